@@ -1,0 +1,119 @@
+"""Sessions and clients: whose credentials, which endpoint, and our name on every request."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from reconciler import __version__
+from reconciler.aws.errors import translated
+from reconciler.model import Identity
+
+POOL = 32
+READ_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach AWS. All that is ``None`` is left to botocore and its variables."""
+
+    run: str
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+
+
+@dataclass
+class Clients:
+    """Clients by service and region, made once. ``attempts`` is how often botocore sends a
+    request: a reader may repeat itself, a writer sends once."""
+
+    login: Login
+    attempts: int
+    counts: Counter[str] = field(default_factory=Counter)
+    _made: dict[tuple[str, str | None], Any] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _session: Any = None
+
+    def get(self, service: str, region: str | None = None) -> Any:
+        with self._lock, translated(f"{service}:client"):
+            key = (service, region)
+            if key not in self._made:
+                self._made[key] = self._client(service, region)
+            return self._made[key]
+
+    def default_region(self) -> str | None:
+        with self._lock, translated("session"):
+            name: str | None = self._base().region_name
+            return name
+
+    def _client(self, service: str, region: str | None) -> Any:
+        client: Any = self._base().client(
+            service,
+            region_name=region or self._base().region_name or "us-east-1",
+            endpoint_url=self.login.endpoint_url,
+            config=self._config(),
+        )
+        client.meta.events.register("before-send", self._counted(service))
+        return client
+
+    def _counted(self, service: str) -> Callable[..., None]:
+        def count(event_name: str = "", **_: object) -> None:
+            with self._lock:
+                self.counts[f"{service}:{event_name.rpartition('.')[2]}"] += 1
+
+        return count
+
+    def _config(self) -> Config:
+        return Config(
+            user_agent_extra=f"reconciler/{__version__} run/{self.login.run}",
+            retries={"mode": "standard", "total_max_attempts": self.attempts},
+            max_pool_connections=POOL,
+            connect_timeout=10,
+            read_timeout=60,
+        )
+
+    def _base(self) -> Any:
+        if self._session is None:
+            session = boto3.Session(profile_name=self.login.profile, region_name=self.login.region)
+            self._session = self._assumed(session) if self.login.role_arn else session
+        return self._session
+
+    def _assumed(self, session: Any) -> Any:
+        """The session of the target's role. It lasts an hour, so a run that may take longer should
+        start with credentials of its own."""
+        client = session.client("sts", endpoint_url=self.login.endpoint_url, config=self._config())
+        params = {"RoleArn": self.login.role_arn, "RoleSessionName": f"reconciler-{self.login.run}"}
+        if self.login.external_id:
+            params["ExternalId"] = self.login.external_id
+        with translated("sts:AssumeRole"):
+            given: Mapping[str, str] = client.assume_role(**params)["Credentials"]
+        return boto3.Session(
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+            region_name=session.region_name,
+        )
+
+
+def reading(login: Login) -> Clients:
+    return Clients(login, READ_ATTEMPTS)
+
+
+def writing(login: Login) -> Clients:
+    return Clients(login, 1)
+
+
+def identity_of(clients: Clients) -> Identity:
+    with translated("sts:GetCallerIdentity"):
+        answer = clients.get("sts").get_caller_identity()
+    arn = str(answer["Arn"])
+    return Identity(str(answer["Account"]), arn.split(":")[1], arn)

@@ -1,0 +1,134 @@
+"""Changes: one resource's difference between the specs and AWS, as a closed union."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from reconciler.diagnostics import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``path`` names the attribute; ``None`` stands for absent."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """``before`` and ``after`` hold the attributes that differ, all of them where one is ``None``.
+
+    ``consumers`` are the running instances that it touches.
+    """
+
+    actions: ClassVar[tuple[str, ...]]
+
+    address: str
+    region: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    differences: tuple[Difference, ...] = ()
+    reason: str | None = None
+    consumers: tuple[str, ...] = ()
+    source: Location | None = None
+    intent: Mapping[str, Any] = field(default_factory=dict)
+    """What else is decided and belongs to the digest: for a cut-over its roles and limits."""
+    is_under_way: bool = False
+    """An earlier run began it and did not end it."""
+    unchanged: int = 0
+    """Attributes that do not differ, counted for the reader."""
+
+    @property
+    def kind(self) -> str:
+        return self.address.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.address.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create(_Change):
+    actions: ClassVar[tuple[str, ...]] = ("create",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(_Change):
+    """Takes over what exists; ``differences`` are what it changes on the way."""
+
+    actions: ClassVar[tuple[str, ...]] = ("adopt",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update(_Change):
+    actions: ClassVar[tuple[str, ...]] = ("update",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace(_Change):
+    actions: ClassVar[tuple[str, ...]] = ("delete", "create")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete(_Change):
+    actions: ClassVar[tuple[str, ...]] = ("delete",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutOverInstance(_Change):
+    """A running instance is served the credentials of its profile's role."""
+
+    actions: ClassVar[tuple[str, ...]] = ("cutover",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore(_Change):
+    """An instance in flight gets the profile back that a run took from it."""
+
+    actions: ClassVar[tuple[str, ...]] = ("restore",)
+
+
+Change = Create | Adopt | Update | Replace | Delete | CutOverInstance | Restore
+
+
+def actions_of(change: Change) -> tuple[str, ...]:
+    """The ``actions`` of the plan JSON."""
+    if isinstance(change, Adopt) and change.differences:
+        return ("adopt", "update")
+    return change.actions
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that is left as it is, and why."""
+
+    address: str
+    reason: str
+    status: str = "left"
+    """``left``: ours, in no spec; ``released``: kept for a while; ``warning``, ``blocked``,
+    ``ignored``: told and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A person's decision is missing: the resource is not ours. ``lift`` is the flag to give."""
+
+    address: str
+    reason: str
+    lift: str
+    source: Location | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What stops ``apply``, and the flag that lifts it."""
+
+    key: str
+    reason: str
+    lift: str
+    addresses: tuple[str, ...] = ()

@@ -1,0 +1,76 @@
+"""Carries a plan out, and makes the plan again: it must be empty."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.request import Refused, World
+from reconciler.executor import Executor, Tools
+from reconciler.executor.outcomes import Outcome, Result
+from reconciler.plan import Plan
+from reconciler.ports import AwsError
+
+READ_LAG_SECONDS = 30.0
+"""IAM's reads may show the world before our writes for a while; no bound is documented."""
+AGAIN_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """``left`` is the plan made afterwards, ``None`` where it could not be made."""
+
+    planned: Planned
+    result: Result
+    left: Plan | None
+
+    @property
+    def exit_code(self) -> int:
+        if self.result.interrupted:
+            return 130
+        is_whole = self.result.is_complete and self.left is not None and self.left.is_empty
+        return 0 if is_whole else 3
+
+
+@dataclass
+class Apply:
+    """One apply. ``stop`` may be set from a signal handler."""
+
+    planned: Planned
+    world: World
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def execute(self) -> Applied:
+        outcomes: list[Outcome] = []
+        interrupted = False
+        for target in self.planned.plan.targets:
+            tools = Tools(
+                reader=self.planned.connection.reader,
+                writer=self.planned.connection.writer(),
+                clock=self.world.clock,
+                progress=self.world.progress,
+                run=self.world.run,
+                parallelism=self.planned.request.parallelism,
+            )
+            result = Executor(target, tools, self.stop).execute()
+            outcomes.extend(result.outcomes)
+            interrupted = interrupted or result.interrupted
+        whole = Result(tuple(outcomes), interrupted)
+        return Applied(self.planned, whole, self._left(whole))
+
+    def _left(self, result: Result) -> Plan | None:
+        """Bounded: what IAM shows late is waited for, what failed is not."""
+        began = self.world.clock.now()
+        while True:
+            try:
+                plan = make_plan(self.planned.request, self.world).plan
+            except (AwsError, Refused):
+                return None
+            elapsed = self.world.clock.now() - began
+            if plan.is_empty or not result.is_complete or elapsed >= READ_LAG_SECONDS:
+                return plan
+            if self.stop.is_set():
+                return plan
+            self.world.progress.waiting("plan", "IAM to show what was written", elapsed)
+            self.world.clock.sleep(AGAIN_SECONDS)

@@ -1,0 +1,109 @@
+"""What differs between the specs and AWS, as findings. Nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.changes import (
+    Adopt,
+    Change,
+    Create,
+    CutOverInstance,
+    Delete,
+    Difference,
+    Replace,
+    Restore,
+    Update,
+)
+from reconciler.commands.plan import Planned
+from reconciler.diagnostics import Location
+from reconciler.plan import Plan, TargetPlan
+
+STATUSES = (
+    "modified",
+    "missing",
+    "unadopted",
+    "left",
+    "unmanaged",
+    "stale",
+    "in_progress",
+    "unknown",
+)
+COUNTED = frozenset({"modified", "missing", "unadopted", "stale", "in_progress"})
+"""What makes the exit code 2. ``unknown`` makes it 1; the rest is told and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``fingerprint`` is the same as long as the same thing is wrong in the same way."""
+
+    address: str
+    status: str
+    differences: tuple[Difference, ...] = ()
+    source: Location | None = None
+    reason: str | None = None
+    transition: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        value = [self.address, self.status, [[d.path, d.before, d.after] for d in self.differences]]
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    plan: Plan
+    findings: tuple[Finding, ...]
+
+    @property
+    def summary(self) -> Mapping[str, int]:
+        found = [finding.status for finding in self.findings]
+        return {status: found.count(status) for status in STATUSES}
+
+    @property
+    def exit_code(self) -> int:
+        statuses = {finding.status for finding in self.findings}
+        if "unknown" in statuses:
+            return 1
+        return 2 if statuses & COUNTED else 0
+
+
+def drift_of(planned: Planned) -> Drift:
+    found = [f for target in planned.plan.targets for f in _findings(target)]
+    found.sort(key=lambda f: (STATUSES.index(f.status), f.address))
+    return Drift(planned.plan, tuple(found))
+
+
+def _findings(target: TargetPlan) -> Iterator[Finding]:
+    for change in target.changes:
+        yield _finding(change)
+    for conflict in target.conflicts:
+        reason = f"{conflict.reason}; {conflict.lift} takes it over"
+        yield Finding(conflict.address, "unadopted", (), conflict.source, reason)
+    for kept in target.kept:
+        if kept.status in ("left", "released"):
+            yield Finding(kept.address, "left", (), None, kept.reason)
+    for guard in target.guards:
+        if guard.key == "retry":
+            yield from (Finding(a, "stale", (), None, guard.reason) for a in guard.addresses)
+
+
+def _finding(change: Change) -> Finding:
+    match change:
+        case Create():
+            return Finding(change.address, "missing", (), change.source)
+        case CutOverInstance():
+            wanted = (change.after or {}).get("role")
+            reason = change.reason or f"it may be served another role than role/{wanted}"
+            return Finding(change.address, "stale", (), change.source, reason)
+        case Restore():
+            return Finding(change.address, "stale", change.differences, None, change.reason)
+        case Delete():
+            return Finding(change.address, "left", (), None, change.reason)
+        case Update() | Adopt() | Replace():
+            status = "in_progress" if change.is_under_way else "modified"
+            return Finding(change.address, status, change.differences, change.source, change.reason)

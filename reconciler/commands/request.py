@@ -1,0 +1,72 @@
+"""What a person asks of a command, and what stops it before there is a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.ports import Clock, Progress, Reader, Writer
+from reconciler.spec.settings import Settings, TargetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The common flags. ``None`` means that the flag was not given and the settings count."""
+
+    path: str = "specs"
+    targets: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    owner: str | None = None
+    prune: bool | None = None
+    adopt: bool = False
+    take_over: bool = False
+    refresh_adopted: bool = False
+    allow: frozenset[tuple[str, str]] = frozenset()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    parallelism: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One target's way to AWS. ``writer`` makes the writer: planning never calls it."""
+
+    reader: Reader
+    writer: Callable[[], Writer]
+    default_region: str | None
+
+
+class Connect(Protocol):
+    """Opens the way to a target; ``spec`` is ``None`` for the caller's own account."""
+
+    def __call__(self, spec: TargetSpec | None, settings: Settings) -> Connection: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What commands work with besides AWS. ``run`` is the id of this run."""
+
+    connect: Connect
+    clock: Clock
+    progress: Progress
+    run: str
+
+
+class Refused(Exception):  # noqa: N818 - what was asked for cannot be done as asked
+    """``exit_code`` is that of ``cli.md``; ``diagnostics`` say where, if it is in a file."""
+
+    def __init__(
+        self,
+        message: str,
+        exit_code: int,
+        diagnostics: tuple[Diagnostic, ...] = (),
+        sources: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.exit_code = exit_code
+        self.diagnostics = diagnostics
+        self.sources = sources or {}

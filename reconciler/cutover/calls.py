@@ -1,0 +1,103 @@
+"""The calls that a cut-over is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from reconciler import ownership
+from reconciler.cutover.value import CutOver, Memory, Seen, final_mark
+from reconciler.live import LiveInstance
+from reconciler.ownership import InstanceKey, Pending, Settled
+from reconciler.requests import ApiCall
+
+
+class Calls:
+    """Builds calls for one cut-over on what is seen."""
+
+    def __init__(self, cutover: CutOver, seen: Seen) -> None:
+        self._cutover = cutover
+        self._seen = seen
+
+    def add_role(self, role: str) -> ApiCall:
+        return self._iam("AddRoleToInstanceProfile", RoleName=role)
+
+    def remove_role(self) -> ApiCall:
+        role = self._seen.profile.resource.role
+        return self._iam("RemoveRoleFromInstanceProfile", RoleName=role)
+
+    def mark_pending(self, run: str) -> ApiCall:
+        mark = Pending(self._before_id(), self._seen.target, int(self._seen.now), run)
+        return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark)})
+
+    def mark_settled(self, memory: Memory) -> ApiCall:
+        mark = final_mark(self._cutover, self._seen, memory)
+        return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark)})
+
+    def mark_released(self, role: str) -> ApiCall:
+        key = self._cutover.prefix + ownership.RELEASED
+        tags = [{"Key": key, "Value": str(int(self._seen.now))}]
+        return ApiCall("iam", "TagRole", {"RoleName": role, "Tags": tags})
+
+    def mark_in_flight(self, keys: Iterable[InstanceKey]) -> ApiCall:
+        return self._tag(ownership.encode_in_flight(keys))
+
+    def forget_in_flight(self, names: Sequence[str]) -> ApiCall:
+        keys = [self._cutover.prefix + name for name in names]
+        return self._iam("UntagInstanceProfile", TagKeys=keys)
+
+    def associate(self, key: InstanceKey) -> ApiCall:
+        params = {
+            "InstanceId": key.instance,
+            "IamInstanceProfile": {"Arn": self._seen.profile.arn},
+        }
+        return ApiCall("ec2", "AssociateIamInstanceProfile", params, key.region)
+
+    def disassociate(self, instance: LiveInstance) -> ApiCall:
+        association = instance.row.id if instance.row else ""
+        params = {"AssociationId": association}
+        return ApiCall("ec2", "DisassociateIamInstanceProfile", params, instance.key.region)
+
+    def note_holds(self, instances: Sequence[LiveInstance]) -> tuple[ApiCall, ...]:
+        """A call for each instance, since each names its own association."""
+        return tuple(self._note(i) for i in instances)
+
+    def forget_holds(self, instances: Sequence[LiveInstance]) -> tuple[ApiCall, ...]:
+        """A call for each region."""
+        ordered = sorted(instances, key=lambda i: i.key)
+        regions = groupby(ordered, key=lambda i: i.key.region)
+        return tuple(self._forget(region, [i.key.instance for i in g]) for region, g in regions)
+
+    def _note(self, instance: LiveInstance) -> ApiCall:
+        association = instance.row.id if instance.row else ""
+        value = ownership.holds_mark(self._seen.target, association)
+        key = self._cutover.prefix + ownership.HOLDS
+        params = {"Resources": [instance.key.instance], "Tags": [{"Key": key, "Value": value}]}
+        return ApiCall("ec2", "CreateTags", params, instance.key.region)
+
+    def _forget(self, region: str, instances: list[str]) -> ApiCall:
+        key = self._cutover.prefix + ownership.HOLDS
+        params = {"Resources": instances, "Tags": [{"Key": key}]}
+        return ApiCall("ec2", "DeleteTags", params, region)
+
+    def _before_id(self) -> str:
+        """The role whose credentials consumers may hold: the one inside, else the noted one."""
+        profile = self._seen.profile
+        if profile.role_id is not None and profile.role_id != self._seen.after_id:
+            return profile.role_id
+        match profile.mark:
+            case Pending(before):
+                return before
+            case Settled(role_id):
+                return role_id
+            case _:
+                return ownership.NO_ROLE
+
+    def _tag(self, marks: dict[str, str]) -> ApiCall:
+        tags = ownership.with_prefix(marks, self._cutover.prefix)
+        listed = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+        return self._iam("TagInstanceProfile", Tags=listed)
+
+    def _iam(self, operation: str, **params: object) -> ApiCall:
+        name = self._seen.profile.resource.name
+        return ApiCall("iam", operation, {"InstanceProfileName": name, **params})

@@ -1,0 +1,116 @@
+"""Where each consumer stands in a cut-over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler import ownership
+from reconciler.cutover.value import CutOver, Memory, Seen, spread_at
+from reconciler.live import LiveInstance
+from reconciler.ownership import InstanceKey
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """``is_unsettled`` says that consumers may hold another role's credentials; without it only
+    associations that are stale, and instances in flight, need anything."""
+
+    cutover: CutOver
+    seen: Seen
+    memory: Memory
+    is_unsettled: bool
+
+    def in_flight(self) -> tuple[LiveInstance, ...]:
+        """Instances that are noted as in flight, or that this run took the profile from."""
+        keys = {*self.seen.profile.in_flight, *self.memory.away}
+        known = [self.seen.instances[k] for k in sorted(keys) if k in self.seen.instances]
+        return tuple(i for i in known if not i.is_gone)
+
+    def bare(self) -> tuple[LiveInstance, ...]:
+        """In flight, and without any association."""
+        failed = self.memory.failed
+        return tuple(i for i in self.in_flight() if not i.rows and i.key not in failed)
+
+    def leaving(self) -> tuple[LiveInstance, ...]:
+        failed = self.memory.failed
+        flying = [i for i in self.in_flight() if i.key not in failed]
+        return tuple(i for i in flying if i.rows and i.row is None)
+
+    def associating(self) -> tuple[LiveInstance, ...]:
+        """Running, given the profile by this run, and not yet served its credentials."""
+        return tuple(i for i in self._given() if i.is_running and _state(i) == "associating")
+
+    def to_note(self) -> tuple[LiveInstance, ...]:
+        """Given the profile by this run, since EC2 saw the role, and in place, but not noted."""
+        if not self.is_unsettled or self.seen.after_id is None:
+            return ()
+        since = spread_at(self.cutover, self.seen, self.memory)
+        given = [i for i in self._given() if self.memory.back[i.key] >= since]
+        return tuple(i for i in given if self._in_place(i) and not self._is_noted(i))
+
+    def _is_noted(self, instance: LiveInstance) -> bool:
+        row = instance.row
+        return row is not None and self.memory.refreshed.get(instance.key) == row.id
+
+    def batch_is_over(self) -> bool:
+        """Whether this run has a batch open of which all are back, or given up."""
+        return bool(self.memory.away)
+
+    def unfinished(self) -> tuple[InstanceKey, ...]:
+        """In flight and still without the profile: they must not be forgotten."""
+        return tuple(i.key for i in self.in_flight() if not i.names(self.seen.profile.arn))
+
+    def todo(self) -> tuple[LiveInstance, ...]:
+        """Consumers that need to be refreshed, those that run first."""
+        waiting = [i for i in self.seen.consumers() if self._needs_refresh(i)]
+        return tuple(sorted(waiting, key=lambda i: (not i.is_running, i.key)))
+
+    def batch(self, todo: Sequence[LiveInstance]) -> tuple[LiveInstance, ...]:
+        """The next ones: as many running ones as may be away, and stopped ones beside them."""
+        running = sum(i.is_running for i in self.seen.consumers())
+        missing = [i for i in self.in_flight() if i.is_running and i.row is None]
+        room = self.cutover.limits.at_once(running + len(missing)) - len(missing)
+        stable = [i for i in todo if not i.in_transition]
+        runners = [i for i in stable if i.is_running][: max(room, 0)]
+        chosen = (*runners, *(i for i in stable if not i.is_running))
+        fitting = set(ownership.fitting(self.unfinished(), [i.key for i in chosen]))
+        return tuple(i for i in chosen if i.key in fitting)
+
+    def _given(self) -> list[LiveInstance]:
+        arn = self.seen.profile.arn
+        back = [self.seen.instances[k] for k in self.memory.back if k in self.seen.instances]
+        alive = [i for i in back if not i.is_gone and i.key not in self.memory.failed]
+        return sorted((i for i in alive if i.names(arn)), key=lambda i: i.key)
+
+    def _in_place(self, instance: LiveInstance) -> bool:
+        """A stopped instance stays ``associating`` until it starts."""
+        state = _state(instance)
+        return state == "associated" or (state == "associating" and not instance.is_running)
+
+    def _needs_refresh(self, instance: LiveInstance) -> bool:
+        row = instance.row
+        if row is None or instance.key in self.memory.failed:
+            return False
+        if row.profile_id != self.seen.profile.id:
+            return True
+        if not self.is_unsettled or self.seen.after_id is None or not instance.is_running:
+            return False
+        if self.cutover.limits.strategy == "wait":
+            return False
+        return not self._is_proven(instance, row.id)
+
+    def _is_proven(self, instance: LiveInstance, association: str) -> bool:
+        """Whether the instance surely holds the new role's credentials."""
+        if self.memory.refreshed.get(instance.key) == association:
+            return True
+        swapped = self.memory.swapped_at
+        spread = self.cutover.limits.propagation_seconds
+        if swapped is not None and instance.launched_at >= swapped + spread:
+            return True
+        held = instance.marks.get(ownership.HOLDS)
+        return self.memory.resumed and held == ownership.holds_mark(self.seen.target, association)
+
+
+def _state(instance: LiveInstance) -> str:
+    return instance.row.state if instance.row else ""

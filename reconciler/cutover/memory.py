@@ -1,0 +1,140 @@
+"""What a run remembers of its own calls, and the world as it is after one: both pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TypeVar
+
+from reconciler.cutover.value import CutOver, Memory, Seen
+from reconciler.live import AssociationRow, LiveInstance, LiveProfile
+from reconciler.model import InstanceProfile, frozen_tags
+from reconciler.ownership import InstanceKey, Pending
+from reconciler.requests import ApiCall
+
+_V = TypeVar("_V")
+
+
+def beginning(seen: Seen, run: str) -> Memory:
+    """What a run knows at its start. An earlier run's notes on instances count only while the swap
+    that they followed is still the last one."""
+    mark, profile = seen.profile.mark, seen.profile
+    is_swapped = profile.role_id is not None and profile.role_id == seen.after_id
+    resumed = is_swapped and isinstance(mark, Pending) and mark.after == seen.target
+    return Memory(run=run, resumed=resumed, swapped_at=seen.now if is_swapped else None)
+
+
+def remember(memory: Memory, call: ApiCall, seen: Seen) -> Memory:
+    """What is known after ``call`` took effect; ``seen`` is what was seen before it."""
+    now = seen.now
+    match call.operation:
+        case "AddRoleToInstanceProfile":
+            return replace(memory, swapped_at=now, resumed=False, changed_at=now, refreshed={})
+        case "TagRole":
+            return replace(memory, released=True)
+        case "DisassociateIamInstanceProfile":
+            key = _disassociated(call, seen)
+            away, back = _with(memory.away, key, now), _without(memory.back, key)
+            return replace(memory, away=away, back=back, changed_at=now)
+        case "AssociateIamInstanceProfile":
+            key = InstanceKey(call.region or "", call.params["InstanceId"])
+            return replace(memory, back=_with(memory.back, key, now), changed_at=now)
+        case "CreateTags":
+            key = InstanceKey(call.region or "", call.params["Resources"][0])
+            association = call.params["Tags"][0]["Value"].rpartition("/")[2]
+            return replace(memory, refreshed=_with(memory.refreshed, key, association))
+        case _:
+            return memory
+
+
+def ended_batch(memory: Memory, now: float) -> Memory:
+    return replace(memory, away={}, back={}, batches=memory.batches + 1, batch_ended_at=now)
+
+
+def lost(memory: Memory, key: InstanceKey, reason: str) -> Memory:
+    return replace(memory, failed=_with(memory.failed, key, reason))
+
+
+def _with(
+    values: Mapping[InstanceKey, _V], key: InstanceKey, value: _V
+) -> Mapping[InstanceKey, _V]:
+    return MappingProxyType({**values, key: value})
+
+
+def _without(values: Mapping[InstanceKey, _V], key: InstanceKey) -> Mapping[InstanceKey, _V]:
+    return MappingProxyType({k: v for k, v in values.items() if k != key})
+
+
+def _disassociated(call: ApiCall, seen: Seen) -> InstanceKey:
+    association = call.params["AssociationId"]
+    for instance in seen.instances.values():
+        if instance.key.region == call.region and any(r.id == association for r in instance.rows):
+            return instance.key
+    return InstanceKey(call.region or "", "")
+
+
+def after_call(cutover: CutOver, seen: Seen, call: ApiCall) -> Seen:
+    """The world as it will be seen once ``call`` took effect."""
+    if call.service == "iam":
+        return replace(seen, profile=_profile(cutover, seen, call))
+    match call.operation:
+        case "DisassociateIamInstanceProfile":
+            key = _disassociated(call, seen)
+            return _instance(seen, replace(seen.instances[key], rows=()))
+        case "AssociateIamInstanceProfile":
+            key = InstanceKey(call.region or "", call.params["InstanceId"])
+            profile = seen.profile
+            row = AssociationRow(f"new-of-{key.instance}", profile.arn, profile.id, "associated")
+            return _instance(seen, replace(seen.instances[key], rows=(row,)))
+        case "CreateTags" | "DeleteTags":
+            for name in call.params["Resources"]:
+                key = InstanceKey(call.region or "", name)
+                seen = _instance(seen, _tagged(cutover, seen.instances[key], call))
+            return seen
+        case _:
+            return seen
+
+
+def _instance(seen: Seen, instance: LiveInstance) -> Seen:
+    return replace(seen, instances={**seen.instances, instance.key: instance})
+
+
+def _tagged(cutover: CutOver, instance: LiveInstance, call: ApiCall) -> LiveInstance:
+    marks = dict(instance.marks)
+    for tag in call.params["Tags"]:
+        name = tag["Key"].removeprefix(cutover.prefix)
+        marks.pop(name, None)
+        if call.operation == "CreateTags":
+            marks[name] = tag["Value"]
+    return replace(instance, marks=frozen_tags(marks))
+
+
+def _profile(cutover: CutOver, seen: Seen, call: ApiCall) -> LiveProfile:
+    profile = seen.profile
+    marks = dict(profile.marks)
+    match call.operation:
+        case "AddRoleToInstanceProfile":
+            return _holding(profile, call.params["RoleName"], _id_of(cutover, seen, call))
+        case "RemoveRoleFromInstanceProfile":
+            return _holding(profile, None, None)
+        case "TagInstanceProfile":
+            for tag in call.params["Tags"]:
+                marks[tag["Key"].removeprefix(cutover.prefix)] = tag["Value"]
+        case "UntagInstanceProfile":
+            for key in call.params["TagKeys"]:
+                marks.pop(key.removeprefix(cutover.prefix), None)
+    return replace(profile, marks=frozen_tags(marks))
+
+
+def _id_of(cutover: CutOver, seen: Seen, call: ApiCall) -> str | None:
+    before = cutover.before
+    if before is not None and before.name == call.params["RoleName"]:
+        return before.id
+    return seen.after_id
+
+
+def _holding(profile: LiveProfile, role: str | None, role_id: str | None) -> LiveProfile:
+    resource = profile.resource
+    held = InstanceProfile(resource.name, role, resource.path, resource.tags)
+    return replace(profile, resource=held, role_id=role_id)

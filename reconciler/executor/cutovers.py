@@ -1,0 +1,271 @@
+"""Runs a cut-over: observe, decide, act, until it is done or cannot go on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+
+from reconciler.cutover import memory as remembering
+from reconciler.cutover.decide import POLL_SECONDS, decide
+from reconciler.cutover.value import (
+    Act,
+    Ask,
+    CutOver,
+    Decision,
+    Done,
+    EndBatch,
+    GiveUp,
+    List,
+    Lose,
+    Memory,
+    Pause,
+    Seen,
+)
+from reconciler.executor.outcomes import Outcome
+from reconciler.executor.sending import Sender
+from reconciler.live import LiveInstance, LiveProfile
+from reconciler.model import Identity
+from reconciler.ownership import NO_ROLE, InstanceKey
+from reconciler.ports import AwsError, Clock, Progress, Reader
+from reconciler.requests import ApiCall
+
+READ_LAG_SECONDS = 120.0
+LOST_ANSWERS = 10
+LOOK_AGAIN = frozenset(
+    {
+        "IncorrectState",
+        "IncorrectInstanceState",
+        "InvalidAssociationID.NotFound",
+        "InvalidInstanceID.NotFound",
+    }
+)
+"""The instance is not as it was seen: somebody else acted, or it starts, stops or ends."""
+
+
+@dataclass
+class CutOverRun:
+    """One cut-over of one apply."""
+
+    cutover: CutOver
+    identity: Identity
+    run: str
+    reader: Reader
+    sender: Sender
+    clock: Clock
+    progress: Progress
+    stop: threading.Event
+    notes: list[str] = field(default_factory=list)
+    _again: int = 0
+
+    def execute(self) -> Outcome:
+        """Never raises ``AwsError``: what went wrong is in the outcome."""
+        try:
+            return self._loop(self.cutover)
+        except AwsError as error:
+            reason = f"{error.call}: {error.code}: {error.message}"
+            return self._outcome("failed", reason, error.request_id)
+
+    def _loop(self, cutover: CutOver) -> Outcome:
+        seen = self._observe(cutover)
+        memory = remembering.beginning(seen, self.run)
+        while True:
+            memory = replace(memory, stopping=self.stop.is_set())
+            decision = decide(cutover, seen, memory)
+            match decision:
+                case Done():
+                    return self._outcome("applied", "; ".join(self.notes))
+                case GiveUp(reason, roll_back) if roll_back:
+                    return self._roll_back(cutover, seen, reason)
+                case GiveUp(reason):
+                    return self._outcome("failed", reason)
+                case _:
+                    seen, memory = self._step(cutover, decision, seen, memory)
+
+    def _roll_back(self, cutover: CutOver, seen: Seen, reason: str) -> Outcome:
+        """The role that was there goes back in, and to whoever had the new one."""
+        self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back")
+        ended = self._loop(cutover.reversed(seen.target))
+        if ended.status == "applied":
+            return self._outcome("failed", f"{reason}; rolled back, the old role is in again")
+        return self._outcome("failed", f"{reason}; rolling back failed too: {ended.reason}")
+
+    def _step(
+        self, cutover: CutOver, decision: Decision, seen: Seen, memory: Memory
+    ) -> tuple[Seen, Memory]:
+        match decision:
+            case Ask(call):
+                return self._ask(cutover, call, seen, memory)
+            case Act():
+                return self._act(cutover, decision, seen, memory)
+            case Pause(seconds, why, watch):
+                self.progress.waiting(cutover.address, why, seconds)
+                self._sleep(seconds)
+                return self._look(cutover, seen, watch), memory
+            case List():
+                return self._observe(cutover, memory), memory
+            case EndBatch():
+                return seen, remembering.ended_batch(memory, self.clock.now())
+            case Lose(key, reason):
+                self.progress.failed(f"association/{key.instance}", "cut-over", reason)
+                return seen, remembering.lost(memory, key, reason)
+            case _:
+                return seen, memory
+
+    def _ask(
+        self, cutover: CutOver, call: ApiCall, seen: Seen, memory: Memory
+    ) -> tuple[Seen, Memory]:
+        """``LimitExceeded`` is the answer hoped for. Any other refusal ends it, nothing changed."""
+        try:
+            self.sender.send(call, is_fresh=True)
+        except AwsError as error:
+            if error.code not in ("LimitExceeded", "EntityAlreadyExists"):
+                raise
+        return self._look(cutover, seen, ()), replace(memory, asked=True)
+
+    def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
+        self.progress.started(cutover.address, act.why)
+        touched: list[InstanceKey] = []
+        for call in act.calls:
+            before = replace(seen, now=self.clock.now())
+            problem = self._send(call, act)
+            if problem is None or act.is_hint:
+                memory = remembering.remember(memory, call, before)
+                seen = remembering.after_call(cutover, before, call)
+                touched.extend(_keys(call, before))
+                continue
+            if problem.is_uncertain or problem.code in LOOK_AGAIN:
+                return self._after_doubt(cutover, problem, memory), memory
+            key = next(iter(_keys(call, before)), None)
+            if key is None:
+                self._undo(act)
+                raise problem
+            memory = remembering.lost(memory, key, f"{problem.code}: {problem.message}")
+        self._again = 0
+        return self._reread(cutover, seen, touched), memory
+
+    def _send(self, call: ApiCall, act: Act) -> AwsError | None:
+        try:
+            self.sender.send(call, is_fresh=True)
+        except AwsError as error:
+            if act.is_hint:
+                self.notes.append(f"{call.name}: {error.code}; harmless: {act.why}")
+            return error
+        return None
+
+    def _undo(self, act: Act) -> None:
+        for call in act.undo:
+            self.sender.send(call, is_fresh=True)
+
+    def _after_doubt(self, cutover: CutOver, problem: AwsError, memory: Memory) -> Seen:
+        """What the call did is not known, so it is looked at, and decided anew."""
+        self._again += 1
+        if self._again > LOST_ANSWERS:
+            raise problem
+        self._sleep(POLL_SECONDS)
+        return self._observe(cutover, memory)
+
+    def _reread(self, cutover: CutOver, expected: Seen, touched: Collection[InstanceKey]) -> Seen:
+        """The world after our own calls. IAM's reads may lag behind its writes, so a profile that
+        does not show them yet is asked for again."""
+        seen = self._look(cutover, expected, touched)
+        began = self.clock.now()
+        while not _shows(seen.profile, expected.profile) and not self.stop.is_set():
+            if self.clock.now() - began > READ_LAG_SECONDS:
+                return seen
+            self.clock.sleep(0.5)
+            seen = self._look(cutover, seen, ())
+        return seen
+
+    def _look(self, cutover: CutOver, seen: Seen, keys: Collection[InstanceKey]) -> Seen:
+        """The profile and some instances again."""
+        profile = self._profile(cutover)
+        instances = dict(seen.instances)
+        if keys:
+            found = {i.key: i for i in self.reader.instances(keys)}
+            instances.update(found)
+            for key in set(keys) - found.keys():
+                instances.pop(key, None)
+        now = self.clock.now()
+        return replace(
+            seen, profile=profile, instances=instances, now=now, after_id=self._wanted(cutover)
+        )
+
+    def _observe(self, cutover: CutOver, memory: Memory | None = None) -> Seen:
+        """Everything, in every region."""
+        began = self.clock.now()
+        profile = self._profile(cutover)
+        state = self.reader.read_regions(self.identity, cutover.regions)
+        flying = set(profile.in_flight) | (set(memory.away) | set(memory.back) if memory else set())
+        instances = {i.key: i for i in state.consumers(profile.arn)}
+        instances.update({k: state.instances[k] for k in flying if k in state.instances})
+        unseen = [k for k in flying if k not in instances and k.region not in cutover.regions]
+        instances.update({i.key: i for i in self.reader.instances(unseen)})
+        return Seen(
+            now=self.clock.now(),
+            profile=profile,
+            after_id=self._wanted(cutover),
+            instances=instances,
+            listed_at=began,
+            unread=state.unread_regions,
+        )
+
+    def _profile(self, cutover: CutOver) -> LiveProfile:
+        profile = self.reader.profile(cutover.profile)
+        if profile is None:
+            raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile is gone")
+        return profile
+
+    def _wanted(self, cutover: CutOver) -> str | None:
+        """The id of the role that is to be inside: it may have been made a moment ago."""
+        if cutover.after is None:
+            return None
+        return self._until_there(cutover.after.name)
+
+    def _until_there(self, role: str) -> str | None:
+        began = self.clock.now()
+        while (found := self.reader.role(role)) is None:
+            if self.clock.now() - began > READ_LAG_SECONDS or self.stop.is_set():
+                return None
+            self.clock.sleep(POLL_SECONDS)
+        return found.id
+
+    def _sleep(self, seconds: float) -> None:
+        """In pieces, so that a person need not wait for the end of a pause."""
+        until = self.clock.now() + seconds
+        while (left := until - self.clock.now()) > 0 and not self.stop.is_set():
+            self.clock.sleep(min(left, 1.0))
+        if self.stop.is_set():
+            self.clock.sleep(min(seconds, 1.0))
+
+    def _outcome(self, status: str, reason: str, request_id: str = "") -> Outcome:
+        address = self.cutover.address
+        is_applied = status == "applied"
+        remaining = () if is_applied else (f"the cut-over of {address}; apply again to go on",)
+        return Outcome(
+            address,
+            "cut-over",
+            "applied" if is_applied else "failed",
+            reason,
+            remaining,
+            request_id,
+        )
+
+
+def _keys(call: ApiCall, seen: Seen) -> list[InstanceKey]:
+    """The instances that a call is about."""
+    if call.service != "ec2":
+        return []
+    region = call.region or ""
+    if "InstanceId" in call.params:
+        return [InstanceKey(region, call.params["InstanceId"])]
+    if "Resources" in call.params:
+        return [InstanceKey(region, name) for name in call.params["Resources"]]
+    association = call.params.get("AssociationId")
+    by_row: Callable[[LiveInstance], bool] = lambda i: any(r.id == association for r in i.rows)  # noqa: E731
+    return [i.key for i in seen.instances.values() if by_row(i)]
+
+
+def _shows(found: LiveProfile, expected: LiveProfile) -> bool:
+    same_role = (found.role_id or NO_ROLE) == (expected.role_id or NO_ROLE)
+    return same_role and dict(found.marks) == dict(expected.marks)

@@ -1,0 +1,85 @@
+"""Whether AWS already looks as a call would leave it: read after a lost answer, never guessed."""
+
+from __future__ import annotations
+
+from reconciler.live import LiveInstance
+from reconciler.model import same_name
+from reconciler.ownership import InstanceKey
+from reconciler.policy_document import PolicyDocument
+from reconciler.ports import Facts, Reader
+from reconciler.requests import ApiCall
+
+
+def is_done(call: ApiCall, reader: Reader, account_policies: str) -> bool:
+    """``account_policies`` is the start of the ARNs of this account's policies. ``False`` also
+    where nothing can be told; then the call is sent again."""
+    params = call.params
+    match call.operation:
+        case "CreateRole":
+            return _is_made(call, reader.role(params["RoleName"]))
+        case "CreatePolicy":
+            arn = account_policies + params["Path"] + params["PolicyName"]
+            return _is_made(call, reader.policy(arn))
+        case "CreatePolicyVersion":
+            found = reader.policy(params["PolicyArn"])
+            return found is not None and _same(found.document, params["PolicyDocument"])
+        case "CreateInstanceProfile":
+            profile = reader.profile(params["InstanceProfileName"])
+            marks = {} if profile is None else {k: str(v) for k, v in profile.marks.items()}
+            return profile is not None and _has_marks(call, marks)
+        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile":
+            return _is_swapped(call, reader)
+        case "DeleteRole":
+            return reader.role(params["RoleName"]) is None
+        case "DeletePolicy":
+            return reader.policy(params["PolicyArn"]) is None
+        case "DeleteInstanceProfile":
+            return reader.profile(params["InstanceProfileName"]) is None
+        case "DetachRolePolicy" | "DeleteRolePolicy" | "DeleteRolePermissionsBoundary":
+            # NoSuchEntity means gone, unless the role itself is missing.
+            return reader.role(params["RoleName"]) is not None
+        case "DeletePolicyVersion":
+            return reader.policy(params["PolicyArn"]) is not None
+        case _:
+            return _is_associated(call, reader)
+
+
+def _is_made(call: ApiCall, found: Facts | None) -> bool:
+    """Ours by its tags: another's resource of that name is no proof that our call arrived."""
+    if found is None:
+        return False
+    wanted = {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", ())}
+    return all(found.tags.get(key) == value for key, value in wanted.items())
+
+
+def _has_marks(call: ApiCall, marks: dict[str, str]) -> bool:
+    values = {str(tag["Value"]) for tag in call.params.get("Tags", ())}
+    return bool(marks) and set(marks.values()) <= values
+
+
+def _same(document: object, text: str) -> bool:
+    import json  # noqa: PLC0415
+
+    return PolicyDocument.of(document) == PolicyDocument.of(json.loads(text))
+
+
+def _is_swapped(call: ApiCall, reader: Reader) -> bool:
+    profile = reader.profile(call.params["InstanceProfileName"])
+    if profile is None:
+        return False
+    is_inside = same_name(profile.resource.role, call.params["RoleName"])
+    return is_inside if call.operation.startswith("Add") else not is_inside
+
+
+def _is_associated(call: ApiCall, reader: Reader) -> bool:
+    """Asked of the instance, whose id is in the call, or of all of them by association."""
+    instance_id = call.params.get("InstanceId")
+    if instance_id is None or call.region is None:
+        return False
+    found = reader.instances([InstanceKey(call.region, instance_id)])
+    arn = call.params.get("IamInstanceProfile", {}).get("Arn")
+    return any(_holds(instance, arn) for instance in found)
+
+
+def _holds(instance: LiveInstance, arn: str | None) -> bool:
+    return instance.row is not None and instance.row.profile_arn == arn

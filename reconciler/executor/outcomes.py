@@ -1,0 +1,48 @@
+"""What became of each piece of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.ports import AwsError
+
+Status = Literal["applied", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``what`` is the call or the wait; ``remaining`` is what was left undone."""
+
+    address: str
+    what: str
+    status: Status
+    reason: str = ""
+    remaining: tuple[str, ...] = ()
+    request_id: str = ""
+
+
+def failed(address: str, what: str, error: AwsError, remaining: tuple[str, ...] = ()) -> Outcome:
+    return Outcome(
+        address,
+        what,
+        "failed",
+        f"{error.code}: {error.message}",
+        remaining,
+        error.request_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Of a whole apply, in the order of the plan."""
+
+    outcomes: tuple[Outcome, ...]
+    interrupted: bool = False
+
+    def count(self, status: Status) -> int:
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def is_complete(self) -> bool:
+        return all(outcome.status == "applied" for outcome in self.outcomes)

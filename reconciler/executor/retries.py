@@ -1,0 +1,84 @@
+"""Which refusals pass by themselves, for how long they are waited out, and which mean *done*.
+
+Codes and budgets are those of IAM's and EC2's eventual consistency; nothing is matched on the text
+of a message. Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.ports import THROTTLED, AwsError
+from reconciler.requests import ApiCall
+
+PROPAGATION_SECONDS = 120.0
+THROTTLE_SECONDS = 300.0
+LOST_SECONDS = 60.0
+"""For a call whose answer was lost, each time after reading what it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """``code`` passes when an operation that begins with one of ``operations`` meets it."""
+
+    code: str
+    operations: tuple[str, ...]
+    seconds: float
+    only_fresh: bool = False
+    """Only where this run made what the call refers to: otherwise the name is simply wrong."""
+
+    def covers(self, call: ApiCall, error: AwsError, is_fresh: bool) -> bool:
+        return (
+            error.code == self.code
+            and call.operation.startswith(self.operations)
+            and (is_fresh or not self.only_fresh)
+        )
+
+
+PASSING = (
+    Passing("MalformedPolicyDocument", ("CreateRole", "UpdateAssumeRolePolicy"), 120.0, True),
+    Passing("NoSuchEntity", ("Attach", "Put", "Add", "Tag", "Update"), 120.0, True),
+    Passing("InvalidParameterValue", ("Associate", "Replace"), 120.0),
+    Passing("IncorrectState", ("Associate",), 120.0),
+    Passing("IncorrectInstanceState", ("Associate", "Disassociate", "Replace"), 300.0),
+    Passing("DeleteConflict", ("DeleteRole", "DeleteInstanceProfile", "DeletePolicy"), 120.0),
+    Passing("ConcurrentModification", ("",), 120.0),
+    Passing("InvalidInstanceID.NotFound", ("CreateTags",), 30.0),
+)
+
+ALREADY = {
+    "CreateRole": frozenset({"EntityAlreadyExists"}),
+    "CreateInstanceProfile": frozenset({"EntityAlreadyExists"}),
+    "CreatePolicy": frozenset({"EntityAlreadyExists"}),
+    "AddRoleToInstanceProfile": frozenset({"LimitExceeded", "EntityAlreadyExists"}),
+    "RemoveRoleFromInstanceProfile": frozenset({"NoSuchEntity"}),
+    "DeleteRolePolicy": frozenset({"NoSuchEntity"}),
+    "DetachRolePolicy": frozenset({"NoSuchEntity"}),
+    "DeleteRolePermissionsBoundary": frozenset({"NoSuchEntity"}),
+    "DeleteRole": frozenset({"NoSuchEntity"}),
+    "DeleteInstanceProfile": frozenset({"NoSuchEntity"}),
+    "DeletePolicy": frozenset({"NoSuchEntity"}),
+    "DeletePolicyVersion": frozenset({"NoSuchEntity"}),
+    "AssociateIamInstanceProfile": frozenset({"IncorrectState"}),
+    "ReplaceIamInstanceProfileAssociation": frozenset(
+        {"InvalidAssociationID.NotFound", "IncorrectState"}
+    ),
+    "DisassociateIamInstanceProfile": frozenset({"InvalidAssociationID.NotFound"}),
+}
+"""Refusals that may mean that the call's effect is there: then AWS is read and compared."""
+
+REPEATABLE = ("Tag", "Untag", "Put", "Attach", "Update", "SetDefault", "CreateTags", "DeleteTags")
+"""Operations that do the same when they are sent twice."""
+
+
+def budget(call: ApiCall, error: AwsError, is_fresh: bool) -> float:
+    """Seconds for which this refusal is waited out; 0 for one that stays."""
+    if error.code in THROTTLED:
+        return THROTTLE_SECONDS
+    if error.is_uncertain:
+        return LOST_SECONDS
+    return max((p.seconds for p in PASSING if p.covers(call, error, is_fresh)), default=0.0)
+
+
+def may_be_done(call: ApiCall, error: AwsError) -> bool:
+    return error.is_uncertain or error.code in ALREADY.get(call.operation, frozenset())

@@ -1,0 +1,203 @@
+"""Runs the work of a plan: as parallel as its order allows, one thing at a time per address."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.cutover.value import CutOver
+from reconciler.executor.cutovers import CutOverRun
+from reconciler.executor.outcomes import Outcome, Result, failed
+from reconciler.executor.sending import Pace, Sender, Stopped
+from reconciler.executor.waits import TEXT, Waiter
+from reconciler.graph import Draft, exists
+from reconciler.plan import TargetPlan, Work
+from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
+from reconciler.requests import ApiCall, Ref, Wait, filled, refs_in
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an apply works with. ``run`` is the id of this run."""
+
+    reader: Reader
+    writer: Writer
+    clock: Clock
+    progress: Progress
+    run: str
+    parallelism: int = 10
+
+
+@dataclass
+class Executor:
+    """Runs one target's plan once. ``stop`` may be set from any thread, or by a signal: then
+    nothing new starts, and what is half done is put right."""
+
+    plan: TargetPlan
+    tools: Tools
+    stop: threading.Event = field(default_factory=threading.Event)
+    _known: dict[Ref, str] = field(default_factory=dict)
+    _made: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        identity, tools = self.plan.identity, self.tools
+        start = f"arn:{identity.partition}:iam::{identity.account_id}:policy"
+        pace = Pace(tools.clock)
+        self._sender = Sender(tools.writer, tools.reader, tools.clock, self.stop, start, pace=pace)
+        self._waiter = Waiter(tools.reader, tools.clock, tools.progress, self.stop)
+
+    def execute(self) -> Result:
+        outcomes: dict[int, Outcome] = {}
+        running: dict[Future[Outcome], int] = {}
+        with ThreadPoolExecutor(self.tools.parallelism) as pool:
+            while len(outcomes) < len(self.plan.work):
+                self._skip(outcomes, running)
+                for place in self._startable(outcomes, running):
+                    running[pool.submit(self._work, place)] = place
+                if not running:
+                    continue
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    outcomes[running.pop(future)] = future.result()
+        ordered = tuple(outcomes[place] for place in sorted(outcomes))
+        return Result(ordered, interrupted=self.stop.is_set())
+
+    def _startable(
+        self, outcomes: Mapping[int, Outcome], running: Mapping[Future[Outcome], int]
+    ) -> list[int]:
+        """Work whose predecessors are done and whose address is free, in the plan's order."""
+        started = {*outcomes, *running.values()}
+        busy = {self.plan.work[place].draft.address for place in running.values()}
+        chosen: list[int] = []
+        room = self.tools.parallelism - len(running)
+        for place, ordered in enumerate(self.plan.work):
+            if place in started or len(chosen) >= room:
+                continue
+            address = ordered.draft.address
+            if address not in busy and all(before in outcomes for before in ordered.after):
+                busy.add(address)
+                chosen.append(place)
+        return chosen
+
+    def _skip(self, outcomes: dict[int, Outcome], running: Mapping[Future[Outcome], int]) -> None:
+        """What waits for something that failed is skipped, and what waits for that, and no more."""
+        started = set(running.values())
+        for place, ordered in enumerate(self.plan.work):
+            if place in outcomes or place in started:
+                continue
+            broken = [b for b in ordered.after if b in outcomes and _is_broken(outcomes[b])]
+            draft = ordered.draft
+            if broken:
+                cause = outcomes[broken[0]]
+                reason = f"needs {cause.address} ({cause.what}), which {_past(cause)}"
+                outcomes[place] = Outcome(draft.address, describe(draft), "skipped", reason)
+            elif self.stop.is_set():
+                outcomes[place] = Outcome(draft.address, describe(draft), "skipped", "interrupted")
+
+    def _work(self, place: int) -> Outcome:
+        draft = self.plan.work[place].draft
+        what, address = describe(draft), draft.address
+        began = self.tools.clock.now()
+        self.tools.progress.started(address, what)
+        outcome = self._outcome(draft, what)
+        seconds = self.tools.clock.now() - began
+        if outcome.status == "applied":
+            self.tools.progress.done(address, what, seconds)
+        else:
+            self.tools.progress.failed(address, what, outcome.reason)
+        return outcome
+
+    def _outcome(self, draft: Draft[Work], what: str) -> Outcome:
+        try:
+            match draft.action:
+                case ApiCall():
+                    self._call(draft, draft.action)
+                case Wait():
+                    self._waiter.wait(draft.address, draft.action)
+                case CutOver():
+                    return self._cut_over(draft.action)
+        except AwsError as error:
+            return failed(draft.address, what, error)
+        except Stopped:
+            return Outcome(draft.address, what, "skipped", "interrupted")
+        return Outcome(draft.address, what, "applied")
+
+    def _cut_over(self, cutover: CutOver) -> Outcome:
+        tools = self.tools
+        return CutOverRun(
+            cutover=cutover,
+            identity=self.plan.identity,
+            run=tools.run,
+            reader=tools.reader,
+            sender=self._sender,
+            clock=tools.clock,
+            progress=tools.progress,
+            stop=self.stop,
+        ).execute()
+
+    def _call(self, draft: Draft[Work], call: ApiCall) -> None:
+        refs = refs_in(call.params)
+        for ref in refs:
+            self._learn(ref)
+        ready = ApiCall(call.service, call.operation, filled(call.params, self._known), call.region)
+        address = draft.address
+
+        def told(error: AwsError, seconds: float) -> None:
+            self.tools.progress.waiting(address, f"{error.code}, {call.name} again", seconds)
+
+        answer = self._sender.send(ready, is_fresh=self._is_fresh(draft), told=told)
+        self._note(address, draft, answer)
+
+    def _is_fresh(self, draft: Draft[Work]) -> bool:
+        """Whether this run made something that the call may refer to."""
+        with self._lock:
+            return bool(self._made & draft.needs)
+
+    def _note(self, address: str, draft: Draft[Work], answer: Mapping[str, Any]) -> None:
+        """What was made, and the values that AWS invented for it."""
+        if exists(address) not in draft.gives:
+            return
+        found = answer.get("Role") or answer.get("InstanceProfile") or answer.get("Policy") or {}
+        with self._lock:
+            self._made.update(draft.gives)
+            for key, value in found.items():
+                if key in ("RoleId", "InstanceProfileId", "PolicyId"):
+                    self._known[Ref(address, "id")] = value
+                elif key == "Arn":
+                    self._known[Ref(address, "arn")] = value
+
+    def _learn(self, ref: Ref) -> None:
+        """A value whose answer was lost is read."""
+        with self._lock:
+            if ref in self._known:
+                return
+        kind, _, name = ref.address.partition("/")
+        reader = self.tools.reader
+        found = reader.role(name) if kind == "role" else reader.profile(name)
+        if found is None:
+            raise AwsError(f"read:{ref.address}", "NoSuchEntity", f"{ref.address} is not there")
+        with self._lock:
+            self._known[Ref(ref.address, "id")] = found.id
+            self._known[Ref(ref.address, "arn")] = found.arn
+
+
+def describe(draft: Draft[Work]) -> str:
+    match draft.action:
+        case ApiCall():
+            return draft.action.name
+        case Wait(condition):
+            return f"wait for {TEXT[condition]}"
+        case CutOver():
+            return "cut-over"
+
+
+def _is_broken(outcome: Outcome) -> bool:
+    return outcome.status != "applied"
+
+
+def _past(outcome: Outcome) -> str:
+    return "failed" if outcome.status == "failed" else "was skipped"

@@ -1,0 +1,110 @@
+"""Sends calls at a pace that AWS bears, waits out what passes, and finds out what a lost answer
+did."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.executor.evidence import is_done
+from reconciler.executor.retries import REPEATABLE, budget, may_be_done
+from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
+from reconciler.requests import ApiCall
+
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 20.0
+
+
+class Stopped(Exception):  # noqa: N818 - a person's wish, no error
+    """A person asked to stop while something was waited for."""
+
+
+@dataclass
+class Pace:
+    """The time between two writes to IAM: doubled by a throttle, regained by what goes through."""
+
+    clock: Clock
+    least: float = 0.02
+    most: float = 5.0
+    _gap: float = 0.02
+    _next: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def wait(self) -> None:
+        with self._lock:
+            now = self.clock.now()
+            at = max(now, self._next)
+            self._next = at + self._gap
+        if at > now:
+            self.clock.sleep(at - now)
+
+    def throttled(self) -> None:
+        with self._lock:
+            self._gap = min(self.most, max(self._gap * 2, 0.1))
+
+    def passed(self) -> None:
+        with self._lock:
+            self._gap = max(self.least, self._gap * 0.9)
+
+
+@dataclass
+class Sender:
+    """``stop`` is set when a person asked to stop; then nothing is waited out any more."""
+
+    writer: Writer
+    reader: Reader
+    clock: Clock
+    stop: threading.Event
+    account_policies: str
+    dice: random.Random = field(default_factory=random.Random)
+    pace: Pace | None = None
+
+    def send(
+        self,
+        call: ApiCall,
+        *,
+        is_fresh: bool = False,
+        told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
+    ) -> Mapping[str, Any]:
+        """The answer, empty where the effect was there already. Raises ``AwsError`` for a refusal
+        that stays. ``told`` hears of each one that is waited out, with the seconds."""
+        began, pause, was_lost = self.clock.now(), FIRST_SECONDS, False
+        while True:
+            try:
+                return self._once(call)
+            except AwsError as error:
+                was_lost = was_lost or error.is_uncertain
+                if self._is_there(call, error, was_lost):
+                    return {}
+                left = began + budget(call, error, is_fresh) - self.clock.now()
+                if left <= 0 or self.stop.is_set():
+                    raise
+                seconds = min(pause, LONGEST_SECONDS, left) * (0.5 + self.dice.random() / 2)
+                told(error, seconds)
+                self.clock.sleep(seconds)
+                pause *= 2
+
+    def _once(self, call: ApiCall) -> Mapping[str, Any]:
+        pace = self.pace if call.service == "iam" else None
+        if pace is not None:
+            pace.wait()
+        try:
+            answer = self.writer.send(call)
+        except AwsError as error:
+            if pace is not None and error.code in THROTTLED:
+                pace.throttled()
+            raise
+        if pace is not None:
+            pace.passed()
+        return answer
+
+    def _is_there(self, call: ApiCall, error: AwsError, was_lost: bool) -> bool:
+        """A create that meets its own name is done only where it may have been ours."""
+        if call.operation.startswith(REPEATABLE) or not may_be_done(call, error):
+            return False
+        if call.operation.startswith("Create") and not was_lost:
+            return False
+        return is_done(call, self.reader, self.account_policies)

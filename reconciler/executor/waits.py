@@ -1,0 +1,82 @@
+"""Waits as steps: each polls until its condition holds, or says why it never will."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from reconciler.executor.sending import Stopped
+from reconciler.live import LiveInstance
+from reconciler.ownership import InstanceKey
+from reconciler.ports import AwsError, Clock, Progress, Reader
+from reconciler.requests import Wait
+
+POLL_SECONDS = 2.0
+
+TEXT = {
+    "gone": "the association to be gone",
+    "associated": "the profile to be taken on",
+    "propagated": "EC2 to see the change in IAM",
+    "stable": "the instance to finish starting or stopping",
+}
+
+
+@dataclass
+class Waiter:
+    reader: Reader
+    clock: Clock
+    progress: Progress
+    stop: threading.Event
+
+    def wait(self, address: str, wait: Wait) -> None:
+        """Returns when the condition holds. Raises ``AwsError`` with code ``TimedOut``, and
+        ``Stopped`` when a person asked to stop."""
+        began = self.clock.now()
+        while not self._holds(wait, began):
+            elapsed = self.clock.now() - began
+            if elapsed >= wait.seconds and wait.condition != "propagated":
+                raise AwsError(f"wait:{wait.condition}", "TimedOut", self._why(wait))
+            if self.stop.is_set():
+                raise Stopped
+            self.progress.waiting(address, TEXT[wait.condition], elapsed)
+            self.clock.sleep(min(POLL_SECONDS, max(wait.seconds - elapsed, 0.01)))
+
+    def _holds(self, wait: Wait, began: float) -> bool:
+        if wait.condition == "propagated":
+            return self.clock.now() >= began + wait.seconds
+        instance = self._instance(wait)
+        if instance is None or instance.is_gone:
+            return True
+        match wait.condition:
+            case "gone":
+                return not instance.rows
+            case "stable":
+                return not instance.in_transition
+            case _:
+                return is_taken_on(instance, wait.profile)
+
+    def _instance(self, wait: Wait) -> LiveInstance | None:
+        key = InstanceKey(wait.region or "", wait.instance or "")
+        return next(iter(self.reader.instances([key])), None)
+
+    def _why(self, wait: Wait) -> str:
+        if wait.condition != "associated":
+            return f"{wait.instance}: waited {wait.seconds:.0f} s for {TEXT[wait.condition]}"
+        profile = self.reader.profile(wait.profile or "")
+        if profile is not None and profile.role_id is None:
+            return (
+                f"{wait.instance} stays in 'associating': instance-profile/{wait.profile} is empty"
+            )
+        return (
+            f"{wait.instance} stays in 'associating': the role in instance-profile/{wait.profile} "
+            "probably does not trust ec2.amazonaws.com"
+        )
+
+
+def is_taken_on(instance: LiveInstance, profile: str | None) -> bool:
+    """One association, with the profile, in effect; for a stopped instance that is when it
+    starts."""
+    row = instance.row
+    if row is None or len(instance.rows) > 1 or row.profile_name != profile:
+        return False
+    return row.state == "associated" or not instance.is_running

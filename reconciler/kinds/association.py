@@ -1,0 +1,150 @@
+"""Associations of instances with profiles.
+
+What AWS allows depends on the instance: a running one is replaced in one call, a stopped one must
+be disassociated and associated.
+Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceIamInstanceProfileAssociation.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler import ownership
+from reconciler.graph import Draft, free, ready
+from reconciler.kinds.context import Context, Step, iam, step, tag_list
+from reconciler.live import LiveInstance, LiveProfile
+from reconciler.model import Association
+from reconciler.ownership import InstanceKey
+from reconciler.requests import ApiCall, Joined, Ref, Wait
+
+STABLE_SECONDS = 600.0
+SETTLE_SECONDS = 300.0
+"""Terraform's ``ec2PropagationTimeout``; associating takes up to about 65 s."""
+
+
+def associate(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
+    """To an instance without a profile."""
+    needs = {ready(f"instance-profile/{after.profile}")}
+    yield from _begin(live, after, context, needs)
+    params = _profile_params(after, context, InstanceId=live.key.instance)
+    call = ApiCall("ec2", "AssociateIamInstanceProfile", params, live.key.region)
+    yield from _last(live, after, call, needs)
+
+
+def move(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
+    """From one profile to another."""
+    before = live.row
+    if before is None:
+        yield from associate(live, after, context)
+        return
+    needs = {ready(f"instance-profile/{after.profile}")}
+    freed = frozenset({free(f"instance-profile/{before.profile_name}")})
+    yield from _begin(live, after, context, needs)
+    if live.state == "stopped":
+        yield from _reassociate(live, after, context, needs, freed)
+        return
+    params = _profile_params(after, context, AssociationId=before.id)
+    call = ApiCall("ec2", "ReplaceIamInstanceProfileAssociation", params, live.key.region)
+    yield from _last(live, after, call, needs, freed)
+
+
+def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
+    """An association that we made and that left the specs; our tag goes with it."""
+    address = f"association/{live.key.instance}"
+    if live.row is None:
+        return
+    label = f"off {live.key}"
+    params = {"AssociationId": live.row.id}
+    call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, live.key.region)
+    yield step(address, call, gives={label})
+    gone = Wait("gone", SETTLE_SECONDS, instance=live.key.instance, region=live.key.region)
+    freed = frozenset({free(f"instance-profile/{live.row.profile_name}"), f"gone {live.key}"})
+    yield Draft(address, gone, frozenset({label}), freed)
+    tags = [{"Key": context.prefix + ownership.ASSOCIATION}]
+    forget = ApiCall(
+        "ec2", "DeleteTags", {"Resources": [live.key.instance], "Tags": tags}, live.key.region
+    )
+    yield step(address, forget, needs={f"gone {live.key}"})
+
+
+def _begin(
+    live: LiveInstance, after: Association, context: Context, needs: set[str]
+) -> Iterator[Step]:
+    """Our tag before the association, so that a crash between the two loses no ownership."""
+    if live.in_transition:
+        wait = Wait("stable", STABLE_SECONDS, live.key.instance, region=live.key.region)
+        label = frozenset({f"stable {live.key}"})
+        yield Draft(after.address, wait, gives=label)
+    profile = context.live.profile(after.profile)
+    address = f"instance-profile/{after.profile}"
+    start = f"{context.owner}/{live.key.instance}/"
+    key = context.prefix + ownership.ASSOCIATION
+    value: object = start + profile.id if profile else Joined((start, Ref(address, "id")))
+    if live.marks.get(ownership.ASSOCIATION) != value:
+        tags = tag_list({key: value})
+        call = ApiCall(
+            "ec2", "CreateTags", {"Resources": [live.key.instance], "Tags": tags}, live.key.region
+        )
+        yield step(after.address, call, needs=needs, gives={f"tagged {live.key}"})
+
+
+def _last(
+    live: LiveInstance,
+    after: Association,
+    call: ApiCall,
+    needs: set[str],
+    gives: frozenset[str] = frozenset(),
+) -> Iterator[Step]:
+    given, settled = f"given {live.key}", f"settled {live.key}"
+    before = {*needs, f"tagged {live.key}", f"stable {live.key}", f"gone {live.key}"}
+    yield step(after.address, call, needs=before, gives={given})
+    wait = Wait("associated", SETTLE_SECONDS, live.key.instance, after.profile, live.key.region)
+    yield Draft(after.address, wait, frozenset({given}), frozenset({settled, *gives}))
+
+
+def _reassociate(
+    live: LiveInstance,
+    after: Association,
+    context: Context,
+    needs: set[str],
+    freed: frozenset[str],
+) -> Iterator[Step]:
+    """For a stopped instance; between the two calls it is in flight, as ``noted`` says."""
+    key, address = live.key, after.address
+    off = f"off {key}"
+    params = {"AssociationId": live.row.id if live.row else ""}
+    call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, key.region)
+    before = {*needs, f"noted {key}", f"tagged {key}", f"stable {key}"}
+    yield step(address, call, needs=before, gives={off})
+    wait = Wait("gone", SETTLE_SECONDS, key.instance, region=key.region)
+    yield Draft(address, wait, frozenset({off}), frozenset({f"gone {key}"}))
+    give = _profile_params(after, context, InstanceId=key.instance)
+    call = ApiCall("ec2", "AssociateIamInstanceProfile", give, key.region)
+    yield from _last(live, after, call, needs, freed)
+
+
+def noted(
+    live: LiveProfile | None, name: str, keys: tuple[InstanceKey, ...], context: Context
+) -> Iterator[Step]:
+    """Notes on their new profile which stopped instances are about to move to it, as many at a
+    time as the note holds, and takes the note off when they have arrived."""
+    address = f"instance-profile/{name}"
+    before: set[str] = {ready(address)}
+    flying = live.in_flight if live else frozenset()
+    while batch := ownership.fitting(flying, keys):
+        marks = ownership.encode_in_flight({*flying, *batch})
+        tags = tag_list(ownership.with_prefix(marks, context.prefix))
+        call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
+        yield step(address, call, needs=before, gives={f"noted {k}" for k in batch})
+        before = {f"settled {k}" for k in batch}
+        names = [context.prefix + mark for mark in sorted(marks)]
+        call = iam("UntagInstanceProfile", InstanceProfileName=name, TagKeys=names)
+        keys, label = keys[len(batch) :], f"landed {name} {batch[-1]}"
+        yield step(address, call, needs=before, gives={label})
+        before = {label}
+
+
+def _profile_params(after: Association, context: Context, **params: str) -> dict[str, object]:
+    profile = context.live.profile(after.profile)
+    arn: object = profile.arn if profile else Ref(f"instance-profile/{after.profile}", "arn")
+    return {**params, "IamInstanceProfile": {"Arn": arn}}

@@ -1,0 +1,64 @@
+"""What a kind needs to know to answer with calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler import ownership
+from reconciler.graph import Draft
+from reconciler.live import LiveState
+from reconciler.model import Identity
+from reconciler.requests import Action, ApiCall
+from reconciler.spec.desired import DesiredState
+
+Step = Draft[Action]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``quota`` is how many managed policies a role may have; ``cyclic`` are addresses of roles
+    whose trusts name each other in a circle and that do not exist yet."""
+
+    identity: Identity
+    owner: str
+    prefix: str
+    live: LiveState
+    desired: DesiredState
+    quota: int = 10
+    cyclic: frozenset[str] = frozenset()
+
+    def owned(self, tags: Mapping[str, str], **marks: object) -> list[dict[str, object]]:
+        """Tags with our marks among them, as AWS takes them, sorted by key."""
+        named = {ownership.OWNER: self.owner, **{k.replace("_", "-"): v for k, v in marks.items()}}
+        ours = {self.prefix + name: value for name, value in named.items()}
+        return tag_list({**tags, **ours})
+
+    def policy_arn(self, path: str, name: str) -> str:
+        return f"arn:{self.identity.partition}:iam::{self.identity.account_id}:policy{path}{name}"
+
+    def role_arn(self, path: str, name: str) -> str:
+        return f"arn:{self.identity.partition}:iam::{self.identity.account_id}:role{path}{name}"
+
+    def profile_arn(self, path: str, name: str) -> str:
+        start = f"arn:{self.identity.partition}:iam::{self.identity.account_id}"
+        return f"{start}:instance-profile{path}{name}"
+
+
+def tag_list(tags: Mapping[str, object]) -> list[dict[str, object]]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def step(
+    address: str,
+    call: ApiCall,
+    *,
+    needs: frozenset[str] | set[str] = frozenset(),
+    gives: frozenset[str] | set[str] = frozenset(),
+) -> Step:
+    return Draft(address, call, frozenset(needs), frozenset(gives))
+
+
+def iam(operation: str, **params: object) -> ApiCall:
+    """An IAM call; parameters that are ``None`` are left out."""
+    return ApiCall("iam", operation, {k: v for k, v in params.items() if v is not None})

@@ -1,0 +1,77 @@
+"""Instance profiles. There is no call that updates one: tags change, the role is swapped by a
+cut-over, everything else is a replace.
+
+Source: docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler import ownership
+from reconciler.graph import exists, free, ready
+from reconciler.kinds.context import Context, Step, iam, step, tag_list
+from reconciler.kinds.settle import left
+from reconciler.kinds.tagging import tag_calls
+from reconciler.live import LiveProfile
+from reconciler.model import InstanceProfile, same_name
+from reconciler.requests import Ref
+from reconciler.spec.desired import DesiredProfile
+
+
+def settled(desired: DesiredProfile, live: LiveProfile, leave: frozenset[str]) -> InstanceProfile:
+    wanted = replace(desired.resource, name=live.resource.name)
+    if same_name(wanted.role, live.resource.role):
+        wanted = replace(wanted, role=live.resource.role)
+    result: InstanceProfile = left(wanted, live.resource, leave)
+    return result
+
+
+def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
+    """Owner and role-id stand in the call that makes it; then the role goes in."""
+    address = after.address
+    role = context.live.role(after.role)
+    role_address = f"role/{after.role}"
+    mark: object = ownership.NO_ROLE
+    if after.role is not None:
+        mark = role.id if role else Ref(role_address, "id")
+    tags = context.owned(after.tags, role_id=mark)
+    call = iam("CreateInstanceProfile", InstanceProfileName=after.name, Path=after.path, Tags=tags)
+    made = {exists(address)} if after.role else {exists(address), ready(address)}
+    needs = {exists(role_address)} if after.role else set()
+    yield step(address, call, needs=needs, gives=made)
+    if after.role is not None:
+        name = role.resource.name if role else after.role
+        call = iam("AddRoleToInstanceProfile", InstanceProfileName=after.name, RoleName=name)
+        needs = {exists(address), exists(role_address), ready(role_address)}
+        yield step(address, call, needs=needs, gives={f"filled {address}", ready(address)})
+
+
+def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
+    """Its consumers are taken to hold the credentials of the role inside: nothing else is known."""
+    marks = {ownership.OWNER: context.owner, ownership.ROLE_ID: live.role_id or ownership.NO_ROLE}
+    tags = tag_list(ownership.with_prefix(marks, context.prefix))
+    name = live.resource.name
+    address = live.resource.address
+    call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
+    yield step(address, call, gives={f"adopted {address}"})
+
+
+def update(live: LiveProfile, after: InstanceProfile) -> Iterator[Step]:
+    """Tags alone: the role is the cut-over's."""
+    before, address = live.resource, live.resource.address
+    target = {"InstanceProfileName": before.name}
+    for call in tag_calls("InstanceProfile", target, before.tags, after.tags):
+        yield step(address, call)
+
+
+def delete(live: LiveProfile) -> Iterator[Step]:
+    before, address = live.resource, live.resource.address
+    name = before.name
+    if before.role is not None:
+        call = iam("RemoveRoleFromInstanceProfile", InstanceProfileName=name, RoleName=before.role)
+        yield step(address, call, needs={free(address)}, gives={f"bare {address}"})
+    call = iam("DeleteInstanceProfile", InstanceProfileName=name)
+    gives = {free(f"role/{before.role}")} if before.role else set()
+    yield step(address, call, needs={free(address), f"bare {address}"}, gives=gives)

@@ -1,0 +1,77 @@
+"""Customer-managed policies.
+
+Name, path and description cannot change; a document changes by a new version, of which there are
+five at most. Source: docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicyVersion.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler import ownership
+from reconciler.graph import exists, free, ready
+from reconciler.kinds.context import Context, Step, iam, step, tag_list
+from reconciler.kinds.settle import left
+from reconciler.kinds.tagging import tag_calls
+from reconciler.live import LivePolicy
+from reconciler.model import Policy
+from reconciler.spec.desired import DesiredPolicy
+
+MOST_VERSIONS = 5
+
+
+def settled(desired: DesiredPolicy, live: LivePolicy, leave: frozenset[str]) -> Policy:
+    wanted = replace(desired.resource, name=live.resource.name)
+    after: Policy = left(wanted, live.resource, leave)
+    # A description cannot change; that it differs is a warning, not a change.
+    return replace(after, description=live.resource.description)
+
+
+def create(after: Policy, context: Context) -> Iterator[Step]:
+    call = iam(
+        "CreatePolicy",
+        PolicyName=after.name,
+        Path=after.path,
+        PolicyDocument=after.document.text,
+        Description=after.description or None,
+        Tags=context.owned(after.tags),
+    )
+    yield step(after.address, call, gives={exists(after.address), ready(after.address)})
+
+
+def adopt(live: LivePolicy, context: Context) -> Iterator[Step]:
+    tags = tag_list({context.prefix + ownership.OWNER: context.owner})
+    yield step(live.resource.address, iam("TagPolicy", PolicyArn=live.arn, Tags=tags))
+
+
+def update(live: LivePolicy, after: Policy) -> Iterator[Step]:
+    before, address = live.resource, live.resource.address
+    if before.document != after.document:
+        if len(live.versions) >= MOST_VERSIONS:
+            oldest = next(v for v in live.versions if not v.is_default)
+            yield step(
+                address,
+                iam("DeletePolicyVersion", PolicyArn=live.arn, VersionId=oldest.id),
+                gives={f"room {address}"},
+            )
+        call = iam(
+            "CreatePolicyVersion",
+            PolicyArn=live.arn,
+            PolicyDocument=after.document.text,
+            SetAsDefault=True,
+        )
+        yield step(address, call, needs={f"room {address}"}, gives={ready(address)})
+    for call in tag_calls("Policy", {"PolicyArn": live.arn}, before.tags, after.tags):
+        yield step(address, call)
+
+
+def delete(live: LivePolicy) -> Iterator[Step]:
+    """Versions first, then the policy, once nobody has it attached."""
+    address = live.resource.address
+    for version in live.versions:
+        if not version.is_default:
+            call = iam("DeletePolicyVersion", PolicyArn=live.arn, VersionId=version.id)
+            yield step(address, call, needs={free(address)}, gives={f"bare {address}"})
+    call = iam("DeletePolicy", PolicyArn=live.arn)
+    yield step(address, call, needs={free(address), f"bare {address}"})

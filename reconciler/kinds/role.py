@@ -1,0 +1,190 @@
+"""IAM roles: trust, permissions, boundary, session, tags.
+
+Source: docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html and the pages of the calls
+below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler import ownership
+from reconciler.graph import exists, free, ready
+from reconciler.kinds.context import Context, Step, iam, step, tag_list
+from reconciler.kinds.references import policy_address, trusted_roles
+from reconciler.kinds.settle import left
+from reconciler.kinds.tagging import tag_calls
+from reconciler.live import LiveRole
+from reconciler.model import Role
+from reconciler.policy_document import PolicyDocument
+from reconciler.requests import ApiCall
+from reconciler.spec.desired import DesiredRole
+from reconciler.spec.limits import INLINE_POLICIES_SIZE
+
+NOBODY = PolicyDocument.of(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}],
+    }
+)
+"""The trust of a role whose own trust names a role that cannot exist before it."""
+
+
+def settled(desired: DesiredRole, live: LiveRole, leave: frozenset[str]) -> Role:
+    """Names are spelled as they are live: a difference in case alone is none."""
+    spelled = {name.casefold(): name for name, _ in live.resource.inline_policies}
+    inline = tuple(
+        (spelled.get(name.casefold(), name), document)
+        for name, document in desired.resource.inline_policies
+    )
+    wanted = replace(desired.resource, name=live.resource.name, inline_policies=inline)
+    result: Role = left(wanted, live.resource, leave)
+    return result
+
+
+def create(after: Role, context: Context) -> Iterator[Step]:
+    address = after.address
+    is_cyclic = address in context.cyclic
+    trust = NOBODY if is_cyclic else after.trust_policy
+    named = trusted_roles(trust.value, context)
+    boundary = after.permissions_boundary
+    call = iam(
+        "CreateRole",
+        RoleName=after.name,
+        Path=after.path,
+        AssumeRolePolicyDocument=trust.text,
+        Description=after.description or None,
+        MaxSessionDuration=after.max_session_seconds,
+        PermissionsBoundary=boundary,
+        Tags=context.owned(after.tags),
+    )
+    needs = {exists(a) for a in named} | _policy_needs(boundary, context)
+    yield step(address, call, needs=needs, gives={exists(address)})
+    if is_cyclic:
+        yield _trust(after.name, after, address, context)
+    yield from _attach(after, after.managed_policies, context)
+    yield from _put(after, after.inline_policies)
+
+
+def adopt(live: LiveRole, context: Context) -> Iterator[Step]:
+    tags = tag_list({context.prefix + ownership.OWNER: context.owner})
+    name = live.resource.name
+    yield step(live.resource.address, iam("TagRole", RoleName=name, Tags=tags))
+
+
+def update(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
+    before, address = live.resource, live.resource.address
+    settings = ("description", "max_session_seconds")
+    if any(getattr(before, name) != getattr(after, name) for name in settings):
+        yield step(address, _settings(after), gives={ready(address)})
+    if before.trust_policy != after.trust_policy:
+        yield _trust(before.name, after, address, context)
+    yield from _boundary(before, after, context)
+    yield from _managed(before, after, context)
+    yield from _inline(before, after)
+    target = {"RoleName": before.name}
+    for call in tag_calls("Role", target, before.tags, after.tags, str.casefold):
+        yield step(address, call)
+
+
+def delete(live: LiveRole) -> Iterator[Step]:
+    """Permissions first, and they only once no profile gives them out any more."""
+    before, address = live.resource, live.resource.address
+    name, needs, bare = before.name, {free(address)}, f"bare {address}"
+    for arn in before.managed_policies:
+        call = iam("DetachRolePolicy", RoleName=name, PolicyArn=arn)
+        yield step(address, call, needs=needs, gives={bare, _freed(arn)})
+    for policy, _ in before.inline_policies:
+        call = iam("DeleteRolePolicy", RoleName=name, PolicyName=policy)
+        yield step(address, call, needs=needs, gives={bare})
+    gone = {_freed(before.permissions_boundary)} if before.permissions_boundary else set()
+    call = iam("DeleteRole", RoleName=name)
+    yield step(address, call, needs={*needs, bare}, gives=gone)
+
+
+def _settings(after: Role) -> ApiCall:
+    # What is left out keeps its value on AWS, by the docs it may not: both are always sent.
+    return iam(
+        "UpdateRole",
+        RoleName=after.name,
+        Description=after.description,
+        MaxSessionDuration=after.max_session_seconds,
+    )
+
+
+def _trust(name: str, after: Role, address: str, context: Context) -> Step:
+    call = iam("UpdateAssumeRolePolicy", RoleName=name, PolicyDocument=after.trust_policy.text)
+    named = {exists(a) for a in trusted_roles(after.trust_policy.value, context)}
+    return step(address, call, needs=named | {exists(address)}, gives={ready(address)})
+
+
+def _policy_needs(arn: str | None, context: Context) -> set[str]:
+    address = policy_address(arn, context) if arn else None
+    return {exists(address)} if address else set()
+
+
+def _freed(arn: str) -> str:
+    return free(f"policy/{arn.rpartition('/')[2]}")
+
+
+def _attach(role: Role, arns: tuple[str, ...], context: Context) -> Iterator[Step]:
+    address = role.address
+    for arn in arns:
+        call = iam("AttachRolePolicy", RoleName=role.name, PolicyArn=arn)
+        needs = {exists(address), *_policy_needs(arn, context), f"room {address}"}
+        yield step(address, call, needs=needs, gives={ready(address), f"attached {address}"})
+
+
+def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
+    """New permissions before old ones go, unless the quota leaves no room for both."""
+    added = tuple(sorted({*after.managed_policies} - {*before.managed_policies}))
+    stale = sorted({*before.managed_policies} - {*after.managed_policies})
+    address = before.address
+    fits = len(before.managed_policies) + len(added) <= context.quota
+    yield from _attach(before, added, context)
+    for arn in stale:
+        call = iam("DetachRolePolicy", RoleName=before.name, PolicyArn=arn)
+        needs = {f"attached {address}", f"put {address}"} if fits else set()
+        gives = {_freed(arn)} if fits else {_freed(arn), f"room {address}"}
+        yield step(address, call, needs=needs, gives=gives)
+
+
+def _put(role: Role, documents: tuple[tuple[str, PolicyDocument], ...]) -> Iterator[Step]:
+    address = role.address
+    for name, document in documents:
+        call = iam(
+            "PutRolePolicy", RoleName=role.name, PolicyName=name, PolicyDocument=document.text
+        )
+        needs = {exists(address), f"inline room {address}"}
+        yield step(address, call, needs=needs, gives={ready(address), f"put {address}"})
+
+
+def _inline(before: Role, after: Role) -> Iterator[Step]:
+    there, wanted = dict(before.inline_policies), dict(after.inline_policies)
+    address = before.address
+    changed = tuple(pair for pair in after.inline_policies if there.get(pair[0]) != pair[1])
+    stale = sorted(there.keys() - wanted.keys())
+    both = sum(document.size for document in {**there, **wanted}.values())
+    fits = both <= INLINE_POLICIES_SIZE
+    yield from _put(before, changed)
+    for name in stale:
+        call = iam("DeleteRolePolicy", RoleName=before.name, PolicyName=name)
+        needs = {f"put {address}", f"attached {address}"} if fits else set()
+        gives = set() if fits else {f"inline room {address}"}
+        yield step(address, call, needs=needs, gives=gives)
+
+
+def _boundary(before: Role, after: Role, context: Context) -> Iterator[Step]:
+    arn, address = after.permissions_boundary, before.address
+    if arn == before.permissions_boundary:
+        return
+    gives = {ready(address)}
+    if before.permissions_boundary:
+        gives.add(_freed(before.permissions_boundary))
+    if arn is None:
+        call = iam("DeleteRolePermissionsBoundary", RoleName=before.name)
+        yield step(address, call, gives=gives)
+    else:
+        call = iam("PutRolePermissionsBoundary", RoleName=before.name, PermissionsBoundary=arn)
+        yield step(address, call, needs=_policy_needs(arn, context), gives=gives)

@@ -1,0 +1,171 @@
+"""What AWS says now: resources of the model with what only AWS knows about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler import ownership
+from reconciler.model import Identity, InstanceProfile, Policy, Role, Tags, no_tags
+from reconciler.ownership import InstanceKey
+
+RUNNING = frozenset({"pending", "running"})
+SELECTABLE = frozenset({"pending", "running", "stopping", "stopped"})
+_PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """What every IAM resource has. ``marks`` are our tags without their prefix, ``aws_tags`` those
+    that AWS writes; ``tags_known`` is false where tags were not read."""
+
+    id: str
+    arn: str
+    marks: Tags = field(default_factory=no_tags)
+    aws_tags: Tags = field(default_factory=no_tags)
+    tags_known: bool = True
+
+    @property
+    def owner(self) -> str | None:
+        return self.marks.get(ownership.OWNER)
+
+    def protection(self, path: str) -> str | None:
+        """Why this resource is never touched, or ``None``."""
+        if path.startswith(_PROTECTED_PATHS):
+            return f"AWS manages what lies at {path}"
+        stack = [k for k in self.aws_tags if k.casefold().startswith("aws:cloudformation:")]
+        return "CloudFormation manages it" if stack else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRole(Entity):
+    resource: Role
+
+    @property
+    def protected(self) -> str | None:
+        return self.protection(self.resource.path)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    id: str
+    is_default: bool
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePolicy(Entity):
+    resource: Policy
+    versions: tuple[PolicyVersion, ...] = ()
+    """Sorted, the one made first at the head."""
+
+    @property
+    def protected(self) -> str | None:
+        return self.protection(self.resource.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveProfile(Entity):
+    resource: InstanceProfile
+    role_id: str | None = None
+
+    @property
+    def protected(self) -> str | None:
+        return self.protection(self.resource.path)
+
+    @property
+    def mark(self) -> ownership.RoleMark | None:
+        return ownership.decode_role_mark(self.marks.get(ownership.ROLE_ID))
+
+    @property
+    def in_flight(self) -> frozenset[InstanceKey]:
+        return ownership.decode_in_flight(self.marks)
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRow:
+    """``state`` is ``associating``, ``associated`` or ``disassociating``."""
+
+    id: str
+    profile_arn: str
+    profile_id: str
+    state: str
+
+    @property
+    def profile_name(self) -> str:
+        return self.profile_arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveInstance:
+    """``launched_at`` is in seconds of the epoch: of the last start, as EC2 has it."""
+
+    key: InstanceKey
+    state: str
+    launched_at: float = 0.0
+    rows: tuple[AssociationRow, ...] = ()
+    tags: Tags = field(default_factory=no_tags)
+    marks: Tags = field(default_factory=no_tags)
+
+    @property
+    def row(self) -> AssociationRow | None:
+        """The association that counts; during a replace the one that is leaving is listed too."""
+        staying = [row for row in self.rows if row.state != "disassociating"]
+        return staying[0] if staying else None
+
+    @property
+    def is_running(self) -> bool:
+        return self.state in RUNNING
+
+    @property
+    def is_gone(self) -> bool:
+        return self.state in ("shutting-down", "terminated")
+
+    @property
+    def in_transition(self) -> bool:
+        return self.state in ("pending", "stopping")
+
+    def names(self, profile_arn: str) -> bool:
+        """Whether a row that stays names the profile, by whatever id it had."""
+        return self.row is not None and self.row.profile_arn == profile_arn
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """One read of an account. Roles, policies and profiles are keyed by their name in lower case.
+
+    ``complete`` is false when only named entities could be read: then what left the specs is
+    unknown. ``regions`` are those whose instances were read.
+    """
+
+    identity: Identity
+    roles: Mapping[str, LiveRole] = field(default_factory=dict)
+    policies: Mapping[str, LivePolicy] = field(default_factory=dict)
+    profiles: Mapping[str, LiveProfile] = field(default_factory=dict)
+    instances: Mapping[InstanceKey, LiveInstance] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
+    unread_regions: Mapping[str, str] = field(default_factory=dict)
+    """Regions that could not be read, each with the reason."""
+
+    def role(self, name: str | None) -> LiveRole | None:
+        return self.roles.get((name or "").casefold())
+
+    def policy(self, name: str) -> LivePolicy | None:
+        return self.policies.get(name.casefold())
+
+    def profile(self, name: str) -> LiveProfile | None:
+        return self.profiles.get(name.casefold())
+
+    def consumers(self, profile_arn: str) -> tuple[LiveInstance, ...]:
+        """Instances whose association names the profile, sorted."""
+        found = [i for i in self.instances.values() if i.names(profile_arn) and not i.is_gone]
+        return tuple(sorted(found, key=lambda i: i.key))
+
+    def with_instances(self, other: LiveState) -> LiveState:
+        """The same account with the instances of more regions."""
+        return replace(
+            self,
+            instances={**self.instances, **other.instances},
+            regions=tuple(sorted({*self.regions, *other.regions})),
+            unread_regions={**self.unread_regions, **other.unread_regions},
+        )

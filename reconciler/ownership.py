@@ -1,0 +1,188 @@
+"""Our own tags: the only place that writes or reads them.
+
+What must not be lost stands on the profile, which only IAM administrators may tag; an instance tag
+is a hint that saves work and counts only where it names that very instance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+DEFAULT_PREFIX = "reconciler:"
+OWNER = "owner"
+ROLE_ID = "role-id"
+IN_FLIGHT = "in-flight"
+RELEASED = "released"
+ASSOCIATION = "association"
+HOLDS = "holds"
+
+NO_ROLE = "-"
+OWNER_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+IN_FLIGHT_TAGS = 4
+"""AWS allows 50 tags on a profile; 44 are the user's, two are ``owner`` and ``role-id``."""
+TAG_VALUE_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Every consumer has taken up this role; ``-`` is a profile without one."""
+
+    role_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A swap or a cut-over is under way, or died. ``epoch`` is in seconds."""
+
+    before: str
+    after: str
+    epoch: int
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Strategy ``wait``: AWS serves the role by itself within hours of ``epoch``."""
+
+    role_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The cut-over to this role was rolled back and is not tried again unasked."""
+
+    role_id: str
+
+
+RoleMark = Settled | Pending | Waiting | Failed
+
+
+def encode_role_mark(mark: RoleMark) -> str:
+    match mark:
+        case Settled(role_id):
+            return role_id
+        case Pending(before, after, epoch, run):
+            return f"pending/{before}/{after}/{epoch}/{run}"
+        case Waiting(role_id, epoch):
+            return f"waiting/{role_id}/{epoch}"
+        case Failed(role_id):
+            return f"failed/{role_id}"
+
+
+def decode_role_mark(value: str | None) -> RoleMark | None:
+    """``None`` where there is no mark, or one that we did not write."""
+    match (value or "").split("/"):
+        case ["pending", before, after, epoch, run] if epoch.isdigit():
+            return Pending(before, after, int(epoch), run)
+        case ["waiting", role_id, epoch] if epoch.isdigit():
+            return Waiting(role_id, int(epoch))
+        case ["failed", role_id]:
+            return Failed(role_id)
+        case [role_id] if role_id:
+            return Settled(role_id)
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InstanceKey:
+    """An instance is known by its region and its id."""
+
+    region: str
+    instance: str
+
+    def __str__(self) -> str:
+        return f"{self.region}/{self.instance}"
+
+
+def encode_in_flight(keys: Iterable[InstanceKey]) -> dict[str, str]:
+    """Mark names and values, without prefix; at most ``IN_FLIGHT_TAGS`` of them.
+
+    Raises ``ValueError`` if they do not fit; ``fitting`` says how many do.
+    """
+    values: list[str] = []
+    for key in sorted(set(keys)):
+        if values and len(values[-1]) + 1 + len(str(key)) <= TAG_VALUE_LENGTH:
+            values[-1] += f" {key}"
+        else:
+            values.append(str(key))
+    if len(values) > IN_FLIGHT_TAGS:
+        raise ValueError(f"{len(values)} tags are needed for the instances in flight")
+    return {_in_flight_name(n): value for n, value in enumerate(values, start=1)}
+
+
+def fitting(kept: Iterable[InstanceKey], wanted: Iterable[InstanceKey]) -> tuple[InstanceKey, ...]:
+    """The longest head of ``wanted`` that fits into the tags together with ``kept``."""
+    chosen = tuple(wanted)
+    while chosen:
+        try:
+            encode_in_flight((*kept, *chosen))
+            return chosen
+        except ValueError:
+            chosen = chosen[:-1]
+    return ()
+
+
+def decode_in_flight(marks: Mapping[str, str]) -> frozenset[InstanceKey]:
+    found = set()
+    for name in in_flight_names(marks):
+        for item in marks[name].split():
+            region, _, rest = item.partition("/")
+            instance = rest.partition("/")[0]
+            if region and instance:
+                found.add(InstanceKey(region, instance))
+    return frozenset(found)
+
+
+def in_flight_names(marks: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(m for m in marks if re.fullmatch(rf"{IN_FLIGHT}(\.\d+)?", m)))
+
+
+def _in_flight_name(number: int) -> str:
+    return IN_FLIGHT if number == 1 else f"{IN_FLIGHT}.{number}"
+
+
+def association_mark(owner: str, instance: str, profile_id: str) -> str:
+    return f"{owner}/{instance}/{profile_id}"
+
+
+def made_by(mark: str | None, owner: str, instance: str) -> bool:
+    """Whether an instance's ``association`` tag says that ``owner`` associated this very instance.
+
+    Consoles copy tags when an instance is cloned, so the instance's id is part of the value.
+    """
+    return (mark or "").split("/")[:2] == [owner, instance]
+
+
+def holds_mark(role_id: str, association_id: str) -> str:
+    return f"{role_id}/{association_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTags:
+    """Tags of a resource, sorted into the user's, ours (prefix taken off) and AWS's."""
+
+    user: Mapping[str, str]
+    marks: Mapping[str, str]
+    aws: Mapping[str, str]
+
+
+def split_tags(tags: Mapping[str, str], prefix: str) -> SplitTags:
+    user: dict[str, str] = {}
+    marks: dict[str, str] = {}
+    aws: dict[str, str] = {}
+    for key, value in tags.items():
+        if key.casefold().startswith("aws:"):
+            aws[key] = value
+        elif key.startswith(prefix):
+            marks[key.removeprefix(prefix)] = value
+        else:
+            user[key] = value
+    return SplitTags(user, marks, aws)
+
+
+def with_prefix(marks: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {prefix + name: value for name, value in marks.items()}

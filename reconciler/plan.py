@@ -1,0 +1,191 @@
+"""The plan: changes and ordered steps for each target, with a digest of what is intended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.changes import (
+    Adopt,
+    Change,
+    Conflict,
+    Create,
+    CutOverInstance,
+    Delete,
+    Guard,
+    Kept,
+    Replace,
+    Restore,
+    Update,
+    actions_of,
+)
+from reconciler.cutover.rehearsal import Printed
+from reconciler.cutover.value import CutOver
+from reconciler.diagnostics import Diagnostic
+from reconciler.graph import Ordered
+from reconciler.model import Identity
+from reconciler.requests import ApiCall, Wait
+
+Work = ApiCall | Wait | CutOver
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing the executor does, as it is printed. ``after`` holds the ids that come before."""
+
+    id: int
+    address: str
+    action: ApiCall | Wait
+    after: tuple[int, ...]
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """``work`` is what the executor runs; ``steps`` is the same, cut-overs written out."""
+
+    target: str
+    identity: Identity
+    owner: str
+    prefix: str
+    regions: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
+    work: tuple[Ordered[Work], ...] = ()
+    printed: Mapping[str, tuple[Printed, ...]] = field(default_factory=dict)
+    """By address of the profile, the cut-over's steps on today's state."""
+    kept: tuple[Kept, ...] = ()
+    ignored: tuple[Kept, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    rules: tuple[Mapping[str, Any], ...] = ()
+    """The rules by which associations select instances: they are what is intended."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    managed: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(_steps(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    targets: tuple[TargetPlan, ...]
+    owner: str
+    digest: str
+    api_calls: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return all(target.is_empty for target in self.targets)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(change for target in self.targets for change in target.changes)
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        return tuple(conflict for target in self.targets for conflict in target.conflicts)
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        return tuple(guard for target in self.targets for guard in target.guards)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return tuple(found for target in self.targets for found in target.diagnostics)
+
+
+def _steps(target: TargetPlan) -> Iterator[Step]:
+    """Numbers in order from 1. What comes after a cut-over comes after its last step."""
+    last: list[int] = []
+    number = 0
+    for ordered in target.work:
+        after = tuple(last[place] for place in ordered.after)
+        draft = ordered.draft
+        if not isinstance(draft.action, CutOver):
+            number += 1
+            yield Step(number, draft.address, draft.action, after)
+            last.append(number)
+            continue
+        for printed in target.printed.get(draft.address, ()):
+            number += 1
+            address = _instance_address(printed, draft.address)
+            yield Step(number, address, printed.action, after, printed.note)
+            after = (number,)
+        last.append(number)
+
+
+def _instance_address(printed: Printed, profile: str) -> str:
+    action = printed.action
+    instance = None
+    if isinstance(action, Wait):
+        instance = action.instance
+    elif "InstanceId" in action.params:
+        instance = action.params["InstanceId"]
+    return f"association/{instance}" if instance else profile
+
+
+def summary(plan: Plan) -> dict[str, int]:
+    """A replace counts as replaced, as added and as destroyed no more than once each."""
+    counts = dict.fromkeys(("adopt", "add", "change", "replace", "destroy", "cutover"), 0)
+    for change in plan.changes:
+        counts[_column(change)] += 1
+    return counts
+
+
+def _column(change: Change) -> str:
+    match change:
+        case Create():
+            return "add"
+        case Adopt():
+            return "adopt"
+        case Update() | Restore():
+            return "change"
+        case Replace():
+            return "replace"
+        case Delete():
+            return "destroy"
+        case CutOverInstance():
+            return "cutover"
+
+
+def digest_of(targets: tuple[TargetPlan, ...], owner: str) -> str:
+    """``sha256:…`` over what is intended, in canonical JSON."""
+    value = {"owner": owner, "targets": [_intended(target) for target in targets]}
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _intended(target: TargetPlan) -> dict[str, Any]:
+    return {
+        "target": target.target,
+        "account_id": target.identity.account_id,
+        "regions": list(target.regions),
+        "changes": [
+            {
+                "address": change.address,
+                "region": change.region,
+                "actions": list(actions_of(change)),
+                "before": change.before,
+                "after": change.after,
+                "intent": change.intent,
+            }
+            for change in target.changes
+            if _is_intended(change)
+        ],
+        "rules": list(target.rules),
+    }
+
+
+def _is_intended(change: Change) -> bool:
+    """Which instances live today, and were chosen by a rule, is not decided by the plan."""
+    if isinstance(change, CutOverInstance | Restore):
+        return False
+    return "select" not in change.intent

@@ -1,0 +1,164 @@
+"""All parts together: one plan for one target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler import guards
+from reconciler.changes import Change, CutOverInstance, Delete, Restore
+from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.graph import cyclic
+from reconciler.graph import in_order as ordered_work
+from reconciler.kinds.context import Context
+from reconciler.kinds.references import trusted_roles
+from reconciler.live import LiveState
+from reconciler.plan import TargetPlan
+from reconciler.planner.associations import plan_associations, rules
+from reconciler.planner.cutovers import plan_cutovers, profiles_to_cut_over
+from reconciler.planner.entities import plan_entities
+from reconciler.planner.options import Options
+from reconciler.planner.part import Part, View, resolved, together
+from reconciler.planner.removals import plan_removals
+from reconciler.spec.desired import DesiredState, ordered
+
+_KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
+
+
+def view_of(desired: DesiredState, live: LiveState, options: Options) -> View:
+    wanted = resolved(desired, live)
+    context = Context(
+        identity=live.identity,
+        owner=options.owner,
+        prefix=options.prefix,
+        live=live,
+        desired=wanted,
+        quota=options.settings.quotas.managed_policies_per_role,
+    )
+    return View(wanted, live, options, replace(context, cyclic=_circles(wanted, live, context)))
+
+
+def _circles(desired: DesiredState, live: LiveState, context: Context) -> frozenset[str]:
+    """Roles to be made whose trusts name each other, or themselves."""
+    made = [r for r in ordered(desired.roles) if live.role(r.resource.name) is None]
+    edges = {
+        r.resource.address: tuple(trusted_roles(r.resource.trust_policy.value, context))
+        for r in made
+    }
+    return cyclic(edges)
+
+
+def needs_all_regions(desired: DesiredState, live: LiveState, options: Options) -> bool:
+    """Whether some cut-over is planned, so that consumers must be looked for everywhere."""
+    return bool(profiles_to_cut_over(view_of(desired, live, options)))
+
+
+def plan_target(desired: DesiredState, live: LiveState, options: Options) -> TargetPlan:
+    view = view_of(desired, live, options)
+    cutovers = plan_cutovers(view)
+    entities = _joined(plan_entities(view), cutovers)
+    associations = plan_associations(view)
+    removals = plan_removals(view)
+    whole = together([entities, replace(cutovers, changes=()), associations, removals])
+    changes = _in_order((*whole.changes, *_instances(cutovers)))
+    existing = _existing(view)
+    found = (*whole.guards, *guards.check(changes, existing, options))
+    return TargetPlan(
+        target=options.target,
+        identity=live.identity,
+        owner=options.owner,
+        prefix=options.prefix,
+        regions=options.regions,
+        changes=changes,
+        work=ordered_work(whole.drafts),
+        printed=dict(whole.printed),
+        kept=tuple(sorted(whole.kept, key=lambda k: (k.address, k.reason))),
+        ignored=tuple(sorted(whole.ignored, key=lambda k: (k.address, k.reason))),
+        conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
+        guards=tuple(sorted(found, key=lambda g: (g.key, g.addresses))),
+        rules=rules(view),
+        diagnostics=in_order((*whole.diagnostics, *_references(view), *_unread(view, cutovers))),
+        managed=existing,
+    )
+
+
+def _joined(entities: Part, cutovers: Part) -> Part:
+    """One change for each profile: what the entity's part found, with what its cut-over adds."""
+    added = {c.address: c for c in cutovers.changes if not isinstance(c, CutOverInstance | Restore)}
+    changes: list[Change] = []
+    for change in entities.changes:
+        other = added.pop(change.address, None)
+        changes.append(change if other is None else _join(change, other))
+    return replace(entities, changes=(*changes, *added.values()))
+
+
+def _join(change: Change, other: Change) -> Change:
+    return replace(
+        change,
+        differences=(*change.differences, *other.differences),
+        reason=change.reason or other.reason,
+        consumers=other.consumers,
+        intent=other.intent,
+        is_under_way=other.is_under_way,
+    )
+
+
+def _instances(cutovers: Part) -> Iterator[Change]:
+    return (c for c in cutovers.changes if isinstance(c, CutOverInstance | Restore))
+
+
+def _in_order(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Deletions first, then by kind as they are made; instances of a cut-over in its order."""
+
+    def rank(change: Change) -> tuple[int, int, str, str]:
+        kind = _KIND_ORDER[change.kind]
+        if isinstance(change, Delete):
+            return 0, kind, change.address, change.region or ""
+        if isinstance(change, CutOverInstance | Restore):
+            return 2, 0, "", ""
+        return 1, -kind, change.address, change.region or ""
+
+    return tuple(sorted(changes, key=rank))
+
+
+def _existing(view: View) -> int:
+    live = view.live
+    entities = (*live.roles.values(), *live.policies.values(), *live.profiles.values())
+    return sum(entity.owner == view.options.owner for entity in entities)
+
+
+def _references(view: View) -> Iterator[Diagnostic]:
+    """What the specs refer to and neither the set nor AWS has."""
+    for entity in ordered(view.desired.profiles):
+        name = entity.resource.role
+        if not view.options.includes(entity.resource.address) or name is None:
+            continue
+        if view.desired.role(name) is None and view.live.role(name) is None:
+            message = f"there is no role {name!r}, neither in the specs nor in AWS"
+            yield Diagnostic("error", "no-such-role", message, entity.place.at("role"))
+    for role in ordered(view.desired.roles):
+        if not view.options.includes(role.resource.address):
+            continue
+        for arn in role.resource.managed_policies:
+            if _is_absent(arn, view):
+                message = f"there is no policy {arn}, neither in the specs nor in AWS"
+                place = role.place.at("managed_policies")
+                yield Diagnostic("error", "no-such-policy", message, place)
+
+
+def _is_absent(arn: str, view: View) -> bool:
+    """Whether the ARN names a policy of this account that is not there. AWS's are not listed."""
+    if not arn.startswith(view.context.policy_arn("", "")):
+        return False
+    name = arn.rpartition("/")[2]
+    return view.desired.policy(name) is None and view.live.policy(name) is None
+
+
+def _unread(view: View, cutovers: Part) -> Iterator[Diagnostic]:
+    """A region that cannot be read may hide consumers, so a cut-over cannot end there."""
+    if not cutovers.drafts:
+        return
+    place = view.desired.profiles[sorted(view.desired.profiles)[0]].place.here
+    for region, reason in sorted(view.live.unread_regions.items()):
+        message = f"{region} cannot be read ({reason}), so its instances cannot be cut over"
+        yield Diagnostic("warning", "unread-region", message, place, "set consumer_regions")

@@ -1,0 +1,285 @@
+"""Which instances should have which profile, and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler import ownership
+from reconciler.changes import Conflict, Create, Delete, Difference, Kept, Update
+from reconciler.diagnostics import Diagnostic
+from reconciler.graph import Draft, exists, ready
+from reconciler.kinds import association as kind
+from reconciler.live import SELECTABLE, LiveInstance
+from reconciler.model import Association, same_name
+from reconciler.ownership import InstanceKey
+from reconciler.planner.entities import is_ours
+from reconciler.planner.part import Part, View, WorkDraft, together
+from reconciler.requests import Wait
+from reconciler.spec.desired import DesiredAssociation
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One instance that an association of the specs is about."""
+
+    instance: LiveInstance
+    association: DesiredAssociation
+    is_selected: bool
+
+    @property
+    def wanted(self) -> Association:
+        key = self.instance.key
+        return Association(key.instance, key.region, self.association.profile)
+
+
+def plan_associations(view: View) -> Part:
+    claims, problems = _claims(view)
+    parts = [_claim(claim, view) for claim in claims]
+    return together(
+        [Part(diagnostics=problems), *parts, _noted(claims, view), _fresh(claims, view)]
+    )
+
+
+def claimed(view: View) -> frozenset[InstanceKey]:
+    return frozenset(claim.instance.key for claim in _claims(view)[0])
+
+
+def rules(view: View) -> tuple[dict[str, object], ...]:
+    """What decides which instances are meant, wherever that is left to their tags."""
+    return tuple(
+        {
+            "association": a.name,
+            "instance_profile": a.profile,
+            "select": {key: list(values) for key, values in sorted((a.select or {}).items())},
+            "regions": list(a.regions or view.options.regions),
+        }
+        for a in view.desired.associations
+        if a.select is not None
+    )
+
+
+def _claims(view: View) -> tuple[tuple[Claim, ...], tuple[Diagnostic, ...]]:
+    found: dict[InstanceKey, Claim] = {}
+    problems: list[Diagnostic] = []
+    for association in view.desired.associations:
+        for claim in _claims_of(association, view, problems):
+            first = found.setdefault(claim.instance.key, claim)
+            if first.association.name != association.name:
+                problems.append(_claimed_twice(first, claim))
+    chosen = [c for c in found.values() if view.options.includes(c.wanted.address)]
+    return tuple(sorted(chosen, key=lambda c: c.instance.key)), tuple(problems)
+
+
+def _claims_of(
+    association: DesiredAssociation, view: View, problems: list[Diagnostic]
+) -> Iterator[Claim]:
+    regions = association.regions or view.options.regions
+    missing = set(association.instances)
+    for region in regions:
+        here = association.in_region(region)
+        for instance in _matching(here, region, view):
+            missing -= set(association.instances) if here.select is None else set()
+            yield Claim(instance, here, here.select is not None)
+    if association.select is None:
+        known = {i.key.instance for i in view.live.instances.values() if not i.is_gone}
+        unread = [region for region in regions if region in view.live.unread_regions]
+        if not unread:
+            problems.extend(_absent(association, set(association.instances) - known, regions))
+
+
+def _matching(association: DesiredAssociation, region: str, view: View) -> Iterator[LiveInstance]:
+    for key, instance in sorted(view.live.instances.items()):
+        if key.region != region or instance.state not in SELECTABLE:
+            continue
+        if association.select is None:
+            if key.instance in association.instances:
+                yield instance
+        elif all(instance.tags.get(name) in values for name, values in association.select.items()):
+            yield instance
+
+
+def _absent(
+    association: DesiredAssociation, missing: set[str], regions: tuple[str, ...]
+) -> Iterator[Diagnostic]:
+    for number, instance in enumerate(association.instances):
+        if instance in missing:
+            message = f"there is no instance {instance} in {', '.join(regions)}"
+            place = association.place.at("instances", number)
+            yield Diagnostic("error", "no-such-instance", message, place)
+
+
+def _claimed_twice(first: Claim, second: Claim) -> Diagnostic:
+    instance = first.instance.key.instance
+    message = (
+        f"{instance} is claimed by {first.association.name!r} and by {second.association.name!r}"
+    )
+    related = ((f"claimed by {first.association.name!r}", first.association.place.here),)
+    place = second.association.place.here
+    return Diagnostic("error", "claimed-twice", message, place, related=related)
+
+
+def _claim(claim: Claim, view: View) -> Part:
+    name = claim.association.profile
+    wanted = view.desired.profile(name)
+    live = view.live.profile(name)
+    if live is None and wanted is None:
+        message = f"there is no instance profile {name!r}, neither in the specs nor in AWS"
+        place = claim.association.place.at("instance_profile")
+        return Part(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
+    address = claim.wanted.address
+    if live is not None and wanted is not None and not is_ours(live, view):
+        reason = f"its profile instance-profile/{live.resource.name} is not managed"
+        return Part(kept=(Kept(address, reason, "blocked"),))
+    if conflict := _conflict(claim, view):
+        return Part(conflicts=(conflict,))
+    row = claim.instance.row
+    if row is None:
+        return _associated(claim, view)
+    if live is not None and row.profile_arn == live.arn:
+        return Part() if row.profile_id == live.id else _stale(claim, view)
+    return _moved(claim, view)
+
+
+def _conflict(claim: Claim, view: View) -> Conflict | None:
+    """Another owner's specs made the association that is there."""
+    instance, row = claim.instance, claim.instance.row
+    parts = (instance.marks.get(ownership.ASSOCIATION) or "").split("/")
+    if row is None or len(parts) != 3 or view.options.take_over:
+        return None
+    owner, named, profile_id = parts
+    is_true = named == instance.key.instance and profile_id == row.profile_id
+    if not is_true or owner == view.options.owner:
+        return None
+    address, place = claim.wanted.address, claim.association.place.here
+    return Conflict(address, f"belongs to the owner {owner!r}", "--take-over", place, owner)
+
+
+def _intent(claim: Claim) -> dict[str, object]:
+    return {"select": claim.association.name} if claim.is_selected else {}
+
+
+def _associated(claim: Claim, view: View) -> Part:
+    wanted = claim.wanted
+    change = Create(
+        address=wanted.address,
+        region=wanted.region,
+        after=wanted.attributes(),
+        source=claim.association.place.here,
+        intent=_intent(claim),
+    )
+    drafts = tuple(kind.associate(claim.instance, wanted, view.context))
+    return Part(changes=(change,), drafts=drafts)
+
+
+def _moved(claim: Claim, view: View) -> Part:
+    wanted, row = claim.wanted, claim.instance.row
+    before = row.profile_name if row else None
+    change = Update(
+        address=wanted.address,
+        region=wanted.region,
+        before={"instance_profile": before},
+        after=wanted.attributes(),
+        differences=(Difference("instance_profile", before, wanted.profile),),
+        consumers=(wanted.instance,) if claim.instance.is_running else (),
+        source=claim.association.place.here,
+        intent=_intent(claim),
+    )
+    return Part(changes=(change,), drafts=tuple(kind.move(claim.instance, wanted, view.context)))
+
+
+def _stale(claim: Claim, view: View) -> Part:
+    """A profile of ours makes stale associations anew in its cut-over; of others' we do it here."""
+    live = view.live.profile(claim.association.profile)
+    if live is not None and view.desired.profile(claim.association.profile) is not None:
+        return Part()
+    return _moved(claim, view)
+
+
+def _moving(claims: tuple[Claim, ...], view: View) -> dict[str, list[InstanceKey]]:
+    """Stopped instances on their way to another profile, by the name of that profile."""
+    found: dict[str, list[InstanceKey]] = {}
+    for claim in claims:
+        row, name = claim.instance.row, claim.association.profile
+        live = view.live.profile(name)
+        is_there = live is not None and row is not None and row.profile_arn == live.arn
+        if row is not None and claim.instance.state == "stopped" and not is_there:
+            found.setdefault(live.resource.name if live else name, []).append(claim.instance.key)
+    return found
+
+
+def _noted(claims: tuple[Claim, ...], view: View) -> Part:
+    """Notes on profiles of ours; on another's we leave no mark, and the specs are the note."""
+    drafts: list[WorkDraft] = []
+    for name, keys in sorted(_moving(claims, view).items()):
+        live = view.live.profile(name)
+        wanted = view.desired.profile(name)
+        if wanted is not None and (live is None or is_ours(live, view)):
+            drafts.extend(kind.noted(live, name, tuple(keys), view.context))
+    return Part(drafts=tuple(drafts))
+
+
+def _fresh(claims: tuple[Claim, ...], view: View) -> Part:
+    """A profile that this plan makes and uses: EC2 may see it before it sees the role inside."""
+    names = sorted({c.association.profile for c in claims})
+    drafts: list[WorkDraft] = []
+    for name in names:
+        wanted = view.desired.profile(name)
+        if view.live.profile(name) is not None or wanted is None or wanted.resource.role is None:
+            continue
+        address = wanted.resource.address
+        seconds = view.options.settings.propagation
+        wait = Wait("propagated", seconds, profile=name)
+        needs = frozenset({exists(address), f"filled {address}"})
+        drafts.append(Draft(address, wait, needs, frozenset({ready(address)})))
+    return Part(drafts=tuple(drafts))
+
+
+def plan_left(view: View, delete: bool) -> Part:
+    """Associations that we made and that no spec names any more."""
+    named = claimed(view)
+    parts = []
+    for key, instance in sorted(view.live.instances.items()):
+        if key in named or key.region not in view.options.regions or not _is_made(instance, view):
+            continue
+        address = f"association/{key.instance}"
+        if not view.options.includes(address):
+            continue
+        parts.append(_removed(instance, view) if delete else _kept(address))
+    return together(parts)
+
+
+def _is_made(instance: LiveInstance, view: View) -> bool:
+    """Our tag names this instance and the profile that it has."""
+    row = instance.row
+    mark = instance.marks.get(ownership.ASSOCIATION)
+    if row is None or instance.is_gone:
+        return False
+    wanted = ownership.association_mark(view.options.owner, instance.key.instance, row.profile_id)
+    return mark == wanted
+
+
+def _kept(address: str) -> Part:
+    return Part(kept=(Kept(address, "left the specs; use --prune"),))
+
+
+def _removed(instance: LiveInstance, view: View) -> Part:
+    row = instance.row
+    name = row.profile_name if row else ""
+    change = Delete(
+        address=f"association/{instance.key.instance}",
+        region=instance.key.region,
+        before={"instance_profile": name},
+        reason="left the specs",
+        consumers=(instance.key.instance,) if instance.is_running else (),
+    )
+    return Part(changes=(change,), drafts=tuple(kind.disassociate(instance, view.context)))
+
+
+def names_of(view: View) -> frozenset[str]:
+    """Profiles that associations name, as written."""
+    return frozenset(a.profile for a in view.desired.associations)
+
+
+def is_claimed_profile(name: str, view: View) -> bool:
+    return any(same_name(name, profile) for profile in names_of(view))

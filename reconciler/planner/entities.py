@@ -1,0 +1,243 @@
+"""Policies, roles and profiles: created, adopted, updated, replaced, or not ours to touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace as with_fields
+
+from reconciler import ownership
+from reconciler.changes import (
+    Adopt,
+    Change,
+    Conflict,
+    Create,
+    Difference,
+    Guard,
+    Kept,
+    Replace,
+    Update,
+)
+from reconciler.diagnostics import Diagnostic
+from reconciler.diff import changed_attributes, differences
+from reconciler.kinds import instance_profile, policy, role
+from reconciler.kinds.context import Step
+from reconciler.live import LivePolicy, LiveProfile, LiveRole
+from reconciler.model import InstanceProfile, Policy, Role
+from reconciler.planner.part import Part, View, together
+from reconciler.policy_document import dangling_principals
+from reconciler.spec.desired import Desired, DesiredPolicy, DesiredProfile, DesiredRole
+
+LiveEntity = LivePolicy | LiveRole | LiveProfile
+
+
+def plan_entities(view: View) -> Part:
+    chosen = [e for e in view.desired.entities() if view.options.includes(e.resource.address)]
+    return together(_entity(entity, view) for entity in chosen)
+
+
+def live_of(entity: Desired, view: View) -> LiveEntity | None:
+    match entity:
+        case DesiredPolicy(resource):
+            return view.live.policy(resource.name)
+        case DesiredRole(resource):
+            return view.live.role(resource.name)
+        case DesiredProfile(resource):
+            return view.live.profile(resource.name)
+
+
+def is_ours(live: LiveEntity, view: View) -> bool:
+    """Ours already, or ours after this apply."""
+    if live.protected is not None:
+        return False
+    options = view.options
+    if live.owner is None:
+        return options.adopt
+    return live.owner == options.owner or (options.adopt and options.take_over)
+
+
+def _entity(entity: Desired, view: View) -> Part:
+    live = live_of(entity, view)
+    if live is None:
+        return _created(entity, view)
+    if live.protected is not None:
+        message = f"{entity.resource.address} is not touched: {live.protected}"
+        problem = Diagnostic("error", "protected-resource", message, entity.place.here)
+        return Part(diagnostics=(problem,))
+    if not is_ours(live, view):
+        return Part(conflicts=(_conflict(entity, live),))
+    return _changed(entity, live, view)
+
+
+def _conflict(entity: Desired, live: LiveEntity) -> Conflict:
+    address = entity.resource.address
+    if live.owner is None:
+        return Conflict(address, "exists and is not managed", "--adopt", entity.place.here)
+    reason = f"belongs to the owner {live.owner!r}"
+    return Conflict(address, reason, "--adopt --take-over", entity.place.here, live.owner)
+
+
+def _created(entity: Desired, view: View) -> Part:
+    after = entity.resource
+    change = Create(address=after.address, after=after.attributes(), source=entity.place.here)
+    return Part(changes=(change,), drafts=tuple(_create(after, view)))
+
+
+def _create(after: Policy | Role | InstanceProfile, view: View) -> Iterator[Step]:
+    match after:
+        case Policy():
+            yield from policy.create(after, view.context)
+        case Role():
+            yield from role.create(after, view.context)
+        case InstanceProfile():
+            found = view.desired.role(after.role)
+            spelled = found.resource.name if found else after.role
+            yield from instance_profile.create(with_fields(after, role=spelled), view.context)
+
+
+def settled(entity: Desired, live: LiveEntity, view: View) -> Policy | Role | InstanceProfile:
+    """What the resource will be, ignored attributes left as they are."""
+    ignored = view.options.ignored(entity.resource.address)
+    match entity, live:
+        case DesiredPolicy(), LivePolicy():
+            return policy.settled(entity, live, entity.leave | ignored)
+        case DesiredRole(), LiveRole():
+            return role.settled(entity, live, entity.leave | ignored)
+        case DesiredProfile(), LiveProfile():
+            return instance_profile.settled(entity, live, entity.leave | ignored)
+        case _:
+            raise TypeError(f"{entity.resource.address} does not belong to {live.arn}")
+
+
+def _changed(entity: Desired, live: LiveEntity, view: View) -> Part:
+    after = settled(entity, live, view)
+    before = live.resource
+    notes = Part(kept=tuple(_warnings(entity, live)), ignored=_ignored(entity, live, view))
+    found = differences(before, after)
+    is_adopted = live.owner != view.options.owner
+    if before.path != after.path:
+        return together([notes, _replaced(entity, live, after, found)])
+    if not found and not is_adopted:
+        return notes
+    changes = (_change(entity, live, after, found, is_adopted),)
+    drafts = tuple(_steps(live, after, view, is_adopted))
+    guards = tuple(_guards(live, after, view, is_adopted))
+    return together([notes, Part(changes=changes, drafts=drafts, guards=guards)])
+
+
+def _change(
+    entity: Desired,
+    live: LiveEntity,
+    after: Policy | Role | InstanceProfile,
+    found: tuple[Difference, ...],
+    is_adopted: bool,
+) -> Change:
+    made = Adopt if is_adopted else Update
+    touched = {difference.path.partition(".")[0] for difference in found}
+    return made(
+        address=live.resource.address,
+        before=changed_attributes(found, live.resource),
+        after=changed_attributes(found, after),
+        differences=found,
+        source=entity.place.here,
+        reason=_reason(live, is_adopted),
+        unchanged=len(after.attributes()) - len(touched),
+    )
+
+
+def _reason(live: LiveEntity, is_adopted: bool) -> str | None:
+    if is_adopted:
+        return "exists and is not managed" if live.owner is None else f"taken from {live.owner!r}"
+    if isinstance(live, LiveRole) and dangling_principals(live.resource.trust_policy.value):
+        return "its trust names a role or user that is gone"
+    return None
+
+
+def _steps(
+    live: LiveEntity, after: Policy | Role | InstanceProfile, view: View, is_adopted: bool
+) -> Iterator[Step]:
+    match live, after:
+        case LivePolicy(), Policy():
+            yield from policy.adopt(live, view.context) if is_adopted else ()
+            yield from policy.update(live, after)
+        case LiveRole(), Role():
+            yield from role.adopt(live, view.context) if is_adopted else ()
+            yield from role.update(live, after, view.context)
+        case LiveProfile(), InstanceProfile():
+            yield from instance_profile.adopt(live, view.context) if is_adopted else ()
+            yield from instance_profile.update(live, after)
+
+
+def _replaced(
+    entity: Desired,
+    live: LiveEntity,
+    after: Policy | Role | InstanceProfile,
+    found: tuple[Difference, ...],
+) -> Part:
+    """A path cannot change: the resource would be deleted and made again, under a new id."""
+    address = live.resource.address
+    change = Replace(
+        address=address,
+        before=changed_attributes(found, live.resource),
+        after=changed_attributes(found, after),
+        differences=found,
+        source=entity.place.at("path"),
+        reason="the path cannot change: what refers to its id, such as trusts, breaks",
+    )
+    reason = f"{address} would be deleted and made again to move to {after.path}"
+    guard = Guard("replace", reason, f"--allow replace={address}", (address,))
+    return Part(changes=(change,), guards=(guard,))
+
+
+def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:
+    wanted = entity.resource
+    if (
+        isinstance(wanted, Policy)
+        and isinstance(live, LivePolicy)
+        and "description" not in entity.leave
+        and wanted.description != live.resource.description
+    ):
+        reason = "its description cannot change in AWS"
+        yield Kept(wanted.address, reason, "warning")
+
+
+def _ignored(entity: Desired, live: LiveEntity, view: View) -> tuple[Kept, ...]:
+    rules = view.options.ignored(entity.resource.address)
+    if not rules:
+        return ()
+    bare = with_fields(
+        view.options, settings=view.options.settings.model_copy(update={"ignore": []})
+    )
+    without = settled(entity, live, with_fields(view, options=bare))
+    passed = differences(settled(entity, live, view), without)
+    return tuple(Kept(live.resource.address, f"{d.path} differs", "ignored") for d in passed)
+
+
+def _guards(
+    live: LiveEntity,
+    after: Policy | Role | InstanceProfile,
+    view: View,
+    is_adopted: bool,
+) -> Iterator[Guard]:
+    address = live.resource.address
+    before = live.resource
+    if not isinstance(before, Role) or not isinstance(after, Role):
+        return
+    lost = {*before.managed_policies} - {*after.managed_policies}
+    names = {n for n, _ in before.inline_policies} - {n for n, _ in after.inline_policies}
+    if is_adopted and (lost or names) and not view.options.allows("strip", address):
+        taken = ", ".join(sorted(arn.rpartition("/")[2] for arn in lost) + sorted(names))
+        reason = f"adopting {address} would take away {taken}"
+        yield Guard("strip", reason, f"--allow strip={address}", (address,))
+    removed = before.permissions_boundary is not None and after.permissions_boundary is None
+    if removed and not view.options.allows("boundary", address):
+        reason = f"{address} would lose its permissions boundary"
+        yield Guard("boundary", reason, f"--allow boundary={address}", (address,))
+
+
+def adopted_marks(live: LiveProfile, view: View) -> LiveProfile:
+    """The profile as it is once this apply has adopted it."""
+    if live.owner == view.options.owner:
+        return live
+    held = live.role_id or ownership.NO_ROLE
+    marks = {**live.marks, ownership.OWNER: view.options.owner, ownership.ROLE_ID: held}
+    return with_fields(live, marks=marks)

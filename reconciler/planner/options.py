@@ -1,0 +1,103 @@
+"""What a person asked for besides the specs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
+
+from reconciler.model import Limits
+from reconciler.spec.settings import Settings
+
+ALLOW_KEYS = (
+    "delete",
+    "change",
+    "protected",
+    "replace",
+    "strip",
+    "boundary",
+    "retry",
+    "consumers",
+    "self",
+    "growth",
+    "release",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``regions`` are those whose associations are planned; ``consumer_regions`` those in which a
+    cut-over looks for consumers, ``None`` for every enabled one; ``now`` is in seconds of the
+    epoch; ``allow`` holds pairs such as ``("replace", "role/web")``."""
+
+    settings: Settings
+    owner: str
+    regions: tuple[str, ...]
+    now: float
+    target: str = "default"
+    consumer_regions: tuple[str, ...] | None = None
+    prune: bool = False
+    adopt: bool = False
+    take_over: bool = False
+    refresh_adopted: bool = False
+    allow: frozenset[tuple[str, str]] = frozenset()
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    chosen: frozenset[str] | None = None
+
+    @property
+    def prefix(self) -> str:
+        return self.settings.tag_prefix
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some of the set was left out, so that nothing may be deleted by omission."""
+        return bool(self.only or self.exclude) or self.chosen is not None
+
+    def includes(self, address: str) -> bool:
+        if self.chosen is not None and address not in self.chosen:
+            return False
+        if self.only and not _matches(address, self.only):
+            return False
+        return not _matches(address, self.exclude)
+
+    def allows(self, key: str, address: str) -> bool:
+        """Whether ``--allow KEY=ADDR``, or an entry of the settings that has not expired, lifts a
+        guard."""
+        if any(k == key and fnmatchcase(address, value) for k, value in self.allow):
+            return True
+        return any(fnmatchcase(address, value) for value in self._standing(key))
+
+    def allowed_number(self, key: str) -> int | None:
+        given = [value for k, value in self.allow if k == key and value.isdigit()]
+        numbers = [int(v) for v in (*given, *self._standing(key))]
+        return max(numbers) if numbers else None
+
+    def _standing(self, key: str) -> Iterable[str]:
+        for entry in self.settings.allow:
+            value = getattr(entry, key)
+            if value is not None and entry.expires > self.today:
+                yield str(value)
+
+    @property
+    def today(self) -> date:
+        return datetime.fromtimestamp(self.now, tz=UTC).date()
+
+    def ignored(self, address: str) -> frozenset[str]:
+        """Attributes whose differences are passed over for this resource."""
+        rules = (r for r in self.settings.ignore if r.expires is None or r.expires > self.today)
+        return frozenset(a for r in rules if fnmatchcase(address, r.match) for a in r.attributes)
+
+    def limits(self, limits: Limits) -> Limits:
+        return Limits(
+            max_unavailable=limits.max_unavailable,
+            pause_seconds=limits.pause_seconds,
+            propagation_seconds=self.settings.propagation,
+            on_failure=limits.on_failure,
+            strategy=limits.strategy,
+        )
+
+
+def _matches(address: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(address, pattern) for pattern in patterns)

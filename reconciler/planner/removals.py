@@ -1,0 +1,133 @@
+"""What is ours and in no spec any more: deleted with ``--prune``, else listed and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from reconciler import ownership
+from reconciler.changes import Delete, Guard, Kept
+from reconciler.graph import Draft
+from reconciler.kinds import instance_profile, policy, role
+from reconciler.live import LivePolicy, LiveProfile, LiveRole
+from reconciler.plan import Work
+from reconciler.planner.associations import plan_left
+from reconciler.planner.part import Part, View, together
+
+RELEASE_SECONDS = 7 * 3600
+"""Processes may hold credentials of a role for up to six hours after it was let go."""
+
+Entity = LivePolicy | LiveRole | LiveProfile
+
+
+def plan_removals(view: View) -> Part:
+    """Order: associations, roles out of profiles, profiles, permissions, roles, policies."""
+    prunes = view.options.prune and not view.options.is_partial
+    left = list(_left(view))
+    if not prunes:
+        reason = "left the specs; use --prune"
+        kept = tuple(Kept(e.resource.address, reason) for e in left)
+        return together([plan_left(view, delete=False), Part(kept=kept)])
+    held = _held(left, view)
+    gone = [e for e in left if e.resource.address not in held]
+    kept = tuple(Kept(a, why, status) for a, (why, status) in sorted(held.items()))
+    parts = [plan_left(view, delete=True), *(_deleted(e, view) for e in gone), Part(kept=kept)]
+    return together(parts)
+
+
+def _left(view: View) -> Iterator[Entity]:
+    """Ours by tag, unprotected, in no spec; profiles before roles before policies."""
+    desired, live = view.desired, view.live
+    parts: tuple[tuple[dict[str, Entity], object], ...] = (
+        (dict(live.profiles), desired.profiles),
+        (dict(live.roles), desired.roles),
+        (dict(live.policies), desired.policies),
+    )
+    for there, wanted in parts:
+        for name in sorted(there):
+            entity = there[name]
+            is_left = entity.owner == view.options.owner and entity.protected is None
+            chosen = view.options.includes(entity.resource.address)
+            if is_left and chosen and name not in wanted:  # type: ignore[operator]
+                yield entity
+
+
+def _held(left: list[Entity], view: View) -> dict[str, tuple[str, str]]:
+    """What must stay for now, each with the reason."""
+    held: dict[str, tuple[str, str]] = {}
+    going = {e.resource.address for e in left}
+    for entity in left:
+        if isinstance(entity, LiveRole) and (why := _role_held(entity, going, view)):
+            held[entity.resource.address] = why
+    for entity in left:
+        if isinstance(entity, LivePolicy) and (user := _user(entity, going - held.keys(), view)):
+            held[entity.resource.address] = (f"{user} uses it", "left")
+    return held
+
+
+def _role_held(entity: LiveRole, going: set[str], view: View) -> tuple[str, str] | None:
+    for profile in view.live.profiles.values():
+        address = profile.resource.address
+        wanted = view.desired.profile(profile.resource.name)
+        is_swapped = wanted is not None and wanted.resource.role != entity.resource.name
+        if profile.role_id == entity.id and address not in going and not is_swapped:
+            return f"{address} holds it", "left"
+    epoch = entity.marks.get(ownership.RELEASED, "")
+    address = entity.resource.address
+    if not epoch.isdigit() or view.options.allows("release", address):
+        return None
+    until = int(epoch) + RELEASE_SECONDS
+    if until <= view.options.now:
+        return None
+    hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"processes may hold its credentials until {hour}", "released"
+
+
+def _user(entity: LivePolicy, going: set[str], view: View) -> str | None:
+    """A role that keeps the policy attached, or as its boundary, after this plan."""
+    for name, live in sorted(view.live.roles.items()):
+        if live.resource.address in going:
+            continue
+        wanted = view.desired.roles.get(name)
+        is_managed = wanted is not None and live.owner == view.options.owner
+        after = wanted.resource if wanted is not None and is_managed else live.resource
+        boundary = after.permissions_boundary
+        if wanted is not None and is_managed and "permissions_boundary" in wanted.leave:
+            boundary = live.resource.permissions_boundary
+        if entity.arn in (*after.managed_policies, boundary):
+            return live.resource.address
+    return None
+
+
+def _deleted(entity: Entity, view: View) -> Part:
+    address = entity.resource.address
+    change = Delete(
+        address=address,
+        before=entity.resource.attributes(),
+        reason="left the specs",
+        consumers=_consumers(entity, view),
+    )
+    guards = []
+    if change.consumers and not view.options.allows("consumers", address):
+        reason = f"{len(change.consumers)} running instances would be left without {address}"
+        guards.append(Guard("consumers", reason, f"--allow consumers={address}", (address,)))
+    drafts: tuple[Draft[Work], ...] = tuple(_steps(entity))
+    return Part(changes=(change,), drafts=drafts, guards=tuple(guards))
+
+
+def _consumers(entity: Entity, view: View) -> tuple[str, ...]:
+    """Running instances that use the profile and that this plan neither moves nor lets go."""
+    if not isinstance(entity, LiveProfile):
+        return ()
+    running = [i for i in view.live.consumers(entity.arn) if i.is_running]
+    return tuple(i.key.instance for i in running)
+
+
+def _steps(entity: Entity) -> Iterator[Draft[Work]]:
+    match entity:
+        case LiveProfile():
+            yield from instance_profile.delete(entity)
+        case LiveRole():
+            yield from role.delete(entity)
+        case LivePolicy():
+            yield from policy.delete(entity)

@@ -1,0 +1,170 @@
+"""IAM policy documents, compared by meaning.
+
+Two documents are equal when AWS would evaluate them alike; what differs in spelling alone (order, a
+string for a list of one, the case of an action) is no difference.
+Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any
+"""A value as ``json.loads`` gives it."""
+
+_ACCOUNT_ROOT = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12}):root")
+_UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """``text`` is the document as written, without white space: what is sent to AWS and counted
+    against its quotas. Equality looks at ``canonical`` alone."""
+
+    text: str = field(compare=False)
+    canonical: str
+
+    @classmethod
+    def of(cls, document: Json) -> PolicyDocument:
+        """From a decoded document; one that AWS holds but that is no JSON stays a string."""
+        return cls(text=minified(document), canonical=_dump(canonical(document)))
+
+    @property
+    def value(self) -> Json:
+        return json.loads(self.text)
+
+    @property
+    def size(self) -> int:
+        """Characters that count against a quota: all but white space."""
+        return len(re.sub(r"[ \t\r\n]", "", self.text))
+
+
+def minified(document: Json) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+
+def _dump(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def canonical(document: Json) -> Json:
+    """The one spelling of all documents that mean the same."""
+    if not isinstance(document, Mapping):
+        return document
+    rest = {k: v for k, v in document.items() if k not in ("Version", "Statement")}
+    statements = [_statement(s) for s in as_list(document.get("Statement", []))]
+    version = document.get("Version") or "2008-10-17"
+    return {**rest, "Version": version, "Statement": sorted(statements, key=_dump)}
+
+
+def as_list(value: Json) -> list[Json]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return list(value)
+    return [value]
+
+
+def _statement(statement: Json) -> Json:
+    if not isinstance(statement, Mapping):
+        return statement
+    result = {k: _element(k, v) for k, v in statement.items()}
+    return {k: v for k, v in result.items() if v not in ("", {}, None)}
+
+
+def _element(name: str, value: Json) -> Json:
+    match name:
+        case "Action" | "NotAction":
+            # AWS matches actions without regard to case.
+            return _unique(str(v).casefold() for v in as_list(value))
+        case "Resource" | "NotResource":
+            return _unique(as_list(value))
+        case "Principal" | "NotPrincipal":
+            return _principal(value)
+        case "Condition":
+            return _condition(value)
+        case _:
+            return value
+
+
+def _principal(value: Json) -> Json:
+    if value == "*":
+        value = {"AWS": "*"}
+    if not isinstance(value, Mapping):
+        return value
+    listed = {k: _unique(_account(v) for v in as_list(values)) for k, values in value.items()}
+    return {k: values for k, values in listed.items() if values}
+
+
+def _account(principal: Json) -> Json:
+    """An account is named by its number or by its root's ARN; both mean the account."""
+    found = _ACCOUNT_ROOT.fullmatch(principal) if isinstance(principal, str) else None
+    return found[1] if found else principal
+
+
+def _condition(value: Json) -> Json:
+    if not isinstance(value, Mapping):
+        return value
+    return {op: _condition_keys(keys) for op, keys in value.items() if keys != {}}
+
+
+def _condition_keys(keys: Json) -> Json:
+    if not isinstance(keys, Mapping):
+        return keys
+    pairs = [[k.casefold(), _unique(_scalar(v) for v in as_list(vs))] for k, vs in keys.items()]
+    return sorted(pairs, key=_dump)
+
+
+def _scalar(value: Json) -> Json:
+    """AWS takes ``true`` for ``"true"`` and ``3600`` for ``"3600"``."""
+    return json.dumps(value) if isinstance(value, bool | int | float) else value
+
+
+def _unique(values: Any) -> list[Json]:
+    return sorted({_dump(v): v for v in values}.values(), key=_dump)
+
+
+def principals(document: Json) -> tuple[str, ...]:
+    """Every AWS principal that a trust policy names, sorted."""
+    named: set[str] = set()
+    for statement in statements_of(document):
+        for element in ("Principal", "NotPrincipal"):
+            principal = statement.get(element)
+            if isinstance(principal, Mapping):
+                named.update(str(p) for p in as_list(principal.get("AWS", [])))
+    return tuple(sorted(named))
+
+
+def dangling_principals(document: Json) -> tuple[str, ...]:
+    """Principals that IAM shows by unique id because the role or user they named is gone.
+
+    Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    return tuple(p for p in principals(document) if _UNIQUE_ID.fullmatch(p))
+
+
+def statements_of(document: Json) -> list[Mapping[str, Json]]:
+    if not isinstance(document, Mapping):
+        return []
+    listed = as_list(document.get("Statement", []))
+    return [s for s in listed if isinstance(s, Mapping)]
+
+
+def trusts_service(document: Json, services: frozenset[str]) -> bool:
+    """Whether some statement lets one of the services assume the role."""
+    return any(_statement_trusts(s, services) for s in statements_of(document))
+
+
+def _statement_trusts(statement: Mapping[str, Json], services: frozenset[str]) -> bool:
+    principal = statement.get("Principal")
+    if statement.get("Effect") != "Allow":
+        return False
+    if principal != "*" and not (
+        isinstance(principal, Mapping)
+        and services.intersection(str(s) for s in as_list(principal.get("Service", [])))
+    ):
+        return False
+    actions = [str(a).casefold() for a in as_list(statement.get("Action", []))]
+    return bool({"sts:assumerole", "sts:*", "*", "sts:assume*"}.intersection(actions))

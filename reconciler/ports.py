@@ -1,0 +1,122 @@
+"""What the pure part asks of the world. Reader and writer are different ports: who plans holds no
+writer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reconciler.live import LiveInstance, LiveProfile, LiveState
+from reconciler.model import Identity
+from reconciler.ownership import InstanceKey
+from reconciler.requests import ApiCall
+
+
+class AwsError(Exception):
+    """AWS, or the way to it, refused a call.
+
+    ``code`` is AWS's, or botocore's class name where no answer came. ``is_uncertain`` means that
+    the call may have taken effect: nothing was heard, or a 5xx.
+    """
+
+    def __init__(
+        self,
+        call: str,
+        code: str,
+        message: str,
+        *,
+        status: int = 0,
+        request_id: str = "",
+        is_uncertain: bool = False,
+    ) -> None:
+        super().__init__(f"{call}: {code}: {message}")
+        self.call = call
+        self.code = code
+        self.message = message
+        self.status = status
+        self.request_id = request_id
+        self.is_uncertain = is_uncertain
+
+
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+THROTTLED = frozenset(
+    {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a bulk read is asked for. ``policies`` and ``profiles`` are names in lower case whose
+    tags are read, a call for each; ``all_tags`` reads everyone's. ``prefix`` and ``owner`` tell
+    which marks are ours."""
+
+    regions: tuple[str, ...]
+    prefix: str
+    owner: str
+    policies: frozenset[str] = frozenset()
+    profiles: frozenset[str] = frozenset()
+    all_tags: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One role or policy, read by itself. ``document`` is a policy's default version."""
+
+    id: str
+    arn: str
+    tags: Mapping[str, str]
+    document: Any = None
+
+
+class Reader(Protocol):
+    """Reads AWS; nothing it can do changes anything. Every method raises ``AwsError``."""
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """Calls made so far, by name, pages counted one by one."""
+        ...
+
+    def identity(self) -> Identity: ...
+
+    def read(self, identity: Identity, scope: Scope) -> LiveState: ...
+
+    def enabled_regions(self) -> tuple[str, ...]: ...
+
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+        """Instances and associations alone; a region that refuses is in ``unread_regions``."""
+        ...
+
+    def profile(self, name: str) -> LiveProfile | None: ...
+
+    def role(self, name: str) -> Facts | None: ...
+
+    def policy(self, arn: str) -> Facts | None: ...
+
+    def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]: ...
+
+
+class Writer(Protocol):
+    """Sends one call, once. Raises ``AwsError``."""
+
+    def send(self, call: ApiCall) -> Mapping[str, Any]: ...
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds of the epoch."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Progress(Protocol):
+    """Told what goes on, for a person to follow."""
+
+    def started(self, address: str, what: str) -> None: ...
+
+    def waiting(self, address: str, what: str, seconds: float) -> None: ...
+
+    def done(self, address: str, what: str, seconds: float) -> None: ...
+
+    def failed(self, address: str, what: str, reason: str) -> None: ...

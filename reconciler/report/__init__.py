@@ -1,0 +1,1 @@
+"""Pure functions from a plan, a result or findings to text: one file a format."""

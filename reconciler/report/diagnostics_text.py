@@ -1,0 +1,87 @@
+"""Findings about specs: one line each, or with the lines of the file that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from reconciler.diagnostics import Diagnostic, Location
+from reconciler.report.styled import Line, Piece, data, line
+
+_STYLES = {"error": "bold red", "warning": "bold yellow"}
+_LONGEST = 120
+
+
+def concise(diagnostics: Iterable[Diagnostic]) -> list[Line]:
+    return [_head(d) for d in diagnostics]
+
+
+def full(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> list[Line]:
+    lines: list[Line] = []
+    for diagnostic in diagnostics:
+        lines.append(_head(diagnostic))
+        lines.extend(_frame(diagnostic.location, sources, "^"))
+        for label, place in diagnostic.related:
+            lines.append(line(Piece("  = ", "blue"), data(f"{label}: {place}")))
+            lines.extend(_frame(place, sources, "-"))
+        if diagnostic.suggestion:
+            lines.append(line(Piece("  = help: ", "blue"), data(diagnostic.suggestion)))
+        lines.append(())
+    return lines
+
+
+def _head(diagnostic: Diagnostic) -> Line:
+    return line(
+        data(f"{diagnostic.location}: "),
+        data(f"{diagnostic.severity}[{diagnostic.code}]", _STYLES[diagnostic.severity]),
+        data(f": {diagnostic.message}"),
+    )
+
+
+def _frame(place: Location, sources: Mapping[str, str], mark: str) -> Iterator[Line]:
+    """The line that a finding is about, with a mark under the place."""
+    text = sources.get(place.file, "").splitlines()
+    if not 1 <= place.line <= len(text):
+        return
+    number = str(place.line)
+    shown = text[place.line - 1].replace("\t", " ")
+    start = max(0, place.column - 1 - _LONGEST // 2) if len(shown) > _LONGEST else 0
+    part = shown[start : start + _LONGEST]
+    yield line(Piece(f"  {number} | ", "blue"), data(part))
+    column = place.column - 1 - start
+    length = _word_length(shown, place.column - 1)
+    indent = " " * (len(number) + 2)
+    yield line(Piece(f"{indent} | ", "blue"), Piece(" " * column + mark * length, "bold red"))
+
+
+def _word_length(text: str, start: int) -> int:
+    """As far as the word goes that begins there."""
+    end = start
+    while end < len(text) and text[end] not in " :,{}[]#":
+        end += 1
+    return max(1, min(end - start, 40))
+
+
+def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+    return [
+        {
+            "severity": d.severity,
+            "code": d.code,
+            "message": d.message,
+            **_place(d.location),
+            "suggestion": d.suggestion,
+            "related": [{"message": label, **_place(place)} for label, place in d.related],
+        }
+        for d in diagnostics
+    ]
+
+
+def _place(place: Location) -> dict[str, Any]:
+    return {"file": place.file, "line": place.line, "column": place.column}
+
+
+def count(diagnostics: Iterable[Diagnostic]) -> str:
+    """``2 errors, 1 warning``."""
+    severities = [d.severity for d in diagnostics]
+    counted = [(severities.count(name), name) for name in ("error", "warning")]
+    return ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in counted if n)

@@ -1,0 +1,95 @@
+"""How single values and policy documents read in a plan: by statement, not by text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.changes import Difference
+from reconciler.policy_document import canonical, statements_of
+from reconciler.report.styled import Line, data, line
+
+LONGEST = 88
+
+
+def difference_lines(difference: Difference) -> Iterator[Line]:
+    """One line for a scalar, one for each statement that differs of a document."""
+    before, after = difference.before, difference.after
+    if _is_document(before) or _is_document(after):
+        yield line("      ~ ", data(difference.path))
+        yield from _statements(before, after)
+        return
+    sign, style = _sign(before, after)
+    yield line(f"      {sign} ", data(difference.path), ": ", *_arrow(before, after, style))
+
+
+def _sign(before: Any, after: Any) -> tuple[str, str]:
+    if before is None:
+        return "+", "green"
+    return ("-", "red") if after is None else ("~", "yellow")
+
+
+def _arrow(before: Any, after: Any, style: str) -> tuple[Any, ...]:
+    if before is None:
+        return (data(shown(after), style),)
+    if after is None:
+        return (data(shown(before), style), " -> null")
+    return (data(shown(before)), " -> ", data(shown(after), style))
+
+
+def shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{value}"'
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _is_document(value: Any) -> bool:
+    return isinstance(value, dict) and "Statement" in value
+
+
+def _statements(before: Any, after: Any) -> Iterator[Line]:
+    """Statements are the same when they mean the same, wherever they stand."""
+    left = {_key(s): s for s in statements_of(before or {})}
+    right = {_key(s): s for s in statements_of(after or {})}
+    for key in [k for k in left if k not in right]:
+        yield line("          - ", data(statement_text(left[key]), "red"))
+    for key in [k for k in right if k not in left]:
+        yield line("          + ", data(statement_text(right[key]), "green"))
+    version = ((before or {}).get("Version"), (after or {}).get("Version"))
+    if before and after and version[0] != version[1]:
+        yield line("          ~ Version: ", data(version[0]), " -> ", data(version[1], "yellow"))
+
+
+def _key(statement: Any) -> str:
+    meaning = canonical({"Statement": [statement]})["Statement"][0]
+    return json.dumps(meaning, sort_keys=True)
+
+
+_ELEMENTS = (
+    ("Action", ""),
+    ("NotAction", "not "),
+    ("Resource", "on "),
+    ("NotResource", "on all but "),
+    ("Principal", "to "),
+    ("NotPrincipal", "to all but "),
+)
+
+
+def statement_text(statement: Any) -> str:
+    """``Read: Allow s3:GetObject on arn:aws:s3:::assets/*``."""
+    sid = f"{statement['Sid']}: " if statement.get("Sid") else ""
+    words = [str(statement.get("Effect", ""))]
+    words.extend(before + _who(statement[name]) for name, before in _ELEMENTS if name in statement)
+    if statement.get("Condition"):
+        words.append("if " + json.dumps(statement["Condition"], ensure_ascii=False))
+    return sid + " ".join(words)
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
+
+
+def _who(value: Any) -> str:
+    if not isinstance(value, dict):
+        return _listed(value)
+    return ", ".join(_listed(members) for members in value.values())

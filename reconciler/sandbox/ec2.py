@@ -1,0 +1,230 @@
+"""EC2's side: associations with their states, and instances that are served credentials.
+
+Where moto and AWS differ, this follows AWS; ``docs/sandbox.md`` lists the differences.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import ec2_backends
+from moto.ec2.responses._base_response import EC2BaseResponse
+from moto.iam.models import iam_backends
+
+from reconciler.sandbox.world import Row, World
+
+_FILTERS = ("instance-id", "state")
+_GONE = ("shutting-down", "terminated")
+
+
+def refuse(code: str, message: str) -> EC2ClientError:
+    return EC2ClientError(code, message)
+
+
+class Ec2Layer:
+    """Answers in moto's place; each method is named for the operation it answers."""
+
+    def __init__(self, world: World, originals: dict[str, Any]) -> None:
+        self._world = world
+        self._originals = originals
+
+    def associate_iam_instance_profile(self, request: EC2BaseResponse) -> ActionResult:
+        instance = self._instance(request, request._get_param("InstanceId"))
+        profile = self._profile(request)
+        rows = self._world.rows_of(request.current_account, request.region)
+        if any(row.instance == instance.id for row in rows):
+            message = f"There is an existing association for instance {instance.id}"
+            raise refuse("IncorrectState", message)
+        return self._answer(request, self.add(request, instance.id, profile))
+
+    def disassociate_iam_instance_profile(self, request: EC2BaseResponse) -> ActionResult:
+        row = self._row(request)
+        instance = self._instance(request, row.instance)
+        row.shown = False
+        self._world.forget(row.account, row.region, row.instance)
+        if row.leaving_since is None:
+            row.leaving_since = self._world.clock.now()
+        if instance.state == "stopped":
+            self._world.rows.remove(row)
+            return self._answer(request, row, "disassociated")
+        return self._answer(request, row, "disassociating")
+
+    def replace_iam_instance_profile_association(self, request: EC2BaseResponse) -> ActionResult:
+        row = self._row(request)
+        instance = self._instance(request, row.instance)
+        if instance.state != "running" or row.leaving_since is not None:
+            message = f"The association {row.id} is not the active association"
+            raise refuse("IncorrectState", message)
+        profile = self._profile(request)
+        if profile.arn == row.profile_arn:
+            return self._answer(request, row)
+        row.leaving_since = self._world.clock.now()
+        return self._answer(request, self.add(request, instance.id, profile))
+
+    def describe_iam_instance_profile_associations(self, request: EC2BaseResponse) -> ActionResult:
+        filters = request._filters_from_querystring()
+        if unknown := [name for name in filters if name not in _FILTERS]:
+            raise refuse("InvalidParameterValue", f"An unknown filter {unknown[0]} was given")
+        rows = self._world.rows_of(request.current_account, request.region)
+        shapes = [self._shape(request, row) for row in sorted(rows, key=lambda r: r.id)]
+        if ids := request._get_param("AssociationIds", []):
+            shapes = [shape for shape in shapes if shape["AssociationId"] in ids]
+        if "instance-id" in filters:
+            shapes = [s for s in shapes if s["InstanceId"] in filters["instance-id"]]
+        if "state" in filters:
+            shapes = [s for s in shapes if s["State"] in filters["state"]]
+        start = int(request._get_param("NextToken") or 0)
+        end = start + int(request._get_param("MaxResults") or 100)
+        more = str(end) if end < len(shapes) else None
+        result = {"IamInstanceProfileAssociations": shapes[start:end], "NextToken": more}
+        return ActionResult(result)
+
+    def describe_instances(self, request: EC2BaseResponse) -> ActionResult:
+        for row in self._world.rows_of(request.current_account, request.region):
+            self._shape(request, row)
+        shown = {row.instance: row for row in self._shown(request)}
+        for instance in _instances(request):
+            seen = shown.get(instance.id)
+            instance.iam_instance_profile = (
+                {"Arn": seen.profile_arn, "Id": seen.profile_id} if seen else None
+            )
+        return self._originals["describe_instances"](request)
+
+    def describe_regions(self, request: EC2BaseResponse) -> ActionResult:
+        answer = self._originals["describe_regions"](request)
+        known = self._world.regions
+        return ActionResult({"Regions": [r for r in answer.result["Regions"] if r.name in known]})
+
+    def run_instances(self, request: EC2BaseResponse) -> ActionResult:
+        """Every instance gets the profile, not the first alone."""
+        wanted = request._get_param("IamInstanceProfile")
+        profile = self._profile(request) if wanted else None
+        if profile is not None and not profile.roles:
+            message = f'IAM Instance Profile "{profile.arn}" has no associated IAM Roles'
+            raise refuse("InvalidParameterValue", message)
+        request.params.pop("IamInstanceProfile", None)
+        answer = self._originals["run_instances"](request)
+        for instance in answer.result.instances:
+            instance.launch_time = _moment(self._world.clock.now())
+            if profile is not None:
+                row = self.add(request, instance.id, profile)
+                instance.iam_instance_profile = {"Arn": row.profile_arn, "Id": row.profile_id}
+        return answer
+
+    def start_instances(self, request: EC2BaseResponse) -> ActionResult:
+        """Fresh credentials: those of the role that EC2 sees in the profile now."""
+        answer = self._originals["start_instances"](request)
+        for name in request._get_param("InstanceIds", []):
+            instance = self._instance(request, name)
+            instance.launch_time = _moment(self._world.clock.now())
+            held = self._world.staying(request.current_account, request.region, name)
+            if held is not None:
+                held.settled, held.made_at = False, self._world.clock.now()
+                self._shape(request, held)
+        return answer
+
+    def stop_instances(self, request: EC2BaseResponse) -> ActionResult:
+        answer = self._originals["stop_instances"](request)
+        for name in request._get_param("InstanceIds", []):
+            self._world.forget(request.current_account, request.region, name)
+        return answer
+
+    def terminate_instances(self, request: EC2BaseResponse) -> ActionResult:
+        answer = self._originals["terminate_instances"](request)
+        gone = set(request._get_param("InstanceIds", []))
+        here = (request.current_account, request.region)
+        rows = self._world.rows
+        rows[:] = [r for r in rows if (r.account, r.region) != here or r.instance not in gone]
+        for name in gone:
+            self._world.served.pop((*here, name), None)
+        return answer
+
+    def add(self, request: EC2BaseResponse, instance: str, profile: Any) -> Row:
+        row = Row(
+            id=self._world.new_id("iip-assoc-"),
+            account=request.current_account,
+            region=request.region,
+            instance=instance,
+            profile_arn=profile.arn,
+            profile_id=profile.id,
+            made_at=self._world.clock.now(),
+        )
+        self._world.rows.append(row)
+        return row
+
+    def _shown(self, request: EC2BaseResponse) -> list[Row]:
+        """During a replace DescribeInstances shows the profile that is leaving."""
+        rows = self._world.rows_of(request.current_account, request.region)
+        return [*(r for r in rows if r.leaving_since is None), *(r for r in rows if _leaves(r))]
+
+    def _row(self, request: EC2BaseResponse) -> Row:
+        wanted = request._get_param("AssociationId")
+        rows = self._world.rows_of(request.current_account, request.region)
+        found = next((row for row in rows if row.id == wanted), None)
+        if found is not None:
+            return found
+        if self._world.was_issued(wanted):
+            message = f"An invalid association-id of '{wanted}' was given"
+            raise refuse("InvalidAssociationID.NotFound", message)
+        raise refuse("InvalidParameterValue", f"Invalid Id: {wanted}")
+
+    def _instance(self, request: EC2BaseResponse, name: str) -> Any:
+        if not re.fullmatch(r"i-[0-9a-f]{8,17}", name or ""):
+            raise refuse("InvalidInstanceID.Malformed", f'Invalid id: "{name}"')
+        instance = request.ec2_backend.get_instance(name)
+        if instance.state in (*_GONE, "pending", "stopping"):
+            message = f"The instance '{name}' is not in the 'running' or 'stopped' states."
+            raise refuse("IncorrectInstanceState", message)
+        return instance
+
+    def _profile(self, request: EC2BaseResponse) -> Any:
+        given = request._get_param("IamInstanceProfile") or {}
+        name, arn = given.get("Name"), given.get("Arn")
+        if not name and not arn:
+            raise refuse("MissingParameter", "The request must contain the parameter Arn or Name")
+        profiles = iam_backends[request.current_account]["aws"].get_instance_profiles()
+        for profile in profiles:
+            is_named = profile.arn == arn if arn else profile.name == name
+            if is_named and self._world.is_seen_by_ec2(profile):
+                return profile
+        message = (
+            f"Value ({arn or name}) for parameter iamInstanceProfile.{'arn' if arn else 'name'} "
+            "is invalid. Invalid IAM Instance Profile"
+        )
+        raise refuse("InvalidParameterValue", message)
+
+    def _shape(
+        self, request: EC2BaseResponse, row: Row, state: str | None = None
+    ) -> dict[str, Any]:
+        instance = request.ec2_backend.get_instance(row.instance)
+        profiles = iam_backends[row.account]["aws"].get_instance_profiles()
+        profile = next((p for p in profiles if p.id == row.profile_id), None)
+        found = self._world.state(row, instance.state == "running", profile)
+        return {
+            "AssociationId": row.id,
+            "InstanceId": row.instance,
+            "IamInstanceProfile": {"Arn": row.profile_arn, "Id": row.profile_id},
+            "State": state or found,
+        }
+
+    def _answer(
+        self, request: EC2BaseResponse, row: Row, state: str = "associating"
+    ) -> ActionResult:
+        return ActionResult({"IamInstanceProfileAssociation": self._shape(request, row, state)})
+
+
+def _leaves(row: Row) -> bool:
+    return row.leaving_since is not None and row.shown
+
+
+def _instances(request: EC2BaseResponse) -> list[Any]:
+    backend = ec2_backends[request.current_account][request.region]
+    return [i for reservation in backend.reservations.values() for i in reservation.instances]
+
+
+def _moment(seconds: float) -> Any:
+    return datetime.fromtimestamp(seconds, tz=UTC).replace(tzinfo=None)

@@ -1,0 +1,266 @@
+"""IAM as AWS has it, where moto differs: paging, what lists leave out, conflicts, case."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.iam import exceptions as iam_errors
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy
+from moto.iam.responses import IamResponse
+
+from reconciler.sandbox.world import World
+
+_ROLE_FIELDS = {"Path": "path", "RoleName": "name", "RoleId": "id", "Arn": "arn"}
+_CATALOGUE: dict[str, Any] = {}
+
+
+class NoSuchEntity(iam_errors.IAMException):  # type: ignore[misc]
+    code = "NoSuchEntity"
+
+
+class DeleteConflict(iam_errors.IAMException):  # type: ignore[misc]
+    code = "DeleteConflict"
+
+
+class EntityAlreadyExists(iam_errors.IAMException):  # type: ignore[misc]
+    code = "EntityAlreadyExists"
+
+
+class MalformedPolicyDocument(iam_errors.IAMException):  # type: ignore[misc]
+    code = "MalformedPolicyDocument"
+
+
+class IamLayer:
+    """Answers in moto's place; each method is named for the operation it answers."""
+
+    def __init__(self, world: World, originals: dict[str, Any]) -> None:
+        self._world = world
+        self._originals = originals
+
+    def list_instance_profiles(self, request: IamResponse) -> ActionResult:
+        prefix = request._get_param("PathPrefix") or "/"
+        backend = request.backend
+        found = [p for p in backend.get_instance_profiles() if p.path.startswith(prefix)]
+        shapes = [_profile(p) for p in sorted(found, key=lambda p: p.name)]
+        return self._page(request, "InstanceProfiles", shapes)
+
+    def list_instance_profiles_for_role(self, request: IamResponse) -> ActionResult:
+        role = request.backend.get_role(request._get_param("RoleName"))
+        found = request.backend.get_instance_profiles_for_role(role.name)
+        return self._page(request, "InstanceProfiles", [_profile(p) for p in found])
+
+    def get_instance_profile(self, request: IamResponse) -> ActionResult:
+        profile = request.backend.get_instance_profile(request._get_param("InstanceProfileName"))
+        return ActionResult({"InstanceProfile": {**_profile(profile), "Tags": profile.tags}})
+
+    def list_instance_profile_tags(self, request: IamResponse) -> ActionResult:
+        profile = request.backend.get_instance_profile(request._get_param("InstanceProfileName"))
+        tags = sorted(profile.tags, key=lambda tag: tag["Key"])
+        return self._page(request, "Tags", tags)
+
+    def get_account_authorization_details(self, request: IamResponse) -> ActionResult:
+        """One cursor over all kinds, as AWS has it: a page may hold some of each."""
+        wanted = request._get_param("Filter", [])
+        details = request.backend.get_account_authorization_details(wanted)
+        flat = [("RoleDetailList", role) for role in details["roles"]]
+        policies = sorted(details["managed_policies"], key=lambda p: p.arn)
+        flat += [("Policies", _policy_detail(policy)) for policy in policies]
+        flat += [("UserDetailList", user) for user in details["users"]]
+        flat += [("GroupDetailList", group) for group in details["groups"]]
+        page, more = self._cut(request, flat)
+        result: dict[str, Any] = {"IsTruncated": more is not None, "Marker": more}
+        for key, item in page:
+            result.setdefault(key, []).append(item)
+        return ActionResult(result)
+
+    def create_instance_profile(self, request: IamResponse) -> ActionResult:
+        name = request._get_param("InstanceProfileName")
+        _refuse_clash(name, [p.name for p in request.backend.get_instance_profiles()])
+        answer = self._originals["create_instance_profile"](request)
+        profile = answer.result["InstanceProfile"]
+        del request.backend.instance_profiles[name]
+        profile.id = self._world.unique_id("AIPA")
+        request.backend.instance_profiles[name] = profile
+        self._world.note_role(profile.id, None)
+        return ActionResult({"InstanceProfile": {**_profile(profile), "Tags": profile.tags}})
+
+    def add_role_to_instance_profile(self, request: IamResponse) -> ActionResult:
+        answer = self._originals["add_role_to_instance_profile"](request)
+        profile = request.backend.get_instance_profile(request._get_param("InstanceProfileName"))
+        self._world.note_role(profile.id, profile.roles[0])
+        return answer
+
+    def remove_role_from_instance_profile(self, request: IamResponse) -> ActionResult:
+        profile = request.backend.get_instance_profile(request._get_param("InstanceProfileName"))
+        name = request._get_param("RoleName")
+        if name not in [role.name for role in profile.roles]:
+            raise NoSuchEntity(f"Cannot find role {name} in {profile.name}.")
+        answer = self._originals["remove_role_from_instance_profile"](request)
+        self._world.note_role(profile.id, None)
+        return answer
+
+    def create_role(self, request: IamResponse) -> ActionResult:
+        _refuse_clash(request._get_param("RoleName"), [r.name for r in request.backend.get_roles()])
+        _refuse_unknown_principals(request, request._get_param("AssumeRolePolicyDocument"))
+        boundary = request._get_param("PermissionsBoundary")
+        if boundary:
+            self._supply(request, boundary)
+            request.backend.get_policy(boundary)
+        return self._originals["create_role"](request)
+
+    def update_assume_role_policy(self, request: IamResponse) -> ActionResult:
+        _refuse_unknown_principals(request, request._get_param("PolicyDocument"))
+        return self._originals["update_assume_role_policy"](request)
+
+    def tag_role(self, request: IamResponse) -> ActionResult:
+        """Role tag keys are one regardless of case; the case given last stays."""
+        role = request.backend.get_role(request._get_param("RoleName"))
+        given = {tag["Key"].casefold() for tag in request._get_param("Tags", [])}
+        role.tags = [tag for tag in role.tags if tag["Key"].casefold() not in given]
+        return self._originals["tag_role"](request)
+
+    def untag_role(self, request: IamResponse) -> ActionResult:
+        role = request.backend.get_role(request._get_param("RoleName"))
+        given = {key.casefold() for key in request._get_param("TagKeys", [])}
+        role.tags = [tag for tag in role.tags if tag["Key"].casefold() not in given]
+        return EmptyResult()
+
+    def create_policy(self, request: IamResponse) -> ActionResult:
+        local = [p for p in request.backend.managed_policies.values() if ":aws:policy" not in p.arn]
+        _refuse_clash(request._get_param("PolicyName"), [p.name for p in local])
+        answer = self._originals["create_policy"](request)
+        policy = answer.result["Policy"]
+        policy.tags = {tag["Key"]: tag for tag in request._get_param("Tags", [])}
+        return answer
+
+    def tag_policy(self, request: IamResponse) -> ActionResult:
+        policy = request.backend.get_policy(request._get_param("PolicyArn"))
+        policy.tags.update({tag["Key"]: tag for tag in request._get_param("Tags", [])})
+        return EmptyResult()
+
+    def untag_policy(self, request: IamResponse) -> ActionResult:
+        policy = request.backend.get_policy(request._get_param("PolicyArn"))
+        for key in request._get_param("TagKeys", []):
+            policy.tags.pop(key, None)
+        return EmptyResult()
+
+    def delete_policy(self, request: IamResponse) -> ActionResult:
+        arn = request._get_param("PolicyArn")
+        policy = request.backend.get_policy(arn)
+        roles = request.backend.get_roles()
+        if any(
+            arn in role.managed_policies or role.permissions_boundary_arn == arn for role in roles
+        ):
+            raise DeleteConflict("Cannot delete a policy attached to entities.")
+        if len(policy.versions) > 1:
+            raise DeleteConflict("This policy has more than one version.")
+        return self._originals["delete_policy"](request)
+
+    def get_policy(self, request: IamResponse) -> ActionResult:
+        self._supply(request, request._get_param("PolicyArn"))
+        return self._originals["get_policy"](request)
+
+    def attach_role_policy(self, request: IamResponse) -> ActionResult:
+        arn, name = request._get_param("PolicyArn"), request._get_param("RoleName")
+        self._supply(request, arn)
+        if arn in request.backend.get_role(name).managed_policies:
+            return EmptyResult()
+        return self._originals["attach_role_policy"](request)
+
+    def put_role_permissions_boundary(self, request: IamResponse) -> ActionResult:
+        arn = request._get_param("PermissionsBoundary")
+        self._supply(request, arn)
+        request.backend.get_policy(arn)
+        return self._originals["put_role_permissions_boundary"](request)
+
+    def delete_role_permissions_boundary(self, request: IamResponse) -> ActionResult:
+        role = request.backend.get_role(request._get_param("RoleName"))
+        if not role.permissions_boundary_arn:
+            raise NoSuchEntity(f"{role.name} has no permissions boundary.")
+        return self._originals["delete_role_permissions_boundary"](request)
+
+    def _supply(self, request: IamResponse, arn: str) -> None:
+        """AWS's own policies are there when they are asked for, not 1,600 at the start."""
+        backend = request.backend
+        if ":iam::aws:policy/" not in arn or arn in backend.managed_policies:
+            return
+        if not _CATALOGUE:
+            _CATALOGUE.update(json.loads(aws_managed_policies_data))
+        data = _CATALOGUE.get(arn.rpartition("/")[2])
+        if data is not None and arn.endswith(f":policy{data['Path']}{arn.rpartition('/')[2]}"):
+            name = arn.rpartition("/")[2]
+            made = AWSManagedPolicy.from_data(
+                name, request.current_account, backend.region_name, data
+            )
+            backend.managed_policies[arn] = made
+            backend.aws_managed_policies.append(made)
+
+    def _page(self, request: IamResponse, key: str, items: list[Any]) -> ActionResult:
+        page, more = self._cut(request, items)
+        return ActionResult({key: page, "IsTruncated": more is not None, "Marker": more})
+
+    def _cut(self, request: IamResponse, items: list[Any]) -> tuple[list[Any], str | None]:
+        size = int(request._get_param("MaxItems") or 100)
+        if self._world.page is not None:
+            size = min(size, self._world.page)
+        start = int(request._get_param("Marker") or 0)
+        end = start + size
+        return items[start:end], str(end) if end < len(items) else None
+
+
+def _profile(profile: Any) -> dict[str, Any]:
+    """Without tags, and with no more of the role than AWS shows."""
+    return {
+        "Path": profile.path,
+        "InstanceProfileName": profile.name,
+        "InstanceProfileId": profile.id,
+        "Arn": profile.arn,
+        "CreateDate": profile.create_date,
+        "Roles": [_role(role) for role in profile.roles],
+    }
+
+
+def _role(role: Any) -> dict[str, Any]:
+    shape = {key: getattr(role, name) for key, name in _ROLE_FIELDS.items()}
+    return {**shape, "CreateDate": role.create_date}
+
+
+def _policy_detail(policy: Any) -> dict[str, Any]:
+    """moto leaves out name and id; AWS leaves out tags."""
+    return {
+        "PolicyName": policy.name,
+        "PolicyId": policy.id,
+        "Arn": policy.arn,
+        "Path": policy.path,
+        "DefaultVersionId": policy.default_version_id,
+        "AttachmentCount": policy.attachment_count,
+        "IsAttachable": True,
+        "Description": policy.description or None,
+        "CreateDate": policy.create_date,
+        "UpdateDate": policy.update_date,
+        "PolicyVersionList": policy.versions,
+    }
+
+
+def _refuse_clash(name: str, names: list[str]) -> None:
+    if name.casefold() in {other.casefold() for other in names}:
+        raise EntityAlreadyExists(f"{name} already exists.")
+
+
+def _refuse_unknown_principals(request: IamResponse, document: str) -> None:
+    """AWS refuses a trust policy that names a role which is not there."""
+    try:
+        statements = json.loads(document)["Statement"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise MalformedPolicyDocument("This policy contains invalid Json") from error
+    known = {role.arn for role in request.backend.get_roles()}
+    start = f":iam::{request.current_account}:role/"
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal")
+        named = principal.get("AWS", []) if isinstance(principal, dict) else []
+        for arn in [named] if isinstance(named, str) else named:
+            if start in arn and arn not in known:
+                raise MalformedPolicyDocument(f'Invalid principal in policy: "AWS":"{arn}"')

@@ -1,0 +1,104 @@
+"""Puts our answers in front of moto's, all requests in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, BaseResponse
+from moto.ec2.responses._base_response import EC2BaseResponse
+from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
+from moto.ec2.responses.iam_instance_profiles import IamInstanceProfiles
+from moto.ec2.responses.instances import InstanceResponse
+from moto.iam.responses import IamResponse
+
+from reconciler.sandbox.ec2 import Ec2Layer
+from reconciler.sandbox.iam import IamLayer
+from reconciler.sandbox.world import Logged, World
+
+_FIXED_STATES = (
+    "AssociateIamInstanceProfileResult.IamInstanceProfileAssociation.State",
+    "DisassociateIamInstanceProfileResult.IamInstanceProfileAssociation.State",
+    "ReplaceIamInstanceProfileAssociationResult.IamInstanceProfileAssociation.State",
+)
+"""Answers whose state moto fixes whatever it is."""
+
+
+@contextmanager
+def installed(world: World) -> Iterator[World]:
+    """moto with our layer in front of it; as it was afterwards."""
+    undo: list[tuple[type, str, Any]] = []
+    iam_originals: dict[str, Any] = {}
+    _patch(IamLayer(world, iam_originals), (IamResponse,), iam_originals, undo)
+    ec2 = (IamInstanceProfiles, InstanceResponse, AvailabilityZonesAndRegions)
+    ec2_originals: dict[str, Any] = {}
+    _patch(Ec2Layer(world, ec2_originals), ec2, ec2_originals, undo)
+    _replace(BaseResponse, "call_action", _guarded(world, BaseResponse.call_action), undo)
+    fixed = EC2BaseResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER
+    taken = {key: fixed.pop(key) for key in _FIXED_STATES if key in fixed}
+    try:
+        yield world
+    finally:
+        fixed.update(taken)
+        for owner, name, value in reversed(undo):
+            if value is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+
+
+def _patch(
+    layer: object, owners: tuple[type, ...], originals: dict[str, Any], undo: list[Any]
+) -> None:
+    """Every public method of the layer in the place of moto's of that name."""
+    for name in (n for n in dir(layer) if not n.startswith("_") and n != "add"):
+        owner = next((o for o in owners if name in o.__dict__), owners[0])
+        originals[name] = owner.__dict__.get(name)
+        _replace(owner, name, _answering(getattr(layer, name)), undo)
+
+
+def _answering(method: Any) -> Any:
+    def answer(request: Any) -> Any:
+        return method(request)
+
+    return answer
+
+
+def _replace(owner: type, name: str, value: Any, undo: list[Any]) -> None:
+    undo.append((owner, name, owner.__dict__.get(name)))
+    setattr(owner, name, value)
+
+
+def _guarded(world: World, original: Any) -> Any:
+    """One request at a time, each noted; what listens may refuse it, or lose its answer."""
+
+    def call_action(request: Any) -> Any:
+        with world.lock:
+            logged = _logged(request)
+            world.log.append(logged)
+            try:
+                for listen in world.before:
+                    listen(logged)
+                answer = original(request)
+                for listen in world.after:
+                    listen(logged)
+            except ServiceException as error:
+                status, headers, body = request.serialized(ActionResult(error))
+                headers["status"] = status
+                return status, headers, body
+            return answer
+
+    return call_action
+
+
+def _logged(request: Any) -> Logged:
+    return Logged(
+        service=request.service_name,
+        operation=request._get_action(),
+        account=request.current_account,
+        region=request.region,
+        params=dict(request.params or {}),
+        user_agent=request.headers.get("User-Agent", ""),
+    )

@@ -1,0 +1,152 @@
+"""What the sandbox knows beside moto: associations and their states, and whose credentials each
+instance is served.
+
+Time is that of a clock, so that tests move it; states follow from when things happened.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.executor.clock import SystemClock
+from reconciler.ports import Clock
+
+EC2_TRUST = '"ec2.amazonaws.com'
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """Seconds. ``ec2_sees_iam`` is how late EC2 sees what changed in IAM."""
+
+    ec2_sees_iam: float = 0.0
+    associating: float = 0.0
+    disassociating: float = 0.0
+
+
+@dataclass(slots=True)
+class Row:
+    """One association. ``leaving_since`` is set once it was disassociated or replaced, ``shown``
+    while DescribeInstances still shows it."""
+
+    id: str
+    account: str
+    region: str
+    instance: str
+    profile_arn: str
+    profile_id: str
+    made_at: float
+    leaving_since: float | None = None
+    shown: bool = True
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One request as it came."""
+
+    service: str
+    operation: str
+    account: str
+    region: str
+    params: dict[str, Any]
+    user_agent: str
+
+
+Before = Callable[[Logged], None]
+"""Called before a request is answered; it may raise one of moto's errors in its place."""
+
+_Key = tuple[str, str, str]
+
+
+@dataclass
+class World:
+    """All of it, for every account; one lock, since moto is not safe under threads."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    lags: Lags = field(default_factory=Lags)
+    regions: tuple[str, ...] = ("us-east-1", "eu-west-1", "ap-southeast-2")
+    page: int | None = None
+    """The most items that a page of IAM's holds; ``None`` for as many as asked for."""
+    seed: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    rows: list[Row] = field(default_factory=list)
+    served: dict[_Key, str | None] = field(default_factory=dict)
+    log: list[Logged] = field(default_factory=list)
+    before: list[Before] = field(default_factory=list)
+    after: list[Before] = field(default_factory=list)
+    """Called when the request has taken effect; an error raised here is a lost answer."""
+    _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)
+    _issued: set[str] = field(default_factory=set)
+    _dice: random.Random = field(default_factory=random.Random)
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(self.seed)
+
+    def new_id(self, start: str, length: int = 17) -> str:
+        made = start + "".join(self._dice.choice("0123456789abcdef") for _ in range(length))
+        self._issued.add(made)
+        return made
+
+    def unique_id(self, start: str) -> str:
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+        return start + "".join(self._dice.choice(letters) for _ in range(17))
+
+    def was_issued(self, association: str) -> bool:
+        return association in self._issued
+
+    def note_role(self, profile_id: str, role: Any) -> None:
+        """The role inside a profile is ``role`` from now on, ``None`` for none."""
+        self._roles.setdefault(profile_id, []).append((self.clock.now(), role))
+
+    def role_seen_by_ec2(self, profile: Any, at: float) -> Any:
+        """The role that EC2 saw in the profile at a time. Profiles that were not made through the
+        sandbox are seen as they are."""
+        history = self._roles.get(profile.id)
+        if history is None:
+            return profile.roles[0] if profile.roles else None
+        seen = [role for when, role in history if when <= at - self.lags.ec2_sees_iam]
+        return seen[-1] if seen else None
+
+    def is_seen_by_ec2(self, profile: Any) -> bool:
+        history = self._roles.get(profile.id)
+        return history is None or history[0][0] <= self.clock.now() - self.lags.ec2_sees_iam
+
+    def rows_of(self, account: str, region: str) -> list[Row]:
+        """Rows that are listed now, those that have gone taken out."""
+        self._expire()
+        return [row for row in self.rows if (row.account, row.region) == (account, region)]
+
+    def staying(self, account: str, region: str, instance: str) -> Row | None:
+        rows = self.rows_of(account, region)
+        return next((r for r in rows if r.instance == instance and r.leaving_since is None), None)
+
+    def state(self, row: Row, is_running: bool, profile: Any) -> str:
+        """What the row's state is now. Taking on a profile needs a running instance and a role that
+        trusts EC2; an empty profile is taken on, and serves nothing."""
+        if row.leaving_since is not None:
+            return "disassociating"
+        if row.settled:
+            return "associated"
+        ready = row.made_at + self.lags.associating
+        if not is_running or self.clock.now() < ready:
+            return "associating"
+        role = self.role_seen_by_ec2(profile, max(ready, row.made_at)) if profile else None
+        if role is not None and EC2_TRUST not in role.assume_role_policy_document:
+            return "associating"
+        row.settled = True
+        self.serve(row, role)
+        return "associated"
+
+    def serve(self, row: Row, role: Any) -> None:
+        self.served[row.account, row.region, row.instance] = role.id if role else None
+
+    def forget(self, account: str, region: str, instance: str) -> None:
+        self.served[account, region, instance] = None
+
+    def _expire(self) -> None:
+        limit = self.clock.now() - self.lags.disassociating
+        self.rows[:] = [r for r in self.rows if r.leaving_since is None or r.leaving_since > limit]

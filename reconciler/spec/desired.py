@@ -1,0 +1,137 @@
+"""The desired state: what the specs ask for, each thing with its place in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from reconciler.diagnostics import Diagnostic, Location
+from reconciler.model import InstanceProfile, Limits, Policy, Role
+from reconciler.spec.settings import Settings
+from reconciler.spec.tree import Path, Tree, locate
+
+_D = TypeVar("_D")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A resource's place in a file, from which the places of its parts are found."""
+
+    tree: Tree
+    path: Path
+
+    def at(self, *segments: str | int) -> Location:
+        return locate(self.tree, (*self.path, *segments))
+
+    @property
+    def here(self) -> Location:
+        return self.at()
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredPolicy:
+    """``leave`` names the attributes that stay as they are live (``design.md`` 5)."""
+
+    resource: Policy
+    leave: frozenset[str]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredRole:
+    """``resource.managed_policies`` and the boundary are as written: names or ARNs."""
+
+    resource: Role
+    leave: frozenset[str]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredProfile:
+    resource: InstanceProfile
+    leave: frozenset[str]
+    place: Place
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAssociation:
+    """Instances by id or, where ``select`` is given, by tags. ``regions`` is ``None`` for those of
+    the target; ``${region}`` in names stands for the region."""
+
+    name: str
+    profile: str
+    place: Place
+    instances: tuple[str, ...] = ()
+    select: Mapping[str, tuple[str, ...]] | None = None
+    regions: tuple[str, ...] | None = None
+
+    def in_region(self, region: str) -> DesiredAssociation:
+        """The association with ``${region}`` filled in."""
+
+        def filled(text: str) -> str:
+            return text.replace("${region}", region)
+
+        select = self.select and {
+            filled(key): tuple(filled(v) for v in values) for key, values in self.select.items()
+        }
+        return DesiredAssociation(
+            self.name,
+            filled(self.profile),
+            self.place,
+            tuple(filled(i) for i in self.instances),
+            select,
+            self.regions,
+        )
+
+
+Desired = DesiredPolicy | DesiredRole | DesiredProfile
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """Keyed by names in lower case, as IAM keys them."""
+
+    policies: Mapping[str, DesiredPolicy] = field(default_factory=dict)
+    roles: Mapping[str, DesiredRole] = field(default_factory=dict)
+    profiles: Mapping[str, DesiredProfile] = field(default_factory=dict)
+    associations: tuple[DesiredAssociation, ...] = ()
+
+    def role(self, name: str | None) -> DesiredRole | None:
+        return self.roles.get((name or "").casefold())
+
+    def profile(self, name: str) -> DesiredProfile | None:
+        return self.profiles.get(name.casefold())
+
+    def policy(self, name: str) -> DesiredPolicy | None:
+        return self.policies.get(name.casefold())
+
+    @property
+    def size(self) -> int:
+        return sum(
+            len(part) for part in (self.policies, self.roles, self.profiles, self.associations)
+        )
+
+    def entities(self) -> tuple[Desired, ...]:
+        """Policies, roles and profiles, sorted within each kind."""
+        return (*ordered(self.policies), *ordered(self.roles), *ordered(self.profiles))
+
+
+def ordered(part: Mapping[str, _D]) -> tuple[_D, ...]:
+    return tuple(part[name] for name in sorted(part))
+
+
+@dataclass(frozen=True, slots=True)
+class SpecSet:
+    """A loaded set. ``diagnostics`` are sorted; with an error among them ``desired`` is not to be
+    used. ``sources`` holds the text of every file, by the name that diagnostics give it."""
+
+    root: str
+    settings: Settings
+    desired: DesiredState
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    chosen: frozenset[str] | None = None
+    """Addresses in the part of the set that was asked for; ``None`` for all of it."""
+    settings_place: Place | None = None

@@ -1,0 +1,162 @@
+"""The spec format, version 1, as Pydantic models: what a file may hold, and its JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from reconciler.spec.scalars import MaxUnavailable, Seconds, Text
+
+
+class SpecModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Document = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "An IAM policy document as AWS has it, or {file: NAME.json}.",
+        }
+    ),
+]
+Tags = dict[str, Text]
+
+
+class Defaults(SpecModel):
+    """What the resources of this file have unless they say otherwise."""
+
+    tags: Tags = Field({}, description="Tags under each resource's own.")
+    path: str | None = Field(None, description="IAM path of the resources that give none.")
+
+
+class PolicySpec(SpecModel):
+    """A customer-managed policy."""
+
+    description: Text | None = Field(None, description="Cannot change once created.")
+    path: str | None = Field(None, description="IAM path; left out: created at /, then left.")
+    document: Document = Field(description="The policy document.")
+    tags: Tags = Field({}, description="Tags of the policy; exclusive.")
+
+
+class ManagedPolicies(SpecModel):
+    """Attached managed policies."""
+
+    exclusive: bool = Field(True, description="Detach what is attached and not listed.")
+    policies: list[Text] = Field([], description="Names or ARNs of managed policies.")
+
+
+class InlinePolicies(SpecModel):
+    """Policies inside the role."""
+
+    exclusive: bool = Field(True, description="Delete inline policies that are not listed.")
+    policies: dict[str, Document] = Field({}, description="Documents by policy name.")
+
+
+def _managed(value: Any) -> Any:
+    return {"policies": value} if isinstance(value, list) else value
+
+
+def _inline(value: Any) -> Any:
+    is_wrapper = isinstance(value, dict) and "exclusive" in value
+    return value if is_wrapper or not isinstance(value, dict) else {"policies": value}
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+_MANAGED = Annotated[
+    ManagedPolicies, BeforeValidator(_managed, json_schema_input_type=list[str] | ManagedPolicies)
+]
+_INLINE = Annotated[
+    InlinePolicies,
+    BeforeValidator(_inline, json_schema_input_type=dict[str, Document] | InlinePolicies),
+]
+TextList = Annotated[list[Text], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
+
+
+class RoleSpec(SpecModel):
+    """An IAM role."""
+
+    description: Text = Field("", description="Up to 1000 characters of Latin-1.")
+    path: str | None = Field(None, description="IAM path; left out: created at /, then left.")
+    trust: TextList | None = Field(
+        None, description="Services that may assume the role: ec2, lambda, ecs-tasks.amazonaws.com."
+    )
+    trust_policy: Document | None = Field(None, description="The trust policy, in place of trust.")
+    managed_policies: _MANAGED = Field(
+        ManagedPolicies(), description="Managed policies attached to the role; exclusive."
+    )
+    inline_policies: _INLINE = Field(
+        InlinePolicies(), description="Inline policies by name; exclusive."
+    )
+    permissions_boundary: str | None = Field(
+        None, description="Name or ARN of a managed policy; null removes; left out: left alone."
+    )
+    max_session_duration: Seconds = Field(3600, description="1h to 12h.")
+    tags: Tags = Field({}, description="Tags of the role; exclusive.")
+    instance_profile: bool = Field(
+        False, description="Make an instance profile of the same name, path and tags."
+    )
+
+
+class CutOverSpec(SpecModel):
+    """What happens to running instances when the role in their profile changes."""
+
+    strategy: Literal["reassociate", "restart", "wait"] = Field(
+        "reassociate",
+        description="Associate the profile anew, stop and start the instance, or leave it to AWS.",
+    )
+    max_unavailable: MaxUnavailable = Field(
+        "1", description="Running instances without a profile at a time: a count or a share."
+    )
+    pause: Seconds = Field(0, description="Time between batches.")
+    on_failure: Literal["rollback", "stop"] = Field(
+        "rollback", description="What to do when the first batch fails."
+    )
+
+
+class InstanceProfileSpec(SpecModel):
+    """An instance profile."""
+
+    role: Text | None = Field(description="Name of the role inside; null: none.")
+    path: str | None = Field(None, description="IAM path; left out: created at /, then left.")
+    tags: Tags = Field({}, description="Tags of the profile; exclusive.")
+    cutover: CutOverSpec = Field(CutOverSpec(), description="How a role change takes effect.")
+
+
+class SelectSpec(SpecModel):
+    """Chooses instances by their tags."""
+
+    tags: dict[str, TextList] = Field(
+        description="All keys must match, each with any of its values."
+    )
+
+
+class AssociationSpec(SpecModel):
+    """Instances that a profile is associated with."""
+
+    instance_profile: Text = Field(description="Name of the profile.")
+    instances: list[Text] | None = Field(None, description="Ids of instances.")
+    select: SelectSpec | None = Field(None, description="Instances by tags, in place of ids.")
+    regions: list[str] | None = Field(None, description="Where; default: the target's regions.")
+
+
+class FileSpec(SpecModel):
+    """A file of resources."""
+
+    version: Literal["1"] = Field(
+        "1", description="Version of the format.", json_schema_extra={"enum": [1, "1"]}
+    )
+    defaults: Defaults = Field(Defaults(), description="For the resources of this file.")
+    policies: dict[str, PolicySpec] = Field({}, description="Customer-managed policies by name.")
+    roles: dict[str, RoleSpec] = Field({}, description="Roles by name.")
+    instance_profiles: dict[str, InstanceProfileSpec] = Field(
+        {}, description="Instance profiles by name."
+    )
+    associations: dict[str, AssociationSpec] = Field(
+        {}, description="Associations of instances by a name of your choice."
+    )

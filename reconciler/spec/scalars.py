@@ -1,0 +1,75 @@
+"""Scalars that have a form of their own: durations, shares, dates."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_DURATION = re.compile(r"(\d{1,9})(s|m|h|)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_SHARE = re.compile(r"(\d{1,3})%")
+
+
+def _seconds(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        raise PydanticCustomError(
+            "invalid-duration", "must be a duration such as 90s, 60m, 1h or 3600 (seconds)"
+        )
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    found = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if not found or int(found[1]) > 100:
+        raise PydanticCustomError("invalid-share", "must be a share such as 30%")
+    return int(found[1])
+
+
+def _unavailable(value: Any) -> Any:
+    text = value if isinstance(value, str) else ""
+    share = _SHARE.fullmatch(text)
+    number = int(share[1]) if share else int(text) if re.fullmatch(r"\d{1,6}", text) else 0
+    if number == 0 or (share and number > 100):
+        raise PydanticCustomError(
+            "invalid-max-unavailable",
+            "must be a count of at least 1, or a share from 1% to 100%",
+        )
+    return text
+
+
+def _text(value: Any) -> Any:
+    if value is None:
+        raise PydanticCustomError("wrong-type", 'must be text; quote it ("") to mean nothing')
+    return value
+
+
+Seconds = Annotated[
+    int,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+(s|m|h)?$", "minimum": 0}),
+]
+Share = Annotated[
+    int,
+    BeforeValidator(_share),
+    PlainSerializer(lambda percent: f"{percent}%"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}%$"}),
+]
+MaxUnavailable = Annotated[
+    str,
+    BeforeValidator(_unavailable),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[1-9]\d*%?$", "minimum": 1}),
+]
+Text = Annotated[
+    str,
+    BeforeValidator(_text),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+"""Text that may look like something else: ``0123``, ``on``, ``1.10``."""

@@ -1,0 +1,110 @@
+"""``reconciler.yaml`` at the root of a spec set."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reconciler.ownership import DEFAULT_PREFIX, OWNER_PATTERN
+from reconciler.spec import limits
+from reconciler.spec.models import SpecModel
+from reconciler.spec.scalars import Seconds, Share, Text
+
+SETTINGS_FILE = "reconciler.yaml"
+
+Account = Annotated[
+    str, Field(pattern=f"^{limits.ACCOUNT_ID.pattern}$", json_schema_extra={"type": "string"})
+]
+Region = Annotated[str, Field(pattern=f"^{limits.REGION.pattern}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Guards(SpecModel):
+    """What stops an apply until a person lifts it."""
+
+    max_delete: Share = Field(30, description="Share of the owner's resources that may be deleted.")
+    max_change: Share = Field(50, description="Share of them that may change.")
+    min_existing: Count = Field(10, description="Below this many, shares do not apply.")
+    protected: list[str] = Field([], description="Globs of addresses that need --allow protected=.")
+
+
+class Quotas(SpecModel):
+    """AWS's adjustable quotas, as this account has them."""
+
+    managed_policies_per_role: Count = Field(10, description="Attached policies of a role.")
+    trust_policy_size: Count = Field(2048, description="Characters of a trust policy.")
+
+
+class IgnoreRule(SpecModel):
+    """Attributes whose differences are passed over."""
+
+    match: str = Field(description="Glob of addresses.")
+    attributes: list[str] = Field(description="Names such as description or tags.last-scanned.")
+    reason: Text = Field(description="Why.")
+    expires: date | None = Field(None, description="From this day on the rule counts no more.")
+
+
+class Allow(SpecModel):
+    """Guards lifted for one change, reviewed with it."""
+
+    delete: Count | None = Field(None, description="As --allow delete=N.")
+    change: Count | None = Field(None, description="As --allow change=N.")
+    protected: Text | None = Field(None, description="As --allow protected=ADDR.")
+    replace: Text | None = Field(None, description="As --allow replace=ADDR.")
+    strip: Text | None = Field(None, description="As --allow strip=ADDR.")
+    boundary: Text | None = Field(None, description="As --allow boundary=ADDR.")
+    retry: Text | None = Field(None, description="As --allow retry=ADDR.")
+    consumers: Text | None = Field(None, description="As --allow consumers=ADDR.")
+    self: Text | None = Field(None, description="As --allow self=ADDR.")
+    growth: Text | None = Field(None, description="As --allow growth=ADDR.")
+    release: Text | None = Field(None, description="As --allow release=ADDR.")
+    reason: Text = Field(description="Why.")
+    expires: date = Field(description="From this day on the entry counts no more.")
+
+
+class TargetSpec(SpecModel):
+    """One account and its regions."""
+
+    account_id: Account | None = Field(None, description="Refuse any other account.")
+    role_arn: str | None = Field(None, description="Role to assume.")
+    external_id: Text | None = Field(None, description="External id for assuming it.")
+    regions: list[Region] | None = Field(None, description="Where associations are looked for.")
+    variables: dict[str, Text] = Field({}, description="Variables for this target.")
+    specs: list[str] | None = Field(None, description="Parts of the set; default: all of it.")
+
+
+def _regions(value: Any) -> Any:
+    return None if value == "all" else value
+
+
+class Settings(SpecModel):
+    """Settings of a spec set."""
+
+    version: Literal["1"] = Field(
+        "1", description="Version of the format.", json_schema_extra={"enum": [1, "1"]}
+    )
+    owner: Annotated[str, Field(pattern=f"^{OWNER_PATTERN.pattern}$")] = Field(
+        "default", description="Name of this set; written into a tag of what it makes."
+    )
+    account_id: Account | None = Field(None, description="Refuse any other account.")
+    regions: list[Region] | None = Field(
+        None, description="Where associations are looked for; default: the session's region."
+    )
+    consumer_regions: Annotated[
+        list[Region] | None,
+        BeforeValidator(_regions, json_schema_input_type=Literal["all"] | list[str]),
+    ] = Field(None, description="Where a cut-over looks for consumers; all: every enabled region.")
+    variables: dict[str, Text] = Field({}, description="Values for ${name}.")
+    prune: bool = Field(False, description="Delete what left the specs.")
+    adopt: bool = Field(False, description="Take over what exists and is not managed.")
+    tag_prefix: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        DEFAULT_PREFIX, description="Prefix of our own tags."
+    )
+    propagation: Seconds = Field(60, description="Time until EC2 sees a role change in IAM.")
+    guards: Guards = Field(Guards(), description="What stops an apply.")
+    quotas: Quotas = Field(Quotas(), description="AWS's adjustable quotas.")
+    ignore: list[IgnoreRule] = Field([], description="Differences that are passed over.")
+    allow: list[Allow] = Field([], description="Guards lifted for one change.")
+    targets: dict[str, TargetSpec] = Field({}, description="Accounts; default: the caller's.")
