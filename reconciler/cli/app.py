@@ -1,0 +1,84 @@
+"""The program: its commands, and the one place where exceptions become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from reconciler.cli.apply import apply
+from reconciler.cli.console import Console
+from reconciler.cli.demo import demo
+from reconciler.cli.drift import drift
+from reconciler.cli.errors import aws_failed, refused
+from reconciler.cli.plan import plan
+from reconciler.cli.sandbox import sandbox
+from reconciler.cli.schema import schema
+from reconciler.cli.validate import validate
+from reconciler.cli.version import version
+from reconciler.commands.request import Refused
+from reconciler.ports import AwsError
+
+USAGE = 64
+"""The framework's 2 would mean drift to a cron job."""
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="reconciler",
+    help="Sync YAML specs of IAM roles, instance profiles and associations to AWS.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (validate, plan, apply, drift, schema, sandbox, demo, version):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit(0)
+
+
+@app.callback()
+def options(
+    show: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print versions."),
+    ] = False,
+) -> None:
+    """Sync YAML specs of IAM roles, instance profiles and associations to AWS."""
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code. A traceback from here is a bug."""
+    console = Console()
+    try:
+        result = app(arguments, standalone_mode=False)
+    except TyperException as error:
+        console.error(error.format_message(), "see reconciler --help")
+        return USAGE
+    except Refused as error:
+        return refused(error, console)
+    except AwsError as error:
+        return aws_failed(error, console)
+    except BrokenPipeError:
+        # The reader of stdout has gone; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        console.error(f"{error.filename or 'file'}: {error.strerror or type(error).__name__}")
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        console.error("interrupted")
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))

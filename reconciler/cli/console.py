@@ -1,0 +1,93 @@
+"""Where words go: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from rich.console import Console as RichConsole
+from rich.text import Text
+
+from reconciler.report.styled import Line, Piece, data, line
+
+
+@dataclass
+class Console:
+    """``color`` is ``auto``, ``always`` or ``never``; with ``auto`` rich decides, which honours
+    ``NO_COLOR`` and ``FORCE_COLOR``."""
+
+    color: str = "auto"
+    quiet: bool = False
+    verbose: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal that cannot show a character shows its escape, and nothing breaks.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        self._out = self._console(sys.stdout)
+        self._err = self._console(sys.stderr)
+
+    def _console(self, stream: TextIO) -> RichConsole:
+        forced = {"always": True, "never": False}.get(self.color)
+        return RichConsole(
+            file=stream,
+            force_terminal=forced,
+            no_color=True if self.color == "never" else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=True,
+        )
+
+    @property
+    def unicode(self) -> bool:
+        try:
+            "↻".encode(sys.stdout.encoding or "ascii")
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person watches stderr."""
+        return self._err.is_terminal
+
+    @property
+    def stderr(self) -> RichConsole:
+        return self._err
+
+    def out(self, lines: list[Line]) -> None:
+        for one in lines:
+            self._out.print(_text(one))
+
+    def out_json(self, value: Any, indent: int | None = 2) -> None:
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+        with self._lock:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+    def err(self, *lines: Line) -> None:
+        """A stderr that is closed stops nothing: an apply goes on without its words."""
+        try:
+            for one in lines:
+                self._err.print(_text(one))
+        except (OSError, ValueError):
+            self._err.quiet = True
+
+    def note(self, *pieces: Piece | str) -> None:
+        if not self.quiet:
+            self.err(line(*pieces))
+
+    def error(self, message: str, hint: str | None = None) -> None:
+        self.err(line(Piece("Error: ", "bold red"), data(message)))
+        if hint:
+            self.err(line(Piece("  ", "dim"), data(hint)))
+
+
+def _text(one: Line) -> Text:
+    return Text.assemble(*((piece.text, piece.style) for piece in one), end="")

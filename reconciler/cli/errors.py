@@ -1,0 +1,35 @@
+"""What went wrong, in a line of help, and the exit code that says so."""
+
+from __future__ import annotations
+
+from reconciler.cli.console import Console
+from reconciler.commands.request import Refused
+from reconciler.ports import DENIED, AwsError
+from reconciler.report.diagnostics_text import count, full
+
+_HELP = {
+    "NoCredentialsError": "set AWS_PROFILE, or give --profile; `aws sts get-caller-identity` tests",
+    "EndpointConnectionError": "is the endpoint right, and is something listening there?",
+    "ConnectTimeoutError": "is the network up, and the endpoint right?",
+}
+
+
+def refused(error: Refused, console: Console) -> int:
+    if error.diagnostics:
+        console.err(*full(error.diagnostics, error.sources))
+        console.error(f"{error.message}: {count(error.diagnostics)}")
+    else:
+        console.error(error.message)
+    return error.exit_code
+
+
+def aws_failed(error: AwsError, console: Console) -> int:
+    request = f" (request {error.request_id})" if error.request_id else ""
+    console.error(f"{error.call}: {error.code}: {error.message}{request}", _hint(error))
+    return 1
+
+
+def _hint(error: AwsError) -> str | None:
+    if error.code in DENIED:
+        return f"whoever runs this needs permission for {error.call}"
+    return _HELP.get(error.code)

@@ -1,0 +1,107 @@
+"""The common flags, said once. Order: flags, ``RECONCILER_*``, settings, defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from reconciler.planner.options import ALLOW_KEYS
+
+
+class Color(StrEnum):
+    """When to colour."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+Specs = Annotated[str, typer.Argument(help="File or folder of specs.", envvar="RECONCILER_SPECS")]
+Target = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="Target of the settings.", envvar="RECONCILER_TARGET"),
+]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="Glob of addresses to plan; repeat for more.")
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Glob of addresses to leave out.")
+]
+Region = Annotated[
+    list[str] | None,
+    typer.Option("--region", help="Where associations are planned; repeat for more."),
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", help="Profile of the AWS configuration to use.")
+]
+EndpointUrl = Annotated[
+    str | None, typer.Option("--endpoint-url", help="Endpoint of AWS, such as a sandbox.")
+]
+Owner = Annotated[
+    str | None,
+    typer.Option("--owner", help="Owner of the set.", envvar="RECONCILER_OWNER"),
+]
+Prune = Annotated[
+    bool | None, typer.Option("--prune/--no-prune", help="Delete what left the specs.")
+]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what exists unmanaged.")]
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="With --adopt: also what has another owner.")
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="KEY=VALUE", help="Lift a guard, as the plan says it."),
+]
+Var = Annotated[
+    list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable.")
+]
+Parallelism = Annotated[
+    int,
+    typer.Option(
+        "--parallelism", min=1, max=50, help="Calls at a time.", envvar="RECONCILER_PARALLELISM"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="More of it.")]
+ColorFlag = Annotated[
+    Color, typer.Option("--color", help="When to colour.", envvar="RECONCILER_COLOR")
+]
+NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; refuse where it must.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Whose credentials, and where."""
+
+    profile: str | None
+    endpoint_url: str | None
+    regions: tuple[str, ...]
+
+
+def pairs(given: list[str] | None, flag: str) -> dict[str, str]:
+    """``NAME=VALUE`` flags as a mapping. Raises a usage error for another form."""
+    found: dict[str, str] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{flag} takes NAME=VALUE, not {text!r}")
+        found[name] = value
+    return found
+
+
+def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:
+    """``--allow KEY=VALUE`` flags. A key may be given more than once."""
+    found: set[tuple[str, str]] = set()
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not equals or not value or key not in ALLOW_KEYS:
+            known = ", ".join(ALLOW_KEYS)
+            raise typer.BadParameter(f"--allow takes KEY=VALUE with a KEY of {known}; not {text!r}")
+        if key in ("delete", "change") and not value.isdigit():
+            raise typer.BadParameter(f"--allow {key}= takes a number, not {value!r}")
+        found.add((key, value))
+    return frozenset(found)

@@ -1,0 +1,109 @@
+"""``reconciler plan``."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options as o
+from reconciler.cli.connect import world
+from reconciler.cli.console import Console
+from reconciler.cli.progress import Live, progress_for
+from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.request import Request
+from reconciler.plan import Plan
+from reconciler.report.diagnostics_text import full
+from reconciler.report.plan_json import plan_json
+from reconciler.report.plan_text import Look, plan_lines
+
+Out = Annotated[Path | None, typer.Option("--out", help="Save the plan as JSON.")]
+Detailed = Annotated[
+    bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
+]
+
+
+def plan(
+    specs: o.Specs = "specs",
+    out: Out = None,
+    as_json: o.Json = False,
+    detailed_exitcode: Detailed = False,
+    target: o.Target = None,
+    only: o.Only = None,
+    exclude: o.Exclude = None,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    endpoint_url: o.EndpointUrl = None,
+    owner: o.Owner = None,
+    prune: o.Prune = None,
+    adopt: o.Adopt = False,
+    take_over: o.TakeOver = False,
+    allow: o.Allow = None,
+    var: o.Var = None,
+    parallelism: o.Parallelism = 10,
+    quiet: o.QuietFlag = False,
+    verbose: o.Verbose = 0,
+    color: o.ColorFlag = o.Color.auto,
+) -> None:
+    """Show what apply would do. Reads only."""
+    console = Console(color.value, quiet, verbose)
+    login = o.Login(profile, endpoint_url, tuple(region or ()))
+    request = Request(
+        path=specs,
+        targets=tuple(target or ()),
+        only=tuple(only or ()),
+        exclude=tuple(exclude or ()),
+        regions=tuple(region or ()),
+        owner=owner,
+        prune=prune,
+        adopt=adopt,
+        take_over=take_over,
+        allow=o.allowances(allow),
+        variables=o.pairs(var, "--var"),
+        parallelism=parallelism,
+    )
+    planned = planning(request, login, console)
+    if as_json:
+        console.out_json(document(planned.plan))
+    else:
+        console.out(plan_lines(planned.plan, Look(console.unicode, verbose > 0)))
+    if out is not None:
+        save(planned.plan, out)
+    if planned.plan.conflicts:
+        raise typer.Exit(4)
+    raise typer.Exit(2 if detailed_exitcode and not planned.plan.is_empty else 0)
+
+
+def planning(request: Request, login: o.Login, console: Console) -> Planned:
+    """The plan, with progress shown while AWS is read and warnings after."""
+    progress = progress_for(console)
+    try:
+        planned = make_plan(request, world(login, progress))
+    finally:
+        if isinstance(progress, Live):
+            progress.stop()
+    warnings = (*planned.spec.diagnostics, *planned.plan.diagnostics)
+    console.err(*full(warnings, planned.spec.sources))
+    return planned
+
+
+def document(plan: Plan) -> dict[str, object]:
+    return plan_json(plan, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Whole or not at all: a plan that was cut off must not look like one."""
+    text = json.dumps(document(plan), indent=2, ensure_ascii=False) + "\n"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,161 @@
+"""What goes on, while it goes on: a status line for a terminal, plain lines for a log, events for
+a program."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.status import Status
+
+from reconciler.cli.console import Console
+from reconciler.report.escape import printable
+from reconciler.report.styled import Piece, data, line
+
+HEARTBEAT_SECONDS = 10.0
+
+
+@dataclass
+class Quiet:
+    """Says nothing but what failed."""
+
+    console: Console
+
+    def started(self, address: str, what: str) -> None: ...
+
+    def waiting(self, address: str, what: str, seconds: float) -> None: ...
+
+    def done(self, address: str, what: str, seconds: float) -> None: ...
+
+    def failed(self, address: str, what: str, reason: str) -> None:
+        self.console.err(line(Piece("failed ", "bold red"), data(f"{address} {what}: {reason}")))
+
+
+@dataclass
+class Lines:
+    """One line when a step starts, one when it ends, and a heartbeat that names what is waited
+    for. No cursor is moved."""
+
+    console: Console
+    _told: dict[tuple[str, str], float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def started(self, address: str, what: str) -> None:
+        self.console.note(data(f"{address}: {what} ..."))
+
+    def waiting(self, address: str, what: str, seconds: float) -> None:
+        now = time.monotonic()
+        with self._lock:
+            last = self._told.get((address, what))
+            if last is not None and now - last < HEARTBEAT_SECONDS:
+                return
+            self._told[address, what] = now
+        self.console.note(data(f"{address}: waiting for {what} ({seconds:.0f} s)"))
+
+    def done(self, address: str, what: str, seconds: float) -> None:
+        self.console.note(data(f"{address}: {what} done after {seconds:.1f} s"))
+
+    def failed(self, address: str, what: str, reason: str) -> None:
+        self.console.err(line(Piece("failed ", "bold red"), data(f"{address} {what}: {reason}")))
+
+
+@dataclass
+class Live:
+    """A line that changes, above it a line for each thing that ended."""
+
+    console: Console
+    _open: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _status: Status | None = None
+
+    def started(self, address: str, what: str) -> None:
+        self._show(address, what)
+
+    def waiting(self, address: str, what: str, seconds: float) -> None:
+        self._show(address, f"waiting for {what} ({seconds:.0f} s)")
+
+    def done(self, address: str, what: str, seconds: float) -> None:
+        self._close(address)
+        ended = f" {seconds:.1f} s" if seconds >= 1 else ""
+        self.console.note(Piece("  ✓ ", "green"), data(address), data(f" {what}{ended}", "dim"))
+
+    def failed(self, address: str, what: str, reason: str) -> None:
+        self._close(address)
+        self.console.err(line(Piece("  ✗ ", "bold red"), data(f"{address} {what}: {reason}")))
+
+    def stop(self) -> None:
+        with self._lock:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+
+    def _show(self, address: str, what: str) -> None:
+        with self._lock:
+            self._open[address] = what
+            if self._status is None:
+                self._status = Status("", console=self.console.stderr, spinner="dots")
+                self._status.start()
+            self._status.update(self._words())
+
+    def _close(self, address: str) -> None:
+        with self._lock:
+            self._open.pop(address, None)
+            if self._status is not None:
+                self._status.update(self._words())
+
+    def _words(self) -> Any:
+        from rich.text import Text  # noqa: PLC0415 - only terminals pay for it
+
+        newest = list(self._open.items())[-1:]
+        more = f" and {len(self._open) - 1} more" if len(self._open) > 1 else ""
+        return Text("".join(printable(f"{a}: {w}") for a, w in newest) + more)
+
+
+@dataclass
+class Events:
+    """JSON lines on stdout, ``cli.md``'s envelope."""
+
+    console: Console
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def started(self, address: str, what: str) -> None:
+        self.emit("apply_start", f"{address}: {what}", {"address": address, "what": what})
+
+    def waiting(self, address: str, what: str, seconds: float) -> None:
+        message = f"{address}: waiting for {what}"
+        self.emit("apply_progress", message, _timed(address, what, seconds))
+
+    def done(self, address: str, what: str, seconds: float) -> None:
+        message = f"{address}: {what} done"
+        self.emit("apply_complete", message, _timed(address, what, seconds))
+
+    def failed(self, address: str, what: str, reason: str) -> None:
+        message = f"{address}: {what} failed: {reason}"
+        more = {"address": address, "what": what, "reason": reason}
+        self.emit("apply_errored", message, more, "error")
+
+    def emit(self, kind: str, message: str, more: Mapping[str, Any], level: str = "info") -> None:
+        stamp = self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        envelope = {"@level": level, "@message": printable(message), "@timestamp": stamp}
+        try:
+            self.console.out_json({**envelope, "type": kind, **more}, indent=None)
+        except OSError:
+            # The reader of the events has gone; the apply must not go with it.
+            self.console.quiet = True
+
+
+def _timed(address: str, what: str, seconds: float) -> dict[str, Any]:
+    return {"address": address, "what": what, "seconds": round(seconds, 1)}
+
+
+Shown = Quiet | Lines | Live | Events
+
+
+def progress_for(console: Console) -> Quiet | Lines | Live:
+    if console.quiet:
+        return Quiet(console)
+    return Live(console) if console.is_terminal else Lines(console)

@@ -1,0 +1,50 @@
+"""Drift for a person: what differs, by what kind of difference."""
+
+from __future__ import annotations
+
+from reconciler.commands.drift import COUNTED, Drift, Finding
+from reconciler.report.styled import Line, Piece, data, line
+from reconciler.report.values import difference_lines
+
+_STYLES = {
+    "modified": "yellow",
+    "missing": "red",
+    "unadopted": "red",
+    "stale": "magenta",
+    "in_progress": "cyan",
+    "unknown": "bold red",
+}
+
+
+def drift_lines(drift: Drift) -> list[Line]:
+    lines: list[Line] = []
+    for finding in drift.findings:
+        lines.extend(_finding(finding))
+    counted = {k: n for k, n in drift.summary.items() if n}
+    if not any(k in COUNTED or k == "unknown" for k in counted):
+        lines.append(line(Piece("No drift.", "bold green"), _told(counted)))
+    else:
+        lines.append(line(Piece("Drift:", "bold yellow"), _told(counted)))
+    return lines
+
+
+def _told(counted: dict[str, int]) -> str:
+    words = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counted.items())
+    return f" {words}." if words else ""
+
+
+def _finding(finding: Finding) -> list[Line]:
+    style = _STYLES.get(finding.status, "dim")
+    where = f"  {finding.source}" if finding.source else ""
+    lines = [
+        line(
+            Piece(f"{finding.status.replace('_', ' '):<11} ", style),
+            data(finding.address, "bold"),
+            data(where, "dim"),
+        )
+    ]
+    if finding.reason:
+        lines.append(line("      # ", data(finding.reason, "dim")))
+    for difference in finding.differences:
+        lines.extend(difference_lines(difference))
+    return lines

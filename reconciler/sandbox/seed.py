@@ -1,0 +1,80 @@
+"""What is in a sandbox when it starts: instances, as somebody else would have launched them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.moto_api._internal import mock_random
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from reconciler.spec.models import SpecModel
+
+IMAGE = "ami-12c6146b"
+
+
+class InstanceSeed(SpecModel):
+    """Some instances alike."""
+
+    region: str = "us-east-1"
+    count: int = Field(1, ge=1, le=1000)
+    tags: dict[str, str] = Field({})
+    state: str = Field("running", pattern="^(running|stopped)$")
+
+
+class Seed(SpecModel):
+    """A file of ``--seed``."""
+
+    instances: list[InstanceSeed] = Field([])
+
+
+DEFAULT = Seed(
+    instances=[
+        InstanceSeed(count=3, tags={"app": "web", "env": "prod"}),
+        InstanceSeed(count=1, tags={"app": "batch", "env": "prod"}, state="stopped"),
+        InstanceSeed(region="eu-west-1", count=2, tags={"app": "web", "env": "prod"}),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    region: str
+    instances: tuple[str, ...]
+
+
+def load(path: Path) -> Seed:
+    """Raises pydantic's ``ValidationError`` for a file of another form."""
+    return Seed.model_validate(YAML(typ="safe", pure=True).load(path.read_text("utf-8")))
+
+
+def plant(seed: Seed, endpoint_url: str | None = None) -> tuple[Seeded, ...]:
+    """The same ids on every start: they stand in the docs."""
+    mock_random.seed(1)
+    return tuple(_launched(group, endpoint_url) for group in seed.instances)
+
+
+def _launched(group: InstanceSeed, endpoint_url: str | None) -> Seeded:
+    ec2: Any = boto3.client(
+        "ec2",
+        region_name=group.region,
+        endpoint_url=endpoint_url,
+        aws_access_key_id="sandbox",
+        aws_secret_access_key="sandbox",
+    )
+    tags = [{"Key": key, "Value": value} for key, value in group.tags.items()]
+    specification = [{"ResourceType": "instance", "Tags": tags}] if tags else []
+    answer = ec2.run_instances(
+        ImageId=IMAGE,
+        MinCount=group.count,
+        MaxCount=group.count,
+        InstanceType="t3.nano",
+        TagSpecifications=specification,
+    )
+    ids = tuple(instance["InstanceId"] for instance in answer["Instances"])
+    if group.state == "stopped":
+        ec2.stop_instances(InstanceIds=list(ids))
+    return Seeded(group.region, ids)

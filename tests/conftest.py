@@ -1,0 +1,25 @@
+"""Fixtures for all tests. Nothing here reaches a network or reads a person's credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.rig import Rig, rig
+
+settings.register_profile(
+    "default",
+    deadline=None,  # machines here are noisy; time is measured by benchmarks
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("default")
+
+
+@pytest.fixture
+def aws(tmp_path: Path) -> Iterator[Rig]:
+    with rig(tmp_path) as made:
+        yield made

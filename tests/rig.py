@@ -1,0 +1,200 @@
+"""A sandbox, and the program's commands on it: what behaviour tests are written with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.iam.models import iam_backends
+
+from reconciler.aws.reader import AwsReader
+from reconciler.aws.session import Login, reading, writing
+from reconciler.aws.writer import AwsWriter
+from reconciler.commands.apply import Applied, Apply
+from reconciler.commands.drift import Drift, drift_of
+from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.request import Connection, Request
+from reconciler.commands.request import World as Commands
+from reconciler.plan import Plan
+from reconciler.sandbox.embedded import JumpingClock, embedded
+from reconciler.sandbox.world import Lags, Logged, World
+from reconciler.spec.settings import Settings, TargetSpec
+
+ACCOUNT = "123456789012"
+HOME = "us-east-1"
+AWAY = "eu-west-1"
+SETTINGS = "version: 1\nowner: tests\n"
+READS = ("Get", "List", "Describe")
+
+
+@dataclass
+class Silence:
+    """A progress that keeps what it was told."""
+
+    told: list[str] = field(default_factory=list)
+
+    def started(self, address: str, what: str) -> None:
+        self.told.append(f"{address}: {what}")
+
+    def waiting(self, address: str, what: str, seconds: float) -> None: ...
+
+    def done(self, address: str, what: str, seconds: float) -> None: ...
+
+    def failed(self, address: str, what: str, reason: str) -> None:
+        self.told.append(f"{address}: {what} failed: {reason}")
+
+
+@dataclass
+class Rig:
+    """Specs in a folder, and an AWS in this process."""
+
+    folder: Path
+    aws: World
+    clock: JumpingClock
+    settings: str = SETTINGS
+    runs: int = 0
+    progress: Silence = field(default_factory=Silence)
+
+    def write(self, spec: str, settings: str | None = None) -> None:
+        (self.folder / "reconciler.yaml").write_text(settings or self.settings, "utf-8")
+        (self.folder / "spec.yaml").write_text(spec, "utf-8")
+
+    def commands(self) -> Commands:
+        self.runs += 1
+        run = f"run{self.runs}"
+
+        def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
+            login = Login(run=run, region=HOME, role_arn=spec.role_arn if spec else None)
+            clients = reading(login)
+            reader = AwsReader(clients, settings.tag_prefix)
+            return Connection(reader, lambda: AwsWriter(writing(login)), HOME)
+
+        return Commands(connect, self.clock, self.progress, run)
+
+    def request(self, **flags: Any) -> Request:
+        made = Request(path=str(self.folder), regions=(HOME, AWAY))
+        return replace(made, **flags)
+
+    def plan(self, **flags: Any) -> Planned:
+        return make_plan(self.request(**flags), self.commands())
+
+    def drift(self, **flags: Any) -> Drift:
+        return drift_of(self.plan(**flags))
+
+    def apply(self, stop: threading.Event | None = None, **flags: Any) -> Applied:
+        planned = self.plan(**flags)
+        assert not planned.plan.conflicts, planned.plan.conflicts
+        return Apply(planned, self.commands(), stop or threading.Event()).execute()
+
+    def settle(self, **flags: Any) -> Plan:
+        """Applies, and shows that it held: nothing failed and the next plan is empty."""
+        applied = self.apply(**flags)
+        broken = [o for o in applied.result.outcomes if o.status != "applied"]
+        assert not broken, broken
+        assert applied.exit_code == 0, applied.left and applied.left.changes
+        again = self.plan(**flags).plan
+        assert again.is_empty, again.changes
+        return applied.planned.plan
+
+    def launch(
+        self,
+        count: int = 1,
+        *,
+        region: str = HOME,
+        profile: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> list[str]:
+        given = [{"Key": k, "Value": v} for k, v in (tags or {}).items()]
+        more: dict[str, Any] = {"IamInstanceProfile": {"Name": profile}} if profile else {}
+        if given:
+            more["TagSpecifications"] = [{"ResourceType": "instance", "Tags": given}]
+        answer = self.ec2(region).run_instances(
+            ImageId="ami-12c6146b", MinCount=count, MaxCount=count, **more
+        )
+        # moto numbers at random; sorted, so that what a test says of the first holds.
+        return sorted(instance["InstanceId"] for instance in answer["Instances"])
+
+    def ec2(self, region: str = HOME) -> Any:
+        client: Any = boto3.client("ec2", region_name=region)
+        return client
+
+    @property
+    def iam(self) -> Any:
+        client: Any = boto3.client("iam", region_name=HOME)
+        return client
+
+    def served(self, instance: str, region: str = HOME) -> str | None:
+        """The role whose credentials the instance is served now."""
+        self.associations(region)
+        role_id = self.aws.served.get((ACCOUNT, region, instance))
+        role = iam_backends[ACCOUNT]["aws"].roles.get(role_id) if role_id else None
+        if role_id and role is None:
+            return f"gone:{role_id}"
+        return role.name if role else None
+
+    def associations(self, region: str = HOME) -> dict[str, list[tuple[str, str]]]:
+        """By instance, the profile and state of each row that is listed."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        paginator = self.ec2(region).get_paginator("describe_iam_instance_profile_associations")
+        for page in paginator.paginate():
+            for row in page["IamInstanceProfileAssociations"]:
+                name = row["IamInstanceProfile"]["Arn"].rpartition("/")[2]
+                found.setdefault(row["InstanceId"], []).append((name, row["State"]))
+        return found
+
+    def profile_of(self, instance: str, region: str = HOME) -> str | None:
+        rows = [r for r in self.associations(region).get(instance, []) if r[1] != "disassociating"]
+        return rows[0][0] if rows else None
+
+    def profile_tags(self, name: str) -> dict[str, str]:
+        tags = self.iam.list_instance_profile_tags(InstanceProfileName=name)["Tags"]
+        return {tag["Key"]: tag["Value"] for tag in tags}
+
+    def role_tags(self, name: str) -> dict[str, str]:
+        return {t["Key"]: t["Value"] for t in self.iam.list_role_tags(RoleName=name)["Tags"]}
+
+    def instance_tags(self, instance: str, region: str = HOME) -> dict[str, str]:
+        filters = [{"Name": "resource-id", "Values": [instance]}]
+        tags = self.ec2(region).describe_tags(Filters=filters)["Tags"]
+        return {tag["Key"]: tag["Value"] for tag in tags}
+
+    def role_id(self, name: str) -> str:
+        found: str = self.iam.get_role(RoleName=name)["Role"]["RoleId"]
+        return found
+
+    def role_in(self, profile: str) -> str | None:
+        roles = self.iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Roles"]
+        return roles[0]["RoleName"] if roles else None
+
+    def names(self) -> dict[str, list[str]]:
+        iam = self.iam
+        return {
+            "roles": sorted(r["RoleName"] for r in iam.list_roles()["Roles"]),
+            "profiles": sorted(
+                p["InstanceProfileName"] for p in iam.list_instance_profiles()["InstanceProfiles"]
+            ),
+            "policies": sorted(
+                p["PolicyName"] for p in iam.list_policies(Scope="Local")["Policies"]
+            ),
+        }
+
+    def writes(self) -> list[Logged]:
+        """Calls that could change something, in order."""
+        return [logged for logged in self.aws.log if not logged.operation.startswith(READS)]
+
+
+@contextmanager
+def rig(folder: Path, lags: Lags | None = None) -> Iterator[Rig]:
+    clock = JumpingClock()
+    world = World(
+        clock=clock,
+        lags=lags or Lags(ec2_sees_iam=30.0, associating=5.0, disassociating=5.0),
+        regions=(HOME, AWAY),
+    )
+    with embedded(world):
+        yield Rig(folder, world, clock)
