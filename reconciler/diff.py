@@ -27,7 +27,8 @@ def differences(before: Resource, after: Resource) -> tuple[Difference, ...]:
 
 
 def _entries(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    tree = DeepDiff(dict(before), dict(after), view="tree")
+    # Two mappings with little in common would otherwise be told as one change of the whole.
+    tree = DeepDiff(dict(before), dict(after), view="tree", threshold_to_diff_deeper=0)
     # The first step below the root is the entry; what lies deeper is the document inside it.
     keys = {level.path(output_format="list")[0] for group in tree.values() for level in group}
     return [Difference(f"{name}.{key}", before.get(key), after.get(key)) for key in sorted(keys)]

@@ -13,7 +13,7 @@ import boto3
 from moto.iam.models import iam_backends
 
 from reconciler.aws.reader import AwsReader
-from reconciler.aws.session import Login, reading, writing
+from reconciler.aws.session import Login, Session, reading, writing
 from reconciler.aws.writer import AwsWriter
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.drift import Drift, drift_of
@@ -59,6 +59,9 @@ class Rig:
     settings: str = SETTINGS
     runs: int = 0
     progress: Silence = field(default_factory=Silence)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    opened: dict[str, Connection] = field(default_factory=dict)
+    """Clients take half a second to make, so runs share them."""
 
     def write(self, spec: str, settings: str | None = None) -> None:
         (self.folder / "reconciler.yaml").write_text(settings or self.settings, "utf-8")
@@ -69,10 +72,10 @@ class Rig:
         run = f"run{self.runs}"
 
         def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
-            login = Login(run=run, region=HOME, role_arn=spec.role_arn if spec else None)
-            clients = reading(login)
-            reader = AwsReader(clients, settings.tag_prefix)
-            return Connection(reader, lambda: AwsWriter(writing(login)), HOME)
+            name = repr(spec)
+            if name not in self.opened:
+                self.opened[name] = _connection(spec, settings)
+            return self.opened[name]
 
         return Commands(connect, self.clock, self.progress, run)
 
@@ -120,13 +123,19 @@ class Rig:
         return sorted(instance["InstanceId"] for instance in answer["Instances"])
 
     def ec2(self, region: str = HOME) -> Any:
-        client: Any = boto3.client("ec2", region_name=region)
-        return client
+        return self.client("ec2", region)
 
     @property
     def iam(self) -> Any:
-        client: Any = boto3.client("iam", region_name=HOME)
-        return client
+        return self.client("iam", HOME)
+
+    def client(self, service: str, region: str) -> Any:
+        """As somebody else would have it: whoever changes AWS by hand."""
+        key = (service, region)
+        if key not in self.clients:
+            made: Any = boto3.client(service, region_name=region)  # type: ignore[call-overload]
+            self.clients[key] = made
+        return self.clients[key]
 
     def served(self, instance: str, region: str = HOME) -> str | None:
         """The role whose credentials the instance is served now."""
@@ -146,6 +155,11 @@ class Rig:
                 name = row["IamInstanceProfile"]["Arn"].rpartition("/")[2]
                 found.setdefault(row["InstanceId"], []).append((name, row["State"]))
         return found
+
+    def instance_ids(self, region: str = HOME) -> list[str]:
+        """Instances, whatever they have."""
+        pages = self.ec2(region).get_paginator("describe_instances").paginate()
+        return [i["InstanceId"] for p in pages for r in p["Reservations"] for i in r["Instances"]]
 
     def profile_of(self, instance: str, region: str = HOME) -> str | None:
         rows = [r for r in self.associations(region).get(instance, []) if r[1] != "disassociating"]
@@ -168,7 +182,9 @@ class Rig:
         return found
 
     def role_in(self, profile: str) -> str | None:
-        roles = self.iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Roles"]
+        roles = self.iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"][
+            "Roles"
+        ]
         return roles[0]["RoleName"] if roles else None
 
     def names(self) -> dict[str, list[str]]:
@@ -186,6 +202,14 @@ class Rig:
     def writes(self) -> list[Logged]:
         """Calls that could change something, in order."""
         return [logged for logged in self.aws.log if not logged.operation.startswith(READS)]
+
+
+def _connection(spec: TargetSpec | None, settings: Settings) -> Connection:
+    login = Login(run="test", region=HOME, role_arn=spec.role_arn if spec else None)
+    session = Session(login)
+    reader = AwsReader(reading(session), settings.tag_prefix)
+    writer = AwsWriter(writing(session))
+    return Connection(reader, lambda: writer, HOME)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,7 +99,11 @@ def test_only_cli_prints(path: Path) -> None:
     if room(path) == "cli":
         return
     tree = ast.parse(path.read_text("utf-8"))
-    called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    called = {
+        n.func.id
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
     assert not called & {"print", "pprint", "input"}
     streams = {
         n.attr
@@ -113,7 +119,9 @@ def test_rooms_are_small(path: Path) -> None:
     assert text.count("\n") <= 300
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            start = node.body[1].lineno if ast.get_docstring(node) and node.body[1:] else node.lineno
+            start = (
+                node.body[1].lineno if ast.get_docstring(node) and node.body[1:] else node.lineno
+            )
             body = (node.end_lineno or 0) - start + 1
             # A command's arguments are its flags, one a line.
             limit = 75 if room(path) == "cli" and node.name in ("plan", "apply", "drift") else 40
@@ -125,8 +133,5 @@ def test_there_are_no_drawers() -> None:
 
 
 def test_commands_that_need_no_aws_do_not_import_boto3() -> None:
-    import subprocess
-    import sys
-
     script = "import sys, reconciler.cli.app; sys.exit('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

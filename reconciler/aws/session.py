@@ -32,65 +32,50 @@ class Login:
 
 
 @dataclass
-class Clients:
-    """Clients by service and region, made once. ``attempts`` is how often botocore sends a
-    request: a reader may repeat itself, a writer sends once."""
+class Session:
+    """One boto3 session for a target, its role assumed once; clients of all kinds share it."""
 
     login: Login
-    attempts: int
-    counts: Counter[str] = field(default_factory=Counter)
-    _made: dict[tuple[str, str | None], Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _session: Any = None
+    _boto: Any = None
 
-    def get(self, service: str, region: str | None = None) -> Any:
+    def client(self, service: str, region: str | None, attempts: int) -> Any:
         with self._lock, translated(f"{service}:client"):
-            key = (service, region)
-            if key not in self._made:
-                self._made[key] = self._client(service, region)
-            return self._made[key]
+            return self.boto.client(
+                service,
+                region_name=region or self.boto.region_name or "us-east-1",
+                endpoint_url=self.login.endpoint_url,
+                config=self._config(attempts),
+            )
 
-    def default_region(self) -> str | None:
+    @property
+    def region(self) -> str | None:
         with self._lock, translated("session"):
-            name: str | None = self._base().region_name
+            name: str | None = self.boto.region_name
             return name
 
-    def _client(self, service: str, region: str | None) -> Any:
-        client: Any = self._base().client(
-            service,
-            region_name=region or self._base().region_name or "us-east-1",
-            endpoint_url=self.login.endpoint_url,
-            config=self._config(),
-        )
-        client.meta.events.register("before-send", self._counted(service))
-        return client
+    @property
+    def boto(self) -> Any:
+        if self._boto is None:
+            session = boto3.Session(profile_name=self.login.profile, region_name=self.login.region)
+            self._boto = self._assumed(session) if self.login.role_arn else session
+        return self._boto
 
-    def _counted(self, service: str) -> Callable[..., None]:
-        def count(event_name: str = "", **_: object) -> None:
-            with self._lock:
-                self.counts[f"{service}:{event_name.rpartition('.')[2]}"] += 1
-
-        return count
-
-    def _config(self) -> Config:
+    def _config(self, attempts: int) -> Config:
         return Config(
             user_agent_extra=f"reconciler/{__version__} run/{self.login.run}",
-            retries={"mode": "standard", "total_max_attempts": self.attempts},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=POOL,
             connect_timeout=10,
             read_timeout=60,
         )
 
-    def _base(self) -> Any:
-        if self._session is None:
-            session = boto3.Session(profile_name=self.login.profile, region_name=self.login.region)
-            self._session = self._assumed(session) if self.login.role_arn else session
-        return self._session
-
     def _assumed(self, session: Any) -> Any:
         """The session of the target's role. It lasts an hour, so a run that may take longer should
         start with credentials of its own."""
-        client = session.client("sts", endpoint_url=self.login.endpoint_url, config=self._config())
+        client = session.client(
+            "sts", endpoint_url=self.login.endpoint_url, config=self._config(READ_ATTEMPTS)
+        )
         params = {"RoleArn": self.login.role_arn, "RoleSessionName": f"reconciler-{self.login.run}"}
         if self.login.external_id:
             params["ExternalId"] = self.login.external_id
@@ -104,12 +89,40 @@ class Clients:
         )
 
 
-def reading(login: Login) -> Clients:
-    return Clients(login, READ_ATTEMPTS)
+@dataclass
+class Clients:
+    """Clients by service and region, made once. ``attempts`` is how often botocore sends a
+    request: a reader may repeat itself, a writer sends once."""
+
+    session: Session
+    attempts: int
+    counts: Counter[str] = field(default_factory=Counter)
+    _made: dict[tuple[str, str | None], Any] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def get(self, service: str, region: str | None = None) -> Any:
+        with self._lock:
+            key = (service, region)
+            if key not in self._made:
+                client = self.session.client(service, region, self.attempts)
+                client.meta.events.register("before-send", self._counted(service))
+                self._made[key] = client
+            return self._made[key]
+
+    def _counted(self, service: str) -> Callable[..., None]:
+        def count(event_name: str = "", **_: object) -> None:
+            with self._lock:
+                self.counts[f"{service}:{event_name.rpartition('.')[2]}"] += 1
+
+        return count
 
 
-def writing(login: Login) -> Clients:
-    return Clients(login, 1)
+def reading(session: Session) -> Clients:
+    return Clients(session, READ_ATTEMPTS)
+
+
+def writing(session: Session) -> Clients:
+    return Clients(session, 1)
 
 
 def identity_of(clients: Clients) -> Identity:

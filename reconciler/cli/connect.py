@@ -27,10 +27,19 @@ def world(login: Login, progress: Progress, clock: Clock | None = None) -> World
 def connector(login: Login, run: str, parallelism: int = 10) -> Connect:
     from reconciler.aws.reader import AwsReader  # noqa: PLC0415 - 0.2 s that validate does not pay
     from reconciler.aws.session import Login as AwsLogin  # noqa: PLC0415
-    from reconciler.aws.session import reading, writing  # noqa: PLC0415
+    from reconciler.aws.session import Session, reading, writing  # noqa: PLC0415
     from reconciler.aws.writer import AwsWriter  # noqa: PLC0415
 
+    opened: dict[str, Connection] = {}
+
     def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
+        """Once for each target: the plan made after an apply asks through the same clients."""
+        name = repr(spec)
+        if name not in opened:
+            opened[name] = _open(spec, settings)
+        return opened[name]
+
+    def _open(spec: TargetSpec | None, settings: Settings) -> Connection:
         way = AwsLogin(
             run=run,
             profile=login.profile,
@@ -39,9 +48,9 @@ def connector(login: Login, run: str, parallelism: int = 10) -> Connect:
             role_arn=spec.role_arn if spec else None,
             external_id=spec.external_id if spec else None,
         )
-        clients = reading(way)
-        reader = AwsReader(clients, settings.tag_prefix, parallelism)
-        make_writer: Callable[[], Writer] = lambda: AwsWriter(writing(way))  # noqa: E731
-        return Connection(reader, make_writer, clients.default_region())
+        session = Session(way)
+        reader = AwsReader(reading(session), settings.tag_prefix, parallelism)
+        make_writer: Callable[[], Writer] = lambda: AwsWriter(writing(session))  # noqa: E731
+        return Connection(reader, make_writer, session.region)
 
     return connect

@@ -25,21 +25,27 @@ def beginning(seen: Seen, run: str) -> Memory:
     return Memory(run=run, resumed=resumed, swapped_at=seen.now if is_swapped else None)
 
 
-def remember(memory: Memory, call: ApiCall, seen: Seen) -> Memory:
-    """What is known after ``call`` took effect; ``seen`` is what was seen before it."""
+def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memory:
+    """What is known after ``call`` took effect; ``seen`` is what was seen before it.
+
+    A call may take minutes when it is throttled, so of the two times the cautious one counts: a
+    swap was when the call had ended, an association when it began.
+    """
     now = seen.now
     match call.operation:
         case "AddRoleToInstanceProfile":
-            return replace(memory, swapped_at=now, resumed=False, changed_at=now, refreshed={})
+            return replace(
+                memory, swapped_at=ended_at, resumed=False, changed_at=ended_at, refreshed={}
+            )
         case "TagRole":
             return replace(memory, released=True)
         case "DisassociateIamInstanceProfile":
             key = _disassociated(call, seen)
             away, back = _with(memory.away, key, now), _without(memory.back, key)
-            return replace(memory, away=away, back=back, changed_at=now)
+            return replace(memory, away=away, back=back, changed_at=ended_at)
         case "AssociateIamInstanceProfile":
             key = InstanceKey(call.region or "", call.params["InstanceId"])
-            return replace(memory, back=_with(memory.back, key, now), changed_at=now)
+            return replace(memory, back=_with(memory.back, key, now), changed_at=ended_at)
         case "CreateTags":
             key = InstanceKey(call.region or "", call.params["Resources"][0])
             association = call.params["Tags"][0]["Value"].rpartition("/")[2]

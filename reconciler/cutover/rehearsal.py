@@ -104,7 +104,7 @@ def _after(cutover: CutOver, decision: Decision, seen: Seen, memory: Memory) -> 
             return seen, replace(memory, asked=True)
         case Act(calls):
             for call in calls:
-                memory = remembering.remember(memory, call, seen)
+                memory = remembering.remember(memory, call, seen, seen.now)
                 seen = remembering.after_call(cutover, seen, call)
             return replace(seen, now=seen.now + 1), memory
         case Pause(seconds):

@@ -130,7 +130,7 @@ class CutOverRun:
             before = replace(seen, now=self.clock.now())
             problem = self._send(call, act)
             if problem is None or act.is_hint:
-                memory = remembering.remember(memory, call, before)
+                memory = remembering.remember(memory, call, before, self.clock.now())
                 seen = remembering.after_call(cutover, before, call)
                 touched.extend(_keys(call, before))
                 continue
@@ -178,7 +178,8 @@ class CutOverRun:
         return seen
 
     def _look(self, cutover: CutOver, seen: Seen, keys: Collection[InstanceKey]) -> Seen:
-        """The profile and some instances again."""
+        """The profile and some instances again, as of before they were read."""
+        now = self.clock.now()
         profile = self._profile(cutover)
         instances = dict(seen.instances)
         if keys:
@@ -186,7 +187,6 @@ class CutOverRun:
             instances.update(found)
             for key in set(keys) - found.keys():
                 instances.pop(key, None)
-        now = self.clock.now()
         return replace(
             seen, profile=profile, instances=instances, now=now, after_id=self._wanted(cutover)
         )
@@ -202,7 +202,7 @@ class CutOverRun:
         unseen = [k for k in flying if k not in instances and k.region not in cutover.regions]
         instances.update({i.key: i for i in self.reader.instances(unseen)})
         return Seen(
-            now=self.clock.now(),
+            now=began,
             profile=profile,
             after_id=self._wanted(cutover),
             instances=instances,

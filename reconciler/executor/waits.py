@@ -32,8 +32,11 @@ class Waiter:
         """Returns when the condition holds. Raises ``AwsError`` with code ``TimedOut``, and
         ``Stopped`` when a person asked to stop."""
         began = self.clock.now()
-        while not self._holds(wait, began):
+        while True:
+            # Taken before the look: a process that was asleep looks once more.
             elapsed = self.clock.now() - began
+            if self._holds(wait, began):
+                return
             if elapsed >= wait.seconds and wait.condition != "propagated":
                 raise AwsError(f"wait:{wait.condition}", "TimedOut", self._why(wait))
             if self.stop.is_set():

@@ -112,6 +112,9 @@ class Ec2Layer:
             instance.launch_time = _moment(self._world.clock.now())
             if profile is not None:
                 row = self.add(request, instance.id, profile)
+                # An instance starts with its profile: nothing is taken on later.
+                row.made_at -= self._world.lags.associating
+                self._shape(request, row)
                 instance.iam_instance_profile = {"Arn": row.profile_arn, "Id": row.profile_id}
         return answer
 
@@ -123,7 +126,8 @@ class Ec2Layer:
             instance.launch_time = _moment(self._world.clock.now())
             held = self._world.staying(request.current_account, request.region, name)
             if held is not None:
-                held.settled, held.made_at = False, self._world.clock.now()
+                held.settled = False
+                held.made_at = self._world.clock.now() - self._world.lags.associating
                 self._shape(request, held)
         return answer
 

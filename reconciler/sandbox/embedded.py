@@ -40,7 +40,9 @@ class JumpingClock:
         return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        self.seconds += max(seconds, 0.0)
+        """Those who sleep at the same time do so side by side."""
+        until = self.seconds + max(seconds, 0.0)
+        self.seconds = max(self.seconds, until)
 
 
 @contextmanager

@@ -1,0 +1,432 @@
+"""A role change that takes effect: what the sandbox serves each instance, case by case."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from moto.ec2.exceptions import EC2ClientError
+from moto.iam.exceptions import IAMException
+
+from reconciler.sandbox.world import Logged
+from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
+from tests.rig import AWAY, HOME, Rig
+
+SPEC = """
+roles:
+  v1: {{trust: ec2}}
+  v2: {{trust: ec2}}
+  v3: {{trust: ec2}}
+instance_profiles:
+  web:
+    role: {role}
+    cutover: {{max_unavailable: {most}, on_failure: {on_failure}}}
+associations:
+  fleet:
+    instance_profile: web
+    select: {{tags: {{app: web}}}}
+"""
+
+
+def spec(role: str, most: str = "1", on_failure: str = "rollback") -> str:
+    return SPEC.format(role=role, most=most, on_failure=on_failure)
+
+
+class Fleet:
+    """Three instances of a spec, one that was launched with the profile, one in another region,
+    one that is stopped."""
+
+    def __init__(self, aws: Rig) -> None:
+        self.aws = aws
+        self.home = aws.launch(3, tags={"app": "web"})
+        self.away = aws.launch(1, region=AWAY, tags={"app": "web"})
+        aws.write(spec("v1"))
+        aws.settle()
+        self.launched = aws.launch(1, profile="web")
+        self.stopped = aws.launch(1, profile="web")
+        aws.ec2().stop_instances(InstanceIds=self.stopped)
+
+    @property
+    def running(self) -> tuple[tuple[str, str], ...]:
+        home = [(HOME, i) for i in (*self.home, *self.launched)]
+        return (*home, *((AWAY, i) for i in self.away))
+
+    def roles(self) -> set[str | None]:
+        return {self.aws.served(instance, region) for region, instance in self.running}
+
+    def holds(self, role: str) -> None:
+        """Every running instance is served the role, and nothing is left of the work."""
+        assert self.roles() == {role}
+        assert self.aws.role_in("web") == role
+        tags = self.aws.profile_tags("web")
+        assert tags["reconciler:role-id"] == self.aws.role_id(role)
+        assert not [key for key in tags if "in-flight" in key]
+        for region, instance in self.running:
+            assert "reconciler:holds" not in self.aws.instance_tags(instance, region)
+            assert self.aws.profile_of(instance, region) == "web"
+        assert self.aws.profile_of(self.stopped[0]) == "web"
+
+
+@pytest.fixture
+def fleet(aws: Rig) -> Fleet:
+    made = Fleet(aws)
+    made.holds("v1")
+    return made
+
+
+def test_every_running_instance_takes_up_the_role(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    plan = aws.settle()
+    fleet.holds("v2")
+    cut = [c.address for c in plan.changes if c.actions == ("cutover",)]
+    assert len(cut) == len(fleet.running)
+    aws.ec2().start_instances(InstanceIds=fleet.stopped)
+    assert aws.served(fleet.stopped[0]) == "v2"
+
+
+@pytest.mark.parametrize(("most", "wanted"), [("1", 1), ("2", 2), ("40%", 2), ("1%", 1), ("9", 5)])
+def test_no_more_than_allowed_are_away(aws: Rig, fleet: Fleet, most: str, wanted: int) -> None:
+    aws.write(spec("v2", most))
+    watch = Watch(aws, fleet.running)
+    with listening(aws.aws.before, watch):
+        aws.settle()
+    fleet.holds("v2")
+    assert watch.most == wanted
+
+
+def test_the_order_is_the_plans(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2", "2"))
+    planned = aws.plan().plan
+    shown = [
+        s.action.params["InstanceId"]
+        for s in planned.targets[0].steps
+        if getattr(s.action, "operation", "") == "AssociateIamInstanceProfile"
+    ]
+    before = len(aws.aws.log)
+    aws.settle()
+    done = [
+        c.params["InstanceId"]
+        for c in aws.aws.log[before:]
+        if c.operation == "AssociateIamInstanceProfile"
+    ]
+    assert done == shown
+    calls = [
+        c.operation for c in aws.aws.log[before:] if c.service == "iam" and "Profile" in c.operation
+    ]
+    writes = [c for c in calls if not c.startswith(("Get", "List"))]
+    assert writes[:4] == [
+        "AddRoleToInstanceProfile",
+        "TagInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+        "AddRoleToInstanceProfile",
+    ]
+
+
+def test_a_pause_between_batches(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2").replace("max_unavailable: 1,", "max_unavailable: 1, pause: 10m,"))
+    began = aws.clock.now()
+    aws.settle()
+    assert aws.clock.now() - began >= 4 * 600
+
+
+def test_denied_before_anything_changed(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    with refusing(aws, "AddRoleToInstanceProfile", "AccessDenied"):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    failed = next(o for o in applied.result.outcomes if o.status == "failed")
+    assert failed.address == "instance-profile/web"
+    assert "AccessDenied" in failed.reason
+    fleet.holds("v1")
+
+
+def test_the_old_role_goes_back_in_when_the_new_one_cannot(aws: Rig, fleet: Fleet) -> None:
+    """Asked, it was allowed; when it is put in, it is not any more."""
+    aws.write(spec("v2"))
+    seen: list[Logged] = []
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "AddRoleToInstanceProfile" and logged.params["RoleName"] == "v2":
+            seen.append(logged)
+            if len(seen) == 2:
+                raise IAMException("AccessDenied", "no more")
+
+    with listening(aws.aws.before, listen):
+        assert aws.apply().exit_code == 3
+    assert aws.role_in("web") == "v1"
+    assert fleet.roles() == {"v1"}
+    aws.settle()
+    fleet.holds("v2")
+
+
+def test_a_swap_behind_our_back(aws: Rig, fleet: Fleet) -> None:
+    """The specs never changed; the role was swapped there and back, the second time halfway."""
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v2")
+    aws.clock.sleep(100)
+    late = aws.launch(1, profile="web")[0]
+    assert aws.served(late) == "v2"
+    findings = aws.drift().findings
+    assert {f.status for f in findings} == {"modified", "stale"}
+    aws.settle()
+    fleet.holds("v1")
+    assert aws.served(late) == "v1"
+
+
+def test_swapped_by_hand_to_what_the_specs_want(aws: Rig, fleet: Fleet) -> None:
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v2")
+    aws.write(spec("v2"))
+    assert fleet.roles() == {"v1"}
+    assert not aws.settle().is_empty
+    fleet.holds("v2")
+
+
+def test_an_emptied_profile_gets_its_role(aws: Rig, fleet: Fleet) -> None:
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
+    aws.settle()
+    fleet.holds("v1")
+
+
+def test_a_role_made_again_under_the_same_name(aws: Rig, fleet: Fleet) -> None:
+    """Instances hold credentials of a role that is gone, though every name is right."""
+    first = aws.role_id("v1")
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
+    aws.iam.delete_role(RoleName="v1")
+    aws.settle()
+    assert aws.role_id("v1") != first
+    fleet.holds("v1")
+
+
+def test_a_launch_in_the_middle(aws: Rig, fleet: Fleet) -> None:
+    """Launched after the swap, but before EC2 saw it: it has the old role's credentials."""
+    aws.write(spec("v2"))
+    late: list[str] = []
+
+    def launch(logged: Logged) -> None:
+        is_swap = logged.operation == "AddRoleToInstanceProfile" and not late
+        if is_swap and aws.role_in("web") == "v2":
+            late.append("launching")
+            late[0] = aws.launch(1, profile="web")[0]
+
+    with listening(aws.aws.after, launch):
+        aws.settle()
+    assert aws.served(late[-1]) == "v2"
+    fleet.holds("v2")
+
+
+def test_a_launch_that_needs_nothing_is_left_alone(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    late: list[str] = []
+
+    def launch(logged: Logged) -> None:
+        taken_off.append(logged.operation)
+        if taken_off.count("DisassociateIamInstanceProfile") == 2 and not late:
+            late.append("launching")
+            late[0] = aws.launch(1, profile="web")[0]
+
+    taken_off: list[str] = []
+    with listening(aws.aws.after, launch):
+        before = len(aws.aws.log)
+        aws.settle()
+    assert aws.served(late[0]) == "v2"
+    given = [
+        c.params.get("InstanceId")
+        for c in aws.aws.log[before:]
+        if c.operation == "AssociateIamInstanceProfile"
+    ]
+    assert late[0] not in given
+
+
+def test_a_half_finished_roll_out_is_reverted_and_dies_again(aws: Rig, fleet: Fleet) -> None:
+    """v1 to v2 dies halfway, back to v1 dies halfway, v2 once more: what earlier runs noted on
+    instances must not be believed."""
+    for role in ("v2", "v1", "v2", "v1"):
+        aws.write(spec(role))
+        with crashing(aws, 14, after=True), pytest.raises(Crash):
+            aws.apply()
+        assert "pending" in aws.profile_tags("web")["reconciler:role-id"]
+    aws.write(spec("v2"))
+    aws.settle()
+    fleet.holds("v2")
+
+
+def test_the_swapped_profile_is_swapped_again_before_all_took_it_up(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    with crashing(aws, 14, after=False), pytest.raises(Crash):
+        aws.apply()
+    aws.write(spec("v3"))
+    aws.settle()
+    fleet.holds("v3")
+
+
+def test_what_died_is_shown_as_in_progress(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    with crashing(aws, 7, after=True), pytest.raises(Crash):
+        aws.apply()
+    assert "in_progress" in {f.status for f in aws.drift().findings}
+    actions = {c.actions for c in aws.plan().plan.changes}
+    assert ("restore",) in actions
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 22])
+def test_a_death_at_any_point(aws: Rig, fleet: Fleet, at: int, after: bool) -> None:
+    aws.write(spec("v2"))
+    with crashing(aws, at, after=after), pytest.raises(Crash):
+        aws.apply()
+    watch = Watch(aws, fleet.running)
+    with listening(aws.aws.before, watch):
+        aws.settle()
+    fleet.holds("v2")
+    assert watch.most <= 1
+
+
+def test_interrupted(aws: Rig, fleet: Fleet) -> None:
+    """Whoever is in flight gets the profile back, and the exit code says so."""
+    aws.write(spec("v2", "2"))
+    stop = threading.Event()
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "DisassociateIamInstanceProfile":
+            stop.set()
+
+    with listening(aws.aws.after, listen):
+        applied = aws.apply(stop)
+    assert applied.exit_code == 130
+    for region, instance in fleet.running:
+        assert aws.profile_of(instance, region) == "web"
+    aws.settle()
+    fleet.holds("v2")
+
+
+def test_interrupted_between_taking_out_and_putting_in(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    stop = threading.Event()
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "RemoveRoleFromInstanceProfile":
+            stop.set()
+
+    with listening(aws.aws.after, listen):
+        assert aws.apply(stop).exit_code == 130
+    assert aws.role_in("web") == "v2"
+    aws.settle()
+    fleet.holds("v2")
+
+
+def test_a_canary_that_fails_is_rolled_back(aws: Rig, fleet: Fleet) -> None:
+    """The first instance cannot take the profile up again; the old role goes back, and no run
+    tries again until somebody says so."""
+    aws.write(spec("v2"))
+    with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert "rolled back" in applied.result.outcomes[-1].reason
+    assert aws.role_in("web") == "v1"
+    assert fleet.roles() == {"v1"}
+    tag = aws.profile_tags("web")["reconciler:role-id"]
+    assert tag == f"failed/{aws.role_id('v2')}"
+    guard = aws.plan().plan.guards[0]
+    assert guard.lift == "--allow retry=instance-profile/web"
+    aws.settle(allow=frozenset({("retry", "instance-profile/web")}))
+    fleet.holds("v2")
+
+
+def test_after_a_roll_back_the_specs_may_go_back_too(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1):
+        aws.apply()
+    aws.write(spec("v1"))
+    aws.settle()
+    fleet.holds("v1")
+
+
+def test_on_failure_stop_leaves_the_new_role_in(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2", on_failure="stop"))
+    with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert aws.role_in("web") == "v2"
+    aws.settle()
+    fleet.holds("v2")
+
+
+def test_a_later_failure_stops_and_leaves_what_works(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    count: list[Logged] = []
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "AssociateIamInstanceProfile":
+            count.append(logged)
+            if len(count) == 3:
+                raise EC2ClientError("UnauthorizedOperation", "no")
+
+    with listening(aws.aws.before, listen):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert fleet.roles() == {"v1", "v2", None}
+    aws.settle()
+    fleet.holds("v2")
+
+
+def test_a_role_that_does_not_trust_ec2_is_told(aws: Rig) -> None:
+    """A role outside the set: nothing offline could know."""
+    statement = '"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"}'
+    trust = f'{{"Version":"2012-10-17","Statement":[{{{statement},"Action":"sts:AssumeRole"}}]}}'
+    instance = aws.launch(1)[0]
+    aws.iam.create_role(RoleName="other", AssumeRolePolicyDocument=trust)
+    aws.write(
+        "instance_profiles: {web: {role: other}}\n"
+        f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}"
+    )
+    applied = aws.apply()
+    assert applied.exit_code == 3
+    reason = next(o.reason for o in applied.result.outcomes if o.status == "failed")
+    assert "does not trust ec2.amazonaws.com" in reason
+    assert instance in reason
+
+
+def test_stale_associations_are_made_anew(aws: Rig, fleet: Fleet) -> None:
+    """The profile was deleted and made again: the ARN is right, the id is not."""
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
+    aws.iam.delete_instance_profile(InstanceProfileName="web")
+    plan = aws.plan().plan
+    assert "instance-profile/web" in [c.address for c in plan.changes]
+    applied = aws.apply()
+    assert applied.result.is_complete
+    aws.settle()
+    fleet.holds("v1")
+    current = aws.iam.get_instance_profile(InstanceProfileName="web")["InstanceProfile"]
+    rows = aws.ec2().describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    assert {r["IamInstanceProfile"]["Id"] for r in rows} == {current["InstanceProfileId"]}
+
+
+def test_two_profiles_at_once(aws: Rig) -> None:
+    instances = aws.launch(2)
+    text = """
+roles: {{a: {{trust: ec2}}, b: {{trust: ec2}}}}
+instance_profiles: {{p: {{role: {p}}}, q: {{role: {q}}}}}
+associations:
+  one: {{instance_profile: p, instances: [{one}]}}
+  two: {{instance_profile: q, instances: [{two}]}}
+"""
+    one, two = instances
+    aws.write(text.format(p="a", q="b", one=one, two=two))
+    aws.settle()
+    aws.write(text.format(p="b", q="a", one=one, two=two))
+    aws.settle()
+    assert (aws.served(one), aws.served(two)) == ("b", "a")
+
+
+def test_the_released_role_is_kept_for_hours(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    aws.settle()
+    aws.write(spec("v2").replace("  v1: {trust: ec2}\n", ""))
+    kept = aws.plan(prune=True).plan.targets[0].kept
+    assert [(k.address, k.status) for k in kept] == [("role/v1", "released")]
+    aws.settle(prune=True)
+    assert "v1" in aws.names()["roles"]
+    aws.clock.sleep(7 * 3600)
+    aws.settle(prune=True)
+    assert "v1" not in aws.names()["roles"]
