@@ -8,6 +8,7 @@ import pytest
 from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 
+from reconciler.requests import ApiCall
 from reconciler.sandbox.world import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
 from tests.rig import AWAY, HOME, Rig
@@ -100,7 +101,7 @@ def test_the_order_is_the_plans(aws: Rig, fleet: Fleet) -> None:
     shown = [
         s.action.params["InstanceId"]
         for s in planned.targets[0].steps
-        if getattr(s.action, "operation", "") == "AssociateIamInstanceProfile"
+        if isinstance(s.action, ApiCall) and s.action.operation == "AssociateIamInstanceProfile"
     ]
     before = len(aws.aws.log)
     aws.settle()

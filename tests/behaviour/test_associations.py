@@ -1,0 +1,227 @@
+"""Which instances have which profile: by id, by tags, in each region, running and stopped."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.commands.request import Refused
+from reconciler.sandbox.world import Logged
+from tests.behaviour.faults import Crash, crashing, listening, refusing
+from tests.rig import AWAY, HOME, Rig
+
+TWO = """
+roles: {{a: {{trust: ec2}}, b: {{trust: ec2}}}}
+instance_profiles: {{one: {{role: a}}, two: {{role: b}}}}
+associations:
+  fleet: {{instance_profile: {profile}, {which}}}
+"""
+
+
+def two(profile: str, which: str = "select: {tags: {app: web}}") -> str:
+    return TWO.format(profile=profile, which=which)
+
+
+def test_by_tags_in_every_region(aws: Rig) -> None:
+    home = aws.launch(2, tags={"app": "web", "env": "prod"})
+    away = aws.launch(1, region=AWAY, tags={"app": "web", "env": "stage"})
+    other = aws.launch(1, tags={"app": "batch", "env": "prod"})
+    dev = aws.launch(1, tags={"app": "web", "env": "dev"})
+    aws.write(two("one", "select: {tags: {app: web, env: [prod, stage]}}"))
+    aws.settle()
+    assert [aws.served(i) for i in home] == ["a", "a"]
+    assert aws.served(away[0], AWAY) == "a"
+    assert aws.profile_of(other[0]) is None
+    assert aws.profile_of(dev[0]) is None
+    mark = aws.instance_tags(home[0])["reconciler:association"]
+    profile = aws.iam.get_instance_profile(InstanceProfileName="one")["InstanceProfile"]
+    assert mark == f"tests/{home[0]}/{profile['InstanceProfileId']}"
+
+
+def test_regions_of_an_association(aws: Rig) -> None:
+    home, away = aws.launch(1, tags={"app": "web"}), aws.launch(1, region=AWAY, tags={"app": "web"})
+    aws.write(two("one", f"select: {{tags: {{app: web}}}}, regions: [{AWAY}]"))
+    aws.settle()
+    assert aws.profile_of(home[0]) is None
+    assert aws.served(away[0], AWAY) == "a"
+
+
+def test_a_region_in_a_name(aws: Rig) -> None:
+    home, away = aws.launch(1, tags={"app": "web"}), aws.launch(1, region=AWAY, tags={"app": "web"})
+    aws.write(
+        f"roles: {{r: {{trust: ec2}}}}\n"
+        f"instance_profiles: {{web-{HOME}: {{role: r}}, web-{AWAY}: {{role: r}}}}\n"
+        "associations: {a: {instance_profile: 'web-${region}', select: {tags: {app: web}}}}"
+    )
+    aws.settle()
+    assert aws.profile_of(home[0]) == f"web-{HOME}"
+    assert aws.profile_of(away[0], AWAY) == f"web-{AWAY}"
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_a_move_to_another_profile(aws: Rig, state: str) -> None:
+    instances = aws.launch(3, tags={"app": "web"})
+    aws.write(two("one"))
+    aws.settle()
+    if state == "stopped":
+        aws.ec2().stop_instances(InstanceIds=instances)
+    aws.write(two("two"))
+    before = len(aws.aws.log)
+    plan = aws.settle()
+    assert [c.actions for c in plan.changes] == [("update",)] * 3
+    calls = {c.operation for c in aws.aws.log[before:] if c.service == "ec2"}
+    assert ("ReplaceIamInstanceProfileAssociation" in calls) is (state == "running")
+    aws.ec2().start_instances(InstanceIds=instances)
+    assert [aws.served(i) for i in instances] == ["b"] * 3
+    assert not [key for key in aws.profile_tags("two") if "in-flight" in key]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", range(1, 8))
+def test_a_stopped_instance_that_moves_never_loses_its_way(aws: Rig, at: int, after: bool) -> None:
+    """Even when the specs no longer name it on the next run."""
+    instance = aws.launch(1, tags={"app": "web"})[0]
+    aws.write(two("one"))
+    aws.settle()
+    aws.ec2().stop_instances(InstanceIds=[instance])
+    aws.write(two("two"))
+    with crashing(aws, at, after=after):
+        try:
+            aws.apply()
+        except Crash:
+            aws.write(two("two", "select: {tags: {app: nothing}}"))
+    aws.apply()
+    assert aws.profile_of(instance) in ("one", "two")
+
+
+def test_many_stopped_instances_move_at_once(aws: Rig) -> None:
+    """More than the note on the profile can hold at a time."""
+    instances = aws.launch(40, tags={"app": "web"})
+    aws.write(two("one"))
+    aws.settle()
+    aws.ec2().stop_instances(InstanceIds=instances)
+    aws.write(two("two"))
+    aws.settle()
+    assert {aws.profile_of(i) for i in instances} == {"two"}
+
+
+def test_an_association_by_hand_is_put_right(aws: Rig) -> None:
+    instance = aws.launch(1, tags={"app": "web"})[0]
+    aws.write(two("one"))
+    aws.settle()
+    aws.clock.sleep(60)
+    row = aws.ec2().describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"][
+        0
+    ]
+    aws.ec2().replace_iam_instance_profile_association(
+        AssociationId=row["AssociationId"], IamInstanceProfile={"Name": "two"}
+    )
+    aws.clock.sleep(60)
+    assert aws.served(instance) == "b"
+    aws.settle()
+    assert aws.served(instance) == "a"
+
+
+def test_a_profile_outside_the_set(aws: Rig) -> None:
+    instance = aws.launch(1, tags={"app": "web"})[0]
+    trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'  # noqa: E501
+    aws.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=trust)
+    aws.iam.create_instance_profile(InstanceProfileName="theirs")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="theirs")
+    aws.clock.sleep(60)
+    aws.write("associations: {a: {instance_profile: theirs, select: {tags: {app: web}}}}")
+    aws.settle()
+    assert aws.served(instance) == "theirs"
+    assert aws.profile_tags("theirs") == {}
+
+
+def test_a_profile_that_nobody_has(aws: Rig) -> None:
+    aws.launch(1, tags={"app": "web"})
+    aws.write("associations: {a: {instance_profile: nobodys, select: {tags: {app: web}}}}")
+    with pytest.raises(Refused) as refused:
+        aws.plan()
+    assert [d.code for d in refused.value.diagnostics] == ["no-such-profile"]
+    assert refused.value.diagnostics[0].location.line == 1
+
+
+def test_an_instance_that_is_not_there(aws: Rig) -> None:
+    gone = aws.launch(1)[0]
+    aws.ec2().terminate_instances(InstanceIds=[gone])
+    aws.write(two("one", f"instances: [{gone}, i-0123456789abcdef0]"))
+    with pytest.raises(Refused) as refused:
+        aws.plan()
+    assert [d.code for d in refused.value.diagnostics] == ["no-such-instance"] * 2
+
+
+def test_two_rules_that_choose_one_instance(aws: Rig) -> None:
+    aws.launch(1, tags={"app": "web", "env": "prod"})
+    aws.write(two("one") + "  other: {instance_profile: two, select: {tags: {env: prod}}}\n")
+    with pytest.raises(Refused) as refused:
+        aws.plan()
+    assert [d.code for d in refused.value.diagnostics] == ["claimed-twice"]
+    assert "'fleet'" in refused.value.diagnostics[0].message
+
+
+def test_what_left_the_specs_is_kept_until_pruned(aws: Rig) -> None:
+    """Only where our tag says that we made it: what was launched with a profile stays."""
+    made = aws.launch(1, tags={"app": "web"})[0]
+    aws.write(two("one"))
+    aws.settle()
+    launched = aws.launch(1, profile="one")[0]
+    copied = aws.launch(1, profile="one")[0]
+    tag = aws.instance_tags(made)["reconciler:association"]
+    aws.ec2().create_tags(
+        Resources=[copied], Tags=[{"Key": "reconciler:association", "Value": tag}]
+    )
+    aws.write(two("one", "select: {tags: {app: nothing}}"))
+    kept = aws.plan().plan.targets[0].kept
+    assert [k.address for k in kept] == [f"association/{made}"]
+    aws.settle()
+    assert aws.profile_of(made) == "one"
+    aws.settle(prune=True)
+    assert aws.profile_of(made) is None
+    assert "reconciler:association" not in aws.instance_tags(made)
+    assert [aws.profile_of(i) for i in (launched, copied)] == ["one", "one"]
+
+
+def test_an_instance_that_ends_meanwhile(aws: Rig) -> None:
+    first, second = aws.launch(2, tags={"app": "web"})
+    aws.write(two("one"))
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "AddRoleToInstanceProfile" and logged.params["RoleName"] == "a":
+            aws.ec2().terminate_instances(InstanceIds=[first])
+
+    with listening(aws.aws.after, listen):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert aws.served(second) == "a"
+    aws.settle()
+
+
+def test_a_failed_step_skips_what_needs_it_and_nothing_else(aws: Rig) -> None:
+    instance = aws.launch(1, tags={"app": "web"})[0]
+    aws.write(two("one"))
+
+    with refusing(aws, "CreateInstanceProfile", "AccessDenied", times=1):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    failed = [o.address for o in applied.result.outcomes if o.status == "failed"]
+    skipped = {o.address for o in applied.result.outcomes if o.status == "skipped"}
+    applied_too = {o.address for o in applied.result.outcomes if o.status == "applied"}
+    assert len(failed) == 1
+    assert {"role/a", "role/b"} <= applied_too
+    if failed == ["instance-profile/one"]:
+        assert skipped == {"instance-profile/one", f"association/{instance}"}
+        assert "instance-profile/two" in applied_too
+    aws.settle()
+    assert aws.served(instance) == "a"
+
+
+def test_throttled_and_late(aws: Rig) -> None:
+    """EC2 does not know the profile yet, and AWS asks for patience: both pass."""
+    instance = aws.launch(1, tags={"app": "web"})[0]
+    aws.write(two("one"), "version: 1\nowner: tests\npropagation: 0s\n")
+    with refusing(aws, "CreateRole", "Throttling", times=3):
+        aws.apply()
+    aws.settle()
+    assert aws.profile_of(instance) == "one"

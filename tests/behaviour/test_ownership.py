@@ -1,0 +1,209 @@
+"""What is ours, what is not, and what it takes to change that."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.commands.request import Refused
+from tests.rig import Rig
+
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow",'
+    '"Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
+)
+SPEC = """
+roles: {web: {trust: ec2, tags: {team: web}, instance_profile: true}}
+policies: {read: {document: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}}
+"""
+DOCUMENT = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
+)
+
+
+@pytest.fixture
+def by_hand(aws: Rig) -> Rig:
+    aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
+    aws.iam.create_instance_profile(InstanceProfileName="web")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="web")
+    aws.iam.create_policy(PolicyName="read", PolicyDocument=DOCUMENT)
+    aws.write(SPEC)
+    aws.clock.sleep(60)
+    return aws
+
+
+def test_what_is_not_ours_is_not_touched(by_hand: Rig) -> None:
+    plan = by_hand.plan().plan
+    assert plan.is_empty
+    assert [(c.address, c.reason) for c in plan.conflicts] == [
+        ("instance-profile/web", "exists and is not managed"),
+        ("policy/read", "exists and is not managed"),
+        ("role/web", "exists and is not managed"),
+    ]
+    assert {f.status for f in by_hand.drift().findings} == {"unadopted"}
+
+
+def test_adopted(by_hand: Rig) -> None:
+    instance = by_hand.launch(1, profile="web")[0]
+    plan = by_hand.settle(adopt=True)
+    assert [c.actions for c in plan.changes] == [("adopt",)] * 3
+    assert by_hand.profile_tags("web") == {
+        "reconciler:owner": "tests",
+        "reconciler:role-id": by_hand.role_id("web"),
+        "team": "web",
+    }
+    tagging = [c for c in by_hand.writes() if c.operation == "TagInstanceProfile"]
+    first = {t["Key"] for t in tagging[0].params["Tags"]}
+    assert first == {"reconciler:owner", "reconciler:role-id"}
+    assert by_hand.served(instance) == "web"
+    assert by_hand.plan().plan.is_empty
+
+
+def test_another_owners(by_hand: Rig) -> None:
+    by_hand.settle(adopt=True)
+    assert by_hand.plan(owner="others").plan.conflicts[0].owner == "tests"
+    assert by_hand.plan(owner="others", adopt=True).plan.conflicts
+    by_hand.settle(owner="others", adopt=True, take_over=True)
+    assert by_hand.role_tags("web")["reconciler:owner"] == "others"
+
+
+def test_adopting_would_strip(by_hand: Rig) -> None:
+    by_hand.iam.put_role_policy(RoleName="web", PolicyName="secret", PolicyDocument=DOCUMENT)
+    guards = by_hand.plan(adopt=True).plan.guards
+    assert [(g.key, g.lift) for g in guards] == [("strip", "--allow strip=role/web")]
+    by_hand.settle(adopt=True, allow=frozenset({("strip", "role/web")}))
+    assert by_hand.iam.list_role_policies(RoleName="web")["PolicyNames"] == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/aws-service-role/x.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"]
+)
+def test_protected_by_path(aws: Rig, path: str) -> None:
+    aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST, Path=path)
+    aws.write("roles: {web: {trust: ec2}}")
+    with pytest.raises(Refused) as refused:
+        aws.plan(adopt=True)
+    assert refused.value.exit_code == 1
+    assert [d.code for d in refused.value.diagnostics] == ["protected-resource"]
+    assert refused.value.diagnostics[0].location.line == 1
+
+
+def test_protected_by_cloudformation(by_hand: Rig) -> None:
+    from moto.iam.models import iam_backends
+
+    role = iam_backends["123456789012"]["aws"].get_role("web")
+    role.tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})
+    with pytest.raises(Refused):
+        by_hand.plan(adopt=True)
+
+
+def test_a_path_change_is_a_replace_and_is_guarded(aws: Rig) -> None:
+    aws.write("roles: {web: {trust: ec2, path: /a/}}")
+    aws.settle()
+    aws.write("roles: {web: {trust: ec2, path: /b/}}")
+    plan = aws.plan().plan
+    assert [c.actions for c in plan.changes] == [("delete", "create")]
+    assert [g.lift for g in plan.guards if g.key == "replace"] == ["--allow replace=role/web"]
+
+
+def test_a_path_left_out_is_left(aws: Rig) -> None:
+    aws.write("roles: {web: {trust: ec2, path: /a/}}")
+    aws.settle()
+    aws.write("roles: {web: {trust: ec2}}")
+    assert aws.plan().plan.is_empty
+
+
+def test_what_others_have_is_never_pruned(by_hand: Rig) -> None:
+    by_hand.write("roles: {other: {trust: ec2}}")
+    by_hand.settle(prune=True)
+    assert by_hand.names()["roles"] == ["other", "web"]
+    assert by_hand.names()["profiles"] == ["web"]
+
+
+def test_prune_of_an_empty_set_is_an_error(aws: Rig) -> None:
+    aws.write("roles: {web: {trust: ec2}}")
+    aws.settle()
+    aws.write("x-nothing: 1")
+    with pytest.raises(Refused) as refused:
+        aws.plan(prune=True)
+    assert refused.value.exit_code == 1
+
+
+def test_prune_needs_an_owner_that_was_given(aws: Rig) -> None:
+    aws.write("roles: {web: {trust: ec2}}", "version: 1\n")
+    with pytest.raises(Refused) as refused:
+        aws.plan(prune=True)
+    assert refused.value.exit_code == 4
+    assert aws.plan(prune=True, owner="me").plan
+
+
+def test_prune_is_off_when_only_a_part_is_planned(aws: Rig) -> None:
+    aws.write("roles: {a: {trust: ec2}, b: {trust: ec2}}")
+    aws.settle()
+    aws.write("roles: {a: {trust: ec2}}")
+    assert aws.plan(prune=True, only=("role/*",)).plan.is_empty
+
+
+def test_the_wrong_account(aws: Rig) -> None:
+    aws.write("roles: {web: {trust: ec2}}", "version: 1\naccount_id: '999999999999'\n")
+    with pytest.raises(Refused) as refused:
+        aws.plan()
+    assert refused.value.exit_code == 4
+    assert [c.operation for c in aws.aws.log] == ["GetCallerIdentity"]
+
+
+def test_a_target_with_its_role(aws: Rig) -> None:
+    """The role of another account is assumed, and that account alone is changed."""
+    settings = (
+        "version: 1\nowner: tests\ntargets:\n"
+        "  prod: {account_id: '111111111111', role_arn: 'arn:aws:iam::111111111111:role/x', "
+        "external_id: secret, variables: {tier: prod}}\n"
+    )
+    aws.write("roles: {web: {trust: ec2, description: '${tier} ${account_id}'}}", settings)
+    aws.settle(targets=("prod",))
+    created = next(c for c in aws.aws.log if c.operation == "CreateRole")
+    assert created.account == "111111111111"
+    assert created.params["Description"] == "prod 111111111111"
+    assert aws.names()["roles"] == []
+
+
+def test_deletions_are_guarded(aws: Rig) -> None:
+    many = ", ".join(f"r{n}: {{trust: ec2}}" for n in range(12))
+    aws.write(f"roles: {{{many}, keep: {{trust: ec2}}}}")
+    aws.settle()
+    aws.write("roles: {keep: {trust: ec2}}")
+    guards = aws.plan(prune=True).plan.guards
+    assert [g.lift for g in guards] == ["--allow change=12", "--allow delete=12"]
+    assert aws.plan(prune=True, allow=frozenset({("delete", "11"), ("change", "12")})).plan.guards
+    aws.settle(prune=True, allow=frozenset({("delete", "12"), ("change", "12")}))
+    assert aws.names()["roles"] == ["keep"]
+
+
+def test_every_request_carries_our_name(by_hand: Rig) -> None:
+    by_hand.aws.log.clear()
+    by_hand.plan()
+    agents = {logged.user_agent for logged in by_hand.aws.log}
+    assert agents and all("reconciler/0.1.0 run/" in agent for agent in agents)
+
+
+def test_a_plan_never_writes(by_hand: Rig) -> None:
+    by_hand.aws.log.clear()
+    by_hand.plan(adopt=True, prune=True)
+    by_hand.drift()
+    assert by_hand.writes() == []
+
+
+def test_ignored_attributes(aws: Rig) -> None:
+    settings = (
+        "version: 1\nowner: tests\nignore:\n"
+        "  - {match: 'role/*', attributes: [tags.scanned, description], reason: scanner}\n"
+    )
+    aws.write("roles: {web: {trust: ec2, description: ours}}", settings)
+    aws.settle()
+    aws.iam.tag_role(RoleName="web", Tags=[{"Key": "scanned", "Value": "yes"}])
+    aws.iam.update_role(RoleName="web", Description="theirs", MaxSessionDuration=3600)
+    plan = aws.plan().plan
+    assert plan.is_empty
+    assert [k.reason for k in plan.targets[0].ignored] == [
+        "description differs",
+        "tags.scanned differs",
+    ]
