@@ -116,20 +116,10 @@ def _steps(target: TargetPlan) -> Iterator[Step]:
             continue
         for printed in target.printed.get(draft.address, ()):
             number += 1
-            address = _instance_address(printed, draft.address)
+            address = f"association/{printed.instance}" if printed.instance else draft.address
             yield Step(number, address, printed.action, after, printed.note)
             after = (number,)
         last.append(number)
-
-
-def _instance_address(printed: Printed, profile: str) -> str:
-    action = printed.action
-    instance = None
-    if isinstance(action, Wait):
-        instance = action.instance
-    elif "InstanceId" in action.params:
-        instance = action.params["InstanceId"]
-    return f"association/{instance}" if instance else profile
 
 
 def summary(plan: Plan) -> dict[str, int]:

@@ -24,7 +24,7 @@ from reconciler.cutover.value import (
     spread_at,
 )
 from reconciler.live import LiveInstance
-from reconciler.ownership import Failed, Pending, Settled, Waiting
+from reconciler.ownership import Pending, Settled, Waiting
 
 POLL_SECONDS = 2.0
 SETTLE_SECONDS = 300.0
@@ -51,12 +51,16 @@ def decide(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     )
 
 
-def is_unsettled(seen: Seen) -> bool:
-    """Whether consumers may still be served another role than the profile's."""
+def is_unsettled(cutover: CutOver, seen: Seen) -> bool:
+    """Whether consumers may still be served another role than the profile's.
+
+    ``failed/...`` names the role that was given up, not the one that consumers hold, so nothing
+    follows from it but for the roll-back that wrote it.
+    """
     mark = seen.profile.mark
-    if isinstance(mark, Settled | Waiting):
-        return mark.role_id != seen.target
-    return not isinstance(mark, Failed) or mark.role_id == seen.target
+    if mark is not None and mark == cutover.settle_as:
+        return False
+    return not isinstance(mark, Settled | Waiting) or mark.role_id != seen.target
 
 
 def _stop(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
@@ -64,7 +68,7 @@ def _stop(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     role = cutover.after or cutover.before
     if isinstance(seen.profile.mark, Pending) and seen.profile.role_id is None and cutover.after:
         return Act((Calls(cutover, seen).add_role(role.name if role else ""),), "put the role in")
-    fleet = Fleet(cutover, seen, memory, is_unsettled(seen))
+    fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
     return _bring_back(fleet) or GiveUp("interrupted")
 
 
@@ -72,7 +76,7 @@ def _restore(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     """Instances that a dead run left without a profile do not wait for anything but a role."""
     if seen.profile.role_id is None and cutover.after is not None:
         return None
-    return _bring_back(Fleet(cutover, seen, memory, is_unsettled(seen)))
+    return _bring_back(Fleet(cutover, seen, memory, is_unsettled(cutover, seen)))
 
 
 def _swap(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
@@ -101,7 +105,7 @@ def _swap(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
 
 def _mark(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     """The role is right but nobody noted that consumers are to take it up: swapped by hand."""
-    if not is_unsettled(seen):
+    if not is_unsettled(cutover, seen):
         return None
     mark = seen.profile.mark
     if isinstance(mark, Pending) and mark.after == seen.target:
@@ -114,14 +118,14 @@ def _mark(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
 
 def _spread(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     """EC2 may see the old role for a while after IAM has the new one."""
-    if not is_unsettled(seen) or cutover.after is None:
+    if not is_unsettled(cutover, seen) or cutover.after is None:
         return None
     left = spread_at(cutover, seen, memory) - seen.now
     return Pause(left, f"EC2 to see role/{cutover.after.name}") if left > 0 else None
 
 
 def _refresh(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
-    fleet = Fleet(cutover, seen, memory, is_unsettled(seen))
+    fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
     return _settle(fleet) or _after_failure(fleet) or _next_batch(fleet)
 
 
@@ -174,7 +178,8 @@ def _next_batch(fleet: Fleet) -> Decision | None:
     if not todo:
         return None
     ended = fleet.memory.batch_ended_at
-    rest = 0.0 if ended is None else ended + fleet.cutover.limits.pause_seconds - fleet.seen.now
+    pause = fleet.cutover.limits.pause_seconds
+    rest = ended + pause - fleet.seen.now if ended is not None and pause else 0.0
     if rest > 0:
         return Pause(rest, "the pause between batches")
     batch = fleet.batch(todo)

@@ -72,12 +72,23 @@ def _without(values: Mapping[InstanceKey, _V], key: InstanceKey) -> Mapping[Inst
     return MappingProxyType({k: v for k, v in values.items() if k != key})
 
 
+def instances_of(call: ApiCall, seen: Seen) -> list[InstanceKey]:
+    """The instances that a call is about; none for a call to IAM."""
+    region = call.region or ""
+    if call.service != "ec2":
+        return []
+    if "InstanceId" in call.params:
+        return [InstanceKey(region, call.params["InstanceId"])]
+    if "Resources" in call.params:
+        return [InstanceKey(region, name) for name in call.params["Resources"]]
+    association = call.params.get("AssociationId")
+    known = seen.instances.values()
+    return [i.key for i in known if any(r.id == association for r in i.rows)]
+
+
 def _disassociated(call: ApiCall, seen: Seen) -> InstanceKey:
-    association = call.params["AssociationId"]
-    for instance in seen.instances.values():
-        if instance.key.region == call.region and any(r.id == association for r in instance.rows):
-            return instance.key
-    return InstanceKey(call.region or "", "")
+    found = [key for key in instances_of(call, seen) if key.region == call.region]
+    return found[0] if found else InstanceKey(call.region or "", "")
 
 
 def after_call(cutover: CutOver, seen: Seen, call: ApiCall) -> Seen:
@@ -87,11 +98,15 @@ def after_call(cutover: CutOver, seen: Seen, call: ApiCall) -> Seen:
     match call.operation:
         case "DisassociateIamInstanceProfile":
             key = _disassociated(call, seen)
+            if key not in seen.instances:
+                return seen
             return _instance(seen, replace(seen.instances[key], rows=()))
         case "AssociateIamInstanceProfile":
             key = InstanceKey(call.region or "", call.params["InstanceId"])
             profile = seen.profile
-            row = AssociationRow(f"new-of-{key.instance}", profile.arn, profile.id, "associated")
+            row = AssociationRow(
+                f"${{association/{key.instance}.id}}", profile.arn, profile.id, "associated"
+            )
             return _instance(seen, replace(seen.instances[key], rows=(row,)))
         case "CreateTags" | "DeleteTags":
             for name in call.params["Resources"]:

@@ -34,6 +34,7 @@ class Printed:
 
     action: Action
     note: str
+    instance: str | None = None
 
 
 def rehearse(cutover: CutOver, seen: Seen) -> Iterator[Printed]:
@@ -53,8 +54,9 @@ def _printed(cutover: CutOver, decision: Decision, seen: Seen) -> Iterator[Print
             yield Printed(call, "ask: must answer LimitExceeded, since the profile has a role")
         case Act(calls, why):
             for call in calls:
-                yield Printed(_without_run(call), why)
-                yield from _settling(cutover, call, seen)
+                instance = _instance(call, seen)
+                yield Printed(_without_run(call), why, instance)
+                yield from _settling(cutover, call, instance)
         case Pause(seconds, why, watch, is_poll):
             if not is_poll and not watch:
                 yield Printed(Wait("propagated", seconds, profile=cutover.profile), why)
@@ -79,23 +81,25 @@ def _timeless(value: str) -> str:
     return value
 
 
-def _settling(cutover: CutOver, call: ApiCall, seen: Seen) -> Iterator[Printed]:
+def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator[Printed]:
     """What the loop waits for after the call; in the rehearsal it is there at once."""
-    match call.operation:
-        case "DisassociateIamInstanceProfile":
-            condition, why = "gone", "the association to be gone"
-            association = call.params["AssociationId"]
-            holders = [
-                i for i in seen.instances.values() if any(r.id == association for r in i.rows)
-            ]
-            instance = holders[0].key.instance if holders else None
-        case "AssociateIamInstanceProfile":
-            condition, why = "associated", "the profile to be taken on"
-            instance = call.params["InstanceId"]
-        case _:
-            return
-    wait = Wait(condition, 300.0, instance=instance, profile=cutover.profile, region=call.region)
-    yield Printed(wait, why)
+    found = _SETTLING.get(call.operation)
+    if found is not None:
+        condition, why = found
+        wait = Wait(condition, 300.0, instance, cutover.profile, call.region)
+        yield Printed(wait, why, instance)
+
+
+_SETTLING = {
+    "DisassociateIamInstanceProfile": ("gone", "the association to be gone"),
+    "AssociateIamInstanceProfile": ("associated", "the profile to be taken on"),
+}
+
+
+def _instance(call: ApiCall, seen: Seen) -> str | None:
+    """The one instance that a call is about."""
+    keys = remembering.instances_of(call, seen)
+    return keys[0].instance if len(keys) == 1 else None
 
 
 def _after(cutover: CutOver, decision: Decision, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
@@ -106,11 +110,11 @@ def _after(cutover: CutOver, decision: Decision, seen: Seen, memory: Memory) -> 
             for call in calls:
                 memory = remembering.remember(memory, call, seen, seen.now)
                 seen = remembering.after_call(cutover, seen, call)
-            return replace(seen, now=seen.now + 1), memory
+            return seen, memory
         case Pause(seconds):
             return _later(replace(seen, now=seen.now + seconds)), memory
         case List():
-            return replace(seen, listed_at=seen.now + 1, now=seen.now + 1), memory
+            return replace(seen, listed_at=seen.now), memory
         case EndBatch():
             return seen, remembering.ended_batch(memory, seen.now)
         case Lose(key, reason):

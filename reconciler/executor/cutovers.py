@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover import memory as remembering
@@ -24,7 +24,7 @@ from reconciler.cutover.value import (
 )
 from reconciler.executor.outcomes import Outcome
 from reconciler.executor.sending import Sender
-from reconciler.live import LiveInstance, LiveProfile
+from reconciler.live import LiveProfile
 from reconciler.model import Identity
 from reconciler.ownership import NO_ROLE, InstanceKey
 from reconciler.ports import AwsError, Clock, Progress, Reader
@@ -56,6 +56,8 @@ class CutOverRun:
     progress: Progress
     stop: threading.Event
     notes: list[str] = field(default_factory=list)
+    longest: float = 0.0
+    """Seconds that some instance was without a profile, by this machine's clock."""
     _again: int = 0
 
     def execute(self) -> Outcome:
@@ -124,25 +126,39 @@ class CutOverRun:
         return self._look(cutover, seen, ()), replace(memory, asked=True)
 
     def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
-        self.progress.started(cutover.address, act.why)
         touched: list[InstanceKey] = []
         for call in act.calls:
             before = replace(seen, now=self.clock.now())
+            self._tell(cutover, act, call, before, memory)
             problem = self._send(call, act)
             if problem is None or act.is_hint:
                 memory = remembering.remember(memory, call, before, self.clock.now())
                 seen = remembering.after_call(cutover, before, call)
-                touched.extend(_keys(call, before))
+                touched.extend(remembering.instances_of(call, before))
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 return self._after_doubt(cutover, problem, memory), memory
-            key = next(iter(_keys(call, before)), None)
+            key = next(iter(remembering.instances_of(call, before)), None)
             if key is None:
                 self._undo(act)
                 raise problem
             memory = remembering.lost(memory, key, f"{problem.code}: {problem.message}")
         self._again = 0
         return self._reread(cutover, seen, touched), memory
+
+    def _tell(self, cutover: CutOver, act: Act, call: ApiCall, seen: Seen, memory: Memory) -> None:
+        """An instance that has the role is told with how long it was without a profile."""
+        keys = remembering.instances_of(call, seen)
+        if call.operation == "CreateTags" and cutover.after is not None:
+            for key in keys:
+                away = seen.now - memory.away.get(key, seen.now)
+                self.longest = max(self.longest, away)
+                text = f"holds role/{cutover.after.name}; without a profile"
+                self.progress.done(f"association/{key.instance}", text, away)
+        elif len(keys) == 1:
+            self.progress.started(f"association/{keys[0].instance}", act.why)
+        else:
+            self.progress.started(cutover.address, act.why)
 
     def _send(self, call: ApiCall, act: Act) -> AwsError | None:
         try:
@@ -250,20 +266,6 @@ class CutOverRun:
             remaining,
             request_id,
         )
-
-
-def _keys(call: ApiCall, seen: Seen) -> list[InstanceKey]:
-    """The instances that a call is about."""
-    if call.service != "ec2":
-        return []
-    region = call.region or ""
-    if "InstanceId" in call.params:
-        return [InstanceKey(region, call.params["InstanceId"])]
-    if "Resources" in call.params:
-        return [InstanceKey(region, name) for name in call.params["Resources"]]
-    association = call.params.get("AssociationId")
-    by_row: Callable[[LiveInstance], bool] = lambda i: any(r.id == association for r in i.rows)  # noqa: E731
-    return [i.key for i in seen.instances.values() if by_row(i)]
 
 
 def _shows(found: LiveProfile, expected: LiveProfile) -> bool:

@@ -62,7 +62,10 @@ def credentials(world: World) -> list[dict[str, str | None]]:
     """Whose credentials every instance with a profile is served, by the name of the role."""
     with world.lock:
         found = []
-        for (account, region, instance), role_id in sorted(world.served.items()):
+        held = {(row.account, row.region, row.instance) for row in world.rows}
+        for key in sorted(held & world.served.keys()):
+            account, region, instance = key
+            role_id = world.served[key]
             role = iam_backends[account]["aws"].roles.get(role_id) if role_id else None
             name = role.name if role else None
             found.append({"account": account, "region": region, "instance": instance, "role": name})

@@ -62,6 +62,7 @@ def test_a_move_to_another_profile(aws: Rig, state: str) -> None:
     instances = aws.launch(3, tags={"app": "web"})
     aws.write(two("one"))
     aws.settle()
+    aws.clock.sleep(60)
     if state == "stopped":
         aws.ec2().stop_instances(InstanceIds=instances)
     aws.write(two("two"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from moto.iam.models import iam_backends
 
 from reconciler.commands.request import Refused
 from tests.rig import Rig
@@ -13,7 +14,11 @@ TRUST = (
 )
 SPEC = """
 roles: {web: {trust: ec2, tags: {team: web}, instance_profile: true}}
-policies: {read: {document: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}}
+policies:
+  read:
+    document:
+      Version: 2012-10-17
+      Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]
 """
 DOCUMENT = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
@@ -88,8 +93,6 @@ def test_protected_by_path(aws: Rig, path: str) -> None:
 
 
 def test_protected_by_cloudformation(by_hand: Rig) -> None:
-    from moto.iam.models import iam_backends
-
     role = iam_backends["123456789012"]["aws"].get_role("web")
     role.tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})
     with pytest.raises(Refused):
