@@ -17,7 +17,10 @@ MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_NODES = 500_000
 """Values that one file may come to when its aliases are followed: an alias bomb has billions."""
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_CORE_TAGS = ("tag:yaml.org,2002:", "!")
+_CORE_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}"
+    for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+)
 
 
 class Unreadable(Exception):  # noqa: N818 - it carries what the user did, it is not our error
@@ -121,7 +124,7 @@ class _Builder:
             raise _unreadable(place, "alias-bomb", f"comes to more than {MAX_NODES:,} values")
         if id(node) in self.open:
             raise _unreadable(place, "recursive-alias", "an alias refers to what it stands in")
-        if not str(node.tag).startswith(_CORE_TAGS[0]):
+        if str(node.tag) not in _CORE_TAGS:
             raise _unreadable(place, "unknown-tag", f"the YAML tag {node.tag} has no meaning here")
         self.open.add(id(node))
         try:

@@ -124,7 +124,7 @@ def test_an_association_by_hand_is_put_right(aws: Rig) -> None:
 
 def test_a_profile_outside_the_set(aws: Rig) -> None:
     instance = aws.launch(1, tags={"app": "web"})[0]
-    trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'  # noqa: E501
+    trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
     aws.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=trust)
     aws.iam.create_instance_profile(InstanceProfileName="theirs")
     aws.iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="theirs")

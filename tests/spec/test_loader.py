@@ -1,0 +1,189 @@
+"""Whole sets: files and their root, settings, defaults, shorthands, variables, scalars as the schema
+wants them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.diagnostics import has_errors
+from reconciler.spec.desired import SpecSet
+from reconciler.spec.loader import Caller, load
+
+ASSUME = {
+    "Effect": "Allow",
+    "Principal": {"Service": "ec2.amazonaws.com"},
+    "Action": "sts:AssumeRole",
+}
+
+
+def loaded(folder: Path, caller: Caller | None = None, /, **files: str) -> SpecSet:
+    for name, text in files.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return load(str(folder), caller)
+
+
+def good(folder: Path, caller: Caller | None = None, /, **files: str) -> SpecSet:
+    spec = loaded(folder, caller, **files)
+    assert not has_errors(spec.diagnostics), [str(d) for d in spec.diagnostics]
+    return spec
+
+
+def test_the_example_of_the_format(tmp_path: Path) -> None:
+    (tmp_path / "read-assets.json").write_text(
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
+    )
+    spec = good(
+        tmp_path,
+        Caller("123456789012"),
+        web="""
+version: 1
+defaults: {tags: {team: web}, path: /web/}
+policies:
+  read-assets: {path: /, document: {file: read-assets.json}, tags: {}}
+roles:
+  web-server:
+    description: Web tier
+    trust: ec2
+    managed_policies: [AmazonSSMManagedInstanceCore, read-assets]
+    inline_policies:
+      write-logs: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: logs:PutLogEvents, Resource: "*"}]}
+    permissions_boundary: read-assets
+    max_session_duration: 90m
+    tags: {tier: front}
+    instance_profile: true
+instance_profiles:
+  web-blue:
+    role: web-server
+    path: /
+    cutover: {strategy: reassociate, max_unavailable: 25%, pause: 30s, on_failure: stop}
+associations:
+  web-fleet: {instance_profile: web-blue, instances: [i-0abc1234], regions: [eu-west-1]}
+  by-tags: {instance_profile: web-blue, select: {tags: {app: web, env: [prod, stage]}}}
+""",
+    )
+    role = spec.desired.roles["web-server"]
+    assert role.resource.trust_policy.value["Statement"] == [ASSUME]
+    assert role.resource.max_session_seconds == 5400
+    assert role.resource.tags == {"team": "web", "tier": "front"}
+    assert (role.resource.path, role.leave) == ("/web/", frozenset())
+    assert spec.desired.policies["read-assets"].leave == {"description"}
+    assert spec.desired.profiles["web-server"].resource.tags == {"team": "web", "tier": "front"}
+    blue = spec.desired.profiles["web-blue"]
+    assert (blue.limits.max_unavailable, blue.limits.pause_seconds) == ("25%", 30)
+    fleet = {a.name: a for a in spec.desired.associations}
+    assert fleet["by-tags"].select == {"app": ("web",), "env": ("prod", "stage")}
+    assert fleet["web-fleet"].regions == ("eu-west-1",)
+    assert role.place.here.line == 7
+
+
+@pytest.mark.parametrize(
+    "written", ["0123", "on", "no", "1.10", "2012-10-17", "1e3", "12:30:45", "true"]
+)
+def test_scalars_stay_as_written(tmp_path: Path, written: str) -> None:
+    spec = good(tmp_path, web=f"roles: {{r: {{trust: ec2, tags: {{a: {written}}}}}}}")
+    assert spec.desired.roles["r"].resource.tags == {"a": written}
+
+
+def test_an_account_keeps_its_zero(tmp_path: Path) -> None:
+    spec = good(tmp_path, reconciler="account_id: 001234567012\nowner: me", web="roles: {}")
+    assert spec.settings.account_id == "001234567012"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("${account_id}", "123456789012"),
+        ("${partition}", "aws-cn"),
+        ("${bucket}", "from-flag"),
+        ("${aws:username}", "${aws:username}"),
+        ("${aws:PrincipalTag/team, 'x'}", "${aws:PrincipalTag/team, 'x'}"),
+        ("${*}${?}${$}", "${*}${?}${$}"),
+        ("$${bucket}", "${bucket}"),
+        ("$${aws:x}", "${aws:x}"),
+        ("a${", "a${"),
+    ],
+)
+def test_variables(tmp_path: Path, text: str, wanted: str) -> None:
+    spec = good(
+        tmp_path,
+        Caller("123456789012", "aws-cn", {"bucket": "from-flag"}),
+        reconciler="variables: {bucket: from-settings}",
+        web=f'roles: {{r: {{trust: ec2, description: "{text}"}}}}',
+    )
+    assert spec.desired.roles["r"].resource.description == wanted
+
+
+def test_merge_keys_and_anchors(tmp_path: Path) -> None:
+    text = """
+x-shared: &shared {trust: ec2, description: shared}
+roles:
+  a: {<<: *shared}
+  b: {<<: [*shared], description: own}
+"""
+    roles = good(tmp_path, web=text).desired.roles
+    assert roles["a"].resource.description == "shared"
+    assert roles["b"].resource.description == "own"
+
+
+def test_several_files_are_one_set(tmp_path: Path) -> None:
+    spec = good(
+        tmp_path, None, a="roles: {a: {trust: ec2}}", **{"sub/b": "roles: {b: {trust: ec2}}"}
+    )
+    assert sorted(spec.desired.roles) == ["a", "b"]
+
+
+def test_hidden_files_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / ".hidden.yaml").write_text("roles: [")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "x.yaml").write_text("roles: [")
+    assert good(tmp_path, web="roles: {a: {trust: ec2}}").desired.size == 1
+
+
+def test_the_root_is_where_the_settings_are(tmp_path: Path) -> None:
+    good(
+        tmp_path,
+        None,
+        reconciler="owner: me",
+        **{"a/x": "roles: {a: {trust: ec2}}", "b/y": "roles: {b: {trust: ec2}}"},
+    )
+    part = load(str(tmp_path / "a"))
+    assert part.settings.owner == "me"
+    assert sorted(part.desired.roles) == ["a", "b"]
+    assert part.chosen == frozenset({"role/a"})
+    assert load(str(tmp_path)).chosen is None
+
+
+def test_a_single_file(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text("roles: {a: {trust: ec2}}")
+    (tmp_path / "other.yaml").write_text("roles: {b: {trust: ec2}}")
+    assert sorted(load(str(path)).desired.roles) == ["a"]
+
+
+def test_what_is_left_out_is_left_alone(tmp_path: Path) -> None:
+    roles = good(
+        tmp_path,
+        web="""
+roles:
+  plain: {trust: ec2}
+  open: {trust: ec2, path: /x/, permissions_boundary: null, managed_policies: {exclusive: false, policies: [a]},
+         inline_policies: {exclusive: false, policies: {}}}
+""",
+    ).desired.roles
+    assert roles["plain"].leave == {"path", "permissions_boundary"}
+    assert roles["open"].leave == {"managed_policies", "inline_policies"}
+
+
+def test_an_inline_policy_may_be_called_policies(tmp_path: Path) -> None:
+    text = "roles: {r: {trust: ec2, inline_policies: {policies: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}}}"
+    role = good(tmp_path, web=text).desired.roles["r"].resource
+    assert [name for name, _ in role.inline_policies] == ["policies"]
+
+
+def test_a_set_without_resources_says_so(tmp_path: Path) -> None:
+    spec = good(tmp_path, reconciler="owner: me")
+    assert [d.code for d in spec.diagnostics] == ["no-resources"]
