@@ -48,7 +48,7 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
             return replace(memory, back=_with(memory.back, key, now), changed_at=ended_at)
         case "CreateTags":
             key = InstanceKey(call.region or "", call.params["Resources"][0])
-            association = call.params["Tags"][0]["Value"].rpartition("/")[2]
+            association = call.params["Tags"][0]["Value"].removeprefix(f"{seen.target}/")
             return replace(memory, refreshed=_with(memory.refreshed, key, association))
         case _:
             return memory

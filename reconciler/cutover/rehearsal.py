@@ -46,6 +46,7 @@ def rehearse(cutover: CutOver, seen: Seen) -> Iterator[Printed]:
             return
         yield from _printed(cutover, decision, seen)
         seen, memory = _after(cutover, decision, seen, memory)
+    raise RuntimeError(f"the cut-over of {cutover.address} does not come to an end")
 
 
 def _printed(cutover: CutOver, decision: Decision, seen: Seen) -> Iterator[Printed]:

@@ -32,6 +32,7 @@ from reconciler.requests import ApiCall
 
 READ_LAG_SECONDS = 120.0
 LOST_ANSWERS = 10
+FIRST_LOOK_SECONDS = 0.25
 LOOK_AGAIN = frozenset(
     {
         "IncorrectState",
@@ -59,6 +60,7 @@ class CutOverRun:
     longest: float = 0.0
     """Seconds that some instance was without a profile, by this machine's clock."""
     _again: int = 0
+    _looks: int = 0
 
     def execute(self) -> Outcome:
         """Never raises ``AwsError``: what went wrong is in the outcome."""
@@ -84,6 +86,11 @@ class CutOverRun:
                 case _:
                     seen, memory = self._step(cutover, decision, seen, memory)
 
+    def _until_next_look(self, most: float) -> float:
+        """Soon at first, since most things are done in a second; then less and less often."""
+        self._looks += 1
+        return min(most, FIRST_LOOK_SECONDS * 2.0 ** (self._looks - 1))
+
     def _roll_back(self, cutover: CutOver, seen: Seen, reason: str) -> Outcome:
         """The role that was there goes back in, and to whoever had the new one."""
         self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back")
@@ -100,9 +107,9 @@ class CutOverRun:
                 return self._ask(cutover, call, seen, memory)
             case Act():
                 return self._act(cutover, decision, seen, memory)
-            case Pause(seconds, why, watch):
+            case Pause(seconds, why, watch, is_poll):
                 self.progress.waiting(cutover.address, why, seconds)
-                self._sleep(seconds)
+                self._sleep(self._until_next_look(seconds) if is_poll else seconds)
                 return self._look(cutover, seen, watch), memory
             case List():
                 return self._observe(cutover, memory), memory
@@ -127,6 +134,7 @@ class CutOverRun:
 
     def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
         touched: list[InstanceKey] = []
+        self._looks = 0
         for call in act.calls:
             before = replace(seen, now=self.clock.now())
             self._tell(cutover, act, call, before, memory)

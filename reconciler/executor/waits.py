@@ -12,6 +12,8 @@ from reconciler.ports import AwsError, Clock, Progress, Reader
 from reconciler.requests import Wait
 
 POLL_SECONDS = 2.0
+FIRST_LOOK_SECONDS = 0.25
+"""Most conditions hold within a second; from there it is looked at less and less often."""
 
 TEXT = {
     "gone": "the association to be gone",
@@ -31,7 +33,7 @@ class Waiter:
     def wait(self, address: str, wait: Wait) -> None:
         """Returns when the condition holds. Raises ``AwsError`` with code ``TimedOut``, and
         ``Stopped`` when a person asked to stop."""
-        began = self.clock.now()
+        began, pause = self.clock.now(), FIRST_LOOK_SECONDS
         while True:
             # Taken before the look: a process that was asleep looks once more.
             elapsed = self.clock.now() - began
@@ -42,7 +44,8 @@ class Waiter:
             if self.stop.is_set():
                 raise Stopped
             self.progress.waiting(address, TEXT[wait.condition], elapsed)
-            self.clock.sleep(min(POLL_SECONDS, max(wait.seconds - elapsed, 0.01)))
+            self.clock.sleep(min(pause, max(wait.seconds - elapsed, 0.01)))
+            pause = min(pause * 2, POLL_SECONDS)
 
     def _holds(self, wait: Wait, began: float) -> bool:
         if wait.condition == "propagated":

@@ -15,7 +15,7 @@ from reconciler.model import InstanceProfile
 from reconciler.ownership import Failed, InstanceKey, Pending, Settled, Waiting
 from reconciler.planner.entities import adopted_marks, is_ours, settled
 from reconciler.planner.part import Part, View, together
-from reconciler.requests import ApiCall, Ref
+from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredProfile, ordered
 
 
@@ -57,7 +57,8 @@ def _wanted_id(entity: DesiredProfile, live: LiveProfile, view: View) -> str | N
     if name is None:
         return None
     role = view.live.role(name)
-    return role.id if role else str(Ref(f"role/{name}", "id"))
+    # For a role that is yet to be made. Marks have their parts between slashes, so it has none.
+    return role.id if role else f"${{{name}.id}}"
 
 
 def _wanted(entity: DesiredProfile, live: LiveProfile, view: View) -> InstanceProfile:

@@ -1,0 +1,315 @@
+"""The commands as their users run them: in a process, in a pipe, without a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import reconciler
+
+pytestmark = pytest.mark.xdist_group("sandbox")
+
+ROOT = Path(reconciler.__file__).parent.parent
+SPEC = """
+roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
+instance_profiles: {{web: {{role: {role}}}}}
+associations: {{fleet: {{instance_profile: web, select: {{tags: {{app: web}}}}}}}}
+"""
+SETTINGS = "owner: tests\nregions: [us-east-1]\nconsumer_regions: [us-east-1]\npropagation: {}\n"
+
+
+@dataclass
+class Shell:
+    """A folder with specs, and the program in processes of its own."""
+
+    folder: Path
+    endpoint: str | None = None
+
+    def write(self, role: str = "v1", propagation: str = "0s") -> None:
+        specs = self.folder / "specs"
+        specs.mkdir(exist_ok=True)
+        (specs / "reconciler.yaml").write_text(SETTINGS.format(propagation))
+        (specs / "web.yaml").write_text(SPEC.format(role=role))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        made = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.folder)}
+        made |= {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
+        return {**made, "AWS_ENDPOINT_URL": self.endpoint} if self.endpoint else made
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "reconciler", *arguments]
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**self.environment, **more},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A sandbox that stays up for the module, with three instances."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    seed = folder / "seed.yaml"
+    seed.write_text("instances:\n  - {count: 3, tags: {app: web}}\n")
+    made = Shell(folder)
+    flags = ("--port", "0", "--seed", str(seed), "--ec2-lag", "0", "--associating", "0.2")
+    process = made.start("sandbox", *flags)
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert "http://127.0.0.1:" in first, process.stderr and process.stderr.read()
+        made.endpoint = first.split()[-1]
+        yield made
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def test_the_main_job(sandbox: Shell) -> None:
+    """Plan, apply, plan again; swap the role; drift."""
+    sandbox.write("v1")
+    planned = sandbox.run("plan", "--detailed-exitcode")
+    assert planned.returncode == 2, planned.stderr
+    assert "Plan: 0 to adopt, 6 to add, 0 to change, 0 to destroy." in planned.stdout
+    assert "\x1b" not in planned.stdout + planned.stderr
+    applied = sandbox.run("apply", "--auto-approve")
+    assert applied.returncode == 0, applied.stderr
+    assert "Apply complete! Resources: 6 added, 0 changed, 0 destroyed." in applied.stdout
+    assert sandbox.run("plan", "--detailed-exitcode").returncode == 0
+    sandbox.write("v2")
+    drifted = sandbox.run("drift", "--json")
+    assert drifted.returncode == 2
+    statuses = [f["status"] for f in json.loads(drifted.stdout)["findings"]]
+    assert statuses == ["modified", "stale", "stale", "stale"]
+    swapped = sandbox.run("apply", "--auto-approve")
+    assert "3 instances cut over" in swapped.stdout, swapped.stderr
+    assert sandbox.run("drift").returncode == 0
+
+
+def test_plan_json_twice(sandbox: Shell) -> None:
+    sandbox.write("v1")
+    saved = sandbox.folder / "plan.json"
+    one = json.loads(sandbox.run("plan", "--json", "--out", str(saved)).stdout)
+    two = json.loads(saved.read_text())
+    three = json.loads(sandbox.run("plan", "--json").stdout)
+    for document in (one, two, three):
+        document.pop("created_at")
+    assert json.dumps(one) == json.dumps(two) == json.dumps(three)
+    assert one["format_version"] == "1.0"
+    assert one["digest"].startswith("sha256:")
+    assert set(one["targets"][0]) >= {"changes", "steps", "kept", "ignored", "conflicts", "guards"}
+
+
+def test_apply_json_lines(sandbox: Shell) -> None:
+    sandbox.write("v1")
+    applied = sandbox.run("apply", "--auto-approve", "--json")
+    lines = [json.loads(line) for line in applied.stdout.splitlines()]
+    assert all({"@level", "@message", "@timestamp", "type"} <= line.keys() for line in lines)
+    assert lines[0]["type"] == "version"
+    last = {k: lines[-1][k] for k in ("type", "failed", "skipped", "remaining")}
+    assert last == {"type": "apply_summary", "failed": 0, "skipped": 0, "remaining": 0}
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-input",), ("--json",)])
+def test_apply_refuses_to_guess(sandbox: Shell, flags: tuple[str, ...]) -> None:
+    sandbox.write("v1")
+    sandbox.run("apply", "--auto-approve")
+    sandbox.write("v2")
+    refused = sandbox.run("apply", *flags)
+    assert refused.returncode == 1
+    assert "--auto-approve" in refused.stderr
+
+
+def test_sigterm_in_the_middle(sandbox: Shell) -> None:
+    """Whoever is in flight gets the profile back; the next run ends the work."""
+    sandbox.write("v1", "0s")
+    sandbox.run("apply", "--auto-approve")
+    sandbox.write("v2", "30s")
+    process = sandbox.start("apply", "--auto-approve")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "waiting for EC2 to see" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert "Interrupted" in out
+    sandbox.write("v2", "0s")
+    assert sandbox.run("apply", "--auto-approve").returncode == 0
+
+
+def test_a_reader_that_goes_away(sandbox: Shell) -> None:
+    sandbox.write("v1")
+    command = " ".join(sandbox.command("plan", "--json"))
+    result = subprocess.run(
+        ["/bin/sh", "-c", f"{command} | head -n 1"],
+        cwd=sandbox.folder,
+        env=sandbox.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout == "{\n"
+    assert "Traceback" not in result.stderr
+
+
+USAGE = {
+    "no command": (),
+    "unknown command": ("aply",),
+    "unknown flag": ("plan", "--jsn"),
+    "flag without value": ("plan", "--out"),
+    "two paths": ("plan", "a", "b"),
+    "no number": ("plan", "--parallelism", "many"),
+    "number out of range": ("plan", "--parallelism", "0"),
+    "allow of nothing": ("plan", "--allow", "everything"),
+    "allow without number": ("plan", "--allow", "delete=all"),
+    "variable without value": ("plan", "--var", "x"),
+    "format": ("validate", "--format", "xml"),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_wrong_usage_is_64(shell: Shell, case: str) -> None:
+    shell.write()
+    result = shell.run(*USAGE[case])
+    assert result.returncode == 64, result.stderr
+    assert result.stderr.startswith("Error: ")
+    assert result.stdout == ""
+
+
+def test_validate(shell: Shell) -> None:
+    shell.write()
+    assert shell.run("validate").returncode == 0
+    text = "roles:\n  web:\n    trst: ec2\n  other: {trust: ec2}\n"
+    (shell.folder / "specs" / "web.yaml").write_text(text)
+    result = shell.run("validate")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[:3] == [
+        "specs/web.yaml:3:5: error[unknown-key]: there is no key 'trst' here",
+        "  3 |     trst: ec2",
+        "    |     ^^^^",
+    ]
+    assert "did you mean 'trust'?" in result.stdout
+    found = json.loads(shell.run("validate", "--format", "json").stdout)
+    assert [(f["code"], f["line"], f["column"]) for f in found] == [("unknown-key", 3, 5)]
+    concise = shell.run("validate", "--format", "concise").stdout
+    assert concise.startswith("specs/web.yaml:3:5: error[unknown-key]")
+
+
+def test_validate_needs_neither_credentials_nor_home(shell: Shell) -> None:
+    shell.write()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        shell.command("validate"),
+        cwd=shell.folder,
+        env=environment,
+        check=False,
+        capture_output=True,
+    )
+    assert result.returncode == 0
+
+
+NO_AWS = {
+    "no credentials": (
+        {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+        "credentials",
+    ),
+    "no such profile": ({"AWS_PROFILE": "nobody"}, "profile"),
+    "nothing listens": (
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
+        "endpoint",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NO_AWS)
+def test_aws_that_cannot_be_reached(shell: Shell, case: str) -> None:
+    shell.write()
+    environment, said = NO_AWS[case]
+    result = shell.run("plan", **environment)
+    assert result.returncode == 1, result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_plan_that_cannot_be_saved(sandbox: Shell) -> None:
+    sandbox.write("v1")
+    result = sandbox.run("plan", "--out", "/nowhere/plan.json")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_version(shell: Shell) -> None:
+    for arguments in (("version",), ("--version",)):
+        result = shell.run(*arguments)
+        assert result.returncode == 0
+        assert result.stdout.startswith("reconciler 0.1.0\n")
+    assert json.loads(shell.run("version", "--json").stdout)["reconciler"] == "0.1.0"
+
+
+def test_help_of_every_command(shell: Shell) -> None:
+    commands = ("validate", "plan", "apply", "drift", "schema", "sandbox", "demo", "version")
+    listing = shell.run("--help").stdout
+    for name in commands:
+        assert name in listing
+        result = shell.run(name, "--help")
+        assert result.returncode == 0
+        assert len(result.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize("flag", [("--color", "always"), ()])
+def test_colour_only_where_it_is_wanted(sandbox: Shell, flag: tuple[str, ...]) -> None:
+    sandbox.write("v1")
+    out = sandbox.run("plan", *flag).stdout
+    assert ("\x1b[" in out) is bool(flag)
+
+
+def test_ascii_terminals(sandbox: Shell) -> None:
+    sandbox.write("v1")
+    sandbox.run("apply", "--auto-approve")
+    sandbox.write("v2")
+    out = sandbox.run("plan", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C").stdout
+    assert "R association/" in out
+
+
+def test_the_demo(shell: Shell) -> None:
+    began = time.monotonic()
+    result = shell.run("demo")
+    assert result.returncode == 0, result.stderr
+    assert "the instances still hold" in result.stdout
+    assert "3 instances cut over" in result.stdout
+    assert "No drift." in result.stdout
+    assert time.monotonic() - began < 60
