@@ -23,6 +23,7 @@ Document = Annotated[
     ),
 ]
 Tags = dict[str, Text]
+Version = Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})]
 
 
 class Defaults(SpecModel):
@@ -148,9 +149,7 @@ class AssociationSpec(SpecModel):
 class FileSpec(SpecModel):
     """A file of resources."""
 
-    version: Literal["1"] = Field(
-        "1", description="Version of the format.", json_schema_extra={"enum": [1, "1"]}
-    )
+    version: Version = Field("1", description="Version of the format; 1 is the only one.")
     defaults: Defaults = Field(Defaults(), description="For the resources of this file.")
     policies: dict[str, PolicySpec] = Field({}, description="Customer-managed policies by name.")
     roles: dict[str, RoleSpec] = Field({}, description="Roles by name.")

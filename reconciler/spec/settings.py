@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from reconciler.ownership import DEFAULT_PREFIX, OWNER_PATTERN
 from reconciler.spec import limits
-from reconciler.spec.models import SpecModel
+from reconciler.spec.models import SpecModel, Version
 from reconciler.spec.scalars import Seconds, Share, Text
 
 SETTINGS_FILE = "reconciler.yaml"
@@ -82,9 +82,7 @@ def _regions(value: Any) -> Any:
 class Settings(SpecModel):
     """Settings of a spec set."""
 
-    version: Literal["1"] = Field(
-        "1", description="Version of the format.", json_schema_extra={"enum": [1, "1"]}
-    )
+    version: Version = Field("1", description="Version of the format; 1 is the only one.")
     owner: Annotated[str, Field(pattern=f"^{OWNER_PATTERN.pattern}$")] = Field(
         "default", description="Name of this set; written into a tag of what it makes."
     )

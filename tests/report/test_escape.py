@@ -1,0 +1,24 @@
+"""Whatever stands in AWS or in YAML, a terminal shows it and does nothing else."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.report.escape import printable
+from reconciler.report.styled import data, line, plain
+
+
+@given(st.text())
+def test_nothing_that_acts_comes_out(text: str) -> None:
+    out = printable(text)
+    assert out.isprintable() or all(c == " " or c.isprintable() or c.isspace() for c in out)
+    assert not set(out) & {"\x1b", "\n", "\r", "\x07", "\u202e", "\u2066"}
+
+
+def test_escapes_are_readable() -> None:
+    assert printable("a\x1b[31mb\nc\u202ed") == "a\\u001b[31mb\\nc\\u202ed"
+
+
+def test_markup_is_text() -> None:
+    assert plain([line("role/", data("[red]app[/red]"))]) == "role/[red]app[/red]"

@@ -1,0 +1,405 @@
+"""The sandbox answers as AWS does where moto does not: one row a difference that this job can meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.rig import AWAY, HOME, Rig
+
+TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
+DOCUMENT = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
+)
+POLICY = "arn:aws:iam::123456789012:policy/p"
+
+
+@pytest.fixture
+def made(aws: Rig) -> Rig:
+    """A role in a profile, another profile, a policy; EC2 has seen them."""
+    aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
+    for name in ("one", "two"):
+        aws.iam.create_instance_profile(InstanceProfileName=name)
+        aws.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName="r")
+    aws.iam.create_policy(PolicyName="p", PolicyDocument=DOCUMENT)
+    aws.clock.sleep(60)
+    return aws
+
+
+def associate(aws: Rig, instance: str, profile: str = "one") -> str:
+    answer = aws.ec2().associate_iam_instance_profile(
+        InstanceId=instance, IamInstanceProfile={"Name": profile}
+    )
+    found: str = answer["IamInstanceProfileAssociation"]["AssociationId"]
+    return found
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    with pytest.raises(ClientError) as refused:
+        call()
+    return str(refused.value.response["Error"]["Code"])
+
+
+def wait(aws: Rig) -> bool:
+    aws.clock.sleep(60)
+    return True
+
+
+def rows(aws: Rig) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.ec2().describe_iam_instance_profile_associations()[
+        "IamInstanceProfileAssociations"
+    ]
+    return found
+
+
+def replace(aws: Rig, association: str, profile: str) -> dict[str, Any]:
+    answer = aws.ec2().replace_iam_instance_profile_association(
+        AssociationId=association, IamInstanceProfile={"Name": profile}
+    )
+    found: dict[str, Any] = answer["IamInstanceProfileAssociation"]
+    return found
+
+
+REFUSALS: dict[str, tuple[Callable[[Rig, str], Any], str]] = {
+    "associate twice": (
+        lambda a, i: (associate(a, i), associate(a, i)),
+        "IncorrectState",
+    ),
+    "associate an unknown profile": (
+        lambda a, i: associate(a, i, "nobody"),
+        "InvalidParameterValue",
+    ),
+    "associate an unknown instance": (
+        lambda a, i: associate(a, "i-0123456789abcdef0"),
+        "InvalidInstanceID.NotFound",
+    ),
+    "associate a malformed id": (lambda a, i: associate(a, "i-xyz"), "InvalidInstanceID.Malformed"),
+    "associate without a profile": (
+        lambda a, i: a.ec2().associate_iam_instance_profile(InstanceId=i, IamInstanceProfile={}),
+        "MissingParameter",
+    ),
+    "associate a terminated one": (
+        lambda a, i: (a.ec2().terminate_instances(InstanceIds=[i]), associate(a, i)),
+        "IncorrectInstanceState",
+    ),
+    "a profile that EC2 has not seen": (
+        lambda a, i: (
+            a.iam.create_instance_profile(InstanceProfileName="new"),
+            associate(a, i, "new"),
+        ),
+        "InvalidParameterValue",
+    ),
+    "replace on a stopped instance": (
+        lambda a, i: (
+            x := associate(a, i),
+            a.ec2().stop_instances(InstanceIds=[i]),
+            replace(a, x, "two"),
+        ),
+        "IncorrectState",
+    ),
+    "an id that was never issued": (
+        lambda a, i: a.ec2().disassociate_iam_instance_profile(AssociationId="iip-assoc-0"),
+        "InvalidParameterValue",
+    ),
+    "an id that is gone": (
+        lambda a, i: (
+            x := associate(a, i),
+            a.ec2().disassociate_iam_instance_profile(AssociationId=x),
+            wait(a),
+            a.ec2().disassociate_iam_instance_profile(AssociationId=x),
+        ),
+        "InvalidAssociationID.NotFound",
+    ),
+    "an unknown filter": (
+        lambda a, i: a.ec2().describe_iam_instance_profile_associations(
+            Filters=[{"Name": "iam-instance-profile.arn", "Values": ["x"]}]
+        ),
+        "InvalidParameterValue",
+    ),
+    "launch with an empty profile": (
+        lambda a, i: (
+            a.iam.create_instance_profile(InstanceProfileName="empty"),
+            wait(a),
+            a.launch(1, profile="empty"),
+        ),
+        "InvalidParameterValue",
+    ),
+    "a second role": (
+        lambda a, i: a.iam.add_role_to_instance_profile(InstanceProfileName="one", RoleName="r"),
+        "LimitExceeded",
+    ),
+    "take out a role that is not in": (
+        lambda a, i: (
+            a.iam.remove_role_from_instance_profile(InstanceProfileName="one", RoleName="r"),
+            a.iam.remove_role_from_instance_profile(InstanceProfileName="one", RoleName="r"),
+        ),
+        "NoSuchEntity",
+    ),
+    "a role name in another case": (
+        lambda a, i: a.iam.create_role(RoleName="R", AssumeRolePolicyDocument=TRUST),
+        "EntityAlreadyExists",
+    ),
+    "a profile name in another case": (
+        lambda a, i: a.iam.create_instance_profile(InstanceProfileName="ONE"),
+        "EntityAlreadyExists",
+    ),
+    "a policy name on another path": (
+        lambda a, i: a.iam.create_policy(PolicyName="P", Path="/x/", PolicyDocument=DOCUMENT),
+        "EntityAlreadyExists",
+    ),
+    "a trust that is no JSON": (
+        lambda a, i: a.iam.create_role(RoleName="x", AssumeRolePolicyDocument="text"),
+        "MalformedPolicyDocument",
+    ),
+    "a trust in a role that is not there": (
+        lambda a, i: a.iam.create_role(
+            RoleName="x",
+            AssumeRolePolicyDocument=TRUST.replace(
+                '"Service":"ec2.amazonaws.com"', '"AWS":"arn:aws:iam::123456789012:role/none"'
+            ),
+        ),
+        "MalformedPolicyDocument",
+    ),
+    "delete an attached policy": (
+        lambda a, i: (
+            a.iam.attach_role_policy(RoleName="r", PolicyArn=POLICY),
+            a.iam.delete_policy(PolicyArn=POLICY),
+        ),
+        "DeleteConflict",
+    ),
+    "delete a policy of two versions": (
+        lambda a, i: (
+            a.iam.create_policy_version(PolicyArn=POLICY, PolicyDocument=DOCUMENT),
+            a.iam.delete_policy(PolicyArn=POLICY),
+        ),
+        "DeleteConflict",
+    ),
+    "delete a role in a profile": (lambda a, i: a.iam.delete_role(RoleName="r"), "DeleteConflict"),
+    "a boundary that is not there": (
+        lambda a, i: a.iam.put_role_permissions_boundary(
+            RoleName="r", PermissionsBoundary=POLICY + "x"
+        ),
+        "NoSuchEntity",
+    ),
+    "take off a boundary that is not there": (
+        lambda a, i: a.iam.delete_role_permissions_boundary(RoleName="r"),
+        "NoSuchEntity",
+    ),
+    "one of AWS's policies that does not exist": (
+        lambda a, i: a.iam.attach_role_policy(
+            RoleName="r", PolicyArn="arn:aws:iam::aws:policy/Nothing"
+        ),
+        "NoSuchEntity",
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", REFUSALS)
+def test_refused(made: Rig, situation: str) -> None:
+    call, code = REFUSALS[situation]
+    instance = made.launch(1)[0]
+    assert code_of(lambda: call(made, instance)) == code
+
+
+def test_an_association_takes_time(made: Rig) -> None:
+    instance = made.launch(1)[0]
+    associate(made, instance)
+    assert made.associations()[instance] == [("one", "associating")]
+    assert made.served(instance) is None
+    made.clock.sleep(6)
+    assert made.associations()[instance] == [("one", "associated")]
+    assert made.served(instance) == "r"
+
+
+def test_a_replace_makes_a_new_id_and_shows_two_rows(made: Rig) -> None:
+    instance = made.launch(1)[0]
+    first = associate(made, instance)
+    made.clock.sleep(6)
+    second = replace(made, first, "two")
+    assert second["AssociationId"] != first
+    assert sorted(r["State"] for r in rows(made)) == ["associating", "disassociating"]
+    shown = made.ec2().describe_instances()["Reservations"][0]["Instances"][0]["IamInstanceProfile"]
+    assert shown["Arn"].endswith("/one")
+    made.clock.sleep(6)
+    assert [r["AssociationId"] for r in rows(made)] == [second["AssociationId"]]
+
+
+def test_a_replace_with_the_same_profile_does_nothing(made: Rig) -> None:
+    instance = made.launch(1)[0]
+    first = associate(made, instance)
+    made.clock.sleep(6)
+    made.iam.create_role(RoleName="r2", AssumeRolePolicyDocument=TRUST)
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="one", RoleName="r")
+    made.iam.add_role_to_instance_profile(InstanceProfileName="one", RoleName="r2")
+    made.clock.sleep(120)
+    assert replace(made, first, "one")["AssociationId"] == first
+    assert made.served(instance) == "r"
+
+
+def test_a_stopped_instance_takes_the_profile_on_when_it_starts(made: Rig) -> None:
+    instance = made.launch(1)[0]
+    made.ec2().stop_instances(InstanceIds=[instance])
+    associate(made, instance)
+    made.clock.sleep(600)
+    assert made.associations()[instance] == [("one", "associating")]
+    made.ec2().start_instances(InstanceIds=[instance])
+    assert made.associations()[instance] == [("one", "associated")]
+    assert made.served(instance) == "r"
+
+
+def test_disassociating_a_stopped_instance_is_done_at_once(made: Rig) -> None:
+    instance = made.launch(1, profile="one")[0]
+    made.ec2().stop_instances(InstanceIds=[instance])
+    row = rows(made)[0]["AssociationId"]
+    answer = made.ec2().disassociate_iam_instance_profile(AssociationId=row)
+    assert answer["IamInstanceProfileAssociation"]["State"] == "disassociated"
+    assert rows(made) == []
+
+
+def test_disassociating_twice_succeeds_while_it_lasts(made: Rig) -> None:
+    instance = made.launch(1, profile="one")[0]
+    row = rows(made)[0]["AssociationId"]
+    for _ in range(2):
+        made.ec2().disassociate_iam_instance_profile(AssociationId=row)
+    assert made.associations()[instance] == [("one", "disassociating")]
+    assert (
+        "IamInstanceProfile"
+        not in made.ec2().describe_instances()["Reservations"][0]["Instances"][0]
+    )
+
+
+def test_the_id_of_a_profile_not_of_the_association(made: Rig) -> None:
+    made.launch(3, profile="one")
+    profile = made.iam.get_instance_profile(InstanceProfileName="one")["InstanceProfile"]
+    assert profile["InstanceProfileId"].startswith("AIPA")
+    shown = made.ec2().describe_instances()["Reservations"][0]["Instances"]
+    assert [i["IamInstanceProfile"]["Id"] for i in shown] == [profile["InstanceProfileId"]] * 3
+
+
+def test_a_swap_does_not_reach_running_instances(made: Rig) -> None:
+    instance = made.launch(1, profile="one")[0]
+    made.iam.create_role(RoleName="r2", AssumeRolePolicyDocument=TRUST)
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="one", RoleName="r")
+    made.iam.add_role_to_instance_profile(InstanceProfileName="one", RoleName="r2")
+    made.clock.sleep(600)
+    assert made.served(instance) == "r"
+    made.ec2().stop_instances(InstanceIds=[instance])
+    made.ec2().start_instances(InstanceIds=[instance])
+    assert made.served(instance) == "r2"
+
+
+def test_ec2_sees_the_old_role_for_a_while(made: Rig) -> None:
+    instance = made.launch(1)[0]
+    made.iam.create_role(RoleName="r2", AssumeRolePolicyDocument=TRUST)
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="one", RoleName="r")
+    made.iam.add_role_to_instance_profile(InstanceProfileName="one", RoleName="r2")
+    made.clock.sleep(5)
+    associate(made, instance)
+    made.clock.sleep(60)
+    assert made.served(instance) == "r"
+
+
+def test_a_role_that_does_not_trust_ec2_is_never_taken_on(made: Rig) -> None:
+    made.iam.update_assume_role_policy(
+        RoleName="r", PolicyDocument=TRUST.replace("ec2.", "lambda.")
+    )
+    instance = made.launch(1)[0]
+    associate(made, instance)
+    made.clock.sleep(3600)
+    assert made.associations()[instance] == [("one", "associating")]
+
+
+def test_a_terminated_instance_has_no_row(made: Rig) -> None:
+    instance = made.launch(1, profile="one")[0]
+    made.ec2().terminate_instances(InstanceIds=[instance])
+    assert rows(made) == []
+
+
+def test_lists_are_paged_and_without_tags(made: Rig) -> None:
+    made.iam.tag_instance_profile(InstanceProfileName="one", Tags=[{"Key": "a", "Value": "b"}])
+    page = made.iam.list_instance_profiles(MaxItems=1)
+    assert (len(page["InstanceProfiles"]), page["IsTruncated"]) == (1, True)
+    assert "Tags" not in page["InstanceProfiles"][0]
+    assert set(page["InstanceProfiles"][0]["Roles"][0]) == {
+        "Path",
+        "RoleName",
+        "RoleId",
+        "Arn",
+        "CreateDate",
+    }
+    more = made.iam.list_instance_profiles(MaxItems=1, Marker=page["Marker"])
+    assert (len(more["InstanceProfiles"]), more["IsTruncated"]) == (1, False)
+    prefixed = made.iam.list_instance_profiles(PathPrefix="/x/")["InstanceProfiles"]
+    assert prefixed == []
+
+
+def test_profile_tags_by_themselves(made: Rig) -> None:
+    made.iam.tag_instance_profile(
+        InstanceProfileName="one",
+        Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}],
+    )
+    assert made.profile_tags("one") == {"Team": "a", "team": "b"}
+
+
+def test_the_account_s_details_are_paged(made: Rig) -> None:
+    seen: dict[str, int] = {}
+    marker: dict[str, str] = {}
+    for _ in range(10):
+        page = made.iam.get_account_authorization_details(
+            Filter=["Role", "LocalManagedPolicy"], MaxItems=1, **marker
+        )
+        for key in ("RoleDetailList", "Policies"):
+            seen[key] = seen.get(key, 0) + len(page.get(key, []))
+        if not page["IsTruncated"]:
+            break
+        marker = {"Marker": page["Marker"]}
+    assert seen == {"RoleDetailList": 1, "Policies": 1}
+
+
+def test_short_pages_are_read_to_the_end(made: Rig) -> None:
+    """IAM may answer fewer than asked for, and say that there is more."""
+    made.aws.page = 1
+    names = [
+        p["InstanceProfileName"]
+        for page in made.iam.get_paginator("list_instance_profiles").paginate()
+        for p in page["InstanceProfiles"]
+    ]
+    assert names == ["one", "two"]
+
+
+def test_role_tag_keys_are_one_in_every_case(made: Rig) -> None:
+    made.iam.tag_role(RoleName="r", Tags=[{"Key": "Team", "Value": "a"}])
+    made.iam.tag_role(RoleName="r", Tags=[{"Key": "team", "Value": "b"}])
+    assert made.role_tags("r") == {"team": "b"}
+    made.iam.untag_role(RoleName="r", TagKeys=["TEAM"])
+    assert made.role_tags("r") == {}
+
+
+def test_policy_tag_keys_are_not(made: Rig) -> None:
+    made.iam.tag_policy(
+        PolicyArn=POLICY, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}]
+    )
+    tags = made.iam.list_policy_tags(PolicyArn=POLICY)["Tags"]
+    assert sorted(t["Key"] for t in tags) == ["Team", "team"]
+
+
+def test_enabled_regions_are_few(made: Rig) -> None:
+    assert [r["RegionName"] for r in made.ec2().describe_regions()["Regions"]] == [AWAY, HOME]
+
+
+def test_many_at_once(made: Rig) -> None:
+    """moto alone answers some of these with an HTML page of an error."""
+
+    def work(number: int) -> None:
+        name = f"t{number}"
+        made.iam.create_instance_profile(InstanceProfileName=name)
+        made.iam.list_instance_profiles()
+        made.iam.get_account_authorization_details(Filter=["Role"])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert len(made.iam.list_instance_profiles()["InstanceProfiles"]) == 42
