@@ -14,7 +14,7 @@ from reconciler.diagnostics import Diagnostic, Location
 from reconciler.spec.tree import Mapping, Scalar, Sequence, Tree
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
-MAX_NODES = 500_000
+MAX_NODES = 200_000
 """Values that one file may come to when its aliases are followed: an alias bomb has billions."""
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CORE_TAGS = frozenset(

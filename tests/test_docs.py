@@ -1,0 +1,66 @@
+"""The docs say what the program does: every rule, every flag, every command, every link."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from reconciler.cli.app import app
+from reconciler.planner.options import ALLOW_KEYS
+
+ROOT = Path(__file__).parent.parent
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+CODE = re.compile(
+    r'(?:Diagnostic\(\s*"(?:error|warning)",\s*|_error\(\s*|_unreadable\([^,]+,\s*'
+    r'|PydanticCustomError\(\s*|_report\(\s*)"([a-z0-9-]+)"'
+)
+
+
+def codes() -> list[str]:
+    found: set[str] = set()
+    for path in (ROOT / "reconciler").rglob("*.py"):
+        found.update(CODE.findall(path.read_text("utf-8")))
+    return sorted(found | {"unknown-key", "missing-key", "invalid-value", "claimed-twice"})
+
+
+@pytest.mark.parametrize("code", codes())
+def test_every_rule_is_documented(code: str) -> None:
+    assert f"`{code}`" in (ROOT / "docs" / "rules.md").read_text("utf-8")
+
+
+def test_there_are_rules_to_document() -> None:
+    assert len(codes()) > 50
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
+
+
+def test_every_command_is_documented() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    names = [c.name or (c.callback and c.callback.__name__) for c in app.registered_commands]
+    for name in names:
+        assert f"`{name}" in text
+
+
+def test_every_flag_is_documented() -> None:
+    text = "".join(p.read_text("utf-8") for p in (ROOT / "docs").glob("*.md"))
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        for parameter in command.params:
+            long = [o for o in parameter.opts if o.startswith("--")]
+            for flag in long:
+                assert flag in text or flag in ("--help", "--verbose"), (name, flag)
+
+
+@pytest.mark.parametrize("key", ALLOW_KEYS)
+def test_every_allow_key_is_known_to_somebody(key: str) -> None:
+    if key in ("self", "growth"):
+        return  # lifted by guards of saved plans, which are not there yet
+    assert f"`{key}=" in (ROOT / "docs" / "commands.md").read_text("utf-8")
