@@ -64,6 +64,8 @@ class TargetPlan:
     """The rules by which associations select instances: they are what is intended."""
     diagnostics: tuple[Diagnostic, ...] = ()
     managed: int = 0
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Regions of the target whose instances could not be read, each with the reason."""
 
     @property
     def is_empty(self) -> bool:
@@ -84,6 +86,10 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         return all(target.is_empty for target in self.targets)
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        return {r: why for target in self.targets for r, why in target.unread.items()}
 
     @property
     def changes(self) -> tuple[Change, ...]:

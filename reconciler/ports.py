@@ -81,7 +81,13 @@ class Reader(Protocol):
 
     def read(self, identity: Identity, scope: Scope) -> LiveState: ...
 
-    def enabled_regions(self) -> tuple[str, ...]: ...
+    def enabled_regions(self, near: str) -> tuple[str, ...]:
+        """Asked in the region ``near``."""
+        ...
+
+    def quotas(self) -> Mapping[str, int]:
+        """The account's own, by the names of ``GetAccountSummary``."""
+        ...
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         """Instances and associations alone; a region that refuses is in ``unread_regions``."""

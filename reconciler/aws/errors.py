@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from reconciler.ports import THROTTLED, AwsError
 
@@ -42,8 +43,14 @@ def translated(call: str) -> Iterator[None]:
         yield
     except boto.ClientError as error:
         raise _client_error(call, error) from error
+    except ResponseParserError as error:
+        message = "what answered is not AWS, or its answer was cut off"
+        raise AwsError(call, "ResponseParserError", message, is_uncertain=True) from error
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
         raise _other(call, error) from error
+    except ValueError as error:
+        # botocore has no exception of its own for an endpoint that is no URL.
+        raise AwsError(call, "InvalidConfiguration", str(error)) from error
 
 
 def _client_error(call: str, error: boto.ClientError) -> AwsError:

@@ -72,9 +72,13 @@ class AwsReader:
             account = _Account(roles, found, policies, profiles.result())
             return self._state(identity, scope, pool, account, fleet)
 
-    def enabled_regions(self) -> tuple[str, ...]:
-        answer = self._call("ec2", "describe_regions", AllRegions=False)
-        return tuple(sorted(region["RegionName"] for region in answer["Regions"]))
+    def enabled_regions(self, near: str) -> tuple[str, ...]:
+        regions = self._pages("ec2", "describe_regions", "Regions", near, AllRegions=False)
+        return tuple(sorted(region["RegionName"] for region in regions))
+
+    def quotas(self) -> Mapping[str, int]:
+        found: Mapping[str, int] = self._call("iam", "get_account_summary")["SummaryMap"]
+        return found
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         with ThreadPoolExecutor(self._threads) as pool:

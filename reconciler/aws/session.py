@@ -26,6 +26,9 @@ class Login:
     run: str
     profile: str | None = None
     region: str | None = None
+    fallback_region: str | None = None
+    """For clients, where neither a flag nor the environment names one: IAM and STS have an endpoint
+    for each partition, which follows from a region of it."""
     endpoint_url: str | None = None
     role_arn: str | None = None
     external_id: str | None = None
@@ -43,7 +46,7 @@ class Session:
         with self._lock, translated(f"{service}:client"):
             return self.boto.client(
                 service,
-                region_name=region or self.boto.region_name or "us-east-1",
+                region_name=region or self.boto.region_name or self._fallback,
                 endpoint_url=self.login.endpoint_url,
                 config=self._config(attempts),
             )
@@ -61,6 +64,10 @@ class Session:
             self._boto = self._assumed(session) if self.login.role_arn else session
         return self._boto
 
+    @property
+    def _fallback(self) -> str:
+        return self.login.fallback_region or "us-east-1"
+
     def _config(self, attempts: int) -> Config:
         return Config(
             user_agent_extra=f"reconciler/{__version__} run/{self.login.run}",
@@ -74,7 +81,10 @@ class Session:
         """The session of the target's role. It lasts an hour, so a run that may take longer should
         start with credentials of its own."""
         client = session.client(
-            "sts", endpoint_url=self.login.endpoint_url, config=self._config(READ_ATTEMPTS)
+            "sts",
+            region_name=session.region_name or self._fallback,
+            endpoint_url=self.login.endpoint_url,
+            config=self._config(READ_ATTEMPTS),
         )
         params = {"RoleArn": self.login.role_arn, "RoleSessionName": f"reconciler-{self.login.run}"}
         if self.login.external_id:

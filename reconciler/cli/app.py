@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -55,10 +56,15 @@ def options(
     """Sync YAML specs of IAM roles, instance profiles and associations to AWS."""
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def run(arguments: list[str]) -> int:
     """The exit code. A traceback from here is a bug."""
     console = Console()
     try:
+        signal.signal(signal.SIGTERM, _interrupt)
         result = app(arguments, standalone_mode=False)
     except TyperException as error:
         console.error(error.format_message(), "see reconciler --help")

@@ -45,6 +45,7 @@ def apply(
     prune: o.Prune = None,
     adopt: o.Adopt = False,
     take_over: o.TakeOver = False,
+    refresh_adopted: o.RefreshAdopted = False,
     allow: o.Allow = None,
     var: o.Var = None,
     parallelism: o.Parallelism = 10,
@@ -65,6 +66,7 @@ def apply(
         prune=prune,
         adopt=adopt,
         take_over=take_over,
+        refresh_adopted=refresh_adopted,
         allow=o.allowances(allow),
         variables=o.pairs(var, "--var"),
         parallelism=parallelism,
@@ -76,7 +78,7 @@ def apply(
         raise typer.Exit(4)
     if planned.plan.is_empty:
         _summary(console, as_json, 0, 0, 0, 0)
-        raise typer.Exit(0)
+        raise typer.Exit(1 if planned.plan.unread else 0)
     if not auto_approve and not _approved(console, no_input or as_json):
         raise typer.Exit(1)
     applied = _run(planned, login, console, as_json)

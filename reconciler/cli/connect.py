@@ -24,6 +24,11 @@ def world(login: Login, progress: Progress, clock: Clock | None = None) -> World
     )
 
 
+def _fallback(spec: TargetSpec | None, settings: Settings) -> str | None:
+    regions = (spec.regions if spec else None) or settings.regions
+    return regions[0] if regions else None
+
+
 def connector(login: Login, run: str, parallelism: int = 10) -> Connect:
     from reconciler.aws.reader import AwsReader  # noqa: PLC0415 - 0.2 s that validate does not pay
     from reconciler.aws.session import Login as AwsLogin  # noqa: PLC0415
@@ -44,6 +49,7 @@ def connector(login: Login, run: str, parallelism: int = 10) -> Connect:
             run=run,
             profile=login.profile,
             region=login.regions[0] if login.regions else None,
+            fallback_region=_fallback(spec, settings),
             endpoint_url=login.endpoint_url,
             role_arn=spec.role_arn if spec else None,
             external_id=spec.external_id if spec else None,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console as RichConsole
@@ -25,6 +27,9 @@ class Console:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        # A stream that was closed before we began swallows what is said.
+        sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - as long as we run
+        sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show a character shows its escape, and nothing breaks.
             if hasattr(stream, "reconfigure"):

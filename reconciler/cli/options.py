@@ -51,6 +51,9 @@ Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what exists unma
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="With --adopt: also what has another owner.")
 ]
+RefreshAdopted = Annotated[
+    bool, typer.Option("--refresh-adopted", help="With --adopt: cut consumers over as well.")
+]
 Allow = Annotated[
     list[str] | None,
     typer.Option("--allow", metavar="KEY=VALUE", help="Lift a guard, as the plan says it."),

@@ -43,6 +43,7 @@ def plan(
     prune: o.Prune = None,
     adopt: o.Adopt = False,
     take_over: o.TakeOver = False,
+    refresh_adopted: o.RefreshAdopted = False,
     allow: o.Allow = None,
     var: o.Var = None,
     parallelism: o.Parallelism = 10,
@@ -63,6 +64,7 @@ def plan(
         prune=prune,
         adopt=adopt,
         take_over=take_over,
+        refresh_adopted=refresh_adopted,
         allow=o.allowances(allow),
         variables=o.pairs(var, "--var"),
         parallelism=parallelism,
@@ -76,6 +78,8 @@ def plan(
         save(planned.plan, out)
     if planned.plan.conflicts:
         raise typer.Exit(4)
+    if planned.plan.unread:
+        raise typer.Exit(1)
     raise typer.Exit(2 if detailed_exitcode and not planned.plan.is_empty else 0)
 
 

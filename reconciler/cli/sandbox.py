@@ -11,7 +11,9 @@ import typer
 from pydantic import ValidationError
 
 from reconciler.cli.console import Console
+from reconciler.report.diagnostics_text import concise
 from reconciler.report.styled import Line, Piece, data, line
+from reconciler.spec.source import Unreadable
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
 SeedFile = Annotated[
@@ -46,6 +48,9 @@ def sandbox(
         raise typer.Exit(1) from error
     try:
         planted = seeds.load(seed) if seed else seeds.DEFAULT
+    except Unreadable as error:
+        console.err(*concise([error.diagnostic]))
+        raise typer.Exit(1) from error
     except ValidationError as error:
         console.error(f"{seed}: {error.error_count()} mistakes, the first: {_first(error)}")
         raise typer.Exit(1) from error

@@ -29,8 +29,9 @@ class Applied:
     def exit_code(self) -> int:
         if self.result.interrupted:
             return 130
-        is_whole = self.result.is_complete and self.left is not None and self.left.is_empty
-        return 0 if is_whole else 3
+        left = self.left
+        is_whole = left is not None and left.is_empty and not left.unread
+        return 0 if self.result.is_complete and is_whole else 3
 
 
 @dataclass

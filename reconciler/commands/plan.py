@@ -16,7 +16,7 @@ from reconciler.ports import AwsError, Reader, Scope
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import PLACEHOLDER_ACCOUNT, Caller, ParsedSet, interpret, read
-from reconciler.spec.settings import Settings, TargetSpec
+from reconciler.spec.settings import Quotas, Settings, TargetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,15 @@ def make_plan(request: Request, world: World) -> Planned:
     does."""
     parsed = read(request.path)
     settings = parsed.settings
-    _refuse_errors(interpret(parsed, _offline(parsed, request)))
+    offline = interpret(parsed, _offline(parsed, request))
+    _refuse(tuple(d for d in offline.diagnostics if d.code not in ADJUSTABLE), offline)
     name, target = _target(request, settings)
     connection = world.connect(target, settings)
     identity = connection.reader.identity()
     _refuse_account(identity, target, settings)
+    if has_errors(offline.diagnostics):
+        parsed = _with_quotas(parsed, connection.reader)
+        settings = parsed.settings
     spec = interpret(
         parsed, Caller(identity.account_id, identity.partition, _variables(request, target))
     )
@@ -56,6 +60,19 @@ def make_plan(request: Request, world: World) -> Planned:
     targets = (planned,)
     plan = Plan(targets, options.owner, digest_of(targets, options.owner), connection.reader.calls)
     return Planned(plan, spec, connection, request)
+
+
+ADJUSTABLE = frozenset({"too-many-policies", "trust-too-large"})
+"""Findings about quotas that AWS raises on request: before they count, the account is asked."""
+
+
+def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
+    known = reader.quotas()
+    quotas = Quotas(
+        managed_policies_per_role=known["AttachedPoliciesPerRoleQuota"],
+        trust_policy_size=known["AssumeRolePolicySizeQuota"],
+    )
+    return replace(parsed, settings=parsed.settings.model_copy(update={"quotas": quotas}))
 
 
 def _offline(parsed: ParsedSet, request: Request) -> Caller:
@@ -169,7 +186,7 @@ def _read(reader: Reader, identity: Identity, spec: SpecSet, options: Options) -
     if not needs_all_regions(desired, live, options):
         return live
     wanted = options.consumer_regions
-    regions = set(wanted if wanted is not None else reader.enabled_regions())
+    regions = set(wanted if wanted is not None else reader.enabled_regions(options.regions[0]))
     missing = regions - set(live.regions) - live.unread_regions.keys()
     return live.with_instances(reader.read_regions(identity, missing)) if missing else live
 

@@ -201,7 +201,8 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     calls = Calls(cutover, seen)
     if names := ownership.in_flight_names(seen.profile.marks):
         return Act((calls.forget_in_flight(names),), "note that nobody is in flight")
-    if held := [i for i in seen.consumers() if ownership.HOLDS in i.marks]:
+    held = [i for i in seen.consumers() if ownership.HOLDS in i.marks]
+    if held and not memory.cleared:
         return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
     if seen.profile.mark != final_mark(cutover, seen, memory):
         return Act((calls.mark_settled(memory),), "note that every consumer has the role")

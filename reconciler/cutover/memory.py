@@ -49,7 +49,11 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
         case "CreateTags":
             key = InstanceKey(call.region or "", call.params["Resources"][0])
             association = call.params["Tags"][0]["Value"].removeprefix(f"{seen.target}/")
-            return replace(memory, refreshed=_with(memory.refreshed, key, association))
+            return replace(
+                memory, refreshed=_with(memory.refreshed, key, association), cleared=False
+            )
+        case "DeleteTags":
+            return replace(memory, cleared=True)
         case _:
             return memory
 

@@ -86,6 +86,8 @@ class Memory:
     run: str
     asked: bool = False
     released: bool = False
+    cleared: bool = False
+    """Notes on instances were taken off, or it was tried: they are hints, and may stay."""
     resumed: bool = False
     """The run began with the swap done by an earlier one, whose ``holds`` marks it may believe."""
     swapped_at: float | None = None

@@ -33,6 +33,8 @@ from reconciler.requests import ApiCall
 READ_LAG_SECONDS = 120.0
 LOST_ANSWERS = 10
 FIRST_LOOK_SECONDS = 0.25
+OF_ONE_INSTANCE = ("AssociateIamInstanceProfile", "DisassociateIamInstanceProfile")
+"""Calls whose refusal loses one instance; that of any other ends the cut-over."""
 LOOK_AGAIN = frozenset(
     {
         "IncorrectState",
@@ -147,7 +149,7 @@ class CutOverRun:
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 return self._after_doubt(cutover, problem, memory), memory
             key = next(iter(remembering.instances_of(call, before)), None)
-            if key is None:
+            if key is None or call.operation not in OF_ONE_INSTANCE:
                 self._undo(act)
                 raise problem
             memory = remembering.lost(memory, key, f"{problem.code}: {problem.message}")

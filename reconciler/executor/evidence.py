@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.live import LiveInstance
+import json
+
 from reconciler.model import same_name
 from reconciler.ownership import InstanceKey
 from reconciler.policy_document import PolicyDocument
@@ -10,9 +11,12 @@ from reconciler.ports import Facts, Reader
 from reconciler.requests import ApiCall
 
 
-def is_done(call: ApiCall, reader: Reader, account_policies: str) -> bool:
-    """``account_policies`` is the start of the ARNs of this account's policies. ``False`` also
-    where nothing can be told; then the call is sent again."""
+def is_done(
+    call: ApiCall, reader: Reader, account_policies: str, instance: str | None = None
+) -> bool:
+    """``account_policies`` is the start of the ARNs of this account's policies, ``instance`` the
+    one that a call about an association is for. ``False`` also where nothing can be told; then the
+    call is sent again."""
     params = call.params
     match call.operation:
         case "CreateRole":
@@ -41,7 +45,7 @@ def is_done(call: ApiCall, reader: Reader, account_policies: str) -> bool:
         case "DeletePolicyVersion":
             return reader.policy(params["PolicyArn"]) is not None
         case _:
-            return _is_associated(call, reader)
+            return _is_associated(call, reader, call.params.get("InstanceId", instance))
 
 
 def _is_made(call: ApiCall, found: Facts | None) -> bool:
@@ -58,8 +62,6 @@ def _has_marks(call: ApiCall, marks: dict[str, str]) -> bool:
 
 
 def _same(document: object, text: str) -> bool:
-    import json  # noqa: PLC0415
-
     return PolicyDocument.of(document) == PolicyDocument.of(json.loads(text))
 
 
@@ -71,15 +73,12 @@ def _is_swapped(call: ApiCall, reader: Reader) -> bool:
     return is_inside if call.operation.startswith("Add") else not is_inside
 
 
-def _is_associated(call: ApiCall, reader: Reader) -> bool:
-    """Asked of the instance, whose id is in the call, or of all of them by association."""
-    instance_id = call.params.get("InstanceId")
-    if instance_id is None or call.region is None:
+def _is_associated(call: ApiCall, reader: Reader, instance: str | None) -> bool:
+    if instance is None or call.region is None:
         return False
-    found = reader.instances([InstanceKey(call.region, instance_id)])
+    found = reader.instances([InstanceKey(call.region, instance)])
+    if call.operation == "DisassociateIamInstanceProfile":
+        association = call.params["AssociationId"]
+        return all(i.row is None or i.row.id != association for i in found)
     arn = call.params.get("IamInstanceProfile", {}).get("Arn")
-    return any(_holds(instance, arn) for instance in found)
-
-
-def _holds(instance: LiveInstance, arn: str | None) -> bool:
-    return instance.row is not None and instance.row.profile_arn == arn
+    return any(i.row is not None and i.row.profile_arn == arn for i in found)

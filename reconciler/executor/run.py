@@ -149,7 +149,11 @@ class Executor:
         def told(error: AwsError, seconds: float) -> None:
             self.tools.progress.waiting(address, f"{error.code}, {call.name} again", seconds)
 
-        answer = self._sender.send(ready, is_fresh=self._is_fresh(draft), told=told)
+        kind, _, name = address.partition("/")
+        instance = name if kind == "association" else None
+        answer = self._sender.send(
+            ready, is_fresh=self._is_fresh(draft), instance=instance, told=told
+        )
         self._note(address, draft, answer)
 
     def _is_fresh(self, draft: Draft[Work]) -> bool:

@@ -67,17 +67,19 @@ class Sender:
         call: ApiCall,
         *,
         is_fresh: bool = False,
+        instance: str | None = None,
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
     ) -> Mapping[str, Any]:
         """The answer, empty where the effect was there already. Raises ``AwsError`` for a refusal
-        that stays. ``told`` hears of each one that is waited out, with the seconds."""
+        that stays. ``instance`` is the one that the call is about, where it does not say so itself;
+        ``told`` hears of each refusal that is waited out, with the seconds."""
         began, pause, was_lost = self.clock.now(), FIRST_SECONDS, False
         while True:
             try:
                 return self._once(call)
             except AwsError as error:
                 was_lost = was_lost or error.is_uncertain
-                if self._is_there(call, error, was_lost):
+                if self._is_there(call, error, was_lost, instance):
                     return {}
                 left = began + budget(call, error, is_fresh) - self.clock.now()
                 if left <= 0 or self.stop.is_set():
@@ -101,10 +103,12 @@ class Sender:
             pace.passed()
         return answer
 
-    def _is_there(self, call: ApiCall, error: AwsError, was_lost: bool) -> bool:
+    def _is_there(
+        self, call: ApiCall, error: AwsError, was_lost: bool, instance: str | None
+    ) -> bool:
         """A create that meets its own name is done only where it may have been ours."""
         if call.operation.startswith(REPEATABLE) or not may_be_done(call, error):
             return False
         if call.operation.startswith("Create") and not was_lost:
             return False
-        return is_done(call, self.reader, self.account_policies)
+        return is_done(call, self.reader, self.account_policies, instance)

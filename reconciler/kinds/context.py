@@ -27,6 +27,7 @@ class Context:
     desired: DesiredState
     quota: int = 10
     cyclic: frozenset[str] = frozenset()
+    refresh_adopted: bool = False
 
     def owned(self, tags: Mapping[str, str], **marks: object) -> list[dict[str, object]]:
         """Tags with our marks among them, as AWS takes them, sorted by key."""

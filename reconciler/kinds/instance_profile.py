@@ -31,8 +31,8 @@ def settled(desired: DesiredProfile, live: LiveProfile, leave: frozenset[str]) -
 def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
     """Owner and role-id stand in the call that makes it; then the role goes in."""
     address = after.address
-    role = context.live.role(after.role)
-    role_address = f"role/{after.role}"
+    role, wanted = context.live.role(after.role), context.desired.role(after.role)
+    role_address = wanted.resource.address if wanted else f"role/{after.role}"
     mark: object = ownership.NO_ROLE
     if after.role is not None:
         mark = role.id if role else Ref(role_address, "id")
@@ -42,15 +42,18 @@ def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
     needs = {exists(role_address)} if after.role else set()
     yield step(address, call, needs=needs, gives=made)
     if after.role is not None:
-        name = role.resource.name if role else after.role
+        name = role.resource.name if role else role_address.partition("/")[2]
         call = iam("AddRoleToInstanceProfile", InstanceProfileName=after.name, RoleName=name)
         needs = {exists(address), exists(role_address), ready(role_address)}
         yield step(address, call, needs=needs, gives={f"filled {address}", ready(address)})
 
 
 def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
-    """Its consumers are taken to hold the credentials of the role inside: nothing else is known."""
-    marks = {ownership.OWNER: context.owner, ownership.ROLE_ID: live.role_id or ownership.NO_ROLE}
+    """Owner and role-id in one call."""
+    marks = {
+        ownership.OWNER: context.owner,
+        ownership.ROLE_ID: adopted_role_id(live, context),
+    }
     tags = tag_list(ownership.with_prefix(marks, context.prefix))
     name = live.resource.name
     address = live.resource.address
@@ -58,7 +61,15 @@ def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
     yield step(address, call, gives={f"adopted {address}"})
 
 
-def update(live: LiveProfile, after: InstanceProfile) -> Iterator[Step]:
+def adopted_role_id(live: LiveProfile, context: Context) -> str:
+    """Consumers are taken to hold the role inside, since nothing else can be known; or, when that
+    is to be made sure of, to hold none."""
+    if context.refresh_adopted or live.role_id is None:
+        return ownership.NO_ROLE
+    return live.role_id
+
+
+def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iterator[Step]:
     """Tags alone: the role is the cut-over's."""
     before, address = live.resource, live.resource.address
     target = {"InstanceProfileName": before.name}

@@ -45,7 +45,7 @@ def adopt(live: LivePolicy, context: Context) -> Iterator[Step]:
     yield step(live.resource.address, iam("TagPolicy", PolicyArn=live.arn, Tags=tags))
 
 
-def update(live: LivePolicy, after: Policy) -> Iterator[Step]:
+def update(live: LivePolicy, after: Policy, _context: Context) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
     if before.document != after.document:
         if len(live.versions) >= MOST_VERSIONS:

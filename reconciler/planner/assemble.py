@@ -34,6 +34,7 @@ def view_of(desired: DesiredState, live: LiveState, options: Options) -> View:
         live=live,
         desired=wanted,
         quota=options.settings.quotas.managed_policies_per_role,
+        refresh_adopted=options.refresh_adopted,
     )
     return View(wanted, live, options, replace(context, cyclic=_circles(wanted, live, context)))
 
@@ -79,6 +80,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         rules=rules(view),
         diagnostics=in_order((*whole.diagnostics, *_references(view), *_unread(view, cutovers))),
         managed=existing,
+        unread={r: why for r, why in live.unread_regions.items() if r in options.regions},
     )
 
 

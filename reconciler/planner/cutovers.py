@@ -18,6 +18,8 @@ from reconciler.planner.part import Part, View, together
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredProfile, ordered
 
+YOUNG_SECONDS = 600.0
+
 
 def plan_cutovers(view: View) -> Part:
     return together(
@@ -105,13 +107,15 @@ def _cutover(entity: DesiredProfile, live: LiveProfile, view: View) -> CutOver:
     role = view.live.role(after)
     name = role.resource.name if role else after
     regions = view.options.consumer_regions
+    # One that could not be read is asked again: while it cannot, the cut-over does not end.
+    known = tuple(sorted({*view.live.regions, *view.live.unread_regions}))
     before = _before(live, view)
     return CutOver(
         profile=live.resource.name,
         before=before,
         after=RoleRef(name, role.id if role else None) if name is not None else None,
         limits=view.options.limits(entity.limits),
-        regions=regions if regions is not None else view.live.regions,
+        regions=regions if regions is not None else known,
         prefix=view.options.prefix,
         releases=_released(before, name, view),
     )
@@ -164,7 +168,7 @@ def _own_change(
             before={"role": before} if before != after else {},
             after={"role": after} if before != after else {},
             differences=found,
-            reason=_why(live, before == after),
+            reason=_why(live, before == after, view.options.now),
             consumers=running,
             source=entity.place.at("role"),
             intent=intent,
@@ -181,8 +185,10 @@ def _served(live: LiveProfile, view: View) -> str | None:
     return names[0] if names else role_id
 
 
-def _why(live: LiveProfile, is_same_role: bool) -> str | None:
+def _why(live: LiveProfile, is_same_role: bool, now: float) -> str | None:
     if isinstance(live.mark, Pending):
+        if now - live.mark.epoch < YOUNG_SECONDS:
+            return f"run {live.mark.run} began it a moment ago, and may still be at work"
         return "an earlier run died in the middle; it goes on"
     return "the role was changed by another hand" if is_same_role else None
 

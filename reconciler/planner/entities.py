@@ -19,8 +19,9 @@ from reconciler.changes import (
 )
 from reconciler.diagnostics import Diagnostic
 from reconciler.diff import changed_attributes, differences
-from reconciler.kinds import instance_profile, policy, role
+from reconciler.kinds import instance_profile
 from reconciler.kinds.context import Step
+from reconciler.kinds.kind import kind_of
 from reconciler.live import LivePolicy, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.planner.part import Part, View, together
@@ -79,33 +80,16 @@ def _conflict(entity: Desired, live: LiveEntity) -> Conflict:
 def _created(entity: Desired, view: View) -> Part:
     after = entity.resource
     change = Create(address=after.address, after=after.attributes(), source=entity.place.here)
-    return Part(changes=(change,), drafts=tuple(_create(after, view)))
-
-
-def _create(after: Policy | Role | InstanceProfile, view: View) -> Iterator[Step]:
-    match after:
-        case Policy():
-            yield from policy.create(after, view.context)
-        case Role():
-            yield from role.create(after, view.context)
-        case InstanceProfile():
-            found = view.desired.role(after.role)
-            spelled = found.resource.name if found else after.role
-            yield from instance_profile.create(with_fields(after, role=spelled), view.context)
+    drafts = tuple(kind_of(after.address).create(after, view.context))
+    return Part(changes=(change,), drafts=drafts)
 
 
 def settled(entity: Desired, live: LiveEntity, view: View) -> Policy | Role | InstanceProfile:
     """What the resource will be, ignored attributes left as they are."""
-    ignored = view.options.ignored(entity.resource.address)
-    match entity, live:
-        case DesiredPolicy(), LivePolicy():
-            return policy.settled(entity, live, entity.leave | ignored)
-        case DesiredRole(), LiveRole():
-            return role.settled(entity, live, entity.leave | ignored)
-        case DesiredProfile(), LiveProfile():
-            return instance_profile.settled(entity, live, entity.leave | ignored)
-        case _:
-            raise TypeError(f"{entity.resource.address} does not belong to {live.arn}")
+    address = entity.resource.address
+    leave = entity.leave | view.options.ignored(address)
+    after: Policy | Role | InstanceProfile = kind_of(address).settled(entity, live, leave)
+    return after
 
 
 def _changed(entity: Desired, live: LiveEntity, view: View) -> Part:
@@ -155,16 +139,10 @@ def _reason(live: LiveEntity, is_adopted: bool) -> str | None:
 def _steps(
     live: LiveEntity, after: Policy | Role | InstanceProfile, view: View, is_adopted: bool
 ) -> Iterator[Step]:
-    match live, after:
-        case LivePolicy(), Policy():
-            yield from policy.adopt(live, view.context) if is_adopted else ()
-            yield from policy.update(live, after)
-        case LiveRole(), Role():
-            yield from role.adopt(live, view.context) if is_adopted else ()
-            yield from role.update(live, after, view.context)
-        case LiveProfile(), InstanceProfile():
-            yield from instance_profile.adopt(live, view.context) if is_adopted else ()
-            yield from instance_profile.update(live, after)
+    kind = kind_of(after.address)
+    if is_adopted:
+        yield from kind.adopt(live, view.context)
+    yield from kind.update(live, after, view.context)
 
 
 def _replaced(
@@ -183,8 +161,8 @@ def _replaced(
         source=entity.place.at("path"),
         reason="the path cannot change: what refers to its id, such as trusts, breaks",
     )
-    reason = f"{address} would be deleted and made again to move to {after.path}"
-    guard = Guard("replace", reason, f"--allow replace={address}", (address,))
+    reason = f"{address} would be deleted and made again to move to {after.path}, not there yet"
+    guard = Guard("replace", reason, f"path: {live.resource.path} in the spec", (address,))
     return Part(changes=(change,), guards=(guard,))
 
 
@@ -238,6 +216,6 @@ def adopted_marks(live: LiveProfile, view: View) -> LiveProfile:
     """The profile as it is once this apply has adopted it."""
     if live.owner == view.options.owner:
         return live
-    held = live.role_id or ownership.NO_ROLE
+    held = instance_profile.adopted_role_id(live, view.context)
     marks = {**live.marks, ownership.OWNER: view.options.owner, ownership.ROLE_ID: held}
     return with_fields(live, marks=marks)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from reconciler import ownership
 from reconciler.changes import Delete, Guard, Kept
 from reconciler.graph import Draft
-from reconciler.kinds import instance_profile, policy, role
+from reconciler.kinds.kind import kind_of
 from reconciler.live import LivePolicy, LiveProfile, LiveRole
 from reconciler.plan import Work
-from reconciler.planner.associations import plan_left
+from reconciler.planner.associations import claimed, plan_left
 from reconciler.planner.part import Part, View, together
 
 RELEASE_SECONDS = 7 * 3600
@@ -111,23 +111,14 @@ def _deleted(entity: Entity, view: View) -> Part:
     if change.consumers and not view.options.allows("consumers", address):
         reason = f"{len(change.consumers)} running instances would be left without {address}"
         guards.append(Guard("consumers", reason, f"--allow consumers={address}", (address,)))
-    drafts: tuple[Draft[Work], ...] = tuple(_steps(entity))
+    drafts: tuple[Draft[Work], ...] = tuple(kind_of(address).delete(entity))
     return Part(changes=(change,), drafts=drafts, guards=tuple(guards))
 
 
 def _consumers(entity: Entity, view: View) -> tuple[str, ...]:
-    """Running instances that use the profile and that this plan neither moves nor lets go."""
+    """Running instances that use the profile and that this plan does not move to another."""
     if not isinstance(entity, LiveProfile):
         return ()
+    moved = claimed(view)
     running = [i for i in view.live.consumers(entity.arn) if i.is_running]
-    return tuple(i.key.instance for i in running)
-
-
-def _steps(entity: Entity) -> Iterator[Draft[Work]]:
-    match entity:
-        case LiveProfile():
-            yield from instance_profile.delete(entity)
-        case LiveRole():
-            yield from role.delete(entity)
-        case LivePolicy():
-            yield from policy.delete(entity)
+    return tuple(i.key.instance for i in running if i.key not in moved)

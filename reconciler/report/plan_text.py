@@ -187,6 +187,9 @@ def summary_line(plan: Plan) -> Line:
 
 
 def _notes(target: TargetPlan) -> Iterator[Line]:
+    for region, why in target.unread.items():
+        text = f"{region} cannot be read ({why}): what its instances need is not known"
+        yield line(Piece("! ", "bold red"), data(text))
     for conflict in target.conflicts:
         where = f"  {conflict.source}" if conflict.source else ""
         yield line(

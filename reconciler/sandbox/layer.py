@@ -91,7 +91,7 @@ def _guarded(world: World, original: Any) -> Any:
                     listen(logged)
             except ServiceException as error:
                 status, headers, body = request.serialized(ActionResult(error))
-                headers["status"] = status
+                headers["status"] = status = getattr(error, "http_status", status)
                 return status, headers, body
             return answer
 

@@ -9,9 +9,10 @@ from typing import Any
 import boto3
 from moto.moto_api._internal import mock_random
 from pydantic import Field
-from ruamel.yaml import YAML
 
 from reconciler.spec.models import SpecModel
+from reconciler.spec.source import parse, read_text
+from reconciler.spec.tree import plain
 
 IMAGE = "ami-12c6146b"
 
@@ -47,8 +48,9 @@ class Seeded:
 
 
 def load(path: Path) -> Seed:
-    """Raises pydantic's ``ValidationError`` for a file of another form."""
-    return Seed.model_validate(YAML(typ="safe", pure=True).load(path.read_text("utf-8")))
+    """Raises ``Unreadable`` for what is no YAML, ``ValidationError`` for another form."""
+    tree = parse(read_text(path, str(path)), str(path), [])
+    return Seed.model_validate(plain(tree) if tree else {})
 
 
 def plant(seed: Seed, endpoint_url: str | None = None) -> tuple[Seeded, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -39,11 +40,18 @@ def serving(world: World, port: int) -> Iterator[str]:
 
 def _server(world: World, port: int) -> BaseWSGIServer:
     application: Any = DomainDispatcherApplication(create_backend_app)
-    try:
-        return make_server(HOST, port, _with_view(world, application), threaded=True)
-    except SystemExit as error:
-        # werkzeug ends the process when the port is taken; that is for our caller to say.
-        raise OSError(98, f"port {port} is taken", f"{HOST}:{port}") from error
+    _refuse_taken(port)
+    return make_server(HOST, port, _with_view(world, application), threaded=True)
+
+
+def _refuse_taken(port: int) -> None:
+    """werkzeug would end the process when the port is taken; that is for our caller to say."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
 
 
 def _with_view(world: World, application: Any) -> Callable[[Any, Any], Iterable[bytes]]:

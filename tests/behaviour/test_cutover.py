@@ -431,3 +431,62 @@ def test_the_released_role_is_kept_for_hours(aws: Rig, fleet: Fleet) -> None:
     aws.clock.sleep(7 * 3600)
     aws.settle(prune=True)
     assert "v1" not in aws.names()["roles"]
+
+
+def test_a_region_that_refuses_keeps_the_cut_over_open(aws: Rig, fleet: Fleet) -> None:
+    """Its instances may hold the old role: nobody may say that all have the new one."""
+    aws.write(spec("v2"))
+
+    def listen(logged: Logged) -> None:
+        if logged.region == AWAY and logged.operation == "DescribeInstances":
+            raise EC2ClientError("UnauthorizedOperation", "not here")
+
+    with listening(aws.aws.before, listen):
+        drift = aws.drift()
+        assert "unknown" in {f.status for f in drift.findings}
+        assert drift.exit_code == 1
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert "eu-west-1 cannot be read" in applied.result.outcomes[-1].reason
+    assert aws.profile_tags("web")["reconciler:role-id"].startswith("pending/")
+    aws.settle()
+    fleet.holds("v2")
+
+
+@pytest.mark.parametrize("operation", ["CreateTags", "DeleteTags"])
+def test_notes_on_instances_are_hints(aws: Rig, fleet: Fleet, operation: str) -> None:
+    """Who may not tag instances can cut them over all the same."""
+    aws.write(spec("v2"))
+    with refusing(aws, operation, "UnauthorizedOperation"):
+        applied = aws.apply()
+    assert applied.exit_code == 0
+    assert fleet.roles() == {"v2"}
+    assert "harmless" in applied.result.outcomes[-1].reason
+
+
+def test_strategy_wait_swaps_and_leaves_the_rest_to_aws(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2").replace("cutover: {", "cutover: {strategy: wait, "))
+    aws.settle()
+    assert aws.role_in("web") == "v2"
+    assert fleet.roles() == {"v1"}
+    assert aws.profile_tags("web")["reconciler:role-id"].startswith(f"waiting/{aws.role_id('v2')}/")
+
+
+def test_lost_answers_in_the_middle(aws: Rig, fleet: Fleet) -> None:
+    """Every call of the cut-over takes effect, and its first answer is lost."""
+    aws.write(spec("v2", "2"))
+    lost: set[str] = set()
+
+    def listen(logged: Logged) -> None:
+        key = f"{logged.operation} {logged.params}"
+        if not logged.operation.startswith(("Get", "List", "Describe")) and key not in lost:
+            lost.add(key)
+            error = EC2ClientError if logged.service == "ec2" else IAMException
+            made = error("ServiceUnavailable", "the answer is lost")
+            made.http_status = 503
+            raise made
+
+    with listening(aws.aws.after, listen):
+        aws.settle()
+    assert lost
+    fleet.holds("v2")

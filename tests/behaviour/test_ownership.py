@@ -105,7 +105,7 @@ def test_a_path_change_is_a_replace_and_is_guarded(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2, path: /b/}}")
     plan = aws.plan().plan
     assert [c.actions for c in plan.changes] == [("delete", "create")]
-    assert [g.lift for g in plan.guards if g.key == "replace"] == ["--allow replace=role/web"]
+    assert [g.lift for g in plan.guards if g.key == "replace"] == ["path: /a/ in the spec"]
 
 
 def test_a_path_left_out_is_left(aws: Rig) -> None:

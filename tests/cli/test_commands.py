@@ -248,6 +248,7 @@ NO_AWS = {
         "credentials",
     ),
     "no such profile": ({"AWS_PROFILE": "nobody"}, "profile"),
+    "no URL": ({"AWS_ENDPOINT_URL": "sandbox"}, "sandbox"),
     "nothing listens": (
         {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
         "endpoint",
@@ -270,6 +271,50 @@ def test_a_plan_that_cannot_be_saved(sandbox: Shell) -> None:
     result = sandbox.run("plan", "--out", "/nowhere/plan.json")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
+
+
+CLOSED = ("plan >&-", "plan 2>&-", "validate >&- 2>&-", "drift --json 2>&-")
+
+
+@pytest.mark.parametrize("command", CLOSED)
+def test_streams_that_are_closed(sandbox: Shell, command: str) -> None:
+    sandbox.write("v1")
+    words = " ".join(sandbox.command(*command.split()))
+    result = subprocess.run(
+        ["/bin/sh", "-c", words],
+        cwd=sandbox.folder,
+        env=sandbox.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode in (0, 2), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+SEEDS = {
+    "no YAML": ("a: [", "yaml-syntax"),
+    "another form": ("instances: [{count: many}]", "instances.0.count"),
+    "unknown key": ("instances: [{cuont: 1}]", "cuont"),
+}
+
+
+@pytest.mark.parametrize("case", SEEDS)
+def test_a_seed_that_is_wrong(shell: Shell, case: str) -> None:
+    text, said = SEEDS[case]
+    (shell.folder / "seed.yaml").write_text(text)
+    result = shell.run("sandbox", "--port", "0", "--seed", "seed.yaml")
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken(sandbox: Shell) -> None:
+    assert sandbox.endpoint is not None
+    port = sandbox.endpoint.rpartition(":")[2]
+    result = sandbox.run("sandbox", "--port", port)
+    assert result.returncode == 1
+    assert port in result.stderr
 
 
 def test_version(shell: Shell) -> None:

@@ -75,8 +75,11 @@ class Known:
     def read(self, identity: Identity, scope: Scope) -> LiveState:
         return LiveState(identity)
 
-    def enabled_regions(self) -> tuple[str, ...]:
+    def enabled_regions(self, near: str) -> tuple[str, ...]:
         return ()
+
+    def quotas(self) -> Mapping[str, int]:
+        return {}
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         return LiveState(identity)
