@@ -20,7 +20,6 @@ from reconciler.cli.plan import planning
 from reconciler.cli.progress import Events, Live, Shown, progress_for
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
-from reconciler.commands.request import Request
 from reconciler.plan import Plan, summary
 from reconciler.report.apply_text import result_lines
 from reconciler.report.plan_json import change_json
@@ -54,23 +53,8 @@ def apply(
     color: o.ColorFlag = o.Color.auto,
 ) -> None:
     """Plan, ask, apply, and plan again: what is left is reported."""
+    request, login = o.request_of(locals()), o.Login(profile, endpoint_url, tuple(region or ()))
     console = Console(color.value, quiet, verbose)
-    login = o.Login(profile, endpoint_url, tuple(region or ()))
-    request = Request(
-        path=specs,
-        targets=tuple(target or ()),
-        only=tuple(only or ()),
-        exclude=tuple(exclude or ()),
-        regions=tuple(region or ()),
-        owner=owner,
-        prune=prune,
-        adopt=adopt,
-        take_over=take_over,
-        refresh_adopted=refresh_adopted,
-        allow=o.allowances(allow),
-        variables=o.pairs(var, "--var"),
-        parallelism=parallelism,
-    )
     planned = planning(request, login, console)
     _show(planned.plan, console, as_json)
     if planned.plan.conflicts or planned.plan.guards:

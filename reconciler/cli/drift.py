@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import typer
@@ -10,7 +11,6 @@ from reconciler.cli import options as o
 from reconciler.cli.console import Console
 from reconciler.cli.plan import planning
 from reconciler.commands.drift import drift_of
-from reconciler.commands.request import Request
 from reconciler.report.drift_json import drift_json
 from reconciler.report.drift_text import drift_lines
 
@@ -32,19 +32,9 @@ def drift(
     color: o.ColorFlag = o.Color.auto,
 ) -> None:
     """Say what differs between the specs and AWS. Exits with 0 for nothing, 2 for something."""
-    console = Console(color.value, quiet, verbose)
+    request = replace(o.request_of(locals()), prune=False)
     login = o.Login(profile, endpoint_url, tuple(region or ()))
-    request = Request(
-        path=specs,
-        targets=tuple(target or ()),
-        only=tuple(only or ()),
-        exclude=tuple(exclude or ()),
-        regions=tuple(region or ()),
-        owner=owner,
-        prune=False,
-        variables=o.pairs(var, "--var"),
-        parallelism=parallelism,
-    )
+    console = Console(color.value, quiet, verbose)
     found = drift_of(planning(request, login, console))
     if as_json:
         console.out_json(drift_json(found, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))

@@ -8,7 +8,7 @@ from reconciler.ports import DENIED, AwsError
 from reconciler.report.diagnostics_text import count, full
 
 _HELP = {
-    "NoCredentialsError": "set AWS_PROFILE, or give --profile; `aws sts get-caller-identity` tests",
+    "NoCredentialsError": "`aws sts get-caller-identity` tells whether there are any",
     "EndpointConnectionError": "is the endpoint right, and is something listening there?",
     "ConnectTimeoutError": "is the network up, and the endpoint right?",
 }

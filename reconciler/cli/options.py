@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from reconciler.commands.request import Request
 from reconciler.planner.options import ALLOW_KEYS
 
 
@@ -83,6 +85,25 @@ class Login:
     profile: str | None
     endpoint_url: str | None
     regions: tuple[str, ...]
+
+
+def request_of(flags: Mapping[str, Any]) -> Request:
+    """The request that a command's own arguments make, by their names; what a command has no flag
+    for is as it is without one. Raises a usage error for a flag of the wrong form."""
+    given = {name: flags[name] for name in _AS_GIVEN if name in flags}
+    return Request(
+        path=flags["specs"],
+        targets=tuple(flags["target"] or ()),
+        only=tuple(flags["only"] or ()),
+        exclude=tuple(flags["exclude"] or ()),
+        regions=tuple(flags["region"] or ()),
+        allow=allowances(flags.get("allow")),
+        variables=pairs(flags["var"], "--var"),
+        **given,
+    )
+
+
+_AS_GIVEN = ("owner", "prune", "adopt", "take_over", "refresh_adopted", "parallelism")
 
 
 def pairs(given: list[str] | None, flag: str) -> dict[str, str]:

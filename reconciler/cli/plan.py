@@ -52,23 +52,8 @@ def plan(
     color: o.ColorFlag = o.Color.auto,
 ) -> None:
     """Show what apply would do. Reads only."""
+    request, login = o.request_of(locals()), o.Login(profile, endpoint_url, tuple(region or ()))
     console = Console(color.value, quiet, verbose)
-    login = o.Login(profile, endpoint_url, tuple(region or ()))
-    request = Request(
-        path=specs,
-        targets=tuple(target or ()),
-        only=tuple(only or ()),
-        exclude=tuple(exclude or ()),
-        regions=tuple(region or ()),
-        owner=owner,
-        prune=prune,
-        adopt=adopt,
-        take_over=take_over,
-        refresh_adopted=refresh_adopted,
-        allow=o.allowances(allow),
-        variables=o.pairs(var, "--var"),
-        parallelism=parallelism,
-    )
     planned = planning(request, login, console)
     if as_json:
         console.out_json(document(planned.plan))
