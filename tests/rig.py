@@ -38,6 +38,8 @@ class Silence:
 
     told: list[str] = field(default_factory=list)
 
+    def reading(self, what: str) -> None: ...
+
     def started(self, address: str, what: str) -> None:
         self.told.append(f"{address}: {what}")
 

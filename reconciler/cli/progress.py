@@ -25,6 +25,8 @@ class Quiet:
 
     console: Console
 
+    def reading(self, what: str) -> None: ...
+
     def started(self, address: str, what: str) -> None: ...
 
     def waiting(self, address: str, what: str, seconds: float) -> None: ...
@@ -43,6 +45,9 @@ class Lines:
     console: Console
     _told: dict[tuple[str, str], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def reading(self, what: str) -> None:
+        self.console.note(data(f"reading {what} ..."))
 
     def started(self, address: str, what: str) -> None:
         self.console.note(data(f"{address}: {what} ..."))
@@ -71,6 +76,9 @@ class Live:
     _open: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _status: Status | None = None
+
+    def reading(self, what: str) -> None:
+        self._show("reading", what)
 
     def started(self, address: str, what: str) -> None:
         self._show(address, what)
@@ -121,6 +129,8 @@ class Events:
 
     console: Console
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def reading(self, what: str) -> None: ...
 
     def started(self, address: str, what: str) -> None:
         self.emit("apply_start", f"{address}: {what}", {"address": address, "what": what})

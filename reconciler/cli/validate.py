@@ -12,7 +12,7 @@ from reconciler.cli.options import Color, ColorFlag, QuietFlag, Specs, Var, pair
 from reconciler.diagnostics import has_errors
 from reconciler.report.diagnostics_text import as_json, concise, count, full
 from reconciler.report.styled import Piece
-from reconciler.spec.loader import PLACEHOLDER_ACCOUNT, Caller, interpret, read
+from reconciler.spec.loader import read, validated
 
 
 class Format(StrEnum):
@@ -35,9 +35,7 @@ def validate(
 ) -> None:
     """Check the specs. Needs no credentials and no network."""
     console = Console(color=color.value, quiet=quiet)
-    parsed = read(specs)
-    account = parsed.settings.account_id or PLACEHOLDER_ACCOUNT
-    spec = interpret(parsed, Caller(account, "aws", pairs(var, "--var")))
+    spec = validated(read(specs), pairs(var, "--var"))
     match output:
         case Format.json:
             console.out_json(as_json(spec.diagnostics))

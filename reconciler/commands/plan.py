@@ -12,10 +12,17 @@ from reconciler.model import Identity
 from reconciler.plan import Plan, TargetPlan, digest_of
 from reconciler.planner import Options, plan_target
 from reconciler.planner.assemble import needs_all_regions
-from reconciler.ports import AwsError, Reader, Scope
+from reconciler.ports import AwsError, Progress, Reader, Scope
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import SpecSet
-from reconciler.spec.loader import PLACEHOLDER_ACCOUNT, Caller, ParsedSet, interpret, read
+from reconciler.spec.loader import (
+    PLACEHOLDER_ACCOUNT,
+    Caller,
+    ParsedSet,
+    for_target,
+    interpret,
+    read,
+)
 from reconciler.spec.settings import Quotas, Settings, TargetSpec
 
 
@@ -34,9 +41,10 @@ def make_plan(request: Request, world: World) -> Planned:
     does."""
     parsed = read(request.path)
     settings = parsed.settings
-    offline = interpret(parsed, _offline(parsed, request))
-    _refuse(tuple(d for d in offline.diagnostics if d.code not in ADJUSTABLE), offline)
     name, target = _target(request, settings)
+    parsed = for_target(parsed, target)
+    offline = interpret(parsed, _offline(parsed, request, target))
+    _refuse(tuple(d for d in offline.diagnostics if d.code not in ADJUSTABLE), offline)
     connection = world.connect(target, settings)
     identity = connection.reader.identity()
     _refuse_account(identity, target, settings)
@@ -48,7 +56,8 @@ def make_plan(request: Request, world: World) -> Planned:
     )
     _refuse_errors(spec)
     options = _options(request, spec, settings, target, name, connection, world)
-    live = _read(connection.reader, identity, spec, options)
+    world.progress.reading(f"account {identity.account_id} in {', '.join(options.regions)}")
+    live = _read(connection.reader, identity, spec, options, world.progress)
     planned = plan_target(spec.desired, live, options)
     planned = replace(
         planned,
@@ -75,9 +84,9 @@ def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
     return replace(parsed, settings=parsed.settings.model_copy(update={"quotas": quotas}))
 
 
-def _offline(parsed: ParsedSet, request: Request) -> Caller:
-    known = parsed.settings.account_id or PLACEHOLDER_ACCOUNT
-    return Caller(known, "aws", _variables(request, _target(request, parsed.settings)[1]))
+def _offline(parsed: ParsedSet, request: Request, target: TargetSpec | None) -> Caller:
+    known = (target.account_id if target else None) or parsed.settings.account_id
+    return Caller(known or PLACEHOLDER_ACCOUNT, "aws", _variables(request, target))
 
 
 def _variables(request: Request, target: TargetSpec | None) -> dict[str, str]:
@@ -170,7 +179,9 @@ def _regions(
     return (connection.default_region,)
 
 
-def _read(reader: Reader, identity: Identity, spec: SpecSet, options: Options) -> LiveState:
+def _read(
+    reader: Reader, identity: Identity, spec: SpecSet, options: Options, progress: Progress
+) -> LiveState:
     """The account; and, where a cut-over is planned, the instances of every region."""
     desired = spec.desired
     named = {a.profile.casefold() for a in desired.associations}
@@ -188,7 +199,10 @@ def _read(reader: Reader, identity: Identity, spec: SpecSet, options: Options) -
     wanted = options.consumer_regions
     regions = set(wanted if wanted is not None else reader.enabled_regions(options.regions[0]))
     missing = regions - set(live.regions) - live.unread_regions.keys()
-    return live.with_instances(reader.read_regions(identity, missing)) if missing else live
+    if not missing:
+        return live
+    progress.reading(f"instances in {', '.join(sorted(missing))}")
+    return live.with_instances(reader.read_regions(identity, missing))
 
 
 def _all_named(options: Options, spec: SpecSet) -> tuple[str, ...]:

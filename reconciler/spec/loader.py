@@ -6,27 +6,20 @@ AWS was asked who we are: a set is read once and interpreted when its caller is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
-from reconciler.diagnostics import Diagnostic, Location, in_order, nearest
+from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.spec import assembly, checks
 from reconciler.spec.desired import Place, SpecSet
 from reconciler.spec.files import Found, display_name, find, is_inside
+from reconciler.spec.mistakes import validated_model
 from reconciler.spec.models import FileSpec
-from reconciler.spec.settings import SETTINGS_FILE, Settings
+from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
 from reconciler.spec.source import Unreadable, parse, read_text
-from reconciler.spec.tree import Mapping, Path, Scalar, Tree, child, locate, plain, value_location
+from reconciler.spec.tree import Mapping, Path, Scalar, Tree
 from reconciler.spec.variables import substituted
-
-_M = TypeVar("_M", bound=BaseModel)
-_Schema = dict[str, Any]
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 """Stands for the account where none is known, so that sizes can be counted offline."""
@@ -74,11 +67,39 @@ def read(path: str) -> ParsedSet:
     resources = []
     for file in files:
         if file.path == found.root / SETTINGS_FILE:
-            settings = _validated(Settings, file.tree, problems) or Settings()
+            settings = validated_model(Settings, file.tree, problems) or Settings()
             place = Place(file.tree, ())
         else:
             resources.append(file)
     return ParsedSet(found, tuple(resources), settings, place, tuple(problems), sources)
+
+
+def for_target(parsed: ParsedSet, target: TargetSpec | None) -> ParsedSet:
+    """The set with those files alone that make up the target's part of it."""
+    if target is None or target.specs is None:
+        return parsed
+    root = parsed.found.root
+    parts = {name: root / name for name in target.specs}
+    place = parsed.settings_place.at("targets") if parsed.settings_place else Location(str(root))
+    missing = [
+        Diagnostic("error", "no-such-path", f"there is no {name!r} in this set", place)
+        for name, path in parts.items()
+        if not path.exists()
+    ]
+    chosen = [f for f in parsed.files if any(is_inside(f.path, p) for p in parts.values())]
+    return replace(parsed, files=tuple(chosen), diagnostics=(*parsed.diagnostics, *missing))
+
+
+def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
+    """The findings of the set as every one of its targets would have it."""
+    sets = []
+    for target in (*parsed.settings.targets.values(),) or (None,):
+        account = (target.account_id if target else None) or parsed.settings.account_id
+        own = target.variables if target else {}
+        caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", {**own, **variables})
+        sets.append(interpret(for_target(parsed, target), caller))
+    found = in_order(d for one in sets for d in one.diagnostics)
+    return replace(sets[0], diagnostics=found)
 
 
 def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
@@ -93,7 +114,7 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
     builder = assembly.Assembly(problems)
     for file in parsed.files:
         tree = substituted(file.tree, variables, problems)
-        spec = _validated(FileSpec, tree, problems) if isinstance(tree, Mapping) else None
+        spec = validated_model(FileSpec, tree, problems) if isinstance(tree, Mapping) else None
         if spec is not None:
             builder.add(spec, tree, _is_chosen(parsed, file))
     desired = builder.state()
@@ -189,99 +210,3 @@ def _document_file(
             Diagnostic("error", found.code, found.message, found.location, related=related)
         )
         return Mapping({}, {}, node.location)
-
-
-def _validated(model: type[_M], tree: Mapping, problems: list[Diagnostic]) -> _M | None:
-    """The model without the parts that are wrong, so that the rest is checked in the same run."""
-    data = plain(tree)
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        found = error.errors()
-    problems.extend(_diagnostic(details, tree, model) for details in found)
-    for details in found:
-        _drop(data, details["loc"])
-    try:
-        return model.model_validate(data)
-    except ValidationError:
-        return None
-
-
-def _drop(data: dict[str, Any], path: Path) -> None:
-    """Takes out the resource, or the setting, that ``path`` leads into."""
-    section = data.get(str(path[0])) if path else None
-    if len(path) > 1 and isinstance(section, dict):
-        section.pop(str(path[1]), None)
-    elif path:
-        data.pop(str(path[0]), None)
-
-
-_CODES = {
-    "extra_forbidden": "unknown-key",
-    "missing": "missing-key",
-    "value_error": "invalid-value",
-}
-
-
-def _diagnostic(details: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Diagnostic:
-    path: Path = details["loc"]
-    kind = details["type"]
-    code = _CODES.get(kind, kind if "-" in kind else "wrong-type")
-    if code == "unknown-key":
-        return _unknown_key(path, tree, model)
-    if code == "missing-key":
-        return Diagnostic("error", code, f"{path[-1]!r} is missing", locate(tree, path))
-    name = next((str(p) for p in reversed(path) if isinstance(p, str)), "the file")
-    message = f"{name}: {_lowered(details['msg'])}{_given(tree, path)}"
-    return Diagnostic("error", code, message, value_location(tree, path))
-
-
-def _given(tree: Tree, path: Path) -> str:
-    value = child(tree, path)
-    if isinstance(value, Scalar):
-        return f", not {value.text!r}" if value.text is not None else ", not null"
-    return ""
-
-
-def _lowered(message: str) -> str:
-    text = message.removeprefix("Input should be ").removeprefix("Value error, ")
-    text = text.replace("a valid dictionary", "a mapping").replace("a valid string", "text")
-    text = text.replace("a valid list", "a list")
-    text = re.sub(r" or instance of \w+", "", text)
-    return f"must be {text}" if text != message else text[:1].lower() + text[1:]
-
-
-def _unknown_key(path: Path, tree: Tree, model: type[BaseModel]) -> Diagnostic:
-    key = str(path[-1])
-    known = known_keys(model, path[:-1])
-    close = nearest(key, known)
-    hint = f"did you mean {close!r}?" if close else f"known keys: {', '.join(known)}"
-    message = f"there is no key {key!r} here"
-    return Diagnostic("error", "unknown-key", message, locate(tree, path), hint)
-
-
-def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
-    """The keys that the schema has at ``path``, names of resources passed over."""
-    schema = model.model_json_schema()
-    node = schema
-    for segment in path:
-        node = _schema_child(node, segment, schema.get("$defs", {}))
-    return tuple(_resolved(node, schema.get("$defs", {})).get("properties", {}))
-
-
-def _schema_child(node: _Schema, segment: str | int, definitions: _Schema) -> _Schema:
-    resolved = _resolved(node, definitions)
-    if isinstance(segment, int):
-        inner = resolved.get("items")
-    else:
-        inner = resolved.get("properties", {}).get(segment) or resolved.get("additionalProperties")
-    return inner if isinstance(inner, dict) else {}
-
-
-def _resolved(node: _Schema, definitions: _Schema) -> _Schema:
-    """The object schema behind ``$ref`` and ``anyOf``."""
-    for option in node.get("anyOf") or node.get("allOf") or [node]:
-        found = definitions.get(str(option.get("$ref", "")).rpartition("/")[2], option)
-        if "properties" in found or "additionalProperties" in found:
-            return dict(found)
-    return node

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from moto.iam.models import iam_backends
 
+from reconciler.aws.reader import AwsReader
 from reconciler.commands.request import Refused
 from tests.rig import Rig
 
@@ -210,3 +213,33 @@ def test_ignored_attributes(aws: Rig) -> None:
         "description differs",
         "tags.scanned differs",
     ]
+
+
+def test_adopted_consumers_may_be_refreshed(by_hand: Rig) -> None:
+    """What they hold is not known: somebody may have swapped the role before."""
+    instance = by_hand.launch(1, profile="web")[0]
+    other = by_hand.iam.create_role(RoleName="other", AssumeRolePolicyDocument=TRUST)["Role"]
+    by_hand.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="web")
+    by_hand.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="other")
+    by_hand.write("instance_profiles: {web: {role: other}}")
+    by_hand.clock.sleep(60)
+    assert other and by_hand.served(instance) == "web"
+    plan = by_hand.settle(adopt=True, refresh_adopted=True)
+    assert ("cutover",) in [c.actions for c in plan.changes]
+    assert by_hand.served(instance) == "other"
+
+
+def test_a_raised_quota_is_asked_for(aws: Rig) -> None:
+    """Over AWS's default, the account's own number counts."""
+    names = ", ".join(f"p{n}" for n in range(11))
+    document = "{document: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}"
+    policies = "".join(f"  p{n}: {document}\n" for n in range(11))
+    aws.write(f"policies:\n{policies}roles:\n  r: {{trust: ec2, managed_policies: [{names}]}}")
+    with pytest.raises(Refused) as refused:
+        aws.plan()
+    assert [d.code for d in refused.value.diagnostics] == ["too-many-policies"]
+    raised = {"AttachedPoliciesPerRoleQuota": 20, "AssumeRolePolicySizeQuota": 2048}
+    with mock.patch.object(AwsReader, "quotas", return_value=raised):
+        aws.settle()
+    attached = aws.iam.list_attached_role_policies(RoleName="r")["AttachedPolicies"]
+    assert len(attached) == 11

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.diagnostics import has_errors
 from reconciler.spec.desired import SpecSet
-from reconciler.spec.loader import Caller, load
+from reconciler.spec.loader import Caller, for_target, interpret, load, read, validated
 
 ASSUME = {
     "Effect": "Allow",
@@ -187,3 +187,28 @@ def test_an_inline_policy_may_be_called_policies(tmp_path: Path) -> None:
 def test_a_set_without_resources_says_so(tmp_path: Path) -> None:
     spec = good(tmp_path, reconciler="owner: me")
     assert [d.code for d in spec.diagnostics] == ["no-resources"]
+
+
+def test_targets_have_their_own_variables_and_parts(tmp_path: Path) -> None:
+    settings = """
+targets:
+  one: {variables: {tier: first}, specs: [common/, one/]}
+  two: {variables: {tier: second}, specs: [common/, two/]}
+"""
+    role = "roles: {{{0}: {{trust: ec2, description: '${{tier}}'}}}}"
+    files = {"common/a": role.format("a"), "one/b": role.format("b"), "two/b": role.format("b")}
+    loaded(tmp_path, None, reconciler=settings, **files)
+    parsed = read(str(tmp_path))
+    assert not validated(parsed, {}).diagnostics
+    target = parsed.settings.targets["two"]
+    desired = interpret(for_target(parsed, target), Caller(variables=target.variables)).desired
+    assert {r.resource.description for r in desired.roles.values()} == {"second"}
+    assert sorted(desired.roles) == ["a", "b"]
+
+
+def test_a_part_that_is_not_there(tmp_path: Path) -> None:
+    loaded(tmp_path, None, reconciler="targets:\n  one: {specs: [nowhere/]}", web="roles: {}")
+    found = validated(read(str(tmp_path)), {}).diagnostics
+    assert [(d.code, d.location.line) for d in found if d.severity == "error"] == [
+        ("no-such-path", 1)
+    ]
