@@ -68,6 +68,8 @@ class LivePolicy(Entity):
 class LiveProfile(Entity):
     resource: InstanceProfile
     role_id: str | None = None
+    created_at: float = 0.0
+    """Seconds of the epoch."""
 
     @property
     def protected(self) -> str | None:

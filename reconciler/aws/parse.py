@@ -95,6 +95,7 @@ def profile(answer: Answer, tags: Mapping[str, str] | None, prefix: str) -> Live
         aws_tags=split.aws,
         tags_known=tags is not None,
         role_id=held["RoleId"] if held else None,
+        created_at=answer["CreateDate"].timestamp(),
     )
 
 

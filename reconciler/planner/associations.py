@@ -200,10 +200,10 @@ def _moving(claims: tuple[Claim, ...], view: View) -> dict[str, list[InstanceKey
     """Stopped instances on their way to another profile, by the name of that profile."""
     found: dict[str, list[InstanceKey]] = {}
     for claim in claims:
-        row, name = claim.instance.row, claim.association.profile
+        name = claim.association.profile
         live = view.live.profile(name)
-        is_there = live is not None and row is not None and row.profile_arn == live.arn
-        if row is not None and claim.instance.state == "stopped" and not is_there:
+        is_stopped = claim.instance.row is not None and claim.instance.state == "stopped"
+        if is_stopped and not _is_there(claim, view):
             found.setdefault(live.resource.name if live else name, []).append(claim.instance.key)
     return found
 
@@ -220,19 +220,27 @@ def _noted(claims: tuple[Claim, ...], view: View) -> Part:
 
 
 def _fresh(claims: tuple[Claim, ...], view: View) -> Part:
-    """A profile that this plan makes and uses: EC2 may see it before it sees the role inside."""
-    names = sorted({c.association.profile for c in claims})
+    """A profile that is new and about to be used: EC2 may see it before it sees the role inside."""
+    used = {c.association.profile for c in claims if not _is_there(c, view)}
     drafts: list[WorkDraft] = []
-    for name in names:
+    for name in sorted(used):
         wanted = view.desired.profile(name)
-        if view.live.profile(name) is not None or wanted is None or wanted.resource.role is None:
+        live = view.live.profile(name)
+        seconds = view.options.settings.propagation
+        is_young = live is not None and view.options.now - live.created_at < seconds
+        if wanted is None or wanted.resource.role is None or not (live is None or is_young):
             continue
         address = wanted.resource.address
-        seconds = view.options.settings.propagation
         wait = Wait("propagated", seconds, profile=name)
         needs = frozenset({exists(address), f"filled {address}"})
         drafts.append(Draft(address, wait, needs, frozenset({ready(address)})))
     return Part(drafts=tuple(drafts))
+
+
+def _is_there(claim: Claim, view: View) -> bool:
+    """Whether the instance has the profile already."""
+    live, row = view.live.profile(claim.association.profile), claim.instance.row
+    return live is not None and row is not None and row.profile_arn == live.arn
 
 
 def plan_left(view: View, delete: bool) -> Part:

@@ -6,7 +6,6 @@ Where moto and AWS differ, this follows AWS; ``docs/sandbox.md`` lists the diffe
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -109,7 +108,7 @@ class Ec2Layer:
         request.params.pop("IamInstanceProfile", None)
         answer = self._originals["run_instances"](request)
         for instance in answer.result.instances:
-            instance.launch_time = _moment(self._world.clock.now())
+            instance.launch_time = self._world.moment()
             if profile is not None:
                 row = self.add(request, instance.id, profile)
                 # An instance starts with its profile: nothing is taken on later.
@@ -123,7 +122,7 @@ class Ec2Layer:
         answer = self._originals["start_instances"](request)
         for name in request._get_param("InstanceIds", []):
             instance = self._instance(request, name)
-            instance.launch_time = _moment(self._world.clock.now())
+            instance.launch_time = self._world.moment()
             held = self._world.staying(request.current_account, request.region, name)
             if held is not None:
                 held.settled = False
@@ -228,7 +227,3 @@ def _leaves(row: Row) -> bool:
 def _instances(request: EC2BaseResponse) -> list[Any]:
     backend = ec2_backends[request.current_account][request.region]
     return [i for reservation in backend.reservations.values() for i in reservation.instances]
-
-
-def _moment(seconds: float) -> Any:
-    return datetime.fromtimestamp(seconds, tz=UTC).replace(tzinfo=None)

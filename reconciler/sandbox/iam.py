@@ -83,6 +83,7 @@ class IamLayer:
         profile = answer.result["InstanceProfile"]
         del request.backend.instance_profiles[name]
         profile.id = self._world.unique_id("AIPA")
+        profile.create_date = self._world.moment()
         request.backend.instance_profiles[name] = profile
         self._world.note_role(profile.id, None)
         return ActionResult({"InstanceProfile": {**_profile(profile), "Tags": profile.tags}})

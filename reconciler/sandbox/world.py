@@ -10,6 +10,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.executor.clock import SystemClock
@@ -85,6 +86,10 @@ class World:
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
+
+    def moment(self) -> datetime:
+        """Now, as moto keeps its dates."""
+        return datetime.fromtimestamp(self.clock.now(), tz=UTC).replace(tzinfo=None)
 
     def new_id(self, start: str, length: int = 17) -> str:
         made = start + "".join(self._dice.choice("0123456789abcdef") for _ in range(length))
