@@ -54,7 +54,8 @@ def embedded(world: World) -> Iterator[World]:
     for name in _CLEARED:
         os.environ.pop(name, None)
     try:
-        with mock_aws(), installed(world):
+        # Our layer first and last: moto makes its backends anew when it stops.
+        with installed(world), mock_aws():
             yield world
     finally:
         for name, value in kept.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -39,14 +40,18 @@ def installed(world: World) -> Iterator[World]:
     ec2_originals: dict[str, Any] = {}
     _patch(Ec2Layer(world, ec2_originals), ec2, ec2_originals, undo)
     _replace(BaseResponse, "call_action", _guarded(world, BaseResponse.call_action), undo)
-    # moto's 1,300 images take 0.2 s for each region; nobody here chooses among them.
+    # moto's 1,300 images take 0.2 s for each region; nobody here chooses among them. With the
+    # variable set it reads none of its further lists.
     _replace(amis, "AMIS", amis.AMIS[:FEW_IMAGES], undo)
+    images = os.environ.setdefault("MOTO_AMIS_PATH", "")
     fixed = EC2BaseResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER
     taken = {key: fixed.pop(key) for key in _FIXED_STATES if key in fixed}
     try:
         yield world
     finally:
         fixed.update(taken)
+        if not images:
+            os.environ.pop("MOTO_AMIS_PATH", None)
         for owner, name, value in reversed(undo):
             if value is None:
                 delattr(owner, name)
