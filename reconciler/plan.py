@@ -153,10 +153,18 @@ def _column(change: Change) -> str:
 
 
 def digest_of(targets: tuple[TargetPlan, ...], owner: str) -> str:
+    return digest_of_intended(intended(targets, owner))
+
+
+def digest_of_intended(value: Mapping[str, Any]) -> str:
     """``sha256:…`` over what is intended, in canonical JSON."""
-    value = {"owner": owner, "targets": [_intended(target) for target in targets]}
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def intended(targets: tuple[TargetPlan, ...], owner: str) -> dict[str, Any]:
+    """What a person approves: neither consumers nor steps, times nor places."""
+    return {"owner": owner, "targets": [_intended(target) for target in targets]}
 
 
 def _intended(target: TargetPlan) -> dict[str, Any]:

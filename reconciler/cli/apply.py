@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,17 +21,35 @@ from reconciler.cli.plan import planning
 from reconciler.cli.progress import Events, Live, Shown, progress_for
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
-from reconciler.plan import Plan, summary
+from reconciler.commands.request import Request
+from reconciler.commands.saved import (
+    Saved,
+    load_saved,
+    refuse_stale,
+    refuse_unexpected,
+    specs_digest,
+)
+from reconciler.plan import Plan, intended, summary
 from reconciler.report.apply_text import result_lines
 from reconciler.report.plan_json import change_json
 from reconciler.report.plan_text import Look, plan_lines, summary_line
 from reconciler.report.styled import Piece, data, line, plain
 
+SpecsOrPlan = Annotated[
+    str,
+    typer.Argument(
+        help="File or folder of specs, or a plan that was saved.", envvar="RECONCILER_SPECS"
+    ),
+]
+Expect = Annotated[
+    str | None, typer.Option("--expect", help="Digest of the plan that was approved: sha256:...")
+]
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
 
 
 def apply(
-    specs: o.Specs = "specs",
+    specs: SpecsOrPlan = "specs",
+    expect: Expect = None,
     auto_approve: AutoApprove = False,
     no_input: o.NoInput = False,
     as_json: o.Json = False,
@@ -55,7 +74,13 @@ def apply(
     """Plan, ask, apply, and plan again: what is left is reported."""
     request, login = o.request_of(locals()), o.Login(profile, endpoint_url, tuple(region or ()))
     console = Console(color.value, quiet, verbose)
-    planned = planning(request, login, console)
+    saved = _saved(request)
+    planned = planning(saved.request if saved else request, login, console)
+    if saved:
+        now = intended(planned.plan.targets, planned.plan.owner)
+        refuse_stale(saved, now, planned.plan.digest, specs_digest(planned.spec))
+    if expect is not None:
+        refuse_unexpected(expect, planned.plan.digest)
     _show(planned.plan, console, as_json)
     if planned.plan.conflicts or planned.plan.guards:
         console.error("apply stops here: a decision of yours is missing, as shown above")
@@ -63,11 +88,21 @@ def apply(
     if planned.plan.is_empty:
         _summary(console, as_json, 0, 0, 0, 0)
         raise typer.Exit(1 if planned.plan.unread else 0)
-    if not auto_approve and not _approved(console, no_input or as_json):
+    if not (saved or auto_approve) and not _approved(console, no_input or as_json):
         raise typer.Exit(1)
     applied = _run(planned, login, console, as_json)
     _report(applied, console, as_json)
     raise typer.Exit(applied.exit_code)
+
+
+def _saved(request: Request) -> Saved | None:
+    """The saved plan, where one is given in place of specs. It holds its own flags."""
+    path = Path(request.path)
+    if path.suffix != ".json" or not path.is_file():
+        return None
+    if request != Request(path=request.path, parallelism=request.parallelism):
+        raise typer.BadParameter("a saved plan holds its flags; give it none but how to reach AWS")
+    return load_saved(path)
 
 
 def _show(plan: Plan, console: Console, as_json: bool) -> None:

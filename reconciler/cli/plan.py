@@ -17,7 +17,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.progress import Live, progress_for
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Request
-from reconciler.plan import Plan
+from reconciler.commands.saved import request_json, specs_digest
 from reconciler.report.diagnostics_text import full
 from reconciler.report.plan_json import plan_json
 from reconciler.report.plan_text import Look, plan_lines
@@ -56,11 +56,11 @@ def plan(
     console = Console(color.value, quiet, verbose)
     planned = planning(request, login, console)
     if as_json:
-        console.out_json(document(planned.plan))
+        console.out_json(document(planned))
     else:
         console.out(plan_lines(planned.plan, Look(console.unicode, verbose > 0)))
     if out is not None:
-        save(planned.plan, out)
+        save(planned, out)
     if planned.plan.conflicts:
         raise typer.Exit(4)
     if planned.plan.unread:
@@ -81,13 +81,16 @@ def planning(request: Request, login: o.Login, console: Console) -> Planned:
     return planned
 
 
-def document(plan: Plan) -> dict[str, object]:
-    return plan_json(plan, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+def document(planned: Planned) -> dict[str, object]:
+    """The plan, with what it takes to make it again."""
+    made = plan_json(planned.plan, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    request, specs = request_json(planned.request), specs_digest(planned.spec)
+    return {**made, "request": request, "specs_digest": specs}
 
 
-def save(plan: Plan, path: Path) -> None:
+def save(planned: Planned, path: Path) -> None:
     """Whole or not at all: a plan that was cut off must not look like one."""
-    text = json.dumps(document(plan), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(document(planned), indent=2, ensure_ascii=False) + "\n"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -20,6 +20,8 @@ from reconciler.planner.entities import plan_entities
 from reconciler.planner.options import Options
 from reconciler.planner.part import Part, View, resolved, together
 from reconciler.planner.removals import plan_removals
+from reconciler.policy_document import trusts_service
+from reconciler.spec.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredState, ordered
 
 _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
@@ -130,14 +132,20 @@ def _existing(view: View) -> int:
 
 
 def _references(view: View) -> Iterator[Diagnostic]:
-    """What the specs refer to and neither the set nor AWS has."""
+    """What the specs refer to and neither the set nor AWS has, or that cannot serve."""
     for entity in ordered(view.desired.profiles):
         name = entity.resource.role
         if not view.options.includes(entity.resource.address) or name is None:
             continue
-        if view.desired.role(name) is None and view.live.role(name) is None:
+        live, place = view.live.role(name), entity.place.at("role")
+        if view.desired.role(name) is not None:
+            continue
+        if live is None:
             message = f"there is no role {name!r}, neither in the specs nor in AWS"
-            yield Diagnostic("error", "no-such-role", message, entity.place.at("role"))
+            yield Diagnostic("error", "no-such-role", message, place)
+        elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
+            message = f"role/{name} does not trust ec2.amazonaws.com: no instance could use it"
+            yield Diagnostic("error", "ec2-trust", message, place)
     for role in ordered(view.desired.roles):
         if not view.options.includes(role.resource.address):
             continue

@@ -135,7 +135,9 @@ def _claim(claim: Claim, view: View) -> Part:
         return Part(conflicts=(conflict,))
     row = claim.instance.row
     if row is None:
-        return _associated(claim, view)
+        # One in flight gets its profile back from that profile's cut-over.
+        is_flying = live is not None and wanted is not None and claim.instance.key in live.in_flight
+        return Part() if is_flying else _associated(claim, view)
     if live is not None and row.profile_arn == live.arn:
         return Part() if row.profile_id == live.id else _stale(claim, view)
     return _moved(claim, view)

@@ -52,6 +52,7 @@ def _target(target: TargetPlan) -> dict[str, Any]:
         "ignored": [_kept(kept) for kept in target.ignored],
         "conflicts": [_conflict(conflict) for conflict in target.conflicts],
         "guards": [_guard(guard) for guard in target.guards],
+        "rules": [dict(rule) for rule in target.rules],
     }
 
 
@@ -69,6 +70,7 @@ def change_json(change: Change) -> dict[str, Any]:
         ],
         "reason": change.reason,
         "consumers": list(change.consumers),
+        "intent": dict(change.intent),
         "source": source_json(change.source),
     }
 

@@ -8,6 +8,7 @@ import pytest
 from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 
+from reconciler.commands.request import Refused
 from reconciler.requests import ApiCall
 from reconciler.sandbox.world import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
@@ -266,8 +267,10 @@ def test_what_died_is_shown_as_in_progress(aws: Rig, fleet: Fleet) -> None:
     with crashing(aws, 7, after=True), pytest.raises(Crash):
         aws.apply()
     assert "in_progress" in {f.status for f in aws.drift().findings}
-    actions = {c.actions for c in aws.plan().plan.changes}
-    assert ("restore",) in actions
+    changes = aws.plan().plan.changes
+    assert ("restore",) in {c.actions for c in changes}
+    addresses = [c.address for c in changes]
+    assert len(addresses) == len(set(addresses))
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -372,7 +375,7 @@ def test_a_later_failure_stops_and_leaves_what_works(aws: Rig, fleet: Fleet) -> 
 
 
 def test_a_role_that_does_not_trust_ec2_is_told(aws: Rig) -> None:
-    """A role outside the set: nothing offline could know."""
+    """A role outside the set: plan sees it; and what changes after that, the wait tells."""
     statement = '"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"}'
     trust = f'{{"Version":"2012-10-17","Statement":[{{{statement},"Action":"sts:AssumeRole"}}]}}'
     instance = aws.launch(1)[0]
@@ -381,7 +384,18 @@ def test_a_role_that_does_not_trust_ec2_is_told(aws: Rig) -> None:
         "instance_profiles: {web: {role: other}}\n"
         f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}"
     )
-    applied = aws.apply()
+    with pytest.raises(Refused) as refused:
+        aws.plan()
+    assert [d.code for d in refused.value.diagnostics] == ["ec2-trust"]
+    right = trust.replace("lambda.", "ec2.")
+    aws.iam.update_assume_role_policy(RoleName="other", PolicyDocument=right)
+
+    def spoil(logged: Logged) -> None:
+        if logged.operation == "CreateInstanceProfile":
+            aws.iam.update_assume_role_policy(RoleName="other", PolicyDocument=trust)
+
+    with listening(aws.aws.after, spoil):
+        applied = aws.apply()
     assert applied.exit_code == 3
     reason = next(o.reason for o in applied.result.outcomes if o.status == "failed")
     assert "does not trust ec2.amazonaws.com" in reason

@@ -358,3 +358,19 @@ def test_the_demo(shell: Shell) -> None:
     assert "3 instances cut over" in result.stdout
     assert "No drift." in result.stdout
     assert time.monotonic() - began < 60
+
+
+def test_a_saved_plan(sandbox: Shell) -> None:
+    """Asks no question; a second time it no longer matches."""
+    sandbox.write("v1")
+    sandbox.run("apply", "--auto-approve")
+    sandbox.write("v2")
+    planned = sandbox.run("plan", "--out", "plan.json", "--json")
+    digest = json.loads(planned.stdout)["digest"]
+    assert sandbox.run("apply", "plan.json", "--prune").returncode == 64
+    assert sandbox.run("apply", "--expect", "sha256:0", "--auto-approve").returncode == 5
+    applied = sandbox.run("apply", "plan.json", "--expect", digest)
+    assert applied.returncode == 0, applied.stderr
+    again = sandbox.run("apply", "plan.json")
+    assert again.returncode == 5
+    assert "instance-profile/web" in again.stderr

@@ -1,0 +1,145 @@
+"""A saved plan: what was reviewed, and what it takes to make it again.
+
+Applying one makes the plan anew from what the file says was asked, and refuses when what is
+intended now is not what was intended then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler.commands.request import Refused, Request
+from reconciler.plan import digest_of_intended
+from reconciler.spec.desired import SpecSet
+
+STALE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """``intended`` is what the digest covers, ``specs`` the digest of the files it was made of."""
+
+    request: Request
+    digest: str
+    specs: str
+    intended: Mapping[str, Any]
+
+
+def request_json(request: Request) -> dict[str, Any]:
+    """The flags that a plan was made with, so that it can be made again."""
+    flags = asdict(request)
+    flags["allow"] = sorted(f"{key}={value}" for key, value in request.allow)
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
+
+
+def specs_digest(spec: SpecSet) -> str:
+    """Of every file's name, from the root on, and content."""
+    root = os.path.abspath(spec.root)  # noqa: PTH100 - as the names were made
+    files = {os.path.relpath(name, root): text for name, text in spec.sources.items()}
+    text = json.dumps(files, sort_keys=True, ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_saved(path: Path) -> Saved:
+    """Raises ``Refused``: 1 for a file that is no plan, 5 for one whose digest is not its own."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        saved = Saved(
+            request=_request(document["request"]),
+            digest=document["digest"],
+            specs=document["specs_digest"],
+            intended=_intended(document),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"{path} is not a plan that `reconciler plan --out` saved", 1) from error
+    if digest_of_intended(saved.intended) != saved.digest:
+        message = f"{path}: its digest is not that of its content; it was changed after it was made"
+        raise Refused(message, STALE)
+    return saved
+
+
+def _request(flags: Mapping[str, Any]) -> Request:
+    pairs = (tuple(text.split("=", 1)) for text in flags["allow"])
+    lists = {name: tuple(flags[name]) for name in ("targets", "only", "exclude", "regions")}
+    known: dict[str, Any] = {name: flags[name] for name in _PLAIN}
+    return Request(**{**known, **lists}, allow=frozenset((k, v) for k, v in pairs))
+
+
+_PLAIN = (
+    "path",
+    "owner",
+    "prune",
+    "adopt",
+    "take_over",
+    "refresh_adopted",
+    "variables",
+    "parallelism",
+)
+
+
+def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
+    """From the plan JSON, as ``plan.intended`` has it from the plan."""
+    targets = [
+        {
+            "target": target["target"],
+            "account_id": target["account_id"],
+            "regions": target["regions"],
+            "changes": [_change(c) for c in target["changes"] if _counts(c)],
+            "rules": target["rules"],
+        }
+        for target in document["targets"]
+    ]
+    return {"owner": document["owner"], "targets": targets}
+
+
+def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: change[name] for name in ("address", "region", "actions", "before", "after", "intent")
+    }
+
+
+def _counts(change: Mapping[str, Any]) -> bool:
+    is_instance = change["actions"] in (["cutover"], ["restore"])
+    return not is_instance and "select" not in change["intent"]
+
+
+def refuse_stale(saved: Saved, now: Mapping[str, Any], digest: str, specs: str) -> None:
+    """Raises ``Refused`` with 5, naming what moved."""
+    if saved.specs != specs:
+        raise Refused("the specs are not those that the plan was made of; plan again", STALE)
+    if saved.digest == digest:
+        return
+    moved = ", ".join(_moved(saved.intended, now)) or "the target or its regions"
+    raise Refused(f"the plan no longer matches AWS; what moved: {moved}; plan again", STALE)
+
+
+def refuse_unexpected(expected: str, digest: str) -> None:
+    """Raises ``Refused`` with 5 where the plan is not the one that was approved."""
+    if expected != digest:
+        message = f"the plan is not the one that was approved: {digest}, not {expected}"
+        raise Refused(message, STALE)
+
+
+def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Addresses whose intended change is another, or is no more."""
+    left, right = _by_address(before), _by_address(after)
+    for address in sorted(left.keys() | right.keys()):
+        if left.get(address) != right.get(address):
+            yield address
+
+
+def _by_address(intended: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for target in intended["targets"]:
+        for change in target["changes"]:
+            name = f"{change['address']}" + (f" ({change['region']})" if change["region"] else "")
+            found[name] = json.dumps(change, sort_keys=True)
+        for rule in target["rules"]:
+            found[f"the rule of {rule['association']!r}"] = json.dumps(rule, sort_keys=True)
+    return found

@@ -1,0 +1,146 @@
+"""Exactly the plan that was reviewed is applied, or nothing is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli.plan import save
+from reconciler.commands.apply import Apply
+from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.request import Refused
+from reconciler.commands.saved import (
+    Saved,
+    load_saved,
+    refuse_stale,
+    refuse_unexpected,
+    specs_digest,
+)
+from reconciler.plan import intended
+from tests.rig import Rig
+
+SPEC = """
+roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2, description: '{text}'}}}}
+instance_profiles: {{web: {{role: {role}}}}}
+associations: {{fleet: {{instance_profile: web, select: {{tags: {{app: web}}}}}}}}
+"""
+
+
+@pytest.fixture
+def ready(aws: Rig) -> Rig:
+    """v1 is applied to two instances, v2 is in the specs and its plan is saved."""
+    aws.launch(2, tags={"app": "web"})
+    aws.write(SPEC.format(role="v1", text="x"))
+    aws.settle()
+    aws.write(SPEC.format(role="v2", text="x"))
+    save(aws.plan(), path(aws))
+    return aws
+
+
+def path(aws: Rig) -> Path:
+    return aws.folder / "plan.json"
+
+
+def made_again(aws: Rig) -> tuple[Saved, Planned]:
+    saved = load_saved(path(aws))
+    return saved, make_plan(saved.request, aws.commands())
+
+
+def compared(aws: Rig) -> Planned:
+    saved, planned = made_again(aws)
+    now = intended(planned.plan.targets, planned.plan.owner)
+    refuse_stale(saved, now, planned.plan.digest, specs_digest(planned.spec))
+    return planned
+
+
+def refused(aws: Rig) -> Refused:
+    with pytest.raises(Refused) as caught:
+        compared(aws)
+    assert caught.value.exit_code == 5
+    return caught.value
+
+
+def test_what_was_reviewed_is_applied(ready: Rig) -> None:
+    assert Apply(compared(ready), ready.commands()).execute().exit_code == 0
+    assert ready.role_in("web") == "v2"
+
+
+def test_a_fleet_that_grows_makes_no_plan_stale(ready: Rig) -> None:
+    ready.launch(3, tags={"app": "web"})
+    ready.launch(1, profile="web")
+    assert compared(ready)
+
+
+def test_already_applied(ready: Rig) -> None:
+    Apply(compared(ready), ready.commands()).execute()
+    assert "instance-profile/web" in refused(ready).message
+
+
+def test_somebody_changed_aws(ready: Rig) -> None:
+    ready.iam.update_role(RoleName="v2", Description="by hand", MaxSessionDuration=3600)
+    assert "role/v2" in refused(ready).message
+
+
+def test_other_specs(ready: Rig) -> None:
+    ready.write(SPEC.format(role="v2", text="y"))
+    assert "specs" in refused(ready).message
+
+
+def test_another_rule(ready: Rig) -> None:
+    saved, _ = made_again(ready)
+    ready.write(SPEC.format(role="v2", text="x").replace("app: web", "app: all"))
+    planned = make_plan(saved.request, ready.commands())
+    now = intended(planned.plan.targets, planned.plan.owner)
+    with pytest.raises(Refused) as caught:
+        refuse_stale(saved, now, planned.plan.digest, saved.specs)
+    assert "rule of 'fleet'" in caught.value.message
+
+
+FORGED: dict[str, Any] = {
+    "a change taken out": lambda d: d["targets"][0]["changes"].pop(0),
+    "another role": lambda d: d["targets"][0]["changes"][0]["after"].update(role="admin"),
+    "another digest": lambda d: d.update(digest="sha256:" + "0" * 64),
+    "another account": lambda d: d["targets"][0].update(account_id="999999999999"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_forged(ready: Rig, case: str) -> None:
+    document = json.loads(path(ready).read_text())
+    FORGED[case](document)
+    path(ready).write_text(json.dumps(document))
+    with pytest.raises(Refused) as caught:
+        load_saved(path(ready))
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"request": 1}', "null", '{"request": {}, "digest": 1}']
+)
+def test_no_plan(ready: Rig, text: str) -> None:
+    path(ready).write_text(text)
+    with pytest.raises(Refused) as caught:
+        load_saved(path(ready))
+    assert caught.value.exit_code == 1
+
+
+def test_flags_are_kept(ready: Rig) -> None:
+    flags = {
+        "prune": True,
+        "owner": "tests",
+        "only": ("role/*",),
+        "allow": frozenset({("delete", "3")}),
+    }
+    planned = ready.plan(**flags)
+    save(planned, path(ready))
+    assert load_saved(path(ready)).request == planned.request
+
+
+def test_an_expected_digest() -> None:
+    refuse_unexpected("sha256:a", "sha256:a")
+    with pytest.raises(Refused) as caught:
+        refuse_unexpected("sha256:a", "sha256:b")
+    assert caught.value.exit_code == 5
