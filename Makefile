@@ -7,6 +7,8 @@ BIN = $(VENV)/bin
 
 demo: $(VENV)/installed  #? the whole story on an AWS inside the process
 	@$(BIN)/reconciler demo
+	@echo
+	@echo "The program is $(BIN)/reconciler; 'source $(BIN)/activate' puts it on the path."
 
 test: lint types unit  #? all that must hold before a change lands
 

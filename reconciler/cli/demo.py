@@ -24,6 +24,7 @@ from reconciler.report.apply_text import result_lines
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.plan_text import Look, plan_lines
 from reconciler.report.styled import Line, Piece, data, line
+from reconciler.spec.loader import load
 
 SPEC = """\
 roles:
@@ -108,6 +109,10 @@ class Story:
         self.spec.write_text(SPEC, "utf-8")
         self.chapter("Three instances are running, and the specs say what they should have")
         self.say(*(Piece(text, "cyan") for text in SPEC.splitlines()))
+        self.say("")
+        self.command("reconciler validate")
+        size = load(str(self.spec)).desired.size
+        self.say(Piece(f"Valid: {size} resources.", "bold green"))
 
     def first_apply(self) -> int:
         self.chapter("Plan, then apply")

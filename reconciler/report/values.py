@@ -21,7 +21,13 @@ def difference_lines(difference: Difference) -> Iterator[Line]:
         yield from _statements(before, after)
         return
     sign, style = _sign(before, after)
-    yield line(f"      {sign} ", data(difference.path), ": ", *_arrow(before, after, style))
+    # A policy's name is the end of its ARN, which stands right beside it.
+    path = difference.path.partition(".")[0] if _is_policy(difference) else difference.path
+    yield line(f"      {sign} ", data(path), ": ", *_arrow(before, after, style))
+
+
+def _is_policy(difference: Difference) -> bool:
+    return difference.path.startswith("managed_policies.")
 
 
 def _sign(before: Any, after: Any) -> tuple[str, str]:
