@@ -134,11 +134,8 @@ class LiveInstance:
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """One read of an account. Roles, policies and profiles are keyed by their name in lower case.
-
-    ``complete`` is false when only named entities could be read: then what left the specs is
-    unknown. ``regions`` are those whose instances were read.
-    """
+    """One read of an account. Roles, policies and profiles are keyed by their name in lower case;
+    ``regions`` are those whose instances were read."""
 
     identity: Identity
     roles: Mapping[str, LiveRole] = field(default_factory=dict)
