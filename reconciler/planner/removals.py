@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from reconciler import ownership
@@ -38,7 +38,7 @@ def plan_removals(view: View) -> Part:
 def _left(view: View) -> Iterator[Entity]:
     """Ours by tag, unprotected, in no spec; profiles before roles before policies."""
     desired, live = view.desired, view.live
-    parts: tuple[tuple[dict[str, Entity], object], ...] = (
+    parts: tuple[tuple[dict[str, Entity], Collection[str]], ...] = (
         (dict(live.profiles), desired.profiles),
         (dict(live.roles), desired.roles),
         (dict(live.policies), desired.policies),
@@ -48,7 +48,7 @@ def _left(view: View) -> Iterator[Entity]:
             entity = there[name]
             is_left = entity.owner == view.options.owner and entity.protected is None
             chosen = view.options.includes(entity.resource.address)
-            if is_left and chosen and name not in wanted:  # type: ignore[operator]
+            if is_left and chosen and name not in wanted:
                 yield entity
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model import InstanceProfile, Limits, Policy, Role
 from reconciler.policy_document import PolicyDocument
 from reconciler.spec.desired import (
@@ -30,6 +30,7 @@ from reconciler.spec.models import (
 from reconciler.spec.tree import Tree
 
 _D = TypeVar("_D", bound=Desired)
+_Related = tuple[tuple[str, Location], ...]
 
 
 class Assembly:
@@ -90,10 +91,8 @@ class Assembly:
             related = (("first given here", first.place.here),)
             self._report("duplicate-name", message, desired.place, related)
 
-    def _report(self, code: str, message: str, place: Place, related: tuple[object, ...]) -> None:
-        self._problems.append(
-            Diagnostic("error", code, message, place.here, related=related)  # type: ignore[arg-type]
-        )
+    def _report(self, code: str, message: str, place: Place, related: _Related) -> None:
+        self._problems.append(Diagnostic("error", code, message, place.here, related=related))
 
 
 def _path(given: str | None, defaults: Defaults) -> tuple[str, frozenset[str]]:
