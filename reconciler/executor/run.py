@@ -14,6 +14,7 @@ from reconciler.executor.outcomes import Outcome, Result, failed
 from reconciler.executor.sending import Pace, Sender, Stopped
 from reconciler.executor.waits import TEXT, Waiter
 from reconciler.graph import Draft, exists
+from reconciler.ownership import InstanceKey
 from reconciler.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
 from reconciler.requests import ApiCall, Ref, Wait, filled, refs_in
@@ -142,7 +143,10 @@ class Executor:
     def _call(self, draft: Draft[Work], call: ApiCall) -> None:
         refs = refs_in(call.params)
         for ref in refs:
-            self._learn(ref)
+            if ref.address.startswith("association/"):
+                self._learn_association(ref, call.region or "")
+            else:
+                self._learn(ref)
         ready = ApiCall(call.service, call.operation, filled(call.params, self._known), call.region)
         address = draft.address
 
@@ -187,6 +191,16 @@ class Executor:
         with self._lock:
             self._known[Ref(ref.address, "id")] = found.id
             self._known[Ref(ref.address, "arn")] = found.arn
+
+    def _learn_association(self, ref: Ref, region: str) -> None:
+        """Always read: a cut-over may have given the instance a new association."""
+        key = InstanceKey(region, ref.address.partition("/")[2])
+        found = next(iter(self.tools.reader.instances([key])), None)
+        if found is None or found.row is None:
+            message = f"{key.instance} has no association any more"
+            raise AwsError(f"read:{ref.address}", "InvalidAssociationID.NotFound", message)
+        with self._lock:
+            self._known[ref] = found.row.id
 
 
 def describe(draft: Draft[Work]) -> str:

@@ -37,13 +37,14 @@ def move(live: LiveInstance, after: Association, context: Context) -> Iterator[S
     if before is None:
         yield from associate(live, after, context)
         return
-    needs = {ready(f"instance-profile/{after.profile}")}
-    freed = frozenset({free(f"instance-profile/{before.profile_name}")})
+    left = f"instance-profile/{before.profile_name}"
+    needs = {ready(f"instance-profile/{after.profile}"), ready(left)}
+    freed = frozenset({free(left)})
     yield from _begin(live, after, context, needs)
     if live.state == "stopped":
         yield from _reassociate(live, after, context, needs, freed)
         return
-    params = _profile_params(after, context, AssociationId=before.id)
+    params = _profile_params(after, context, AssociationId=_id(live, context))
     call = ApiCall("ec2", "ReplaceIamInstanceProfileAssociation", params, live.key.region)
     yield from _last(live, after, call, needs, freed)
 
@@ -54,9 +55,10 @@ def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
     if live.row is None:
         return
     label = f"off {live.key}"
-    params = {"AssociationId": live.row.id}
+    params = {"AssociationId": _id(live, context)}
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, live.key.region)
-    yield step(address, call, gives={label})
+    left = ready(f"instance-profile/{live.row.profile_name}")
+    yield step(address, call, needs={left}, gives={label})
     gone = Wait("gone", SETTLE_SECONDS, instance=live.key.instance, region=live.key.region)
     freed = frozenset({free(f"instance-profile/{live.row.profile_name}"), f"gone {live.key}"})
     yield Draft(address, gone, frozenset({label}), freed)
@@ -112,7 +114,7 @@ def _reassociate(
     """For a stopped instance; between the two calls it is in flight, as ``noted`` says."""
     key, address = live.key, after.address
     off = f"off {key}"
-    params = {"AssociationId": live.row.id if live.row else ""}
+    params = {"AssociationId": _id(live, context)}
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, key.region)
     before = {*needs, f"noted {key}", f"tagged {key}", f"stable {key}"}
     yield step(address, call, needs=before, gives={off})
@@ -144,7 +146,15 @@ def noted(
         before = {label}
 
 
-def _profile_params(after: Association, context: Context, **params: str) -> dict[str, object]:
+def _id(live: LiveInstance, context: Context) -> object:
+    """The association's id; where a cut-over comes first, the one that it will have then."""
+    row = live.row
+    if row is not None and row.profile_name not in context.cut_over:
+        return row.id
+    return Ref(f"association/{live.key.instance}", "id")
+
+
+def _profile_params(after: Association, context: Context, **params: object) -> dict[str, object]:
     profile = context.live.profile(after.profile)
     arn: object = profile.arn if profile else Ref(f"instance-profile/{after.profile}", "arn")
     return {**params, "IamInstanceProfile": {"Arn": arn}}

@@ -28,6 +28,8 @@ class Context:
     quota: int = 10
     cyclic: frozenset[str] = frozenset()
     refresh_adopted: bool = False
+    cut_over: frozenset[str] = frozenset()
+    """Names of profiles with a cut-over in this plan: their associations get new ids in it."""
 
     def owned(self, tags: Mapping[str, str], **marks: object) -> list[dict[str, object]]:
         """Tags with our marks among them, as AWS takes them, sorted by key."""

@@ -38,7 +38,10 @@ def view_of(desired: DesiredState, live: LiveState, options: Options) -> View:
         quota=options.settings.quotas.managed_policies_per_role,
         refresh_adopted=options.refresh_adopted,
     )
-    return View(wanted, live, options, replace(context, cyclic=_circles(wanted, live, context)))
+    context = replace(context, cyclic=_circles(wanted, live, context))
+    view = View(wanted, live, options, context)
+    names = frozenset(profiles_to_cut_over(view))
+    return replace(view, context=replace(context, cut_over=names))
 
 
 def _circles(desired: DesiredState, live: LiveState, context: Context) -> frozenset[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 
 from reconciler.changes import Change, Conflict, Guard, Kept
 from reconciler.cutover.rehearsal import Printed
-from reconciler.cutover.value import CutOver
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft
 from reconciler.kinds.context import Context
@@ -51,7 +50,6 @@ class View:
     live: LiveState
     options: Options
     context: Context
-    cutovers: tuple[CutOver, ...] = field(default=())
 
 
 def resolved(desired: DesiredState, live: LiveState) -> DesiredState:

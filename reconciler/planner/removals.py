@@ -74,13 +74,23 @@ def _role_held(entity: LiveRole, going: set[str], view: View) -> tuple[str, str]
             return f"{address} holds it", "left"
     epoch = entity.marks.get(ownership.RELEASED, "")
     address = entity.resource.address
-    if not epoch.isdigit() or view.options.allows("release", address):
+    if view.options.allows("release", address):
+        return None
+    if _is_let_go(entity, view):
+        return "it is let go by this plan; processes may hold its credentials for hours", "released"
+    if not epoch.isdigit():
         return None
     until = int(epoch) + RELEASE_SECONDS
     if until <= view.options.now:
         return None
     hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"processes may hold its credentials until {hour}", "released"
+
+
+def _is_let_go(entity: LiveRole, view: View) -> bool:
+    """Whether running instances are served its credentials until this plan is applied."""
+    holders = [p for p in view.live.profiles.values() if p.role_id == entity.id]
+    return any(i.is_running for p in holders for i in view.live.consumers(p.arn))
 
 
 def _user(entity: LivePolicy, going: set[str], view: View) -> str | None:

@@ -504,3 +504,38 @@ def test_lost_answers_in_the_middle(aws: Rig, fleet: Fleet) -> None:
         aws.settle()
     assert lost
     fleet.holds("v2")
+
+
+def test_a_role_swapped_out_and_pruned_in_one_plan_stays(aws: Rig, fleet: Fleet) -> None:
+    """It is let go by this very apply: processes may hold its credentials from then on."""
+    aws.write(spec("v2").replace("  v1: {trust: ec2}\n", ""))
+    kept = aws.plan(prune=True).plan.targets[0].kept
+    assert [(k.address, k.status) for k in kept] == [("role/v1", "released")]
+    aws.settle(prune=True)
+    fleet.holds("v2")
+    assert "v1" in aws.names()["roles"]
+    now = frozenset({("release", "role/v1")})
+    aws.settle(prune=True, allow=now)
+    assert "v1" not in aws.names()["roles"]
+
+
+def test_a_role_change_and_moves_in_one_plan(aws: Rig, fleet: Fleet) -> None:
+    """Instances leave the profile whose role changes: one thing after the other for each."""
+    moved, stopped = fleet.home[0], fleet.home[1]
+    aws.ec2().stop_instances(InstanceIds=[stopped])
+    aws.ec2().create_tags(Resources=[moved, stopped], Tags=[{"Key": "app", "Value": "other"}])
+    more = "  others: {instance_profile: other, select: {tags: {app: other}}}\nx-end: 1\n"
+    text = spec("v2").replace("associations:", "  other: {role: v3}\nassociations:") + more
+    aws.write(text)
+    aws.settle()
+    assert aws.served(moved) == "v3"
+    assert aws.profile_of(stopped) == "other"
+    rest = {aws.served(i) for i in (fleet.home[2], *fleet.launched)}
+    assert rest == {"v2"}
+
+
+def test_a_role_change_and_pruned_associations_in_one_plan(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2").replace("app: web", "app: nothing"))
+    aws.settle(prune=True, allow=frozenset({("delete", "4")}))
+    assert [aws.profile_of(i) for i in fleet.home] == [None] * 3
+    assert aws.served(fleet.launched[0]) == "v2"
