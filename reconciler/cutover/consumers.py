@@ -10,6 +10,10 @@ from reconciler.cutover.value import CutOver, Memory, Seen, spread_at
 from reconciler.live import LiveInstance
 from reconciler.ownership import InstanceKey
 
+CLOCKS_APART = 300.0
+"""AWS refuses requests whose time is further than this from its own, so its launch times and our
+times differ by no more. Source: docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html"""
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
@@ -35,7 +39,12 @@ class Fleet:
     def leaving(self) -> tuple[LiveInstance, ...]:
         failed = self.memory.failed
         flying = [i for i in self.in_flight() if i.key not in failed]
-        return tuple(i for i in flying if i.rows and i.row is None)
+        return tuple(i for i in flying if i.rows and self._is_off(i))
+
+    def _is_off(self, instance: LiveInstance) -> bool:
+        """Whether no association stays, or one that this run took off and that is listed still."""
+        row = instance.row
+        return row is None or row.id == self.memory.taken.get(instance.key)
 
     def associating(self) -> tuple[LiveInstance, ...]:
         """Running, given the profile by this run, and not yet served its credentials."""
@@ -69,7 +78,7 @@ class Fleet:
     def batch(self, todo: Sequence[LiveInstance]) -> tuple[LiveInstance, ...]:
         """The next ones: as many running ones as may be away, and stopped ones beside them."""
         running = sum(i.is_running for i in self.seen.consumers())
-        missing = [i for i in self.in_flight() if i.is_running and i.row is None]
+        missing = [i for i in self.in_flight() if i.is_running and self._is_off(i)]
         room = self.cutover.limits.at_once(running + len(missing)) - len(missing)
         stable = [i for i in todo if not i.in_transition]
         runners = [i for i in stable if i.is_running][: max(room, 0)]
@@ -90,7 +99,7 @@ class Fleet:
 
     def _needs_refresh(self, instance: LiveInstance) -> bool:
         row = instance.row
-        if row is None or instance.key in self.memory.failed:
+        if row is None or self._is_off(instance) or instance.key in self.memory.failed:
             return False
         if row.profile_id != self.seen.profile.id:
             return True
@@ -106,7 +115,7 @@ class Fleet:
             return True
         swapped = self.memory.swapped_at
         spread = self.cutover.limits.propagation_seconds
-        if swapped is not None and instance.launched_at >= swapped + spread:
+        if swapped is not None and instance.launched_at >= swapped + spread + CLOCKS_APART:
             return True
         held = instance.marks.get(ownership.HOLDS)
         return self.memory.resumed and held == ownership.holds_mark(self.seen.target, association)

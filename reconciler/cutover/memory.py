@@ -42,7 +42,8 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
         case "DisassociateIamInstanceProfile":
             key = _disassociated(call, seen)
             away, back = _with(memory.away, key, now), _without(memory.back, key)
-            return replace(memory, away=away, back=back, changed_at=ended_at)
+            taken = _with(memory.taken, key, call.params["AssociationId"])
+            return replace(memory, away=away, back=back, taken=taken, changed_at=ended_at)
         case "AssociateIamInstanceProfile":
             key = InstanceKey(call.region or "", call.params["InstanceId"])
             return replace(memory, back=_with(memory.back, key, now), changed_at=ended_at)

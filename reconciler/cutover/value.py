@@ -92,6 +92,8 @@ class Memory:
     """The run began with the swap done by an earlier one, whose ``holds`` marks it may believe."""
     swapped_at: float | None = None
     away: Mapping[InstanceKey, float] = field(default_factory=_frozen)
+    taken: Mapping[InstanceKey, str] = field(default_factory=_reasons)
+    """Association ids that this run took off: a listing that shows them still is an old one."""
     back: Mapping[InstanceKey, float] = field(default_factory=_frozen)
     refreshed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
     """Association ids that were made after EC2 saw the new role."""

@@ -203,6 +203,7 @@ def _memory_key(memory: Memory, world: World) -> object:
         swapped is not None and world.now - swapped >= 60,
         swapped is None,
         tuple(sorted(memory.away)),
+        tuple(sorted(k for k, v in memory.taken.items() if _row(world, k) == v)),
         tuple(sorted((k, v >= (swapped or 0) + 60) for k, v in memory.back.items())),
         tuple(sorted(k for k, v in memory.refreshed.items() if _row(world, k) == v)),
         tuple(sorted(memory.failed)),
@@ -350,3 +351,48 @@ def test_asked_to_stop_while_one_is_in_flight() -> None:
 
 def test_marks_carry_the_prefix() -> None:
     assert with_prefix({"role-id": "x"}, PREFIX) == {"reconciler:role-id": "x"}
+
+
+def test_a_listing_that_is_old_starts_no_second_batch() -> None:
+    """EC2 shows the association that this run took off a moment ago."""
+    ones = [instance(name, "running", "AIPAWEB") for name in ("a", "b")]
+    flying = (ones[0].key,)
+    world = World(
+        profile(NEW, Pending(OLD, NEW, 900, "run"), flying),
+        {one.key: one for one in ones},
+        {one.key: OLD for one in ones},
+        ((0.0, NEW),),
+    )
+    taken = {ones[0].key: "assoc-a"}
+    away = {ones[0].key: 999.0}
+    memory = Memory("run", swapped_at=900.0, away=away, taken=taken)
+    decision = decide(cutover(), look(world), memory)
+    assert isinstance(decision, Pause)
+    assert decision.watch == flying
+    late = replace(world, now=2000.0)
+    assert isinstance(decide(cutover(), look(late), memory), Lose)
+
+
+@pytest.mark.parametrize("state", ["pending", "stopping"])
+def test_an_instance_in_transition_is_waited_for(state: str) -> None:
+    one = instance("a", state, "AIPAWEB")
+    world = World(
+        profile(NEW, Pending(OLD, NEW, 900, "run")), {one.key: one}, {one.key: OLD}, ((0.0, NEW),)
+    )
+    decision = decide(cutover(), look(world), Memory("run", swapped_at=900.0))
+    if state == "pending":
+        assert isinstance(decision, Pause)
+    else:
+        # On its way to stop, it takes the role up when it starts.
+        assert isinstance(decision, Act)
+        assert "every consumer" in decision.why
+
+
+def test_one_that_is_gone_is_no_consumer() -> None:
+    one = instance("a", "terminated", "AIPAWEB")
+    world = World(
+        profile(NEW, Pending(OLD, NEW, 900, "run")), {one.key: one}, {one.key: None}, ((0.0, NEW),)
+    )
+    decision = decide(cutover(), look(world), Memory("run", swapped_at=900.0))
+    assert isinstance(decision, Act)
+    assert [c.operation for c in decision.calls] == ["TagInstanceProfile"]
