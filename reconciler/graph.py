@@ -26,6 +26,11 @@ def free(address: str) -> str:
     return f"free {address}"
 
 
+def released(address: str) -> str:
+    """It is noted that consumers let go of the profile and its role."""
+    return f"released {address}"
+
+
 @dataclass(frozen=True, slots=True)
 class Draft(Generic[_A_co]):
     """A step before it has a number. It comes after every draft that gives one of its needs; a

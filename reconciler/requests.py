@@ -11,7 +11,7 @@ from typing import Any
 class Ref:
     """A value that AWS invents, filled in by the executor once ``address`` exists.
 
-    ``attribute`` is one of ``id`` and ``arn``.
+    ``attribute`` is one of ``id`` and ``arn``; of the address ``run`` it is ``time``.
     """
 
     address: str
@@ -19,6 +19,10 @@ class Ref:
 
     def __str__(self) -> str:
         return f"${{{self.address}.{self.attribute}}}"
+
+
+NOW = Ref("run", "time")
+"""The time of the call, in seconds of the epoch: a plan does not know when it is applied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from reconciler.graph import Draft, exists
 from reconciler.ownership import InstanceKey
 from reconciler.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
-from reconciler.requests import ApiCall, Ref, Wait, filled, refs_in
+from reconciler.requests import NOW, ApiCall, Ref, Wait, filled, refs_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,9 @@ class Executor:
     def _call(self, draft: Draft[Work], call: ApiCall) -> None:
         refs = refs_in(call.params)
         for ref in refs:
-            if ref.address.startswith("association/"):
+            if ref == NOW:
+                self._known[ref] = str(int(self.tools.clock.now()))
+            elif ref.address.startswith("association/"):
                 self._learn_association(ref, call.region or "")
             else:
                 self._learn(ref)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler import ownership
-from reconciler.graph import Draft, free, ready
+from reconciler.graph import Draft, free, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import Association
@@ -38,7 +38,7 @@ def move(live: LiveInstance, after: Association, context: Context) -> Iterator[S
         yield from associate(live, after, context)
         return
     left = f"instance-profile/{before.profile_name}"
-    needs = {ready(f"instance-profile/{after.profile}"), ready(left)}
+    needs = {ready(f"instance-profile/{after.profile}"), ready(left), released(left)}
     freed = frozenset({free(left)})
     yield from _begin(live, after, context, needs)
     if live.state == "stopped":
@@ -57,8 +57,8 @@ def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
     label = f"off {live.key}"
     params = {"AssociationId": _id(live, context)}
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, live.key.region)
-    left = ready(f"instance-profile/{live.row.profile_name}")
-    yield step(address, call, needs={left}, gives={label})
+    left = f"instance-profile/{live.row.profile_name}"
+    yield step(address, call, needs={ready(left), released(left)}, gives={label})
     gone = Wait("gone", SETTLE_SECONDS, instance=live.key.instance, region=live.key.region)
     freed = frozenset({free(f"instance-profile/{live.row.profile_name}"), f"gone {live.key}"})
     yield Draft(address, gone, frozenset({label}), freed)

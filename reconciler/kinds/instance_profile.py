@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler import ownership
-from reconciler.graph import exists, free, ready
+from reconciler.graph import exists, free, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveProfile
 from reconciler.model import InstanceProfile, same_name
-from reconciler.requests import Ref
+from reconciler.requests import NOW, Ref
 from reconciler.spec.desired import DesiredProfile
 
 
@@ -69,6 +69,13 @@ def adopted_role_id(live: LiveProfile, context: Context) -> str:
     return live.role_id
 
 
+def _serves(live: LiveProfile, context: Context) -> bool:
+    """Whether running instances hold credentials of its role, and the role is ours to note it."""
+    role = context.live.role(live.resource.role)
+    is_ours = role is not None and role.owner == context.owner
+    return is_ours and any(i.is_running for i in context.live.consumers(live.arn))
+
+
 def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iterator[Step]:
     """Tags alone: the role is the cut-over's."""
     before, address = live.resource, live.resource.address
@@ -77,12 +84,17 @@ def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iter
         yield step(address, call)
 
 
-def delete(live: LiveProfile) -> Iterator[Step]:
+def delete(live: LiveProfile, context: Context) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
-    name = before.name
+    name, noted = before.name, released(address)
     if before.role is not None:
+        if _serves(live, context):
+            # Before any instance lets go of the profile: from then on nothing tells that they did.
+            tags = tag_list({context.prefix + ownership.RELEASED: NOW})
+            call = iam("TagRole", RoleName=before.role, Tags=tags)
+            yield step(address, call, gives={noted})
         call = iam("RemoveRoleFromInstanceProfile", InstanceProfileName=name, RoleName=before.role)
-        yield step(address, call, needs={free(address)}, gives={f"bare {address}"})
+        yield step(address, call, needs={free(address), noted}, gives={f"bare {address}"})
     call = iam("DeleteInstanceProfile", InstanceProfileName=name)
     gives = {free(f"role/{before.role}")} if before.role else set()
     yield step(address, call, needs={free(address), f"bare {address}"}, gives=gives)

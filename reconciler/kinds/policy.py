@@ -66,7 +66,7 @@ def update(live: LivePolicy, after: Policy, _context: Context) -> Iterator[Step]
         yield step(address, call)
 
 
-def delete(live: LivePolicy) -> Iterator[Step]:
+def delete(live: LivePolicy, _context: Context) -> Iterator[Step]:
     """Versions first, then the policy, once nobody has it attached."""
     address = live.resource.address
     for version in live.versions:

@@ -88,7 +88,7 @@ def update(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
         yield step(address, call)
 
 
-def delete(live: LiveRole) -> Iterator[Step]:
+def delete(live: LiveRole, _context: Context) -> Iterator[Step]:
     """Permissions first, and they only once no profile gives them out any more."""
     before, address = live.resource, live.resource.address
     name, needs, bare = before.name, {free(address)}, f"bare {address}"

@@ -121,7 +121,7 @@ def _deleted(entity: Entity, view: View) -> Part:
     if change.consumers and not view.options.allows("consumers", address):
         reason = f"{len(change.consumers)} running instances would be left without {address}"
         guards.append(Guard("consumers", reason, f"--allow consumers={address}", (address,)))
-    drafts: tuple[Draft[Work], ...] = tuple(kind_of(address).delete(entity))
+    drafts: tuple[Draft[Work], ...] = tuple(kind_of(address).delete(entity, view.context))
     return Part(changes=(change,), drafts=drafts, guards=tuple(guards))
 
 
