@@ -40,6 +40,8 @@ class Draft(Generic[_A_co]):
     action: _A_co
     needs: frozenset[str] = frozenset()
     gives: frozenset[str] = frozenset()
+    closes: bool = False
+    """Puts right what an earlier draft began: once that is done, it runs though asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)

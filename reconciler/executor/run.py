@@ -96,8 +96,15 @@ class Executor:
                 cause = outcomes[broken[0]]
                 reason = f"needs {cause.address} ({cause.what}), which {_past(cause)}"
                 outcomes[place] = Outcome(draft.address, describe(draft), "skipped", reason)
-            elif self.stop.is_set():
+            elif self.stop.is_set() and not self._closes(place, {*outcomes, *started}):
                 outcomes[place] = Outcome(draft.address, describe(draft), "skipped", "interrupted")
+
+    def _closes(self, place: int, begun: set[int]) -> bool:
+        """Whether it must run all the same, since what it puts right is done or under way: its
+        predecessors have begun, or wait for that like itself."""
+        work = self.plan.work
+        after = work[place].after
+        return work[place].draft.closes and all(b in begun or work[b].draft.closes for b in after)
 
     def _work(self, place: int) -> Outcome:
         draft = self.plan.work[place].draft
@@ -118,7 +125,7 @@ class Executor:
                 case ApiCall():
                     self._call(draft, draft.action)
                 case Wait():
-                    self._waiter.wait(draft.address, draft.action)
+                    self._waiter.wait(draft.address, draft.action, to_the_end=draft.closes)
                 case CutOver():
                     return self._cut_over(draft.action)
         except AwsError as error:

@@ -16,6 +16,8 @@ from reconciler.requests import ApiCall
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 20.0
+STOPPING_SECONDS = 60.0
+"""Patience of a call once a person asked to stop: it may be the one that gives a profile back."""
 
 
 class Stopped(Exception):  # noqa: N818 - a person's wish, no error
@@ -52,7 +54,7 @@ class Pace:
 
 @dataclass
 class Sender:
-    """``stop`` is set when a person asked to stop; then nothing is waited out any more."""
+    """``stop`` is set when a person asked to stop; then patience is short."""
 
     writer: Writer
     reader: Reader
@@ -81,8 +83,11 @@ class Sender:
                 was_lost = was_lost or error.is_uncertain
                 if self._is_there(call, error, was_lost, instance):
                     return {}
-                left = began + budget(call, error, is_fresh) - self.clock.now()
-                if left <= 0 or self.stop.is_set():
+                patience = budget(call, error, is_fresh)
+                if self.stop.is_set():
+                    patience = min(patience, STOPPING_SECONDS)
+                left = began + patience - self.clock.now()
+                if left <= 0:
                     raise
                 seconds = min(pause, LONGEST_SECONDS, left) * (0.5 + self.dice.random() / 2)
                 told(error, seconds)

@@ -30,9 +30,9 @@ class Waiter:
     progress: Progress
     stop: threading.Event
 
-    def wait(self, address: str, wait: Wait) -> None:
+    def wait(self, address: str, wait: Wait, *, to_the_end: bool = False) -> None:
         """Returns when the condition holds. Raises ``AwsError`` with code ``TimedOut``, and
-        ``Stopped`` when a person asked to stop."""
+        ``Stopped`` when a person asked to stop, unless it must be waited ``to_the_end``."""
         began, pause = self.clock.now(), FIRST_LOOK_SECONDS
         while True:
             # Taken before the look: a process that was asleep looks once more.
@@ -41,7 +41,7 @@ class Waiter:
                 return
             if elapsed >= wait.seconds and wait.condition != "propagated":
                 raise AwsError(f"wait:{wait.condition}", "TimedOut", self._why(wait))
-            if self.stop.is_set():
+            if self.stop.is_set() and not to_the_end:
                 raise Stopped
             self.progress.waiting(address, TEXT[wait.condition], elapsed)
             self.clock.sleep(min(pause, max(wait.seconds - elapsed, 0.01)))

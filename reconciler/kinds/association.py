@@ -99,7 +99,8 @@ def _last(
 ) -> Iterator[Step]:
     given, settled = f"given {live.key}", f"settled {live.key}"
     before = {*needs, f"tagged {live.key}", f"stable {live.key}", f"gone {live.key}"}
-    yield step(after.address, call, needs=before, gives={given})
+    closes = live.row is not None and call.operation == "AssociateIamInstanceProfile"
+    yield Draft(after.address, call, frozenset(before), frozenset({given}), closes)
     wait = Wait("associated", SETTLE_SECONDS, live.key.instance, after.profile, live.key.region)
     yield Draft(after.address, wait, frozenset({given}), frozenset({settled, *gives}))
 
@@ -119,7 +120,7 @@ def _reassociate(
     before = {*needs, f"noted {key}", f"tagged {key}", f"stable {key}"}
     yield step(address, call, needs=before, gives={off})
     wait = Wait("gone", SETTLE_SECONDS, key.instance, region=key.region)
-    yield Draft(address, wait, frozenset({off}), frozenset({f"gone {key}"}))
+    yield Draft(address, wait, frozenset({off}), frozenset({f"gone {key}"}), closes=True)
     give = _profile_params(after, context, InstanceId=key.instance)
     call = ApiCall("ec2", "AssociateIamInstanceProfile", give, key.region)
     yield from _last(live, after, call, needs, freed)

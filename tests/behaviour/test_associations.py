@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from reconciler.commands.request import Refused
@@ -226,3 +228,26 @@ def test_throttled_and_late(aws: Rig) -> None:
         aws.apply()
     aws.settle()
     assert aws.profile_of(instance) == "one"
+
+
+@pytest.mark.parametrize(
+    "operation", ["TagInstanceProfile", "DisassociateIamInstanceProfile", "CreateTags"]
+)
+def test_interrupted_while_stopped_instances_move(aws: Rig, operation: str) -> None:
+    """Nothing new starts, and whoever lost its profile gets the new one."""
+    instances = aws.launch(3, tags={"app": "web"})
+    aws.write(two("one"))
+    aws.settle()
+    aws.ec2().stop_instances(InstanceIds=instances)
+    aws.write(two("two"))
+    stop = threading.Event()
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == operation:
+            stop.set()
+
+    with listening(aws.aws.after, listen):
+        assert aws.apply(stop).exit_code == 130
+    assert None not in {aws.profile_of(i) for i in instances}
+    aws.settle()
+    assert {aws.profile_of(i) for i in instances} == {"two"}

@@ -540,3 +540,21 @@ def test_a_role_change_and_pruned_associations_in_one_plan(aws: Rig, fleet: Flee
     aws.settle(prune=True, allow=frozenset({("delete", "4")}))
     assert [aws.profile_of(i) for i in fleet.home] == [None] * 3
     assert aws.served(fleet.launched[0]) == "v2"
+
+
+def test_interrupted_and_throttled(aws: Rig, fleet: Fleet) -> None:
+    """The call that gives a profile back is not given up at the first refusal."""
+    aws.write(spec("v2", "2"))
+    stop = threading.Event()
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "DisassociateIamInstanceProfile":
+            stop.set()
+
+    with (
+        listening(aws.aws.after, listen),
+        refusing(aws, "AssociateIamInstanceProfile", "RequestLimitExceeded", times=3),
+    ):
+        assert aws.apply(stop).exit_code == 130
+    for region, instance in fleet.running:
+        assert aws.profile_of(instance, region) == "web"

@@ -191,11 +191,17 @@ def test_a_version_is_not_made_twice() -> None:
     assert writer.sent == 1
 
 
-def test_a_stop_ends_patience() -> None:
-    made = sender(Scripted([error("Throttling")]), Known())
+def test_a_stop_makes_patience_short() -> None:
+    """Not none: the call may be the one that gives an instance its profile back."""
+    clock = JumpingClock()
+    made = sender(Scripted([error("Throttling")] * 1000), Known(), clock)
     made.stop.set()
+    began = clock.now()
     with pytest.raises(AwsError):
         made.send(TAG)
+    assert 50 <= clock.now() - began <= 65
+    made.writer = Scripted([error("Throttling")])
+    assert made.send(TAG)
 
 
 def test_the_pace_falls_and_recovers() -> None:
