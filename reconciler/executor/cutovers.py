@@ -163,7 +163,7 @@ class CutOverRun:
             for key in keys:
                 away = seen.now - memory.away.get(key, seen.now)
                 self.longest = max(self.longest, away)
-                text = f"holds role/{cutover.after.name}; without a profile"
+                text = f"taking up role/{cutover.after.name}"
                 self.progress.done(f"association/{key.instance}", text, away)
         elif len(keys) == 1:
             self.progress.started(f"association/{keys[0].instance}", act.why)
