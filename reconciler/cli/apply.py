@@ -33,7 +33,7 @@ from reconciler.plan import Plan, intended, summary
 from reconciler.report.apply_text import result_lines
 from reconciler.report.plan_json import change_json
 from reconciler.report.plan_text import Look, plan_lines, summary_line
-from reconciler.report.styled import Piece, data, line, plain
+from reconciler.report.styled import Piece, line, plain
 
 SpecsOrPlan = Annotated[
     str,
@@ -186,7 +186,9 @@ def _report(applied: Applied, console: Console, as_json: bool) -> None:
         return
     console.out(result_lines(applied.planned.plan, result, applied.left))
     if result.interrupted:
-        console.out([line(data("Interrupted: instances in flight got their profile back."))])
+        put_right = "instances in flight got their profile back; apply again to go on."
+        not_all = "not all could be put right, as shown above; apply again."
+        console.out([line("Interrupted: ", not_all if result.count("failed") else put_right)])
 
 
 def _summary(

@@ -69,7 +69,9 @@ def _stop(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     if isinstance(seen.profile.mark, Pending) and seen.profile.role_id is None and cutover.after:
         return Act((Calls(cutover, seen).add_role(role.name if role else ""),), "put the role in")
     fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
-    return _bring_back(fleet) or GiveUp("interrupted")
+    if decision := _bring_back(fleet):
+        return decision
+    return GiveUp("interrupted", is_stop=not memory.failed)
 
 
 def _restore(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:

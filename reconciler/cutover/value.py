@@ -158,10 +158,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It ends here. With ``roll_back`` the role that was there goes back in."""
+    """It ends here. With ``roll_back`` the role that was there goes back in; ``is_stop`` says that
+    a person asked for the end, and that what was half done has been put right."""
 
     reason: str
     roll_back: bool = False
+    is_stop: bool = False
 
 
 Decision = Ask | Act | Pause | List | Lose | EndBatch | Done | GiveUp

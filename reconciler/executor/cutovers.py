@@ -22,7 +22,7 @@ from reconciler.cutover.value import (
     Pause,
     Seen,
 )
-from reconciler.executor.outcomes import Outcome
+from reconciler.executor.outcomes import Outcome, Status
 from reconciler.executor.sending import Sender
 from reconciler.live import LiveProfile
 from reconciler.model import Identity
@@ -83,8 +83,8 @@ class CutOverRun:
                     return self._outcome("applied", "; ".join(self.notes))
                 case GiveUp(reason, roll_back) if roll_back:
                     return self._roll_back(cutover, seen, reason)
-                case GiveUp(reason):
-                    return self._outcome("failed", reason)
+                case GiveUp(reason, is_stop=is_stop):
+                    return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
                     seen, memory = self._step(cutover, decision, seen, memory)
 
@@ -264,18 +264,11 @@ class CutOverRun:
         if self.stop.is_set():
             self.clock.sleep(min(seconds, 1.0))
 
-    def _outcome(self, status: str, reason: str, request_id: str = "") -> Outcome:
+    def _outcome(self, status: Status, reason: str, request_id: str = "") -> Outcome:
         address = self.cutover.address
-        is_applied = status == "applied"
-        remaining = () if is_applied else (f"the cut-over of {address}; apply again to go on",)
-        return Outcome(
-            address,
-            "cut-over",
-            "applied" if is_applied else "failed",
-            reason,
-            remaining,
-            request_id,
-        )
+        left = f"the cut-over of {address}; apply again to go on"
+        remaining = () if status == "applied" else (left,)
+        return Outcome(address, "cut-over", status, reason, remaining, request_id)
 
 
 def _shows(found: LiveProfile, expected: LiveProfile) -> bool:

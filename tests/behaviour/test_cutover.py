@@ -299,6 +299,7 @@ def test_interrupted(aws: Rig, fleet: Fleet) -> None:
     with listening(aws.aws.after, listen):
         applied = aws.apply(stop)
     assert applied.exit_code == 130
+    assert applied.result.count("failed") == 0
     for region, instance in fleet.running:
         assert aws.profile_of(instance, region) == "web"
     aws.settle()
