@@ -149,14 +149,6 @@ def association_mark(owner: str, instance: str, profile_id: str) -> str:
     return f"{owner}/{instance}/{profile_id}"
 
 
-def made_by(mark: str | None, owner: str, instance: str) -> bool:
-    """Whether an instance's ``association`` tag says that ``owner`` associated this very instance.
-
-    Consoles copy tags when an instance is cloned, so the instance's id is part of the value.
-    """
-    return (mark or "").split("/")[:2] == [owner, instance]
-
-
 def holds_mark(role_id: str, association_id: str) -> str:
     return f"{role_id}/{association_id}"
 

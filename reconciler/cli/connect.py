@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 
 from reconciler.cli.options import Login
 from reconciler.commands.request import Connect, Connection, World
@@ -56,7 +55,10 @@ def connector(login: Login, run: str, parallelism: int = 10) -> Connect:
         )
         session = Session(way)
         reader = AwsReader(reading(session), settings.tag_prefix, parallelism)
-        make_writer: Callable[[], Writer] = lambda: AwsWriter(writing(session))  # noqa: E731
+
+        def make_writer() -> Writer:
+            return AwsWriter(writing(session))
+
         return Connection(reader, make_writer, session.region)
 
     return connect

@@ -29,7 +29,7 @@ class Console:
     def __post_init__(self) -> None:
         # A stream that was closed before we began swallows what is said.
         sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - as long as we run
-        sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+        sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - the same
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show a character shows its escape, and nothing breaks.
             if hasattr(stream, "reconfigure"):

@@ -161,8 +161,12 @@ def _trust(entity: DesiredRole, settings: Settings) -> Iterator[Diagnostic]:
         yield _error("trust", message, place, *(("trust",) if shorthand else ()))
         return
     at = ("trust",) if shorthand else ("trust_policy",)
-    if shorthand and not document.value["Statement"][0]["Principal"]["Service"]:
+    # Where trust is null there is no statement at all.
+    if shorthand and not (
+        document.value and document.value["Statement"][0]["Principal"]["Service"]
+    ):
         yield _error("trust", "trust is a service such as ec2, or a list of them", place, "trust")
+        return
     yield from policy_checks.trust_policy(document, place, at)
     most = settings.quotas.trust_policy_size
     if document.size > most:

@@ -170,6 +170,8 @@ CASES = {
     ),
     "no trust": ("roles:\n  r: {description: x}", "trust", "either"),
     "two trusts": (role("trust_policy: {Version: 2012-10-17, Statement: []}"), "trust", "either"),
+    "trust is null": ("roles:\n  r: {trust: null}", "trust", "ec2"),
+    "trust policy is null": ("roles:\n  r: {trust_policy: null}", "policy-statement", "Statement"),
     "trust of nothing": ("roles:\n  r: {trust: []}", "trust", "ec2"),
     "trust is no service": ("roles:\n  r: {trust: 'EC 2'}", "trust", "ec2"),
     "a role that does not trust EC2": (
