@@ -13,7 +13,7 @@ import boto3
 from moto.iam.models import iam_backends
 
 from reconciler.aws.reader import AwsReader
-from reconciler.aws.session import Login, Session, reading, writing
+from reconciler.aws.session import Clients, Login, Session, reading, writing
 from reconciler.aws.writer import AwsWriter
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.drift import Drift, drift_of
@@ -61,9 +61,9 @@ class Rig:
     settings: str = SETTINGS
     runs: int = 0
     progress: Silence = field(default_factory=Silence)
-    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     opened: dict[str, Connection] = field(default_factory=dict)
-    """Clients take half a second to make, so runs share them."""
+    expires_at: float | None = None
+    """When the credentials of our own runs end."""
 
     def write(self, spec: str, settings: str | None = None) -> None:
         (self.folder / "reconciler.yaml").write_text(settings or self.settings, "utf-8")
@@ -74,12 +74,16 @@ class Rig:
         run = f"run{self.runs}"
 
         def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
-            name = repr(spec)
+            name = f"{spec!r} {settings.tag_prefix}"
             if name not in self.opened:
-                self.opened[name] = _connection(spec, settings)
+                made = _connection(spec, settings, name)
+                self.opened[name] = replace(made, outlives=self._outlives)
             return self.opened[name]
 
         return Commands(connect, self.clock, self.progress, run)
+
+    def _outlives(self, seconds: float) -> bool:
+        return self.expires_at is None or self.clock.now() + seconds < self.expires_at
 
     def request(self, **flags: Any) -> Request:
         made = Request(path=str(self.folder), regions=(HOME, AWAY))
@@ -91,10 +95,16 @@ class Rig:
     def drift(self, **flags: Any) -> Drift:
         return drift_of(self.plan(**flags))
 
-    def apply(self, stop: threading.Event | None = None, **flags: Any) -> Applied:
+    def apply(
+        self,
+        stop: threading.Event | None = None,
+        max_seconds: float | None = None,
+        **flags: Any,
+    ) -> Applied:
         planned = self.plan(**flags)
         assert not planned.plan.conflicts, planned.plan.conflicts
-        return Apply(planned, self.commands(), stop or threading.Event()).execute()
+        made = Apply(planned, self.commands(), stop or threading.Event(), max_seconds)
+        return made.execute()
 
     def settle(self, **flags: Any) -> Plan:
         """Applies, and shows that it held: nothing failed, and the plan that was made again (by
@@ -135,10 +145,10 @@ class Rig:
     def client(self, service: str, region: str) -> Any:
         """As somebody else would have it: whoever changes AWS by hand."""
         key = (service, region)
-        if key not in self.clients:
+        if key not in _CLIENTS:
             made: Any = boto3.client(service, region_name=region)  # type: ignore[call-overload]
-            self.clients[key] = made
-        return self.clients[key]
+            _CLIENTS[key] = made
+        return _CLIENTS[key]
 
     def served(self, instance: str, region: str = HOME) -> str | None:
         """The role whose credentials the instance is served now."""
@@ -207,12 +217,30 @@ class Rig:
         return [logged for logged in self.aws.log if not logged.operation.startswith(READS)]
 
 
-def _connection(spec: TargetSpec | None, settings: Settings) -> Connection:
-    login = Login(run="test", region=HOME, role_arn=spec.role_arn if spec else None)
-    session = Session(login)
-    reader = AwsReader(reading(session), settings.tag_prefix)
-    writer = AwsWriter(writing(session))
-    return Connection(reader, lambda: writer, HOME)
+_CLIENTS: dict[tuple[str, str], Any] = {}
+_OPENED: dict[str, tuple[Clients, Clients]] = {}
+"""A client takes a quarter of a second to make, so all tests of a process share them; only what was
+assumed in one sandbox is unknown in the next."""
+
+
+def _connection(spec: TargetSpec | None, settings: Settings, name: str) -> Connection:
+    login = Login(
+        run="test",
+        region=HOME,
+        role_arn=spec.role_arn if spec else None,
+        external_id=spec.external_id if spec else None,
+    )
+    if name not in _OPENED:
+        session = Session(login)
+        made = (reading(session), writing(session))
+        if login.role_arn is None:
+            _OPENED[name] = made
+    else:
+        made = _OPENED[name]
+    for clients in made:
+        clients.counts.clear()
+    reader, writer = AwsReader(made[0], settings.tag_prefix), AwsWriter(made[1])
+    return Connection(reader, lambda: writer, HOME, lambda _seconds: True)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import reconciler
 ROOT = Path(reconciler.__file__).parent
 
 LAYERS = (
-    ("diagnostics",),
+    ("diagnostics", "exit_codes"),
     ("policy_document", "requests", "ownership", "model"),
     ("live", "graph", "changes", "ports"),
     ("spec",),

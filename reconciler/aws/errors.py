@@ -48,6 +48,9 @@ def translated(call: str) -> Iterator[None]:
         raise AwsError(call, "ResponseParserError", message, is_uncertain=True) from error
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
         raise _other(call, error) from error
+    except RuntimeError as error:
+        # So botocore says that credentials of the environment or of a process expired.
+        raise AwsError(call, "ExpiredToken", HINTS["ExpiredToken"]) from error
     except ValueError as error:
         # botocore has no exception of its own for an endpoint that is no URL.
         raise AwsError(call, "InvalidConfiguration", str(error)) from error

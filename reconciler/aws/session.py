@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.credentials import CredentialProvider, RefreshableCredentials
 
 from reconciler import __version__
 from reconciler.aws.errors import translated
@@ -77,26 +79,59 @@ class Session:
             read_timeout=60,
         )
 
+    def outlives(self, seconds: float) -> bool:
+        """Whether the credentials are good for ``seconds`` more, renewed first where they can be.
+        Keys that do not expire, or do not say when, are."""
+        with self._lock, translated("session:credentials"):
+            credentials = self.boto.get_credentials()
+            if not isinstance(credentials, RefreshableCredentials):
+                return True
+            credentials.get_frozen_credentials()
+            return not credentials.refresh_needed(refresh_in=int(seconds))
+
     def _assumed(self, session: Any) -> Any:
-        """The session of the target's role. It lasts an hour, so a run that may take longer should
-        start with credentials of its own."""
+        """The session of the target's role, which is assumed again before its hour is over."""
         client = session.client(
             "sts",
             region_name=session.region_name or self._fallback,
             endpoint_url=self.login.endpoint_url,
             config=self._config(READ_ATTEMPTS),
         )
-        params = {"RoleArn": self.login.role_arn, "RoleSessionName": f"reconciler-{self.login.run}"}
+        params = {
+            "RoleArn": self.login.role_arn or "",
+            "RoleSessionName": f"reconciler-{self.login.run}",
+        }
         if self.login.external_id:
             params["ExternalId"] = self.login.external_id
-        with translated("sts:AssumeRole"):
-            given: Mapping[str, str] = client.assume_role(**params)["Credentials"]
-        return boto3.Session(
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
-            region_name=session.region_name,
+        inner = botocore.session.Session()
+        inner.get_component("credential_provider").providers.insert(0, _Assumed(client, params))
+        return boto3.Session(botocore_session=inner, region_name=session.region_name)
+
+
+class _Assumed(CredentialProvider):
+    """Credentials of one role, for botocore to ask for and to renew."""
+
+    METHOD = "reconciler-target"
+
+    def __init__(self, client: Any, params: Mapping[str, str]) -> None:
+        super().__init__()
+        self._client = client
+        self._params = params
+
+    def load(self) -> RefreshableCredentials:
+        return RefreshableCredentials.create_from_metadata(
+            self._given(), refresh_using=self._given, method=self.METHOD
         )
+
+    def _given(self) -> dict[str, str]:
+        with translated("sts:AssumeRole"):
+            given = self._client.assume_role(**self._params)["Credentials"]
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 from reconciler.cli.apply import apply
 from reconciler.cli.console import Console
 from reconciler.cli.demo import demo
+from reconciler.cli.destroy import destroy
 from reconciler.cli.drift import drift
 from reconciler.cli.errors import aws_failed, refused
 from reconciler.cli.plan import plan
@@ -21,11 +22,8 @@ from reconciler.cli.schema import schema
 from reconciler.cli.validate import validate
 from reconciler.cli.version import version
 from reconciler.commands.request import Refused
+from reconciler.exit_codes import ExitCode
 from reconciler.ports import AwsError
-
-USAGE = 64
-"""The framework's 2 would mean drift to a cron job."""
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="reconciler",
@@ -36,14 +34,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (validate, plan, apply, drift, schema, sandbox, demo, version):
+for command in (validate, plan, apply, drift, destroy, schema, sandbox, demo, version):
     app.command()(command)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         version()
-        raise typer.Exit(0)
+        raise typer.Exit(ExitCode.OK)
 
 
 @app.callback()
@@ -68,7 +66,7 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, standalone_mode=False)
     except TyperException as error:
         console.error(error.format_message(), "see reconciler --help")
-        return USAGE
+        return ExitCode.USAGE
     except Refused as error:
         return refused(error, console)
     except AwsError as error:
@@ -76,13 +74,13 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         # The reader of stdout has gone; Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return ExitCode.ERROR
     except OSError as error:
         console.error(f"{error.filename or 'file'}: {error.strerror or type(error).__name__}")
-        return 1
+        return ExitCode.ERROR
     except (KeyboardInterrupt, typer.Abort):
         console.error("interrupted")
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else 0
 
 

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from reconciler import __version__
 from reconciler.cli import options as o
-from reconciler.cli.connect import world
+from reconciler.cli.carry_out import How, carry_out
 from reconciler.cli.console import Console
 from reconciler.cli.plan import planning
-from reconciler.cli.progress import Events, Live, Shown, progress_for
-from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request
 from reconciler.commands.saved import (
     Saved,
+    growth,
     load_saved,
     refuse_stale,
     refuse_unexpected,
     specs_digest,
 )
-from reconciler.plan import Plan, intended, summary
-from reconciler.report.apply_text import result_lines
-from reconciler.report.plan_json import change_json
-from reconciler.report.plan_text import Look, plan_lines, summary_line
-from reconciler.report.styled import Piece, line, plain
+from reconciler.plan import intended
 
 SpecsOrPlan = Annotated[
     str,
@@ -44,15 +34,15 @@ SpecsOrPlan = Annotated[
 Expect = Annotated[
     str | None, typer.Option("--expect", help="Digest of the plan that was approved: sha256:...")
 ]
-AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
 
 
 def apply(
     specs: SpecsOrPlan = "specs",
     expect: Expect = None,
-    auto_approve: AutoApprove = False,
+    auto_approve: o.AutoApprove = False,
     no_input: o.NoInput = False,
     as_json: o.Json = False,
+    max_time: o.MaxTime = None,
     target: o.Target = None,
     only: o.Only = None,
     exclude: o.Exclude = None,
@@ -75,24 +65,15 @@ def apply(
     request, login = o.request_of(locals()), o.Login(profile, endpoint_url, tuple(region or ()))
     console = Console(color.value, quiet, verbose)
     saved = _saved(request)
-    planned = planning(saved.request if saved else request, login, console)
+    planned = planning(_of_saved(saved, request) if saved else request, login, console)
     if saved:
-        now = intended(planned.plan.targets, planned.plan.owner)
-        refuse_stale(saved, now, planned.plan.digest, specs_digest(planned.spec))
+        _compare(saved, planned)
     if expect is not None:
         refuse_unexpected(expect, planned.plan.digest)
-    _show(planned.plan, console, as_json)
-    if planned.plan.conflicts or planned.plan.guards:
-        console.error("apply stops here: a decision of yours is missing, as shown above")
-        raise typer.Exit(4)
-    if planned.plan.is_empty:
-        _summary(console, as_json, 0, 0, 0, 0)
-        raise typer.Exit(1 if planned.plan.unread else 0)
-    if not (saved or auto_approve) and not _approved(console, no_input or as_json):
-        raise typer.Exit(1)
-    applied = _run(planned, login, console, as_json)
-    _report(applied, console, as_json)
-    raise typer.Exit(applied.exit_code)
+    asks = not (saved or auto_approve)
+    how = How(login, "apply", as_json, asks, no_input, o.duration(max_time))
+    more = tuple(growth(saved, planned, time.time())) if saved else ()
+    raise typer.Exit(carry_out(planned, how, console, more))
 
 
 def _saved(request: Request) -> Saved | None:
@@ -100,102 +81,22 @@ def _saved(request: Request) -> Saved | None:
     path = Path(request.path)
     if path.suffix != ".json" or not path.is_file():
         return None
-    if request != Request(path=request.path, parallelism=request.parallelism):
-        raise typer.BadParameter("a saved plan holds its flags; give it none but how to reach AWS")
+    bare = Request(path=request.path, parallelism=request.parallelism, allow=request.allow)
+    if request != bare or any(key != "growth" for key, _ in request.allow):
+        message = "a saved plan holds its flags; give it none but how to reach AWS, --max-time, "
+        raise typer.BadParameter(f"{message}--expect and --allow growth=")
     return load_saved(path)
 
 
-def _show(plan: Plan, console: Console, as_json: bool) -> None:
-    if not as_json:
-        console.out(plan_lines(plan, Look(console.unicode, console.verbose > 0)))
-        return
-    events = Events(console)
-    events.emit("version", f"reconciler {__version__}", {"reconciler": __version__, "ui": "1.0"})
-    for change in plan.changes:
-        what = ", ".join(change_json(change)["actions"])
-        events.emit("planned_change", f"{change.address}: {what}", {"change": change_json(change)})
-    more = {"changes": summary(plan), "digest": plan.digest}
-    events.emit("change_summary", plain([summary_line(plan)]), more)
-
-
-def _approved(console: Console, no_input: bool) -> bool:
-    """Asks on the terminal. Without one, refuses and says which flag answers."""
-    if no_input or not sys.stdin.isatty():
-        console.error("there is no terminal to ask at", "give --auto-approve to apply unasked")
-        return False
-    console.out(
-        [
-            (),
-            line(Piece("Do you want to perform these actions?", "bold")),
-            line("  Only 'yes' will be accepted to approve."),
-            (),
-        ]
+def _of_saved(saved: Saved, request: Request) -> Request:
+    """What was asked then, with what is allowed now: that more instances are touched."""
+    return replace(
+        saved.request,
+        allow=saved.request.allow | request.allow,
+        parallelism=request.parallelism,
     )
-    try:
-        answer = input("  Enter a value: ")
-    except EOFError:
-        answer = ""
-    if answer.strip() != "yes":
-        console.err(line("Apply cancelled: nothing was changed."))
-        return False
-    return True
 
 
-def _run(planned: Planned, login: o.Login, console: Console, as_json: bool) -> Applied:
-    progress: Shown = Events(console) if as_json else progress_for(console)
-    stop = threading.Event()
-    try:
-        with _signals(stop, console):
-            return Apply(planned, world(login, progress), stop).execute()
-    finally:
-        if isinstance(progress, Live):
-            progress.stop()
-
-
-@contextmanager
-def _signals(stop: threading.Event, console: Console) -> Iterator[None]:
-    """The first signal finishes what is half done, the second stops at once."""
-
-    def handle(_number: int, _frame: Any) -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-        console.err(
-            line(
-                Piece("Stopping: ", "bold yellow"),
-                "nothing new starts; what is in flight is put right. Again to stop at once.",
-            )
-        )
-
-    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-    for name in kept:
-        signal.signal(name, handle)
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            signal.signal(name, value)
-
-
-def _report(applied: Applied, console: Console, as_json: bool) -> None:
-    result = applied.result
-    if as_json:
-        left = len(applied.left.changes) if applied.left else 0
-        failed, skipped = result.count("failed"), result.count("skipped")
-        _summary(console, True, result.count("applied"), failed, skipped, left)
-        return
-    console.out(result_lines(applied.planned.plan, result, applied.left))
-    if result.interrupted:
-        put_right = "instances in flight got their profile back; apply again to go on."
-        not_all = "not all could be put right, as shown above; apply again."
-        console.out([line("Interrupted: ", not_all if result.count("failed") else put_right)])
-
-
-def _summary(
-    console: Console, as_json: bool, applied: int, failed: int, skipped: int, remaining: int
-) -> None:
-    if not as_json:
-        return
-    counts = {"applied": applied, "failed": failed, "skipped": skipped, "remaining": remaining}
-    message = ", ".join(f"{number} {name}" for name, number in counts.items())
-    Events(console).emit("apply_summary", message, counts)
+def _compare(saved: Saved, planned: Planned) -> None:
+    now = intended(planned.plan.targets, planned.plan.owner)
+    refuse_stale(saved, now, planned.plan.digest, specs_digest(planned))

@@ -16,10 +16,15 @@ def new_run() -> str:
     return secrets.token_hex(6)
 
 
-def world(login: Login, progress: Progress, clock: Clock | None = None) -> World:
+def world(
+    login: Login, progress: Progress, parallelism: int = 10, clock: Clock | None = None
+) -> World:
     run = new_run()
     return World(
-        connect=connector(login, run), clock=clock or SystemClock(), progress=progress, run=run
+        connect=connector(login, run, parallelism),
+        clock=clock or SystemClock(),
+        progress=progress,
+        run=run,
     )
 
 
@@ -59,6 +64,6 @@ def connector(login: Login, run: str, parallelism: int = 10) -> Connect:
         def make_writer() -> Writer:
             return AwsWriter(writing(session))
 
-        return Connection(reader, make_writer, session.region)
+        return Connection(reader, make_writer, session.region, session.outlives)
 
     return connect

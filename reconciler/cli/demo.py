@@ -20,6 +20,7 @@ from reconciler.commands.apply import Apply
 from reconciler.commands.drift import drift_of
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Request, World
+from reconciler.exit_codes import ExitCode
 from reconciler.report.apply_text import result_lines
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.plan_text import Look, plan_lines
@@ -74,7 +75,7 @@ def demo(color: ColorFlag = Color.auto) -> None:
         from reconciler.sandbox.embedded import embedded  # noqa: PLC0415
     except ImportError as error:
         console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
-        raise typer.Exit(1) from error
+        raise typer.Exit(ExitCode.ERROR) from error
     clock = StoryClock()
     lags = sandbox.Lags(ec2_sees_iam=30.0, associating=4.0, disassociating=4.0)
     aws = sandbox.World(clock=clock, lags=lags, regions=("us-east-1", "eu-west-1"))

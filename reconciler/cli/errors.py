@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.cli.console import Console
 from reconciler.commands.request import Refused
+from reconciler.exit_codes import ExitCode
 from reconciler.ports import DENIED, AwsError
 from reconciler.report.diagnostics_text import count, full
 
@@ -14,7 +15,7 @@ _HELP = {
 }
 
 
-def refused(error: Refused, console: Console) -> int:
+def refused(error: Refused, console: Console) -> ExitCode:
     if error.diagnostics:
         console.err(*full(error.diagnostics, error.sources))
         console.error(f"{error.message}: {count(error.diagnostics)}")
@@ -23,10 +24,10 @@ def refused(error: Refused, console: Console) -> int:
     return error.exit_code
 
 
-def aws_failed(error: AwsError, console: Console) -> int:
+def aws_failed(error: AwsError, console: Console) -> ExitCode:
     request = f" (request {error.request_id})" if error.request_id else ""
     console.error(f"{error.call}: {error.code}: {error.message}{request}", _hint(error))
-    return 1
+    return ExitCode.ERROR
 
 
 def _hint(error: AwsError) -> str | None:

@@ -11,6 +11,7 @@ import typer
 
 from reconciler.commands.request import Request
 from reconciler.planner.options import ALLOW_KEYS
+from reconciler.spec.scalars import seconds_of
 
 
 class Color(StrEnum):
@@ -75,6 +76,11 @@ Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="More 
 ColorFlag = Annotated[
     Color, typer.Option("--color", help="When to colour.", envvar="RECONCILER_COLOR")
 ]
+MaxTime = Annotated[
+    str | None,
+    typer.Option("--max-time", metavar="DURATION", help="Begin nothing new after 90s, 30m, 2h."),
+]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
 NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; refuse where it must.")]
 
 
@@ -104,6 +110,17 @@ def request_of(flags: Mapping[str, Any]) -> Request:
 
 
 _AS_GIVEN = ("owner", "prune", "adopt", "take_over", "refresh_adopted", "parallelism")
+
+
+def duration(given: str | None) -> float | None:
+    """Seconds. Raises a usage error for what is none."""
+    if given is None:
+        return None
+    try:
+        return float(seconds_of(given))
+    except ValueError as error:
+        message = f"--max-time takes a duration such as 90s, 30m or 2h, not {given!r}"
+        raise typer.BadParameter(message) from error
 
 
 def pairs(given: list[str] | None, flag: str) -> dict[str, str]:

@@ -18,6 +18,8 @@ from reconciler.cli.progress import Live, progress_for
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Request
 from reconciler.commands.saved import request_json, specs_digest
+from reconciler.exit_codes import ExitCode
+from reconciler.plan import Plan
 from reconciler.report.diagnostics_text import full
 from reconciler.report.plan_json import plan_json
 from reconciler.report.plan_text import Look, plan_lines
@@ -61,30 +63,33 @@ def plan(
         console.out(plan_lines(planned.plan, Look(console.unicode, verbose > 0)))
     if out is not None:
         save(planned, out)
-    if planned.plan.conflicts:
-        raise typer.Exit(4)
-    if planned.plan.unread:
-        raise typer.Exit(1)
-    raise typer.Exit(2 if detailed_exitcode and not planned.plan.is_empty else 0)
+    raise typer.Exit(_exit_code(planned.plan, detailed_exitcode))
+
+
+def _exit_code(plan: Plan, detailed: bool) -> ExitCode:
+    if plan.conflicts:
+        return ExitCode.UNDECIDED
+    if plan.unread:
+        return ExitCode.ERROR
+    return ExitCode.DIFFERENCES if detailed and not plan.is_empty else ExitCode.OK
 
 
 def planning(request: Request, login: o.Login, console: Console) -> Planned:
     """The plan, with progress shown while AWS is read and warnings after."""
     progress = progress_for(console)
     try:
-        planned = make_plan(request, world(login, progress))
+        planned = make_plan(request, world(login, progress, request.parallelism))
     finally:
         if isinstance(progress, Live):
             progress.stop()
-    warnings = (*planned.spec.diagnostics, *planned.plan.diagnostics)
-    console.err(*full(warnings, planned.spec.sources))
+    console.err(*full(planned.diagnostics, planned.sources))
     return planned
 
 
 def document(planned: Planned) -> dict[str, object]:
     """The plan, with what it takes to make it again."""
     made = plan_json(planned.plan, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    request, specs = request_json(planned.request), specs_digest(planned.spec)
+    request, specs = request_json(planned.request), specs_digest(planned)
     return {**made, "request": request, "specs_digest": specs}
 
 

@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from reconciler.cli.console import Console
+from reconciler.exit_codes import ExitCode
 from reconciler.report.diagnostics_text import concise
 from reconciler.report.styled import Line, Piece, data, line
 from reconciler.spec.source import Unreadable
@@ -45,15 +46,15 @@ def sandbox(
         from reconciler.sandbox.world import Lags, World  # noqa: PLC0415
     except ImportError as error:
         console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
-        raise typer.Exit(1) from error
+        raise typer.Exit(ExitCode.ERROR) from error
     try:
         planted = seeds.load(seed) if seed else seeds.DEFAULT
     except Unreadable as error:
         console.err(*concise([error.diagnostic]))
-        raise typer.Exit(1) from error
+        raise typer.Exit(ExitCode.ERROR) from error
     except ValidationError as error:
         console.error(f"{seed}: {error.error_count()} mistakes, the first: {_first(error)}")
-        raise typer.Exit(1) from error
+        raise typer.Exit(ExitCode.ERROR) from error
     world = World(lags=Lags(ec2_lag, associating, disassociating))
     with serving(world, port) as address:
         groups = seeds.plant(planted, address)

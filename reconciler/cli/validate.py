@@ -10,6 +10,7 @@ import typer
 from reconciler.cli.console import Console
 from reconciler.cli.options import Color, ColorFlag, QuietFlag, Specs, Var, pairs
 from reconciler.diagnostics import has_errors
+from reconciler.exit_codes import ExitCode
 from reconciler.report.diagnostics_text import as_json, concise, count, full
 from reconciler.report.styled import Piece
 from reconciler.spec.loader import read, validated
@@ -51,4 +52,4 @@ def validate(
         console.note(Piece("Valid: ", "bold green"), f"{spec.desired.size} {noun}{more}.")
     elif failed and output is not Format.json:
         console.note(Piece(f"{found}.", "bold red"))
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(ExitCode.ERROR if failed else ExitCode.OK)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.plan import Planned, PlannedTarget, make_plan
 from reconciler.commands.request import Refused, World
 from reconciler.executor import Executor, Tools
 from reconciler.executor.outcomes import Outcome, Result
+from reconciler.executor.window import Window
+from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan
 from reconciler.ports import AwsError
 
@@ -26,39 +28,48 @@ class Applied:
     left: Plan | None
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> ExitCode:
         if self.result.interrupted:
-            return 130
+            return ExitCode.INTERRUPTED
         left = self.left
         is_whole = left is not None and left.is_empty and not left.unread
-        return 0 if self.result.is_complete and is_whole else 3
+        return ExitCode.OK if self.result.is_complete and is_whole else ExitCode.PARTLY_APPLIED
 
 
 @dataclass
 class Apply:
-    """One apply. ``stop`` may be set from a signal handler."""
+    """One apply, of one target after the other: each has its own account. ``stop`` may be set from
+    a signal handler."""
 
     planned: Planned
     world: World
     stop: threading.Event = field(default_factory=threading.Event)
+    max_seconds: float | None = None
+    """After this long nothing new begins."""
 
     def execute(self) -> Applied:
         outcomes: list[Outcome] = []
         interrupted = False
-        for target in self.planned.plan.targets:
-            tools = Tools(
-                reader=self.planned.connection.reader,
-                writer=self.planned.connection.writer(),
-                clock=self.world.clock,
-                progress=self.world.progress,
-                run=self.world.run,
-                parallelism=self.planned.request.parallelism,
-            )
-            result = Executor(target, tools, self.stop).execute()
+        began = self.world.clock.now()
+        ends_at = None if self.max_seconds is None else began + self.max_seconds
+        for target in self.planned.targets:
+            result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
             outcomes.extend(result.outcomes)
             interrupted = interrupted or result.interrupted
         whole = Result(tuple(outcomes), interrupted)
         return Applied(self.planned, whole, self._left(whole))
+
+    def _tools(self, target: PlannedTarget, ends_at: float | None) -> Tools:
+        connection, clock = target.connection, self.world.clock
+        return Tools(
+            reader=connection.reader,
+            writer=connection.writer(),
+            clock=clock,
+            progress=self.world.progress,
+            run=self.world.run,
+            window=Window(clock, ends_at, connection.outlives),
+            parallelism=self.planned.request.parallelism,
+        )
 
     def _left(self, result: Result) -> Plan | None:
         """Bounded: what IAM shows late is waited for, what failed is not."""

@@ -20,6 +20,7 @@ from reconciler.changes import (
 )
 from reconciler.commands.plan import Planned
 from reconciler.diagnostics import Location
+from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan, TargetPlan
 
 STATUSES = (
@@ -65,11 +66,11 @@ class Drift:
         return {status: found.count(status) for status in STATUSES}
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> ExitCode:
         statuses = {finding.status for finding in self.findings}
         if "unknown" in statuses:
-            return 1
-        return 2 if statuses & COUNTED else 0
+            return ExitCode.ERROR
+        return ExitCode.DIFFERENCES if statuses & COUNTED else ExitCode.OK
 
 
 def drift_of(planned: Planned) -> Drift:

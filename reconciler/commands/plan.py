@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.commands.request import Connection, Refused, Request, World
+from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
-from reconciler.live import LiveState
+from reconciler.exit_codes import ExitCode
 from reconciler.model import Identity
 from reconciler.plan import Plan, TargetPlan, digest_of
-from reconciler.planner import Options, plan_target
-from reconciler.planner.assemble import needs_all_regions
-from reconciler.ports import AwsError, Progress, Reader, Scope
-from reconciler.requests import ApiCall
+from reconciler.ports import Reader
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import (
     PLACEHOLDER_ACCOUNT,
@@ -27,48 +26,74 @@ from reconciler.spec.settings import Quotas, Settings, TargetSpec
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedTarget:
+    """One target's plan, with what it was made from and the way to carry it out."""
+
+    plan: TargetPlan
+    spec: SpecSet
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A plan with what it was made from, so that it can be carried out and made again."""
 
     plan: Plan
-    spec: SpecSet
-    connection: Connection
+    targets: tuple[PlannedTarget, ...]
     request: Request
+
+    @property
+    def root(self) -> str:
+        return self.targets[0].spec.root
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The text of every file of the set, by the name that diagnostics give it."""
+        return self.targets[0].spec.sources
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        found = (d for t in self.targets for d in (*t.spec.diagnostics, *t.plan.diagnostics))
+        return in_order(found)
 
 
 def make_plan(request: Request, world: World) -> Planned:
     """Raises ``Refused`` where the specs or the account forbid a plan, ``AwsError`` where AWS
-    does."""
+    does. Of several targets each is planned, and none is read before all accounts are right."""
     parsed = read(request.path)
-    settings = parsed.settings
-    name, target = _target(request, settings)
-    parsed = for_target(parsed, target)
-    offline = interpret(parsed, _offline(parsed, request, target))
-    _refuse(tuple(d for d in offline.diagnostics if d.code not in ADJUSTABLE), offline)
-    connection = world.connect(target, settings)
-    identity = connection.reader.identity()
-    _refuse_account(identity, target, settings)
-    if has_errors(offline.diagnostics):
-        parsed = _with_quotas(parsed, connection.reader)
-        settings = parsed.settings
-    spec = interpret(
-        parsed, Caller(identity.account_id, identity.partition, _variables(request, target))
+    wanted = _targets(request, parsed.settings)
+    parts = {name: for_target(parsed, target) for name, target in wanted.items()}
+    offline = {n: interpret(parts[n], _offline(parsed, request, t)) for n, t in wanted.items()}
+    _refuse(
+        (d for spec in offline.values() for d in spec.diagnostics if d.code not in ADJUSTABLE),
+        parsed,
     )
-    _refuse_errors(spec)
-    options = _options(request, spec, settings, target, name, connection, world)
-    world.progress.reading(f"account {identity.account_id} in {', '.join(options.regions)}")
-    live = _read(connection.reader, identity, spec, options, world.progress)
-    planned = plan_target(spec.desired, live, options)
-    planned = replace(
-        planned,
-        diagnostics=in_order(
-            (*planned.diagnostics, *_absent(planned, live, spec, connection.reader))
-        ),
-    )
-    _refuse(planned.diagnostics, spec)
-    targets = (planned,)
-    plan = Plan(targets, options.owner, digest_of(targets, options.owner), connection.reader.calls)
-    return Planned(plan, spec, connection, request)
+    opened = {n: world.connect(target, parsed.settings) for n, target in wanted.items()}
+    identities = {name: connection.reader.identity() for name, connection in opened.items()}
+    for name, target in wanted.items():
+        _refuse_account(name, identities[name], target, parsed.settings)
+    made = []
+    for name, target in wanted.items():
+        connection, identity = opened[name], identities[name]
+        part = parts[name]
+        if has_errors(offline[name].diagnostics):
+            part = _with_quotas(part, connection.reader)
+        variables = _variables(request, target)
+        spec = interpret(part, Caller(identity.account_id, identity.partition, variables))
+        _refuse(spec.diagnostics, parsed)
+        account = Account(name, target, identity, spec, connection)
+        made.append(PlannedTarget(plan_account(account, request, world), spec, connection))
+    _refuse((d for one in made for d in one.plan.diagnostics), parsed)
+    return Planned(_together(made), tuple(made), request)
+
+
+def _together(made: list[PlannedTarget]) -> Plan:
+    targets = tuple(one.plan for one in made)
+    owner = targets[0].owner
+    calls: Counter[str] = Counter()
+    for reader in {id(one.connection.reader): one.connection.reader for one in made}.values():
+        calls.update(reader.calls)
+    return Plan(targets, owner, digest_of(targets, owner), dict(sorted(calls.items())))
 
 
 ADJUSTABLE = frozenset({"too-many-policies", "trust-too-large"})
@@ -93,148 +118,33 @@ def _variables(request: Request, target: TargetSpec | None) -> dict[str, str]:
     return {**(target.variables if target else {}), **request.variables}
 
 
-def _target(request: Request, settings: Settings) -> tuple[str, TargetSpec | None]:
-    """The target that is asked for; without one, the only one there is, or the caller's."""
-    if len(request.targets) > 1:
-        raise Refused("one --target at a time: several are not there yet", 64)
+def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | None]:
+    """Those that are asked for; without a flag all there are, or the caller's own account."""
     known = ", ".join(sorted(settings.targets))
-    if request.targets:
-        name = request.targets[0]
+    for name in request.targets:
         if name not in settings.targets:
-            raise Refused(f"there is no target {name!r}; known: {known or 'none'}", 64)
-        return name, settings.targets[name]
-    if settings.targets:
-        raise Refused(f"the settings have targets; give --target, one of: {known}", 64)
-    return "default", None
+            message = f"there is no target {name!r}; known: {known or 'none'}"
+            raise Refused(message, ExitCode.USAGE)
+    names = sorted(set(request.targets or settings.targets))
+    chosen: dict[str, TargetSpec | None] = {name: settings.targets[name] for name in names}
+    return chosen or {"default": None}
 
 
-def _refuse_errors(spec: SpecSet) -> None:
-    _refuse(spec.diagnostics, spec)
+def _refuse(diagnostics: Iterable[Diagnostic], parsed: ParsedSet) -> None:
+    found = in_order(diagnostics)
+    if has_errors(found):
+        raise Refused("the specs have errors", ExitCode.ERROR, found, parsed.sources)
 
 
-def _refuse(diagnostics: tuple[Diagnostic, ...], spec: SpecSet) -> None:
-    if has_errors(diagnostics):
-        raise Refused("the specs have errors", 1, diagnostics, spec.sources)
-
-
-def _refuse_account(identity: Identity, target: TargetSpec | None, settings: Settings) -> None:
+def _refuse_account(
+    name: str, identity: Identity, target: TargetSpec | None, settings: Settings
+) -> None:
     """Asked before anything else is: nothing of the wrong account is even read."""
     wanted = (target.account_id if target else None) or settings.account_id
     if wanted is not None and wanted != identity.account_id:
+        where = f"target {name}: " if target else ""
         message = (
-            f"these credentials are for account {identity.account_id}, the settings are for "
+            f"{where}these credentials are for account {identity.account_id}, the settings are for "
             f"{wanted}; nothing was read"
         )
-        raise Refused(message, 4)
-
-
-def _options(
-    request: Request,
-    spec: SpecSet,
-    settings: Settings,
-    target: TargetSpec | None,
-    name: str,
-    connection: Connection,
-    world: World,
-) -> Options:
-    prune = settings.prune if request.prune is None else request.prune
-    owner = request.owner or settings.owner
-    if prune and request.owner is None and "owner" not in settings.model_fields_set:
-        message = "prune needs an owner: set it in reconciler.yaml, or give --owner"
-        raise Refused(message, 4)
-    if prune and not spec.desired.size:
-        message = "the set is empty: prune would delete everything that the owner has"
-        raise Refused(message, 1)
-    return Options(
-        settings=settings,
-        owner=owner,
-        regions=_regions(request, settings, target, connection),
-        now=world.clock.now(),
-        target=name,
-        consumer_regions=_chosen_regions(settings),
-        prune=prune,
-        adopt=request.adopt or settings.adopt,
-        take_over=request.take_over,
-        refresh_adopted=request.refresh_adopted,
-        allow=request.allow,
-        only=request.only,
-        exclude=request.exclude,
-        chosen=spec.chosen,
-    )
-
-
-def _chosen_regions(settings: Settings) -> tuple[str, ...] | None:
-    regions = settings.consumer_regions
-    return None if regions is None else tuple(sorted(set(regions)))
-
-
-def _regions(
-    request: Request, settings: Settings, target: TargetSpec | None, connection: Connection
-) -> tuple[str, ...]:
-    given = request.regions or (target.regions if target else None) or settings.regions
-    if given:
-        return tuple(sorted(set(given)))
-    if connection.default_region is None:
-        raise Refused("no region is set; give --region, or set AWS_REGION or regions", 1)
-    return (connection.default_region,)
-
-
-def _read(
-    reader: Reader, identity: Identity, spec: SpecSet, options: Options, progress: Progress
-) -> LiveState:
-    """The account; and, where a cut-over is planned, the instances of every region."""
-    desired = spec.desired
-    named = {a.profile.casefold() for a in desired.associations}
-    scope = Scope(
-        regions=_all_named(options, spec),
-        prefix=options.prefix,
-        owner=options.owner,
-        policies=frozenset(desired.policies),
-        profiles=frozenset(desired.profiles) | named,
-        all_tags=options.prune,
-    )
-    live = reader.read(identity, scope)
-    if not needs_all_regions(desired, live, options):
-        return live
-    wanted = options.consumer_regions
-    regions = set(wanted if wanted is not None else reader.enabled_regions(options.regions[0]))
-    missing = regions - set(live.regions) - live.unread_regions.keys()
-    if not missing:
-        return live
-    progress.reading(f"instances in {', '.join(sorted(missing))}")
-    return live.with_instances(reader.read_regions(identity, missing))
-
-
-def _all_named(options: Options, spec: SpecSet) -> tuple[str, ...]:
-    """The target's regions and those that associations name themselves."""
-    named = {region for a in spec.desired.associations for region in a.regions or ()}
-    return tuple(sorted({*options.regions, *named}))
-
-
-def _absent(
-    planned: TargetPlan, live: LiveState, spec: SpecSet, reader: Reader
-) -> Iterator[Diagnostic]:
-    """AWS's own policies that are about to be attached for the first time here and do not exist."""
-    attached = {arn for role in live.roles.values() for arn in role.resource.managed_policies}
-    asked: dict[str, str] = {}
-    for ordered in planned.work:
-        action = ordered.draft.action
-        if isinstance(action, ApiCall) and action.operation == "AttachRolePolicy":
-            arn = action.params["PolicyArn"]
-            if ":iam::aws:policy/" in arn and arn not in attached:
-                asked.setdefault(arn, ordered.draft.address)
-    for arn, address in sorted(asked.items()):
-        if not _exists(arn, reader):
-            role = spec.desired.role(address.partition("/")[2])
-            place = role.place.at("managed_policies") if role else None
-            message = f"AWS has no policy {arn}"
-            if place is not None:
-                yield Diagnostic("error", "no-such-policy", message, place)
-
-
-def _exists(arn: str, reader: Reader) -> bool:
-    """Where we may not ask, AWS answers when it is attached."""
-    try:
-        return reader.policy(arn) is not None
-    except AwsError:
-        return True
+        raise Refused(message, ExitCode.UNDECIDED)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.diagnostics import Diagnostic
+from reconciler.exit_codes import ExitCode
 from reconciler.ports import Clock, Progress, Reader, Writer
 from reconciler.spec.settings import Settings, TargetSpec
 
@@ -28,15 +29,19 @@ class Request:
     allow: frozenset[tuple[str, str]] = frozenset()
     variables: Mapping[str, str] = field(default_factory=dict)
     parallelism: int = 10
+    destroy: bool = False
+    """Everything that the owner has is to go; the specs give the owner and the targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One target's way to AWS. ``writer`` makes the writer: planning never calls it."""
+    """One target's way to AWS. ``writer`` makes the writer: planning never calls it. ``outlives``
+    says whether the credentials are good for so many seconds more."""
 
     reader: Reader
     writer: Callable[[], Writer]
     default_region: str | None
+    outlives: Callable[[float], bool]
 
 
 class Connect(Protocol):
@@ -61,7 +66,7 @@ class Refused(Exception):  # noqa: N818 - what was asked for cannot be done as a
     def __init__(
         self,
         message: str,
-        exit_code: int,
+        exit_code: ExitCode,
         diagnostics: tuple[Diagnostic, ...] = (),
         sources: Mapping[str, str] | None = None,
     ) -> None:

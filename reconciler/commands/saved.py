@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from reconciler.changes import Guard
+from reconciler.commands.plan import Planned
 from reconciler.commands.request import Refused, Request
+from reconciler.exit_codes import ExitCode
 from reconciler.plan import digest_of_intended
-from reconciler.spec.desired import SpecSet
-
-STALE = 5
+from reconciler.planner.options import day_of, lifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Saved:
     digest: str
     specs: str
     intended: Mapping[str, Any]
+    consumers: Mapping[str, int]
+    """How many running instances each cut-over touched, by address."""
 
 
 def request_json(request: Request) -> dict[str, Any]:
@@ -38,10 +41,10 @@ def request_json(request: Request) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
 
 
-def specs_digest(spec: SpecSet) -> str:
+def specs_digest(planned: Planned) -> str:
     """Of every file's name, from the root on, and content."""
-    root = os.path.abspath(spec.root)  # noqa: PTH100 - as the names were made
-    files = {os.path.relpath(name, root): text for name, text in spec.sources.items()}
+    root = os.path.abspath(planned.root)  # noqa: PTH100 - as the names were made
+    files = {os.path.relpath(name, root): text for name, text in planned.sources.items()}
     text = json.dumps(files, sort_keys=True, ensure_ascii=False)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -55,12 +58,15 @@ def load_saved(path: Path) -> Saved:
             digest=document["digest"],
             specs=document["specs_digest"],
             intended=_intended(document),
+            consumers=_consumers(document),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(f"{path} is not a plan that `reconciler plan --out` saved", 1) from error
+        raise Refused(
+            f"{path} is not a plan that `reconciler plan --out` saved", ExitCode.ERROR
+        ) from error
     if digest_of_intended(saved.intended) != saved.digest:
         message = f"{path}: its digest is not that of its content; it was changed after it was made"
-        raise Refused(message, STALE)
+        raise Refused(message, ExitCode.STALE)
     return saved
 
 
@@ -80,6 +86,7 @@ _PLAIN = (
     "refresh_adopted",
     "variables",
     "parallelism",
+    "destroy",
 )
 
 
@@ -98,6 +105,15 @@ def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"owner": document["owner"], "targets": targets}
 
 
+def _consumers(document: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        f"{target['target']} {change['address']}": len(change["consumers"])
+        for target in document["targets"]
+        for change in target["changes"]
+        if change["kind"] == "instance-profile"
+    }
+
+
 def _change(change: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: change[name] for name in ("address", "region", "actions", "before", "after", "intent")
@@ -112,18 +128,41 @@ def _counts(change: Mapping[str, Any]) -> bool:
 def refuse_stale(saved: Saved, now: Mapping[str, Any], digest: str, specs: str) -> None:
     """Raises ``Refused`` with 5, naming what moved."""
     if saved.specs != specs:
-        raise Refused("the specs are not those that the plan was made of; plan again", STALE)
+        raise Refused(
+            "the specs are not those that the plan was made of; plan again", ExitCode.STALE
+        )
     if saved.digest == digest:
         return
     moved = ", ".join(_moved(saved.intended, now)) or "the target or its regions"
-    raise Refused(f"the plan no longer matches AWS; what moved: {moved}; plan again", STALE)
+    raise Refused(
+        f"the plan no longer matches AWS; what moved: {moved}; plan again", ExitCode.STALE
+    )
+
+
+MOST_GROWTH = 1.25
+"""A person approved a cut-over of so many instances; a quarter more is the same decision."""
+
+
+def growth(saved: Saved, planned: Planned, now: float) -> Iterator[Guard]:
+    """Cut-overs that touch many more running instances than when the plan was reviewed."""
+    for target in planned.targets:
+        settings = target.spec.settings
+        for change in target.plan.changes:
+            address, number = change.address, len(change.consumers)
+            then = saved.consumers.get(f"{target.plan.target} {address}")
+            if then is None or number <= then * MOST_GROWTH:
+                continue
+            if lifted("growth", address, planned.request.allow, settings, day_of(now)):
+                continue
+            reason = f"{address} has {number} running instances; {then} when the plan was saved"
+            yield Guard("growth", reason, f"--allow growth={address}", (address,))
 
 
 def refuse_unexpected(expected: str, digest: str) -> None:
     """Raises ``Refused`` with 5 where the plan is not the one that was approved."""
     if expected != digest:
         message = f"the plan is not the one that was approved: {digest}, not {expected}"
-        raise Refused(message, STALE)
+        raise Refused(message, ExitCode.STALE)
 
 
 def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -87,13 +87,16 @@ def _swap(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     if profile.role_id == seen.after_id:
         return None
     calls = Calls(cutover, seen)
+    mark = profile.mark
+    is_begun = isinstance(mark, Pending) and (mark.after, mark.run) == (seen.target, memory.run)
+    if memory.closed and not is_begun:
+        return GiveUp(memory.closed, is_stop=True)
     if cutover.after is not None and profile.role_id is not None and not memory.asked:
         return Ask(calls.add_role(cutover.after.name))
     if held := [i for i in seen.consumers() if ownership.HOLDS in i.marks]:
         # What an earlier cut-over noted is worth nothing once the role changes again.
         return Act(calls.forget_holds(held), "forget which instances held the role")
-    mark = profile.mark
-    if not isinstance(mark, Pending) or (mark.after, mark.run) != (seen.target, memory.run):
+    if not is_begun:
         return Act((calls.mark_pending(memory.run),), "note the swap, so that any run knows of it")
     if profile.role_id is not None:
         if cutover.releases and not memory.released and any(i.is_running for i in seen.consumers()):
@@ -184,6 +187,8 @@ def _next_batch(fleet: Fleet) -> Decision | None:
     rest = ended + pause - fleet.seen.now if ended is not None and pause else 0.0
     if rest > 0:
         return Pause(rest, "the pause between batches")
+    if fleet.memory.closed:
+        return GiveUp(fleet.memory.closed, is_stop=True)
     batch = fleet.batch(todo)
     if not batch:
         return _poll("instances to finish starting or stopping", todo)

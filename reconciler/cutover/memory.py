@@ -10,7 +10,7 @@ from typing import TypeVar
 from reconciler.cutover.value import CutOver, Memory, Seen
 from reconciler.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model import InstanceProfile, frozen_tags
-from reconciler.ownership import InstanceKey, Pending
+from reconciler.ownership import HOLDS, InstanceKey, Pending, holds_mark
 from reconciler.requests import ApiCall
 
 _V = TypeVar("_V")
@@ -54,9 +54,22 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
                 memory, refreshed=_with(memory.refreshed, key, association), cleared=False
             )
         case "DeleteTags":
-            return replace(memory, cleared=True)
+            return replace(memory, cleared=True, refreshed=_kept(memory, call, seen))
         case _:
             return memory
+
+
+def _kept(memory: Memory, call: ApiCall, seen: Seen) -> Mapping[InstanceKey, str]:
+    """What the notes said that are taken off, where this run believes them: once they are gone it
+    knows by itself that those instances need nothing."""
+    believed = dict(memory.refreshed)
+    for key in instances_of(call, seen):
+        instance = seen.instances.get(key)
+        if memory.resumed and instance is not None and instance.row is not None:
+            association = instance.row.id
+            if instance.marks.get(HOLDS) == holds_mark(seen.target, association):
+                believed[key] = association
+    return MappingProxyType(believed)
 
 
 def ended_batch(memory: Memory, now: float) -> Memory:

@@ -102,6 +102,8 @@ class Memory:
     batches: int = 0
     batch_ended_at: float | None = None
     changed_at: float = 0.0
+    closed: str | None = None
+    """Why no batch may begin now: the time is over, or our credentials would not outlive it."""
     stopping: bool = False
     """A person asked to stop: only what is half done is put right."""
 

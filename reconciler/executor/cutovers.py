@@ -22,8 +22,10 @@ from reconciler.cutover.value import (
     Pause,
     Seen,
 )
+from reconciler.executor.denied import needed
 from reconciler.executor.outcomes import Outcome, Status
 from reconciler.executor.sending import Sender
+from reconciler.executor.window import Window
 from reconciler.live import LiveProfile
 from reconciler.model import Identity
 from reconciler.ownership import NO_ROLE, InstanceKey
@@ -58,6 +60,7 @@ class CutOverRun:
     clock: Clock
     progress: Progress
     stop: threading.Event
+    window: Window
     notes: list[str] = field(default_factory=list)
     longest: float = 0.0
     """Seconds that some instance was without a profile, by this machine's clock."""
@@ -76,7 +79,8 @@ class CutOverRun:
         seen = self._observe(cutover)
         memory = remembering.beginning(seen, self.run)
         while True:
-            memory = replace(memory, stopping=self.stop.is_set())
+            closed = self.window.forbids_batch()
+            memory = replace(memory, stopping=self.stop.is_set(), closed=closed)
             decision = decide(cutover, seen, memory)
             match decision:
                 case Done():
@@ -131,7 +135,7 @@ class CutOverRun:
             self.sender.send(call, is_fresh=True)
         except AwsError as error:
             if error.code not in ("LimitExceeded", "EntityAlreadyExists"):
-                raise
+                raise _explained(call, error) from error
         return self._look(cutover, seen, ()), replace(memory, asked=True)
 
     def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
@@ -151,8 +155,9 @@ class CutOverRun:
             key = next(iter(remembering.instances_of(call, before)), None)
             if key is None or call.operation not in OF_ONE_INSTANCE:
                 self._undo(act)
-                raise problem
-            memory = remembering.lost(memory, key, f"{problem.code}: {problem.message}")
+                raise _explained(call, problem)
+            why = f"{problem.code}: {problem.message}{needed(call, problem)}"
+            memory = remembering.lost(memory, key, why)
         self._again = 0
         return self._reread(cutover, seen, touched), memory
 
@@ -269,6 +274,14 @@ class CutOverRun:
         left = f"the cut-over of {address}; apply again to go on"
         remaining = () if status == "applied" else (left,)
         return Outcome(address, "cut-over", status, reason, remaining, request_id)
+
+
+def _explained(call: ApiCall, error: AwsError) -> AwsError:
+    """The same refusal, with the permission that is missing."""
+    message = error.message + needed(call, error)
+    return AwsError(
+        error.call, error.code, message, status=error.status, request_id=error.request_id
+    )
 
 
 def _shows(found: LiveProfile, expected: LiveProfile) -> bool:

@@ -22,15 +22,10 @@ class Outcome:
     request_id: str = ""
 
 
-def failed(address: str, what: str, error: AwsError, remaining: tuple[str, ...] = ()) -> Outcome:
-    return Outcome(
-        address,
-        what,
-        "failed",
-        f"{error.code}: {error.message}",
-        remaining,
-        error.request_id,
-    )
+def failed(address: str, what: str, error: AwsError, wanted: str = "") -> Outcome:
+    """``wanted`` says which permission is missing."""
+    reason = f"{error.code}: {error.message}{wanted}"
+    return Outcome(address, what, "failed", reason, request_id=error.request_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from typing import Any
 
 from reconciler.cutover.value import CutOver
 from reconciler.executor.cutovers import CutOverRun
+from reconciler.executor.denied import needed
 from reconciler.executor.outcomes import Outcome, Result, failed
 from reconciler.executor.sending import Pace, Sender, Stopped
 from reconciler.executor.waits import TEXT, Waiter
+from reconciler.executor.window import Window
 from reconciler.graph import Draft, exists
 from reconciler.ownership import InstanceKey
 from reconciler.plan import TargetPlan, Work
@@ -29,6 +31,7 @@ class Tools:
     clock: Clock
     progress: Progress
     run: str
+    window: Window
     parallelism: int = 10
 
 
@@ -96,8 +99,12 @@ class Executor:
                 cause = outcomes[broken[0]]
                 reason = f"needs {cause.address} ({cause.what}), which {_past(cause)}"
                 outcomes[place] = Outcome(draft.address, describe(draft), "skipped", reason)
-            elif self.stop.is_set() and not self._closes(place, {*outcomes, *started}):
-                outcomes[place] = Outcome(draft.address, describe(draft), "skipped", "interrupted")
+            elif (why := self._ending()) and not self._closes(place, {*outcomes, *started}):
+                outcomes[place] = Outcome(draft.address, describe(draft), "skipped", why)
+
+    def _ending(self) -> str | None:
+        """Why nothing new begins."""
+        return "interrupted" if self.stop.is_set() else self.tools.window.is_over()
 
     def _closes(self, place: int, begun: set[int]) -> bool:
         """Whether it must run all the same, since what it puts right is done or under way: its
@@ -129,7 +136,8 @@ class Executor:
                 case CutOver():
                     return self._cut_over(draft.action)
         except AwsError as error:
-            return failed(draft.address, what, error)
+            wanted = needed(draft.action, error) if isinstance(draft.action, ApiCall) else ""
+            return failed(draft.address, what, error, wanted)
         except Stopped:
             return Outcome(draft.address, what, "skipped", "interrupted")
         return Outcome(draft.address, what, "applied")
@@ -145,6 +153,7 @@ class Executor:
             clock=tools.clock,
             progress=tools.progress,
             stop=self.stop,
+            window=tools.window,
         ).execute()
 
     def _call(self, draft: Draft[Work], call: ApiCall) -> None:

@@ -280,7 +280,7 @@ def _removed(instance: LiveInstance, view: View) -> Part:
         address=f"association/{instance.key.instance}",
         region=instance.key.region,
         before={"instance_profile": name},
-        reason="left the specs",
+        reason=view.options.reason_to_delete,
         consumers=(instance.key.instance,) if instance.is_running else (),
     )
     return Part(changes=(change,), drafts=tuple(kind.disassociate(instance, view.context)))

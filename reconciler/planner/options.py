@@ -38,6 +38,7 @@ class Options:
     target: str = "default"
     consumer_regions: tuple[str, ...] | None = None
     prune: bool = False
+    destroy: bool = False
     adopt: bool = False
     take_over: bool = False
     refresh_adopted: bool = False
@@ -65,24 +66,26 @@ class Options:
     def allows(self, key: str, address: str) -> bool:
         """Whether ``--allow KEY=ADDR``, or an entry of the settings that has not expired, lifts a
         guard."""
-        if any(k == key and fnmatchcase(address, value) for k, value in self.allow):
-            return True
-        return any(fnmatchcase(address, value) for value in self._standing(key))
+        return lifted(key, address, self.allow, self.settings, self.today)
 
     def allowed_number(self, key: str) -> int | None:
         given = [value for k, value in self.allow if k == key and value.isdigit()]
-        numbers = [int(v) for v in (*given, *self._standing(key))]
+        numbers = [int(v) for v in (*given, *_standing(key, self.settings, self.today))]
         return max(numbers) if numbers else None
 
-    def _standing(self, key: str) -> Iterable[str]:
-        for entry in self.settings.allow:
-            value = getattr(entry, key)
-            if value is not None and entry.expires > self.today:
-                yield str(value)
+    @property
+    def deletes_what_is_left(self) -> bool:
+        """What left the specs goes; to destroy is to prune against specs that ask for nothing, and
+        may be narrowed to a part."""
+        return self.destroy or (self.prune and not self.is_partial)
+
+    @property
+    def reason_to_delete(self) -> str:
+        return "to be destroyed" if self.destroy else "left the specs"
 
     @property
     def today(self) -> date:
-        return datetime.fromtimestamp(self.now, tz=UTC).date()
+        return day_of(self.now)
 
     def ignored(self, address: str) -> frozenset[str]:
         """Attributes whose differences are passed over for this resource."""
@@ -97,6 +100,25 @@ class Options:
             on_failure=limits.on_failure,
             strategy=limits.strategy,
         )
+
+
+def day_of(now: float) -> date:
+    return datetime.fromtimestamp(now, tz=UTC).date()
+
+
+def lifted(
+    key: str, address: str, flags: Iterable[tuple[str, str]], settings: Settings, today: date
+) -> bool:
+    """Whether a guard is lifted for the address."""
+    given = (value for k, value in flags if k == key)
+    return any(fnmatchcase(address, v) for v in (*given, *_standing(key, settings, today)))
+
+
+def _standing(key: str, settings: Settings, today: date) -> Iterable[str]:
+    for entry in settings.allow:
+        value = getattr(entry, key)
+        if value is not None and entry.expires > today:
+            yield str(value)
 
 
 def _matches(address: str, patterns: tuple[str, ...]) -> bool:

@@ -22,9 +22,8 @@ Entity = LivePolicy | LiveRole | LiveProfile
 
 def plan_removals(view: View) -> Part:
     """Order: associations, roles out of profiles, profiles, permissions, roles, policies."""
-    prunes = view.options.prune and not view.options.is_partial
     left = list(_left(view))
-    if not prunes:
+    if not view.options.deletes_what_is_left:
         reason = "left the specs; use --prune"
         kept = tuple(Kept(e.resource.address, reason) for e in left)
         return together([plan_left(view, delete=False), Part(kept=kept)])
@@ -114,7 +113,7 @@ def _deleted(entity: Entity, view: View) -> Part:
     change = Delete(
         address=address,
         before=entity.resource.attributes(),
-        reason="left the specs",
+        reason=view.options.reason_to_delete,
         consumers=_consumers(entity, view),
     )
     guards = []

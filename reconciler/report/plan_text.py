@@ -12,6 +12,7 @@ from reconciler.changes import (
     Create,
     CutOverInstance,
     Delete,
+    Guard,
     Replace,
     Restore,
     Update,
@@ -186,6 +187,16 @@ def summary_line(plan: Plan) -> Line:
     return line(Piece("Plan: ", "bold"), text)
 
 
+def guard_line(guard: Guard) -> Line:
+    return line(
+        Piece("! ", "bold red"), data(guard.reason), "; apply stops. ", data(_way_out(guard))
+    )
+
+
+def _way_out(guard: Guard) -> str:
+    return f"Lift it with {guard.lift}" if guard.lift.startswith("--") else guard.lift
+
+
 def _notes(target: TargetPlan) -> Iterator[Line]:
     for region, why in target.unread.items():
         text = f"{region} cannot be read ({why}): what its instances need is not known"
@@ -200,12 +211,6 @@ def _notes(target: TargetPlan) -> Iterator[Line]:
             data(f"; {conflict.lift} takes it over"),
             data(where, "dim"),
         )
-    for guard in target.guards:
-        yield line(
-            Piece("! ", "bold red"),
-            data(guard.reason),
-            "; apply stops. Lift it with ",
-            data(guard.lift),
-        )
+    yield from (guard_line(guard) for guard in target.guards)
     for kept in (*target.kept, *target.ignored):
         yield line(Piece("  ", "dim"), data(f"{kept.address}: {kept.reason}", "dim"))

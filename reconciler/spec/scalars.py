@@ -16,11 +16,19 @@ _SHARE = re.compile(r"(\d{1,3})%")
 def _seconds(value: Any) -> Any:
     if isinstance(value, int):
         return value
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if not found:
+    try:
+        return seconds_of(value)
+    except ValueError as error:
         raise PydanticCustomError(
             "invalid-duration", "must be a duration such as 90s, 60m, 1h or 3600 (seconds)"
-        )
+        ) from error
+
+
+def seconds_of(value: Any) -> int:
+    """``90s``, ``60m``, ``1h`` or ``3600`` in seconds. Raises ``ValueError`` for all else."""
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(value)
     return int(found[1]) * _UNITS[found[2]]
 
 

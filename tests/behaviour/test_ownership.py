@@ -157,21 +157,6 @@ def test_the_wrong_account(aws: Rig) -> None:
     assert [c.operation for c in aws.aws.log] == ["GetCallerIdentity"]
 
 
-def test_a_target_with_its_role(aws: Rig) -> None:
-    """The role of another account is assumed, and that account alone is changed."""
-    settings = (
-        "version: 1\nowner: tests\ntargets:\n"
-        "  prod: {account_id: '111111111111', role_arn: 'arn:aws:iam::111111111111:role/x', "
-        "external_id: secret, variables: {tier: prod}}\n"
-    )
-    aws.write("roles: {web: {trust: ec2, description: '${tier} ${account_id}'}}", settings)
-    aws.settle(targets=("prod",))
-    created = next(c for c in aws.aws.log if c.operation == "CreateRole")
-    assert created.account == "111111111111"
-    assert created.params["Description"] == "prod 111111111111"
-    assert aws.names()["roles"] == []
-
-
 def test_deletions_are_guarded(aws: Rig) -> None:
     many = ", ".join(f"r{n}: {{trust: ec2}}" for n in range(12))
     aws.write(f"roles: {{{many}, keep: {{trust: ec2}}}}")

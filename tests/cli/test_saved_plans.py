@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Refused
 from reconciler.commands.saved import (
     Saved,
+    growth,
     load_saved,
     refuse_stale,
     refuse_unexpected,
@@ -52,7 +54,7 @@ def made_again(aws: Rig) -> tuple[Saved, Planned]:
 def compared(aws: Rig) -> Planned:
     saved, planned = made_again(aws)
     now = intended(planned.plan.targets, planned.plan.owner)
-    refuse_stale(saved, now, planned.plan.digest, specs_digest(planned.spec))
+    refuse_stale(saved, now, planned.plan.digest, specs_digest(planned))
     return planned
 
 
@@ -72,6 +74,20 @@ def test_a_fleet_that_grows_makes_no_plan_stale(ready: Rig) -> None:
     ready.launch(3, tags={"app": "web"})
     ready.launch(1, profile="web")
     assert compared(ready)
+
+
+def test_a_cut_over_that_grew_by_over_a_quarter_is_asked_about(ready: Rig) -> None:
+    """The plan is not stale, but a person approved a cut-over of two instances."""
+    saved, planned = made_again(ready)
+    assert list(growth(saved, planned, ready.clock.now())) == []
+    ready.launch(1, profile="web")
+    saved, planned = made_again(ready)
+    guards = list(growth(saved, planned, ready.clock.now()))
+    assert [(g.key, g.lift) for g in guards] == [("growth", "--allow growth=instance-profile/web")]
+    assert "3 running instances; 2 when" in guards[0].reason
+    allowed = replace(saved.request, allow=frozenset({("growth", "instance-profile/web")}))
+    planned = make_plan(allowed, ready.commands())
+    assert list(growth(saved, planned, ready.clock.now())) == []
 
 
 def test_already_applied(ready: Rig) -> None:

@@ -1,0 +1,170 @@
+"""From a plan to its outcome, for the commands that change AWS: shows it, asks, carries it out,
+and says what became of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler import __version__
+from reconciler.changes import Guard
+from reconciler.cli.connect import world
+from reconciler.cli.console import Console
+from reconciler.cli.options import Login
+from reconciler.cli.progress import Events, Live, Shown, progress_for
+from reconciler.commands.apply import Applied, Apply
+from reconciler.commands.plan import Planned
+from reconciler.executor.window import BATCH_SECONDS
+from reconciler.exit_codes import ExitCode
+from reconciler.plan import Plan, summary
+from reconciler.report.apply_text import result_lines
+from reconciler.report.plan_json import change_json
+from reconciler.report.plan_text import Look, guard_line, plan_lines, summary_line
+from reconciler.report.styled import Piece, line, plain
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """``verb`` is what a person calls it; ``asks`` whether they are asked before."""
+
+    login: Login
+    verb: str = "apply"
+    as_json: bool = False
+    asks: bool = True
+    no_input: bool = False
+    max_seconds: float | None = None
+
+
+def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, ...]) -> ExitCode:
+    """``more`` are guards besides those of the plan."""
+    plan = planned.plan
+    _show(plan, console, how.as_json)
+    for guard in more:
+        console.err(guard_line(guard))
+    if plan.conflicts or plan.guards or more:
+        console.error(f"{how.verb} stops here: a decision of yours is missing, as shown above")
+        return ExitCode.UNDECIDED
+    if plan.is_empty:
+        _summary(console, how.as_json, 0, 0, 0, 0)
+        return ExitCode.ERROR if plan.unread else ExitCode.OK
+    _warn_of_expiry(planned, console)
+    if how.asks and not _approved(console, how):
+        return ExitCode.ERROR
+    applied = _run(planned, how, console)
+    _report(applied, console, how.as_json)
+    return applied.exit_code
+
+
+def _show(plan: Plan, console: Console, as_json: bool) -> None:
+    if not as_json:
+        console.out(plan_lines(plan, Look(console.unicode, console.verbose > 0)))
+        return
+    events = Events(console)
+    events.emit("version", f"reconciler {__version__}", {"reconciler": __version__, "ui": "1.0"})
+    for change in plan.changes:
+        what = ", ".join(change_json(change)["actions"])
+        events.emit("planned_change", f"{change.address}: {what}", {"change": change_json(change)})
+    more = {"changes": summary(plan), "digest": plan.digest}
+    events.emit("change_summary", plain([summary_line(plan)]), more)
+
+
+def _warn_of_expiry(planned: Planned, console: Console) -> None:
+    """Where a cut-over is planned and no batch of it could begin."""
+    for target in planned.targets:
+        if target.plan.printed and not target.connection.outlives(BATCH_SECONDS):
+            minutes = f"{BATCH_SECONDS / 60:.0f} minutes"
+            text = f"the credentials expire within {minutes}, so no instance will be cut over"
+            console.err(line(Piece("Warning: ", "bold yellow"), text))
+            return
+
+
+def _approved(console: Console, how: How) -> bool:
+    """Asks on the terminal. Without one, refuses and says which flag answers."""
+    if how.no_input or how.as_json or not sys.stdin.isatty():
+        hint = f"give --auto-approve to {how.verb} unasked"
+        console.error("there is no terminal to ask at", hint)
+        return False
+    question = {"destroy": "Do you really want to destroy all of this?"}
+    console.out(
+        [
+            (),
+            line(Piece(question.get(how.verb, "Do you want to perform these actions?"), "bold")),
+            line("  Only 'yes' will be accepted to approve."),
+            (),
+        ]
+    )
+    try:
+        answer = input("  Enter a value: ")
+    except EOFError:
+        answer = ""
+    if answer.strip() != "yes":
+        console.err(line(f"{how.verb.capitalize()} cancelled: nothing was changed."))
+        return False
+    return True
+
+
+def _run(planned: Planned, how: How, console: Console) -> Applied:
+    progress: Shown = Events(console) if how.as_json else progress_for(console)
+    stop = threading.Event()
+    made = world(how.login, progress, planned.request.parallelism)
+    try:
+        with _signals(stop, console):
+            return Apply(planned, made, stop, how.max_seconds).execute()
+    finally:
+        if isinstance(progress, Live):
+            progress.stop()
+
+
+@contextmanager
+def _signals(stop: threading.Event, console: Console) -> Iterator[None]:
+    """The first signal finishes what is half done, the second stops at once."""
+
+    def handle(_number: int, _frame: Any) -> None:
+        if stop.is_set():
+            os._exit(ExitCode.INTERRUPTED)
+        stop.set()
+        console.err(
+            line(
+                Piece("Stopping: ", "bold yellow"),
+                "nothing new starts; what is in flight is put right. Again to stop at once.",
+            )
+        )
+
+    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    for name in kept:
+        signal.signal(name, handle)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            signal.signal(name, value)
+
+
+def _report(applied: Applied, console: Console, as_json: bool) -> None:
+    result = applied.result
+    if as_json:
+        left = len(applied.left.changes) if applied.left else 0
+        failed, skipped = result.count("failed"), result.count("skipped")
+        _summary(console, True, result.count("applied"), failed, skipped, left)
+        return
+    console.out(result_lines(applied.planned.plan, result, applied.left))
+    if result.interrupted:
+        put_right = "instances in flight got their profile back; apply again to go on."
+        not_all = "not all could be put right, as shown above; apply again."
+        console.out([line("Interrupted: ", not_all if result.count("failed") else put_right)])
+
+
+def _summary(
+    console: Console, as_json: bool, applied: int, failed: int, skipped: int, remaining: int
+) -> None:
+    if not as_json:
+        return
+    counts = {"applied": applied, "failed": failed, "skipped": skipped, "remaining": remaining}
+    message = ", ".join(f"{number} {name}" for name, number in counts.items())
+    Events(console).emit("apply_summary", message, counts)

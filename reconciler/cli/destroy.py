@@ -1,0 +1,41 @@
+"""``reconciler destroy``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import typer
+
+from reconciler.cli import options as o
+from reconciler.cli.carry_out import How, carry_out
+from reconciler.cli.console import Console
+from reconciler.cli.plan import planning
+
+
+def destroy(
+    specs: o.Specs = "specs",
+    auto_approve: o.AutoApprove = False,
+    no_input: o.NoInput = False,
+    as_json: o.Json = False,
+    max_time: o.MaxTime = None,
+    target: o.Target = None,
+    only: o.Only = None,
+    exclude: o.Exclude = None,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    endpoint_url: o.EndpointUrl = None,
+    owner: o.Owner = None,
+    allow: o.Allow = None,
+    var: o.Var = None,
+    parallelism: o.Parallelism = 10,
+    quiet: o.QuietFlag = False,
+    verbose: o.Verbose = 0,
+    color: o.ColorFlag = o.Color.auto,
+) -> None:
+    """Delete everything that the owner has, as a plan with the same guards."""
+    request = replace(o.request_of(locals()), destroy=True)
+    login = o.Login(profile, endpoint_url, tuple(region or ()))
+    console = Console(color.value, quiet, verbose)
+    planned = planning(request, login, console)
+    how = How(login, "destroy", as_json, not auto_approve, no_input, o.duration(max_time))
+    raise typer.Exit(carry_out(planned, how, console, ()))

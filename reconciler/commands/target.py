@@ -1,0 +1,155 @@
+"""One account: what is asked of it, what it answers, and the plan that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reconciler.commands.request import Connection, Refused, Request, World
+from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.exit_codes import ExitCode
+from reconciler.live import LiveState
+from reconciler.model import Identity
+from reconciler.plan import TargetPlan
+from reconciler.planner import Options, plan_target
+from reconciler.planner.assemble import needs_all_regions
+from reconciler.ports import AwsError, Progress, Reader, Scope
+from reconciler.requests import ApiCall
+from reconciler.spec.desired import DesiredState, SpecSet
+from reconciler.spec.settings import Settings, TargetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A target whose account is the right one. ``target`` is ``None`` for the caller's own."""
+
+    name: str
+    target: TargetSpec | None
+    identity: Identity
+    spec: SpecSet
+    connection: Connection
+
+    @property
+    def reader(self) -> Reader:
+        return self.connection.reader
+
+
+def plan_account(account: Account, request: Request, world: World) -> TargetPlan:
+    """Raises ``Refused`` and ``AwsError``. What the specs refer to in vain is among the
+    diagnostics of the plan."""
+    options = _options(account, request, world)
+    desired = DesiredState() if request.destroy else account.spec.desired
+    where = f"account {account.identity.account_id} in {', '.join(options.regions)}"
+    world.progress.reading(where)
+    live = _read(account, desired, options, world.progress)
+    planned = plan_target(desired, live, options)
+    absent = _absent(planned, live, account.spec, account.reader)
+    return replace(planned, diagnostics=in_order((*planned.diagnostics, *absent)))
+
+
+def _options(account: Account, request: Request, world: World) -> Options:
+    settings = account.spec.settings
+    prune = settings.prune if request.prune is None else request.prune
+    owner = request.owner or settings.owner
+    is_given = request.owner is not None or "owner" in settings.model_fields_set
+    if (prune or request.destroy) and not is_given:
+        what = "destroy" if request.destroy else "prune"
+        message = f"{what} needs an owner: set it in reconciler.yaml, or give --owner"
+        raise Refused(message, ExitCode.UNDECIDED)
+    if prune and not account.spec.desired.size and not request.destroy:
+        message = "the set is empty: prune would delete everything that the owner has"
+        raise Refused(message, ExitCode.ERROR)
+    return Options(
+        settings=settings,
+        owner=owner,
+        regions=_regions(account, request),
+        now=world.clock.now(),
+        target=account.name,
+        consumer_regions=_chosen_regions(settings),
+        prune=prune,
+        destroy=request.destroy,
+        adopt=request.adopt or settings.adopt,
+        take_over=request.take_over,
+        refresh_adopted=request.refresh_adopted,
+        allow=request.allow,
+        only=request.only,
+        exclude=request.exclude,
+        chosen=account.spec.chosen,
+    )
+
+
+def _chosen_regions(settings: Settings) -> tuple[str, ...] | None:
+    regions = settings.consumer_regions
+    return None if regions is None else tuple(sorted(set(regions)))
+
+
+def _regions(account: Account, request: Request) -> tuple[str, ...]:
+    own = account.target.regions if account.target else None
+    given = request.regions or own or account.spec.settings.regions
+    if given:
+        return tuple(sorted(set(given)))
+    if account.connection.default_region is None:
+        message = "no region is set; give --region, or set AWS_REGION or regions"
+        raise Refused(message, ExitCode.ERROR)
+    return (account.connection.default_region,)
+
+
+def _read(
+    account: Account, desired: DesiredState, options: Options, progress: Progress
+) -> LiveState:
+    """The account; and, where a cut-over is planned, the instances of every region."""
+    named = {a.profile.casefold() for a in desired.associations}
+    reader = account.reader
+    scope = Scope(
+        regions=_all_named(options, account.spec),
+        prefix=options.prefix,
+        owner=options.owner,
+        policies=frozenset(desired.policies),
+        profiles=frozenset(desired.profiles) | named,
+        all_tags=options.prune or options.destroy,
+    )
+    live = reader.read(account.identity, scope)
+    if not needs_all_regions(desired, live, options):
+        return live
+    wanted = options.consumer_regions
+    regions = set(wanted if wanted is not None else reader.enabled_regions(options.regions[0]))
+    missing = regions - set(live.regions) - live.unread_regions.keys()
+    if not missing:
+        return live
+    progress.reading(f"instances in {', '.join(sorted(missing))}")
+    return live.with_instances(reader.read_regions(account.identity, missing))
+
+
+def _all_named(options: Options, spec: SpecSet) -> tuple[str, ...]:
+    """The target's regions and those that associations name themselves."""
+    named = {region for a in spec.desired.associations for region in a.regions or ()}
+    return tuple(sorted({*options.regions, *named}))
+
+
+def _absent(
+    planned: TargetPlan, live: LiveState, spec: SpecSet, reader: Reader
+) -> Iterator[Diagnostic]:
+    """AWS's own policies that are about to be attached for the first time here and do not exist."""
+    attached = {arn for role in live.roles.values() for arn in role.resource.managed_policies}
+    asked: dict[str, str] = {}
+    for ordered in planned.work:
+        action = ordered.draft.action
+        if isinstance(action, ApiCall) and action.operation == "AttachRolePolicy":
+            arn = action.params["PolicyArn"]
+            if ":iam::aws:policy/" in arn and arn not in attached:
+                asked.setdefault(arn, ordered.draft.address)
+    for arn, address in sorted(asked.items()):
+        if not _exists(arn, reader):
+            role = spec.desired.role(address.partition("/")[2])
+            place = role.place.at("managed_policies") if role else None
+            message = f"AWS has no policy {arn}"
+            if place is not None:
+                yield Diagnostic("error", "no-such-policy", message, place)
+
+
+def _exists(arn: str, reader: Reader) -> bool:
+    """Where we may not ask, AWS answers when it is attached."""
+    try:
+        return reader.policy(arn) is not None
+    except AwsError:
+        return True

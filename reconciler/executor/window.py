@@ -1,0 +1,44 @@
+"""How long something new may still begin: until the time that a person gave is over, and only if
+our credentials outlive it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.ports import AwsError, Clock
+
+BATCH_SECONDS = 600.0
+"""A batch waits 300 s at most for its instances to give the profile up, and as long again for them
+to take it on."""
+
+
+def forever(_seconds: float) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """``ends_at`` is in seconds of the epoch, ``None`` for no end. ``outlives`` says whether our
+    credentials are good for so many seconds more."""
+
+    clock: Clock
+    ends_at: float | None = None
+    outlives: Callable[[float], bool] = forever
+
+    def is_over(self) -> str | None:
+        """Why nothing new begins, or ``None``."""
+        if self.ends_at is not None and self.clock.now() >= self.ends_at:
+            return "the time of --max-time is over"
+        return None
+
+    def forbids_batch(self) -> str | None:
+        """Why no instance may be taken its profile from: it might not get it back in time."""
+        if why := self.is_over():
+            return why
+        try:
+            lasts = self.outlives(BATCH_SECONDS)
+        except AwsError as error:
+            return f"the credentials cannot be renewed ({error.message})"
+        minutes = f"{BATCH_SECONDS / 60:.0f} minutes"
+        return None if lasts else f"the credentials expire within {minutes}; sign in again first"

@@ -1,0 +1,38 @@
+"""Exit codes, the same for every command: they are a contract with pipelines and cron jobs."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """``docs/reference.md`` says what each means, in the words below."""
+
+    OK = 0
+    ERROR = 1
+    DIFFERENCES = 2
+    PARTLY_APPLIED = 3
+    UNDECIDED = 4
+    STALE = 5
+    USAGE = 64
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.OK: "success; `plan` also with changes, unless `--detailed-exitcode`",
+    ExitCode.ERROR: "error: specs, credentials, AWS; a `no` at the prompt, or no terminal to ask "
+    "at; something could not be read",
+    ExitCode.DIFFERENCES: "success, and there are differences: `plan --detailed-exitcode`, `drift`",
+    ExitCode.PARTLY_APPLIED: "applied in part: some steps failed or were skipped, `--max-time` was "
+    "over, or the plan made again is not empty",
+    ExitCode.UNDECIDED: "a person's decision is missing: a conflict of ownership (`plan` too), a "
+    "guard (`apply`, `destroy`), the wrong account (every command)",
+    ExitCode.STALE: "the saved or expected plan no longer matches AWS, or the specs",
+    ExitCode.USAGE: "wrong usage (the framework's 2 would mean drift to a cron job)",
+    ExitCode.INTERRUPTED: "interrupted (SIGINT, SIGTERM): instances in flight got their profile "
+    "back, and what was done and what remains is printed",
+}

@@ -1,0 +1,84 @@
+"""Several accounts from one set, and never the wrong one."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+
+from reconciler.commands.request import Refused
+from tests.rig import HOME, Rig
+
+SETTINGS = """
+version: 1
+owner: tests
+targets:
+  dev: {account_id: '222222222222', role_arn: 'arn:aws:iam::222222222222:role/x',
+        variables: {tier: dev}, specs: [common/]}
+  prod: {account_id: '111111111111', role_arn: 'arn:aws:iam::111111111111:role/x',
+         external_id: secret, variables: {tier: prod}}
+"""
+
+
+@pytest.fixture
+def two(aws: Rig) -> Rig:
+    for name in ("common", "prod"):
+        (aws.folder / name).mkdir()
+        role = f"roles: {{{name}: {{trust: ec2, description: '${{tier}} ${{account_id}}'}}}}"
+        (aws.folder / name / "roles.yaml").write_text(role)
+    aws.write("x-nothing: 1", SETTINGS)
+    return aws
+
+
+def roles(account: str) -> dict[str, str]:
+    given = boto3.client("sts", region_name=HOME).assume_role(
+        RoleArn=f"arn:aws:iam::{account}:role/x", RoleSessionName="look"
+    )["Credentials"]
+    iam = boto3.client(
+        "iam",
+        region_name=HOME,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    return {r["RoleName"]: r.get("Description", "") for r in iam.list_roles()["Roles"]}
+
+
+def test_every_target_in_one_run(two: Rig) -> None:
+    """Each gets its part of the set with its own variables, in its own account."""
+    plan = two.settle()
+    assert [t.target for t in plan.targets] == ["dev", "prod"]
+    assert roles("222222222222") == {"common": "dev 222222222222"}
+    assert roles("111111111111") == {
+        "common": "prod 111111111111",
+        "prod": "prod 111111111111",
+    }
+    assert two.names()["roles"] == []
+
+
+def test_one_target(two: Rig) -> None:
+    two.settle(targets=("prod",))
+    assert roles("111111111111") and not roles("222222222222")
+    assumed = [c for c in two.aws.log if c.operation == "AssumeRole"]
+    assert "secret" in str(assumed[0].params["ExternalId"])
+
+
+def test_one_that_is_not_there(two: Rig) -> None:
+    with pytest.raises(Refused) as refused:
+        two.plan(targets=("stage",))
+    assert refused.value.exit_code == 64
+    assert "dev, prod" in refused.value.message
+
+
+def test_no_account_is_read_before_all_are_right(two: Rig) -> None:
+    """Assuming a role and asking who we are is all that happens."""
+    wrong = SETTINGS.replace("account_id: '111111111111'", "account_id: '333333333333'")
+    two.write("x-nothing: 1", wrong)
+    with pytest.raises(Refused) as refused:
+        two.plan()
+    assert refused.value.exit_code == 4
+    assert "target prod" in refused.value.message
+    assert {c.operation for c in two.aws.log} == {"AssumeRole", "GetCallerIdentity"}
+
+
+def test_the_digest_covers_all_targets(two: Rig) -> None:
+    assert two.plan().plan.digest != two.plan(targets=("prod",)).plan.digest

@@ -1,0 +1,66 @@
+"""How long an apply goes on: until its time is over, or its credentials would not last."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.exit_codes import ExitCode
+from tests.rig import Rig
+
+SPEC = """
+roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
+instance_profiles: {{web: {{role: {role}}}}}
+"""
+
+
+@pytest.fixture
+def fleet(aws: Rig) -> tuple[Rig, list[str]]:
+    """Four instances hold v1, and the specs want v2."""
+    aws.write(SPEC.format(role="v1"))
+    aws.settle()
+    aws.clock.sleep(60)
+    instances = aws.launch(4, profile="web")
+    aws.write(SPEC.format(role="v2"))
+    return aws, instances
+
+
+def test_the_time_is_over_between_batches(fleet: tuple[Rig, list[str]]) -> None:
+    """What was begun is ended, the next run goes on where this one stopped."""
+    aws, instances = fleet
+    applied = aws.apply(max_seconds=70)
+    assert applied.exit_code == ExitCode.PARTLY_APPLIED
+    outcome = next(o for o in applied.result.outcomes if o.what == "cut-over")
+    assert (outcome.status, outcome.reason) == ("skipped", "the time of --max-time is over")
+    served = [aws.served(i) for i in instances]
+    assert set(served) == {"v1", "v2"}
+    assert all(aws.profile_of(i) == "web" for i in instances)
+    aws.aws.log.clear()
+    aws.settle()
+    taken = [c for c in aws.writes() if c.operation == "DisassociateIamInstanceProfile"]
+    assert len(taken) == served.count("v1")
+    assert {aws.served(i) for i in instances} == {"v2"}
+
+
+def test_the_time_is_over_before_the_swap(fleet: tuple[Rig, list[str]]) -> None:
+    aws, _ = fleet
+    aws.aws.log.clear()
+    assert aws.apply(max_seconds=0).exit_code == ExitCode.PARTLY_APPLIED
+    assert aws.writes() == []
+    aws.settle()
+
+
+def test_credentials_that_would_not_last(fleet: tuple[Rig, list[str]]) -> None:
+    """No instance is taken its profile that we may not be able to give back."""
+    aws, instances = fleet
+    aws.expires_at = aws.clock.now() + 300
+    aws.aws.log.clear()
+    applied = aws.apply()
+    assert applied.exit_code == ExitCode.PARTLY_APPLIED
+    assert "the credentials expire within 10 minutes" in applied.result.outcomes[0].reason
+    assert aws.writes() == []
+    aws.expires_at = aws.clock.now() + 670
+    assert aws.apply().exit_code == ExitCode.PARTLY_APPLIED
+    assert all(aws.profile_of(i) == "web" for i in instances)
+    aws.expires_at = None
+    aws.settle()
+    assert {aws.served(i) for i in instances} == {"v2"}
