@@ -114,6 +114,20 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """Something of which nothing can be said, because it could not be read. ``region`` is set
+    where it is the instances of a region."""
+
+    address: str
+    reason: str
+    region: str | None = None
+
+    @property
+    def what(self) -> str:
+        return self.region or self.address
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """A person's decision is missing: the resource is not ours. ``lift`` is the flag to give."""
 

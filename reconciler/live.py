@@ -84,6 +84,9 @@ class LiveProfile(Entity):
         return ownership.decode_in_flight(self.marks)
 
 
+LiveEntity = LivePolicy | LiveRole | LiveProfile
+
+
 @dataclass(frozen=True, slots=True)
 class AssociationRow:
     """``state`` is ``associating``, ``associated`` or ``disassociating``."""
@@ -145,6 +148,10 @@ class LiveState:
     regions: tuple[str, ...] = ()
     unread_regions: Mapping[str, str] = field(default_factory=dict)
     """Regions that could not be read, each with the reason."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of roles, policies and profiles that could not be read, each with the reason."""
+    not_whole: str | None = None
+    """Why only what the specs name was read, so that what left them is not known."""
 
     def role(self, name: str | None) -> LiveRole | None:
         return self.roles.get((name or "").casefold())

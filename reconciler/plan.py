@@ -19,6 +19,7 @@ from reconciler.changes import (
     Kept,
     Replace,
     Restore,
+    Unread,
     Update,
     actions_of,
 )
@@ -26,6 +27,7 @@ from reconciler.cutover.rehearsal import Printed
 from reconciler.cutover.value import CutOver
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Ordered
+from reconciler.live import LiveEntity
 from reconciler.model import Identity
 from reconciler.requests import ApiCall, Wait
 
@@ -64,8 +66,10 @@ class TargetPlan:
     """The rules by which associations select instances: they are what is intended."""
     diagnostics: tuple[Diagnostic, ...] = ()
     managed: int = 0
-    unread: Mapping[str, str] = field(default_factory=dict)
-    """Regions of the target whose instances could not be read, each with the reason."""
+    unread: tuple[Unread, ...] = ()
+    based_on: Mapping[str, LiveEntity] = field(default_factory=dict)
+    """What was read of everything that changes, by address: compared again before its first
+    step."""
 
     @property
     def is_empty(self) -> bool:
@@ -88,8 +92,8 @@ class Plan:
         return all(target.is_empty for target in self.targets)
 
     @property
-    def unread(self) -> Mapping[str, str]:
-        return {r: why for target in self.targets for r, why in target.unread.items()}
+    def unread(self) -> tuple[Unread, ...]:
+        return tuple(unread for target in self.targets for unread in target.unread)
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -4,10 +4,10 @@ writer."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from reconciler.live import LiveInstance, LiveProfile, LiveState
+from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveState
 from reconciler.model import Identity
 from reconciler.ownership import InstanceKey
 from reconciler.requests import ApiCall
@@ -45,6 +45,24 @@ THROTTLED = frozenset(
 )
 
 
+UNREADABLE = DENIED | THROTTLED
+"""One thing cannot be read, and the others can: it is told as unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the specs name, to be read one by one: ``policies`` by ARN, all else by name. A policy
+    whose ARN is a guess is looked for by its name."""
+
+    roles: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.roles) + len(self.profiles) + len(self.policies)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a bulk read is asked for. ``policies`` and ``profiles`` are names in lower case whose
@@ -57,6 +75,9 @@ class Scope:
     policies: frozenset[str] = frozenset()
     profiles: frozenset[str] = frozenset()
     all_tags: bool = False
+    named: Named = field(default_factory=Named)
+    """What is read if reading in bulk is denied, or not wanted."""
+    one_by_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +112,11 @@ class Reader(Protocol):
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         """Instances and associations alone; a region that refuses is in ``unread_regions``."""
+        ...
+
+    def entity(self, address: str, arn: str) -> LiveEntity | None:
+        """A role, a policy or a profile as it is now, ``None`` if it is gone. Policies are asked
+        for by ARN, all else by name."""
         ...
 
     def profile(self, name: str) -> LiveProfile | None: ...

@@ -88,8 +88,8 @@ def _findings(target: TargetPlan) -> Iterator[Finding]:
     for kept in target.kept:
         if kept.status in ("left", "released"):
             yield Finding(kept.address, "left", (), None, kept.reason)
-    for region, why in target.unread.items():
-        yield Finding("association/*", "unknown", reason=f"{region} cannot be read: {why}")
+    for one in target.unread:
+        yield Finding(one.address, "unknown", reason=f"{one.what} cannot be read: {one.reason}")
     for guard in target.guards:
         if guard.key == "retry":
             yield from (Finding(a, "stale", (), None, guard.reason) for a in guard.addresses)

@@ -13,7 +13,8 @@ from reconciler.model import Identity
 from reconciler.plan import TargetPlan
 from reconciler.planner import Options, plan_target
 from reconciler.planner.assemble import needs_all_regions
-from reconciler.ports import AwsError, Progress, Reader, Scope
+from reconciler.planner.part import policies_of, resolved
+from reconciler.ports import AwsError, Named, Progress, Reader, Scope
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredState, SpecSet
 from reconciler.spec.settings import Settings, TargetSpec
@@ -107,17 +108,58 @@ def _read(
         policies=frozenset(desired.policies),
         profiles=frozenset(desired.profiles) | named,
         all_tags=options.prune or options.destroy,
+        named=(wanted := _named(desired, options, account.identity)),
+        one_by_one=bool(options.only) and not options.destroy and wanted.size <= ONE_BY_ONE,
     )
     live = reader.read(account.identity, scope)
+    _refuse_what_needs_all(live, options)
     if not needs_all_regions(desired, live, options):
         return live
-    wanted = options.consumer_regions
-    regions = set(wanted if wanted is not None else reader.enabled_regions(options.regions[0]))
+    chosen = options.consumer_regions
+    regions = set(chosen if chosen is not None else reader.enabled_regions(options.regions[0]))
     missing = regions - set(live.regions) - live.unread_regions.keys()
     if not missing:
         return live
     progress.reading(f"instances in {', '.join(sorted(missing))}")
     return live.with_instances(reader.read_regions(account.identity, missing))
+
+
+ONE_BY_ONE = 25
+"""Under ``--only``, up to so many things are read by themselves: a role takes three calls and one
+for each inline policy, and a whole account hundreds where there are thousands of roles."""
+
+
+def _named(desired: DesiredState, options: Options, identity: Identity) -> Named:
+    """What is planned, and what that refers to."""
+    wanted = resolved(desired, LiveState(identity=identity))
+    roles = [r for r in wanted.roles.values() if options.includes(r.resource.address)]
+    profiles = [p for p in wanted.profiles.values() if options.includes(p.resource.address)]
+    names = {p.resource.name for p in profiles}
+    if options.may_include("association"):
+        names |= {a.profile for a in wanted.associations}
+    held = (wanted.profile(name) for name in names)
+    inside = {p.resource.role for p in held if p is not None and p.resource.role is not None}
+    arns = {arn for r in roles for arn in policies_of(r.resource)}
+    arns |= {
+        f"arn:{identity.partition}:iam::{identity.account_id}:policy{p.path}{p.name}"
+        for p in (entity.resource for entity in wanted.policies.values())
+        if options.includes(p.address)
+    }
+    mine = f":iam::{identity.account_id}:policy/"
+    return Named(
+        roles=tuple(sorted({r.resource.name for r in roles} | inside)),
+        profiles=tuple(sorted(names)),
+        policies=tuple(sorted(arn for arn in arns if mine in arn)),
+    )
+
+
+def _refuse_what_needs_all(live: LiveState, options: Options) -> None:
+    """What left the specs must be known before any of it is deleted."""
+    if live.not_whole is None or not options.deletes_what_is_left:
+        return
+    what = "destroy" if options.destroy else "prune"
+    message = f"{what} must see everything that the owner has: {live.not_whole}"
+    raise Refused(message, ExitCode.ERROR)
 
 
 def _all_named(options: Options, spec: SpecSet) -> tuple[str, ...]:

@@ -25,11 +25,12 @@ _PASSING = (
 
 def needed(call: ApiCall, error: AwsError) -> str:
     """``; needs iam:CreateRole on role/web``, empty for another refusal. EC2 names neither action
-    nor resource itself."""
+    nor resource itself. What was denied may be a read that goes before ``call``."""
     if error.code not in DENIED:
         return ""
-    more = " and iam:PassRole on the role" if call.operation in _PASSING else ""
-    return f"; needs {call.name} on {resource_of(call)}{more}"
+    is_own = error.call == call.name
+    more = " and iam:PassRole on the role" if is_own and call.operation in _PASSING else ""
+    return f"; needs {error.call} on {resource_of(call)}{more}"
 
 
 def resource_of(call: ApiCall) -> str:

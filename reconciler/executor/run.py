@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.cutover.value import CutOver
+from reconciler.executor.comparing import Comparison
 from reconciler.executor.cutovers import CutOverRun
 from reconciler.executor.denied import needed
 from reconciler.executor.outcomes import Outcome, Result, failed
@@ -53,6 +54,7 @@ class Executor:
         pace = Pace(tools.clock)
         self._sender = Sender(tools.writer, tools.reader, tools.clock, self.stop, start, pace=pace)
         self._waiter = Waiter(tools.reader, tools.clock, tools.progress, self.stop)
+        self._comparison = Comparison(tools.reader, tools.clock, self.plan.based_on)
 
     def execute(self) -> Result:
         outcomes: dict[int, Outcome] = {}
@@ -130,10 +132,12 @@ class Executor:
         try:
             match draft.action:
                 case ApiCall():
+                    self._comparison.check(draft.address)
                     self._call(draft, draft.action)
                 case Wait():
                     self._waiter.wait(draft.address, draft.action, to_the_end=draft.closes)
                 case CutOver():
+                    self._comparison.passed(draft.address)
                     return self._cut_over(draft.action)
         except AwsError as error:
             wanted = needed(draft.action, error) if isinstance(draft.action, ApiCall) else ""

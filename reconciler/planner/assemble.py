@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reconciler import guards
-from reconciler.changes import Change, CutOverInstance, Delete, Restore
+from reconciler.changes import Change, CutOverInstance, Delete, Restore, Unread
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.graph import cyclic
 from reconciler.graph import in_order as ordered_work
 from reconciler.kinds.context import Context
 from reconciler.kinds.references import trusted_roles
-from reconciler.live import LiveState
+from reconciler.live import LiveEntity, LiveState
 from reconciler.plan import TargetPlan
 from reconciler.planner.associations import plan_associations, rules
 from reconciler.planner.cutovers import plan_cutovers, profiles_to_cut_over
-from reconciler.planner.entities import plan_entities
+from reconciler.planner.entities import plan_entities, unread
 from reconciler.planner.options import Options
 from reconciler.planner.part import Part, View, resolved, together
 from reconciler.planner.removals import plan_removals
@@ -85,8 +85,31 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         rules=rules(view),
         diagnostics=in_order((*whole.diagnostics, *_references(view), *_unread(view, cutovers))),
         managed=existing,
-        unread={r: why for r, why in live.unread_regions.items() if r in options.regions},
+        unread=tuple(_not_read(view)),
+        based_on=_based_on(view, changes),
     )
+
+
+def _not_read(view: View) -> Iterator[Unread]:
+    """What the specs want and could not be compared with AWS."""
+    for entity in view.desired.entities():
+        if view.options.includes(entity.resource.address) and (why := unread(entity, view)):
+            yield Unread(entity.resource.address, why)
+    for region, why in sorted(view.live.unread_regions.items()):
+        if region in view.options.regions:
+            yield Unread("association/*", why, region)
+
+
+def _based_on(view: View, changes: tuple[Change, ...]) -> dict[str, LiveEntity]:
+    live = view.live
+    known: tuple[LiveEntity, ...] = (
+        *live.roles.values(),
+        *live.policies.values(),
+        *live.profiles.values(),
+    )
+    by_address = {entity.resource.address: entity for entity in known}
+    touched = {c.address for c in changes if c.address in by_address}
+    return {address: by_address[address] for address in sorted(touched)}
 
 
 def _joined(entities: Part, cutovers: Part) -> Part:
@@ -141,7 +164,7 @@ def _references(view: View) -> Iterator[Diagnostic]:
         if not view.options.includes(entity.resource.address) or name is None:
             continue
         live, place = view.live.role(name), entity.place.at("role")
-        if view.desired.role(name) is not None:
+        if view.desired.role(name) is not None or f"role/{name}" in view.live.unread:
             continue
         if live is None:
             message = f"there is no role {name!r}, neither in the specs nor in AWS"
@@ -164,7 +187,8 @@ def _is_absent(arn: str, view: View) -> bool:
     if not arn.startswith(view.context.policy_arn("", "")):
         return False
     name = arn.rpartition("/")[2]
-    return view.desired.policy(name) is None and view.live.policy(name) is None
+    known = view.desired.policy(name) is not None or view.live.policy(name) is not None
+    return not known and f"policy/{name}" not in view.live.unread
 
 
 def _unread(view: View, cutovers: Part) -> Iterator[Diagnostic]:

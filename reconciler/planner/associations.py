@@ -11,9 +11,9 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft, exists, ready
 from reconciler.kinds import association as kind
 from reconciler.live import SELECTABLE, LiveInstance
-from reconciler.model import Association, same_name
+from reconciler.model import Association
 from reconciler.ownership import InstanceKey
-from reconciler.planner.entities import is_ours
+from reconciler.planner.entities import is_ours, unread
 from reconciler.planner.part import Part, View, WorkDraft, together
 from reconciler.requests import Wait
 from reconciler.spec.desired import DesiredAssociation
@@ -123,6 +123,8 @@ def _claim(claim: Claim, view: View) -> Part:
     name = claim.association.profile
     wanted = view.desired.profile(name)
     live = view.live.profile(name)
+    if reason := _unread(claim, view):
+        return Part(kept=(Kept(claim.wanted.address, reason, "blocked"),))
     if live is None and wanted is None:
         message = f"there is no instance profile {name!r}, neither in the specs nor in AWS"
         place = claim.association.place.at("instance_profile")
@@ -141,6 +143,13 @@ def _claim(claim: Claim, view: View) -> Part:
     if live is not None and row.profile_arn == live.arn:
         return Part() if row.profile_id == live.id else _stale(claim, view)
     return _moved(claim, view)
+
+
+def _unread(claim: Claim, view: View) -> str | None:
+    wanted = view.desired.profile(claim.association.profile)
+    address = f"instance-profile/{claim.association.profile}"
+    is_unread = address in view.live.unread or (wanted is not None and unread(wanted, view))
+    return f"its profile {address} cannot be read" if is_unread else None
 
 
 def _conflict(claim: Claim, view: View) -> Conflict | None:
@@ -284,12 +293,3 @@ def _removed(instance: LiveInstance, view: View) -> Part:
         consumers=(instance.key.instance,) if instance.is_running else (),
     )
     return Part(changes=(change,), drafts=tuple(kind.disassociate(instance, view.context)))
-
-
-def names_of(view: View) -> frozenset[str]:
-    """Profiles that associations name, as written."""
-    return frozenset(a.profile for a in view.desired.associations)
-
-
-def is_claimed_profile(name: str, view: View) -> bool:
-    return any(same_name(name, profile) for profile in names_of(view))

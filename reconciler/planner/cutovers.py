@@ -13,7 +13,7 @@ from reconciler.graph import Draft, exists, free, ready
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import InstanceProfile
 from reconciler.ownership import Failed, InstanceKey, Pending, Settled, Waiting
-from reconciler.planner.entities import adopted_marks, is_ours, settled
+from reconciler.planner.entities import adopted_marks, is_ours, settled, unread
 from reconciler.planner.part import Part, View, together
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredProfile, ordered
@@ -38,6 +38,8 @@ def _ours(view: View) -> Iterator[tuple[DesiredProfile, LiveProfile]]:
     for entity in ordered(view.desired.profiles):
         live = view.live.profile(entity.resource.name)
         if live is None or not view.options.includes(entity.resource.address):
+            continue
+        if unread(entity, view):
             continue
         if is_ours(live, view) and settled(entity, live, view).path == live.resource.path:
             yield entity, adopted_marks(live, view)

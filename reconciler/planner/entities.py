@@ -22,18 +22,28 @@ from reconciler.diff import changed_attributes, differences
 from reconciler.kinds import instance_profile
 from reconciler.kinds.context import Step
 from reconciler.kinds.kind import kind_of
-from reconciler.live import LivePolicy, LiveProfile, LiveRole
+from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.planner.part import Part, View, together
 from reconciler.policy_document import dangling_principals
 from reconciler.spec.desired import Desired, DesiredPolicy, DesiredProfile, DesiredRole
 
-LiveEntity = LivePolicy | LiveRole | LiveProfile
-
 
 def plan_entities(view: View) -> Part:
     chosen = [e for e in view.desired.entities() if view.options.includes(e.resource.address)]
-    return together(_entity(entity, view) for entity in chosen)
+    return together(_entity(entity, view) for entity in chosen if not unread(entity, view))
+
+
+def unread(entity: Desired, view: View) -> str | None:
+    """Why nothing can be said of it: itself, or the role that it should hold, cannot be read."""
+    wanted = entity.resource
+    if why := view.live.unread.get(wanted.address):
+        return why
+    if isinstance(wanted, InstanceProfile) and wanted.role is not None:
+        role = f"role/{wanted.role}"
+        if role in view.live.unread:
+            return f"{role} cannot be read"
+    return None
 
 
 def live_of(entity: Desired, view: View) -> LiveEntity | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -62,6 +63,13 @@ class Options:
         if self.only and not _matches(address, self.only):
             return False
         return not _matches(address, self.exclude)
+
+    def may_include(self, kind: str) -> bool:
+        """Whether some address of the kind could be included: those of associations are not known
+        before instances are."""
+        start = f"{kind}/"
+        heads = (re.split(r"[*?\[]", pattern, maxsplit=1)[0] for pattern in self.only)
+        return not self.only or any(h.startswith(start) or start.startswith(h) for h in heads)
 
     def allows(self, key: str, address: str) -> bool:
         """Whether ``--allow KEY=ADDR``, or an entry of the settings that has not expired, lifts a

@@ -12,6 +12,7 @@ from reconciler.graph import Draft
 from reconciler.kinds.context import Context
 from reconciler.kinds.references import policy_arn
 from reconciler.live import LiveState
+from reconciler.model import Role
 from reconciler.plan import Work
 from reconciler.planner.options import Options
 from reconciler.spec.desired import DesiredRole, DesiredState
@@ -50,6 +51,12 @@ class View:
     live: LiveState
     options: Options
     context: Context
+
+
+def policies_of(role: Role) -> frozenset[str]:
+    """ARNs of every managed policy that the role has, as its boundary too."""
+    boundary = () if role.permissions_boundary is None else (role.permissions_boundary,)
+    return frozenset((*role.managed_policies, *boundary))
 
 
 def resolved(desired: DesiredState, live: LiveState) -> DesiredState:

@@ -9,7 +9,7 @@ from reconciler import ownership
 from reconciler.changes import Delete, Guard, Kept
 from reconciler.graph import Draft
 from reconciler.kinds.kind import kind_of
-from reconciler.live import LivePolicy, LiveProfile, LiveRole
+from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.plan import Work
 from reconciler.planner.associations import claimed, plan_left
 from reconciler.planner.part import Part, View, together
@@ -17,12 +17,13 @@ from reconciler.planner.part import Part, View, together
 RELEASE_SECONDS = 7 * 3600
 """Processes may hold credentials of a role for up to six hours after it was let go."""
 
-Entity = LivePolicy | LiveRole | LiveProfile
-
 
 def plan_removals(view: View) -> Part:
     """Order: associations, roles out of profiles, profiles, permissions, roles, policies."""
     left = list(_left(view))
+    if view.live.not_whole is not None:
+        reason = f"what left the specs is not known: {view.live.not_whole}"
+        return Part(kept=(Kept("*", reason, "warning"),))
     if not view.options.deletes_what_is_left:
         reason = "left the specs; use --prune"
         kept = tuple(Kept(e.resource.address, reason) for e in left)
@@ -34,10 +35,10 @@ def plan_removals(view: View) -> Part:
     return together(parts)
 
 
-def _left(view: View) -> Iterator[Entity]:
+def _left(view: View) -> Iterator[LiveEntity]:
     """Ours by tag, unprotected, in no spec; profiles before roles before policies."""
     desired, live = view.desired, view.live
-    parts: tuple[tuple[dict[str, Entity], Collection[str]], ...] = (
+    parts: tuple[tuple[dict[str, LiveEntity], Collection[str]], ...] = (
         (dict(live.profiles), desired.profiles),
         (dict(live.roles), desired.roles),
         (dict(live.policies), desired.policies),
@@ -51,7 +52,7 @@ def _left(view: View) -> Iterator[Entity]:
                 yield entity
 
 
-def _held(left: list[Entity], view: View) -> dict[str, tuple[str, str]]:
+def _held(left: list[LiveEntity], view: View) -> dict[str, tuple[str, str]]:
     """What must stay for now, each with the reason."""
     held: dict[str, tuple[str, str]] = {}
     going = {e.resource.address for e in left}
@@ -108,7 +109,7 @@ def _user(entity: LivePolicy, going: set[str], view: View) -> str | None:
     return None
 
 
-def _deleted(entity: Entity, view: View) -> Part:
+def _deleted(entity: LiveEntity, view: View) -> Part:
     address = entity.resource.address
     change = Delete(
         address=address,
@@ -124,7 +125,7 @@ def _deleted(entity: Entity, view: View) -> Part:
     return Part(changes=(change,), drafts=drafts, guards=tuple(guards))
 
 
-def _consumers(entity: Entity, view: View) -> tuple[str, ...]:
+def _consumers(entity: LiveEntity, view: View) -> tuple[str, ...]:
     """Running instances that use the profile and that this plan does not move to another."""
     if not isinstance(entity, LiveProfile):
         return ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler import __version__
-from reconciler.changes import Change, Conflict, Guard, Kept, actions_of
+from reconciler.changes import Change, Conflict, Guard, Kept, Unread, actions_of
 from reconciler.diagnostics import Location
 from reconciler.plan import Plan, Step, TargetPlan, summary
 from reconciler.requests import ApiCall, printable
@@ -52,6 +52,7 @@ def _target(target: TargetPlan) -> dict[str, Any]:
         "ignored": [_kept(kept) for kept in target.ignored],
         "conflicts": [_conflict(conflict) for conflict in target.conflicts],
         "guards": [_guard(guard) for guard in target.guards],
+        "unread": [_unread(unread) for unread in target.unread],
         "rules": [dict(rule) for rule in target.rules],
     }
 
@@ -100,6 +101,10 @@ def step_json(step: Step) -> dict[str, Any]:
 
 def _kept(kept: Kept) -> dict[str, Any]:
     return {"address": kept.address, "reason": kept.reason, "status": kept.status}
+
+
+def _unread(unread: Unread) -> dict[str, Any]:
+    return {"address": unread.address, "region": unread.region, "reason": unread.reason}
 
 
 def _conflict(conflict: Conflict) -> dict[str, Any]:

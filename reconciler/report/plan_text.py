@@ -198,8 +198,9 @@ def _way_out(guard: Guard) -> str:
 
 
 def _notes(target: TargetPlan) -> Iterator[Line]:
-    for region, why in target.unread.items():
-        text = f"{region} cannot be read ({why}): what its instances need is not known"
+    for one in target.unread:
+        needs = "what its instances need" if one.region else "what it needs"
+        text = f"{one.what} cannot be read ({one.reason}): {needs} is not known"
         yield line(Piece("! ", "bold red"), data(text))
     for conflict in target.conflicts:
         where = f"  {conflict.source}" if conflict.source else ""

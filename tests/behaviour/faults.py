@@ -22,12 +22,16 @@ def is_write(logged: Logged) -> bool:
 
 
 @contextmanager
-def refusing(aws: Rig, operation: str, code: str, times: int = 10**9) -> Iterator[list[Logged]]:
-    """Calls of ``operation`` are refused, the first ``times`` of them."""
+def refusing(
+    aws: Rig, operation: str, code: str, times: int = 10**9, **about: str
+) -> Iterator[list[Logged]]:
+    """Calls of ``operation`` with the parameters ``about`` are refused, the first ``times`` of
+    them."""
     refused: list[Logged] = []
 
     def listen(logged: Logged) -> None:
-        if logged.operation == operation and len(refused) < times:
+        is_meant = all(logged.params.get(name) == value for name, value in about.items())
+        if logged.operation == operation and is_meant and len(refused) < times:
             refused.append(logged)
             error = EC2ClientError if logged.service == "ec2" else IAMException
             raise error(code, f"refused by the test: {code}")

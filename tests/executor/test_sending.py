@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.executor.retries import PASSING, budget
 from reconciler.executor.sending import Pace, Sender
-from reconciler.live import LiveInstance, LiveProfile, LiveState
+from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveState
 from reconciler.model import Identity, InstanceProfile
 from reconciler.ownership import InstanceKey
 from reconciler.ports import AwsError, Facts, Scope
@@ -65,6 +65,9 @@ class Known:
 
     def profile(self, name: str) -> LiveProfile | None:
         return LiveProfile(resource=InstanceProfile(name, self.role_in), id="AIPA", arn="arn")
+
+    def entity(self, address: str, arn: str) -> LiveEntity | None:
+        return None
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return ()

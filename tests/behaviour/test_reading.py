@@ -1,0 +1,142 @@
+"""Reading one by one, and what cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.commands.apply import Apply
+from reconciler.commands.request import Refused
+from reconciler.exit_codes import ExitCode
+from tests.behaviour.faults import refusing
+from tests.rig import Rig
+
+DENIED = "AccessDenied"
+BULK = "GetAccountAuthorizationDetails"
+SPEC = """
+policies:
+  read: {description: '', path: /p/, document: &d {Version: 2012-10-17,
+    Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}
+  other: {document: *d}
+roles:
+  a: {trust: ec2, description: 'DESCRIPTION', managed_policies: [read, ReadOnlyAccess],
+      inline_policies: {own: *d}, permissions_boundary: other, max_session_duration: 2h,
+      tags: {Team: web}}
+  b: {trust: lambda}
+instance_profiles:
+  web: {role: a, tags: {x: y}}
+  empty: {role: null}
+associations:
+  fleet: {instance_profile: web, select: {tags: {app: web}}}
+"""
+
+
+@pytest.fixture
+def made(aws: Rig) -> Rig:
+    aws.launch(1, tags={"app": "web"})
+    aws.write(SPEC)
+    aws.settle()
+    return aws
+
+
+def changed(aws: Rig) -> Rig:
+    aws.write(SPEC.replace("DESCRIPTION", "another").replace("x: y", "x: z"))
+    return aws
+
+
+def test_only_reads_what_it_is_about(made: Rig) -> None:
+    changed(made)
+    wanted = [c for c in made.plan().plan.changes if c.address == "role/a"]
+    made.aws.log.clear()
+    plan = made.plan(only=("role/a",)).plan
+    assert list(plan.changes) == wanted
+    assert BULK not in {c.operation for c in made.aws.log}
+    assert "web" not in str([c.params for c in made.aws.log if c.service == "iam"])
+    notes = [k.reason for t in plan.targets for k in t.kept if k.address == "*"]
+    assert notes == ["what left the specs is not known: not looked for under --only"]
+
+
+@pytest.mark.parametrize("kind", ["policy/*", "role/*", "instance-profile/*", "association/*"])
+def test_read_one_by_one_all_is_the_same(made: Rig, kind: str) -> None:
+    assert made.plan(only=(kind,)).plan.is_empty
+
+
+def test_a_whole_set_is_made_and_changed_without_bulk_reads(aws: Rig) -> None:
+    aws.launch(1, tags={"app": "web"})
+    aws.write(SPEC)
+    with refusing(aws, BULK, DENIED):
+        aws.settle()
+        plan = changed(aws).settle()
+    assert {c.address for c in plan.changes} == {"role/a", "instance-profile/web"}
+    notes = [k.reason for t in plan.targets for k in t.kept if k.address == "*"]
+    assert notes == [f"what left the specs is not known: iam:{BULK}: {DENIED}"]
+
+
+def test_what_left_the_specs_is_not_pruned_unseen(made: Rig) -> None:
+    made.write("roles: {b: {trust: lambda}}")
+    with refusing(made, "ListRoles", DENIED):
+        assert made.plan().plan.is_empty
+        for flags in ({"prune": True}, {"destroy": True}):
+            with pytest.raises(Refused) as refused:
+                made.plan(**flags)
+            assert refused.value.exit_code == ExitCode.ERROR
+            assert "must see everything" in refused.value.message
+
+
+def test_a_policy_that_lies_at_another_path_is_found(made: Rig) -> None:
+    """Its ARN cannot be guessed from a spec that leaves the path as it is."""
+    made.write(SPEC.replace("path: /p/, ", ""))
+    with refusing(made, BULK, DENIED):
+        assert made.plan().plan.is_empty
+
+
+def test_one_thing_that_is_denied_is_unknown_and_the_rest_is_told(made: Rig) -> None:
+    changed(made)
+    with (
+        refusing(made, BULK, DENIED),
+        refusing(made, "GetRole", DENIED, RoleName="a"),
+    ):
+        drift = made.drift()
+        plan = made.plan().plan
+    assert drift.exit_code == ExitCode.ERROR
+    unknown = {f.address: f.reason for f in drift.findings if f.status == "unknown"}
+    assert unknown == {
+        "role/a": "role/a cannot be read: iam:GetRole: AccessDenied",
+        "instance-profile/web": "instance-profile/web cannot be read: role/a cannot be read",
+    }
+    assert plan.is_empty and len(plan.unread) == 2
+    assert drift.summary["unadopted"] == 0
+
+
+@pytest.mark.parametrize("operation", ["ListInstanceProfileTags", "ListPolicyTags"])
+def test_tags_that_are_denied_do_not_look_like_another_owners(made: Rig, operation: str) -> None:
+    with refusing(made, operation, DENIED):
+        drift = made.drift()
+    assert drift.exit_code == ExitCode.ERROR
+    assert {f.status for f in drift.findings} == {"unknown"}
+
+
+def test_what_was_changed_since_it_was_planned_is_left_alone(made: Rig) -> None:
+    """Somebody else was quicker: their change is seen and not overwritten; all else goes on."""
+    changed(made)
+    planned = made.plan()
+    made.iam.update_role(RoleName="a", Description="theirs", MaxSessionDuration=7200)
+    applied = Apply(planned, made.commands()).execute()
+    assert applied.exit_code == ExitCode.PARTLY_APPLIED
+    broken = [o for o in applied.result.outcomes if o.status != "applied"]
+    assert [(o.address, o.status) for o in broken] == [("role/a", "failed")]
+    assert "was changed by another hand since it was planned; plan again" in broken[0].reason
+    assert made.iam.get_role(RoleName="a")["Role"]["Description"] == "theirs"
+    assert made.profile_tags("web")["x"] == "z"
+    made.settle()
+
+
+def test_what_changed_hands_since_it_was_planned_is_left_alone(made: Rig) -> None:
+    made.write("roles: {b: {trust: lambda}}")
+    planned = made.plan(prune=True, allow=frozenset({("release", "role/a")}))
+    theirs = [{"Key": "reconciler:owner", "Value": "theirs"}]
+    made.iam.tag_instance_profile(InstanceProfileName="empty", Tags=theirs)
+    applied = Apply(planned, made.commands()).execute()
+    broken = [o for o in applied.result.outcomes if o.status == "failed"]
+    assert [o.address for o in broken] == ["instance-profile/empty"]
+    assert "taken over by the owner 'theirs'" in broken[0].reason
+    assert made.names()["profiles"] == ["empty"]
