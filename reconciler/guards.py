@@ -6,7 +6,7 @@ change is planned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from reconciler.changes import (
@@ -18,14 +18,28 @@ from reconciler.changes import (
     Replace,
     Restore,
 )
+from reconciler.live import LiveState
 from reconciler.planner.options import Options
 
 SMALL_DELETIONS = 2
 """Where too little exists for shares to mean anything, this many deletions pass."""
 
 
-def check(changes: tuple[Change, ...], existing: int, options: Options) -> Iterator[Guard]:
-    """``existing`` counts the owner's resources in the target."""
+PERMISSIONS = (
+    "trust_policy",
+    "managed_policies",
+    "inline_policies",
+    "permissions_boundary",
+    "document",
+)
+"""Attributes that decide what a role may do, and who may be it."""
+
+
+def check(
+    changes: tuple[Change, ...], existing: int, own: frozenset[str], options: Options
+) -> Iterator[Guard]:
+    """``existing`` counts the owner's resources in the target; ``own`` are the addresses of the
+    role that we run as and of the policies that it has."""
     deleted = tuple(c.address for c in changes if isinstance(c, Delete | Replace))
     touched = tuple(
         c.address for c in changes if not isinstance(c, Create | CutOverInstance | Restore)
@@ -34,11 +48,52 @@ def check(changes: tuple[Change, ...], existing: int, options: Options) -> Itera
     yield from _share("delete", deleted, guards.max_delete, existing, options)
     yield from _share("change", touched, guards.max_change, existing, options)
     for change in changes:
+        yield from _self(change, own, options)
         is_protected = any(fnmatchcase(change.address, pattern) for pattern in guards.protected)
         if is_protected and not options.allows("protected", change.address):
             reason = f"{change.address} is protected by the settings"
             lift = f"--allow protected={change.address}"
             yield Guard("protected", reason, lift, (change.address,))
+
+
+def our_own(live: LiveState) -> frozenset[str]:
+    """Addresses of the role that we run as and of its policies in this account."""
+    _, _, session = live.identity.arn.partition(":assumed-role/")
+    role = live.role(session.partition("/")[0])
+    if role is None:
+        return frozenset()
+    mine = f":iam::{live.identity.account_id}:policy/"
+    boundary = role.resource.permissions_boundary
+    arns = (*role.resource.managed_policies, *((boundary,) if boundary else ()))
+    policies = {f"policy/{arn.rpartition('/')[2]}" for arn in arns if mine in arn}
+    return frozenset({role.resource.address, *policies})
+
+
+def _self(change: Change, own: frozenset[str], options: Options) -> Iterator[Guard]:
+    """Whoever locks this program out, or lets somebody in as it, should mean it."""
+    address = change.address
+    reason = _own_reason(change, own)
+    if reason is not None and not options.allows("self", address):
+        yield Guard("self", f"{address} {reason}", f"--allow self={address}", (address,))
+
+
+def _own_reason(change: Change, own: frozenset[str]) -> str | None:
+    is_gone = isinstance(change, Delete | Replace)
+    if change.kind == "instance-profile":
+        # An instance that this runs on would be served another role, or none.
+        before = [d.before for d in change.differences if d.path == "role"]
+        held = [(change.before or {}).get("role")] if is_gone else before
+        return "would give up the role that this runs as" if _roles(held) & own else None
+    touched = {d.path.partition(".")[0] for d in change.differences} & {*PERMISSIONS}
+    if change.address not in own or not (is_gone or touched):
+        return None
+    if change.kind == "role":
+        return "is the role that this runs as, and its trust or permissions would change"
+    return "is a policy of the role that this runs as, and its document would change"
+
+
+def _roles(names: Iterable[str | None]) -> frozenset[str]:
+    return frozenset(f"role/{name}" for name in names if name)
 
 
 def _share(

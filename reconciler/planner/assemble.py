@@ -68,7 +68,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
     whole = together([entities, replace(cutovers, changes=()), associations, removals])
     changes = _in_order((*whole.changes, *_instances(cutovers)))
     existing = _existing(view)
-    found = (*whole.guards, *guards.check(changes, existing, options))
+    found = (*whole.guards, *guards.check(changes, existing, guards.our_own(live), options))
     return TargetPlan(
         target=options.target,
         identity=live.identity,
