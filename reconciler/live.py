@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler import ownership
 from reconciler.model import Identity, InstanceProfile, Policy, Role, Tags, no_tags
-from reconciler.ownership import InstanceKey
+from reconciler.ownership import Flight, InstanceKey
 
 RUNNING = frozenset({"pending", "running"})
 SELECTABLE = frozenset({"pending", "running", "stopping", "stopped"})
@@ -80,8 +80,17 @@ class LiveProfile(Entity):
         return ownership.decode_role_mark(self.marks.get(ownership.ROLE_ID))
 
     @property
-    def in_flight(self) -> frozenset[InstanceKey]:
+    def flights(self) -> frozenset[Flight]:
         return ownership.decode_in_flight(self.marks)
+
+    @property
+    def in_flight(self) -> frozenset[InstanceKey]:
+        return frozenset(flight.key for flight in self.flights)
+
+    @property
+    def to_start(self) -> frozenset[InstanceKey]:
+        """Those in flight that a run stopped, or is about to."""
+        return frozenset(flight.key for flight in self.flights if flight.is_stop)
 
 
 LiveEntity = LivePolicy | LiveRole | LiveProfile
@@ -111,6 +120,8 @@ class LiveInstance:
     rows: tuple[AssociationRow, ...] = ()
     tags: Tags = field(default_factory=no_tags)
     marks: Tags = field(default_factory=no_tags)
+    unstoppable: str | None = None
+    """Why it must not be stopped and started, or ``None``."""
 
     @property
     def row(self) -> AssociationRow | None:

@@ -98,23 +98,35 @@ class InstanceKey:
         return f"{self.region}/{self.instance}"
 
 
-def encode_in_flight(keys: Iterable[InstanceKey]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, order=True)
+class Flight:
+    """An instance that a run takes something from, and that must get it back: its profile or,
+    where ``is_stop``, its running."""
+
+    key: InstanceKey
+    is_stop: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.key}/start" if self.is_stop else str(self.key)
+
+
+def encode_in_flight(flights: Iterable[Flight]) -> dict[str, str]:
     """Mark names and values, without prefix; at most ``IN_FLIGHT_TAGS`` of them.
 
     Raises ``ValueError`` if they do not fit; ``fitting`` says how many do.
     """
     values: list[str] = []
-    for key in sorted(set(keys)):
-        if values and len(values[-1]) + 1 + len(str(key)) <= TAG_VALUE_LENGTH:
-            values[-1] += f" {key}"
+    for flight in sorted(set(flights)):
+        if values and len(values[-1]) + 1 + len(str(flight)) <= TAG_VALUE_LENGTH:
+            values[-1] += f" {flight}"
         else:
-            values.append(str(key))
+            values.append(str(flight))
     if len(values) > IN_FLIGHT_TAGS:
         raise ValueError(f"{len(values)} tags are needed for the instances in flight")
     return {_in_flight_name(n): value for n, value in enumerate(values, start=1)}
 
 
-def fitting(kept: Iterable[InstanceKey], wanted: Iterable[InstanceKey]) -> tuple[InstanceKey, ...]:
+def fitting(kept: Iterable[Flight], wanted: Iterable[Flight]) -> tuple[Flight, ...]:
     """The longest head of ``wanted`` that fits into the tags together with ``kept``."""
     chosen = tuple(wanted)
     while chosen:
@@ -126,14 +138,14 @@ def fitting(kept: Iterable[InstanceKey], wanted: Iterable[InstanceKey]) -> tuple
     return ()
 
 
-def decode_in_flight(marks: Mapping[str, str]) -> frozenset[InstanceKey]:
+def decode_in_flight(marks: Mapping[str, str]) -> frozenset[Flight]:
     found = set()
     for name in in_flight_names(marks):
         for item in marks[name].split():
             region, _, rest = item.partition("/")
-            instance = rest.partition("/")[0]
+            instance, _, what = rest.partition("/")
             if region and instance:
-                found.add(InstanceKey(region, instance))
+                found.add(Flight(InstanceKey(region, instance), what == "start"))
     return frozenset(found)
 
 

@@ -55,7 +55,8 @@ class Wait:
 
     ``condition`` is one of ``gone`` (no association is listed for the instance), ``associated``
     (the instance's one association names the profile and has settled), ``propagated`` (``seconds``
-    have passed) and ``stable`` (the instance is neither starting nor stopping).
+    have passed) and ``stable`` (the instance is neither starting nor stopping). A cut-over that is
+    printed has ``stopped`` and ``running`` as well.
     ``seconds`` is the time after which waiting ends in an error, or what ``propagated`` waits.
     """
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.ownership import (
     Failed,
+    Flight,
     InstanceKey,
     Pending,
     RoleMark,
@@ -51,14 +52,29 @@ KEYS = st.builds(
 )
 
 
-@given(st.sets(KEYS, max_size=60))
-def test_who_is_in_flight(keys: set[InstanceKey]) -> None:
-    chosen = fitting((), sorted(keys))
+FLIGHTS = st.builds(Flight, KEYS, st.booleans())
+
+
+@given(st.sets(FLIGHTS, max_size=60))
+def test_who_is_in_flight(flights: set[Flight]) -> None:
+    chosen = fitting((), sorted(flights))
     marks = encode_in_flight(chosen)
     assert decode_in_flight(marks) == set(chosen)
     assert len(marks) <= 4
     assert all(len(value) <= 256 for value in marks.values())
-    assert len(chosen) == len(keys) or len(chosen) >= 28
+    assert len(chosen) == len(flights) or len(chosen) >= 24
+
+
+def test_who_is_in_flight_is_read_as_written() -> None:
+    key = InstanceKey("us-east-1", "i-0abc")
+    flights = (Flight(key), Flight(InstanceKey("us-east-1", "i-0def"), is_stop=True))
+    marks = {"in-flight": "us-east-1/i-0abc us-east-1/i-0def/start"}
+    assert encode_in_flight(flights) == marks
+    assert decode_in_flight(marks) == set(flights)
+    assert (
+        decode_in_flight({"in-flight": "garbage / a/", "in-flight.2": "", "in-flights": "a/b"})
+        == set()
+    )
 
 
 def test_tags_are_sorted_by_whose_they_are() -> None:

@@ -116,4 +116,19 @@ def instance(
         rows=tuple(sorted(rows, key=lambda r: r.id)),
         tags={**split.user, **split.aws},
         marks=split.marks,
+        unstoppable=_unstoppable(answer, split.aws),
     )
+
+
+def _unstoppable(answer: Answer, aws_tags: Mapping[str, str]) -> str | None:
+    """Why the instance would not come back as it was, or at all.
+
+    Source: docs.aws.amazon.com/AWSEC2/latest/UserGuide/Stop_Start.html
+    """
+    if group := aws_tags.get("aws:autoscaling:groupName"):
+        return f"the Auto Scaling group {group} would replace it"
+    if answer.get("RootDeviceType") == "instance-store":
+        return "its root volume is an instance store, which does not outlive a stop"
+    if answer.get("InstanceLifecycle") in ("spot", "capacity-block"):
+        return "it is a spot instance, which may not start again"
+    return None

@@ -30,6 +30,10 @@ Disassociating = Annotated[
     float, typer.Option("--disassociating", min=0, help="Seconds until an association is gone.")
 ]
 
+Restarting = Annotated[
+    float, typer.Option("--restarting", min=0, help="Seconds to stop, and again to start.")
+]
+
 
 def sandbox(
     port: Port = 5000,
@@ -37,6 +41,7 @@ def sandbox(
     ec2_lag: Ec2Lag = 3.0,
     associating: Associating = 1.0,
     disassociating: Disassociating = 1.0,
+    restarting: Restarting = 1.0,
 ) -> None:
     """Run a local AWS on 127.0.0.1 until Ctrl-C. Needs reconciler[sandbox] to be installed."""
     console = Console()
@@ -55,7 +60,7 @@ def sandbox(
     except ValidationError as error:
         console.error(f"{seed}: {error.error_count()} mistakes, the first: {_first(error)}")
         raise typer.Exit(ExitCode.ERROR) from error
-    world = World(lags=Lags(ec2_lag, associating, disassociating))
+    world = World(lags=Lags(ec2_lag, associating, disassociating, restarting))
     with serving(world, port) as address:
         groups = seeds.plant(planted, address)
         console.out(_welcome(address, groups, address + CREDENTIALS))

@@ -8,7 +8,7 @@ from itertools import groupby
 from reconciler import ownership
 from reconciler.cutover.value import CutOver, Memory, Seen, final_mark
 from reconciler.live import LiveInstance
-from reconciler.ownership import InstanceKey, Pending, Settled
+from reconciler.ownership import Flight, InstanceKey, Pending, Settled
 from reconciler.requests import ApiCall
 
 
@@ -39,8 +39,14 @@ class Calls:
         tags = [{"Key": key, "Value": str(int(self._seen.now))}]
         return ApiCall("iam", "TagRole", {"RoleName": role, "Tags": tags})
 
-    def mark_in_flight(self, keys: Iterable[InstanceKey]) -> ApiCall:
-        return self._tag(ownership.encode_in_flight(keys))
+    def mark_in_flight(self, flights: Iterable[Flight]) -> ApiCall:
+        return self._tag(ownership.encode_in_flight(flights))
+
+    def stop(self, key: InstanceKey) -> ApiCall:
+        return ApiCall("ec2", "StopInstances", {"InstanceIds": [key.instance]}, key.region)
+
+    def start(self, key: InstanceKey) -> ApiCall:
+        return ApiCall("ec2", "StartInstances", {"InstanceIds": [key.instance]}, key.region)
 
     def forget_in_flight(self, names: Sequence[str]) -> ApiCall:
         keys = [self._cutover.prefix + name for name in names]

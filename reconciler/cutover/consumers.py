@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler import ownership
 from reconciler.cutover.value import CutOver, Memory, Seen, spread_at
 from reconciler.live import LiveInstance
-from reconciler.ownership import InstanceKey
+from reconciler.ownership import Flight
 
 CLOCKS_APART = 300.0
 """AWS refuses requests whose time is further than this from its own, so its launch times and our
@@ -33,13 +33,42 @@ class Fleet:
 
     def bare(self) -> tuple[LiveInstance, ...]:
         """In flight, and without any association."""
-        failed = self.memory.failed
-        return tuple(i for i in self.in_flight() if not i.rows and i.key not in failed)
+        return tuple(i for i in self._flying(is_stop=False) if not i.rows)
 
     def leaving(self) -> tuple[LiveInstance, ...]:
-        failed = self.memory.failed
+        return tuple(i for i in self._flying(is_stop=False) if i.rows and self._is_off(i))
+
+    def halted(self) -> tuple[LiveInstance, ...]:
+        """Stopped to be restarted, and not started again."""
+        back = self.memory.back
+        return tuple(
+            i for i in self._flying(is_stop=True) if i.state == "stopped" and i.key not in back
+        )
+
+    def stopping(self) -> tuple[LiveInstance, ...]:
+        """On their way to be stopped; a listing may show them running for a while."""
+        away, back = self.memory.away, self.memory.back
+        return tuple(
+            i
+            for i in self._flying(is_stop=True)
+            if i.state == "stopping" or (i.is_running and i.key in away and i.key not in back)
+        )
+
+    def starting(self) -> tuple[LiveInstance, ...]:
+        """Started by this run, and not running yet."""
+        flying = self._flying(is_stop=True)
+        return tuple(i for i in flying if i.key in self.memory.back and i.state != "running")
+
+    def _flying(self, *, is_stop: bool) -> tuple[LiveInstance, ...]:
+        stops, failed = self.seen.profile.to_start, self.memory.failed
         flying = [i for i in self.in_flight() if i.key not in failed]
-        return tuple(i for i in flying if i.rows and self._is_off(i))
+        return tuple(i for i in flying if (i.key in stops) == is_stop)
+
+    def flight(self, instance: LiveInstance) -> Flight:
+        """What the instance is taken. Only a fresh association mends one that is stale."""
+        is_stale = instance.row is None or instance.row.profile_id != self.seen.profile.id
+        is_stop = self.cutover.limits.strategy == "restart" and not is_stale
+        return Flight(instance.key, is_stop and instance.is_running)
 
     def _is_off(self, instance: LiveInstance) -> bool:
         """Whether no association stays, or one that this run took off and that is listed still."""
@@ -66,9 +95,14 @@ class Fleet:
         """Whether this run has a batch open of which all are back, or given up."""
         return bool(self.memory.away)
 
-    def unfinished(self) -> tuple[InstanceKey, ...]:
-        """In flight and still without the profile: they must not be forgotten."""
-        return tuple(i.key for i in self.in_flight() if not i.names(self.seen.profile.arn))
+    def unfinished(self) -> tuple[Flight, ...]:
+        """In flight and without the profile, or not running, still: they must not be forgotten."""
+        stops = self.seen.profile.to_start
+        return tuple(
+            Flight(i.key, i.key in stops)
+            for i in self.in_flight()
+            if (i.state != "running" if i.key in stops else not i.names(self.seen.profile.arn))
+        )
 
     def todo(self) -> tuple[LiveInstance, ...]:
         """Consumers that need to be refreshed, those that run first."""
@@ -77,14 +111,20 @@ class Fleet:
 
     def batch(self, todo: Sequence[LiveInstance]) -> tuple[LiveInstance, ...]:
         """The next ones: as many running ones as may be away, and stopped ones beside them."""
-        running = sum(i.is_running for i in self.seen.consumers())
-        missing = [i for i in self.in_flight() if i.is_running and self._is_off(i)]
-        room = self.cutover.limits.at_once(running + len(missing)) - len(missing)
+        missing = {i.key for i in self.in_flight() if self._is_away(i)}
+        running = {i.key for i in self.seen.consumers() if i.is_running}
+        room = self.cutover.limits.at_once(len(running | missing)) - len(missing)
         stable = [i for i in todo if not i.in_transition]
         runners = [i for i in stable if i.is_running][: max(room, 0)]
         chosen = (*runners, *(i for i in stable if not i.is_running))
-        fitting = set(ownership.fitting(self.unfinished(), [i.key for i in chosen]))
+        flights = [self.flight(i) for i in chosen]
+        fitting = {flight.key for flight in ownership.fitting(self.unfinished(), flights)}
         return tuple(i for i in chosen if i.key in fitting)
+
+    def _is_away(self, instance: LiveInstance) -> bool:
+        if instance.key in self.seen.profile.to_start:
+            return instance.state != "running"
+        return instance.is_running and self._is_off(instance)
 
     def _given(self) -> list[LiveInstance]:
         arn = self.seen.profile.arn
@@ -95,6 +135,8 @@ class Fleet:
     def _in_place(self, instance: LiveInstance) -> bool:
         """A stopped instance stays ``associating`` until it starts."""
         state = _state(instance)
+        if instance.key in self.seen.profile.to_start:
+            return instance.state == "running" and state == "associated"
         return state == "associated" or (state == "associating" and not instance.is_running)
 
     def _needs_refresh(self, instance: LiveInstance) -> bool:

@@ -140,12 +140,21 @@ def _bring_back(fleet: Fleet) -> Decision | None:
     bare = fleet.bare()
     if ready := [i for i in bare if not i.in_transition]:
         return Act(tuple(calls.associate(i.key) for i in ready), "associate the profile again")
+    if halted := fleet.halted():
+        return Act(tuple(calls.start(i.key) for i in halted), "start the instance again")
     if waiting := (*fleet.leaving(), *bare):
-        since = max(fleet.memory.away.get(i.key, fleet.seen.now) for i in waiting)
-        if fleet.seen.now - since > SETTLE_SECONDS:
-            return Lose(waiting[0].key, "did not give its profile up in time")
-        return _poll("the association to be gone", waiting)
+        late = "did not give its profile up in time"
+        return _until(fleet, waiting, "the association to be gone", late)
+    if waiting := fleet.stopping():
+        return _until(fleet, waiting, "the instance to stop", "did not stop in time")
     return None
+
+
+def _until(fleet: Fleet, waiting: Sequence[LiveInstance], why: str, late: str) -> Decision:
+    since = max(fleet.memory.away.get(i.key, fleet.seen.now) for i in waiting)
+    if fleet.seen.now - since > SETTLE_SECONDS:
+        return Lose(waiting[0].key, late)
+    return _poll(why, waiting)
 
 
 def _settle(fleet: Fleet) -> Decision | None:
@@ -157,6 +166,11 @@ def _settle(fleet: Fleet) -> Decision | None:
         since = fleet.memory.back.get(instance.key, fleet.seen.now)
         if fleet.seen.now - since > SETTLE_SECONDS:
             return Lose(instance.key, DENIED_TRUST)
+    for instance in fleet.starting():
+        if fleet.seen.now - fleet.memory.back[instance.key] > SETTLE_SECONDS:
+            return Lose(instance.key, "did not start in time")
+    if starting := fleet.starting():
+        return _poll("the instance to start", starting)
     if taking := fleet.associating():
         return _poll("the profile to be taken on", taking)
     return EndBatch() if fleet.batch_is_over() else None
@@ -192,11 +206,22 @@ def _next_batch(fleet: Fleet) -> Decision | None:
     batch = fleet.batch(todo)
     if not batch:
         return _poll("instances to finish starting or stopping", todo)
+    return _take(fleet, batch)
+
+
+def _take(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision:
+    """The batch gives up its profile, or is stopped; what it gives up is noted before."""
     calls = Calls(fleet.cutover, fleet.seen)
-    if not fleet.seen.profile.in_flight >= {i.key for i in batch}:
-        keys = (*fleet.unfinished(), *(i.key for i in batch))
-        return Act((calls.mark_in_flight(keys),), "note who is about to be without a profile")
-    return Act(tuple(calls.disassociate(i) for i in batch), "take the profile off")
+    flights = {fleet.flight(instance): instance for instance in batch}
+    for flight, instance in flights.items():
+        if flight.is_stop and instance.unstoppable:
+            return Lose(instance.key, f"is not restarted: {instance.unstoppable}")
+    if not fleet.seen.profile.flights >= flights.keys():
+        noted = (*fleet.unfinished(), *flights)
+        return Act((calls.mark_in_flight(noted),), "note who is about to be without a profile")
+    if bound := [i for flight, i in flights.items() if not flight.is_stop]:
+        return Act(tuple(calls.disassociate(i) for i in bound), "take the profile off")
+    return Act(tuple(calls.stop(flight.key) for flight in flights), "stop the instance")
 
 
 def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:

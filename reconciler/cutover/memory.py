@@ -44,9 +44,13 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
             away, back = _with(memory.away, key, now), _without(memory.back, key)
             taken = _with(memory.taken, key, call.params["AssociationId"])
             return replace(memory, away=away, back=back, taken=taken, changed_at=ended_at)
-        case "AssociateIamInstanceProfile":
-            key = InstanceKey(call.region or "", call.params["InstanceId"])
+        case "AssociateIamInstanceProfile" | "StartInstances":
+            key = instances_of(call, seen)[0]
             return replace(memory, back=_with(memory.back, key, now), changed_at=ended_at)
+        case "StopInstances":
+            key = instances_of(call, seen)[0]
+            away, back = _with(memory.away, key, now), _without(memory.back, key)
+            return replace(memory, away=away, back=back, changed_at=ended_at)
         case "CreateTags":
             key = InstanceKey(call.region or "", call.params["Resources"][0])
             association = call.params["Tags"][0]["Value"].removeprefix(f"{seen.target}/")
@@ -97,8 +101,8 @@ def instances_of(call: ApiCall, seen: Seen) -> list[InstanceKey]:
         return []
     if "InstanceId" in call.params:
         return [InstanceKey(region, call.params["InstanceId"])]
-    if "Resources" in call.params:
-        return [InstanceKey(region, name) for name in call.params["Resources"]]
+    if named := call.params.get("Resources") or call.params.get("InstanceIds"):
+        return [InstanceKey(region, name) for name in named]
     association = call.params.get("AssociationId")
     known = seen.instances.values()
     return [i.key for i in known if any(r.id == association for r in i.rows)]
@@ -126,6 +130,10 @@ def after_call(cutover: CutOver, seen: Seen, call: ApiCall) -> Seen:
                 f"${{association/{key.instance}.id}}", profile.arn, profile.id, "associated"
             )
             return _instance(seen, replace(seen.instances[key], rows=(row,)))
+        case "StopInstances" | "StartInstances":
+            key = instances_of(call, seen)[0]
+            state = "stopped" if call.operation == "StopInstances" else "running"
+            return _instance(seen, replace(seen.instances[key], state=state))
         case "CreateTags" | "DeleteTags":
             for name in call.params["Resources"]:
                 key = InstanceKey(call.region or "", name)

@@ -94,6 +94,8 @@ def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator
 _SETTLING = {
     "DisassociateIamInstanceProfile": ("gone", "the association to be gone"),
     "AssociateIamInstanceProfile": ("associated", "the profile to be taken on"),
+    "StopInstances": ("stopped", "the instance to stop"),
+    "StartInstances": ("running", "the instance to start"),
 }
 
 

@@ -35,7 +35,12 @@ from reconciler.requests import ApiCall
 READ_LAG_SECONDS = 120.0
 LOST_ANSWERS = 10
 FIRST_LOOK_SECONDS = 0.25
-OF_ONE_INSTANCE = ("AssociateIamInstanceProfile", "DisassociateIamInstanceProfile")
+OF_ONE_INSTANCE = (
+    "AssociateIamInstanceProfile",
+    "DisassociateIamInstanceProfile",
+    "StopInstances",
+    "StartInstances",
+)
 """Calls whose refusal loses one instance; that of any other ends the cut-over."""
 LOOK_AGAIN = frozenset(
     {

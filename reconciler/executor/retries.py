@@ -41,6 +41,7 @@ PASSING = (
     Passing("InvalidParameterValue", ("Associate", "Replace"), 120.0),
     Passing("IncorrectState", ("Associate",), 120.0),
     Passing("IncorrectInstanceState", ("Associate", "Disassociate", "Replace"), 300.0),
+    Passing("IncorrectInstanceState", ("StartInstances", "StopInstances"), 60.0),
     Passing("DeleteConflict", ("DeleteRole", "DeleteInstanceProfile", "DeletePolicy"), 120.0),
     Passing("ConcurrentModification", ("",), 120.0),
     Passing("InvalidInstanceID.NotFound", ("CreateTags",), 30.0),
@@ -67,7 +68,10 @@ ALREADY = {
 }
 """Refusals that may mean that the call's effect is there: then AWS is read and compared."""
 
-REPEATABLE = ("Tag", "Untag", "Put", "Attach", "Update", "SetDefault", "CreateTags", "DeleteTags")
+REPEATABLE = (
+    *("Tag", "Untag", "Put", "Attach", "Update", "SetDefault", "CreateTags", "DeleteTags"),
+    *("StartInstances", "StopInstances"),
+)
 """Operations that do the same when they are sent twice."""
 
 

@@ -14,7 +14,7 @@ from reconciler.graph import Draft, free, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import Association
-from reconciler.ownership import InstanceKey
+from reconciler.ownership import Flight, InstanceKey
 from reconciler.requests import ApiCall, Joined, Ref, Wait
 
 STABLE_SECONDS = 600.0
@@ -133,16 +133,16 @@ def noted(
     time as the note holds, and takes the note off when they have arrived."""
     address = f"instance-profile/{name}"
     before: set[str] = {ready(address)}
-    flying = live.in_flight if live else frozenset()
-    while batch := ownership.fitting(flying, keys):
+    flying = live.flights if live else frozenset()
+    while batch := ownership.fitting(flying, [Flight(key) for key in keys]):
         marks = ownership.encode_in_flight({*flying, *batch})
         tags = tag_list(ownership.with_prefix(marks, context.prefix))
         call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
-        yield step(address, call, needs=before, gives={f"noted {k}" for k in batch})
-        before = {f"settled {k}" for k in batch}
+        yield step(address, call, needs=before, gives={f"noted {f.key}" for f in batch})
+        before = {f"settled {f.key}" for f in batch}
         names = [context.prefix + mark for mark in sorted(marks)]
         call = iam("UntagInstanceProfile", InstanceProfileName=name, TagKeys=names)
-        keys, label = keys[len(batch) :], f"landed {name} {batch[-1]}"
+        keys, label = keys[len(batch) :], f"landed {name} {batch[-1].key}"
         yield step(address, call, needs=before, gives={label})
         before = {label}
 

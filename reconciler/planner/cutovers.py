@@ -80,10 +80,8 @@ def _profile(entity: DesiredProfile, live: LiveProfile, view: View) -> Part:
     if is_failed and not view.options.allows("retry", address):
         reason = f"{address}: the last cut-over to this role failed and was rolled back"
         return Part(guards=(Guard("retry", reason, f"--allow retry={address}", (address,)),))
-    if entity.limits.strategy == "restart":
-        message = "the strategy restart is not there yet; use reassociate or wait"
-        place = entity.place.at("cutover", "strategy")
-        return Part(diagnostics=(Diagnostic("error", "strategy", message, place),))
+    if problems := tuple(_not_restarted(entity, live, view)):
+        return Part(diagnostics=problems)
     cutover = _cutover(entity, live, view)
     seen = Seen(
         now=view.options.now,
@@ -96,6 +94,18 @@ def _profile(entity: DesiredProfile, live: LiveProfile, view: View) -> Part:
     changes = (*_own_change(entity, live, cutover, view), *_instances(cutover, seen, printed))
     draft = _draft(cutover, live)
     return Part(changes=changes, drafts=(draft,), printed=((address, printed),))
+
+
+def _not_restarted(entity: DesiredProfile, live: LiveProfile, view: View) -> Iterator[Diagnostic]:
+    """Running consumers that a restart would not bring back."""
+    if entity.limits.strategy != "restart":
+        return
+    place = entity.place.at("cutover", "strategy")
+    for instance in view.live.consumers(live.arn):
+        if instance.is_running and instance.unstoppable:
+            message = f"{instance.key.instance} is not restarted: {instance.unstoppable}"
+            hint = "strategy: reassociate"
+            yield Diagnostic("error", "restart-refused", message, place, hint)
 
 
 def _known(live: LiveProfile, view: View) -> dict[InstanceKey, LiveInstance]:
@@ -212,11 +222,21 @@ def _instances(
             if left is not None and left not in touched:
                 touched.add(left)
                 yield _refreshed(cutover, seen, seen.instances[left])
+        elif action.operation == "StopInstances":
+            key = InstanceKey(action.region or "", action.params["InstanceIds"][0])
+            if key not in touched:
+                touched.add(key)
+                yield _refreshed(cutover, seen, seen.instances[key])
         elif action.operation == "AssociateIamInstanceProfile":
             key = InstanceKey(action.region or "", action.params["InstanceId"])
             if key not in touched:
                 touched.add(key)
                 yield _restored(cutover, key)
+        elif action.operation == "StartInstances":
+            key = InstanceKey(action.region or "", action.params["InstanceIds"][0])
+            if key not in touched:
+                touched.add(key)
+                yield _started(key)
 
 
 def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverInstance:
@@ -240,6 +260,17 @@ def _restored(cutover: CutOver, key: InstanceKey) -> Restore:
         after={"instance_profile": cutover.profile},
         differences=(Difference("instance_profile", None, cutover.profile),),
         reason="an earlier run died while it was in flight",
+    )
+
+
+def _started(key: InstanceKey) -> Restore:
+    return Restore(
+        address=f"association/{key.instance}",
+        region=key.region,
+        before={"state": "stopped"},
+        after={"state": "running"},
+        differences=(Difference("state", "stopped", "running"),),
+        reason="an earlier run died while it had stopped it",
     )
 
 

@@ -65,6 +65,7 @@ class Ec2Layer:
         return self._answer(request, self.add(request, instance.id, profile))
 
     def describe_iam_instance_profile_associations(self, request: EC2BaseResponse) -> ActionResult:
+        self._arrive(request)
         filters = request._filters_from_querystring()
         if unknown := [name for name in filters if name not in _FILTERS]:
             raise refuse("InvalidParameterValue", f"An unknown filter {unknown[0]} was given")
@@ -83,6 +84,7 @@ class Ec2Layer:
         return ActionResult(result)
 
     def describe_instances(self, request: EC2BaseResponse) -> ActionResult:
+        self._arrive(request)
         for row in self._world.rows_of(request.current_account, request.region):
             self._shape(request, row)
         shown = {row.instance: row for row in self._shown(request)}
@@ -119,10 +121,14 @@ class Ec2Layer:
 
     def start_instances(self, request: EC2BaseResponse) -> ActionResult:
         """Fresh credentials: those of the role that EC2 sees in the profile now."""
+        names = request._get_param("InstanceIds", [])
+        for name in names:
+            self._instance(request, name)
         answer = self._originals["start_instances"](request)
-        for name in request._get_param("InstanceIds", []):
+        for name in names:
             instance = self._instance(request, name)
             instance.launch_time = self._world.moment()
+            self._move(request, instance, "pending", "running")
             held = self._world.staying(request.current_account, request.region, name)
             if held is not None:
                 held.settled = False
@@ -131,10 +137,31 @@ class Ec2Layer:
         return answer
 
     def stop_instances(self, request: EC2BaseResponse) -> ActionResult:
+        names = request._get_param("InstanceIds", [])
+        for name in names:
+            self._instance(request, name)
         answer = self._originals["stop_instances"](request)
-        for name in request._get_param("InstanceIds", []):
+        for name in names:
             self._world.forget(request.current_account, request.region, name)
+            instance = request.ec2_backend.get_instance(name)
+            self._move(request, instance, "stopping", "stopped")
         return answer
+
+    def _move(self, request: EC2BaseResponse, instance: Any, meanwhile: str, at_last: str) -> None:
+        """It takes its time to start and to stop."""
+        if self._world.lags.restarting:
+            until = self._world.clock.now() + self._world.lags.restarting
+            key = (request.current_account, request.region, instance.id)
+            self._world.moves[key] = (until, at_last)
+            _put(instance, meanwhile)
+
+    def _arrive(self, request: EC2BaseResponse) -> None:
+        """Those whose time has come have the state that they were on the way to."""
+        here, now = (request.current_account, request.region), self._world.clock.now()
+        for key, (until, state) in list(self._world.moves.items()):
+            if key[:2] == here and now >= until:
+                del self._world.moves[key]
+                _put(request.ec2_backend.get_instance(key[2]), state)
 
     def terminate_instances(self, request: EC2BaseResponse) -> ActionResult:
         answer = self._originals["terminate_instances"](request)
@@ -178,6 +205,7 @@ class Ec2Layer:
     def _instance(self, request: EC2BaseResponse, name: str) -> Any:
         if not re.fullmatch(r"i-[0-9a-f]{8,17}", name or ""):
             raise refuse("InvalidInstanceID.Malformed", f'Invalid id: "{name}"')
+        self._arrive(request)
         instance = request.ec2_backend.get_instance(name)
         if instance.state in (*_GONE, "pending", "stopping"):
             message = f"The instance '{name}' is not in the 'running' or 'stopped' states."
@@ -218,6 +246,13 @@ class Ec2Layer:
         self, request: EC2BaseResponse, row: Row, state: str = "associating"
     ) -> ActionResult:
         return ActionResult({"IamInstanceProfileAssociation": self._shape(request, row, state)})
+
+
+_CODES = {"pending": 0, "running": 16, "stopping": 64, "stopped": 80}
+
+
+def _put(instance: Any, state: str) -> None:
+    instance._state.name, instance._state.code = state, _CODES[state]
 
 
 def _leaves(row: Row) -> bool:

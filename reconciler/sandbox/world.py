@@ -26,6 +26,8 @@ class Lags:
     ec2_sees_iam: float = 0.0
     associating: float = 0.0
     disassociating: float = 0.0
+    restarting: float = 0.0
+    """For an instance to stop, and as long again to start."""
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ class World:
     before: list[Before] = field(default_factory=list)
     after: list[Before] = field(default_factory=list)
     """Called when the request has taken effect; an error raised here is a lost answer."""
+    moves: dict[_Key, tuple[float, str]] = field(default_factory=dict)
+    """Instances that start or stop: until when, and the state that they will have then."""
     _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)
     _issued: set[str] = field(default_factory=set)
     _dice: random.Random = field(default_factory=random.Random)

@@ -30,6 +30,7 @@ from reconciler.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model import InstanceProfile, Limits
 from reconciler.ownership import (
     Failed,
+    Flight,
     InstanceKey,
     Pending,
     RoleMark,
@@ -58,6 +59,8 @@ class World:
     instances: dict[InstanceKey, LiveInstance]
     served: dict[InstanceKey, str | None]
     history: tuple[tuple[float, str | None], ...]
+    idle: frozenset[InstanceKey] = frozenset()
+    """Those that somebody had stopped before we came."""
     now: float = 1000.0
     made: int = 0
 
@@ -89,7 +92,8 @@ def _holds(instance: LiveInstance) -> tuple[str, bool]:
 
 
 def profile(role: str | None, mark: RoleMark, flying: tuple[InstanceKey, ...] = ()) -> LiveProfile:
-    marks = {"owner": "me", "role-id": encode_role_mark(mark), **encode_in_flight(flying)}
+    flights = [Flight(key) for key in flying]
+    marks = {"owner": "me", "role-id": encode_role_mark(mark), **encode_in_flight(flights)}
     return LiveProfile(
         resource=InstanceProfile("web", NAMES.get(role or "")),
         id="AIPAWEB",
@@ -104,8 +108,10 @@ def instance(name: str, state: str, row: str | None) -> LiveInstance:
     return LiveInstance(InstanceKey("here", name), state, 0.0, rows)
 
 
-def cutover(most: str = "1", on_failure: str = "rollback") -> CutOver:
-    limits = Limits(max_unavailable=most, on_failure=on_failure, propagation_seconds=60)
+def cutover(
+    most: str = "1", on_failure: str = "rollback", strategy: str = "reassociate"
+) -> CutOver:
+    limits = Limits(most, 0, 60, on_failure, strategy)
     return CutOver("web", RoleRef("old", OLD), RoleRef("new", NEW), limits, ("here",), PREFIX)
 
 
@@ -133,6 +139,17 @@ def happened(world: World, call: ApiCall, plan: CutOver) -> World:
                 instances={**world.instances, key: given},
                 served={**world.served, key: served},
                 made=world.made + 1,
+            )
+        case "StopInstances":
+            key = InstanceKey("here", call.params["InstanceIds"][0])
+            return replace(world, served={**world.served, key: None})
+        case "StartInstances":
+            key = InstanceKey("here", call.params["InstanceIds"][0])
+            started = replace(world.instances[key], launched_at=world.now)
+            return replace(
+                world,
+                instances={**world.instances, key: started},
+                served={**world.served, key: world.seen_by_ec2()},
             )
         case _:
             return world
@@ -223,6 +240,7 @@ def has_way_back(world: World) -> None:
     flying = world.profile.in_flight
     for key, one in world.instances.items():
         assert one.rows or key in flying, key
+        assert one.state != "stopped" or key in world.idle | world.profile.to_start, key
     if world.profile.role_id is None:
         assert isinstance(world.profile.mark, Pending)
 
@@ -234,7 +252,7 @@ def took_up(world: World) -> None:
     for key, one in world.instances.items():
         assert one.row is not None
         assert one.row.profile_id == "AIPAWEB"
-        assert one.state == "stopped" or world.served[key] == NEW, key
+        assert one.state == "stopped" if key in world.idle else world.served[key] == NEW, key
 
 
 MARKS: tuple[RoleMark, ...] = (
@@ -263,9 +281,9 @@ def worlds() -> Iterator[World]:
         served = {
             k: (held if i.rows and i.state == "running" else None) for k, i in instances.items()
         }
-        yield World(
-            profile(role, mark, flying), instances, served, ((0.0, role or OLD), (0.1, role))
-        )
+        idle = frozenset(k for k, i in instances.items() if i.state == "stopped")
+        history = ((0.0, role or OLD), (0.1, role))
+        yield World(profile(role, mark, flying), instances, served, history, idle)
 
 
 ALL = list(worlds())
@@ -281,6 +299,34 @@ def test_from_every_state_it_ends_well(part: int) -> None:
         for ended, decision in walk.ended:
             assert decision == Done()
             took_up(ended)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_restarted_from_every_state_it_ends_well(part: int) -> None:
+    """Strategy ``restart``: nobody stays stopped who was not, with one death anywhere."""
+    for world in ALL[part::4]:
+        walk = Walk(cutover(strategy="restart"), crashes=1)
+        walk.walk(world)
+        assert walk.ended
+        for ended, decision in walk.ended:
+            assert decision == Done()
+            took_up(ended)
+
+
+def test_one_that_must_not_be_stopped_is_not() -> None:
+    one = replace(instance("a", "running", "AIPAWEB"), unstoppable="it is a spot instance")
+    world = World(
+        profile(NEW, Pending(OLD, NEW, 900, "dead")),
+        {one.key: one},
+        {one.key: OLD},
+        ((0.0, OLD), (0.1, NEW)),
+    )
+    walk = Walk(cutover(strategy="restart"), crashes=0)
+    walk.walk(world)
+    (ended, decision) = walk.ended[0]
+    assert isinstance(decision, GiveUp)
+    assert "is not restarted: it is a spot instance" in decision.reason
+    assert ended.instances[one.key].state == "running"
 
 
 def test_with_two_deaths_and_half_the_fleet_at_a_time() -> None:
