@@ -26,6 +26,16 @@ def free(address: str) -> str:
     return f"free {address}"
 
 
+def gone(address: str) -> str:
+    """The resource was deleted, to be made again."""
+    return f"gone {address}"
+
+
+def emptied(address: str) -> str:
+    """The profile has no role inside."""
+    return f"emptied {address}"
+
+
 def released(address: str) -> str:
     """It is noted that consumers let go of the profile and its role."""
     return f"released {address}"
@@ -42,6 +52,8 @@ class Draft(Generic[_A_co]):
     gives: frozenset[str] = frozenset()
     closes: bool = False
     """Puts right what an earlier draft began: once that is done, it runs though asked to stop."""
+    group: str | None = None
+    """Once one of a group has begun, all of it runs though asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)

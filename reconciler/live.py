@@ -55,9 +55,12 @@ class PolicyVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivePolicy(Entity):
+    """``attachments`` counts the users, groups and roles that it is attached to."""
+
     resource: Policy
     versions: tuple[PolicyVersion, ...] = ()
     """Sorted, the one made first at the head."""
+    attachments: int = 0
 
     @property
     def protected(self) -> str | None:
@@ -142,8 +145,18 @@ class LiveInstance:
         return self.state in ("pending", "stopping")
 
     def names(self, profile_arn: str) -> bool:
-        """Whether a row that stays names the profile, by whatever id it had."""
-        return self.row is not None and self.row.profile_arn == profile_arn
+        """Whether a row that stays names the profile, by whatever id or path it had."""
+        return self.row is not None and same_profile(self.row.profile_arn, profile_arn)
+
+
+def same_profile(left: str, right: str) -> bool:
+    """Whether two ARNs name one profile: names are unique in an account, whatever the path."""
+    return _account_and_name(left) == _account_and_name(right)
+
+
+def _account_and_name(arn: str) -> tuple[str, str]:
+    account, _, resource = arn.partition(":iam::")[2].partition(":")
+    return account, resource.rpartition("/")[2].casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +185,17 @@ class LiveState:
 
     def profile(self, name: str) -> LiveProfile | None:
         return self.profiles.get(name.casefold())
+
+    def entity(self, address: str) -> LiveEntity | None:
+        """The policy, the role or the profile of that address."""
+        kind, _, name = address.partition("/")
+        match kind:
+            case "policy":
+                return self.policy(name)
+            case "role":
+                return self.role(name)
+            case _:
+                return self.profile(name)
 
     def consumers(self, profile_arn: str) -> tuple[LiveInstance, ...]:
         """Instances whose association names the profile, sorted."""

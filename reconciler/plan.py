@@ -56,8 +56,8 @@ class TargetPlan:
     regions: tuple[str, ...]
     changes: tuple[Change, ...] = ()
     work: tuple[Ordered[Work], ...] = ()
-    printed: Mapping[str, tuple[Printed, ...]] = field(default_factory=dict)
-    """By address of the profile, the cut-over's steps on today's state."""
+    printed: Mapping[CutOver, tuple[Printed, ...]] = field(default_factory=dict)
+    """Each cut-over's steps on today's state."""
     kept: tuple[Kept, ...] = ()
     ignored: tuple[Kept, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
@@ -124,7 +124,7 @@ def _steps(target: TargetPlan) -> Iterator[Step]:
             yield Step(number, draft.address, draft.action, after)
             last.append(number)
             continue
-        for printed in target.printed.get(draft.address, ()):
+        for printed in target.printed.get(draft.action, ()):
             number += 1
             address = f"association/{printed.instance}" if printed.instance else draft.address
             yield Step(number, address, printed.action, after, printed.note)

@@ -34,10 +34,12 @@ DENIED_TRUST = (
     "profile may be empty"
 )
 
+NOTE_THE_SWAP = "note the swap, so that any run knows of it"
+
 
 def decide(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     """What comes next. Asks nothing of the world and changes nothing."""
-    if memory.stopping:
+    if memory.stopping and cutover.half != "first":
         return _stop(cutover, seen, memory)
     if cutover.after is not None and seen.after_id is None:
         return GiveUp(f"role/{cutover.after.name} does not exist")
@@ -65,9 +67,12 @@ def is_unsettled(cutover: CutOver, seen: Seen) -> bool:
 
 def _stop(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     """Asked to stop: the profile gets a role, whoever is in flight the profile; nothing else."""
-    role = cutover.after or cutover.before
-    if isinstance(seen.profile.mark, Pending) and seen.profile.role_id is None and cutover.after:
-        return Act((Calls(cutover, seen).add_role(role.name if role else ""),), "put the role in")
+    calls = Calls(cutover, seen)
+    if seen.profile.role_id is None and cutover.after is not None and seen.after_id is not None:
+        if isinstance(seen.profile.mark, Pending):
+            return Act((calls.add_role(cutover.after.name),), "put the role in")
+        if cutover.half == "second":
+            return Act((calls.mark_pending(memory.run),), NOTE_THE_SWAP)
     fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
     if decision := _bring_back(fleet):
         return decision
@@ -89,7 +94,7 @@ def _swap(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     calls = Calls(cutover, seen)
     mark = profile.mark
     is_begun = isinstance(mark, Pending) and (mark.after, mark.run) == (seen.target, memory.run)
-    if memory.closed and not is_begun:
+    if memory.closed and not is_begun and cutover.half is None:
         return GiveUp(memory.closed, is_stop=True)
     if cutover.after is not None and profile.role_id is not None and not memory.asked:
         return Ask(calls.add_role(cutover.after.name))
@@ -97,7 +102,7 @@ def _swap(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
         # What an earlier cut-over noted is worth nothing once the role changes again.
         return Act(calls.forget_holds(held), "forget which instances held the role")
     if not is_begun:
-        return Act((calls.mark_pending(memory.run),), "note the swap, so that any run knows of it")
+        return Act((calls.mark_pending(memory.run),), NOTE_THE_SWAP)
     if profile.role_id is not None:
         if cutover.releases and not memory.released and any(i.is_running for i in seen.consumers()):
             return Act((calls.mark_released(cutover.releases),), "note when the role was let go")

@@ -175,10 +175,12 @@ def _profile(cutover: CutOver, seen: Seen, call: ApiCall) -> LiveProfile:
 
 
 def _id_of(cutover: CutOver, seen: Seen, call: ApiCall) -> str | None:
-    before = cutover.before
-    if before is not None and before.name == call.params["RoleName"]:
-        return before.id
-    return seen.after_id
+    """A role that was made again has the name of the one before, and only its own id is there."""
+    before, after, name = cutover.before, cutover.after, call.params["RoleName"]
+    is_before = before is not None and before.name == name
+    if before is None or not is_before or (after is not None and after.name == name):
+        return seen.after_id
+    return before.id
 
 
 def _holding(profile: LiveProfile, role: str | None, role_id: str | None) -> LiveProfile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Literal
 
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import Limits
@@ -37,6 +38,9 @@ class CutOver:
     settle_as: RoleMark | None = None
     releases: str | None = None
     """The role that loses its consumers, if it is ours: it is noted when they were let go."""
+    half: Literal["first", "second"] | None = None
+    """Of two, between which the role or the profile is made again. Though asked to stop, the first
+    goes to its end, and the second puts the role in."""
 
     @property
     def address(self) -> str:

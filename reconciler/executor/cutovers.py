@@ -24,7 +24,7 @@ from reconciler.cutover.value import (
 )
 from reconciler.executor.denied import needed
 from reconciler.executor.outcomes import Outcome, Status
-from reconciler.executor.sending import Sender
+from reconciler.executor.sending import STOPPING_SECONDS, Sender
 from reconciler.executor.window import Window
 from reconciler.live import LiveProfile
 from reconciler.model import Identity
@@ -261,7 +261,8 @@ class CutOverRun:
     def _until_there(self, role: str) -> str | None:
         began = self.clock.now()
         while (found := self.reader.role(role)) is None:
-            if self.clock.now() - began > READ_LAG_SECONDS or self.stop.is_set():
+            patience = STOPPING_SECONDS if self.stop.is_set() else READ_LAG_SECONDS
+            if self.clock.now() - began > patience:
                 return None
             self.clock.sleep(POLL_SECONDS)
         return found.id

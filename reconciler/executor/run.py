@@ -101,7 +101,7 @@ class Executor:
                 cause = outcomes[broken[0]]
                 reason = f"needs {cause.address} ({cause.what}), which {_past(cause)}"
                 outcomes[place] = Outcome(draft.address, describe(draft), "skipped", reason)
-            elif (why := self._ending()) and not self._closes(place, {*outcomes, *started}):
+            elif (why := self._ending()) and not self._closes(place, _begun(outcomes, started)):
                 outcomes[place] = Outcome(draft.address, describe(draft), "skipped", why)
 
     def _ending(self) -> str | None:
@@ -110,10 +110,12 @@ class Executor:
 
     def _closes(self, place: int, begun: set[int]) -> bool:
         """Whether it must run all the same, since what it puts right is done or under way: its
-        predecessors have begun, or wait for that like itself."""
+        predecessors have begun, or wait for that like itself; or some of its group has."""
         work = self.plan.work
-        after = work[place].after
-        return work[place].draft.closes and all(b in begun or work[b].draft.closes for b in after)
+        draft, after = work[place].draft, work[place].after
+        if draft.group is not None:
+            return any(work[other].draft.group == draft.group for other in begun)
+        return draft.closes and all(b in begun or work[b].draft.closes for b in after)
 
     def _work(self, place: int) -> Outcome:
         draft = self.plan.work[place].draft
@@ -135,7 +137,8 @@ class Executor:
                     self._comparison.check(draft.address)
                     self._call(draft, draft.action)
                 case Wait():
-                    self._waiter.wait(draft.address, draft.action, to_the_end=draft.closes)
+                    is_closing = draft.closes or draft.group is not None
+                    self._waiter.wait(draft.address, draft.action, to_the_end=is_closing)
                 case CutOver():
                     self._comparison.passed(draft.address)
                     return self._cut_over(draft.action)
@@ -233,6 +236,10 @@ def describe(draft: Draft[Work]) -> str:
             return f"wait for {TEXT[condition]}"
         case CutOver():
             return "cut-over"
+
+
+def _begun(outcomes: Mapping[int, Outcome], started: set[int]) -> set[int]:
+    return {place for place, one in outcomes.items() if one.status != "skipped"} | started
 
 
 def _is_broken(outcome: Outcome) -> bool:

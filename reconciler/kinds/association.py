@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler import ownership
-from reconciler.graph import Draft, free, ready, released
+from reconciler.graph import Draft, exists, free, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import Association
@@ -32,7 +32,7 @@ def associate(live: LiveInstance, after: Association, context: Context) -> Itera
 
 
 def move(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
-    """From one profile to another."""
+    """From one profile to another, or from one that is gone to its successor of the same name."""
     before = live.row
     if before is None:
         yield from associate(live, after, context)
@@ -41,7 +41,10 @@ def move(live: LiveInstance, after: Association, context: Context) -> Iterator[S
     needs = {ready(f"instance-profile/{after.profile}"), ready(left), released(left)}
     freed = frozenset({free(left)})
     yield from _begin(live, after, context, needs)
-    if live.state == "stopped":
+    profile = context.profile_that_stays(after.profile)
+    # To replace a profile by itself does nothing, even where the association is stale.
+    is_same = profile is not None and profile.arn == before.profile_arn
+    if live.state == "stopped" or is_same:
         yield from _reassociate(live, after, context, needs, freed)
         return
     params = _profile_params(after, context, AssociationId=_id(live, context))
@@ -69,6 +72,30 @@ def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
     yield step(address, forget, needs={f"gone {live.key}"})
 
 
+def tagged_anew(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
+    """Our tag on an instance whose profile was made again, or is by this plan: it names the one
+    that is gone, and would count no more."""
+    start = f"{context.owner}/{live.key.instance}/"
+    before = live.marks.get(ownership.ASSOCIATION, "")
+    if before.startswith(start) and before != _mark(live, after, context):
+        yield _tag(live, after, context, {exists(f"instance-profile/{after.profile}")})
+
+
+def _mark(live: LiveInstance, after: Association, context: Context) -> str | Joined:
+    profile = context.profile_that_stays(after.profile)
+    start = f"{context.owner}/{live.key.instance}/"
+    if profile is not None:
+        return start + profile.id
+    return Joined((start, Ref(f"instance-profile/{after.profile}", "id")))
+
+
+def _tag(live: LiveInstance, after: Association, context: Context, needs: set[str]) -> Step:
+    tags = tag_list({context.prefix + ownership.ASSOCIATION: _mark(live, after, context)})
+    params = {"Resources": [live.key.instance], "Tags": tags}
+    call = ApiCall("ec2", "CreateTags", params, live.key.region)
+    return step(after.address, call, needs=needs, gives={f"tagged {live.key}"})
+
+
 def _begin(
     live: LiveInstance, after: Association, context: Context, needs: set[str]
 ) -> Iterator[Step]:
@@ -77,17 +104,8 @@ def _begin(
         wait = Wait("stable", STABLE_SECONDS, live.key.instance, region=live.key.region)
         label = frozenset({f"stable {live.key}"})
         yield Draft(after.address, wait, gives=label)
-    profile = context.live.profile(after.profile)
-    address = f"instance-profile/{after.profile}"
-    start = f"{context.owner}/{live.key.instance}/"
-    key = context.prefix + ownership.ASSOCIATION
-    value: object = start + profile.id if profile else Joined((start, Ref(address, "id")))
-    if live.marks.get(ownership.ASSOCIATION) != value:
-        tags = tag_list({key: value})
-        call = ApiCall(
-            "ec2", "CreateTags", {"Resources": [live.key.instance], "Tags": tags}, live.key.region
-        )
-        yield step(after.address, call, needs=needs, gives={f"tagged {live.key}"})
+    if live.marks.get(ownership.ASSOCIATION) != _mark(live, after, context):
+        yield _tag(live, after, context, needs)
 
 
 def _last(
@@ -156,6 +174,6 @@ def _id(live: LiveInstance, context: Context) -> object:
 
 
 def _profile_params(after: Association, context: Context, **params: object) -> dict[str, object]:
-    profile = context.live.profile(after.profile)
+    profile = context.profile_that_stays(after.profile)
     arn: object = profile.arn if profile else Ref(f"instance-profile/{after.profile}", "arn")
     return {**params, "IamInstanceProfile": {"Arn": arn}}

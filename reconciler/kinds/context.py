@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler import ownership
 from reconciler.graph import Draft
-from reconciler.live import LiveState
+from reconciler.live import LiveProfile, LiveRole, LiveState
 from reconciler.model import Identity
 from reconciler.requests import Action, ApiCall
 from reconciler.spec.desired import DesiredState
@@ -30,6 +30,19 @@ class Context:
     refresh_adopted: bool = False
     cut_over: frozenset[str] = frozenset()
     """Names of profiles with a cut-over in this plan: their associations get new ids in it."""
+    replaced: frozenset[str] = frozenset()
+    """Addresses of what is deleted and made again: ids and ARNs that it has now are no use."""
+    filled: frozenset[str] = frozenset()
+    """Addresses of profiles to be made whose cut-over puts the role in, since instances have
+    associations with the profile that was there before."""
+
+    def role_that_stays(self, name: str | None) -> LiveRole | None:
+        role = self.live.role(name)
+        return None if role is None or role.resource.address in self.replaced else role
+
+    def profile_that_stays(self, name: str) -> LiveProfile | None:
+        live = self.live.profile(name)
+        return None if live is None or live.resource.address in self.replaced else live
 
     def owned(self, tags: Mapping[str, str], **marks: object) -> list[dict[str, object]]:
         """Tags with our marks among them, as AWS takes them, sorted by key."""

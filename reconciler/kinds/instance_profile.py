@@ -7,45 +7,54 @@ Source: docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.ht
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import replace as with_fields
 
 from reconciler import ownership
-from reconciler.graph import exists, free, ready, released
+from reconciler.graph import emptied, exists, free, gone, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveProfile
 from reconciler.model import InstanceProfile, same_name
-from reconciler.requests import NOW, Ref
+from reconciler.requests import NOW, ApiCall, Ref
 from reconciler.spec.desired import DesiredProfile
 
 
 def settled(desired: DesiredProfile, live: LiveProfile, leave: frozenset[str]) -> InstanceProfile:
-    wanted = replace(desired.resource, name=live.resource.name)
+    wanted = with_fields(desired.resource, name=live.resource.name)
     if same_name(wanted.role, live.resource.role):
-        wanted = replace(wanted, role=live.resource.role)
+        wanted = with_fields(wanted, role=live.resource.role)
     result: InstanceProfile = left(wanted, live.resource, leave)
     return result
 
 
 def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
-    """Owner and role-id stand in the call that makes it; then the role goes in."""
+    """Owner and role-id stand in the call that makes it; then the role goes in, unless instances
+    must take it up: then that is for their cut-over."""
     address = after.address
-    role, wanted = context.live.role(after.role), context.desired.role(after.role)
+    if address in context.filled:
+        tags = context.owned(after.tags, role_id=ownership.NO_ROLE)
+        yield step(address, _create(after, tags), needs={gone(address)}, gives={exists(address)})
+        return
+    role, wanted = context.role_that_stays(after.role), context.desired.role(after.role)
     role_address = wanted.resource.address if wanted else f"role/{after.role}"
     mark: object = ownership.NO_ROLE
     if after.role is not None:
         mark = role.id if role else Ref(role_address, "id")
     tags = context.owned(after.tags, role_id=mark)
-    call = iam("CreateInstanceProfile", InstanceProfileName=after.name, Path=after.path, Tags=tags)
     made = {exists(address)} if after.role else {exists(address), ready(address)}
     needs = {exists(role_address)} if after.role else set()
-    yield step(address, call, needs=needs, gives=made)
+    yield step(address, _create(after, tags), needs={*needs, gone(address)}, gives=made)
     if after.role is not None:
         name = role.resource.name if role else role_address.partition("/")[2]
         call = iam("AddRoleToInstanceProfile", InstanceProfileName=after.name, RoleName=name)
         needs = {exists(address), exists(role_address), ready(role_address)}
         yield step(address, call, needs=needs, gives={f"filled {address}", ready(address)})
+
+
+def _create(after: InstanceProfile, tags: list[dict[str, object]]) -> ApiCall:
+    name, path = after.name, after.path
+    return iam("CreateInstanceProfile", InstanceProfileName=name, Path=path, Tags=tags)
 
 
 def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
@@ -98,3 +107,12 @@ def delete(live: LiveProfile, context: Context) -> Iterator[Step]:
     call = iam("DeleteInstanceProfile", InstanceProfileName=name)
     gives = {free(f"role/{before.role}")} if before.role else set()
     yield step(address, call, needs={free(address), f"bare {address}"}, gives=gives)
+
+
+def replace(live: LiveProfile, after: InstanceProfile, context: Context) -> Iterator[Step]:
+    """Emptied by a cut-over before, and filled by one afterwards. Instances may have associations
+    with it all the while: AWS does not mind, and they are made anew."""
+    address = live.resource.address
+    call = iam("DeleteInstanceProfile", InstanceProfileName=live.resource.name)
+    yield step(address, call, needs={emptied(address)}, gives={gone(address)})
+    yield from create(after, context)

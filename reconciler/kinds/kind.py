@@ -31,6 +31,10 @@ class Kind(Protocol):
 
     def delete(self, live: Any, context: Context) -> Iterator[Step]: ...
 
+    def replace(self, live: Any, after: Any, context: Context) -> Iterator[Step]:
+        """Deletes what is there and makes it again."""
+        ...
+
 
 KINDS: Mapping[str, Kind] = {
     "policy": policy,

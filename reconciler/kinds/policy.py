@@ -7,10 +7,10 @@ five at most. Source: docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePoli
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import replace as with_fields
 
 from reconciler import ownership
-from reconciler.graph import exists, free, ready
+from reconciler.graph import exists, free, gone, ready
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
@@ -22,10 +22,10 @@ MOST_VERSIONS = 5
 
 
 def settled(desired: DesiredPolicy, live: LivePolicy, leave: frozenset[str]) -> Policy:
-    wanted = replace(desired.resource, name=live.resource.name)
+    wanted = with_fields(desired.resource, name=live.resource.name)
     after: Policy = left(wanted, live.resource, leave)
     # A description cannot change; that it differs is a warning, not a change.
-    return replace(after, description=live.resource.description)
+    return with_fields(after, description=live.resource.description)
 
 
 def create(after: Policy, context: Context) -> Iterator[Step]:
@@ -37,7 +37,8 @@ def create(after: Policy, context: Context) -> Iterator[Step]:
         Description=after.description or None,
         Tags=context.owned(after.tags),
     )
-    yield step(after.address, call, gives={exists(after.address), ready(after.address)})
+    address = after.address
+    yield step(address, call, needs={gone(address)}, gives={exists(address), ready(address)})
 
 
 def adopt(live: LivePolicy, context: Context) -> Iterator[Step]:
@@ -74,4 +75,10 @@ def delete(live: LivePolicy, _context: Context) -> Iterator[Step]:
             call = iam("DeletePolicyVersion", PolicyArn=live.arn, VersionId=version.id)
             yield step(address, call, needs={free(address)}, gives={f"bare {address}"})
     call = iam("DeletePolicy", PolicyArn=live.arn)
-    yield step(address, call, needs={free(address), f"bare {address}"})
+    yield step(address, call, needs={free(address), f"bare {address}"}, gives={gone(address)})
+
+
+def replace(live: LivePolicy, after: Policy, context: Context) -> Iterator[Step]:
+    """Once its roles have let go of it; they get it back when it is there again."""
+    yield from delete(live, context)
+    yield from create(after, context)

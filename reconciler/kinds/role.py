@@ -7,10 +7,10 @@ below.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import replace as with_fields
 
 from reconciler import ownership
-from reconciler.graph import exists, free, ready
+from reconciler.graph import exists, free, gone, ready
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.kinds.references import policy_address, trusted_roles
 from reconciler.kinds.settle import left
@@ -38,7 +38,7 @@ def settled(desired: DesiredRole, live: LiveRole, leave: frozenset[str]) -> Role
         (spelled.get(name.casefold(), name), document)
         for name, document in desired.resource.inline_policies
     )
-    wanted = replace(desired.resource, name=live.resource.name, inline_policies=inline)
+    wanted = with_fields(desired.resource, name=live.resource.name, inline_policies=inline)
     result: Role = left(wanted, live.resource, leave)
     return result
 
@@ -59,7 +59,7 @@ def create(after: Role, context: Context) -> Iterator[Step]:
         PermissionsBoundary=boundary,
         Tags=context.owned(after.tags),
     )
-    needs = {exists(a) for a in named} | _policy_needs(boundary, context)
+    needs = {exists(a) for a in named} | _policy_needs(boundary, context) | {gone(address)}
     yield step(address, call, needs=needs, gives={exists(address)})
     if is_cyclic:
         yield _trust(after.name, after, address, context)
@@ -98,9 +98,16 @@ def delete(live: LiveRole, _context: Context) -> Iterator[Step]:
     for policy, _ in before.inline_policies:
         call = iam("DeleteRolePolicy", RoleName=name, PolicyName=policy)
         yield step(address, call, needs=needs, gives={bare})
-    gone = {_freed(before.permissions_boundary)} if before.permissions_boundary else set()
-    call = iam("DeleteRole", RoleName=name)
-    yield step(address, call, needs={*needs, bare}, gives=gone)
+    gives = {gone(address)}
+    if before.permissions_boundary:
+        gives.add(_freed(before.permissions_boundary))
+    yield step(address, iam("DeleteRole", RoleName=name), needs={*needs, bare}, gives=gives)
+
+
+def replace(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
+    """Once every profile has let go of it; they get it back when it is there again."""
+    yield from delete(live, context)
+    yield from create(after, context)
 
 
 def _settings(after: Role) -> ApiCall:
@@ -145,7 +152,9 @@ def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
     yield from _attach(before, added, context)
     for arn in stale:
         call = iam("DetachRolePolicy", RoleName=before.name, PolicyArn=arn)
-        needs = {f"attached {address}", f"put {address}"} if fits else set()
+        # A policy that is made again can only be attached once it was gone.
+        waits = fits and policy_address(arn, context) not in context.replaced
+        needs = {f"attached {address}", f"put {address}"} if waits else set()
         gives = {_freed(arn)} if fits else {_freed(arn), f"room {address}"}
         yield step(address, call, needs=needs, gives=gives)
 

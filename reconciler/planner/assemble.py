@@ -15,11 +15,13 @@ from reconciler.kinds.references import trusted_roles
 from reconciler.live import LiveEntity, LiveState
 from reconciler.plan import TargetPlan
 from reconciler.planner.associations import plan_associations, rules
-from reconciler.planner.cutovers import plan_cutovers, profiles_to_cut_over
-from reconciler.planner.entities import plan_entities, unread
+from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_over
+from reconciler.planner.entities import plan_entities
 from reconciler.planner.options import Options
 from reconciler.planner.part import Part, View, resolved, together
 from reconciler.planner.removals import plan_removals
+from reconciler.planner.replacements import replaced
+from reconciler.planner.standing import unread
 from reconciler.policy_document import trusts_service
 from reconciler.spec.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredState, ordered
@@ -38,15 +40,18 @@ def view_of(desired: DesiredState, live: LiveState, options: Options) -> View:
         quota=options.settings.quotas.managed_policies_per_role,
         refresh_adopted=options.refresh_adopted,
     )
-    context = replace(context, cyclic=_circles(wanted, live, context))
     view = View(wanted, live, options, context)
-    names = frozenset(profiles_to_cut_over(view))
-    return replace(view, context=replace(context, cut_over=names))
+    context = replace(context, replaced=replaced(view))
+    context = replace(context, cyclic=_circles(wanted, context))
+    view = replace(view, context=context)
+    cut_over = frozenset(profiles_to_cut_over(view))
+    return replace(view, context=replace(context, cut_over=cut_over, filled=filled(view)))
 
 
-def _circles(desired: DesiredState, live: LiveState, context: Context) -> frozenset[str]:
+def _circles(desired: DesiredState, context: Context) -> frozenset[str]:
     """Roles to be made whose trusts name each other, or themselves."""
-    made = [r for r in ordered(desired.roles) if live.role(r.resource.name) is None]
+    wanted = ordered(desired.roles)
+    made = [r for r in wanted if context.role_that_stays(r.resource.name) is None]
     edges = {
         r.resource.address: tuple(trusted_roles(r.resource.trust_policy.value, context))
         for r in made

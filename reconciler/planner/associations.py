@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler import ownership
-from reconciler.changes import Conflict, Create, Delete, Difference, Kept, Update
+from reconciler.changes import Conflict, Create, Difference, Kept, Update
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft, exists, ready
 from reconciler.kinds import association as kind
 from reconciler.live import SELECTABLE, LiveInstance
 from reconciler.model import Association
 from reconciler.ownership import InstanceKey
-from reconciler.planner.entities import is_ours, unread
 from reconciler.planner.part import Part, View, WorkDraft, together
+from reconciler.planner.standing import is_ours, unread
 from reconciler.requests import Wait
 from reconciler.spec.desired import DesiredAssociation
 
@@ -140,8 +140,11 @@ def _claim(claim: Claim, view: View) -> Part:
         # One in flight gets its profile back from that profile's cut-over.
         is_flying = live is not None and wanted is not None and claim.instance.key in live.in_flight
         return Part() if is_flying else _associated(claim, view)
-    if live is not None and row.profile_arn == live.arn:
-        return Part() if row.profile_id == live.id else _stale(claim, view)
+    if _is_there(claim, view):
+        if live is None or row.profile_id != live.id:
+            return _stale(claim, view)
+        is_told = live.resource.address in view.context.replaced
+        return _renamed(claim, view, is_told=is_told)
     return _moved(claim, view)
 
 
@@ -201,10 +204,28 @@ def _moved(claim: Claim, view: View) -> Part:
 
 def _stale(claim: Claim, view: View) -> Part:
     """A profile of ours makes stale associations anew in its cut-over; of others' we do it here."""
-    live = view.live.profile(claim.association.profile)
-    if live is not None and view.desired.profile(claim.association.profile) is not None:
-        return Part()
+    if view.desired.profile(claim.association.profile) is not None:
+        return _renamed(claim, view, is_told=True)
     return _moved(claim, view)
+
+
+def _renamed(claim: Claim, view: View, *, is_told: bool) -> Part:
+    """Our tag names a profile of that name that is gone. Where the association is made anew as
+    well, a change tells of that already."""
+    wanted = claim.wanted
+    drafts = tuple(kind.tagged_anew(claim.instance, wanted, view.context))
+    if is_told or not drafts:
+        return Part(drafts=drafts)
+    change = Update(
+        address=wanted.address,
+        region=wanted.region,
+        before={},
+        after={},
+        reason="its tag names a profile that is gone",
+        source=claim.association.place.here,
+        intent=_intent(claim),
+    )
+    return Part(changes=(change,), drafts=drafts)
 
 
 def _moving(claims: tuple[Claim, ...], view: View) -> dict[str, list[InstanceKey]]:
@@ -249,47 +270,5 @@ def _fresh(claims: tuple[Claim, ...], view: View) -> Part:
 
 
 def _is_there(claim: Claim, view: View) -> bool:
-    """Whether the instance has the profile already."""
-    live, row = view.live.profile(claim.association.profile), claim.instance.row
-    return live is not None and row is not None and row.profile_arn == live.arn
-
-
-def plan_left(view: View, delete: bool) -> Part:
-    """Associations that we made and that no spec names any more."""
-    named = claimed(view)
-    parts = []
-    for key, instance in sorted(view.live.instances.items()):
-        if key in named or key.region not in view.options.regions or not _is_made(instance, view):
-            continue
-        address = f"association/{key.instance}"
-        if not view.options.includes(address):
-            continue
-        parts.append(_removed(instance, view) if delete else _kept(address))
-    return together(parts)
-
-
-def _is_made(instance: LiveInstance, view: View) -> bool:
-    """Our tag names this instance and the profile that it has."""
-    row = instance.row
-    mark = instance.marks.get(ownership.ASSOCIATION)
-    if row is None or instance.is_gone:
-        return False
-    wanted = ownership.association_mark(view.options.owner, instance.key.instance, row.profile_id)
-    return mark == wanted
-
-
-def _kept(address: str) -> Part:
-    return Part(kept=(Kept(address, "left the specs; use --prune"),))
-
-
-def _removed(instance: LiveInstance, view: View) -> Part:
-    row = instance.row
-    name = row.profile_name if row else ""
-    change = Delete(
-        address=f"association/{instance.key.instance}",
-        region=instance.key.region,
-        before={"instance_profile": name},
-        reason=view.options.reason_to_delete,
-        consumers=(instance.key.instance,) if instance.is_running else (),
-    )
-    return Part(changes=(change,), drafts=tuple(kind.disassociate(instance, view.context)))
+    """Whether the instance has the profile already, or the one of its name that was before."""
+    return claim.instance.names(view.context.profile_arn("/", claim.association.profile))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler import ownership
 from reconciler.changes import (
     Adopt,
     Change,
@@ -14,19 +13,19 @@ from reconciler.changes import (
     Difference,
     Guard,
     Kept,
-    Replace,
     Update,
 )
 from reconciler.diagnostics import Diagnostic
 from reconciler.diff import changed_attributes, differences
-from reconciler.kinds import instance_profile
 from reconciler.kinds.context import Step
 from reconciler.kinds.kind import kind_of
-from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
+from reconciler.live import LiveEntity, LivePolicy, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.planner.part import Part, View, together
+from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
+from reconciler.planner.standing import is_ours, settled, unread
 from reconciler.policy_document import dangling_principals
-from reconciler.spec.desired import Desired, DesiredPolicy, DesiredProfile, DesiredRole
+from reconciler.spec.desired import Desired
 
 
 def plan_entities(view: View) -> Part:
@@ -34,40 +33,8 @@ def plan_entities(view: View) -> Part:
     return together(_entity(entity, view) for entity in chosen if not unread(entity, view))
 
 
-def unread(entity: Desired, view: View) -> str | None:
-    """Why nothing can be said of it: itself, or the role that it should hold, cannot be read."""
-    wanted = entity.resource
-    if why := view.live.unread.get(wanted.address):
-        return why
-    if isinstance(wanted, InstanceProfile) and wanted.role is not None:
-        role = f"role/{wanted.role}"
-        if role in view.live.unread:
-            return f"{role} cannot be read"
-    return None
-
-
-def live_of(entity: Desired, view: View) -> LiveEntity | None:
-    match entity:
-        case DesiredPolicy(resource):
-            return view.live.policy(resource.name)
-        case DesiredRole(resource):
-            return view.live.role(resource.name)
-        case DesiredProfile(resource):
-            return view.live.profile(resource.name)
-
-
-def is_ours(live: LiveEntity, view: View) -> bool:
-    """Ours already, or ours after this apply."""
-    if live.protected is not None:
-        return False
-    options = view.options
-    if live.owner is None:
-        return options.adopt
-    return live.owner == options.owner or (options.adopt and options.take_over)
-
-
 def _entity(entity: Desired, view: View) -> Part:
-    live = live_of(entity, view)
+    live = view.live.entity(entity.resource.address)
     if live is None:
         return _created(entity, view)
     if live.protected is not None:
@@ -94,14 +61,6 @@ def _created(entity: Desired, view: View) -> Part:
     return Part(changes=(change,), drafts=drafts)
 
 
-def settled(entity: Desired, live: LiveEntity, view: View) -> Policy | Role | InstanceProfile:
-    """What the resource will be, ignored attributes left as they are."""
-    address = entity.resource.address
-    leave = entity.leave | view.options.ignored(address)
-    after: Policy | Role | InstanceProfile = kind_of(address).settled(entity, live, leave)
-    return after
-
-
 def _changed(entity: Desired, live: LiveEntity, view: View) -> Part:
     after = settled(entity, live, view)
     before = live.resource
@@ -109,11 +68,13 @@ def _changed(entity: Desired, live: LiveEntity, view: View) -> Part:
     found = differences(before, after)
     is_adopted = live.owner != view.options.owner
     if before.path != after.path:
-        return together([notes, _replaced(entity, live, after, found)])
+        return together([notes, plan_replacement(entity, live, after, found, view)])
     if not found and not is_adopted:
         return notes
     changes = (_change(entity, live, after, found, is_adopted),)
     drafts = tuple(_steps(live, after, view, is_adopted))
+    if isinstance(before, Role) and isinstance(after, Role) and is_without(before, after, view):
+        drafts = tuple(with_fields(draft, group=REPLACED) for draft in drafts)
     guards = tuple(_guards(live, after, view, is_adopted))
     return together([notes, Part(changes=changes, drafts=drafts, guards=guards)])
 
@@ -153,27 +114,6 @@ def _steps(
     if is_adopted:
         yield from kind.adopt(live, view.context)
     yield from kind.update(live, after, view.context)
-
-
-def _replaced(
-    entity: Desired,
-    live: LiveEntity,
-    after: Policy | Role | InstanceProfile,
-    found: tuple[Difference, ...],
-) -> Part:
-    """A path cannot change: the resource would be deleted and made again, under a new id."""
-    address = live.resource.address
-    change = Replace(
-        address=address,
-        before=changed_attributes(found, live.resource),
-        after=changed_attributes(found, after),
-        differences=found,
-        source=entity.place.at("path"),
-        reason="the path cannot change: what refers to its id, such as trusts, breaks",
-    )
-    reason = f"{address} would be deleted and made again to move to {after.path}, not there yet"
-    guard = Guard("replace", reason, f"path: {live.resource.path} in the spec", (address,))
-    return Part(changes=(change,), guards=(guard,))
 
 
 def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:
@@ -220,12 +160,3 @@ def _guards(
     if removed and not view.options.allows("boundary", address):
         reason = f"{address} would lose its permissions boundary"
         yield Guard("boundary", reason, f"--allow boundary={address}", (address,))
-
-
-def adopted_marks(live: LiveProfile, view: View) -> LiveProfile:
-    """The profile as it is once this apply has adopted it."""
-    if live.owner == view.options.owner:
-        return live
-    held = instance_profile.adopted_role_id(live, view.context)
-    marks = {**live.marks, ownership.OWNER: view.options.owner, ownership.ROLE_ID: held}
-    return with_fields(live, marks=marks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 from reconciler.changes import Change, Conflict, Guard, Kept
 from reconciler.cutover.rehearsal import Printed
+from reconciler.cutover.value import CutOver
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft
 from reconciler.kinds.context import Context
@@ -29,7 +30,7 @@ class Part:
     conflicts: tuple[Conflict, ...] = ()
     guards: tuple[Guard, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
-    printed: tuple[tuple[str, tuple[Printed, ...]], ...] = ()
+    printed: tuple[tuple[CutOver, tuple[Printed, ...]], ...] = ()
 
 
 def together(parts: Iterable[Part]) -> Part:

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from reconciler import ownership
 from reconciler.changes import Delete, Guard, Kept
 from reconciler.graph import Draft
+from reconciler.kinds import association
 from reconciler.kinds.kind import kind_of
-from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
+from reconciler.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole
 from reconciler.plan import Work
-from reconciler.planner.associations import claimed, plan_left
+from reconciler.planner.associations import claimed
 from reconciler.planner.part import Part, View, together
 
 RELEASE_SECONDS = 7 * 3600
@@ -27,11 +28,11 @@ def plan_removals(view: View) -> Part:
     if not view.options.deletes_what_is_left:
         reason = "left the specs; use --prune"
         kept = tuple(Kept(e.resource.address, reason) for e in left)
-        return together([plan_left(view, delete=False), Part(kept=kept)])
+        return together([_associations(view, delete=False), Part(kept=kept)])
     held = _held(left, view)
     gone = [e for e in left if e.resource.address not in held]
     kept = tuple(Kept(a, why, status) for a, (why, status) in sorted(held.items()))
-    parts = [plan_left(view, delete=True), *(_deleted(e, view) for e in gone), Part(kept=kept)]
+    parts = [_associations(view, delete=True), *(_deleted(e, view) for e in gone), Part(kept=kept)]
     return together(parts)
 
 
@@ -132,3 +133,44 @@ def _consumers(entity: LiveEntity, view: View) -> tuple[str, ...]:
     moved = claimed(view)
     running = [i for i in view.live.consumers(entity.arn) if i.is_running]
     return tuple(i.key.instance for i in running if i.key not in moved)
+
+
+def _associations(view: View, delete: bool) -> Part:
+    """Associations that we made and that no spec names any more."""
+    named = claimed(view)
+    parts = []
+    for key, instance in sorted(view.live.instances.items()):
+        if key in named or key.region not in view.options.regions or not _is_made(instance, view):
+            continue
+        address = f"association/{key.instance}"
+        if not view.options.includes(address):
+            continue
+        parts.append(_disassociated(instance, view) if delete else _kept_association(address))
+    return together(parts)
+
+
+def _is_made(instance: LiveInstance, view: View) -> bool:
+    """Our tag names this instance and the profile that it has."""
+    row = instance.row
+    mark = instance.marks.get(ownership.ASSOCIATION)
+    if row is None or instance.is_gone:
+        return False
+    wanted = ownership.association_mark(view.options.owner, instance.key.instance, row.profile_id)
+    return mark == wanted
+
+
+def _kept_association(address: str) -> Part:
+    return Part(kept=(Kept(address, "left the specs; use --prune"),))
+
+
+def _disassociated(instance: LiveInstance, view: View) -> Part:
+    row = instance.row
+    name = row.profile_name if row else ""
+    change = Delete(
+        address=f"association/{instance.key.instance}",
+        region=instance.key.region,
+        before={"instance_profile": name},
+        reason=view.options.reason_to_delete,
+        consumers=(instance.key.instance,) if instance.is_running else (),
+    )
+    return Part(changes=(change,), drafts=tuple(association.disassociate(instance, view.context)))

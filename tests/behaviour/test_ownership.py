@@ -102,15 +102,6 @@ def test_protected_by_cloudformation(by_hand: Rig) -> None:
         by_hand.plan(adopt=True)
 
 
-def test_a_path_change_is_a_replace_and_is_guarded(aws: Rig) -> None:
-    aws.write("roles: {web: {trust: ec2, path: /a/}}")
-    aws.settle()
-    aws.write("roles: {web: {trust: ec2, path: /b/}}")
-    plan = aws.plan().plan
-    assert [c.actions for c in plan.changes] == [("delete", "create")]
-    assert [g.lift for g in plan.guards if g.key == "replace"] == ["path: /a/ in the spec"]
-
-
 def test_a_path_left_out_is_left(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2, path: /a/}}")
     aws.settle()

@@ -1,0 +1,143 @@
+"""What a person is told of a cut-over: the profile's own change, and one for each instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler import ownership
+from reconciler.changes import Change, CutOverInstance, Difference, Restore, Update
+from reconciler.cutover.rehearsal import Printed
+from reconciler.cutover.value import CutOver, Seen
+from reconciler.live import LiveInstance, LiveProfile
+from reconciler.ownership import InstanceKey, Pending, Settled, Waiting
+from reconciler.planner.part import View
+from reconciler.planner.phases import Phase
+from reconciler.requests import ApiCall
+
+YOUNG_SECONDS = 600.0
+
+
+def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
+    """The profile's role, or only what its consumers are served. It joins the change that the
+    profile has for other reasons (``assemble``)."""
+    live, cutover, limits = phase.live, phase.cutover, phase.cutover.limits
+    before, after = phase.role_before, cutover.after.name if cutover.after else None
+    mark, held = live.mark, live.role_id or ownership.NO_ROLE
+    is_settled = isinstance(mark, Settled | Waiting) and mark.role_id == held
+    if before == after and is_settled and not phase.is_second:
+        return ()
+    is_told = before == after and not phase.is_made
+    found = (Difference("served_role", _served(live, before, view), after),) if is_told else ()
+    return (
+        Update(
+            address=live.resource.address,
+            before={"role": before} if before != after else {},
+            after={"role": after} if before != after else {},
+            differences=found,
+            reason=_why(phase, before == after, view.options.now),
+            consumers=tuple(i.key.instance for i in phase.seen.consumers() if i.is_running),
+            source=phase.entity.place.at("role"),
+            intent={
+                "before": before,
+                "after": after,
+                "strategy": limits.strategy,
+                "max_unavailable": limits.max_unavailable,
+                "pause": limits.pause_seconds,
+                "on_failure": limits.on_failure,
+            },
+            is_under_way=isinstance(mark, Pending),
+        ),
+    )
+
+
+def _served(live: LiveProfile, before: str | None, view: View) -> str | None:
+    """The role that consumers were last known to be served."""
+    mark = live.mark
+    role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
+    names = [r.resource.name for r in view.live.roles.values() if r.id == role_id]
+    known = names[0] if names else role_id
+    return before if known == ownership.NO_ROLE and before is not None else known
+
+
+def _why(phase: Phase, is_same_role: bool, now: float) -> str | None:
+    mark = phase.live.mark
+    if isinstance(mark, Pending):
+        if now - mark.epoch < YOUNG_SECONDS:
+            return f"run {mark.run} began it a moment ago, and may still be at work"
+        return "an earlier run died in the middle; it goes on"
+    if phase.is_second:
+        return None if phase.is_made else "its role is made again"
+    return "the role was changed by another hand" if is_same_role else None
+
+
+def instance_changes(
+    cutover: CutOver, seen: Seen, printed: tuple[Printed, ...]
+) -> Iterator[CutOverInstance | Restore]:
+    """A change for each instance that the rehearsal touched, in the order of its steps."""
+    off: dict[str, InstanceKey] = {}
+    for instance in seen.instances.values():
+        off.update({row.id: instance.key for row in instance.rows})
+    touched: set[InstanceKey] = set()
+    for step in printed:
+        action = step.action
+        if not isinstance(action, ApiCall) or action.service != "ec2":
+            continue
+        key = _touched(action, off)
+        if key is None or key in touched:
+            continue
+        touched.add(key)
+        match action.operation:
+            case "AssociateIamInstanceProfile":
+                yield _restored(cutover, key)
+            case "StartInstances":
+                yield _started(key)
+            case _:
+                yield _refreshed(cutover, seen, seen.instances[key])
+
+
+def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
+    """The instance that a call takes something from, or gives it back to."""
+    match call.operation:
+        case "DisassociateIamInstanceProfile":
+            return off.get(call.params["AssociationId"])
+        case "AssociateIamInstanceProfile":
+            return InstanceKey(call.region or "", call.params["InstanceId"])
+        case "StopInstances" | "StartInstances":
+            return InstanceKey(call.region or "", call.params["InstanceIds"][0])
+        case _:
+            return None
+
+
+def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverInstance:
+    is_stale = instance.row is not None and instance.row.profile_id != seen.profile.id
+    before = cutover.before.name if cutover.before else None
+    after = cutover.after.name if cutover.after else None
+    return CutOverInstance(
+        address=f"association/{instance.key.instance}",
+        region=instance.key.region,
+        before={"role": before},
+        after={"role": after},
+        reason="stale" if is_stale else None,
+    )
+
+
+def _restored(cutover: CutOver, key: InstanceKey) -> Restore:
+    return Restore(
+        address=f"association/{key.instance}",
+        region=key.region,
+        before={"instance_profile": None},
+        after={"instance_profile": cutover.profile},
+        differences=(Difference("instance_profile", None, cutover.profile),),
+        reason="an earlier run died while it was in flight",
+    )
+
+
+def _started(key: InstanceKey) -> Restore:
+    return Restore(
+        address=f"association/{key.instance}",
+        region=key.region,
+        before={"state": "stopped"},
+        after={"state": "running"},
+        differences=(Difference("state", "stopped", "running"),),
+        reason="an earlier run died while it had stopped it",
+    )

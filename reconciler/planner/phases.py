@@ -1,0 +1,218 @@
+"""The cut-overs of one profile: nearly always one.
+
+Two where the profile, or the role inside, is deleted and made again: the first takes the role out,
+the second puts it in when both are there, and has every consumer take it up. Each decides from what
+it sees, so a run that dies between the two is gone on with like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reconciler import ownership
+from reconciler.cutover.value import CutOver, RoleRef, Seen
+from reconciler.graph import emptied, exists, free, ready
+from reconciler.live import LiveInstance, LiveProfile
+from reconciler.model import InstanceProfile, same_name
+from reconciler.ownership import InstanceKey, Pending, Settled, Waiting
+from reconciler.planner.part import View
+from reconciler.planner.standing import adopted_marks, is_ours, settled, unread
+from reconciler.spec.desired import DesiredProfile, ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """``live`` is the profile as it is when the phase begins, ``seen`` all of what is seen then;
+    ``role_before`` the role that is inside today. ``is_second`` puts a role into a profile that was
+    emptied, or that ``is_made`` in this plan."""
+
+    entity: DesiredProfile
+    live: LiveProfile
+    cutover: CutOver
+    seen: Seen
+    needs: frozenset[str]
+    gives: frozenset[str]
+    role_before: str | None
+    is_second: bool = False
+    is_made: bool = False
+
+
+def phases(view: View) -> Iterator[Phase]:
+    for entity in ordered(view.desired.profiles):
+        if view.options.includes(entity.resource.address) and not unread(entity, view):
+            yield from _phases(entity, view)
+
+
+def _phases(entity: DesiredProfile, view: View) -> Iterator[Phase]:
+    live = view.live.profile(entity.resource.name)
+    if live is None:
+        to_come = _to_come(entity.resource, view)
+        if view.live.consumers(to_come.arn):
+            yield _filling(entity, to_come, None, view)
+        return
+    if not is_ours(live, view):
+        return
+    after, adopted = _wanted(entity, live, view), adopted_marks(live, view)
+    is_made = live.resource.address in view.context.replaced
+    if not is_made and not _holds_what_is_made_again(after, live, view):
+        if needs_cutover(entity, adopted, view):
+            yield _ordinary(entity, adopted, view)
+        return
+    if live.role_id is not None:
+        yield _emptying(entity, adopted, view)
+    yield _filling(entity, _to_come(after, view) if is_made else _empty(adopted), live, view)
+
+
+def _holds_what_is_made_again(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
+    inside = view.live.role(live.resource.role)
+    is_made_again = inside is not None and inside.resource.address in view.context.replaced
+    return is_made_again and same_name(after.role, live.resource.role)
+
+
+def needs_cutover(entity: DesiredProfile, live: LiveProfile, view: View) -> bool:
+    """Whether the role differs, or some consumer may be served another than the profile's."""
+    role_id = _role_id(_wanted(entity, live, view).role, view)
+    if role_id != live.role_id or live.in_flight:
+        return True
+    if any(i.row and i.row.profile_id != live.id for i in view.live.consumers(live.arn)):
+        return True
+    mark, held = live.mark, live.role_id or ownership.NO_ROLE
+    return not isinstance(mark, Settled | Waiting) or mark.role_id != held
+
+
+def _ordinary(entity: DesiredProfile, live: LiveProfile, view: View) -> Phase:
+    after, before = _wanted(entity, live, view).role, _before(live, view)
+    cutover = replace(
+        _cutover(entity, live, before, after, view), releases=_released(before, after, view)
+    )
+    gives = {ready(live.resource.address)}
+    if before is not None and not same_name(before.name, after):
+        gives.add(free(f"role/{before.name}"))
+    needs = {f"adopted {live.resource.address}", *_role_is_there(cutover)}
+    seen = _seen(live, after, view)
+    inside = live.resource.role
+    return Phase(entity, live, cutover, seen, frozenset(needs), frozenset(gives), inside)
+
+
+def _emptying(entity: DesiredProfile, live: LiveProfile, view: View) -> Phase:
+    address, inside = live.resource.address, live.resource.role
+    whole = _cutover(entity, live, RoleRef(inside or "", live.role_id), None, view)
+    cutover = replace(whole, half="first")
+    gives = frozenset({emptied(address), free(f"role/{inside}")})
+    needs = frozenset({f"adopted {address}"})
+    return Phase(entity, live, cutover, _seen(live, None, view), needs, gives, inside)
+
+
+def _filling(
+    entity: DesiredProfile, live: LiveProfile, today: LiveProfile | None, view: View
+) -> Phase:
+    address = live.resource.address
+    after = _wanted(entity, today, view).role if today else entity.resource.role
+    cutover = replace(_cutover(entity, live, None, after, view), half="second")
+    needs = {f"adopted {address}", emptied(address), exists(address), *_role_is_there(cutover)}
+    is_made = today is None or address in view.context.replaced
+    return Phase(
+        entity=entity,
+        live=live,
+        cutover=cutover,
+        seen=_seen(live, after, view),
+        needs=frozenset(needs),
+        gives=frozenset({ready(address)}),
+        role_before=today.resource.role if today else None,
+        is_second=True,
+        is_made=is_made,
+    )
+
+
+def _role_is_there(cutover: CutOver) -> set[str]:
+    if cutover.after is None:
+        return set()
+    role = f"role/{cutover.after.name}"
+    return {exists(role), ready(role)}
+
+
+def _to_come(after: InstanceProfile, view: View) -> LiveProfile:
+    """A profile that this plan makes: empty, so that its consumers are known to hold nothing."""
+    marks = {ownership.OWNER: view.options.owner, ownership.ROLE_ID: ownership.NO_ROLE}
+    return LiveProfile(
+        resource=replace(after, role=None),
+        id=f"${{{after.address}.id}}",
+        arn=view.context.profile_arn(after.path, after.name),
+        marks=marks,
+    )
+
+
+def _empty(live: LiveProfile) -> LiveProfile:
+    marks = {**live.marks, ownership.ROLE_ID: ownership.NO_ROLE}
+    bare = replace(live.resource, role=None)
+    return replace(live, resource=bare, role_id=None, marks=marks)
+
+
+def _role_id(name: str | None, view: View) -> str | None:
+    if name is None:
+        return None
+    role = view.context.role_that_stays(name)
+    # For a role that is yet to be made. Marks have their parts between slashes, so it has none.
+    return role.id if role else f"${{{name}.id}}"
+
+
+def _wanted(entity: DesiredProfile, live: LiveProfile, view: View) -> InstanceProfile:
+    after = settled(entity, live, view)
+    if not isinstance(after, InstanceProfile):
+        raise TypeError(f"{entity.resource.address} is no profile")
+    return after
+
+
+def _seen(live: LiveProfile, after: str | None, view: View) -> Seen:
+    now = view.options.now
+    return Seen(now, live, _role_id(after, view), _known(live, view), listed_at=now)
+
+
+def _known(live: LiveProfile, view: View) -> dict[InstanceKey, LiveInstance]:
+    consumers = {i.key: i for i in view.live.consumers(live.arn)}
+    flying = {k: view.live.instances[k] for k in live.in_flight if k in view.live.instances}
+    return {**consumers, **flying}
+
+
+def _cutover(
+    entity: DesiredProfile,
+    live: LiveProfile,
+    before: RoleRef | None,
+    after: str | None,
+    view: View,
+) -> CutOver:
+    there = view.live.role(after)
+    role = view.context.role_that_stays(after)
+    name = there.resource.name if there else after
+    regions = view.options.consumer_regions
+    # One that could not be read is asked again: while it cannot, the cut-over does not end.
+    known = tuple(sorted({*view.live.regions, *view.live.unread_regions}))
+    return CutOver(
+        profile=live.resource.name,
+        before=before,
+        after=RoleRef(name, role.id if role else None) if name is not None else None,
+        limits=view.options.limits(entity.limits),
+        regions=regions if regions is not None else known,
+        prefix=view.options.prefix,
+    )
+
+
+def _before(live: LiveProfile, view: View) -> RoleRef | None:
+    """The role inside, or the one that was when a run died between taking out and putting in."""
+    if live.resource.role is not None:
+        return RoleRef(live.resource.role, live.role_id)
+    mark = live.mark
+    ids = (mark.before, mark.after) if isinstance(mark, Pending) else ()
+    for role_id in ids:
+        for role in view.live.roles.values():
+            if role.id == role_id:
+                return RoleRef(role.resource.name, role.id)
+    return None
+
+
+def _released(before: RoleRef | None, after: str | None, view: View) -> str | None:
+    role = view.live.role(before.name) if before else None
+    if role is None or role.owner != view.options.owner or same_name(role.resource.name, after):
+        return None
+    return role.resource.name

@@ -1,0 +1,176 @@
+"""A path cannot change: what lies at another one is deleted and made again, with a new id.
+
+That takes it away from whatever uses it, for as long as it is gone. Whatever uses it inside the set
+is part of the plan; while something outside does, there is no replacing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace as with_fields
+
+from reconciler.changes import Difference, Guard, Replace
+from reconciler.diff import changed_attributes
+from reconciler.kinds.kind import kind_of
+from reconciler.kinds.references import policy_address
+from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
+from reconciler.model import InstanceProfile, Policy, Role
+from reconciler.planner.part import Part, View, policies_of
+from reconciler.planner.standing import is_ours, settled, unread
+from reconciler.policy_document import principals
+from reconciler.spec.desired import Desired, DesiredRole
+
+REPLACED = "replaced"
+"""The group of all steps that delete something, make it again and bring over what uses it: between
+them things are missing, so an interrupt does not stop there."""
+
+
+def replaced(view: View) -> frozenset[str]:
+    """Addresses of what is to lie at another path."""
+    return frozenset(_replaced(view))
+
+
+def _replaced(view: View) -> Iterator[str]:
+    for entity in view.desired.entities():
+        address = entity.resource.address
+        live = view.live.entity(address)
+        if live is None or not view.options.includes(address) or unread(entity, view):
+            continue
+        if is_ours(live, view) and settled(entity, live, view).path != live.resource.path:
+            yield live.resource.address
+
+
+def plan_replacement(
+    entity: Desired,
+    live: LiveEntity,
+    after: Policy | Role | InstanceProfile,
+    found: tuple[Difference, ...],
+    view: View,
+) -> Part:
+    change = Replace(
+        address=live.resource.address,
+        before=changed_attributes(found, live.resource),
+        after=changed_attributes(found, after),
+        differences=found,
+        source=entity.place.at("path"),
+        reason=_breaks(live, view),
+        consumers=tuple(_running(live, view)),
+    )
+    steps = kind_of(after.address).replace(live, after, view.context)
+    drafts = tuple(with_fields(step, group=REPLACED) for step in steps)
+    return Part(changes=(change,), drafts=drafts, guards=tuple(_guards(live, view)))
+
+
+def is_without(role: Role, after: Role, view: View) -> bool:
+    """Whether the role is without a policy while that is made again."""
+    arns = policies_of(role) | policies_of(after)
+    return any(policy_address(arn, view.context) in view.context.replaced for arn in arns)
+
+
+def _guards(live: LiveEntity, view: View) -> Iterator[Guard]:
+    address = live.resource.address
+    if users := tuple(_users(live, view)):
+        named = ", ".join(users)
+        reason = f"{address} cannot be deleted and made again: {named}"
+        way_out = "Take it out of use there, or leave its path as it is"
+        yield Guard("replace", reason, way_out, (address,))
+        return
+    if not view.options.allows("replace", address):
+        reason = f"{address} would be deleted and made again: {_breaks(live, view)}"
+        yield Guard("replace", reason, f"--allow replace={address}", (address,))
+    if live.owner != view.options.owner and not view.options.allows("strip", address):
+        reason = f"adopting {address} would delete it and make it again"
+        yield Guard("strip", reason, f"--allow strip={address}", (address,))
+
+
+def _breaks(live: LiveEntity, view: View) -> str:
+    count = sum(1 for _ in _running(live, view))
+    noun = "running instance" if count == 1 else "running instances"
+    match live:
+        case LiveRole():
+            without = f"{count} {noun} without valid credentials until cut over, and "
+            broken = "trusts and resource policies that name its id break"
+            return f"the path cannot change; {without if count else ''}{broken}"
+        case LiveProfile():
+            taken = f"{count} {noun} associated anew, and " if count else ""
+            return f"the path cannot change; {taken}launches that name its ARN fail"
+        case LivePolicy():
+            roles = sum(1 for r in view.live.roles.values() if live.arn in policies_of(r.resource))
+            noun = "role" if roles == 1 else "roles"
+            taken = f"{roles} {noun} without it meanwhile" if roles else "it has a new ARN"
+            return f"the path cannot change; {taken}"
+
+
+def _running(live: LiveEntity, view: View) -> Iterator[str]:
+    """Running instances that are served its credentials, or by it."""
+    profiles = view.live.profiles.values()
+    match live:
+        case LiveProfile():
+            held = [live]
+        case LiveRole():
+            held = [p for p in profiles if p.role_id == live.id]
+        case LivePolicy():
+            held = []
+    for profile in sorted(held, key=lambda p: p.resource.name):
+        yield from (i.key.instance for i in view.live.consumers(profile.arn) if i.is_running)
+
+
+def _users(live: LiveEntity, view: View) -> Iterator[str]:
+    """What uses it and is not part of this plan, in words."""
+    if view.live.not_whole is not None:
+        yield f"what uses it is not known ({view.live.not_whole})"
+        return
+    match live:
+        case LivePolicy():
+            yield from _users_of_policy(live, view)
+        case LiveRole():
+            yield from _users_of_role(live, view)
+        case LiveProfile():
+            return
+
+
+def _users_of_policy(policy: LivePolicy, view: View) -> Iterator[str]:
+    attached = 0
+    for name, role in sorted(view.live.roles.items()):
+        address = role.resource.address
+        attached += policy.arn in role.resource.managed_policies
+        if policy.arn == role.resource.permissions_boundary:
+            yield f"{address} has it as its boundary, and would be without one meanwhile"
+        elif policy.arn in role.resource.managed_policies and not _lets_go(name, role, view):
+            yield f"{address} outside this plan has it attached"
+    if policy.attachments > attached:
+        yield f"{policy.attachments - attached} users or groups have it attached"
+
+
+def _lets_go(name: str, role: LiveRole, view: View) -> bool:
+    """Whether this plan takes the role's policies off that the specs do not list by this ARN."""
+    wanted = view.desired.roles.get(name)
+    if wanted is None or not view.options.includes(wanted.resource.address):
+        return False
+    return is_ours(role, view) and "managed_policies" not in wanted.leave
+
+
+def _users_of_role(role: LiveRole, view: View) -> Iterator[str]:
+    for name, profile in sorted(view.live.profiles.items()):
+        wanted = view.desired.profiles.get(name)
+        if profile.role_id != role.id:
+            continue
+        is_planned = wanted is not None and view.options.includes(wanted.resource.address)
+        if not is_planned or not is_ours(profile, view):
+            yield f"{profile.resource.address} outside this plan holds it"
+    for name, other in sorted(view.live.roles.items()):
+        desired = view.desired.roles.get(name)
+        if other.id == role.id or role.arn not in principals(other.resource.trust_policy.value):
+            continue
+        if desired is None or not _is_rewritten(desired, other, view):
+            yield f"{other.resource.address} trusts it by the ARN that it has now"
+
+
+def _is_rewritten(desired: DesiredRole, live: LiveRole, view: View) -> bool:
+    """Whether this plan writes the trust anew, so that it names the new role."""
+    address = live.resource.address
+    if not view.options.includes(address) or not is_ours(live, view):
+        return False
+    after = settled(desired, live, view)
+    is_rewritten = isinstance(after, Role) and after.trust_policy != live.resource.trust_policy
+    return is_rewritten or address in view.context.replaced
