@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types unit sweep bench clean
+.PHONY: demo test lint types unit sweep bench docs clean
 
 demo: $(VENV)/installed  #? the whole story on an AWS inside the process
 	@$(BIN)/reconciler demo
@@ -27,6 +27,9 @@ sweep: $(VENV)/installed  #? the slow tests that `make test` leaves out
 
 bench: $(VENV)/installed  #? calls and seconds of a plan
 	$(BIN)/python -m tests.bench
+
+docs: $(VENV)/installed  #? docs/reference.md, from the code
+	$(BIN)/python -m tests.reference
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "reconciler needs Python 3.11 or newer")'

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from reconciler.diagnostics import Location
+
+Action = Literal["create", "adopt", "update", "delete", "cutover", "restore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class _Change:
     ``consumers`` are the running instances that it touches.
     """
 
-    actions: ClassVar[tuple[str, ...]]
+    actions: ClassVar[tuple[Action, ...]]
 
     address: str
     region: str | None = None
@@ -53,53 +55,56 @@ class _Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create(_Change):
-    actions: ClassVar[tuple[str, ...]] = ("create",)
+    actions: ClassVar[tuple[Action, ...]] = ("create",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopt(_Change):
     """Takes over what exists; ``differences`` are what it changes on the way."""
 
-    actions: ClassVar[tuple[str, ...]] = ("adopt",)
+    actions: ClassVar[tuple[Action, ...]] = ("adopt",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update(_Change):
-    actions: ClassVar[tuple[str, ...]] = ("update",)
+    actions: ClassVar[tuple[Action, ...]] = ("update",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace(_Change):
-    actions: ClassVar[tuple[str, ...]] = ("delete", "create")
+    actions: ClassVar[tuple[Action, ...]] = ("delete", "create")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(_Change):
-    actions: ClassVar[tuple[str, ...]] = ("delete",)
+    actions: ClassVar[tuple[Action, ...]] = ("delete",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutOverInstance(_Change):
     """A running instance is served the credentials of its profile's role."""
 
-    actions: ClassVar[tuple[str, ...]] = ("cutover",)
+    actions: ClassVar[tuple[Action, ...]] = ("cutover",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore(_Change):
     """An instance in flight gets the profile back that a run took from it."""
 
-    actions: ClassVar[tuple[str, ...]] = ("restore",)
+    actions: ClassVar[tuple[Action, ...]] = ("restore",)
 
 
 Change = Create | Adopt | Update | Replace | Delete | CutOverInstance | Restore
 
 
-def actions_of(change: Change) -> tuple[str, ...]:
+def actions_of(change: Change) -> tuple[Action, ...]:
     """The ``actions`` of the plan JSON."""
     if isinstance(change, Adopt) and change.differences:
         return ("adopt", "update")
     return change.actions
+
+
+KeptStatus = Literal["left", "released", "warning", "blocked", "ignored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class Kept:
 
     address: str
     reason: str
-    status: str = "left"
+    status: KeptStatus = "left"
     """``left``: ours, in no spec; ``released``: kept for a while; ``warning``, ``blocked``,
     ``ignored``: told and no more."""
 

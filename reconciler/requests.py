@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ class ApiCall:
         return f"{self.service}:{self.operation}"
 
 
+Condition = Literal["propagated", "gone", "associated", "stable", "stopped", "running"]
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Something that must hold before the steps after this one.
@@ -60,7 +63,7 @@ class Wait:
     ``seconds`` is the time after which waiting ends in an error, or what ``propagated`` waits.
     """
 
-    condition: str
+    condition: Condition
     seconds: float
     instance: str | None = None
     profile: str | None = None

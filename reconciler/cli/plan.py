@@ -23,6 +23,7 @@ from reconciler.plan import Plan
 from reconciler.report.diagnostics_text import full
 from reconciler.report.plan_json import plan_json
 from reconciler.report.plan_text import Look, plan_lines
+from reconciler.report.shapes import PlanShape
 
 Out = Annotated[Path | None, typer.Option("--out", help="Save the plan as JSON.")]
 Detailed = Annotated[
@@ -86,11 +87,10 @@ def planning(request: Request, login: o.Login, console: Console) -> Planned:
     return planned
 
 
-def document(planned: Planned) -> dict[str, object]:
+def document(planned: Planned) -> PlanShape:
     """The plan, with what it takes to make it again."""
-    made = plan_json(planned.plan, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    request, specs = request_json(planned.request), specs_digest(planned)
-    return {**made, "request": request, "specs_digest": specs}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return plan_json(planned.plan, now, request_json(planned.request), specs_digest(planned))
 
 
 def save(planned: Planned, path: Path) -> None:

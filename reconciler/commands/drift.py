@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from reconciler.changes import (
     Adopt,
@@ -23,7 +24,7 @@ from reconciler.diagnostics import Location
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan, TargetPlan
 
-STATUSES = (
+Status = Literal[
     "modified",
     "missing",
     "unadopted",
@@ -32,7 +33,8 @@ STATUSES = (
     "stale",
     "in_progress",
     "unknown",
-)
+]
+STATUSES: tuple[Status, ...] = get_args(Status)
 COUNTED = frozenset({"modified", "missing", "unadopted", "stale", "in_progress"})
 """What makes the exit code 2. ``unknown`` makes it 1; the rest is told and no more."""
 
@@ -42,7 +44,7 @@ class Finding:
     """``fingerprint`` is the same as long as the same thing is wrong in the same way."""
 
     address: str
-    status: str
+    status: Status
     differences: tuple[Difference, ...] = ()
     source: Location | None = None
     reason: str | None = None
@@ -61,7 +63,7 @@ class Drift:
     findings: tuple[Finding, ...]
 
     @property
-    def summary(self) -> Mapping[str, int]:
+    def summary(self) -> Mapping[Status, int]:
         found = [finding.status for finding in self.findings]
         return {status: found.count(status) for status in STATUSES}
 
@@ -108,5 +110,5 @@ def _finding(change: Change) -> Finding:
         case Delete():
             return Finding(change.address, "left", (), None, change.reason)
         case Update() | Adopt() | Replace():
-            status = "in_progress" if change.is_under_way else "modified"
+            status: Status = "in_progress" if change.is_under_way else "modified"
             return Finding(change.address, status, change.differences, change.source, change.reason)

@@ -21,7 +21,7 @@ from reconciler.cutover.value import (
     Pause,
     Seen,
 )
-from reconciler.requests import Action, ApiCall, Wait
+from reconciler.requests import Action, ApiCall, Condition, Wait
 
 _RUN = "this-run"
 MAX_DECISIONS = 100_000
@@ -91,7 +91,7 @@ def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator
         yield Printed(wait, why, instance)
 
 
-_SETTLING = {
+_SETTLING: dict[str, tuple[Condition, str]] = {
     "DisassociateIamInstanceProfile": ("gone", "the association to be gone"),
     "AssociateIamInstanceProfile": ("associated", "the profile to be taken on"),
     "StopInstances": ("stopped", "the instance to stop"),

@@ -11,19 +11,22 @@ from fnmatch import fnmatchcase
 from reconciler.model import Limits
 from reconciler.spec.settings import Settings
 
-ALLOW_KEYS = (
-    "delete",
-    "change",
-    "protected",
-    "replace",
-    "strip",
-    "boundary",
-    "retry",
-    "consumers",
-    "self",
-    "growth",
-    "release",
-)
+ALLOW = {
+    "delete": "`N` deletions are more than the share that may go; N is the number in the plan",
+    "change": "`N` changes are more than the share that may change; N is the number in the plan",
+    "protected": "an address that `guards.protected` of the settings names would change",
+    "replace": "its path changes, so it would be deleted and made again",
+    "strip": "adopting it would take policies away from it, or make it again",
+    "boundary": "a role would lose its permissions boundary",
+    "retry": "the last cut-over to this role failed and was rolled back",
+    "consumers": "running instances would be left without a profile",
+    "self": "trust or permissions of the role that this runs as would change",
+    "growth": "given to `apply PLAN.json`: running instances grew by over a quarter since it was saved",
+    "release": "a role was let go less than seven hours ago, and would be deleted",
+}
+"""What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of
+addresses."""
+ALLOW_KEYS = tuple(ALLOW)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from reconciler import ownership
-from reconciler.changes import Delete, Guard, Kept
+from reconciler.changes import Delete, Guard, Kept, KeptStatus
 from reconciler.graph import Draft
 from reconciler.kinds import association
 from reconciler.kinds.kind import kind_of
@@ -24,7 +24,8 @@ def plan_removals(view: View) -> Part:
     left = list(_left(view))
     if view.live.not_whole is not None:
         reason = f"what left the specs is not known: {view.live.not_whole}"
-        return Part(kept=(Kept("*", reason, "warning"),))
+        note = Part(kept=(Kept("*", reason, "warning"),))
+        return together([_associations(view, delete=False), note])
     if not view.options.deletes_what_is_left:
         reason = "left the specs; use --prune"
         kept = tuple(Kept(e.resource.address, reason) for e in left)
@@ -53,9 +54,9 @@ def _left(view: View) -> Iterator[LiveEntity]:
                 yield entity
 
 
-def _held(left: list[LiveEntity], view: View) -> dict[str, tuple[str, str]]:
+def _held(left: list[LiveEntity], view: View) -> dict[str, tuple[str, KeptStatus]]:
     """What must stay for now, each with the reason."""
-    held: dict[str, tuple[str, str]] = {}
+    held: dict[str, tuple[str, KeptStatus]] = {}
     going = {e.resource.address for e in left}
     for entity in left:
         if isinstance(entity, LiveRole) and (why := _role_held(entity, going, view)):
@@ -66,7 +67,7 @@ def _held(left: list[LiveEntity], view: View) -> dict[str, tuple[str, str]]:
     return held
 
 
-def _role_held(entity: LiveRole, going: set[str], view: View) -> tuple[str, str] | None:
+def _role_held(entity: LiveRole, going: set[str], view: View) -> tuple[str, KeptStatus] | None:
     for profile in view.live.profiles.values():
         address = profile.resource.address
         wanted = view.desired.profile(profile.resource.name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from reconciler.diagnostics import Diagnostic, Location
+from reconciler.report.shapes import DiagnosticShape, SourceShape
 from reconciler.report.styled import Line, Piece, data, line
 
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
@@ -62,7 +62,7 @@ def _word_length(text: str, start: int) -> int:
     return max(1, min(end - start, 40))
 
 
-def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+def as_json(diagnostics: Iterable[Diagnostic]) -> list[DiagnosticShape]:
     return [
         {
             "severity": d.severity,
@@ -76,7 +76,7 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
     ]
 
 
-def _place(place: Location) -> dict[str, Any]:
+def _place(place: Location) -> SourceShape:
     return {"file": place.file, "line": place.line, "column": place.column}
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from reconciler.commands.drift import Drift, Finding
+from reconciler.report import shapes
 from reconciler.report.plan_json import header, source_json, target_header
 
 
-def drift_json(drift: Drift, created_at: str) -> dict[str, Any]:
+def drift_json(drift: Drift, created_at: str) -> shapes.DriftShape:
     return {
         **header(drift.plan, created_at),
         "targets": [target_header(target) for target in drift.plan.targets],
@@ -18,7 +17,7 @@ def drift_json(drift: Drift, created_at: str) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding) -> shapes.FindingShape:
     return {
         "address": finding.address,
         "status": finding.status,

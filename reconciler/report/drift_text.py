@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.commands.drift import COUNTED, Drift, Finding
+from collections.abc import Mapping
+
+from reconciler.commands.drift import COUNTED, Drift, Finding, Status
 from reconciler.report.styled import Line, Piece, data, line
 from reconciler.report.values import difference_lines
 
@@ -28,7 +30,7 @@ def drift_lines(drift: Drift) -> list[Line]:
     return lines
 
 
-def _told(counted: dict[str, int]) -> str:
+def _told(counted: Mapping[Status, int]) -> str:
     words = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counted.items())
     return f" {words}." if words else ""
 

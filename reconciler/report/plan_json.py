@@ -1,40 +1,43 @@
-"""The plan as JSON, ``docs/reference/json.md``. Two plans of one situation are the same bytes but
+"""The plan as JSON, in the shapes of ``shapes``. Two plans of one situation are the same bytes but
 for ``created_at``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from reconciler import __version__
 from reconciler.changes import Change, Conflict, Guard, Kept, Unread, actions_of
 from reconciler.diagnostics import Location
 from reconciler.plan import Plan, Step, TargetPlan, summary
-from reconciler.requests import ApiCall, printable
+from reconciler.report import shapes
+from reconciler.requests import Wait, printable
 
-FORMAT_VERSION = "1.0"
 
-
-def plan_json(plan: Plan, created_at: str) -> dict[str, Any]:
+def plan_json(
+    plan: Plan, created_at: str, request: dict[str, Any], specs_digest: str
+) -> shapes.PlanShape:
+    """``request`` is what it takes to make the plan again."""
     return {
         **header(plan, created_at),
         "digest": plan.digest,
         "targets": [_target(target) for target in plan.targets],
-        "summary": summary(plan),
+        "summary": cast("shapes.SummaryShape", summary(plan)),
         "api_calls": dict(plan.api_calls),
+        "request": cast("shapes.RequestShape", request),
+        "specs_digest": specs_digest,
     }
 
 
-def header(plan: Plan, created_at: str) -> dict[str, Any]:
+def header(plan: Plan, created_at: str) -> shapes.Header:
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": "1.0",
         "reconciler": __version__,
         "created_at": created_at,
         "owner": plan.owner,
     }
 
 
-def target_header(target: TargetPlan) -> dict[str, Any]:
+def target_header(target: TargetPlan) -> shapes.TargetHeader:
     return {
         "target": target.target,
         "account_id": target.identity.account_id,
@@ -43,7 +46,7 @@ def target_header(target: TargetPlan) -> dict[str, Any]:
     }
 
 
-def _target(target: TargetPlan) -> dict[str, Any]:
+def _target(target: TargetPlan) -> shapes.TargetShape:
     return {
         **target_header(target),
         "changes": [change_json(change) for change in target.changes],
@@ -53,14 +56,14 @@ def _target(target: TargetPlan) -> dict[str, Any]:
         "conflicts": [_conflict(conflict) for conflict in target.conflicts],
         "guards": [_guard(guard) for guard in target.guards],
         "unread": [_unread(unread) for unread in target.unread],
-        "rules": [dict(rule) for rule in target.rules],
+        "rules": [cast("shapes.RuleShape", dict(rule)) for rule in target.rules],
     }
 
 
-def change_json(change: Change) -> dict[str, Any]:
+def change_json(change: Change) -> shapes.ChangeShape:
     return {
         "address": change.address,
-        "kind": change.kind,
+        "kind": cast("Any", change.kind),
         "name": change.name,
         "region": change.region,
         "actions": list(actions_of(change)),
@@ -76,38 +79,56 @@ def change_json(change: Change) -> dict[str, Any]:
     }
 
 
-def source_json(source: Location | None) -> dict[str, Any] | None:
+def source_json(source: Location | None) -> shapes.SourceShape | None:
     if source is None:
         return None
     return {"file": source.file, "line": source.line, "column": source.column}
 
 
-def step_json(step: Step) -> dict[str, Any]:
-    shared = {"id": step.id, "address": step.address}
-    after = {"after": list(step.after)}
-    note: Mapping[str, Any] = {} if step.note is None else {"note": step.note}
+def step_json(step: Step) -> shapes.CallShape | shapes.WaitShape:
     action = step.action
-    if isinstance(action, ApiCall):
-        call = {"call": action.name, "region": action.region, "params": printable(action.params)}
-        return {**shared, **call, **after, **note}
-    params = {
-        "seconds": action.seconds,
-        "instance": action.instance,
-        "instance_profile": action.profile,
+    if isinstance(action, Wait):
+        return _wait(step, action)
+    made: shapes.CallShape = {
+        "id": step.id,
+        "address": step.address,
+        "call": action.name,
+        "region": action.region,
+        "params": printable(action.params),
+        "after": list(step.after),
     }
-    wait = {"wait": action.condition, "region": action.region, "params": params}
-    return {**shared, **wait, **after, **note}
+    if step.note is not None:
+        made["note"] = step.note
+    return made
 
 
-def _kept(kept: Kept) -> dict[str, Any]:
+def _wait(step: Step, wait: Wait) -> shapes.WaitShape:
+    made: shapes.WaitShape = {
+        "id": step.id,
+        "address": step.address,
+        "wait": wait.condition,
+        "region": wait.region,
+        "params": {
+            "seconds": wait.seconds,
+            "instance": wait.instance,
+            "instance_profile": wait.profile,
+        },
+        "after": list(step.after),
+    }
+    if step.note is not None:
+        made["note"] = step.note
+    return made
+
+
+def _kept(kept: Kept) -> shapes.KeptShape:
     return {"address": kept.address, "reason": kept.reason, "status": kept.status}
 
 
-def _unread(unread: Unread) -> dict[str, Any]:
+def _unread(unread: Unread) -> shapes.UnreadShape:
     return {"address": unread.address, "region": unread.region, "reason": unread.reason}
 
 
-def _conflict(conflict: Conflict) -> dict[str, Any]:
+def _conflict(conflict: Conflict) -> shapes.ConflictShape:
     return {
         "address": conflict.address,
         "reason": conflict.reason,
@@ -117,7 +138,7 @@ def _conflict(conflict: Conflict) -> dict[str, Any]:
     }
 
 
-def _guard(guard: Guard) -> dict[str, Any]:
+def _guard(guard: Guard) -> shapes.GuardShape:
     return {
         "key": guard.key,
         "reason": guard.reason,

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import reconciler
+from reconciler.report.schemas import schema_of
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -137,7 +139,12 @@ def test_apply_json_lines(sandbox: Shell) -> None:
     sandbox.write("v1")
     applied = sandbox.run("apply", "--auto-approve", "--json")
     lines = [json.loads(line) for line in applied.stdout.splitlines()]
-    assert all({"@level", "@message", "@timestamp", "type"} <= line.keys() for line in lines)
+    check = jsonschema.Draft202012Validator(schema_of("apply"))
+    for line in lines:
+        check.validate(line)
+    kinds = {line["type"] for line in lines}
+    assert kinds >= {"version", "planned_change", "change_summary", "apply_start"}
+    assert kinds >= {"apply_progress", "apply_complete", "apply_summary"}
     assert lines[0]["type"] == "version"
     last = {k: lines[-1][k] for k in ("type", "failed", "skipped", "remaining")}
     assert last == {"type": "apply_summary", "failed": 0, "skipped": 0, "remaining": 0}

@@ -1,0 +1,83 @@
+"""The shapes of the lines of ``apply --json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from reconciler.report.shapes import CLOSED, Address, ChangeShape, SummaryShape
+
+Envelope = TypedDict(
+    "Envelope",
+    {"@level": Literal["info", "error"], "@message": str, "@timestamp": str},
+)
+"""What every line of ``apply --json`` has."""
+
+
+@with_config(CLOSED)
+class VersionEvent(Envelope):
+    type: Literal["version"]
+    reconciler: str
+    ui: str
+
+
+@with_config(CLOSED)
+class PlannedChange(Envelope):
+    type: Literal["planned_change"]
+    change: ChangeShape
+
+
+@with_config(CLOSED)
+class ChangeSummary(Envelope):
+    type: Literal["change_summary"]
+    changes: SummaryShape
+    digest: str
+
+
+@with_config(CLOSED)
+class ApplyStart(Envelope):
+    type: Literal["apply_start"]
+    address: Address
+    what: str
+
+
+@with_config(CLOSED)
+class ApplyProgress(Envelope):
+    """Something goes on, or has ended; ``seconds`` is for how long it has."""
+
+    type: Literal["apply_progress", "apply_complete"]
+    address: Address
+    what: str
+    seconds: float
+
+
+@with_config(CLOSED)
+class ApplyErrored(Envelope):
+    type: Literal["apply_errored"]
+    address: Address
+    what: str
+    reason: str
+
+
+@with_config(CLOSED)
+class ApplySummary(Envelope):
+    """The last line: steps, and changes that remain."""
+
+    type: Literal["apply_summary"]
+    applied: int
+    failed: int
+    skipped: int
+    remaining: int
+
+
+Event = (
+    VersionEvent
+    | PlannedChange
+    | ChangeSummary
+    | ApplyStart
+    | ApplyProgress
+    | ApplyErrored
+    | ApplySummary
+)

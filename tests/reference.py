@@ -1,0 +1,161 @@
+"""Writes ``docs/reference.md`` from the code: `make docs`. A test sees to it that it is up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from reconciler.cli.app import app
+from reconciler.exit_codes import ExitCode
+from reconciler.planner.options import ALLOW
+from reconciler.report.schemas import PRINTED, schema_of
+from reconciler.spec.schema import json_schema
+
+PATH = Path(__file__).parent.parent / "docs" / "reference.md"
+HEAD = """# Reference
+
+Made from the code by `make docs`. What it is for and how it hangs together is in [concepts](concepts.md), [the spec format](spec.md)
+and [commands](commands.md).
+"""
+
+
+def reference() -> str:
+    parts = [HEAD, *_commands(), *_exit_codes(), *_guards(), *_spec(), *_json()]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _commands() -> Iterator[str]:
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        arguments = [p for p in command.params if not p.opts[0].startswith("-")]
+        named = "".join(f" [{p.name.upper()}]" for p in arguments)
+        yield f"## `reconciler {name}{named}`\n\n{command.help}\n"
+        yield "| flag | meaning | default |\n|---|---|---|"
+        for parameter in command.params:
+            if parameter not in arguments:
+                yield _flag(parameter)
+        for argument in arguments:
+            default = f"`{argument.default}`" if argument.default else ""
+            yield f"| `{argument.name.upper()}`{_variable(argument)} | {argument.help} | {default} |"
+        yield ""
+
+
+def _flag(parameter: Any) -> str:
+    shown = "`, `".join((*parameter.opts, *parameter.secondary_opts))
+    more = " (repeat for more)" if parameter.multiple and "repeat" not in parameter.help else ""
+    default = parameter.default
+    told = default not in (None, False, 0, ()) and not callable(default)
+    value = f"`{getattr(default, 'value', default)}`" if told else ""
+    name = f"`{shown}{_value(parameter)}`{_variable(parameter)}"
+    return f"| {name} | {parameter.help}{more} | {value} |"
+
+
+def _value(parameter: Any) -> str:
+    """What a flag takes: its choices, or a word for it."""
+    kind = parameter.type_descriptor.annotation
+    if parameter.is_flag or parameter.count:
+        return ""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return " " + "\\|".join(member.value for member in kind)
+    return " " + (parameter.metavar or {Path: "FILE", int: "N", float: "SECONDS"}.get(kind, "TEXT"))
+
+
+def _variable(parameter: Any) -> str:
+    return f" or `{parameter.envvar}`" if parameter.envvar else ""
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes\n\n| code | meaning |\n|---|---|"
+    yield from (f"| {int(code)} | {code.meaning} |" for code in ExitCode)
+    yield ""
+
+
+def _guards() -> Iterator[str]:
+    yield "## Guards\n\nWhat stops `apply` and `destroy`, and never `plan`. The plan names the flag that lifts each.\n"
+    yield "| `--allow` | lifts |\n|---|---|"
+    for key, meaning in ALLOW.items():
+        value = "N" if key in ("delete", "change") else "ADDR"
+        yield f"| `{key}={value}` | {meaning} |"
+    yield ""
+
+
+def _spec() -> Iterator[str]:
+    schema = json_schema()["definitions"]
+    for name, title in SHAPES.items():
+        model = schema[name]
+        yield f"## {title}\n\n{model.get('description', '')}\n"
+        yield "| key | type | default | meaning |\n|---|---|---|---|"
+        needed = model.get("required", [])
+        for key, value in model["properties"].items():
+            default = "must be given" if key in needed else _default(value)
+            yield f"| `{key}` | {_type(value)} | {default} | {value.get('description', '')} |"
+        yield ""
+
+
+SHAPES = {
+    "FileSpec": "Spec file",
+    "Defaults": "`defaults`",
+    "PolicySpec": "`policies.NAME`",
+    "RoleSpec": "`roles.NAME`",
+    "InstanceProfileSpec": "`instance_profiles.NAME`",
+    "CutOverSpec": "`instance_profiles.NAME.cutover`",
+    "AssociationSpec": "`associations.NAME`",
+    "Settings": "Settings: `reconciler.yaml`",
+    "Guards": "`guards`",
+    "Quotas": "`quotas`",
+    "IgnoreRule": "`ignore[]`",
+    "Allow": "`allow[]`",
+    "TargetSpec": "`targets.NAME`",
+}
+
+
+def _default(value: dict[str, Any]) -> str:
+    default = value.get("default")
+    if default in (None, "", [], {}) or isinstance(default, dict):
+        return ""
+    return f"`{default}`" if not isinstance(default, bool) else f"`{str(default).lower()}`"
+
+
+def _type(value: dict[str, Any]) -> str:
+    if "enum" in value or "const" in value:
+        listed = dict.fromkeys(str(v) for v in value.get("enum", [value.get("const")]))
+        return "\\|".join(f"`{v}`" for v in listed)
+    if "$ref" in value:
+        return "mapping"
+    if "anyOf" in value or "allOf" in value:
+        parts = (_type(v) for v in value.get("anyOf", value.get("allOf", [])))
+        return " or ".join(dict.fromkeys(p for p in parts if p != "null"))
+    kind = value.get("type", "")
+    if kind == "array":
+        return f"list of {_type(value.get('items', {}))}"
+    names = {
+        "object": "mapping",
+        "string": "text",
+        "integer": "number",
+        "boolean": "`true`\\|`false`",
+    }
+    # Text that may look like a number or a switch is text; a duration is either.
+    kinds = [kind] if isinstance(kind, str) else [k for k in kind if k in ("string", "integer")]
+    return " or ".join(names.get(k, k) for k in kinds)
+
+
+def _json() -> Iterator[str]:
+    yield "## JSON\n\nEach has a JSON Schema, by which the program is tested: `reconciler schema --of NAME`.\n"
+    yield "| name | what |\n|---|---|"
+    yield from (f"| `{name}` | {schema_of(name)['title']} |" for name in PRINTED)
+    for name in ("plan", "drift"):
+        for title, shape in sorted(schema_of(name)["$defs"].items()):
+            if name == "drift" and title not in ("DriftShape", "FindingShape"):
+                continue
+            yield f"\n### {title.removesuffix('Shape')}\n\n{shape.get('description', '')}\n"
+            yield "| member | type | meaning |\n|---|---|---|"
+            for key, value in shape["properties"].items():
+                yield f"| `{key}` | {_type(value)} | {value.get('description', '')} |"
+
+
+if __name__ == "__main__":
+    PATH.write_text(reference(), "utf-8")
