@@ -1,21 +1,200 @@
-"""The examples work: their specs apply, and their commands are commands."""
+"""The examples work: what their pages say to type is typed, and does what they say."""
 
 from __future__ import annotations
 
+import configparser
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 import typer
+from ruamel.yaml import YAML
 
 from reconciler.cli.app import app
+from tests.behaviour.test_ownership import TRUST
+from tests.program import ROOT, Program
 from tests.rig import AWAY, HOME, Rig
 
-ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 SPECS = sorted([*EXAMPLES.glob("*/specs"), ROOT / "specs"])
 TEXTS = sorted(p for p in EXAMPLES.rglob("*") if p.is_file() and p.suffix != ".timer")
+SETTINGS = "regions: [us-east-1]\nconsumer_regions: [us-east-1]\npropagation: 0s\n"
+"""What makes a rehearsal short."""
+
+
+@pytest.fixture
+def program(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Program]:
+    """The example that the test asks for, on a local AWS with two instances of its tag."""
+    name, tag = request.param
+    shutil.copytree(EXAMPLES / name, tmp_path, dirs_exist_ok=True)
+    specs = tmp_path / "specs"
+    specs.mkdir(exist_ok=True)
+    settings = specs / "reconciler.yaml"
+    settings.write_text((settings.read_text() if settings.exists() else "") + SETTINGS)
+    for path in specs.glob("*.yaml"):
+        path.write_text(path.read_text().replace("pause: 1m", "pause: 1s"))
+    made = Program(tmp_path)
+    with made.sandbox(f"instances: [{{count: 2, tags: {{app: {tag}}}}}]"):
+        yield made
+
+
+def client(program: Program, service: str) -> Any:
+    made: Any = boto3.client(  # type: ignore[call-overload]
+        service,
+        region_name=HOME,
+        endpoint_url=program.endpoint,
+        aws_access_key_id="sandbox",
+        aws_secret_access_key="sandbox",
+    )
+    return made
+
+
+def lines_of(page: Path) -> list[tuple[str, int]]:
+    """Each line of the page's shell blocks, with the exit code that its comment gives."""
+    found = []
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.S):
+        for line in block.splitlines():
+            code = re.search(r"# exits with (\d+)", line)
+            found.append((line, int(code[1]) if code else 0))
+    return found
+
+
+def follow(program: Program) -> list[str]:
+    """Types the whole page."""
+    told = []
+    for line, wanted in lines_of(program.folder / "README.md"):
+        done = program.shell(line)
+        assert done.returncode == wanted, (line, done.stdout, done.stderr)
+        told.append(done.stdout + done.stderr)
+    return told
+
+
+group = pytest.mark.xdist_group("examples")
+
+
+@group
+@pytest.mark.parametrize("program", [("terminal", "app")], indirect=True)
+def test_at_a_terminal(program: Program) -> None:
+    told = follow(program)
+    assert "Only 'yes' will be accepted to approve." in told[2]
+    assert "left the specs; use --prune" in told[-2]
+    ec2 = client(program, "ec2")
+    rows = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    assert rows == []
+    role = client(program, "iam").get_role(RoleName="app")["Role"]
+    assert role["Description"] == "Application servers, second edition"
+
+
+@group
+@pytest.mark.parametrize("program", [("cutover", "fleet")], indirect=True)
+def test_a_role_change_for_a_fleet(program: Program) -> None:
+    told = follow(program)
+    assert "2 instances to cut over" in told[2]
+    assert "2 instances cut over" in told[3]
+    assert "No drift." in told[4]
+    assert "role/fleet-v1: processes may hold its credentials until" in told[-1]
+
+
+@group
+@pytest.mark.parametrize("program", [("adopt", "web")], indirect=True)
+def test_adopting_what_was_made_by_hand(program: Program) -> None:
+    iam = client(program, "iam")
+    iam.create_role(RoleName="legacy-web", AssumeRolePolicyDocument=TRUST)
+    iam.attach_role_policy(
+        RoleName="legacy-web", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess"
+    )
+    iam.create_instance_profile(InstanceProfileName="legacy-web")
+    iam.add_role_to_instance_profile(InstanceProfileName="legacy-web", RoleName="legacy-web")
+    told = follow(program)
+    assert "exists and is not managed; --adopt takes it over" in told[0]
+    assert "adopting role/legacy-web would take away ReadOnlyAccess" in told[2]
+    assert "Lift it with --allow strip=role/legacy-web" in told[2]
+    attached = iam.list_attached_role_policies(RoleName="legacy-web")["AttachedPolicies"]
+    assert [p["PolicyName"] for p in attached] == ["AmazonSSMManagedInstanceCore"]
+
+
+def steps_of(job: str) -> list[str]:
+    """What the workflow runs, but for what it takes from the network."""
+    workflow = YAML(typ="safe", pure=True).load(EXAMPLES / "pipeline" / "github.yaml")
+    runs = [step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step]
+    return [run for run in runs if not run.startswith("pip install")]
+
+
+@group
+@pytest.mark.parametrize("program", [("pipeline", "app")], indirect=True)
+def test_a_pull_request_and_its_merge(program: Program) -> None:
+    """The digest goes from the one to the other under the name of the tree."""
+    spec = (EXAMPLES / "terminal" / "specs" / "app.yaml").read_text()
+    (program.folder / "specs" / "app.yaml").write_text(spec)
+    assert (
+        program.shell(
+            "printf '.*\\n*.json\\n*.txt\\n/digest\\n/summary\\n/env\\n' > .gitignore; git init -q; "
+            "git config user.email x@example.com; git config user.name x; "
+            "git add .; git commit -qm 'specs'"
+        ).returncode
+        == 0
+    )
+    for name in ("summary", "env"):
+        (program.folder / name).touch()
+    files = {"GITHUB_STEP_SUMMARY": "summary", "GITHUB_ENV": "env"}
+    for run in steps_of("plan"):
+        done = program.shell(run, **files)
+        assert done.returncode == 0, (run, done.stderr)
+    assert "Plan: 0 to adopt, 4 to add" in (program.folder / "summary").read_text()
+    tree = (program.folder / "env").read_text().strip().removeprefix("TREE=")
+    digest = (program.folder / "digest").read_text()
+    assert digest.startswith("sha256:")
+    (program.folder / "digest").unlink()
+    program.put(
+        program.folder / ".bin" / "gh",
+        f'[ "$*" = "run download --name plan-{tree}" ] && echo {digest.strip()} > digest',
+    )
+    runs = steps_of("apply")
+    for run in runs:
+        done = program.shell(run)
+        assert done.returncode == 0, (run, done.stderr)
+    client(program, "iam").update_role(RoleName="app", Description="x", MaxSessionDuration=3600)
+    assert program.shell(runs[-1]).returncode == 5
+
+
+@group
+@pytest.mark.parametrize("program", [("cron", "app")], indirect=True)
+def test_a_cron_job(program: Program) -> None:
+    """Mail goes out where there is drift, and only there."""
+    spec = (EXAMPLES / "terminal" / "specs" / "app.yaml").read_text()
+    (program.folder / "specs" / "app.yaml").write_text(spec)
+    page = (EXAMPLES / "cron" / "README.md").read_text()
+    entry = re.search(r"```crontab\n(?:\S+ ){5} ?(.*)\n", page)
+    assert entry is not None
+    line = entry[1].replace("/srv/iam", str(program.folder))
+    program.put(program.folder / ".bin" / "mail", "cat > mail.txt")
+    assert program.shell(line).returncode == 0
+    mail = program.folder / "mail.txt"
+    assert "role/app" in mail.read_text()
+    mail.unlink()
+    assert program.run("apply", "--auto-approve").returncode == 0
+    assert program.shell(line).returncode == 0
+    assert not mail.exists()
+
+
+@group
+@pytest.mark.parametrize("program", [("cron", "app")], indirect=True)
+def test_a_systemd_timer(program: Program) -> None:
+    """Drift is no failure of the service; an error is."""
+    unit = configparser.ConfigParser()
+    unit.read(EXAMPLES / "cron" / "reconciler-drift.service")
+    timer = configparser.ConfigParser()
+    timer.read(EXAMPLES / "cron" / "reconciler-drift.timer")
+    assert timer["Timer"]["OnCalendar"] == "hourly"
+    command = unit["Service"]["ExecStart"].replace("/usr/local/bin/", "")
+    (program.folder / "specs" / "a.yaml").write_text("roles: {a: {trust: ec2}}")
+    assert program.shell(command).returncode == int(unit["Service"]["SuccessExitStatus"])
+    (program.folder / "specs" / "a.yaml").write_text("roles: {a: {}}")
+    assert program.shell(command).returncode == 1
 
 
 @pytest.mark.parametrize("specs", SPECS, ids=lambda p: p.parent.name)
@@ -24,13 +203,13 @@ def test_specs_apply(aws: Rig, specs: Path) -> None:
     shutil.copytree(specs, aws.folder, dirs_exist_ok=True)
     text = "".join(p.read_text("utf-8") for p in aws.folder.glob("*.yaml"))
     chosen = re.search(r"select: \{tags: \{app: (\w+)\}\}", text)
-    assert chosen is not None
-    instances = aws.launch(2, tags={"app": chosen[1]})
+    instances = aws.launch(2, tags={"app": chosen[1]}) if chosen else []
     aws.settle(regions=(HOME, AWAY))
     assert all(aws.served(i) for i in instances)
 
 
-def test_the_role_change_of_the_fleet(aws: Rig) -> None:
+def test_the_pace_of_the_fleet(aws: Rig) -> None:
+    """A quarter at a time, with a minute between."""
     shutil.copytree(EXAMPLES / "cutover" / "specs", aws.folder, dirs_exist_ok=True)
     instances = aws.launch(8, tags={"app": "fleet"})
     aws.settle()
@@ -45,13 +224,9 @@ def test_the_role_change_of_the_fleet(aws: Rig) -> None:
 @pytest.mark.parametrize("path", TEXTS, ids=lambda p: str(p.relative_to(EXAMPLES)))
 def test_commands_are_commands(path: Path) -> None:
     """Every ``reconciler COMMAND --flag`` in an example exists."""
-    group = typer.main.get_command(app)
-    known = {
-        name: {o for p in command.params for o in p.opts}
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
-    }
-    for name, rest in re.findall(
-        r"reconciler (validate|plan|apply|drift|sandbox)\b([^\n|`]*)", path.read_text()
-    ):
+    commands = typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
+    known = {name: {o for p in command.params for o in p.opts} for name, command in commands}
+    pattern = r"reconciler (validate|plan|apply|drift|sandbox)\b([^\n|`]*)"
+    for name, rest in re.findall(pattern, path.read_text()):
         for flag in re.findall(r"(?<=\s)--[a-z-]+", rest):
             assert flag in known[name], (name, flag)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +14,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-import reconciler
 from reconciler.report.schemas import schema_of
+from tests.program import ROOT, Program
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
-ROOT = Path(reconciler.__file__).parent.parent
 SPEC = """
 roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
 instance_profiles: {{web: {{role: {role}}}}}
@@ -30,49 +28,14 @@ SETTINGS = "owner: tests\nregions: [us-east-1]\nconsumer_regions: [us-east-1]\np
 
 
 @dataclass
-class Shell:
-    """A folder with specs, and the program in processes of its own."""
-
-    folder: Path
-    endpoint: str | None = None
+class Shell(Program):
+    """The program in a folder with specs of a role that changes."""
 
     def write(self, role: str = "v1", propagation: str = "0s") -> None:
         specs = self.folder / "specs"
         specs.mkdir(exist_ok=True)
         (specs / "reconciler.yaml").write_text(SETTINGS.format(propagation))
         (specs / "web.yaml").write_text(SPEC.format(role=role))
-
-    @property
-    def environment(self) -> dict[str, str]:
-        made = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(self.folder)}
-        made |= {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
-        return {**made, "AWS_ENDPOINT_URL": self.endpoint} if self.endpoint else made
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "reconciler", *arguments]
-
-    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env={**self.environment, **more},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
 
 @pytest.fixture
@@ -83,21 +46,9 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A sandbox that stays up for the module, with three instances."""
-    folder = tmp_path_factory.mktemp("sandbox")
-    seed = folder / "seed.yaml"
-    seed.write_text("instances:\n  - {count: 3, tags: {app: web}}\n")
-    made = Shell(folder)
-    flags = ("--port", "0", "--seed", str(seed), "--ec2-lag", "0", "--associating", "0.2")
-    process = made.start("sandbox", *flags)
-    try:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        assert "http://127.0.0.1:" in first, process.stderr and process.stderr.read()
-        made.endpoint = first.split()[-1]
+    made = Shell(tmp_path_factory.mktemp("sandbox"))
+    with made.sandbox("instances:\n  - {count: 3, tags: {app: web}}\n"):
         yield made
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
 
 
 def test_the_main_job(sandbox: Shell) -> None:
