@@ -18,6 +18,11 @@ CODE = re.compile(
 )
 
 
+TESTS = "".join(
+    path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)
+)
+
+
 def codes() -> list[str]:
     found: set[str] = set()
     for path in (ROOT / "reconciler").rglob("*.py"):
@@ -28,6 +33,11 @@ def codes() -> list[str]:
 @pytest.mark.parametrize("code", codes())
 def test_every_rule_is_documented(code: str) -> None:
     assert f"`{code}`" in (ROOT / "docs" / "rules.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", codes())
+def test_every_rule_has_a_test(code: str) -> None:
+    assert f'"{code}"' in TESTS
 
 
 def test_there_are_rules_to_document() -> None:

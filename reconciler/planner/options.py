@@ -21,7 +21,7 @@ ALLOW = {
     "retry": "the last cut-over to this role failed and was rolled back",
     "consumers": "running instances would be left without a profile",
     "self": "trust or permissions of the role that this runs as would change",
-    "growth": "given to `apply PLAN.json`: running instances grew by over a quarter since it was saved",
+    "growth": "given to `apply PLAN.json`: running instances grew by over a quarter meanwhile",
     "release": "a role was let go less than seven hours ago, and would be deleted",
 }
 """What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of

@@ -112,6 +112,15 @@ class IamLayer:
             request.backend.get_policy(boundary)
         return self._originals["create_role"](request)
 
+    def delete_role(self, request: IamResponse) -> ActionResult:
+        """Trusts that name it show its unique id from then on, also when it is made again."""
+        role = request.backend.get_role(request._get_param("RoleName"))
+        answer = self._originals["delete_role"](request)
+        for other in request.backend.get_roles():
+            named = other.assume_role_policy_document.replace(f'"{role.arn}"', f'"{role.id}"')
+            other.assume_role_policy_document = named
+        return answer
+
     def update_assume_role_policy(self, request: IamResponse) -> ActionResult:
         _refuse_unknown_principals(request, request._get_param("PolicyDocument"))
         return self._originals["update_assume_role_policy"](request)
@@ -132,9 +141,11 @@ class IamLayer:
     def create_policy(self, request: IamResponse) -> ActionResult:
         local = [p for p in request.backend.managed_policies.values() if ":aws:policy" not in p.arn]
         _refuse_clash(request._get_param("PolicyName"), [p.name for p in local])
+        # moto takes keys that differ in case for one.
+        tags = request.params.pop("Tags", [])
         answer = self._originals["create_policy"](request)
         policy = answer.result["Policy"]
-        policy.tags = {tag["Key"]: tag for tag in request._get_param("Tags", [])}
+        policy.tags = {tag["Key"]: tag for tag in tags}
         return answer
 
     def tag_policy(self, request: IamResponse) -> ActionResult:

@@ -43,14 +43,13 @@ def _drop(data: dict[str, Any], path: Path) -> None:
 _CODES = {
     "extra_forbidden": "unknown-key",
     "missing": "missing-key",
-    "value_error": "invalid-value",
 }
 
 
 def _diagnostic(details: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Diagnostic:
     path: Path = details["loc"]
     kind = details["type"]
-    code = _CODES.get(kind, kind if "-" in kind else "wrong-type")
+    code = _CODES.get(kind) or _code_of_value(kind)
     if code == "unknown-key":
         return _unknown_key(path, tree, model)
     if code == "missing-key":
@@ -58,6 +57,13 @@ def _diagnostic(details: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Di
     name = next((str(p) for p in reversed(path) if isinstance(p, str)), "the file")
     message = f"{name}: {_lowered(details['msg'])}{_given(tree, path)}"
     return Diagnostic("error", code, message, value_location(tree, path))
+
+
+def _code_of_value(kind: str) -> str:
+    """Our own kinds of error are codes; pydantic's are about the type, or about the value."""
+    if "-" in kind:
+        return kind
+    return "wrong-type" if kind.endswith("_type") else "invalid-value"
 
 
 def _given(tree: Tree, path: Path) -> str:

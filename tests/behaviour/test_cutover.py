@@ -461,6 +461,8 @@ def test_a_region_that_refuses_keeps_the_cut_over_open(aws: Rig, fleet: Fleet) -
         drift = aws.drift()
         assert "unknown" in {f.status for f in drift.findings}
         assert drift.exit_code == 1
+        warned = [(d.severity, d.code) for d in aws.plan().plan.diagnostics]
+        assert warned == [("warning", "unread-region")]
         applied = aws.apply()
     assert applied.exit_code == 3
     assert "eu-west-1 cannot be read" in applied.result.outcomes[-1].reason

@@ -58,7 +58,7 @@ TEXTS = {
     "no document": ("policies:\n  p: {}", "missing-key", 2),
     "trust policy is a list": ("roles:\n  r: {trust_policy: [x]}", "wrong-type", 2),
     "no role in a profile": ("instance_profiles:\n  p: {}", "missing-key", 2),
-    "version 2": ("version: 2", "wrong-type", 1),
+    "version 2": ("version: 2", "invalid-value", 1),
     "session": ("roles:\n  a: {trust: ec2, max_session_duration: soon}", "invalid-duration", 2),
     "none at once": (
         "instance_profiles:\n  p: {role: null, cutover: {max_unavailable: 0}}",
@@ -72,7 +72,7 @@ TEXTS = {
     ),
     "strategy": (
         "instance_profiles:\n  p: {role: null, cutover: {strategy: hope}}",
-        "wrong-type",
+        "invalid-value",
         2,
     ),
     "unknown variable": (

@@ -1,0 +1,84 @@
+"""Settings that are wrong, each with its place; and what right ones mean."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from reconciler.spec.loader import load
+
+WRONG = {
+    "a misspelt key": ("ownr: x", "unknown-key", 1),
+    "an owner with a slash": ("owner: a/b", "invalid-value", 1),
+    "an owner that is too long": (f"owner: {'a' * 65}", "invalid-value", 1),
+    "an account of eleven digits": ("account_id: '12345678901'", "invalid-value", 1),
+    "a region that is none": ("regions: [europe]", "invalid-value", 1),
+    "no share": ("guards:\n  max_delete: many", "invalid-share", 2),
+    "more than all": ("guards:\n  max_change: 101%", "invalid-share", 2),
+    "fewer than none": ("guards:\n  min_existing: -1", "invalid-value", 2),
+    "an unknown guard": ("guards:\n  max_delet: 3%", "unknown-key", 2),
+    "an ignore rule without reason": (
+        "ignore:\n  - {match: x, attributes: [tags]}",
+        "missing-key",
+        2,
+    ),
+    "an entry without expiry": ("allow:\n  - {delete: 3, reason: x}", "missing-key", 2),
+    "an entry with another date": (
+        "allow:\n  - {delete: 3, reason: x, expires: tomorrow}",
+        "invalid-value",
+        2,
+    ),
+    "an entry of an unknown guard": (
+        "allow:\n  - {everything: 3, reason: x, expires: 2027-01-01}",
+        "unknown-key",
+        2,
+    ),
+    "a target with an unknown key": ("targets:\n  prod: {acount_id: '1'}", "unknown-key", 2),
+    "a target with a wrong account": ("targets:\n  prod: {account_id: '1'}", "invalid-value", 2),
+    "an empty prefix": ("tag_prefix: ''", "invalid-value", 1),
+    "a propagation that is no time": ("propagation: soon", "invalid-duration", 1),
+    "version 2": ("version: 2", "invalid-value", 1),
+    "a list": ("- a", "wrong-type", 1),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_and_where(tmp_path: Path, case: str) -> None:
+    text, code, line = WRONG[case]
+    (tmp_path / "reconciler.yaml").write_text(text)
+    (tmp_path / "spec.yaml").write_text("roles: {a: {trust: ec2}}")
+    found = [d for d in load(str(tmp_path)).diagnostics if d.severity == "error"]
+    assert [(d.code, d.location.line) for d in found] == [(code, line)], found
+    assert found[0].location.file.endswith("reconciler.yaml")
+
+
+def test_defaults(tmp_path: Path) -> None:
+    """Those of the format's page."""
+    (tmp_path / "spec.yaml").write_text("roles: {a: {trust: ec2}}")
+    settings = load(str(tmp_path)).settings
+    assert (settings.owner, settings.prune, settings.adopt) == ("default", False, False)
+    assert (settings.tag_prefix, settings.propagation) == ("reconciler:", 60)
+    guards, quotas = settings.guards, settings.quotas
+    assert (guards.max_delete, guards.max_change, guards.min_existing) == (30, 50, 10)
+    assert guards.protected == []
+    assert (quotas.managed_policies_per_role, quotas.trust_policy_size) == (10, 2048)
+    assert settings.consumer_regions is None
+
+
+def test_what_is_given(tmp_path: Path) -> None:
+    (tmp_path / "reconciler.yaml").write_text(
+        "account_id: 012345678901\nconsumer_regions: all\npropagation: 0s\n"
+        "guards: {max_delete: 5%, protected: ['role/ci-*']}\n"
+        "allow: [{delete: 12, reason: retire, expires: 2026-12-01}]\n"
+    )
+    (tmp_path / "spec.yaml").write_text("roles: {a: {trust: ec2}}")
+    spec = load(str(tmp_path))
+    assert not spec.diagnostics
+    settings = spec.settings
+    assert settings.account_id == "012345678901"
+    assert settings.consumer_regions is None
+    assert settings.propagation == 0
+    assert settings.guards.max_delete == 5
+    assert settings.allow[0].expires == date(2026, 12, 1)
