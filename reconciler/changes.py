@@ -104,7 +104,7 @@ def actions_of(change: Change) -> tuple[Action, ...]:
     return change.actions
 
 
-KeptStatus = Literal["left", "released", "warning", "blocked", "ignored"]
+KeptStatus = Literal["left", "released", "waiting", "warning", "blocked", "ignored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,8 @@ class Kept:
     address: str
     reason: str
     status: KeptStatus = "left"
-    """``left``: ours, in no spec; ``released``: kept for a while; ``warning``, ``blocked``,
+    """``left``: ours, in no spec; ``released``: kept for a while; ``waiting``: AWS will serve its
+    instances the new role by itself; ``warning``, ``blocked``,
     ``ignored``: told and no more."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 class Ref:
     """A value that AWS invents, filled in by the executor once ``address`` exists.
 
-    ``attribute`` is one of ``id`` and ``arn``; of the address ``run`` it is ``time``.
+    ``attribute`` is one of ``id`` and ``arn``; of the address ``run`` it is ``time`` or ``id``.
     """
 
     address: str
@@ -23,6 +23,9 @@ class Ref:
 
 NOW = Ref("run", "time")
 """The time of the call, in seconds of the epoch: a plan does not know when it is applied."""
+
+RUN = Ref("run", "id")
+"""The id of the run that applies the plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,3 +61,25 @@ def test_every_command_is_documented() -> None:
 def test_the_reference_is_made_from_the_code() -> None:
     """`make docs` writes it."""
     assert PATH.read_text("utf-8") == reference()
+
+
+def promised() -> list[tuple[str, str]]:
+    """File and test of every promise; a test without a file is in the file named before it."""
+    found: list[tuple[str, str]] = []
+    file = ""
+    for name in re.findall(
+        r"`([\w/.]*(?:\.py::)?test_\w+)`", (ROOT / "docs/promises.md").read_text()
+    ):
+        path, _, test = name.rpartition("::")
+        file = path or file
+        found.append((file, test))
+    return found
+
+
+@pytest.mark.parametrize(("file", "test"), promised())
+def test_what_is_promised_has_its_test(file: str, test: str) -> None:
+    assert f"def {test}(" in (ROOT / "tests" / file).read_text("utf-8")
+
+
+def test_there_are_promises() -> None:
+    assert len(promised()) > 100

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler.commands.request import Request
+from reconciler.ownership import OWNER_PATTERN
 from reconciler.planner.options import ALLOW_KEYS
 from reconciler.spec.scalars import seconds_of
 
@@ -97,6 +98,10 @@ def request_of(flags: Mapping[str, Any]) -> Request:
     """The request that a command's own arguments make, by their names; what a command has no flag
     for is as it is without one. Raises a usage error for a flag of the wrong form."""
     given = {name: flags[name] for name in _AS_GIVEN if name in flags}
+    owner = flags["owner"]
+    if owner is not None and not OWNER_PATTERN.fullmatch(owner):
+        form = "up to 64 letters, digits, dots, dashes and underscores"
+        raise typer.BadParameter(f"--owner takes {form}, not {owner!r}")
     return Request(
         path=flags["specs"],
         targets=tuple(flags["target"] or ()),

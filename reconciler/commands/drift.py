@@ -90,6 +90,8 @@ def _findings(target: TargetPlan) -> Iterator[Finding]:
     for kept in target.kept:
         if kept.status in ("left", "released"):
             yield Finding(kept.address, "left", (), None, kept.reason)
+        if kept.status == "waiting":
+            yield Finding(kept.address, "stale", (), None, kept.reason)
     for one in target.unread:
         yield Finding(one.address, "unknown", reason=f"{one.what} cannot be read: {one.reason}")
     for guard in target.guards:

@@ -20,7 +20,7 @@ from reconciler.graph import Draft, exists
 from reconciler.ownership import InstanceKey
 from reconciler.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
-from reconciler.requests import NOW, ApiCall, Ref, Wait, filled, refs_in
+from reconciler.requests import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,8 @@ class Executor:
         for ref in refs:
             if ref == NOW:
                 self._known[ref] = str(int(self.tools.clock.now()))
+            elif ref == RUN:
+                self._known[ref] = self.tools.run
             elif ref.address.startswith("association/"):
                 self._learn_association(ref, call.region or "")
             else:

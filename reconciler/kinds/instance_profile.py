@@ -16,7 +16,7 @@ from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveProfile
 from reconciler.model import InstanceProfile, same_name
-from reconciler.requests import NOW, ApiCall, Ref
+from reconciler.requests import NOW, RUN, ApiCall, Joined, Ref
 from reconciler.spec.desired import DesiredProfile
 
 
@@ -95,18 +95,27 @@ def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iter
 
 def delete(live: LiveProfile, context: Context) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
-    name, noted = before.name, released(address)
+    name, noted, pending = before.name, released(address), f"pending {address}"
     if before.role is not None:
         if _serves(live, context):
             # Before any instance lets go of the profile: from then on nothing tells that they did.
             tags = tag_list({context.prefix + ownership.RELEASED: NOW})
             call = iam("TagRole", RoleName=before.role, Tags=tags)
             yield step(address, call, gives={noted})
+        yield step(address, _pending(live, context), needs={free(address)}, gives={pending})
         call = iam("RemoveRoleFromInstanceProfile", InstanceProfileName=name, RoleName=before.role)
-        yield step(address, call, needs={free(address), noted}, gives={f"bare {address}"})
+        needs = {free(address), noted, pending}
+        yield step(address, call, needs=needs, gives={f"bare {address}"})
     call = iam("DeleteInstanceProfile", InstanceProfileName=name)
     gives = {free(f"role/{before.role}")} if before.role else set()
     yield step(address, call, needs={free(address), f"bare {address}"}, gives=gives)
+
+
+def _pending(live: LiveProfile, context: Context) -> ApiCall:
+    """Whoever finds the profile empty should know what was inside, and why it is not."""
+    start = f"pending/{live.role_id}/{ownership.NO_ROLE}/"
+    tags = tag_list({context.prefix + ownership.ROLE_ID: Joined((start, NOW, "/", RUN))})
+    return iam("TagInstanceProfile", InstanceProfileName=live.resource.name, Tags=tags)
 
 
 def replace(live: LiveProfile, after: InstanceProfile, context: Context) -> Iterator[Step]:

@@ -198,9 +198,10 @@ def _is_absent(arn: str, view: View) -> bool:
 
 def _unread(view: View, cutovers: Part) -> Iterator[Diagnostic]:
     """A region that cannot be read may hide consumers, so a cut-over cannot end there."""
-    if not cutovers.drafts:
+    entities = (*ordered(view.desired.profiles), *view.desired.entities())
+    if not cutovers.drafts or not entities:
         return
-    place = view.desired.profiles[sorted(view.desired.profiles)[0]].place.here
+    place = entities[0].place.here
     for region, reason in sorted(view.live.unread_regions.items()):
         message = f"{region} cannot be read ({reason}), so its instances cannot be cut over"
         yield Diagnostic("warning", "unread-region", message, place, "set consumer_regions")

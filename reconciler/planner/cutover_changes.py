@@ -36,7 +36,7 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
             differences=found,
             reason=_why(phase, before == after, view.options.now),
             consumers=tuple(i.key.instance for i in phase.seen.consumers() if i.is_running),
-            source=phase.entity.place.at("role"),
+            source=phase.wish.place.at("role") if phase.wish.place else None,
             intent={
                 "before": before,
                 "after": after,

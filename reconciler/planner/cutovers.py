@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
-from reconciler.changes import Guard
+from reconciler.changes import Guard, Kept
 from reconciler.cutover.rehearsal import rehearse
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft
-from reconciler.ownership import Failed
+from reconciler.ownership import Failed, Waiting
 from reconciler.planner.cutover_changes import instance_changes, own_change
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.phases import Phase, phases
 from reconciler.planner.replacements import REPLACED
+from reconciler.planner.standing import is_ours
+
+SERVED_SECONDS = 7 * 3600
+"""When AWS has served the new role by itself: at the latest an hour or so after the swap, and
+processes have let go of older credentials six hours later."""
 
 
 def plan_cutovers(view: View) -> Part:
-    return together(_phase(phase, view) for phase in phases(view))
+    parts = [_phase(phase, view) for phase in phases(view)]
+    notes = (*_waiting(view), *(_narrowed(view) if any(p.drafts for p in parts) else ()))
+    return together([*parts, Part(kept=notes)])
+
+
+def _waiting(view: View) -> Iterator[Kept]:
+    """Strategy ``wait``: nothing is to be done, and yet not every instance has the role."""
+    for name, live in sorted(view.live.profiles.items()):
+        mark, address = live.mark, live.resource.address
+        if not isinstance(mark, Waiting) or name not in view.desired.profiles:
+            continue
+        until = mark.epoch + SERVED_SECONDS
+        if is_ours(live, view) and view.options.includes(address) and until > view.options.now:
+            hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+            reason = f"its instances may be served the role before until {hour} (strategy wait)"
+            yield Kept(address, reason, "waiting")
+
+
+def _narrowed(view: View) -> tuple[Kept, ...]:
+    """Who narrows where consumers are looked for should see it where it matters."""
+    chosen = view.options.consumer_regions
+    if chosen is None:
+        return ()
+    where = ", ".join(chosen)
+    reason = f"instances are cut over in {where} alone, as consumer_regions of the settings say"
+    return (Kept("association/*", reason, "warning"),)
 
 
 def profiles_to_cut_over(view: View) -> tuple[str, ...]:
@@ -48,9 +79,9 @@ def _phase(phase: Phase, view: View) -> Part:
 
 def _not_restarted(phase: Phase) -> Iterator[Diagnostic]:
     """Running consumers that a restart would not bring back."""
-    if phase.cutover.limits.strategy != "restart":
+    if phase.cutover.limits.strategy != "restart" or phase.wish.place is None:
         return
-    place = phase.entity.place.at("cutover", "strategy")
+    place = phase.wish.place.at("cutover", "strategy")
     for instance in phase.seen.consumers():
         if instance.is_running and instance.unstoppable:
             message = f"{instance.key.instance} is not restarted: {instance.unstoppable}"

@@ -19,7 +19,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.diff import changed_attributes, differences
 from reconciler.kinds.context import Step
 from reconciler.kinds.kind import kind_of
-from reconciler.live import LiveEntity, LivePolicy, LiveRole
+from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
@@ -71,7 +71,7 @@ def _changed(entity: Desired, live: LiveEntity, view: View) -> Part:
         return together([notes, plan_replacement(entity, live, after, found, view)])
     if not found and not is_adopted:
         return notes
-    changes = (_change(entity, live, after, found, is_adopted),)
+    changes = (_change(entity, live, after, found, is_adopted, view),)
     drafts = tuple(_steps(live, after, view, is_adopted))
     if isinstance(before, Role) and isinstance(after, Role) and is_without(before, after, view):
         drafts = tuple(with_fields(draft, group=REPLACED) for draft in drafts)
@@ -85,6 +85,7 @@ def _change(
     after: Policy | Role | InstanceProfile,
     found: tuple[Difference, ...],
     is_adopted: bool,
+    view: View,
 ) -> Change:
     made = Adopt if is_adopted else Update
     touched = {difference.path.partition(".")[0] for difference in found}
@@ -95,8 +96,17 @@ def _change(
         differences=found,
         source=entity.place.here,
         reason=_reason(live, is_adopted),
+        consumers=_taken_to_hold(live, view) if is_adopted else (),
         unchanged=len(after.attributes()) - len(touched),
     )
+
+
+def _taken_to_hold(live: LiveEntity, view: View) -> tuple[str, ...]:
+    """Running consumers of an adopted profile: they are taken to hold the role inside, since
+    nothing else can be known."""
+    if not isinstance(live, LiveProfile) or view.options.refresh_adopted:
+        return ()
+    return tuple(i.key.instance for i in view.live.consumers(live.arn) if i.is_running)
 
 
 def _reason(live: LiveEntity, is_adopted: bool) -> str | None:

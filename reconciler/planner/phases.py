@@ -14,11 +14,21 @@ from reconciler import ownership
 from reconciler.cutover.value import CutOver, RoleRef, Seen
 from reconciler.graph import emptied, exists, free, ready
 from reconciler.live import LiveInstance, LiveProfile
-from reconciler.model import InstanceProfile, same_name
+from reconciler.model import InstanceProfile, Limits, same_name
 from reconciler.ownership import InstanceKey, Pending, Settled, Waiting
 from reconciler.planner.part import View
 from reconciler.planner.standing import adopted_marks, is_ours, settled, unread
-from reconciler.spec.desired import DesiredProfile, ordered
+from reconciler.spec.desired import DesiredProfile, Place, ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a profile is to be. ``place`` is ``None`` for one that is in no spec any more, and whose
+    cut-over died: it is ended all the same."""
+
+    after: InstanceProfile
+    limits: Limits
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class Phase:
     ``role_before`` the role that is inside today. ``is_second`` puts a role into a profile that was
     emptied, or that ``is_made`` in this plan."""
 
-    entity: DesiredProfile
+    wish: Wish
     live: LiveProfile
     cutover: CutOver
     seen: Seen
@@ -39,29 +49,60 @@ class Phase:
 
 
 def phases(view: View) -> Iterator[Phase]:
+    for wish, live in left_half_way(view):
+        yield _ordinary(wish, live, view)
     for entity in ordered(view.desired.profiles):
         if view.options.includes(entity.resource.address) and not unread(entity, view):
             yield from _phases(entity, view)
 
 
+def left_half_way(view: View) -> Iterator[tuple[Wish, LiveProfile]]:
+    """Profiles of ours that no spec names and whose cut-over died: they get the role that it was
+    about, or the one before, and instances in flight their profile."""
+    limits = view.options.limits(Limits())
+    for name, live in sorted(view.live.profiles.items()):
+        is_left = live.owner == view.options.owner and name not in view.desired.profiles
+        if not is_left or live.protected or not view.options.includes(live.resource.address):
+            continue
+        if live.in_flight or (isinstance(live.mark, Pending) and not _is_to_go(live.mark, view)):
+            role = live.resource.role or _role_of_mark(live, view)
+            yield Wish(replace(live.resource, role=role), limits), live
+
+
+def _is_to_go(mark: Pending, view: View) -> bool:
+    """Whether a prune died when it had taken the role out, and this one ends its work."""
+    return mark.after == ownership.NO_ROLE and view.options.deletes_what_is_left
+
+
+def _role_of_mark(live: LiveProfile, view: View) -> str | None:
+    mark = live.mark
+    ids = (mark.after, mark.before) if isinstance(mark, Pending) else ()
+    names = {role.id: role.resource.name for role in view.live.roles.values()}
+    return next((names[role_id] for role_id in ids if role_id in names), None)
+
+
 def _phases(entity: DesiredProfile, view: View) -> Iterator[Phase]:
     live = view.live.profile(entity.resource.name)
+    limits, place = view.options.limits(entity.limits), entity.place
     if live is None:
         to_come = _to_come(entity.resource, view)
         if view.live.consumers(to_come.arn):
-            yield _filling(entity, to_come, None, view)
+            yield _filling(Wish(entity.resource, limits, place), to_come, None, view)
         return
     if not is_ours(live, view):
         return
-    after, adopted = _wanted(entity, live, view), adopted_marks(live, view)
+    after = settled(entity, live, view)
+    if not isinstance(after, InstanceProfile):
+        raise TypeError(f"{entity.resource.address} is no profile")
+    wish, adopted = Wish(after, limits, place), adopted_marks(live, view)
     is_made = live.resource.address in view.context.replaced
     if not is_made and not _holds_what_is_made_again(after, live, view):
-        if needs_cutover(entity, adopted, view):
-            yield _ordinary(entity, adopted, view)
+        if needs_cutover(after, adopted, view):
+            yield _ordinary(wish, adopted, view)
         return
     if live.role_id is not None:
-        yield _emptying(entity, adopted, view)
-    yield _filling(entity, _to_come(after, view) if is_made else _empty(adopted), live, view)
+        yield _emptying(wish, adopted, view)
+    yield _filling(wish, _to_come(after, view) if is_made else _empty(adopted), live, view)
 
 
 def _holds_what_is_made_again(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
@@ -70,10 +111,9 @@ def _holds_what_is_made_again(after: InstanceProfile, live: LiveProfile, view: V
     return is_made_again and same_name(after.role, live.resource.role)
 
 
-def needs_cutover(entity: DesiredProfile, live: LiveProfile, view: View) -> bool:
+def needs_cutover(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
     """Whether the role differs, or some consumer may be served another than the profile's."""
-    role_id = _role_id(_wanted(entity, live, view).role, view)
-    if role_id != live.role_id or live.in_flight:
+    if _role_id(after.role, view) != live.role_id or live.in_flight:
         return True
     if any(i.row and i.row.profile_id != live.id for i in view.live.consumers(live.arn)):
         return True
@@ -81,39 +121,37 @@ def needs_cutover(entity: DesiredProfile, live: LiveProfile, view: View) -> bool
     return not isinstance(mark, Settled | Waiting) or mark.role_id != held
 
 
-def _ordinary(entity: DesiredProfile, live: LiveProfile, view: View) -> Phase:
-    after, before = _wanted(entity, live, view).role, _before(live, view)
-    cutover = replace(
-        _cutover(entity, live, before, after, view), releases=_released(before, after, view)
-    )
+def _ordinary(wish: Wish, live: LiveProfile, view: View) -> Phase:
+    after, before = wish.after.role, _before(live, view)
+    whole = _cutover(wish, live, before, after, view)
+    cutover = replace(whole, releases=_released(before, after, view))
     gives = {ready(live.resource.address)}
     if before is not None and not same_name(before.name, after):
         gives.add(free(f"role/{before.name}"))
-    needs = {f"adopted {live.resource.address}", *_role_is_there(cutover)}
+    needs = {f"adopted {live.resource.address}"}
+    is_there = cutover.after is None or cutover.after.id is not None
+    if not is_there or not (live.in_flight or isinstance(live.mark, Pending)):
+        # What died before waits for nothing that may fail: instances may be without a profile.
+        needs |= _role_is_there(cutover)
     seen = _seen(live, after, view)
-    inside = live.resource.role
-    return Phase(entity, live, cutover, seen, frozenset(needs), frozenset(gives), inside)
+    return Phase(wish, live, cutover, seen, frozenset(needs), frozenset(gives), live.resource.role)
 
 
-def _emptying(entity: DesiredProfile, live: LiveProfile, view: View) -> Phase:
+def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
     address, inside = live.resource.address, live.resource.role
-    whole = _cutover(entity, live, RoleRef(inside or "", live.role_id), None, view)
+    whole = _cutover(wish, live, RoleRef(inside or "", live.role_id), None, view)
     cutover = replace(whole, half="first")
     gives = frozenset({emptied(address), free(f"role/{inside}")})
     needs = frozenset({f"adopted {address}"})
-    return Phase(entity, live, cutover, _seen(live, None, view), needs, gives, inside)
+    return Phase(wish, live, cutover, _seen(live, None, view), needs, gives, inside)
 
 
-def _filling(
-    entity: DesiredProfile, live: LiveProfile, today: LiveProfile | None, view: View
-) -> Phase:
-    address = live.resource.address
-    after = _wanted(entity, today, view).role if today else entity.resource.role
-    cutover = replace(_cutover(entity, live, None, after, view), half="second")
+def _filling(wish: Wish, live: LiveProfile, today: LiveProfile | None, view: View) -> Phase:
+    address, after = live.resource.address, wish.after.role
+    cutover = replace(_cutover(wish, live, None, after, view), half="second")
     needs = {f"adopted {address}", emptied(address), exists(address), *_role_is_there(cutover)}
-    is_made = today is None or address in view.context.replaced
     return Phase(
-        entity=entity,
+        wish=wish,
         live=live,
         cutover=cutover,
         seen=_seen(live, after, view),
@@ -121,7 +159,7 @@ def _filling(
         gives=frozenset({ready(address)}),
         role_before=today.resource.role if today else None,
         is_second=True,
-        is_made=is_made,
+        is_made=today is None or address in view.context.replaced,
     )
 
 
@@ -157,13 +195,6 @@ def _role_id(name: str | None, view: View) -> str | None:
     return role.id if role else f"${{{name}.id}}"
 
 
-def _wanted(entity: DesiredProfile, live: LiveProfile, view: View) -> InstanceProfile:
-    after = settled(entity, live, view)
-    if not isinstance(after, InstanceProfile):
-        raise TypeError(f"{entity.resource.address} is no profile")
-    return after
-
-
 def _seen(live: LiveProfile, after: str | None, view: View) -> Seen:
     now = view.options.now
     return Seen(now, live, _role_id(after, view), _known(live, view), listed_at=now)
@@ -176,11 +207,7 @@ def _known(live: LiveProfile, view: View) -> dict[InstanceKey, LiveInstance]:
 
 
 def _cutover(
-    entity: DesiredProfile,
-    live: LiveProfile,
-    before: RoleRef | None,
-    after: str | None,
-    view: View,
+    wish: Wish, live: LiveProfile, before: RoleRef | None, after: str | None, view: View
 ) -> CutOver:
     there = view.live.role(after)
     role = view.context.role_that_stays(after)
@@ -192,7 +219,7 @@ def _cutover(
         profile=live.resource.name,
         before=before,
         after=RoleRef(name, role.id if role else None) if name is not None else None,
-        limits=view.options.limits(entity.limits),
+        limits=wish.limits,
         regions=regions if regions is not None else known,
         prefix=view.options.prefix,
     )

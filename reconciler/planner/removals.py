@@ -14,6 +14,7 @@ from reconciler.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, L
 from reconciler.plan import Work
 from reconciler.planner.associations import claimed
 from reconciler.planner.part import Part, View, together
+from reconciler.planner.phases import left_half_way
 
 RELEASE_SECONDS = 7 * 3600
 """Processes may hold credentials of a role for up to six hours after it was let go."""
@@ -32,7 +33,8 @@ def plan_removals(view: View) -> Part:
         return together([_associations(view, delete=False), Part(kept=kept)])
     held = _held(left, view)
     gone = [e for e in left if e.resource.address not in held]
-    kept = tuple(Kept(a, why, status) for a, (why, status) in sorted(held.items()))
+    staying = {e.resource.address for e in left} & held.keys()
+    kept = tuple(Kept(address, *held[address]) for address in sorted(staying))
     parts = [_associations(view, delete=True), *(_deleted(e, view) for e in gone), Part(kept=kept)]
     return together(parts)
 
@@ -57,7 +59,12 @@ def _left(view: View) -> Iterator[LiveEntity]:
 def _held(left: list[LiveEntity], view: View) -> dict[str, tuple[str, KeptStatus]]:
     """What must stay for now, each with the reason."""
     held: dict[str, tuple[str, KeptStatus]] = {}
-    going = {e.resource.address for e in left}
+    for wish, live in left_half_way(view):
+        address = live.resource.address
+        held[address] = ("a run died in the middle of its cut-over, which is ended first", "left")
+        if wish.after.role is not None:
+            held[f"role/{wish.after.role}"] = (f"{address} holds it", "left")
+    going = {e.resource.address for e in left} - held.keys()
     for entity in left:
         if isinstance(entity, LiveRole) and (why := _role_held(entity, going, view)):
             held[entity.resource.address] = why

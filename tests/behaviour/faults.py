@@ -68,6 +68,24 @@ def crashing(aws: Rig, at: int, *, after: bool) -> Iterator[None]:
 
 
 @contextmanager
+def dying(aws: Rig, operation: str) -> Iterator[None]:
+    """The process dies when its first call of ``operation`` has taken effect."""
+    dead: list[Logged] = []
+
+    def before(logged: Logged) -> None:
+        if dead and is_write(logged):
+            raise Crash
+
+    def after(logged: Logged) -> None:
+        if logged.operation == operation:
+            dead.append(logged)
+            raise Crash
+
+    with listening(aws.aws.before, before), listening(aws.aws.after, after):
+        yield
+
+
+@contextmanager
 def listening(
     listeners: list[Callable[[Logged], None]], listen: Callable[[Logged], None]
 ) -> Iterator[None]:

@@ -6,13 +6,14 @@ import threading
 
 import pytest
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import ec2_backends
 from moto.iam.exceptions import IAMException
 
 from reconciler.commands.request import Refused
 from reconciler.requests import ApiCall
 from reconciler.sandbox.world import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
-from tests.rig import AWAY, HOME, Rig
+from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 SPEC = """
 roles:
@@ -84,6 +85,38 @@ def test_every_running_instance_takes_up_the_role(aws: Rig, fleet: Fleet) -> Non
     assert len(cut) == len(fleet.running)
     aws.ec2().start_instances(InstanceIds=fleet.stopped)
     assert aws.served(fleet.stopped[0]) == "v2"
+
+
+def test_regions_may_be_narrowed_and_the_plan_says_so(aws: Rig, fleet: Fleet) -> None:
+    settings = f"version: 1\nowner: tests\nconsumer_regions: [{HOME}]\n"
+    aws.write(spec("v2"), settings)
+    plan = aws.settle(regions=(HOME,))
+    notes = [k.reason for k in plan.targets[0].kept]
+    assert notes == [
+        f"instances are cut over in {HOME} alone, as consumer_regions of the settings say"
+    ]
+    assert {aws.served(i) for i in fleet.home} == {"v2"}
+    assert {aws.served(i, AWAY) for i in fleet.away} == {"v1"}
+
+
+def test_an_instance_of_cloudformation_s_is_a_consumer_all_the_same(aws: Rig, fleet: Fleet) -> None:
+    tags = ec2_backends[ACCOUNT][HOME].tags.setdefault(fleet.launched[0], {})
+    tags["aws:cloudformation:stack-name"] = "theirs"
+    aws.write(spec("v2"))
+    aws.settle()
+    fleet.holds("v2")
+
+
+def test_a_role_that_iam_does_not_show_yet_is_asked_for_again(aws: Rig, fleet: Fleet) -> None:
+    """Before anything is changed, so that there is no window without a role."""
+    aws.write(spec("v2"))
+    aws.aws.log.clear()
+    with refusing(aws, "AddRoleToInstanceProfile", "NoSuchEntity", times=3) as refused:
+        aws.settle()
+    assert len(refused) == 3
+    writes = [c.operation for c in aws.writes()]
+    assert writes.index("TagInstanceProfile") > 3
+    fleet.holds("v2")
 
 
 @pytest.mark.parametrize(("most", "wanted"), [("1", 1), ("2", 2), ("40%", 2), ("1%", 1), ("9", 5)])
@@ -488,6 +521,13 @@ def test_strategy_wait_swaps_and_leaves_the_rest_to_aws(aws: Rig, fleet: Fleet) 
     assert aws.role_in("web") == "v2"
     assert fleet.roles() == {"v1"}
     assert aws.profile_tags("web")["reconciler:role-id"].startswith(f"waiting/{aws.role_id('v2')}/")
+    found = aws.drift()
+    assert [(f.address, f.status) for f in found.findings] == [("instance-profile/web", "stale")]
+    assert "may be served the role before until" in (found.findings[0].reason or "")
+    assert found.exit_code == 2
+    assert aws.plan().plan.is_empty
+    aws.clock.sleep(7 * 3600)
+    assert aws.drift().findings == ()
 
 
 def test_lost_answers_in_the_middle(aws: Rig, fleet: Fleet) -> None:

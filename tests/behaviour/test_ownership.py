@@ -54,6 +54,8 @@ def test_adopted(by_hand: Rig) -> None:
     instance = by_hand.launch(1, profile="web")[0]
     plan = by_hand.settle(adopt=True)
     assert [c.actions for c in plan.changes] == [("adopt",)] * 3
+    profile = next(c for c in plan.changes if c.kind == "instance-profile")
+    assert profile.consumers == (instance,)
     assert by_hand.profile_tags("web") == {
         "reconciler:owner": "tests",
         "reconciler:role-id": by_hand.role_id("web"),
@@ -64,6 +66,18 @@ def test_adopted(by_hand: Rig) -> None:
     assert first == {"reconciler:owner", "reconciler:role-id"}
     assert by_hand.served(instance) == "web"
     assert by_hand.plan().plan.is_empty
+
+
+def test_owner_and_role_id_stand_in_the_call_that_creates(aws: Rig) -> None:
+    aws.write(SPEC)
+    aws.settle()
+    for operation, keys in (
+        ("CreateRole", {"reconciler:owner", "team"}),
+        ("CreatePolicy", {"reconciler:owner"}),
+        ("CreateInstanceProfile", {"reconciler:owner", "reconciler:role-id", "team"}),
+    ):
+        call = next(c for c in aws.writes() if c.operation == operation)
+        assert {tag["Key"] for tag in call.params["Tags"]} == keys
 
 
 def test_another_owners(by_hand: Rig) -> None:

@@ -128,6 +128,7 @@ TABLE: list[tuple[str, Setup, ExitCode]] = [
     ("plan", elsewhere, ExitCode.UNDECIDED),
     ("plan", everywhere, ExitCode.UNDECIDED),
     ("plan --target c", everywhere, ExitCode.USAGE),
+    ("plan --owner a/b", nothing, ExitCode.USAGE),
     ("plan --jsn", nothing, ExitCode.USAGE),
     ("apply", nothing, ExitCode.ERROR),
     ("apply", applied, ExitCode.OK),

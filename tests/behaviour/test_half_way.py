@@ -1,0 +1,118 @@
+"""What died half way is ended before anything else, also where no spec names it any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.exit_codes import ExitCode
+from tests.behaviour.faults import Crash, dying, refusing
+from tests.rig import Rig
+
+ROLES = "roles: {v1: {trust: ec2}, v2: {trust: ec2, description: 'TEXT'}}\n"
+SPEC = ROLES + "instance_profiles: {web: {role: ROLE}}\n"
+ALL = frozenset({("delete", "1"), ("consumers", "instance-profile/web")})
+
+
+def spec(role: str, text: str = "") -> str:
+    return SPEC.replace("ROLE", role).replace("TEXT", text)
+
+
+@pytest.fixture
+def fleet(aws: Rig) -> tuple[Rig, list[str]]:
+    """Three instances hold v1, and the specs want v2."""
+    aws.write(spec("v1"))
+    aws.settle()
+    aws.clock.sleep(60)
+    instances = aws.launch(3, profile="web")
+    aws.write(spec("v2"))
+    return aws, instances
+
+
+def die(aws: Rig, operation: str, **flags: Any) -> None:
+    """The run dies when the first call of ``operation`` has taken effect."""
+    with dying(aws, operation), pytest.raises(Crash):
+        aws.apply(**flags)
+
+
+def is_whole(aws: Rig, instances: list[str], role: str) -> None:
+    assert aws.role_in("web") == role
+    assert {aws.served(i) for i in instances} == {role}
+    tags = aws.profile_tags("web")
+    assert tags["reconciler:role-id"] == aws.role_id(role)
+    assert not [key for key in tags if "in-flight" in key]
+
+
+def test_instances_in_flight_of_a_profile_that_left_the_specs(
+    fleet: tuple[Rig, list[str]],
+) -> None:
+    """They get their profile back, and all of them the role that was being rolled out."""
+    aws, instances = fleet
+    die(aws, "DisassociateIamInstanceProfile")
+    aws.write(ROLES)
+    assert "in_progress" in {f.status for f in aws.drift().findings}
+    plan = aws.settle()
+    assert ("restore",) in {c.actions for c in plan.changes}
+    is_whole(aws, instances, "v2")
+
+
+def test_a_profile_without_its_role_that_left_the_specs(fleet: tuple[Rig, list[str]]) -> None:
+    aws, instances = fleet
+    die(aws, "RemoveRoleFromInstanceProfile")
+    assert aws.role_in("web") is None
+    aws.write(ROLES)
+    aws.settle()
+    is_whole(aws, instances, "v2")
+
+
+def test_a_role_that_is_gone_too_leaves_the_one_before(fleet: tuple[Rig, list[str]]) -> None:
+    aws, instances = fleet
+    die(aws, "RemoveRoleFromInstanceProfile")
+    aws.iam.delete_role(RoleName="v2")
+    aws.write("roles: {v1: {trust: ec2}}")
+    aws.settle()
+    is_whole(aws, instances, "v1")
+
+
+def test_a_prune_ends_it_first(fleet: tuple[Rig, list[str]]) -> None:
+    """Nobody in flight is left without a way back; the profile goes the next time."""
+    aws, instances = fleet
+    die(aws, "DisassociateIamInstanceProfile")
+    aws.write(ROLES)
+    plan = aws.plan(prune=True, allow=ALL).plan
+    kept = {k.address: k.reason for k in plan.targets[0].kept}
+    assert kept["instance-profile/web"].startswith("a run died in the middle of its cut-over")
+    assert aws.apply(prune=True, allow=ALL).exit_code == ExitCode.PARTLY_APPLIED
+    is_whole(aws, instances, "v2")
+    aws.settle(prune=True, allow=ALL)
+    assert aws.names()["profiles"] == []
+
+
+def test_a_prune_that_died_with_the_role_out(fleet: tuple[Rig, list[str]]) -> None:
+    """The next one deletes the profile; without one, the role goes back in."""
+    aws, instances = fleet
+    aws.settle()
+    aws.write(ROLES)
+    die(aws, "RemoveRoleFromInstanceProfile", prune=True, allow=ALL)
+    assert aws.profile_tags("web")["reconciler:role-id"].startswith(
+        f"pending/{aws.role_id('v2')}/-/"
+    )
+    again = aws.plan(prune=True, allow=ALL).plan
+    assert [(c.address, c.actions) for c in again.changes] == [
+        ("instance-profile/web", ("delete",))
+    ]
+    aws.settle()
+    is_whole(aws, instances, "v2")
+
+
+def test_nothing_that_may_fail_comes_before_it(fleet: tuple[Rig, list[str]]) -> None:
+    """A role of the same plan that cannot be updated keeps nobody from getting its profile."""
+    aws, instances = fleet
+    die(aws, "DisassociateIamInstanceProfile")
+    aws.write(spec("v2", "another text"))
+    with refusing(aws, "UpdateRole", "AccessDenied"):
+        applied = aws.apply()
+    assert [o.address for o in applied.result.outcomes if o.status == "failed"] == ["role/v2"]
+    is_whole(aws, instances, "v2")
+    aws.settle()

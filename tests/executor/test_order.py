@@ -1,0 +1,56 @@
+"""How much goes on at a time: so many things at once, and one after the other per address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from threading import Lock
+
+from reconciler.commands.apply import Apply
+from reconciler.commands.request import World
+from tests.rig import Rig
+
+READ = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:Get*', Resource: '*'}]}"
+
+
+@dataclass
+class Counting:
+    """A progress that counts what is open."""
+
+    open: Counter[str] = field(default_factory=Counter)
+    most: int = 0
+    most_of_one: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def reading(self, what: str) -> None: ...
+
+    def waiting(self, address: str, what: str, seconds: float) -> None: ...
+
+    def started(self, address: str, what: str) -> None:
+        with self.lock:
+            self.open[address] += 1
+            self.most = max(self.most, self.open.total())
+            self.most_of_one = max(self.most_of_one, *self.open.values())
+
+    def done(self, address: str, what: str, seconds: float) -> None:
+        with self.lock:
+            self.open[address] -= 1
+
+    def failed(self, address: str, what: str, reason: str) -> None:
+        raise AssertionError(reason)
+
+
+def test_so_many_at_a_time_and_one_per_address(aws: Rig) -> None:
+    inline = ", ".join(f"i{n}: {READ}" for n in range(3))
+    roles = "".join(f"  r{n}: {{trust: ec2, inline_policies: {{{inline}}}}}\n" for n in range(8))
+    aws.write(f"roles:\n{roles}")
+    for parallelism in (1, 3):
+        planned = aws.plan(parallelism=parallelism)
+        counting = Counting()
+        commands = aws.commands()
+        world = World(commands.connect, commands.clock, counting, commands.run)
+        assert Apply(planned, world).execute().exit_code == 0
+        assert counting.most == 1 if parallelism == 1 else 1 < counting.most <= parallelism
+        assert counting.most_of_one == 1
+        assert not +counting.open
+        aws.settle(destroy=True, allow=frozenset({("delete", "8")}))
