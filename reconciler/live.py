@@ -197,6 +197,9 @@ class LiveState:
             case _:
                 return self.profile(name)
 
+    def entities(self) -> tuple[LiveEntity, ...]:
+        return (*self.policies.values(), *self.roles.values(), *self.profiles.values())
+
     def consumers(self, profile_arn: str) -> tuple[LiveInstance, ...]:
         """Instances whose association names the profile, sorted."""
         found = [i for i in self.instances.values() if i.names(profile_arn) and not i.is_gone]

@@ -57,7 +57,7 @@ def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, .
     if how.asks and not _approved(console, how):
         return ExitCode.ERROR
     applied = _run(planned, how, console)
-    _report(applied, console, how.as_json)
+    _report(applied, console, how)
     return applied.exit_code
 
 
@@ -146,14 +146,14 @@ def _signals(stop: threading.Event, console: Console) -> Iterator[None]:
             signal.signal(name, value)
 
 
-def _report(applied: Applied, console: Console, as_json: bool) -> None:
+def _report(applied: Applied, console: Console, how: How) -> None:
     result = applied.result
-    if as_json:
+    if how.as_json:
         left = len(applied.left.changes) if applied.left else 0
         failed, skipped = result.count("failed"), result.count("skipped")
         _summary(console, True, result.count("applied"), failed, skipped, left)
         return
-    console.out(result_lines(applied.planned.plan, result, applied.left))
+    console.out(result_lines(applied.planned.plan, result, applied.left, how.verb))
     if result.interrupted:
         put_right = "instances in flight got their profile back; apply again to go on."
         not_all = "not all could be put right, as shown above; apply again."

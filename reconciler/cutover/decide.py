@@ -223,7 +223,9 @@ def _take(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision:
             return Lose(instance.key, f"is not restarted: {instance.unstoppable}")
     if not fleet.seen.profile.flights >= flights.keys():
         noted = (*fleet.unfinished(), *flights)
-        return Act((calls.mark_in_flight(noted),), "note who is about to be without a profile")
+        is_stop = all(flight.is_stop for flight in flights)
+        what = "stopped" if is_stop else "without a profile"
+        return Act((calls.mark_in_flight(noted),), f"note who is about to be {what}")
     if bound := [i for flight, i in flights.items() if not flight.is_stop]:
         return Act(tuple(calls.disassociate(i) for i in bound), "take the profile off")
     return Act(tuple(calls.stop(flight.key) for flight in flights), "stop the instance")

@@ -20,6 +20,8 @@ class Outcome:
     reason: str = ""
     remaining: tuple[str, ...] = ()
     request_id: str = ""
+    cause: str | None = None
+    """The address that it waited for, where that is why it was skipped."""
 
 
 def failed(address: str, what: str, error: AwsError, wanted: str = "") -> Outcome:

@@ -100,7 +100,10 @@ class Executor:
             if broken:
                 cause = outcomes[broken[0]]
                 reason = f"needs {cause.address} ({cause.what}), which {_past(cause)}"
-                outcomes[place] = Outcome(draft.address, describe(draft), "skipped", reason)
+                what = describe(draft)
+                outcomes[place] = Outcome(
+                    draft.address, what, "skipped", reason, cause=cause.address
+                )
             elif (why := self._ending()) and not self._closes(place, _begun(outcomes, started)):
                 outcomes[place] = Outcome(draft.address, describe(draft), "skipped", why)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from reconciler import guards
-from reconciler.changes import Change, CutOverInstance, Delete, Restore, Unread
+from reconciler.changes import Change, CutOverInstance, Delete, Kept, Restore, Unread
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.graph import cyclic
 from reconciler.graph import in_order as ordered_work
@@ -19,7 +20,7 @@ from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_o
 from reconciler.planner.entities import plan_entities
 from reconciler.planner.options import Options
 from reconciler.planner.part import Part, View, resolved, together
-from reconciler.planner.removals import plan_removals
+from reconciler.planner.removals import is_made, plan_removals
 from reconciler.planner.replacements import replaced
 from reconciler.planner.standing import unread
 from reconciler.policy_document import trusts_service
@@ -83,7 +84,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         changes=changes,
         work=ordered_work(whole.drafts),
         printed=dict(whole.printed),
-        kept=tuple(sorted(whole.kept, key=lambda k: (k.address, k.reason))),
+        kept=tuple(sorted((*whole.kept, *_in_vain(view)), key=lambda k: (k.address, k.reason))),
         ignored=tuple(sorted(whole.ignored, key=lambda k: (k.address, k.reason))),
         conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
         guards=tuple(sorted(found, key=lambda g: (g.key, g.addresses))),
@@ -93,6 +94,18 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         unread=tuple(_not_read(view)),
         based_on=_based_on(view, changes),
     )
+
+
+def _in_vain(view: View) -> Iterator[Kept]:
+    """Patterns that match nothing: most likely a slip, and the plan looks fine."""
+    known = {entity.resource.address for entity in view.desired.entities()}
+    known |= {f"association/{key.instance}" for key in view.live.instances}
+    owned = (e for e in view.live.entities() if e.owner == view.options.owner)
+    known |= {entity.resource.address for entity in owned}
+    for flag, patterns in (("--only", view.options.only), ("--exclude", view.options.exclude)):
+        for pattern in patterns:
+            if not any(fnmatchcase(address, pattern) for address in known):
+                yield Kept("*", f"{flag} {pattern} matches nothing", "warning")
 
 
 def _not_read(view: View) -> Iterator[Unread]:
@@ -106,13 +119,7 @@ def _not_read(view: View) -> Iterator[Unread]:
 
 
 def _based_on(view: View, changes: tuple[Change, ...]) -> dict[str, LiveEntity]:
-    live = view.live
-    known: tuple[LiveEntity, ...] = (
-        *live.roles.values(),
-        *live.policies.values(),
-        *live.profiles.values(),
-    )
-    by_address = {entity.resource.address: entity for entity in known}
+    by_address = {entity.resource.address: entity for entity in view.live.entities()}
     touched = {c.address for c in changes if c.address in by_address}
     return {address: by_address[address] for address in sorted(touched)}
 
@@ -157,9 +164,10 @@ def _in_order(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 
 
 def _existing(view: View) -> int:
+    """Resources of the owner: what guards take their shares of."""
     live = view.live
-    entities = (*live.roles.values(), *live.policies.values(), *live.profiles.values())
-    return sum(entity.owner == view.options.owner for entity in entities)
+    owned = sum(entity.owner == view.options.owner for entity in live.entities())
+    return owned + sum(is_made(instance, view) for instance in live.instances.values())
 
 
 def _references(view: View) -> Iterator[Diagnostic]:

@@ -47,15 +47,21 @@ def claimed(view: View) -> frozenset[InstanceKey]:
 
 def rules(view: View) -> tuple[dict[str, object], ...]:
     """What decides which instances are meant, wherever that is left to their tags."""
+    options = view.options
+    if not options.may_include("association"):
+        return ()
+    part = {"only": list(options.only), "exclude": list(options.exclude)}
+    narrowed = {flag: patterns for flag, patterns in part.items() if patterns}
     return tuple(
         {
+            **narrowed,
             "association": a.name,
             "instance_profile": a.profile,
             "select": {key: list(values) for key, values in sorted((a.select or {}).items())},
-            "regions": list(a.regions or view.options.regions),
+            "regions": list(a.regions or options.regions),
         }
         for a in view.desired.associations
-        if a.select is not None
+        if a.select is not None and a.is_chosen
     )
 
 
@@ -67,7 +73,8 @@ def _claims(view: View) -> tuple[tuple[Claim, ...], tuple[Diagnostic, ...]]:
             first = found.setdefault(claim.instance.key, claim)
             if first.association.name != association.name:
                 problems.append(_claimed_twice(first, claim))
-    chosen = [c for c in found.values() if view.options.includes(c.wanted.address)]
+    planned = [c for c in found.values() if c.association.is_chosen]
+    chosen = [c for c in planned if view.options.includes(c.wanted.address)]
     return tuple(sorted(chosen, key=lambda c: c.instance.key)), tuple(problems)
 
 

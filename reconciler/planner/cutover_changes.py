@@ -12,7 +12,7 @@ from reconciler.live import LiveInstance, LiveProfile
 from reconciler.ownership import InstanceKey, Pending, Settled, Waiting
 from reconciler.planner.part import View
 from reconciler.planner.phases import Phase
-from reconciler.requests import ApiCall
+from reconciler.requests import ApiCall, Ref
 
 YOUNG_SECONDS = 600.0
 
@@ -26,8 +26,12 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
     is_settled = isinstance(mark, Settled | Waiting) and mark.role_id == held
     if before == after and is_settled and not phase.is_second:
         return ()
-    is_told = before == after and not phase.is_made
-    found = (Difference("served_role", _served(live, before, view), after),) if is_told else ()
+    found: tuple[Difference, ...] = ()
+    if before == after and phase.role_id_before is not None and not phase.is_made:
+        made = str(Ref(f"role/{after}", "id"))
+        found = (Difference("role_id", phase.role_id_before, made),)
+    elif before == after and not phase.is_made:
+        found = (Difference("served_role", _served(live, view), after),)
     return (
         Update(
             address=live.resource.address,
@@ -50,13 +54,12 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
     )
 
 
-def _served(live: LiveProfile, before: str | None, view: View) -> str | None:
+def _served(live: LiveProfile, view: View) -> str | None:
     """The role that consumers were last known to be served."""
     mark = live.mark
     role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
     names = [r.resource.name for r in view.live.roles.values() if r.id == role_id]
-    known = names[0] if names else role_id
-    return before if known == ownership.NO_ROLE and before is not None else known
+    return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
 
 
 def _why(phase: Phase, is_same_role: bool, now: float) -> str | None:
@@ -110,6 +113,8 @@ def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
 
 def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverInstance:
     is_stale = instance.row is not None and instance.row.profile_id != seen.profile.id
+    is_restarted = cutover.limits.strategy == "restart" and instance.is_running
+    how = "it is stopped and started" if is_restarted else None
     before = cutover.before.name if cutover.before else None
     after = cutover.after.name if cutover.after else None
     return CutOverInstance(
@@ -117,7 +122,7 @@ def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverI
         region=instance.key.region,
         before={"role": before},
         after={"role": after},
-        reason="stale" if is_stale else None,
+        reason="stale" if is_stale else how,
     )
 
 

@@ -61,7 +61,8 @@ class Options:
         return bool(self.only or self.exclude) or self.chosen is not None
 
     def includes(self, address: str) -> bool:
-        if self.chosen is not None and address not in self.chosen:
+        is_instance = address.startswith("association/")
+        if self.chosen is not None and not is_instance and address not in self.chosen:
             return False
         if self.only and not _matches(address, self.only):
             return False

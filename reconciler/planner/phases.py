@@ -46,6 +46,8 @@ class Phase:
     role_before: str | None
     is_second: bool = False
     is_made: bool = False
+    role_id_before: str | None = None
+    """The id of a role that is inside and that this plan makes again."""
 
 
 def phases(view: View) -> Iterator[Phase]:
@@ -160,6 +162,7 @@ def _filling(wish: Wish, live: LiveProfile, today: LiveProfile | None, view: Vie
         role_before=today.resource.role if today else None,
         is_second=True,
         is_made=today is None or address in view.context.replaced,
+        role_id_before=today.role_id if today else None,
     )
 
 

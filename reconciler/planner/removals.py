@@ -148,16 +148,16 @@ def _associations(view: View, delete: bool) -> Part:
     named = claimed(view)
     parts = []
     for key, instance in sorted(view.live.instances.items()):
-        if key in named or key.region not in view.options.regions or not _is_made(instance, view):
+        if key in named or key.region not in view.options.regions or not is_made(instance, view):
             continue
         address = f"association/{key.instance}"
-        if not view.options.includes(address):
+        if view.options.chosen is not None or not view.options.includes(address):
             continue
         parts.append(_disassociated(instance, view) if delete else _kept_association(address))
     return together(parts)
 
 
-def _is_made(instance: LiveInstance, view: View) -> bool:
+def is_made(instance: LiveInstance, view: View) -> bool:
     """Our tag names this instance and the profile that it has."""
     row = instance.row
     mark = instance.marks.get(ownership.ASSOCIATION)

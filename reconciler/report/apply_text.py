@@ -10,15 +10,16 @@ from reconciler.report.plan_text import Look, symbol
 from reconciler.report.styled import Line, Piece, data, line
 
 
-def result_lines(plan: Plan, result: Result, left: Plan | None) -> list[Line]:
+def result_lines(plan: Plan, result: Result, left: Plan | None, verb: str = "apply") -> list[Line]:
     """``left`` is the plan made again, ``None`` where it could not be."""
     lines: list[Line] = []
     for outcome in result.outcomes:
-        if outcome.status != "applied":
+        # What waits for a step of the same address is left out with it.
+        if outcome.status != "applied" and outcome.cause != outcome.address:
             lines.extend(_broken(outcome))
     is_whole = result.is_complete and left is not None and left.is_empty
     if is_whole:
-        lines.append(line(Piece("Apply complete! ", "bold green"), counts(plan)))
+        lines.append(line(Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(plan)))
         return lines
     lines.append(
         line(

@@ -139,6 +139,8 @@ class RuleShape(TypedDict):
     instance_profile: str
     select: dict[str, list[str]]
     regions: list[str]
+    only: NotRequired[list[str]]
+    exclude: NotRequired[list[str]]
 
 
 @with_config(CLOSED)

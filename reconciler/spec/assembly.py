@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from reconciler.diagnostics import Diagnostic, Location
@@ -83,10 +84,9 @@ class Assembly:
         self._report("duplicate-name", message, desired.place, related)
 
     def _associate(self, desired: DesiredAssociation, is_chosen: bool) -> None:
-        if is_chosen:
-            self._chosen.update(f"association/{i}" for i in desired.instances)
-        first = self._associations.setdefault(desired.name, desired)
-        if first is not desired:
+        made = replace(desired, is_chosen=is_chosen)
+        first = self._associations.setdefault(desired.name, made)
+        if first is not made:
             message = f"the association {desired.name!r} is given twice"
             related = (("first given here", first.place.here),)
             self._report("duplicate-name", message, desired.place, related)

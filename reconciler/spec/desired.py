@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from reconciler.diagnostics import Diagnostic, Location
@@ -66,6 +66,8 @@ class DesiredAssociation:
     instances: tuple[str, ...] = ()
     select: Mapping[str, tuple[str, ...]] | None = None
     regions: tuple[str, ...] | None = None
+    is_chosen: bool = True
+    """Whether it stands in the part of the set that was asked for."""
 
     def in_region(self, region: str) -> DesiredAssociation:
         """The association with ``${region}`` filled in."""
@@ -76,13 +78,11 @@ class DesiredAssociation:
         select = self.select and {
             filled(key): tuple(filled(v) for v in values) for key, values in self.select.items()
         }
-        return DesiredAssociation(
-            self.name,
-            filled(self.profile),
-            self.place,
-            tuple(filled(i) for i in self.instances),
-            select,
-            self.regions,
+        return replace(
+            self,
+            profile=filled(self.profile),
+            instances=tuple(filled(i) for i in self.instances),
+            select=select,
         )
 
 
@@ -133,5 +133,6 @@ class SpecSet:
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
     chosen: frozenset[str] | None = None
-    """Addresses in the part of the set that was asked for; ``None`` for all of it."""
+    """Addresses of roles, policies and profiles in the part of the set that was asked for; ``None``
+    for all of it. Which instances are meant follows from the associations."""
     settings_place: Place | None = None

@@ -256,3 +256,48 @@ def test_interrupted_while_stopped_instances_move(aws: Rig, operation: str) -> N
     assert None not in {aws.profile_of(i) for i in instances}
     aws.settle()
     assert {aws.profile_of(i) for i in instances} == {"two"}
+
+
+PARTS = {
+    "one.yaml": "instance_profiles: {a: {role: r}}\n"
+    "associations: {a: {instance_profile: a, select: {tags: {app: a}}}}\n",
+    "two.yaml": "instance_profiles: {b: {role: r}}\n"
+    "associations: {b: {instance_profile: b, select: {tags: {app: b}}}}\n",
+}
+
+
+def test_a_part_of_a_set_is_planned_with_the_instances_that_it_selects(aws: Rig) -> None:
+    """And what the rest of the set is about, or left it, is let alone."""
+    first = aws.launch(1, tags={"app": "a"})[0]
+    second = aws.launch(1, tags={"app": "b"})[0]
+    aws.write("roles: {r: {trust: ec2}}")
+    for name, text in PARTS.items():
+        (aws.folder / name).write_text(text)
+    aws.settle(only=("role/*",))
+    part = str(aws.folder / "one.yaml")
+    plan = aws.settle(path=part)
+    assert [c.address for c in plan.changes] == ["instance-profile/a", f"association/{first}"]
+    assert aws.profile_of(second) is None
+    aws.settle()
+    assert aws.profile_of(second) == "b"
+    (aws.folder / "two.yaml").write_text("x-nothing: 1")
+    assert aws.plan(path=part, prune=True).plan.is_empty
+    kept = aws.plan().plan.targets[0].kept
+    assert [k.address for k in kept] == [f"association/{second}", "instance-profile/b"]
+
+
+def test_a_pattern_that_matches_nothing_is_told(aws: Rig) -> None:
+    aws.write(two("one"))
+    kept = aws.plan(only=("role/nobody",), exclude=("policy/*",)).plan.targets[0].kept
+    reasons = {k.reason for k in kept if k.status == "warning"}
+    assert {"--only role/nobody matches nothing", "--exclude policy/* matches nothing"} <= reasons
+
+
+def test_what_a_part_of_the_rules_is_about_is_part_of_the_digest(aws: Rig) -> None:
+    """Instances that a rule selects are not: the rule is."""
+    aws.write(two("one"))
+    aws.settle()
+    aws.launch(1, tags={"app": "web"})
+    whole, roles = aws.plan().plan, aws.plan(only=("role/*",)).plan
+    assert whole.digest != roles.digest
+    assert len(whole.changes) == 1 and roles.is_empty
