@@ -40,6 +40,8 @@ class Silence:
 
     def reading(self, what: str) -> None: ...
 
+    def entering(self, target: str) -> None: ...
+
     def started(self, address: str, what: str) -> None:
         self.told.append(f"{address}: {what}")
 

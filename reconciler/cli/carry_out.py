@@ -67,9 +67,13 @@ def _show(plan: Plan, console: Console, as_json: bool) -> None:
         return
     events = Events(console)
     events.emit("version", f"reconciler {__version__}", {"reconciler": __version__, "ui": "1.0"})
-    for change in plan.changes:
-        what = ", ".join(change_json(change)["actions"])
-        events.emit("planned_change", f"{change.address}: {what}", {"change": change_json(change)})
+    for target in plan.targets:
+        events.target = target.target if len(plan.targets) > 1 else None
+        for change in target.changes:
+            made = change_json(change)
+            what = ", ".join(made["actions"])
+            events.emit("planned_change", f"{change.address}: {what}", {"change": made})
+    events.target = None
     more = {"changes": summary(plan), "digest": plan.digest}
     events.emit("change_summary", plain([summary_line(plan)]), more)
 

@@ -27,6 +27,8 @@ class Quiet:
 
     def reading(self, what: str) -> None: ...
 
+    def entering(self, target: str) -> None: ...
+
     def started(self, address: str, what: str) -> None: ...
 
     def waiting(self, address: str, what: str, seconds: float) -> None: ...
@@ -48,6 +50,9 @@ class Lines:
 
     def reading(self, what: str) -> None:
         self.console.note(data(f"reading {what} ..."))
+
+    def entering(self, target: str) -> None:
+        self.console.note("target ", data(target))
 
     def started(self, address: str, what: str) -> None:
         self.console.note(data(f"{address}: {what} ..."))
@@ -79,6 +84,9 @@ class Live:
 
     def reading(self, what: str) -> None:
         self._show("reading", what)
+
+    def entering(self, target: str) -> None:
+        self.console.note("Target ", data(target, "bold"))
 
     def started(self, address: str, what: str) -> None:
         self._show(address, what)
@@ -129,8 +137,13 @@ class Events:
 
     console: Console
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    target: str | None = None
+    """Of which target the events are, where there are several."""
 
     def reading(self, what: str) -> None: ...
+
+    def entering(self, target: str) -> None:
+        self.target = target
 
     def started(self, address: str, what: str) -> None:
         self.emit("apply_start", f"{address}: {what}", {"address": address, "what": what})
@@ -151,8 +164,9 @@ class Events:
     def emit(self, kind: str, message: str, more: Mapping[str, Any], level: str = "info") -> None:
         stamp = self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         envelope = {"@level": level, "@message": printable(message), "@timestamp": stamp}
+        where = {"target": self.target} if self.target else {}
         try:
-            self.console.out_json({**envelope, "type": kind, **more}, indent=None)
+            self.console.out_json({**envelope, "type": kind, **where, **more}, indent=None)
         except OSError:
             # The reader of the events has gone; the apply must not go with it.
             self.console.quiet = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.commands.plan import Planned, PlannedTarget, make_plan
 from reconciler.commands.request import Refused, World
@@ -52,9 +52,13 @@ class Apply:
         interrupted = False
         began = self.world.clock.now()
         ends_at = None if self.max_seconds is None else began + self.max_seconds
+        several = len(self.planned.targets) > 1
         for target in self.planned.targets:
+            name = target.plan.target if several else None
+            if name is not None and not target.plan.is_empty:
+                self.world.progress.entering(name)
             result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
-            outcomes.extend(result.outcomes)
+            outcomes.extend(replace(outcome, target=name) for outcome in result.outcomes)
             interrupted = interrupted or result.interrupted
         whole = Result(tuple(outcomes), interrupted)
         return Applied(self.planned, whole, self._left(whole))

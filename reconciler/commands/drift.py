@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from reconciler.changes import (
@@ -49,10 +49,12 @@ class Finding:
     source: Location | None = None
     reason: str | None = None
     transition: str | None = None
+    target: str = "default"
 
     @property
     def fingerprint(self) -> str:
-        value = [self.address, self.status, [[d.path, d.before, d.after] for d in self.differences]]
+        found = [[d.path, d.before, d.after] for d in self.differences]
+        value = [self.target, self.address, self.status, found]
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -76,8 +78,12 @@ class Drift:
 
 
 def drift_of(planned: Planned) -> Drift:
-    found = [f for target in planned.plan.targets for f in _findings(target)]
-    found.sort(key=lambda f: (STATUSES.index(f.status), f.address))
+    found = [
+        replace(finding, target=target.target)
+        for target in planned.plan.targets
+        for finding in _findings(target)
+    ]
+    found.sort(key=lambda f: (f.target, STATUSES.index(f.status), f.address))
     return Drift(planned.plan, tuple(found))
 
 

@@ -176,9 +176,11 @@ def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]
 def _by_address(intended: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for target in intended["targets"]:
+        of = f"{target['target']}: " if len(intended["targets"]) > 1 else ""
         for change in target["changes"]:
-            name = f"{change['address']}" + (f" ({change['region']})" if change["region"] else "")
+            where = f" ({change['region']})" if change["region"] else ""
+            name = f"{of}{change['address']}{where}"
             found[name] = json.dumps(change, sort_keys=True)
         for rule in target["rules"]:
-            found[f"the rule of {rule['association']!r}"] = json.dumps(rule, sort_keys=True)
+            found[f"{of}the rule of {rule['association']!r}"] = json.dumps(rule, sort_keys=True)
     return found

@@ -22,6 +22,8 @@ class Outcome:
     request_id: str = ""
     cause: str | None = None
     """The address that it waited for, where that is why it was skipped."""
+    target: str | None = None
+    """Of which target, where there are several."""
 
 
 def failed(address: str, what: str, error: AwsError, wanted: str = "") -> Outcome:

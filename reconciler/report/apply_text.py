@@ -36,6 +36,7 @@ def _broken(outcome: Outcome) -> Iterator[Line]:
     style = "bold red" if outcome.status == "failed" else "yellow"
     yield line(
         Piece(f"{outcome.status} ", style),
+        data(f"{outcome.target}: " if outcome.target else ""),
         data(outcome.address, "bold"),
         data(f" {outcome.what}: {outcome.reason}"),
         data(f" (request {outcome.request_id})" if outcome.request_id else ""),

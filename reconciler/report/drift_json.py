@@ -19,6 +19,7 @@ def drift_json(drift: Drift, created_at: str) -> shapes.DriftShape:
 
 def _finding(finding: Finding) -> shapes.FindingShape:
     return {
+        "target": finding.target,
         "address": finding.address,
         "status": finding.status,
         "differences": [

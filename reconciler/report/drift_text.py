@@ -20,8 +20,12 @@ _STYLES = {
 
 def drift_lines(drift: Drift) -> list[Line]:
     lines: list[Line] = []
-    for finding in drift.findings:
-        lines.extend(_finding(finding))
+    for target in drift.plan.targets:
+        found = [f for f in drift.findings if f.target == target.target]
+        if found and len(drift.plan.targets) > 1:
+            lines.append(line("Target ", data(target.target, "bold")))
+        for finding in found:
+            lines.extend(_finding(finding))
     counted = {k: n for k, n in drift.summary.items() if n}
     if not any(k in COUNTED or k == "unknown" for k in counted):
         lines.append(line(Piece("No drift.", "bold green"), _told(counted)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -17,6 +17,13 @@ Envelope = TypedDict(
 
 
 @with_config(CLOSED)
+class OfTarget(Envelope):
+    """``target`` is there where there are several."""
+
+    target: NotRequired[str]
+
+
+@with_config(CLOSED)
 class VersionEvent(Envelope):
     type: Literal["version"]
     reconciler: str
@@ -24,7 +31,7 @@ class VersionEvent(Envelope):
 
 
 @with_config(CLOSED)
-class PlannedChange(Envelope):
+class PlannedChange(OfTarget):
     type: Literal["planned_change"]
     change: ChangeShape
 
@@ -37,14 +44,14 @@ class ChangeSummary(Envelope):
 
 
 @with_config(CLOSED)
-class ApplyStart(Envelope):
+class ApplyStart(OfTarget):
     type: Literal["apply_start"]
     address: Address
     what: str
 
 
 @with_config(CLOSED)
-class ApplyProgress(Envelope):
+class ApplyProgress(OfTarget):
     """Something goes on, or has ended; ``seconds`` is for how long it has."""
 
     type: Literal["apply_progress", "apply_complete"]
@@ -54,7 +61,7 @@ class ApplyProgress(Envelope):
 
 
 @with_config(CLOSED)
-class ApplyErrored(Envelope):
+class ApplyErrored(OfTarget):
     type: Literal["apply_errored"]
     address: Address
     what: str

@@ -219,6 +219,7 @@ class PlanShape(Header):
 class FindingShape(TypedDict):
     """One thing that differs. The fingerprint is the same as long as the same is wrong."""
 
+    target: str
     address: str
     status: Status
     differences: list[DifferenceShape]

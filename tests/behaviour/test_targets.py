@@ -5,7 +5,11 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from reconciler.cli.plan import save
 from reconciler.commands.request import Refused
+from reconciler.commands.saved import load_saved, refuse_stale
+from reconciler.plan import intended
+from tests.behaviour.faults import refusing
 from tests.rig import HOME, Rig
 
 SETTINGS = """
@@ -78,6 +82,32 @@ def test_no_account_is_read_before_all_are_right(two: Rig) -> None:
     assert refused.value.exit_code == 4
     assert "target prod" in refused.value.message
     assert {c.operation for c in two.aws.log} == {"AssumeRole", "GetCallerIdentity"}
+
+
+def test_what_is_told_says_of_which_target(two: Rig) -> None:
+    findings = two.drift().findings
+    assert [(f.target, f.address) for f in findings] == [
+        ("dev", "role/common"),
+        ("prod", "role/common"),
+        ("prod", "role/prod"),
+    ]
+    assert len({f.fingerprint for f in findings}) == 3
+    with refusing(two, "CreateRole", "AccessDenied", RoleName="prod"):
+        applied = two.apply()
+    broken = [(o.target, o.address) for o in applied.result.outcomes if o.status == "failed"]
+    assert broken == [("prod", "role/prod")]
+    assert roles("222222222222")
+
+
+def test_what_moved_is_told_with_its_target(two: Rig) -> None:
+    save(two.plan(), two.folder / "plan.json")
+    saved = load_saved(two.folder / "plan.json")
+    two.settle(targets=("prod",))
+    plan = two.plan().plan
+    now = intended(plan.targets, "tests")
+    with pytest.raises(Refused) as stale:
+        refuse_stale(saved, now, plan.digest, saved.specs)
+    assert "what moved: prod: role/common, prod: role/prod;" in stale.value.message
 
 
 def test_the_digest_covers_all_targets(two: Rig) -> None:
