@@ -141,8 +141,10 @@ def _ordinary(wish: Wish, live: LiveProfile, view: View) -> Phase:
 
 def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
     address, inside = live.resource.address, live.resource.role
-    whole = _cutover(wish, live, RoleRef(inside or "", live.role_id), None, view)
-    cutover = replace(whole, half="first")
+    before = RoleRef(inside or "", live.role_id)
+    released = _released(before, wish.after.role, view)
+    whole = _cutover(wish, live, before, None, view)
+    cutover = replace(whole, half="first", releases=released)
     gives = frozenset({emptied(address), free(f"role/{inside}")})
     needs = frozenset({f"adopted {address}"})
     return Phase(wish, live, cutover, _seen(live, None, view), needs, gives, inside)

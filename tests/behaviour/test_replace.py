@@ -247,6 +247,22 @@ def test_an_adoption_that_would_replace_it(aws: Rig) -> None:
     assert aws.iam.get_role(RoleName="web")["Role"]["Path"] == "/b/"
 
 
+def test_a_profile_that_moves_and_lets_go_of_its_role(aws: Rig) -> None:
+    """The role is noted as let go, like by any other cut-over, so it stays for hours."""
+    roles = "roles: {r1: {trust: ec2}, r2: {trust: ec2}}\n"
+    aws.write(f"{roles}instance_profiles: {{p: {{role: r2, path: /a/}}}}")
+    aws.settle()
+    aws.clock.sleep(60)
+    aws.launch(1, profile="p")
+    aws.write("roles: {r1: {trust: ec2}}\ninstance_profiles: {p: {role: r1, path: /b/}}")
+    lifted = frozenset({("replace", "instance-profile/p"), ("delete", "1")})
+    aws.settle(prune=True, allow=lifted)
+    assert "reconciler:released" in aws.role_tags("r2")
+    aws.clock.sleep(7 * 3600)
+    aws.settle(prune=True)
+    assert aws.names()["roles"] == ["r1"]
+
+
 def test_roles_that_trust_each_other_and_move(aws: Rig) -> None:
     trust = """
   {name}:
