@@ -54,6 +54,20 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
     )
 
 
+def note_change(phase: Phase) -> Change:
+    """Everyone who was in flight has the profile, and the note that they were is still there."""
+    live = phase.live
+    return Update(
+        address=live.resource.address,
+        before={},
+        after={},
+        differences=(Difference("in_flight", [str(f) for f in sorted(live.flights)], []),),
+        reason="a note of an earlier run is cleared",
+        source=phase.wish.place.here if phase.wish.place else None,
+        is_under_way=True,
+    )
+
+
 def _served(live: LiveProfile, view: View) -> str | None:
     """The role that consumers were last known to be served."""
     mark = live.mark

@@ -10,7 +10,7 @@ from reconciler.cutover.rehearsal import rehearse
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft
 from reconciler.ownership import Failed, Waiting
-from reconciler.planner.cutover_changes import instance_changes, own_change
+from reconciler.planner.cutover_changes import instance_changes, note_change, own_change
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.phases import Phase, phases
 from reconciler.planner.replacements import REPLACED
@@ -72,6 +72,9 @@ def _phase(phase: Phase, view: View) -> Part:
     printed = tuple(rehearse(cutover, phase.seen))
     own = () if cutover.half == "first" else own_change(phase, view)
     changes = (*own, *instance_changes(cutover, phase.seen, printed))
+    if not changes and cutover.half is None:
+        # All that is left of an earlier run is its note; without a change nobody would clear it.
+        changes = (note_change(phase),)
     group = REPLACED if cutover.half else None
     draft = Draft(address, cutover, phase.needs, phase.gives, group=group)
     return Part(changes=changes, drafts=(draft,), printed=((cutover, printed),))

@@ -116,3 +116,23 @@ def test_nothing_that_may_fail_comes_before_it(fleet: tuple[Rig, list[str]]) -> 
     assert [o.address for o in applied.result.outcomes if o.status == "failed"] == ["role/v2"]
     is_whole(aws, instances, "v2")
     aws.settle()
+
+
+def test_a_note_that_is_left_is_cleared(aws: Rig) -> None:
+    """Everyone has arrived, and the run died before it said so."""
+    profiles = "instance_profiles: {one: {role: v1}, two: {role: v2}}\n"
+    moved = "associations: {a: {instance_profile: NAME, select: {tags: {app: web}}}}\n"
+    instance = aws.launch(1, tags={"app": "web"})[0]
+    aws.write(ROLES + profiles + moved.replace("NAME", "one"))
+    aws.settle()
+    aws.ec2().stop_instances(InstanceIds=[instance])
+    aws.write(ROLES + profiles + moved.replace("NAME", "two"))
+    die(aws, "AssociateIamInstanceProfile")
+    assert "reconciler:in-flight" in aws.profile_tags("two")
+    assert [(f.address, f.status) for f in aws.drift().findings] == [
+        ("instance-profile/two", "in_progress")
+    ]
+    plan = aws.settle()
+    assert [c.reason for c in plan.changes] == ["a note of an earlier run is cleared"]
+    assert "reconciler:in-flight" not in aws.profile_tags("two")
+    assert aws.profile_of(instance) == "two"

@@ -1,0 +1,124 @@
+"""What is done when the process is killed: the world before, the specs after, and who is to hold
+which role in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.behaviour.test_ownership import TRUST
+
+if TYPE_CHECKING:
+    from tests.crash_sweep.stage import Stage
+
+HOME, AWAY = "us-east-1", "eu-west-1"
+DOCUMENT = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}"
+ROLES = "roles: {v1: {trust: ec2}, v2: {trust: ec2, managed_policies: [read]}}\n"
+POLICY = f"policies: {{read: {{document: {DOCUMENT}}}}}\n"
+FLEET = "associations: {fleet: {instance_profile: web, select: {tags: {app: web}}}}\n"
+
+
+def swapped(role: str, strategy: str = "reassociate") -> str:
+    cutover = f"cutover: {{strategy: {strategy}, max_unavailable: 2}}"
+    return f"{POLICY}{ROLES}instance_profiles: {{web: {{role: {role}, {cutover}}}}}\n{FLEET}"
+
+
+def moved(profile: str) -> str:
+    profiles = "instance_profiles: {web: {role: v1}, other: {role: v2}}\n"
+    return (
+        POLICY
+        + ROLES
+        + profiles
+        + FLEET.replace("instance_profile: web", f"instance_profile: {profile}")
+    )
+
+
+def at(path: str) -> str:
+    return f"""
+policies: {{read: {{path: {path}, document: {DOCUMENT}}}}}
+roles: {{v1: {{path: {path}, trust: ec2, managed_policies: [read]}}}}
+instance_profiles: {{web: {{role: v1, path: {path}}}}}
+{FLEET}"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``held`` is the role that every running instance of the fleet holds in the end, ``None`` for
+    no profile; ``is_served`` is false where AWS gets there by itself. ``reverted`` are the specs
+    that the second run finds, where they are others."""
+
+    name: str
+    before: str | None
+    after: str
+    held: str | None
+    flags: tuple[str, ...] = ()
+    arrange: Callable[[Stage], None] = lambda _stage: None
+    is_served: bool = True
+    reverted: str | None = None
+
+
+def _launched(stage: Stage) -> None:
+    """One that no spec mentions, one elsewhere, one that is stopped."""
+    stage.launch(HOME, profile="web")
+    stage.launch(AWAY, profile="web")
+    stopped = stage.launch(HOME, profile="web")
+    stage.ec2(HOME).stop_instances(InstanceIds=[stopped])
+
+
+def _one_stopped(stage: Stage) -> None:
+    stage.ec2(HOME).stop_instances(InstanceIds=[stage.fleet[0]])
+
+
+def _by_hand(stage: Stage) -> None:
+    stage.iam.create_role(RoleName="v1", AssumeRolePolicyDocument=TRUST)
+    stage.iam.create_instance_profile(InstanceProfileName="web")
+    stage.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v1")
+    stage.launch(HOME, profile="web")
+
+
+def _made_again(stage: Stage) -> None:
+    iam, web = stage.iam, {"InstanceProfileName": "web"}
+    tags = iam.list_instance_profile_tags(**web)["Tags"]
+    iam.remove_role_from_instance_profile(**web, RoleName="v1")
+    iam.delete_instance_profile(**web)
+    iam.create_instance_profile(**web, Tags=tags)
+    iam.add_role_to_instance_profile(**web, RoleName="v1")
+
+
+ALLOWED = ("--allow", "replace=*")
+PRUNED = ("--prune", "--allow", "consumers=*")
+SCENARIOS = (
+    Scenario("first apply", None, swapped("v1"), "v1"),
+    Scenario("role swap", swapped("v1"), swapped("v2"), "v2", arrange=_launched),
+    Scenario(
+        "role swap, strategy restart",
+        swapped("v1"),
+        swapped("v2", "restart"),
+        "v2",
+        arrange=_launched,
+    ),
+    Scenario(
+        "role swap, strategy wait",
+        swapped("v1"),
+        swapped("v2", "wait"),
+        "v2",
+        arrange=_launched,
+        is_served=False,
+    ),
+    Scenario(
+        "role swap, then reverted",
+        swapped("v1"),
+        swapped("v2"),
+        "v1",
+        arrange=_launched,
+        reverted=swapped("v1"),
+    ),
+    Scenario("move", moved("web"), moved("other"), "v2", arrange=_one_stopped),
+    Scenario("prune", swapped("v1"), POLICY + ROLES, None, PRUNED),
+    Scenario("replace", at("/a/"), at("/b/"), "v1", ALLOWED, arrange=_launched),
+    Scenario(
+        "adoption", None, swapped("v1"), "v1", ("--adopt", "--refresh-adopted"), arrange=_by_hand
+    ),
+    Scenario("stale association", swapped("v1"), swapped("v1"), "v1", arrange=_made_again),
+)

@@ -1,0 +1,191 @@
+"""A local AWS, and the program in a process that is killed at its n-th write."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import requests
+from moto.iam.exceptions import IAMException
+
+from reconciler.cli.app import run
+from reconciler.sandbox.server import credentials, serving
+from reconciler.sandbox.world import Lags, Logged, World
+from tests.behaviour.test_ownership import TRUST
+from tests.crash_sweep.scenarios import HOME, Scenario
+from tests.rig import ACCOUNT, READS
+
+ROOT = Path(__file__).parent.parent.parent
+SETTINGS = """
+owner: sweep
+regions: [us-east-1]
+consumer_regions: [us-east-1, eu-west-1]
+propagation: 0s
+guards: {max_delete: 100%, max_change: 100%}
+"""
+KEYS = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
+LAGS = Lags(associating=0.05, disassociating=0.05, restarting=0.05)
+
+
+@dataclass
+class Stage:
+    """One scenario, once."""
+
+    scenario: Scenario
+    folder: Path
+    world: World
+    endpoint: str
+    fleet: list[str] = field(default_factory=list)
+    running: set[tuple[str, str]] = field(default_factory=set)
+    theirs: dict[str, Any] = field(default_factory=dict)
+    """A role that is nobody's business."""
+    writes: int = 0
+    kill_at: int | None = None
+    is_after: bool = False
+    victim: int | None = None
+    bare_since: dict[tuple[str, str], float] = field(default_factory=dict)
+    longest: float = 0.0
+
+    def client(self, service: str, region: str) -> Any:
+        made: Any = boto3.client(  # type: ignore[call-overload]
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id="sandbox",
+            aws_secret_access_key="sandbox",
+        )
+        return made
+
+    def ec2(self, region: str) -> Any:
+        return self.client("ec2", region)
+
+    @property
+    def iam(self) -> Any:
+        return self.client("iam", HOME)
+
+    def launch(self, region: str, **more: Any) -> str:
+        profile = {"IamInstanceProfile": {"Name": more["profile"]}} if "profile" in more else {}
+        tags = [{"Key": k, "Value": v} for k, v in more.get("tags", {}).items()]
+        named = {"TagSpecifications": [{"ResourceType": "instance", "Tags": tags}]} if tags else {}
+        answer = self.ec2(region).run_instances(
+            ImageId="ami-12c6146b", MinCount=1, MaxCount=1, **profile, **named
+        )
+        return str(answer["Instances"][0]["InstanceId"])
+
+    def write(self, spec: str) -> None:
+        specs = self.folder / "specs"
+        specs.mkdir(exist_ok=True)
+        (specs / "reconciler.yaml").write_text(SETTINGS)
+        (specs / "spec.yaml").write_text(spec)
+
+    def apply_and_die(self, *flags: str) -> tuple[int, str]:
+        """In a process of its own. The exit code is negative where it was killed."""
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        environment |= {"HOME": str(self.folder), **KEYS}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", *self._apply(flags), *self._where],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.victim = process.pid
+        told, _ = process.communicate(timeout=120)
+        self.victim = None
+        return process.returncode, told
+
+    def apply(self, *flags: str) -> tuple[int, str]:
+        """In this process, which is quicker."""
+        return self.run(*self._apply(flags))
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        told = io.StringIO()
+        os.environ.update(KEYS)
+        both = contextlib.redirect_stdout(told), contextlib.redirect_stderr(told)
+        with contextlib.chdir(self.folder), both[0], both[1]:
+            code = run([*arguments, *self._where])
+        return code, told.getvalue()
+
+    @property
+    def _where(self) -> tuple[str, str]:
+        return "--endpoint-url", self.endpoint
+
+    def _apply(self, flags: tuple[str, ...]) -> list[str]:
+        return ["apply", "--auto-approve", "--quiet", *flags]
+
+    def before(self, logged: Logged) -> None:
+        self._watch()
+        if self._is_ours(logged):
+            self.writes += 1
+            if self.writes == self.kill_at and not self.is_after:
+                self._kill()
+
+    def after(self, logged: Logged) -> None:
+        self._watch()
+        if self._is_ours(logged) and self.writes == self.kill_at and self.is_after:
+            self._kill()
+
+    def _is_ours(self, logged: Logged) -> bool:
+        is_write = not logged.operation.startswith(READS)
+        return is_write and "reconciler/" in logged.user_agent and self.victim is not None
+
+    def _kill(self) -> None:
+        if self.victim is not None:
+            os.kill(self.victim, signal.SIGKILL)
+        raise IAMException("ServiceFailure", "nobody hears this")
+
+    def _watch(self) -> None:
+        """For how long some running instance is without a profile."""
+        now = time.monotonic()
+        for key in self.running:
+            if self.world.staying(ACCOUNT, *key) is None:
+                self.bare_since.setdefault(key, now)
+            elif key in self.bare_since:
+                self.longest = max(self.longest, now - self.bare_since.pop(key))
+
+    def served(self) -> dict[str, str | None]:
+        for region in self.world.regions:
+            self.ec2(region).describe_iam_instance_profile_associations()
+        return {str(c["instance"]): c["role"] for c in credentials(self.world)}
+
+    def look(self) -> None:
+        """Who runs and has a profile, before anything is done."""
+        for row in self.world.rows:
+            found = self.ec2(row.region).describe_instances(InstanceIds=[row.instance])
+            state = found["Reservations"][0]["Instances"][0]["State"]["Name"]
+            if state == "running":
+                self.running.add((row.region, row.instance))
+
+
+@contextmanager
+def staged(scenario: Scenario, folder: Path) -> Iterator[Stage]:
+    world = World(lags=LAGS, regions=("us-east-1", "eu-west-1"))
+    with serving(world, 0) as endpoint:
+        requests.post(f"{endpoint}/moto-api/reset", timeout=30)
+        stage = Stage(scenario, folder, world, endpoint)
+        stage.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
+        stage.theirs = stage.iam.get_role(RoleName="theirs")["Role"]
+        stage.fleet = [stage.launch(HOME, tags={"app": "web"}) for _ in range(2)]
+        if scenario.before is not None:
+            stage.write(scenario.before)
+            code, told = stage.apply()
+            assert code == 0, told
+        scenario.arrange(stage)
+        stage.look()
+        stage.write(scenario.after)
+        world.before.append(stage.before)
+        world.after.append(stage.after)
+        yield stage
