@@ -7,7 +7,7 @@ import secrets
 from reconciler.cli.options import Login
 from reconciler.commands.request import Connect, Connection, World
 from reconciler.executor.clock import SystemClock
-from reconciler.ports import Clock, Progress, Writer
+from reconciler.ports import Progress
 from reconciler.spec.settings import Settings, TargetSpec
 
 
@@ -16,28 +16,14 @@ def new_run() -> str:
     return secrets.token_hex(6)
 
 
-def world(
-    login: Login, progress: Progress, parallelism: int = 10, clock: Clock | None = None
-) -> World:
+def world(login: Login, progress: Progress, parallelism: int = 10) -> World:
     run = new_run()
-    return World(
-        connect=connector(login, run, parallelism),
-        clock=clock or SystemClock(),
-        progress=progress,
-        run=run,
-    )
-
-
-def _fallback(spec: TargetSpec | None, settings: Settings) -> str | None:
-    regions = (spec.regions if spec else None) or settings.regions
-    return regions[0] if regions else None
+    return World(connector(login, run, parallelism), SystemClock(), progress, run)
 
 
 def connector(login: Login, run: str, parallelism: int = 10) -> Connect:
-    from reconciler.aws.reader import AwsReader  # noqa: PLC0415 - 0.2 s that validate does not pay
-    from reconciler.aws.session import Login as AwsLogin  # noqa: PLC0415
-    from reconciler.aws.session import Session, reading, writing  # noqa: PLC0415
-    from reconciler.aws.writer import AwsWriter  # noqa: PLC0415
+    # 0.1 s of 0.4 to start, which validate, schema and --help do not pay.
+    from reconciler.cli.connection import open_connection  # noqa: PLC0415 - it imports boto3
 
     opened: dict[str, Connection] = {}
 
@@ -45,25 +31,7 @@ def connector(login: Login, run: str, parallelism: int = 10) -> Connect:
         """Once for each target: the plan made after an apply asks through the same clients."""
         name = repr(spec)
         if name not in opened:
-            opened[name] = _open(spec, settings)
+            opened[name] = open_connection(login, run, parallelism, spec, settings)
         return opened[name]
-
-    def _open(spec: TargetSpec | None, settings: Settings) -> Connection:
-        way = AwsLogin(
-            run=run,
-            profile=login.profile,
-            region=login.regions[0] if login.regions else None,
-            fallback_region=_fallback(spec, settings),
-            endpoint_url=login.endpoint_url,
-            role_arn=spec.role_arn if spec else None,
-            external_id=spec.external_id if spec else None,
-        )
-        session = Session(way)
-        reader = AwsReader(reading(session), settings.tag_prefix, parallelism)
-
-        def make_writer() -> Writer:
-            return AwsWriter(writing(session))
-
-        return Connection(reader, make_writer, session.region, session.outlives)
 
     return connect

@@ -28,8 +28,8 @@ class Console:
 
     def __post_init__(self) -> None:
         # A stream that was closed before we began swallows what is said.
-        sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - as long as we run
-        sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - the same
+        sys.stdout = sys.stdout or _nowhere()
+        sys.stderr = sys.stderr or _nowhere()
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show a character shows its escape, and nothing breaks.
             if hasattr(stream, "reconfigure"):
@@ -92,6 +92,10 @@ class Console:
         self.err(line(Piece("Error: ", "bold red"), data(message)))
         if hint:
             self.err(line(Piece("  ", "dim"), data(hint)))
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w")
 
 
 def _text(one: Line) -> Text:

@@ -25,6 +25,8 @@ from reconciler.report.apply_text import result_lines
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.plan_text import Look, plan_lines
 from reconciler.report.styled import Line, Piece, data, line
+from reconciler.sandbox.world import Lags
+from reconciler.sandbox.world import World as Sandbox
 from reconciler.spec.loader import load
 
 SPEC = """\
@@ -71,14 +73,13 @@ def demo(color: ColorFlag = Color.auto) -> None:
     """Tell the whole story on an AWS inside this process. Needs no account and no network."""
     console = Console(color.value)
     try:
-        from reconciler.sandbox import world as sandbox  # noqa: PLC0415 - an optional extra
-        from reconciler.sandbox.embedded import embedded  # noqa: PLC0415
+        from reconciler.sandbox.embedded import embedded  # noqa: PLC0415 - moto is an extra
     except ImportError as error:
         console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
         raise typer.Exit(ExitCode.ERROR) from error
     clock = StoryClock()
-    lags = sandbox.Lags(ec2_sees_iam=30.0, associating=4.0, disassociating=4.0)
-    aws = sandbox.World(clock=clock, lags=lags, regions=("us-east-1", "eu-west-1"))
+    lags = Lags(ec2_sees_iam=30.0, associating=4.0, disassociating=4.0)
+    aws = Sandbox(clock=clock, lags=lags, regions=("us-east-1", "eu-west-1"))
     with embedded(aws), tempfile.TemporaryDirectory() as folder, chdir(folder):
         raise typer.Exit(Story(console, aws, clock, Path("web.yaml")).tell())
 
@@ -88,7 +89,7 @@ class Story:
     """Each chapter does what it says, with the program's own commands."""
 
     console: Console
-    aws: Any
+    aws: Sandbox
     clock: StoryClock
     spec: Path
     number: int = 0
@@ -100,7 +101,11 @@ class Story:
         return max(codes)
 
     def beginning(self) -> None:
-        from reconciler.sandbox.seed import InstanceSeed, Seed, plant  # noqa: PLC0415
+        from reconciler.sandbox.seed import (  # noqa: PLC0415 - moto is an extra
+            InstanceSeed,
+            Seed,
+            plant,
+        )
 
         groups = [
             InstanceSeed(count=2, tags={"app": "web"}),
@@ -123,10 +128,8 @@ class Story:
 
     def others(self) -> int:
         """A swap of the role, as every other tool does it, and back again."""
-        import boto3  # noqa: PLC0415 - the sandbox is in this process
-
         self.chapter("What others do: swap the role inside the profile, and stop there")
-        iam: Any = boto3.client("iam")
+        iam = self.somebody_else()
         swap = {"InstanceProfileName": "web"}
         iam.remove_role_from_instance_profile(**swap, RoleName="web-v1")
         iam.add_role_to_instance_profile(**swap, RoleName="web-v2")
@@ -139,6 +142,12 @@ class Story:
         self.clock.sleep(60)
         return 0
 
+    def somebody_else(self) -> Any:
+        """IAM in the hands of whoever changes it without us."""
+        import boto3  # noqa: PLC0415 - validate and --help should not wait for it
+
+        return boto3.client("iam")
+
     def cut_over(self) -> int:
         self.chapter("The specs change: role: web-v2. The plan names who must take it up")
         self.spec.write_text(SPEC.replace("role: web-v1", "role: web-v2"), "utf-8")
@@ -147,10 +156,8 @@ class Story:
         return code
 
     def by_hand(self) -> int:
-        import boto3  # noqa: PLC0415 - the sandbox is in this process
-
         self.chapter("Somebody changes AWS by hand, behind Git's back")
-        iam: Any = boto3.client("iam")
+        iam = self.somebody_else()
         arn = "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"
         iam.detach_role_policy(RoleName="web-v2", PolicyArn=arn)
         iam.tag_role(RoleName="web-v2", Tags=[{"Key": "owner", "Value": "nobody"}])
@@ -215,7 +222,7 @@ class Story:
         return code
 
     def credentials(self, title: str) -> None:
-        from reconciler.sandbox.server import credentials  # noqa: PLC0415
+        from reconciler.sandbox.server import credentials  # noqa: PLC0415 - moto is an extra
 
         rows: list[Line] = [line(Piece(f"{title}:", "bold"))]
         rows.extend(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.status import Status
+from rich.text import Text
 
 from reconciler.cli.console import Console
 from reconciler.report.escape import printable
@@ -123,9 +124,7 @@ class Live:
             if self._status is not None:
                 self._status.update(self._words())
 
-    def _words(self) -> Any:
-        from rich.text import Text  # noqa: PLC0415 - only terminals pay for it
-
+    def _words(self) -> Text:
         newest = list(self._open.items())[-1:]
         more = f" and {len(self._open) - 1} more" if len(self._open) > 1 else ""
         return Text("".join(printable(f"{a}: {w}") for a, w in newest) + more)

@@ -14,6 +14,7 @@ from reconciler.cli.console import Console
 from reconciler.exit_codes import ExitCode
 from reconciler.report.diagnostics_text import concise
 from reconciler.report.styled import Line, Piece, data, line
+from reconciler.sandbox.world import Lags, World
 from reconciler.spec.source import Unreadable
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
@@ -46,9 +47,11 @@ def sandbox(
     """Run a local AWS on 127.0.0.1 until Ctrl-C. Needs reconciler[sandbox] to be installed."""
     console = Console()
     try:
-        from reconciler.sandbox import seed as seeds  # noqa: PLC0415 - an optional extra
-        from reconciler.sandbox.server import CREDENTIALS, serving  # noqa: PLC0415
-        from reconciler.sandbox.world import Lags, World  # noqa: PLC0415
+        from reconciler.sandbox import seed as seeds  # noqa: PLC0415 - moto is an extra
+        from reconciler.sandbox.server import (  # noqa: PLC0415 - moto is an extra
+            CREDENTIALS,
+            serving,
+        )
     except ImportError as error:
         console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
         raise typer.Exit(ExitCode.ERROR) from error

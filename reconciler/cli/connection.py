@@ -1,0 +1,38 @@
+"""Opens the way to one target. It imports boto3, so ``connect`` imports it when it is used."""
+
+from __future__ import annotations
+
+from reconciler.aws.reader import AwsReader
+from reconciler.aws.session import Login as AwsLogin
+from reconciler.aws.session import Session, reading, writing
+from reconciler.aws.writer import AwsWriter
+from reconciler.cli.options import Login
+from reconciler.commands.request import Connection
+from reconciler.ports import Writer
+from reconciler.spec.settings import Settings, TargetSpec
+
+
+def open_connection(
+    login: Login, run: str, parallelism: int, spec: TargetSpec | None, settings: Settings
+) -> Connection:
+    way = AwsLogin(
+        run=run,
+        profile=login.profile,
+        region=login.regions[0] if login.regions else None,
+        fallback_region=_fallback(spec, settings),
+        endpoint_url=login.endpoint_url,
+        role_arn=spec.role_arn if spec else None,
+        external_id=spec.external_id if spec else None,
+    )
+    session = Session(way)
+    reader = AwsReader(reading(session), settings.tag_prefix, parallelism)
+
+    def make_writer() -> Writer:
+        return AwsWriter(writing(session))
+
+    return Connection(reader, make_writer, session.region, session.outlives)
+
+
+def _fallback(spec: TargetSpec | None, settings: Settings) -> str | None:
+    regions = (spec.regions if spec else None) or settings.regions
+    return regions[0] if regions else None
