@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from reconciler.sandbox.world import Lags
+from reconciler.sandbox.chaos import Lags
 from tests.rig import HOME, rig
 
 

@@ -21,8 +21,10 @@ from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Connection, Request
 from reconciler.commands.request import World as Commands
 from reconciler.plan import Plan
+from reconciler.sandbox.chaos import Lags
 from reconciler.sandbox.embedded import JumpingClock, embedded
-from reconciler.sandbox.world import Lags, Logged, World
+from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.world import World
 from reconciler.spec.settings import Settings, TargetSpec
 
 ACCOUNT = "123456789012"

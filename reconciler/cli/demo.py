@@ -25,7 +25,7 @@ from reconciler.report.apply_text import result_lines
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.plan_text import Look, plan_lines
 from reconciler.report.styled import Line, Piece, data, line
-from reconciler.sandbox.world import Lags
+from reconciler.sandbox.chaos import Lags
 from reconciler.sandbox.world import World as Sandbox
 from reconciler.spec.loader import load
 

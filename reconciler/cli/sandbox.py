@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -14,37 +16,147 @@ from reconciler.cli.console import Console
 from reconciler.exit_codes import ExitCode
 from reconciler.report.diagnostics_text import concise
 from reconciler.report.styled import Line, Piece, data, line
-from reconciler.sandbox.world import Lags, World
+from reconciler.sandbox.chaos import Chaos, Lags, mixture
+from reconciler.sandbox.world import World
 from reconciler.spec.source import Unreadable
+
+QUIET = Lags(ec2_sees_iam=3.0, associating=1.0, disassociating=1.0, restarting=1.0)
+"""Slow enough to be seen, and no worse than AWS on a good day."""
+_Knobs = TypeVar("_Knobs", Lags, Chaos)
+_FLAGS_OF_LAGS = {
+    "ec2_sees_iam": "--ec2-lag",
+    "associating": "--associating",
+    "disassociating": "--disassociating",
+    "restarting": "--restarting",
+}
+_FLAGS_OF_CHAOS = {
+    "stale_gets": "--stale-gets",
+    "stale_lists": "--stale-lists",
+    "unknown": "--unknown",
+    "conflict": "--conflict",
+    "page": "--page",
+    "throttle": "--throttle",
+    "errors": "--errors",
+    "lost": "--lost",
+    "concurrent": "--concurrent",
+    "expires_after": "--expires",
+}
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
 SeedFile = Annotated[
     Path | None, typer.Option("--seed", help="YAML file of the instances to start with.")
 ]
-Ec2Lag = Annotated[
-    float, typer.Option("--ec2-lag", min=0, help="Seconds until EC2 sees a change in IAM.")
-]
-Associating = Annotated[
-    float, typer.Option("--associating", min=0, help="Seconds that an association takes.")
-]
-Disassociating = Annotated[
-    float, typer.Option("--disassociating", min=0, help="Seconds until an association is gone.")
+ChaosSeed = Annotated[
+    int | None,
+    typer.Option("--chaos", min=0, help="Behave as badly as AWS: the mixture of this number."),
 ]
 
-Restarting = Annotated[
-    float, typer.Option("--restarting", min=0, help="Seconds to stop, and again to start.")
+
+def _seconds(flag: str, text: str) -> Any:
+    return typer.Option(flag, min=0, help=f"Seconds {text}.")
+
+
+def _share(flag: str, text: str) -> Any:
+    return typer.Option(flag, min=0, max=1, help=text)
+
+
+Ec2Lag = Annotated[float | None, _seconds("--ec2-lag", "until EC2 sees a change in IAM")]
+Associating = Annotated[float | None, _seconds("--associating", "that an association takes")]
+Disassociating = Annotated[
+    float | None, _seconds("--disassociating", "until an association is gone")
+]
+Restarting = Annotated[float | None, _seconds("--restarting", "to stop, and again to start")]
+StaleGets = Annotated[
+    float | None, _seconds("--stale-gets", "by which IAM's answer about one thing may be old")
+]
+StaleLists = Annotated[float | None, _seconds("--stale-lists", "by which IAM's lists may be old")]
+Unknown = Annotated[
+    float | None, _seconds("--unknown", "for which writes do not find what was just made")
+]
+Conflict = Annotated[
+    float | None, _seconds("--conflict", "for which a delete meets what was just detached")
+]
+Page = Annotated[
+    int | None,
+    typer.Option("--page", min=1, help="The most items on a page."),
+]
+Throttle = Annotated[
+    float | None, _share("--throttle", "The part of AWS's request rates that is ours, 0 for all.")
+]
+Errors = Annotated[
+    float | None, _share("--errors", "Share of calls that meet a 5xx, a reset or a time-out.")
+]
+Lost = Annotated[
+    float | None, _share("--lost", "Share of writes that take effect and whose answer is lost.")
+]
+Concurrent = Annotated[
+    float | None, _share("--concurrent", "Share of writes that meet ConcurrentModification.")
+]
+Expires = Annotated[
+    int | None,
+    typer.Option("--expires", min=1, help="Calls that the credentials last."),
+]
+Deny = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deny",
+        metavar="ACTION",
+        help="Action that is denied, such as iam:PassRole; may be repeated.",
+    ),
 ]
 
 
 def sandbox(
     port: Port = 5000,
     seed: SeedFile = None,
-    ec2_lag: Ec2Lag = 3.0,
-    associating: Associating = 1.0,
-    disassociating: Disassociating = 1.0,
-    restarting: Restarting = 1.0,
+    chaos: ChaosSeed = None,
+    ec2_lag: Ec2Lag = None,
+    associating: Associating = None,
+    disassociating: Disassociating = None,
+    restarting: Restarting = None,
+    stale_gets: StaleGets = None,
+    stale_lists: StaleLists = None,
+    unknown: Unknown = None,
+    conflict: Conflict = None,
+    page: Page = None,
+    throttle: Throttle = None,
+    errors: Errors = None,
+    lost: Lost = None,
+    concurrent: Concurrent = None,
+    expires: Expires = None,
+    deny: Deny = None,
 ) -> None:
     """Run a local AWS on 127.0.0.1 until Ctrl-C. Needs reconciler[sandbox] to be installed."""
+    lags = {
+        "ec2_sees_iam": ec2_lag,
+        "associating": associating,
+        "disassociating": disassociating,
+        "restarting": restarting,
+    }
+    knobs = {
+        "stale_gets": stale_gets,
+        "stale_lists": stale_lists,
+        "unknown": unknown,
+        "conflict": conflict,
+        "page": page,
+        "throttle": throttle,
+        "errors": errors,
+        "lost": lost,
+        "concurrent": concurrent,
+        "expires_after": expires,
+        "denied": frozenset(deny) if deny else None,
+    }
+    _serve(port, seed, chaos, lags, knobs)
+
+
+def _serve(
+    port: int,
+    seed: Path | None,
+    chaos: int | None,
+    lags: Mapping[str, Any],
+    knobs: Mapping[str, Any],
+) -> None:
+    """What a flag says counts more than the mixture."""
     console = Console()
     try:
         from reconciler.sandbox import seed as seeds  # noqa: PLC0415 - moto is an extra
@@ -63,12 +175,29 @@ def sandbox(
     except ValidationError as error:
         console.error(f"{seed}: {error.error_count()} mistakes, the first: {_first(error)}")
         raise typer.Exit(ExitCode.ERROR) from error
-    world = World(lags=Lags(ec2_lag, associating, disassociating, restarting))
+    drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
+    world = World(lags=_turned(drawn[0], lags))
     with serving(world, port) as address:
         groups = seeds.plant(planted, address)
+        world.chaos = _turned(drawn[1], knobs)
         console.out(_welcome(address, groups, address + CREDENTIALS))
+        if not world.chaos.is_calm:
+            console.out(_misbehaving(world.lags, world.chaos))
         _until_stopped()
     console.out([line("The sandbox is gone, with all that was in it.")])
+
+
+def _turned(drawn: _Knobs, given: Mapping[str, Any]) -> _Knobs:
+    return replace(drawn, **{name: value for name, value in given.items() if value is not None})
+
+
+def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
+    """The flags that make this mixture again."""
+    said = {**_FLAGS_OF_LAGS, **_FLAGS_OF_CHAOS}
+    values = {**asdict(lags), **asdict(chaos)}
+    turned = [f"{flag} {values[name]}" for name, flag in said.items() if values[name]]
+    turned += [f"--deny {action}" for action in sorted(chaos.denied)]
+    return [(), line("It misbehaves: ", data(" ".join(turned)))]
 
 
 def _first(error: ValidationError) -> str:

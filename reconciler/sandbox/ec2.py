@@ -9,19 +9,16 @@ import re
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.iam.models import iam_backends
 
+from reconciler.sandbox.faults import refused
 from reconciler.sandbox.world import Row, World
 
 _FILTERS = ("instance-id", "state")
+FEWEST_ON_A_PAGE = 5
 _GONE = ("shutting-down", "terminated")
-
-
-def refuse(code: str, message: str) -> EC2ClientError:
-    return EC2ClientError(code, message)
 
 
 class Ec2Layer:
@@ -37,7 +34,7 @@ class Ec2Layer:
         rows = self._world.rows_of(request.current_account, request.region)
         if any(row.instance == instance.id for row in rows):
             message = f"There is an existing association for instance {instance.id}"
-            raise refuse("IncorrectState", message)
+            raise refused("ec2", "IncorrectState", message)
         return self._answer(request, self.add(request, instance.id, profile))
 
     def disassociate_iam_instance_profile(self, request: EC2BaseResponse) -> ActionResult:
@@ -57,7 +54,7 @@ class Ec2Layer:
         instance = self._instance(request, row.instance)
         if instance.state != "running" or row.leaving_since is not None:
             message = f"The association {row.id} is not the active association"
-            raise refuse("IncorrectState", message)
+            raise refused("ec2", "IncorrectState", message)
         profile = self._profile(request)
         if profile.arn == row.profile_arn:
             return self._answer(request, row)
@@ -68,20 +65,35 @@ class Ec2Layer:
         self._arrive(request)
         filters = request._filters_from_querystring()
         if unknown := [name for name in filters if name not in _FILTERS]:
-            raise refuse("InvalidParameterValue", f"An unknown filter {unknown[0]} was given")
+            raise refused(
+                "ec2", "InvalidParameterValue", f"An unknown filter {unknown[0]} was given"
+            )
         rows = self._world.rows_of(request.current_account, request.region)
         shapes = [self._shape(request, row) for row in sorted(rows, key=lambda r: r.id)]
         if ids := request._get_param("AssociationIds", []):
+            if not {shape["AssociationId"] for shape in shapes} >= set(ids):
+                raise refused("ec2", "InvalidParameterValue", "Invalid value for association-id.")
             shapes = [shape for shape in shapes if shape["AssociationId"] in ids]
         if "instance-id" in filters:
             shapes = [s for s in shapes if s["InstanceId"] in filters["instance-id"]]
         if "state" in filters:
             shapes = [s for s in shapes if s["State"] in filters["state"]]
-        start = int(request._get_param("NextToken") or 0)
-        end = start + int(request._get_param("MaxResults") or 100)
+        start, size = self._page_asked(request)
+        end = start + size
         more = str(end) if end < len(shapes) else None
         result = {"IamInstanceProfileAssociations": shapes[start:end], "NextToken": more}
         return ActionResult(result)
+
+    def _page_asked(self, request: EC2BaseResponse) -> tuple[int, int]:
+        token = str(request._get_param("NextToken") or "0")
+        if not token.isdigit():
+            raise refused("ec2", "InvalidNextToken", "The token is not valid.")
+        asked = int(request._get_param("MaxResults") or 100)
+        if asked < FEWEST_ON_A_PAGE:
+            raise refused(
+                "ec2", "InvalidParameterValue", f"Value ({asked}) for MaxResults is invalid."
+            )
+        return int(token), self._world.page(asked)
 
     def describe_instances(self, request: EC2BaseResponse) -> ActionResult:
         self._arrive(request)
@@ -106,7 +118,7 @@ class Ec2Layer:
         profile = self._profile(request) if wanted else None
         if profile is not None and not profile.roles:
             message = f'IAM Instance Profile "{profile.arn}" has no associated IAM Roles'
-            raise refuse("InvalidParameterValue", message)
+            raise refused("ec2", "InvalidParameterValue", message)
         request.params.pop("IamInstanceProfile", None)
         answer = self._originals["run_instances"](request)
         for instance in answer.result.instances:
@@ -199,24 +211,26 @@ class Ec2Layer:
             return found
         if self._world.was_issued(wanted):
             message = f"An invalid association-id of '{wanted}' was given"
-            raise refuse("InvalidAssociationID.NotFound", message)
-        raise refuse("InvalidParameterValue", f"Invalid Id: {wanted}")
+            raise refused("ec2", "InvalidAssociationID.NotFound", message)
+        raise refused("ec2", "InvalidParameterValue", f"Invalid Id: {wanted}")
 
     def _instance(self, request: EC2BaseResponse, name: str) -> Any:
         if not re.fullmatch(r"i-[0-9a-f]{8,17}", name or ""):
-            raise refuse("InvalidInstanceID.Malformed", f'Invalid id: "{name}"')
+            raise refused("ec2", "InvalidInstanceID.Malformed", f'Invalid id: "{name}"')
         self._arrive(request)
         instance = request.ec2_backend.get_instance(name)
         if instance.state in (*_GONE, "pending", "stopping"):
             message = f"The instance '{name}' is not in the 'running' or 'stopped' states."
-            raise refuse("IncorrectInstanceState", message)
+            raise refused("ec2", "IncorrectInstanceState", message)
         return instance
 
     def _profile(self, request: EC2BaseResponse) -> Any:
         given = request._get_param("IamInstanceProfile") or {}
         name, arn = given.get("Name"), given.get("Arn")
         if not name and not arn:
-            raise refuse("MissingParameter", "The request must contain the parameter Arn or Name")
+            raise refused(
+                "ec2", "MissingParameter", "The request must contain the parameter Arn or Name"
+            )
         profiles = iam_backends[request.current_account]["aws"].get_instance_profiles()
         for profile in profiles:
             is_named = profile.arn == arn if arn else profile.name == name
@@ -226,7 +240,7 @@ class Ec2Layer:
             f"Value ({arn or name}) for parameter iamInstanceProfile.{'arn' if arn else 'name'} "
             "is invalid. Invalid IAM Instance Profile"
         )
-        raise refuse("InvalidParameterValue", message)
+        raise refused("ec2", "InvalidParameterValue", message)
 
     def _shape(
         self, request: EC2BaseResponse, row: Row, state: str | None = None

@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from moto import mock_aws
 
+from reconciler.sandbox.chaos import Broken
 from reconciler.sandbox.layer import installed
 from reconciler.sandbox.world import World
 
@@ -45,6 +48,14 @@ class JumpingClock:
         self.seconds = max(self.seconds, until)
 
 
+def _cut(how: Broken) -> NoReturn:
+    """As botocore says it: there is no wire to cut here."""
+    url = "https://sandbox.invalid/"
+    if how == "reset":
+        raise ConnectionClosedError(endpoint_url=url)
+    raise ReadTimeoutError(endpoint_url=url)
+
+
 @contextmanager
 def embedded(world: World) -> Iterator[World]:
     """Everything that boto3 sends from here on is answered by the sandbox; no credentials of the
@@ -54,6 +65,7 @@ def embedded(world: World) -> Iterator[World]:
     for name in _CLEARED:
         os.environ.pop(name, None)
     try:
+        world.cut = _cut
         # Our layer first and last: moto makes its backends anew when it stops.
         with installed(world), mock_aws():
             yield world

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from moto.core.responses import ActionResult, EmptyResult
-from moto.iam import exceptions as iam_errors
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
 
+from reconciler.sandbox import rules
+from reconciler.sandbox.faults import refused
 from reconciler.sandbox.world import World
 
 _ROLE_FIELDS = {"Path": "path", "RoleName": "name", "RoleId": "id", "Arn": "arn"}
 _CATALOGUE: dict[str, Any] = {}
-
-
-class NoSuchEntity(iam_errors.IAMException):  # type: ignore[misc]
-    code = "NoSuchEntity"
-
-
-class DeleteConflict(iam_errors.IAMException):  # type: ignore[misc]
-    code = "DeleteConflict"
-
-
-class EntityAlreadyExists(iam_errors.IAMException):  # type: ignore[misc]
-    code = "EntityAlreadyExists"
-
-
-class MalformedPolicyDocument(iam_errors.IAMException):  # type: ignore[misc]
-    code = "MalformedPolicyDocument"
 
 
 class IamLayer:
@@ -98,7 +84,7 @@ class IamLayer:
         profile = request.backend.get_instance_profile(request._get_param("InstanceProfileName"))
         name = request._get_param("RoleName")
         if name not in [role.name for role in profile.roles]:
-            raise NoSuchEntity(f"Cannot find role {name} in {profile.name}.")
+            raise refused("iam", "NoSuchEntity", f"Cannot find role {name} in {profile.name}.", 404)
         answer = self._originals["remove_role_from_instance_profile"](request)
         self._world.note_role(profile.id, None)
         return answer
@@ -110,7 +96,28 @@ class IamLayer:
         if boundary:
             self._supply(request, boundary)
             request.backend.get_policy(boundary)
-        return self._originals["create_role"](request)
+        self._originals["create_role"](request)
+        role = request.backend.get_role(request._get_param("RoleName"))
+        trust = quote(role.assume_role_policy_document)
+        # AWS's answer to this one says neither description nor session.
+        return ActionResult({"Role": {**_role(role), "AssumeRolePolicyDocument": trust}})
+
+    def update_role(self, request: IamResponse) -> ActionResult:
+        """What is left out stays as it is."""
+        role = request.backend.get_role(request._get_param("RoleName"))
+        request.params.setdefault("Description", role.description)
+        request.params.setdefault("MaxSessionDuration", role.max_session_duration)
+        return self._originals["update_role"](request)
+
+    def list_role_policies(self, request: IamResponse) -> ActionResult:
+        names = request.backend.list_role_policies(request._get_param("RoleName"))
+        return self._page(request, "PolicyNames", sorted(names))
+
+    def tag_instance_profile(self, request: IamResponse) -> ActionResult:
+        profile = request.backend.get_instance_profile(request._get_param("InstanceProfileName"))
+        given = {tag["Key"] for tag in request._get_param("Tags", [])}
+        rules.most_tags(given | {tag["Key"] for tag in profile.tags})
+        return self._originals["tag_instance_profile"](request)
 
     def delete_role(self, request: IamResponse) -> ActionResult:
         """Trusts that name it show its unique id from then on, also when it is made again."""
@@ -129,7 +136,9 @@ class IamLayer:
         """Role tag keys are one regardless of case; the case given last stays."""
         role = request.backend.get_role(request._get_param("RoleName"))
         given = {tag["Key"].casefold() for tag in request._get_param("Tags", [])}
-        role.tags = [tag for tag in role.tags if tag["Key"].casefold() not in given]
+        stays = [tag for tag in role.tags if tag["Key"].casefold() not in given]
+        rules.most_tags(given | {tag["Key"].casefold() for tag in stays})
+        role.tags = stays
         return self._originals["tag_role"](request)
 
     def untag_role(self, request: IamResponse) -> ActionResult:
@@ -150,7 +159,9 @@ class IamLayer:
 
     def tag_policy(self, request: IamResponse) -> ActionResult:
         policy = request.backend.get_policy(request._get_param("PolicyArn"))
-        policy.tags.update({tag["Key"]: tag for tag in request._get_param("Tags", [])})
+        given = {tag["Key"]: tag for tag in request._get_param("Tags", [])}
+        rules.most_tags({*policy.tags, *given})
+        policy.tags.update(given)
         return EmptyResult()
 
     def untag_policy(self, request: IamResponse) -> ActionResult:
@@ -166,9 +177,11 @@ class IamLayer:
         if any(
             arn in role.managed_policies or role.permissions_boundary_arn == arn for role in roles
         ):
-            raise DeleteConflict("Cannot delete a policy attached to entities.")
+            raise refused(
+                "iam", "DeleteConflict", "Cannot delete a policy attached to entities.", 409
+            )
         if len(policy.versions) > 1:
-            raise DeleteConflict("This policy has more than one version.")
+            raise refused("iam", "DeleteConflict", "This policy has more than one version.", 409)
         return self._originals["delete_policy"](request)
 
     def get_policy(self, request: IamResponse) -> ActionResult:
@@ -191,7 +204,7 @@ class IamLayer:
     def delete_role_permissions_boundary(self, request: IamResponse) -> ActionResult:
         role = request.backend.get_role(request._get_param("RoleName"))
         if not role.permissions_boundary_arn:
-            raise NoSuchEntity(f"{role.name} has no permissions boundary.")
+            raise refused("iam", "NoSuchEntity", f"{role.name} has no permissions boundary.", 404)
         return self._originals["delete_role_permissions_boundary"](request)
 
     def _supply(self, request: IamResponse, arn: str) -> None:
@@ -215,10 +228,11 @@ class IamLayer:
         return ActionResult({key: page, "IsTruncated": more is not None, "Marker": more})
 
     def _cut(self, request: IamResponse, items: list[Any]) -> tuple[list[Any], str | None]:
-        size = int(request._get_param("MaxItems") or 100)
-        if self._world.page is not None:
-            size = min(size, self._world.page)
-        start = int(request._get_param("Marker") or 0)
+        size = self._world.page(int(request._get_param("MaxItems") or 100))
+        marker = str(request._get_param("Marker") or "0")
+        if not marker.isdigit():
+            raise refused("iam", "ValidationError", "Invalid Marker.")
+        start = int(marker)
         end = start + size
         return items[start:end], str(end) if end < len(items) else None
 
@@ -259,7 +273,7 @@ def _policy_detail(policy: Any) -> dict[str, Any]:
 
 def _refuse_clash(name: str, names: list[str]) -> None:
     if name.casefold() in {other.casefold() for other in names}:
-        raise EntityAlreadyExists(f"{name} already exists.")
+        raise refused("iam", "EntityAlreadyExists", f"{name} already exists.", 409)
 
 
 def _refuse_unknown_principals(request: IamResponse, document: str) -> None:
@@ -267,7 +281,8 @@ def _refuse_unknown_principals(request: IamResponse, document: str) -> None:
     try:
         statements = json.loads(document)["Statement"]
     except (ValueError, KeyError, TypeError) as error:
-        raise MalformedPolicyDocument("This policy contains invalid Json") from error
+        message = "This policy contains invalid Json"
+        raise refused("iam", "MalformedPolicyDocument", message) from error
     known = {role.arn for role in request.backend.get_roles()}
     start = f":iam::{request.current_account}:role/"
     for statement in statements if isinstance(statements, list) else [statements]:
@@ -275,4 +290,6 @@ def _refuse_unknown_principals(request: IamResponse, document: str) -> None:
         named = principal.get("AWS", []) if isinstance(principal, dict) else []
         for arn in [named] if isinstance(named, str) else named:
             if start in arn and arn not in known:
-                raise MalformedPolicyDocument(f'Invalid principal in policy: "AWS":"{arn}"')
+                raise refused(
+                    "iam", "MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{arn}"'
+                )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +18,12 @@ from moto.ec2.responses.iam_instance_profiles import IamInstanceProfiles
 from moto.ec2.responses.instances import InstanceResponse
 from moto.iam.responses import IamResponse
 
+from reconciler.sandbox import rules
 from reconciler.sandbox.ec2 import Ec2Layer
+from reconciler.sandbox.faults import Cut, Faults
 from reconciler.sandbox.iam import IamLayer
-from reconciler.sandbox.world import Logged, World
+from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.world import World
 
 _FIXED_STATES = (
     "AssociateIamInstanceProfileResult.IamInstanceProfileAssociation.State",
@@ -28,6 +33,15 @@ _FIXED_STATES = (
 """Answers whose state moto fixes whatever it is."""
 
 FEW_IMAGES = 5
+FIRST_ERROR = 400
+_ABOUT_ONE = (
+    "GetRole",
+    "GetPolicy",
+    "GetInstanceProfile",
+    "ListInstanceProfileTags",
+    "ListRoleTags",
+)
+"""Reads of one thing; all others are lists, and lag behind for longer."""
 
 
 @contextmanager
@@ -39,7 +53,8 @@ def installed(world: World) -> Iterator[World]:
     ec2 = (IamInstanceProfiles, InstanceResponse, AvailabilityZonesAndRegions)
     ec2_originals: dict[str, Any] = {}
     _patch(Ec2Layer(world, ec2_originals), ec2, ec2_originals, undo)
-    _replace(BaseResponse, "call_action", _guarded(world, BaseResponse.call_action), undo)
+    faults = Faults(random.Random(world.seed))
+    _replace(BaseResponse, "call_action", _guarded(world, faults, BaseResponse.call_action), undo)
     # moto's 1,300 images take 0.2 s for each region; nobody here chooses among them. With the
     # variable set it reads none of its further lists.
     _replace(amis, "AMIS", amis.AMIS[:FEW_IMAGES], undo)
@@ -81,7 +96,7 @@ def _replace(owner: Any, name: str, value: Any, undo: list[Any]) -> None:
     setattr(owner, name, value)
 
 
-def _guarded(world: World, original: Any) -> Any:
+def _guarded(world: World, faults: Faults, original: Any) -> Any:
     """One request at a time, each noted; what listens may refuse it, or lose its answer."""
 
     def call_action(request: Any) -> Any:
@@ -89,18 +104,50 @@ def _guarded(world: World, original: Any) -> Any:
             logged = _logged(request)
             world.log.append(logged)
             try:
-                for listen in world.before:
-                    listen(logged)
-                answer = original(request)
-                for listen in world.after:
-                    listen(logged)
+                return _answered(world, faults, request, logged, original)
+            except Cut as cut:
+                return world.cut(cut.how)
             except ServiceException as error:
                 status, headers, body = request.serialized(ActionResult(error))
                 headers["status"] = status = getattr(error, "http_status", status)
                 return status, headers, body
-            return answer
 
     return call_action
+
+
+def _answered(world: World, faults: Faults, request: Any, logged: Logged, original: Any) -> Any:
+    for listen in world.before:
+        listen(logged)
+    is_met, now = world.meets_chaos(logged), world.clock.now()
+    if is_met:
+        faults.before(world.chaos, logged, now)
+    if logged.service == "iam":
+        rules.check(request)
+    late = faults.dice.random() if is_met else 0.0
+    with _view(world, request, logged, late):
+        answer = original(request)
+    if is_met and answer[0] < FIRST_ERROR:
+        faults.after(world.chaos, logged, now)
+    for listen in world.after:
+        listen(logged)
+    return answer
+
+
+def _view(
+    world: World, request: Any, logged: Logged, late: float
+) -> contextlib.AbstractContextManager[None]:
+    """IAM as this request sees it: the writes of the last seconds may not show yet. ``late`` is
+    the part of the longest delay that it meets."""
+    chaos = world.chaos
+    longest = max(chaos.stale_gets, chaos.stale_lists)
+    if logged.service != "iam" or not longest:
+        return contextlib.nullcontext()
+    now = world.clock.now()
+    if not logged.is_read:
+        world.past.keep(logged.account, request.backend, now, longest)
+        return contextlib.nullcontext()
+    most = chaos.stale_gets if logged.operation.startswith(_ABOUT_ONE) else chaos.stale_lists
+    return world.past.shown(logged.account, request.backend, now - most * late)
 
 
 def _logged(request: Any) -> Logged:

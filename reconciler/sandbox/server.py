@@ -7,14 +7,17 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from moto.iam.models import iam_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from reconciler.sandbox.chaos import Broken
 from reconciler.sandbox.layer import installed
 from reconciler.sandbox.world import World
 
@@ -22,13 +25,29 @@ HOST = "127.0.0.1"
 CREDENTIALS = "/_sandbox/credentials"
 
 
+HANG_SECONDS = 5.0
+"""How long a connection is silent that ends without an answer. A minute would be as AWS has it, and
+would make a rehearsal long; what the client is to do about it is the same."""
+
+
+class _Wire(threading.local):
+    """How the request that this thread answers is to end, if not with the answer."""
+
+    how: Broken | None = None
+
+    def clear(self) -> None:
+        self.how = None
+
+
 @contextmanager
 def serving(world: World, port: int) -> Iterator[str]:
     """The address of a running sandbox; ``port`` 0 takes a free one. Raises ``OSError`` when the
     port is taken."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    wire = _Wire()
+    world.cut = partial(_noted, wire)
     with installed(world):
-        server = _server(world, port)
+        server = _server(world, port, wire)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -38,10 +57,16 @@ def serving(world: World, port: int) -> Iterator[str]:
             thread.join()
 
 
-def _server(world: World, port: int) -> BaseWSGIServer:
+def _noted(wire: _Wire, how: Broken) -> tuple[int, dict[str, str], str]:
+    wire.how = how
+    return 500, {}, ""
+
+
+def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
     application: Any = DomainDispatcherApplication(create_backend_app)
     _refuse_taken(port)
-    return make_server(HOST, port, _with_view(world, application), threaded=True)
+    answering = _cutting(wire, _with_view(world, application))
+    return make_server(HOST, port, answering, threaded=True)
 
 
 def _refuse_taken(port: int) -> None:
@@ -52,6 +77,22 @@ def _refuse_taken(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
+
+
+def _cutting(wire: _Wire, application: Any) -> Callable[[Any, Any], Iterable[bytes]]:
+    """Ends connections that are to end without an answer."""
+
+    def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
+        wire.clear()
+        answered: Iterable[bytes] = application(environ, start_response)
+        if wire.how == "timeout":
+            time.sleep(HANG_SECONDS)
+        if wire.how is not None:
+            # close() would leave it open: others hold the same file.
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return answered
+
+    return answer
 
 
 def _with_view(world: World, application: Any) -> Callable[[Any, Any], Iterable[bytes]]:

@@ -11,23 +11,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from reconciler.executor.clock import SystemClock
 from reconciler.ports import Clock
+from reconciler.sandbox.chaos import Broken, Chaos, Lags
+from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.past import Past
 
 EC2_TRUST = '"ec2.amazonaws.com'
-
-
-@dataclass(frozen=True, slots=True)
-class Lags:
-    """Seconds. ``ec2_sees_iam`` is how late EC2 sees what changed in IAM."""
-
-    ec2_sees_iam: float = 0.0
-    associating: float = 0.0
-    disassociating: float = 0.0
-    restarting: float = 0.0
-    """For an instance to stop, and as long again to start."""
 
 
 @dataclass(slots=True)
@@ -47,16 +39,8 @@ class Row:
     settled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """One request as it came."""
-
-    service: str
-    operation: str
-    account: str
-    region: str
-    params: dict[str, Any]
-    user_agent: str
+def _no_wire(how: Broken) -> NoReturn:
+    raise AssertionError(f"nothing here can {how}")
 
 
 Before = Callable[[Logged], None]
@@ -72,8 +56,9 @@ class World:
     clock: Clock = field(default_factory=SystemClock)
     lags: Lags = field(default_factory=Lags)
     regions: tuple[str, ...] = ("us-east-1", "eu-west-1", "ap-southeast-2")
-    page: int | None = None
-    """The most items that a page of IAM's holds; ``None`` for as many as asked for."""
+    chaos: Chaos = field(default_factory=Chaos)
+    cut: Callable[[Broken], Any] = _no_wire
+    """Ends a request without an answer: how, depends on what carries it."""
     seed: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     rows: list[Row] = field(default_factory=list)
@@ -86,10 +71,18 @@ class World:
     """Instances that start or stop: until when, and the state that they will have then."""
     _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)
     _issued: set[str] = field(default_factory=set)
-    _dice: random.Random = field(default_factory=random.Random)
+    past: Past = field(default_factory=Past)
+    _dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
+
+    def meets_chaos(self, logged: Logged) -> bool:
+        return not self.chaos.is_calm and self.chaos.only in logged.user_agent
+
+    def page(self, asked: int) -> int:
+        """How many items a page holds: AWS may answer fewer than were asked for."""
+        return asked if self.chaos.page is None else min(asked, self.chaos.page)
 
     def moment(self) -> datetime:
         """Now, as moto keeps its dates."""

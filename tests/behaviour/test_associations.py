@@ -8,7 +8,7 @@ import pytest
 from moto.iam.exceptions import IAMException
 
 from reconciler.commands.request import Refused
-from reconciler.sandbox.world import Logged
+from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
 from tests.rig import AWAY, HOME, Rig
 

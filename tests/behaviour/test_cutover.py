@@ -11,7 +11,7 @@ from moto.iam.exceptions import IAMException
 
 from reconciler.commands.request import Refused
 from reconciler.requests import ApiCall
-from reconciler.sandbox.world import Logged
+from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 

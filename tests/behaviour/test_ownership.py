@@ -9,6 +9,7 @@ from moto.iam.models import iam_backends
 
 from reconciler.aws.reader import AwsReader
 from reconciler.commands.request import Refused
+from reconciler.sandbox import rules
 from tests.rig import Rig
 
 TRUST = (
@@ -100,7 +101,8 @@ def test_adopting_would_strip(by_hand: Rig) -> None:
     "path", ["/aws-service-role/x.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"]
 )
 def test_protected_by_path(aws: Rig, path: str) -> None:
-    aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST, Path=path)
+    aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
+    iam_backends["123456789012"]["aws"].get_role("web").path = path
     aws.write("roles: {web: {trust: ec2}}")
     with pytest.raises(Refused) as refused:
         aws.plan(adopt=True)
@@ -219,7 +221,7 @@ def test_adopted_consumers_may_be_refreshed(by_hand: Rig) -> None:
     assert by_hand.served(instance) == "other"
 
 
-def test_a_raised_quota_is_asked_for(aws: Rig) -> None:
+def test_a_raised_quota_is_asked_for(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over AWS's default, the account's own number counts."""
     names = ", ".join(f"p{n}" for n in range(11))
     document = "{document: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}"
@@ -229,6 +231,7 @@ def test_a_raised_quota_is_asked_for(aws: Rig) -> None:
         aws.plan()
     assert [d.code for d in refused.value.diagnostics] == ["too-many-policies"]
     raised = {"AttachedPoliciesPerRoleQuota": 20, "AssumeRolePolicySizeQuota": 2048}
+    monkeypatch.setattr(rules, "ATTACHED_POLICIES", 20)
     with mock.patch.object(AwsReader, "quotas", return_value=raised):
         aws.settle()
     attached = aws.iam.list_attached_role_policies(RoleName="r")["AttachedPolicies"]

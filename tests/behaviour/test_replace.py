@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.exit_codes import ExitCode
-from reconciler.sandbox.world import Logged
+from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, crashing, listening
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, HOME, Rig

@@ -20,8 +20,10 @@ import requests
 from moto.iam.exceptions import IAMException
 
 from reconciler.cli.app import run
+from reconciler.sandbox.chaos import Lags
+from reconciler.sandbox.logged import Logged
 from reconciler.sandbox.server import credentials, serving
-from reconciler.sandbox.world import Lags, Logged, World
+from reconciler.sandbox.world import World
 from tests.behaviour.test_ownership import TRUST
 from tests.crash_sweep.scenarios import HOME, Scenario
 from tests.rig import ACCOUNT, READS

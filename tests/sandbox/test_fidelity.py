@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from reconciler.sandbox.chaos import Chaos
 from tests.rig import AWAY, HOME, Rig
 
 TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
@@ -362,7 +363,7 @@ def test_the_account_s_details_are_paged(made: Rig) -> None:
 
 def test_short_pages_are_read_to_the_end(made: Rig) -> None:
     """IAM may answer fewer than asked for, and say that there is more."""
-    made.aws.page = 1
+    made.aws.chaos = Chaos(page=1)
     names = [
         p["InstanceProfileName"]
         for page in made.iam.get_paginator("list_instance_profiles").paginate()

@@ -1,0 +1,105 @@
+"""The knobs of a sandbox that behaves as badly as AWS, and mixtures of them, drawn from a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields
+from typing import Literal
+
+Broken = Literal["reset", "timeout"]
+"""How a connection ends without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """Seconds. ``ec2_sees_iam`` is how late EC2 sees what changed in IAM."""
+
+    ec2_sees_iam: float = 0.0
+    associating: float = 0.0
+    disassociating: float = 0.0
+    restarting: float = 0.0
+    """For an instance to stop, and as long again to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chaos:
+    """How AWS misbehaves. Seconds are the most that something takes: each time is drawn below it.
+    Shares are of the calls that could meet it, from 0 to 1."""
+
+    stale_gets: float = 0.0
+    """Seconds by which an answer of IAM about one thing may be older than the last write."""
+    stale_lists: float = 0.0
+    """The same for IAM's lists."""
+    unknown: float = 0.0
+    """Seconds for which writes do not find what was just made: a role, a profile, a policy, also as
+    a principal."""
+    conflict: float = 0.0
+    """Seconds for which a delete still meets what was just detached."""
+    page: int | None = None
+    """The most items on a page, ``None`` for as many as asked for."""
+    throttle: float = 0.0
+    """Which part of AWS's request rates is ours, 0 for no throttling."""
+    errors: float = 0.0
+    """Share of calls that get a 500, a 503, a reset or a time-out, and have no effect."""
+    lost: float = 0.0
+    """Share of writes that take effect, and whose answer is such an error."""
+    concurrent: float = 0.0
+    """Share of IAM's writes that meet ``ConcurrentModification``."""
+    expires_after: int | None = None
+    """Calls after which the credentials of a run are expired."""
+    denied: frozenset[str] = frozenset()
+    """Actions, such as ``ec2:AssociateIamInstanceProfile`` or ``iam:PassRole``."""
+    only: str = ""
+    """Spares requests whose user agent does not have this in it."""
+
+    @property
+    def is_calm(self) -> bool:
+        return self == Chaos(only=self.only)
+
+
+def mixture(seed: int, *, with_denials: bool = False) -> tuple[Lags, Chaos]:
+    """The same for the same seed. Half of the knobs are turned, each by a random amount, so that
+    they meet in all combinations; what no run can get past is drawn only ``with_denials``."""
+    dice = random.Random(seed)
+
+    def some(most: float, least: float = 0.0) -> float:
+        # Drawn in any case: a knob that is left alone does not move the ones after it.
+        value = round(dice.uniform(least, most), 3)
+        return value if dice.random() < 0.5 else 0.0
+
+    lags = Lags(some(40.0), some(30.0), some(20.0), some(60.0))
+    chaos = Chaos(
+        stale_gets=some(8.0),
+        stale_lists=some(20.0),
+        unknown=some(15.0),
+        conflict=some(15.0),
+        page=int(some(7.0, 1.0)) or None,
+        throttle=some(0.5, 0.05),
+        errors=some(0.15),
+        lost=some(0.15),
+        concurrent=some(0.15),
+    )
+    if not with_denials:
+        return lags, chaos
+    return lags, _with_denials(chaos, dice)
+
+
+_DENIABLE = (
+    "iam:PassRole",
+    "iam:TagInstanceProfile",
+    "iam:AddRoleToInstanceProfile",
+    "iam:RemoveRoleFromInstanceProfile",
+    "iam:GetInstanceProfile",
+    "iam:GetAccountAuthorizationDetails",
+    "ec2:AssociateIamInstanceProfile",
+    "ec2:DisassociateIamInstanceProfile",
+    "ec2:CreateTags",
+    "ec2:DescribeInstances",
+)
+
+
+def _with_denials(chaos: Chaos, dice: random.Random) -> Chaos:
+    values = {field.name: getattr(chaos, field.name) for field in fields(Chaos)}
+    values["denied"] = frozenset({dice.choice(_DENIABLE)}) if dice.random() < 0.7 else frozenset()
+    values["expires_after"] = dice.randint(5, 60) if dice.random() < 0.5 else None
+    return Chaos(**values)

@@ -1,0 +1,197 @@
+"""What a request meets before it is answered, and what may become of its answer: the knobs of
+``Chaos`` at work."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from moto.core.exceptions import ServiceException
+from moto.ec2.exceptions import EC2ClientError
+from moto.iam.exceptions import IAMException
+from moto.sts.exceptions import STSClientError
+
+from reconciler.sandbox.chaos import Broken, Chaos
+from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.throttle import Buckets
+
+_NAMES = {"RoleName": "role", "InstanceProfileName": "instance-profile", "PolicyArn": "policy"}
+_TRUSTS = ("AssumeRolePolicyDocument", "PolicyDocument")
+_PASSING = {
+    "iam": ("AddRoleToInstanceProfile",),
+    "ec2": ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation"),
+}
+_MODELLED_CONCURRENT = (
+    "CreateRole",
+    "DeleteRole",
+    "TagRole",
+    "UntagRole",
+    "CreateInstanceProfile",
+    "TagInstanceProfile",
+    "UntagInstanceProfile",
+    "CreatePolicy",
+    "TagPolicy",
+    "UntagPolicy",
+    "UpdateAssumeRolePolicy",
+)
+"""Operations that say ``ConcurrentModification``; Terraform has met it on the last."""
+_LETTING_GO = ("Detach", "Remove", "DeleteRolePolicy", "DeletePolicyVersion")
+
+
+class Cut(Exception):  # noqa: N818 - the wire, not an answer
+    """The connection ends without an answer."""
+
+    def __init__(self, how: Broken) -> None:
+        super().__init__(how)
+        self.how: Broken = how
+
+
+def refused(service: str, code: str, message: str, status: int = 400) -> ServiceException:
+    """An error as the service would answer it."""
+    made = {"iam": IAMException, "ec2": EC2ClientError}.get(service, STSClientError)
+    error = made(code, message)
+    # moto reads the status of the class where an error does not have its own.
+    error.code, error.http_status = code, status
+    return error
+
+
+@dataclass
+class Faults:
+    """One sandbox's. ``dice`` are its own, so that the ids it makes do not depend on the knobs."""
+
+    dice: random.Random
+    buckets: Buckets = field(default_factory=Buckets)
+    _calls: Counter[str] = field(default_factory=Counter)
+    _unknown: dict[str, float] = field(default_factory=dict)
+    _clinging: dict[str, float] = field(default_factory=dict)
+
+    def before(self, chaos: Chaos, logged: Logged, now: float) -> None:
+        """Raises what the request meets in place of being carried out."""
+        self._expired(chaos, logged)
+        self._denied(chaos, logged)
+        self._throttled(chaos, logged, now)
+        if self.dice.random() < chaos.errors:
+            self._break(logged)
+        if logged.is_read or logged.service != "iam":
+            return
+        if logged.operation in _MODELLED_CONCURRENT and self.dice.random() < chaos.concurrent:
+            message = "The request was rejected because multiple requests to change this object"
+            raise refused("iam", "ConcurrentModification", message, 409)
+        self._not_known(logged, now)
+        self._still_used(logged, now)
+
+    def after(self, chaos: Chaos, logged: Logged, now: float) -> None:
+        """The request took effect. Raises what comes in place of its answer."""
+        if logged.is_read:
+            return
+        if logged.operation.startswith("Create") and logged.service == "iam":
+            for address in _addresses(logged):
+                self._unknown[address] = now + self.dice.uniform(0.0, chaos.unknown)
+        if logged.operation.startswith(_LETTING_GO):
+            for address in _addresses(logged):
+                self._clinging[address] = now + self.dice.uniform(0.0, chaos.conflict)
+        if self.dice.random() < chaos.lost:
+            self._break(logged)
+
+    def _break(self, logged: Logged) -> NoReturn:
+        """One of the ways in which nothing is learnt of a call."""
+        how = self.dice.choice(("500", "503", "reset", "timeout"))
+        if how == "reset":
+            raise Cut("reset")
+        if how == "timeout":
+            raise Cut("timeout")
+        failed, busy = {
+            "iam": ("ServiceFailure", "ServiceUnavailable"),
+            "ec2": ("InternalError", "Unavailable"),
+        }.get(logged.service, ("InternalFailure", "ServiceUnavailable"))
+        raise refused(logged.service, failed if how == "500" else busy, "try again", int(how))
+
+    def _expired(self, chaos: Chaos, logged: Logged) -> None:
+        if chaos.expires_after is None:
+            return
+        self._calls[logged.user_agent] += 1
+        if self._calls[logged.user_agent] > chaos.expires_after:
+            code = "RequestExpired" if logged.service == "ec2" else "ExpiredToken"
+            status = 400 if logged.service == "ec2" else 403
+            raise refused(
+                logged.service,
+                code,
+                "The security token included in the request is expired",
+                status,
+            )
+
+    def _denied(self, chaos: Chaos, logged: Logged) -> None:
+        action = f"{logged.service}:{logged.operation}"
+        if "iam:PassRole" in chaos.denied and logged.operation in _PASSING.get(logged.service, ()):
+            action = "iam:PassRole"
+        if action in chaos.denied:
+            code = "UnauthorizedOperation" if logged.service == "ec2" else "AccessDenied"
+            message = f"User: sandbox is not authorized to perform: {action}"
+            raise refused(logged.service, code, message, 403)
+
+    def _throttled(self, chaos: Chaos, logged: Logged, now: float) -> None:
+        if not chaos.throttle:
+            return
+        region = logged.region if logged.service == "ec2" else ""
+        key = (logged.service, logged.account, region, logged.operation)
+        if self.buckets.takes(key, now, chaos.throttle):
+            return
+        if logged.service == "ec2":
+            raise refused("ec2", "RequestLimitExceeded", "Request limit exceeded.", 503)
+        raise refused(logged.service, "Throttling", "Rate exceeded", 400)
+
+    def _not_known(self, logged: Logged, now: float) -> None:
+        if logged.operation.startswith("Create") and logged.operation != "CreatePolicyVersion":
+            named: list[str] = []
+        else:
+            named = _addresses(logged)
+        for address in named:
+            if now < self._unknown.get(address, 0.0):
+                kind, _, name = address.partition("/")
+                raise refused(
+                    "iam", "NoSuchEntity", f"The {kind} with name {name} cannot be found.", 404
+                )
+        if logged.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
+            for name in _principals(logged):
+                if now < self._unknown.get(f"role/{name.casefold()}", 0.0):
+                    message = f'Invalid principal in policy: "AWS":"{name}"'
+                    raise refused("iam", "MalformedPolicyDocument", message)
+
+    def _still_used(self, logged: Logged, now: float) -> None:
+        if logged.operation not in ("DeleteRole", "DeleteInstanceProfile", "DeletePolicy"):
+            return
+        for address in _addresses(logged):
+            if now < self._clinging.get(address, 0.0):
+                message = "Cannot delete entity, must detach all policies first."
+                raise refused("iam", "DeleteConflict", message, 409)
+
+
+def _addresses(logged: Logged) -> list[str]:
+    """What the request names, in lower case; a policy that is made has no ARN yet."""
+    found = [
+        f"{kind}/{str(logged.params[key]).rpartition('/')[2].casefold()}"
+        for key, kind in _NAMES.items()
+        if key in logged.params
+    ]
+    if logged.operation == "CreatePolicy":
+        found.append(f"policy/{str(logged.params['PolicyName']).casefold()}")
+    return found
+
+
+def _principals(logged: Logged) -> list[str]:
+    """Names of roles that the trust policy of the request names."""
+    text = next((str(logged.params[key]) for key in _TRUSTS if key in logged.params), "{}")
+    try:
+        statements = json.loads(text)["Statement"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    found = []
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal")
+        named = principal.get("AWS", []) if isinstance(principal, dict) else []
+        arns = [named] if isinstance(named, str) else named
+        found += [arn.rpartition("/")[2] for arn in arns if ":role/" in arn]
+    return found

@@ -1,0 +1,22 @@
+"""One request to the sandbox, as it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+READS = ("Get", "List", "Describe")
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    service: str
+    operation: str
+    account: str
+    region: str
+    params: dict[str, Any]
+    user_agent: str
+
+    @property
+    def is_read(self) -> bool:
+        return self.operation.startswith(READS)
