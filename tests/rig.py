@@ -248,12 +248,13 @@ def _connection(spec: TargetSpec | None, settings: Settings, name: str) -> Conne
 
 
 @contextmanager
-def rig(folder: Path, lags: Lags | None = None) -> Iterator[Rig]:
+def rig(folder: Path, lags: Lags | None = None, seed: int = 0) -> Iterator[Rig]:
     clock = JumpingClock()
     world = World(
         clock=clock,
         lags=lags or Lags(ec2_sees_iam=30.0, associating=5.0, disassociating=5.0),
         regions=(HOME, AWAY),
+        seed=seed,
     )
     with embedded(world):
         yield Rig(folder, world, clock)

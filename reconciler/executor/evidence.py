@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from reconciler.model import same_name
 from reconciler.ownership import InstanceKey
-from reconciler.policy_document import PolicyDocument
+from reconciler.policy_document import PolicyDocument, principals
 from reconciler.ports import Facts, Reader
 from reconciler.requests import ApiCall
 
@@ -46,6 +47,30 @@ def is_done(
             return reader.policy(params["PolicyArn"]) is not None
         case _:
             return _is_associated(call, reader, call.params.get("InstanceId", instance))
+
+
+def is_named_there(call: ApiCall, reader: Reader, account_policies: str) -> bool:
+    """Whether everything that the call refers to can be read: then a refusal that says otherwise
+    comes from a part of IAM that has not heard of it yet."""
+    params = call.params
+    is_there = True
+    if "InstanceProfileName" in params:
+        is_there = reader.profile(params["InstanceProfileName"]) is not None
+    if "RoleName" in params and call.operation != "CreateRole":
+        is_there = is_there and reader.role(params["RoleName"]) is not None
+    if "PolicyArn" in params:
+        is_there = is_there and reader.policy(params["PolicyArn"]) is not None
+    return is_there and all(
+        reader.role(name) is not None for name in _trusted(call, account_policies)
+    )
+
+
+def _trusted(call: ApiCall, account_policies: str) -> Iterator[str]:
+    """Names of this account's roles that a trust policy in the call names."""
+    key = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}
+    start = account_policies.removesuffix(":policy") + ":role/"
+    named = principals(json.loads(call.params.get(key.get(call.operation, ""), "{}")))
+    return (arn.rpartition("/")[2] for arn in named if arn.startswith(start))
 
 
 def _is_made(call: ApiCall, found: Facts | None) -> bool:

@@ -25,7 +25,8 @@ class Passing:
     operations: tuple[str, ...]
     seconds: float
     only_fresh: bool = False
-    """Only where this run made what the call refers to: otherwise the name is simply wrong."""
+    """Only where this run made what the call refers to, or it can be read: otherwise the name is
+    simply wrong."""
 
     def covers(self, call: ApiCall, error: AwsError, is_fresh: bool) -> bool:
         return (
@@ -35,9 +36,10 @@ class Passing:
         )
 
 
+_ABOUT_NAMED = ("Attach", "Put", "Add", "Tag", "Untag", "Update", "CreatePolicyVersion")
 PASSING = (
     Passing("MalformedPolicyDocument", ("CreateRole", "UpdateAssumeRolePolicy"), 120.0, True),
-    Passing("NoSuchEntity", ("Attach", "Put", "Add", "Tag", "Update"), 120.0, True),
+    Passing("NoSuchEntity", _ABOUT_NAMED, 120.0, True),
     Passing("InvalidParameterValue", ("Associate", "Replace"), 120.0),
     Passing("IncorrectState", ("Associate",), 120.0),
     Passing("IncorrectInstanceState", ("Associate", "Disassociate", "Replace"), 300.0),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.executor.evidence import is_done
+from reconciler.executor.evidence import is_done, is_named_there
 from reconciler.executor.retries import REPEATABLE, budget, may_be_done
 from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
 from reconciler.requests import ApiCall
@@ -83,7 +83,7 @@ class Sender:
                 was_lost = was_lost or error.is_uncertain
                 if self._is_there(call, error, was_lost, instance):
                     return {}
-                patience = budget(call, error, is_fresh)
+                patience = budget(call, error, is_fresh or self._is_known(call, error))
                 if self.stop.is_set():
                     patience = min(patience, STOPPING_SECONDS)
                 left = began + patience - self.clock.now()
@@ -93,6 +93,13 @@ class Sender:
                 told(error, seconds)
                 self.clock.sleep(seconds)
                 pause *= 2
+
+    def _is_known(self, call: ApiCall, error: AwsError) -> bool:
+        """Whether what the call refers to is there though AWS says it is not: a run before this one
+        may have made it a moment ago."""
+        if not budget(call, error, is_fresh=True) > budget(call, error, is_fresh=False):
+            return False
+        return is_named_there(call, self.reader, self.account_policies)
 
     def _once(self, call: ApiCall) -> Mapping[str, Any]:
         pace = self.pace if call.service == "iam" else None

@@ -60,54 +60,49 @@ def refused(service: str, code: str, message: str, status: int = 400) -> Service
 
 @dataclass
 class Faults:
-    """One sandbox's. ``dice`` are its own, so that the ids it makes do not depend on the knobs."""
+    """One sandbox's. Each request has dice of its own, thrown by what it is about and the how
+    manyth it is: so a seed gives the same faults whichever of two requests comes first."""
 
-    dice: random.Random
+    seed: int
     buckets: Buckets = field(default_factory=Buckets)
+    _met: Counter[str] = field(default_factory=Counter)
     _calls: Counter[str] = field(default_factory=Counter)
     _unknown: dict[str, float] = field(default_factory=dict)
     _clinging: dict[str, float] = field(default_factory=dict)
 
-    def before(self, chaos: Chaos, logged: Logged, now: float) -> None:
+    def dice_for(self, logged: Logged) -> random.Random:
+        instance = logged.params.get("InstanceId") or logged.params.get("Resources") or ""
+        about = f"{logged.operation} {logged.region} {_addresses(logged)} {instance}"
+        self._met[about] += 1
+        return random.Random(f"{self.seed} {about} {self._met[about]}")
+
+    def before(self, chaos: Chaos, logged: Logged, now: float, dice: random.Random) -> None:
         """Raises what the request meets in place of being carried out."""
         self._expired(chaos, logged)
         self._denied(chaos, logged)
         self._throttled(chaos, logged, now)
-        if self.dice.random() < chaos.errors:
-            self._break(logged)
+        if dice.random() < chaos.errors:
+            _break(logged, dice)
         if logged.is_read or logged.service != "iam":
             return
-        if logged.operation in _MODELLED_CONCURRENT and self.dice.random() < chaos.concurrent:
+        if logged.operation in _MODELLED_CONCURRENT and dice.random() < chaos.concurrent:
             message = "The request was rejected because multiple requests to change this object"
             raise refused("iam", "ConcurrentModification", message, 409)
         self._not_known(logged, now)
         self._still_used(logged, now)
 
-    def after(self, chaos: Chaos, logged: Logged, now: float) -> None:
+    def after(self, chaos: Chaos, logged: Logged, now: float, dice: random.Random) -> None:
         """The request took effect. Raises what comes in place of its answer."""
         if logged.is_read:
             return
         if logged.operation.startswith("Create") and logged.service == "iam":
             for address in _addresses(logged):
-                self._unknown[address] = now + self.dice.uniform(0.0, chaos.unknown)
+                self._unknown[address] = now + dice.uniform(0.0, chaos.unknown)
         if logged.operation.startswith(_LETTING_GO):
             for address in _addresses(logged):
-                self._clinging[address] = now + self.dice.uniform(0.0, chaos.conflict)
-        if self.dice.random() < chaos.lost:
-            self._break(logged)
-
-    def _break(self, logged: Logged) -> NoReturn:
-        """One of the ways in which nothing is learnt of a call."""
-        how = self.dice.choice(("500", "503", "reset", "timeout"))
-        if how == "reset":
-            raise Cut("reset")
-        if how == "timeout":
-            raise Cut("timeout")
-        failed, busy = {
-            "iam": ("ServiceFailure", "ServiceUnavailable"),
-            "ec2": ("InternalError", "Unavailable"),
-        }.get(logged.service, ("InternalFailure", "ServiceUnavailable"))
-        raise refused(logged.service, failed if how == "500" else busy, "try again", int(how))
+                self._clinging[address] = now + dice.uniform(0.0, chaos.conflict)
+        if dice.random() < chaos.lost:
+            _break(logged, dice)
 
     def _expired(self, chaos: Chaos, logged: Logged) -> None:
         if chaos.expires_after is None:
@@ -167,6 +162,20 @@ class Faults:
             if now < self._clinging.get(address, 0.0):
                 message = "Cannot delete entity, must detach all policies first."
                 raise refused("iam", "DeleteConflict", message, 409)
+
+
+def _break(logged: Logged, dice: random.Random) -> NoReturn:
+    """One of the ways in which nothing is learnt of a call."""
+    how = dice.choice(("500", "503", "reset", "timeout"))
+    if how == "reset":
+        raise Cut("reset")
+    if how == "timeout":
+        raise Cut("timeout")
+    failed, busy = {
+        "iam": ("ServiceFailure", "ServiceUnavailable"),
+        "ec2": ("InternalError", "Unavailable"),
+    }.get(logged.service, ("InternalFailure", "ServiceUnavailable"))
+    raise refused(logged.service, failed if how == "500" else busy, "try again", int(how))
 
 
 def _addresses(logged: Logged) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -53,7 +53,9 @@ def installed(world: World) -> Iterator[World]:
     ec2 = (IamInstanceProfiles, InstanceResponse, AvailabilityZonesAndRegions)
     ec2_originals: dict[str, Any] = {}
     _patch(Ec2Layer(world, ec2_originals), ec2, ec2_originals, undo)
-    faults = Faults(random.Random(world.seed))
+    # Codes that AWS answers and botocore's models do not have; moto would say so each time.
+    warnings.filterwarnings("ignore", ".*does not match an error shape", UserWarning)
+    faults = Faults(world.seed)
     _replace(BaseResponse, "call_action", _guarded(world, faults, BaseResponse.call_action), undo)
     # moto's 1,300 images take 0.2 s for each region; nobody here chooses among them. With the
     # variable set it reads none of its further lists.
@@ -119,15 +121,16 @@ def _answered(world: World, faults: Faults, request: Any, logged: Logged, origin
     for listen in world.before:
         listen(logged)
     is_met, now = world.meets_chaos(logged), world.clock.now()
+    dice = faults.dice_for(logged)
     if is_met:
-        faults.before(world.chaos, logged, now)
+        faults.before(world.chaos, logged, now, dice)
     if logged.service == "iam":
         rules.check(request)
-    late = faults.dice.random() if is_met else 0.0
+    late = dice.random() if is_met else 0.0
     with _view(world, request, logged, late):
         answer = original(request)
     if is_met and answer[0] < FIRST_ERROR:
-        faults.after(world.chaos, logged, now)
+        faults.after(world.chaos, logged, now, dice)
     for listen in world.after:
         listen(logged)
     return answer
