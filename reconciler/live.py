@@ -95,6 +95,11 @@ class LiveProfile(Entity):
         """Those in flight that a run stopped, or is about to."""
         return frozenset(flight.key for flight in self.flights if flight.is_stop)
 
+    @property
+    def shadow_of(self) -> str | None:
+        """The name of the profile that this one stands in for during a hop."""
+        return self.marks.get(ownership.SHADOW_OF)
+
 
 LiveEntity = LivePolicy | LiveRole | LiveProfile
 
@@ -176,6 +181,13 @@ class LiveState:
     """Addresses of roles, policies and profiles that could not be read, each with the reason."""
     not_whole: str | None = None
     """Why only what the specs name was read, so that what left them is not known."""
+
+    shadows: Mapping[str, LiveProfile] = field(default_factory=dict)
+    """Profiles that stand in for others during a hop, by those others' names in lower case; they
+    are not among ``profiles``."""
+    lent: Mapping[InstanceKey, LiveInstance] = field(default_factory=dict)
+    """Instances on a shadow, as they are; among ``instances`` they have the profile that it stands
+    in for."""
 
     def role(self, name: str | None) -> LiveRole | None:
         return self.roles.get((name or "").casefold())

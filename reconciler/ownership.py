@@ -6,6 +6,7 @@ is a hint that saves work and counts only where it names that very instance.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ IN_FLIGHT = "in-flight"
 RELEASED = "released"
 ASSOCIATION = "association"
 HOLDS = "holds"
+SHADOW_OF = "shadow-of"
 
 NO_ROLE = "-"
 OWNER_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 IN_FLIGHT_TAGS = 4
 """AWS allows 50 tags on a profile; 44 are the user's, two are ``owner`` and ``role-id``."""
 TAG_VALUE_LENGTH = 256
+PROFILE_NAME_LENGTH = 128
+_SHADOW = ".reconciler-hop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,16 @@ def association_mark(owner: str, instance: str, profile_id: str) -> str:
 
 def holds_mark(role_id: str, association_id: str) -> str:
     return f"{role_id}/{association_id}"
+
+
+def shadow_name(profile: str) -> str:
+    """The name of the profile that strategy ``hop`` puts beside another for a while."""
+    whole = profile + _SHADOW
+    if len(whole) <= PROFILE_NAME_LENGTH:
+        return whole
+    # Two long names that begin alike must not share one.
+    short = hashlib.sha256(profile.casefold().encode()).hexdigest()[:8]
+    return f"{profile[: PROFILE_NAME_LENGTH - len(_SHADOW) - 9]}.{short}{_SHADOW}"
 
 
 @dataclass(frozen=True, slots=True)

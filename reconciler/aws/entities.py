@@ -12,6 +12,7 @@ from reconciler.aws import parse
 from reconciler.aws.asking import Asking
 from reconciler.live import LivePolicy, LiveProfile, LiveRole
 from reconciler.model import by_name
+from reconciler.ownership import Pending, shadow_name
 from reconciler.ports import DENIED, UNREADABLE, AwsError, Named
 
 _L = TypeVar("_L", LiveRole, LivePolicy, LiveProfile)
@@ -71,6 +72,9 @@ class Entities:
         """What is named, the roles that are inside the profiles, and policies wherever they lie."""
         made = Collected()
         profiles = self._each("instance-profile", self.profile, named.profiles, pool, made)
+        # A hop is under way only while the profile is noted as pending.
+        hopping = [shadow_name(p.resource.name) for p in profiles if isinstance(p.mark, Pending)]
+        profiles += self._each("instance-profile", self.profile, hopping, pool, made)
         made.profiles = by_name((p.resource.name, p) for p in profiles)
         inside = {p.resource.role for p in profiles if p.resource.role}
         wanted = {n.casefold(): n for n in (*named.roles, *sorted(inside))}

@@ -10,6 +10,7 @@ from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.exit_codes import ExitCode
 from reconciler.live import LiveState
 from reconciler.model import Identity
+from reconciler.ownership import shadow_name
 from reconciler.plan import TargetPlan
 from reconciler.planner import Options, plan_target
 from reconciler.planner.assemble import needs_all_regions
@@ -99,14 +100,15 @@ def _read(
     account: Account, desired: DesiredState, options: Options, progress: Progress
 ) -> LiveState:
     """The account; and, where a cut-over is planned, the instances of every region."""
-    named = {a.profile.casefold() for a in desired.associations}
+    named = {a.profile.casefold() for a in desired.associations} | desired.profiles.keys()
+    shadows = {shadow_name(name) for name in named}
     reader = account.reader
     scope = Scope(
         regions=_all_named(options, account.spec),
         prefix=options.prefix,
         owner=options.owner,
         policies=frozenset(desired.policies),
-        profiles=frozenset(desired.profiles) | named,
+        profiles=frozenset(named | shadows),
         all_tags=options.prune or options.destroy,
         named=(wanted := _named(desired, options, account.identity)),
         one_by_one=bool(options.only) and not options.destroy and wanted.size <= ONE_BY_ONE,

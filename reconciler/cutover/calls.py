@@ -7,7 +7,7 @@ from itertools import groupby
 
 from reconciler import ownership
 from reconciler.cutover.value import CutOver, Memory, Seen, final_mark
-from reconciler.live import LiveInstance
+from reconciler.live import LiveInstance, LiveProfile
 from reconciler.ownership import Flight, InstanceKey, Pending, Settled
 from reconciler.requests import ApiCall
 
@@ -51,6 +51,40 @@ class Calls:
     def forget_in_flight(self, names: Sequence[str]) -> ApiCall:
         keys = [self._cutover.prefix + name for name in names]
         return self._iam("UntagInstanceProfile", TagKeys=keys)
+
+    def create_shadow(self) -> ApiCall:
+        profile = self._seen.profile
+        marks = {
+            ownership.OWNER: profile.owner or "",
+            ownership.SHADOW_OF: profile.resource.name,
+        }
+        return ApiCall(
+            "iam",
+            "CreateInstanceProfile",
+            {
+                "InstanceProfileName": ownership.shadow_name(profile.resource.name),
+                "Path": profile.resource.path,
+                "Tags": self._listed(marks),
+            },
+        )
+
+    def fill(self, shadow: LiveProfile, role: str) -> ApiCall:
+        params = {"InstanceProfileName": shadow.resource.name, "RoleName": role}
+        return ApiCall("iam", "AddRoleToInstanceProfile", params)
+
+    def empty(self, shadow: LiveProfile) -> ApiCall:
+        params = {"InstanceProfileName": shadow.resource.name, "RoleName": shadow.resource.role}
+        return ApiCall("iam", "RemoveRoleFromInstanceProfile", params)
+
+    def delete(self, shadow: LiveProfile) -> ApiCall:
+        params = {"InstanceProfileName": shadow.resource.name}
+        return ApiCall("iam", "DeleteInstanceProfile", params)
+
+    def move(self, instance: LiveInstance, to: LiveProfile) -> ApiCall:
+        association = instance.row.id if instance.row else ""
+        params = {"AssociationId": association, "IamInstanceProfile": {"Arn": to.arn}}
+        region = instance.key.region
+        return ApiCall("ec2", "ReplaceIamInstanceProfileAssociation", params, region)
 
     def associate(self, key: InstanceKey) -> ApiCall:
         params = {
@@ -100,9 +134,11 @@ class Calls:
                 return ownership.NO_ROLE
 
     def _tag(self, marks: dict[str, str]) -> ApiCall:
+        return self._iam("TagInstanceProfile", Tags=self._listed(marks))
+
+    def _listed(self, marks: dict[str, str]) -> list[dict[str, str]]:
         tags = ownership.with_prefix(marks, self._cutover.prefix)
-        listed = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
-        return self._iam("TagInstanceProfile", Tags=listed)
+        return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
     def _iam(self, operation: str, **params: object) -> ApiCall:
         name = self._seen.profile.resource.name

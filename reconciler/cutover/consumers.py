@@ -76,8 +76,25 @@ class Fleet:
         return row is None or row.id == self.memory.taken.get(instance.key)
 
     def associating(self) -> tuple[LiveInstance, ...]:
-        """Running, given the profile by this run, and not yet served its credentials."""
-        return tuple(i for i in self._given() if i.is_running and _state(i) == "associating")
+        """Running, given a profile by this run, and not yet served its credentials. One that was
+        replaced has two associations for a while."""
+        given = (*self._given(), *(i for i in self.seen.lent() if i.key in self.memory.back))
+        runs = [i for i in given if i.is_running and i.key not in self.memory.failed]
+        return tuple(i for i in runs if _state(i) == "associating" or len(i.rows) > 1)
+
+    def to_leave(self) -> tuple[LiveInstance, ...]:
+        """Running consumers that may hold another role than the wanted one: they go to the shadow
+        before the role in the profile is touched."""
+        if not self.is_unsettled:
+            return ()
+        known = [i for i in self.seen.consumers() if i.is_running and i.row is not None]
+        return tuple(
+            i
+            for i in known
+            if i.key not in self.memory.failed
+            and not self._is_off(i)
+            and (i.row is None or not self._is_proven(i, i.row.id))
+        )
 
     def to_note(self) -> tuple[LiveInstance, ...]:
         """Given the profile by this run, since EC2 saw the role, and in place, but not noted."""
@@ -106,20 +123,32 @@ class Fleet:
 
     def todo(self) -> tuple[LiveInstance, ...]:
         """Consumers that need to be refreshed, those that run first."""
-        waiting = [i for i in self.seen.consumers() if self._needs_refresh(i)]
+        failed = self.memory.failed
+        lent = [i for i in self.seen.lent() if i.key not in failed and not self._is_off(i)]
+        waiting = [*(i for i in self.seen.consumers() if self._needs_refresh(i)), *lent]
         return tuple(sorted(waiting, key=lambda i: (not i.is_running, i.key)))
 
     def batch(self, todo: Sequence[LiveInstance]) -> tuple[LiveInstance, ...]:
         """The next ones: as many running ones as may be away, and stopped ones beside them."""
-        missing = {i.key for i in self.in_flight() if self._is_away(i)}
-        running = {i.key for i in self.seen.consumers() if i.is_running}
-        room = self.cutover.limits.at_once(len(running | missing)) - len(missing)
         stable = [i for i in todo if not i.in_transition]
-        runners = [i for i in stable if i.is_running][: max(room, 0)]
-        chosen = (*runners, *(i for i in stable if not i.is_running))
-        flights = [self.flight(i) for i in chosen]
+        chosen = (*self.runners(todo), *(i for i in stable if not i.is_running))
+        flights = [self.flight(i) for i in chosen if not self.is_lent(i)]
         fitting = {flight.key for flight in ownership.fitting(self.unfinished(), flights)}
-        return tuple(i for i in chosen if i.key in fitting)
+        return tuple(i for i in chosen if self.is_lent(i) or i.key in fitting)
+
+    def runners(self, todo: Sequence[LiveInstance]) -> tuple[LiveInstance, ...]:
+        """Running ones, as many as may be away at a time."""
+        missing = {i.key for i in self.in_flight() if self._is_away(i)}
+        users = (*self.seen.consumers(), *self.seen.lent())
+        running = {i.key for i in users if i.is_running}
+        room = self.cutover.limits.at_once(len(running | missing)) - len(missing)
+        stable = [i for i in todo if i.is_running and not i.in_transition]
+        return tuple(stable[: max(room, 0)])
+
+    def is_lent(self, instance: LiveInstance) -> bool:
+        """On the shadow and running: one call brings it home."""
+        shadow = self.seen.shadow
+        return shadow is not None and instance.is_running and instance.names(shadow.arn)
 
     def _is_away(self, instance: LiveInstance) -> bool:
         if instance.key in self.seen.profile.to_start:
@@ -147,7 +176,8 @@ class Fleet:
             return True
         if not self.is_unsettled or self.seen.after_id is None or not instance.is_running:
             return False
-        if self.cutover.limits.strategy == "wait":
+        if self.cutover.limits.strategy in ("wait", "hop"):
+            # AWS gets there; or it went to the shadow, from where it comes back.
             return False
         return not self._is_proven(instance, row.id)
 

@@ -22,7 +22,15 @@ def beginning(seen: Seen, run: str) -> Memory:
     mark, profile = seen.profile.mark, seen.profile
     is_swapped = profile.role_id is not None and profile.role_id == seen.after_id
     resumed = is_swapped and isinstance(mark, Pending) and mark.after == seen.target
-    return Memory(run=run, resumed=resumed, swapped_at=seen.now if is_swapped else None)
+    shadow = seen.shadow
+    is_filled = shadow is not None and shadow.role_id == seen.after_id
+    return Memory(
+        run=run,
+        began_at=seen.now,
+        resumed=resumed,
+        swapped_at=seen.now if is_swapped else None,
+        filled_at=seen.now if is_filled else None,
+    )
 
 
 def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memory:
@@ -33,6 +41,8 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
     """
     now = seen.now
     match call.operation:
+        case "AddRoleToInstanceProfile" if is_shadow(call, seen):
+            return replace(memory, filled_at=ended_at)
         case "AddRoleToInstanceProfile":
             return replace(
                 memory, swapped_at=ended_at, resumed=False, changed_at=ended_at, refreshed={}
@@ -44,6 +54,8 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
             away, back = _with(memory.away, key, now), _without(memory.back, key)
             taken = _with(memory.taken, key, call.params["AssociationId"])
             return replace(memory, away=away, back=back, taken=taken, changed_at=ended_at)
+        case "ReplaceIamInstanceProfileAssociation":
+            return _moved(memory, call, seen, ended_at)
         case "AssociateIamInstanceProfile" | "StartInstances":
             key = instances_of(call, seen)[0]
             return replace(memory, back=_with(memory.back, key, now), changed_at=ended_at)
@@ -61,6 +73,18 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
             return replace(memory, cleared=True, refreshed=_kept(memory, call, seen))
         case _:
             return memory
+
+
+def _moved(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memory:
+    """Off one profile and on the other at once."""
+    key = _disassociated(call, seen)
+    return replace(
+        memory,
+        away=_with(memory.away, key, seen.now),
+        back=_with(memory.back, key, seen.now),
+        taken=_with(memory.taken, key, call.params["AssociationId"]),
+        changed_at=ended_at,
+    )
 
 
 def _kept(memory: Memory, call: ApiCall, seen: Seen) -> Mapping[InstanceKey, str]:
@@ -108,6 +132,11 @@ def instances_of(call: ApiCall, seen: Seen) -> list[InstanceKey]:
     return [i.key for i in known if any(r.id == association for r in i.rows)]
 
 
+def is_shadow(call: ApiCall, seen: Seen) -> bool:
+    """Whether a call to IAM is about the shadow, and not about the profile itself."""
+    return bool(call.params.get("InstanceProfileName") != seen.profile.resource.name)
+
+
 def _disassociated(call: ApiCall, seen: Seen) -> InstanceKey:
     found = [key for key in instances_of(call, seen) if key.region == call.region]
     return found[0] if found else InstanceKey(call.region or "", "")
@@ -116,6 +145,8 @@ def _disassociated(call: ApiCall, seen: Seen) -> InstanceKey:
 def after_call(cutover: CutOver, seen: Seen, call: ApiCall) -> Seen:
     """The world as it will be seen once ``call`` took effect."""
     if call.service == "iam":
+        if "InstanceProfileName" in call.params and is_shadow(call, seen):
+            return replace(seen, shadow=_shadow(cutover, seen, call))
         return replace(seen, profile=_profile(cutover, seen, call))
     match call.operation:
         case "DisassociateIamInstanceProfile":
@@ -123,6 +154,11 @@ def after_call(cutover: CutOver, seen: Seen, call: ApiCall) -> Seen:
             if key not in seen.instances:
                 return seen
             return _instance(seen, replace(seen.instances[key], rows=()))
+        case "ReplaceIamInstanceProfileAssociation":
+            key = _disassociated(call, seen)
+            if key not in seen.instances:
+                return seen
+            return _instance(seen, replace(seen.instances[key], rows=(_replaced(call, seen, key),)))
         case "AssociateIamInstanceProfile":
             key = InstanceKey(call.region or "", call.params["InstanceId"])
             profile = seen.profile
@@ -141,6 +177,37 @@ def after_call(cutover: CutOver, seen: Seen, call: ApiCall) -> Seen:
             return seen
         case _:
             return seen
+
+
+def _replaced(call: ApiCall, seen: Seen, key: InstanceKey) -> AssociationRow:
+    """The association that AWS makes in the place of the one before; its id is not known yet."""
+    arn, home, shadow = call.params["IamInstanceProfile"]["Arn"], seen.profile, seen.shadow
+    if shadow is not None and arn == shadow.arn:
+        return AssociationRow(
+            f"${{association/{key.instance}.shadow_id}}", arn, shadow.id, "associated"
+        )
+    return AssociationRow(f"${{association/{key.instance}.id}}", arn, home.id, "associated")
+
+
+def _shadow(cutover: CutOver, seen: Seen, call: ApiCall) -> LiveProfile | None:
+    shadow, name = seen.shadow, call.params["InstanceProfileName"]
+    match call.operation:
+        case "CreateInstanceProfile":
+            start, _, _ = seen.profile.arn.partition(":instance-profile/")
+            arn = f"{start}:instance-profile{call.params['Path']}{name}"
+            tags = {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
+            marks = {key.removeprefix(cutover.prefix): value for key, value in tags.items()}
+            resource = InstanceProfile(name, None, call.params["Path"])
+            made_id = f"${{instance-profile/{name}.id}}"
+            return LiveProfile(resource=resource, id=made_id, arn=arn, marks=frozen_tags(marks))
+        case "AddRoleToInstanceProfile" if shadow is not None:
+            return _holding(shadow, call.params["RoleName"], seen.after_id)
+        case "RemoveRoleFromInstanceProfile" if shadow is not None:
+            return _holding(shadow, None, None)
+        case "DeleteInstanceProfile":
+            return None
+        case _:
+            return shadow
 
 
 def _instance(seen: Seen, instance: LiveInstance) -> Seen:

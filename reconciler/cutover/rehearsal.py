@@ -94,6 +94,7 @@ def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator
 _SETTLING: dict[str, tuple[Condition, str]] = {
     "DisassociateIamInstanceProfile": ("gone", "the association to be gone"),
     "AssociateIamInstanceProfile": ("associated", "the profile to be taken on"),
+    "ReplaceIamInstanceProfileAssociation": ("associated", "the profile to be taken on"),
     "StopInstances": ("stopped", "the instance to stop"),
     "StartInstances": ("running", "the instance to start"),
 }

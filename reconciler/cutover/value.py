@@ -42,14 +42,29 @@ class CutOver:
     """Of two, between which the role or the profile is made again. Though asked to stop, the first
     goes to its end, and the second puts the role in."""
 
+    comes_home: bool = False
+    """A hop is rolled back, and the profile still has its role: whoever went to the shadow comes
+    back, and nobody else needs anything."""
+
     @property
     def address(self) -> str:
         return f"instance-profile/{self.profile}"
 
+    @property
+    def hops(self) -> bool:
+        """Whether running consumers are to go to a shadow while the role is swapped."""
+        return self.limits.strategy == "hop" and self.after is not None and not self.comes_home
+
     def reversed(self, failed_id: str) -> CutOver:
         """Back to the role that was there."""
-        mark = Failed(failed_id)
-        return replace(self, before=self.after, after=self.before, settle_as=mark, releases=None)
+        return replace(
+            self,
+            before=self.after,
+            after=self.before,
+            settle_as=Failed(failed_id),
+            releases=None,
+            comes_home=self.hops,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +79,23 @@ class Seen:
     listed_at: float
     unread: Mapping[str, str] = field(default_factory=dict)
     """Regions that refused to be listed, each with the reason."""
+    shadow: LiveProfile | None = None
+    """The profile that stands in for this one during a hop, or whatever has its name."""
 
     @property
     def target(self) -> str:
         return self.after_id or NO_ROLE
 
     def consumers(self) -> tuple[LiveInstance, ...]:
-        named = [i for i in self.instances.values() if i.names(self.profile.arn) and not i.is_gone]
+        return self._on(self.profile)
+
+    def lent(self) -> tuple[LiveInstance, ...]:
+        """Instances on the shadow."""
+        is_ours = self.shadow is not None and self.shadow.shadow_of is not None
+        return self._on(self.shadow) if self.shadow is not None and is_ours else ()
+
+    def _on(self, profile: LiveProfile) -> tuple[LiveInstance, ...]:
+        named = [i for i in self.instances.values() if i.names(profile.arn) and not i.is_gone]
         return tuple(sorted(named, key=lambda i: i.key))
 
 
@@ -88,6 +113,7 @@ class Memory:
     safety, only to save work. Times are seconds of the epoch."""
 
     run: str
+    began_at: float = 0.0
     asked: bool = False
     released: bool = False
     cleared: bool = False
@@ -95,6 +121,8 @@ class Memory:
     resumed: bool = False
     """The run began with the swap done by an earlier one, whose ``holds`` marks it may believe."""
     swapped_at: float | None = None
+    filled_at: float | None = None
+    """When the shadow got the new role, or was first seen with it."""
     away: Mapping[InstanceKey, float] = field(default_factory=_frozen)
     taken: Mapping[InstanceKey, str] = field(default_factory=_reasons)
     """Association ids that this run took off: a listing that shows them still is an old one."""
@@ -179,6 +207,12 @@ def spread_at(cutover: CutOver, seen: Seen, memory: Memory) -> float:
     """When EC2 sees the new role. A resumed run cannot know when the swap was, so it waits in
     full from when it first looked."""
     since = memory.swapped_at if memory.swapped_at is not None else seen.now
+    return since + cutover.limits.propagation_seconds
+
+
+def shadow_spread_at(cutover: CutOver, seen: Seen, memory: Memory) -> float:
+    """When EC2 sees the role in the shadow."""
+    since = memory.filled_at if memory.filled_at is not None else seen.now
     return since + cutover.limits.propagation_seconds
 
 

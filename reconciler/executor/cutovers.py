@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover import memory as remembering
-from reconciler.cutover.decide import POLL_SECONDS, decide
+from reconciler.cutover.batches import POLL_SECONDS
+from reconciler.cutover.decide import decide
 from reconciler.cutover.value import (
     Act,
     Ask,
@@ -23,21 +23,21 @@ from reconciler.cutover.value import (
     Seen,
 )
 from reconciler.executor.denied import needed
+from reconciler.executor.observing import Observer
 from reconciler.executor.outcomes import Outcome, Status
-from reconciler.executor.sending import STOPPING_SECONDS, Sender
+from reconciler.executor.sending import Sender
 from reconciler.executor.window import Window
-from reconciler.live import LiveProfile
 from reconciler.model import Identity
-from reconciler.ownership import NO_ROLE, InstanceKey
+from reconciler.ownership import InstanceKey
 from reconciler.ports import AwsError, Clock, Progress, Reader
 from reconciler.requests import ApiCall
 
-READ_LAG_SECONDS = 120.0
 LOST_ANSWERS = 10
 FIRST_LOOK_SECONDS = 0.25
 OF_ONE_INSTANCE = (
     "AssociateIamInstanceProfile",
     "DisassociateIamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation",
     "StopInstances",
     "StartInstances",
 )
@@ -48,9 +48,11 @@ LOOK_AGAIN = frozenset(
         "IncorrectInstanceState",
         "InvalidAssociationID.NotFound",
         "InvalidInstanceID.NotFound",
+        "EntityAlreadyExists",
     }
 )
-"""The instance is not as it was seen: somebody else acted, or it starts, stops or ends."""
+"""Something is not as it was seen: somebody else acted, an instance starts, stops or ends, or IAM
+did not show yet what a run before this one made."""
 
 
 @dataclass
@@ -72,6 +74,9 @@ class CutOverRun:
     _again: int = 0
     _looks: int = 0
 
+    def __post_init__(self) -> None:
+        self._observer = Observer(self.identity, self.reader, self.clock, self.stop)
+
     def execute(self) -> Outcome:
         """Never raises ``AwsError``: what went wrong is in the outcome."""
         try:
@@ -81,7 +86,7 @@ class CutOverRun:
             return self._outcome("failed", reason, error.request_id)
 
     def _loop(self, cutover: CutOver) -> Outcome:
-        seen = self._observe(cutover)
+        seen = self._observer.observe(cutover)
         memory = remembering.beginning(seen, self.run)
         while True:
             closed = self.window.forbids_batch()
@@ -121,9 +126,9 @@ class CutOverRun:
             case Pause(seconds, why, watch, is_poll):
                 self.progress.waiting(cutover.address, why, seconds)
                 self._sleep(self._until_next_look(seconds) if is_poll else seconds)
-                return self._look(cutover, seen, watch), memory
+                return self._observer.look(cutover, seen, watch), memory
             case List():
-                return self._observe(cutover, memory), memory
+                return self._observer.observe(cutover, memory), memory
             case EndBatch():
                 return seen, remembering.ended_batch(memory, self.clock.now())
             case Lose(key, reason):
@@ -141,7 +146,7 @@ class CutOverRun:
         except AwsError as error:
             if error.code not in ("LimitExceeded", "EntityAlreadyExists"):
                 raise _explained(call, error) from error
-        return self._look(cutover, seen, ()), replace(memory, asked=True)
+        return self._observer.look(cutover, seen, ()), replace(memory, asked=True)
 
     def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
         touched: list[InstanceKey] = []
@@ -164,7 +169,7 @@ class CutOverRun:
             why = f"{problem.code}: {problem.message}{needed(call, problem)}"
             memory = remembering.lost(memory, key, why)
         self._again = 0
-        return self._reread(cutover, seen, touched), memory
+        return self._observer.reread(cutover, seen, touched), memory
 
     def _tell(self, cutover: CutOver, act: Act, call: ApiCall, seen: Seen, memory: Memory) -> None:
         """An instance that has the role is told with how long it was without a profile."""
@@ -199,73 +204,7 @@ class CutOverRun:
         if self._again > LOST_ANSWERS:
             raise problem
         self._sleep(POLL_SECONDS)
-        return self._observe(cutover, memory)
-
-    def _reread(self, cutover: CutOver, expected: Seen, touched: Collection[InstanceKey]) -> Seen:
-        """The world after our own calls. IAM's reads may lag behind its writes, so a profile that
-        does not show them yet is asked for again."""
-        seen = self._look(cutover, expected, touched)
-        began = self.clock.now()
-        while not _shows(seen.profile, expected.profile) and not self.stop.is_set():
-            if self.clock.now() - began > READ_LAG_SECONDS:
-                return seen
-            self.clock.sleep(0.5)
-            seen = self._look(cutover, seen, ())
-        return seen
-
-    def _look(self, cutover: CutOver, seen: Seen, keys: Collection[InstanceKey]) -> Seen:
-        """The profile and some instances again, as of before they were read."""
-        now = self.clock.now()
-        profile = self._profile(cutover)
-        instances = dict(seen.instances)
-        if keys:
-            found = {i.key: i for i in self.reader.instances(keys)}
-            instances.update(found)
-            for key in set(keys) - found.keys():
-                instances.pop(key, None)
-        return replace(
-            seen, profile=profile, instances=instances, now=now, after_id=self._wanted(cutover)
-        )
-
-    def _observe(self, cutover: CutOver, memory: Memory | None = None) -> Seen:
-        """Everything, in every region."""
-        began = self.clock.now()
-        profile = self._profile(cutover)
-        state = self.reader.read_regions(self.identity, cutover.regions)
-        flying = set(profile.in_flight) | (set(memory.away) | set(memory.back) if memory else set())
-        instances = {i.key: i for i in state.consumers(profile.arn)}
-        instances.update({k: state.instances[k] for k in flying if k in state.instances})
-        unseen = [k for k in flying if k not in instances and k.region not in cutover.regions]
-        instances.update({i.key: i for i in self.reader.instances(unseen)})
-        return Seen(
-            now=began,
-            profile=profile,
-            after_id=self._wanted(cutover),
-            instances=instances,
-            listed_at=began,
-            unread=state.unread_regions,
-        )
-
-    def _profile(self, cutover: CutOver) -> LiveProfile:
-        profile = self.reader.profile(cutover.profile)
-        if profile is None:
-            raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile is gone")
-        return profile
-
-    def _wanted(self, cutover: CutOver) -> str | None:
-        """The id of the role that is to be inside: it may have been made a moment ago."""
-        if cutover.after is None:
-            return None
-        return self._until_there(cutover.after.name)
-
-    def _until_there(self, role: str) -> str | None:
-        began = self.clock.now()
-        while (found := self.reader.role(role)) is None:
-            patience = STOPPING_SECONDS if self.stop.is_set() else READ_LAG_SECONDS
-            if self.clock.now() - began > patience:
-                return None
-            self.clock.sleep(POLL_SECONDS)
-        return found.id
+        return self._observer.observe(cutover, memory)
 
     def _sleep(self, seconds: float) -> None:
         """In pieces, so that a person need not wait for the end of a pause."""
@@ -288,8 +227,3 @@ def _explained(call: ApiCall, error: AwsError) -> AwsError:
     return AwsError(
         error.call, error.code, message, status=error.status, request_id=error.request_id
     )
-
-
-def _shows(found: LiveProfile, expected: LiveProfile) -> bool:
-    same_role = (found.role_id or NO_ROLE) == (expected.role_id or NO_ROLE)
-    return same_role and dict(found.marks) == dict(expected.marks)

@@ -22,6 +22,7 @@ from reconciler.planner.options import Options
 from reconciler.planner.part import Part, View, resolved, together
 from reconciler.planner.removals import is_made, plan_removals
 from reconciler.planner.replacements import replaced
+from reconciler.planner.shadows import without_shadows
 from reconciler.planner.standing import unread
 from reconciler.policy_document import trusts_service
 from reconciler.spec.checks import EC2_SERVICES
@@ -30,7 +31,8 @@ from reconciler.spec.desired import DesiredState, ordered
 _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
 
 
-def view_of(desired: DesiredState, live: LiveState, options: Options) -> View:
+def view_of(desired: DesiredState, read: LiveState, options: Options) -> View:
+    live = without_shadows(read, options.owner)
     wanted = resolved(desired, live)
     context = Context(
         identity=live.identity,
@@ -74,7 +76,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
     whole = together([entities, replace(cutovers, changes=()), associations, removals])
     changes = _in_order((*whole.changes, *_instances(cutovers)))
     existing = _existing(view)
-    found = (*whole.guards, *guards.check(changes, existing, guards.our_own(live), options))
+    found = (*whole.guards, *guards.check(changes, existing, guards.our_own(view.live), options))
     return TargetPlan(
         target=options.target,
         identity=live.identity,

@@ -115,7 +115,7 @@ def instance_changes(
 def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
     """The instance that a call takes something from, or gives it back to."""
     match call.operation:
-        case "DisassociateIamInstanceProfile":
+        case "DisassociateIamInstanceProfile" | "ReplaceIamInstanceProfileAssociation":
             return off.get(call.params["AssociationId"])
         case "AssociateIamInstanceProfile":
             return InstanceKey(call.region or "", call.params["InstanceId"])
@@ -127,8 +127,7 @@ def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
 
 def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverInstance:
     is_stale = instance.row is not None and instance.row.profile_id != seen.profile.id
-    is_restarted = cutover.limits.strategy == "restart" and instance.is_running
-    how = "it is stopped and started" if is_restarted else None
+    how = _how(cutover, seen, instance)
     before = cutover.before.name if cutover.before else None
     after = cutover.after.name if cutover.after else None
     return CutOverInstance(
@@ -138,6 +137,16 @@ def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverI
         after={"role": after},
         reason="stale" if is_stale else how,
     )
+
+
+def _how(cutover: CutOver, seen: Seen, instance: LiveInstance) -> str | None:
+    """What the instance goes through, where that is not a fresh association."""
+    if seen.shadow is not None and instance.names(seen.shadow.arn):
+        return f"it comes back from {seen.shadow.resource.address}"
+    if not instance.is_running:
+        return None
+    by_strategy = {"restart": "it is stopped and started", "hop": "by way of a shadow profile"}
+    return by_strategy.get(cutover.limits.strategy)
 
 
 def _restored(cutover: CutOver, key: InstanceKey) -> Restore:

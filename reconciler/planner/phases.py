@@ -66,7 +66,11 @@ def left_half_way(view: View) -> Iterator[tuple[Wish, LiveProfile]]:
         is_left = live.owner == view.options.owner and name not in view.desired.profiles
         if not is_left or live.protected or not view.options.includes(live.resource.address):
             continue
-        if live.in_flight or (isinstance(live.mark, Pending) and not _is_to_go(live.mark, view)):
+        if (
+            live.in_flight
+            or name in view.live.shadows
+            or (isinstance(live.mark, Pending) and not _is_to_go(live.mark, view))
+        ):
             role = live.resource.role or _role_of_mark(live, view)
             yield Wish(replace(live.resource, role=role), limits), live
 
@@ -116,6 +120,8 @@ def _holds_what_is_made_again(after: InstanceProfile, live: LiveProfile, view: V
 def needs_cutover(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
     """Whether the role differs, or some consumer may be served another than the profile's."""
     if _role_id(after.role, view) != live.role_id or live.in_flight:
+        return True
+    if live.resource.name.casefold() in view.live.shadows:
         return True
     if any(i.row and i.row.profile_id != live.id for i in view.live.consumers(live.arn)):
         return True
@@ -202,13 +208,16 @@ def _role_id(name: str | None, view: View) -> str | None:
 
 def _seen(live: LiveProfile, after: str | None, view: View) -> Seen:
     now = view.options.now
-    return Seen(now, live, _role_id(after, view), _known(live, view), listed_at=now)
+    shadow = view.live.shadows.get(live.resource.name.casefold())
+    known = _known(live, view)
+    return Seen(now, live, _role_id(after, view), known, listed_at=now, shadow=shadow)
 
 
 def _known(live: LiveProfile, view: View) -> dict[InstanceKey, LiveInstance]:
     consumers = {i.key: i for i in view.live.consumers(live.arn)}
     flying = {k: view.live.instances[k] for k in live.in_flight if k in view.live.instances}
-    return {**consumers, **flying}
+    whole = {**consumers, **flying}
+    return {key: view.live.lent.get(key, instance) for key, instance in whole.items()}
 
 
 def _cutover(

@@ -107,7 +107,7 @@ class RoleSpec(SpecModel):
 class CutOverSpec(SpecModel):
     """What happens to running instances when the role in their profile changes."""
 
-    strategy: Literal["reassociate", "restart", "wait"] = Field(
+    strategy: Literal["reassociate", "hop", "restart", "wait"] = Field(
         "reassociate",
         description="Associate the profile anew, stop and start the instance, or leave it to AWS.",
     )

@@ -1,0 +1,125 @@
+"""Batches: who gives a profile up, who gets it back, and when a batch is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.cutover.calls import Calls
+from reconciler.cutover.consumers import Fleet
+from reconciler.cutover.value import Act, Decision, EndBatch, GiveUp, Lose, Pause
+from reconciler.live import LiveInstance
+
+POLL_SECONDS = 2.0
+SETTLE_SECONDS = 300.0
+"""How long an instance may take to give up or to take on its profile."""
+DENIED_TRUST = (
+    "the association stays in 'associating'; its role may not trust ec2.amazonaws.com, or the "
+    "profile may be empty"
+)
+
+
+def bring_back(fleet: Fleet) -> Decision | None:
+    """Whoever is in flight without a profile gets it back before anything else."""
+    calls = Calls(fleet.cutover, fleet.seen)
+    bare = fleet.bare()
+    if ready := [i for i in bare if not i.in_transition]:
+        return Act(tuple(calls.associate(i.key) for i in ready), "associate the profile again")
+    if halted := fleet.halted():
+        return Act(tuple(calls.start(i.key) for i in halted), "start the instance again")
+    if waiting := (*fleet.leaving(), *bare):
+        late = "did not give its profile up in time"
+        return _until(fleet, waiting, "the association to be gone", late)
+    if waiting := fleet.stopping():
+        return _until(fleet, waiting, "the instance to stop", "did not stop in time")
+    return None
+
+
+def _until(fleet: Fleet, waiting: Sequence[LiveInstance], why: str, late: str) -> Decision:
+    since = max(fleet.memory.away.get(i.key, fleet.seen.now) for i in waiting)
+    if fleet.seen.now - since > SETTLE_SECONDS:
+        return Lose(waiting[0].key, late)
+    return poll(why, waiting)
+
+
+def settle(fleet: Fleet) -> Decision | None:
+    """Whoever got the profile back must take it on; then it is noted."""
+    calls = Calls(fleet.cutover, fleet.seen)
+    if taken := fleet.to_note():
+        return Act(calls.note_holds(taken), "note which instances hold the role", is_hint=True)
+    for instance in fleet.associating():
+        since = fleet.memory.back.get(instance.key, fleet.seen.now)
+        if fleet.seen.now - since > SETTLE_SECONDS:
+            return Lose(instance.key, DENIED_TRUST)
+    for instance in fleet.starting():
+        if fleet.seen.now - fleet.memory.back[instance.key] > SETTLE_SECONDS:
+            return Lose(instance.key, "did not start in time")
+    if starting := fleet.starting():
+        return poll("the instance to start", starting)
+    if taking := fleet.associating():
+        return poll("the profile to be taken on", taking)
+    return EndBatch() if fleet.batch_is_over() else None
+
+
+def after_failure(fleet: Fleet) -> Decision | None:
+    failed = fleet.memory.failed
+    if not failed:
+        return None
+    key, reason = sorted(failed.items())[0]
+    is_canary = fleet.memory.batches <= 1
+    can_roll_back = (
+        is_canary
+        and fleet.cutover.limits.on_failure == "rollback"
+        and fleet.cutover.before is not None
+        and fleet.cutover.settle_as is None
+        and fleet.is_unsettled
+        # A hop that has swapped the role in the profile has nowhere to bring its canary back to.
+        and not (fleet.cutover.hops and fleet.seen.profile.role_id == fleet.seen.after_id)
+    )
+    return GiveUp(f"{key.instance} in {key.region}: {reason}", roll_back=can_roll_back)
+
+
+def next_batch(fleet: Fleet) -> Decision | None:
+    todo = fleet.todo()
+    if not todo:
+        return None
+    if decision := rest(fleet):
+        return decision
+    return take(fleet, todo)
+
+
+def rest(fleet: Fleet) -> Decision | None:
+    """Why the next batch does not begin now."""
+    ended = fleet.memory.batch_ended_at
+    pause = fleet.cutover.limits.pause_seconds
+    left = ended + pause - fleet.seen.now if ended is not None and pause else 0.0
+    if left > 0:
+        return Pause(left, "the pause between batches")
+    if fleet.memory.closed:
+        return GiveUp(fleet.memory.closed, is_stop=True)
+    return None
+
+
+def take(fleet: Fleet, todo: Sequence[LiveInstance]) -> Decision:
+    """The next batch gives up its profile, or is stopped; what it gives up is noted before."""
+    batch = fleet.batch(todo)
+    if not batch:
+        return poll("instances to finish starting or stopping", todo)
+    calls, home = Calls(fleet.cutover, fleet.seen), fleet.seen.profile
+    if lent := [i for i in batch if fleet.is_lent(i)]:
+        return Act(tuple(calls.move(i, home) for i in lent), "bring it back from the shadow")
+    flights = {fleet.flight(instance): instance for instance in batch}
+    for flight, instance in flights.items():
+        if flight.is_stop and instance.unstoppable:
+            return Lose(instance.key, f"is not restarted: {instance.unstoppable}")
+    if not fleet.seen.profile.flights >= flights.keys():
+        noted = (*fleet.unfinished(), *flights)
+        is_stop = all(flight.is_stop for flight in flights)
+        what = "stopped" if is_stop else "without a profile"
+        return Act((calls.mark_in_flight(noted),), f"note who is about to be {what}")
+    if bound := [i for flight, i in flights.items() if not flight.is_stop]:
+        return Act(tuple(calls.disassociate(i) for i in bound), "take the profile off")
+    return Act(tuple(calls.stop(flight.key) for flight in flights), "stop the instance")
+
+
+def poll(why: str, instances: Sequence[LiveInstance]) -> Pause:
+    return Pause(POLL_SECONDS, why, tuple(i.key for i in instances), is_poll=True)

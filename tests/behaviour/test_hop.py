@@ -1,0 +1,238 @@
+"""Strategy ``hop``: the role changes, and no instance is without credentials for a moment."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from reconciler.sandbox.logged import Logged
+from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
+from tests.rig import ACCOUNT, AWAY, HOME, Rig
+
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow",'
+    '"Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
+)
+SHADOW = "web.reconciler-hop"
+
+
+def spec(role: str, strategy: str = "hop") -> str:
+    cutover = f"{{strategy: {strategy}, max_unavailable: 2}}"
+    return f"""
+roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}, v3: {{trust: ec2}}}}
+instance_profiles: {{web: {{role: {role}, cutover: {cutover}}}}}
+associations: {{fleet: {{instance_profile: web, select: {{tags: {{app: web}}}}}}}}
+"""
+
+
+class Served:
+    """At every request: no instance that was served a role's credentials is served none."""
+
+    def __init__(self, aws: Rig, fleet: list[tuple[str, str]]) -> None:
+        self.aws, self.fleet = aws, fleet
+        self.bare: list[str] = []
+
+    def __call__(self, logged: Logged) -> None:
+        for region, instance in self.fleet:
+            if self.aws.aws.served.get((ACCOUNT, region, instance)) is None:
+                self.bare.append(f"{instance} at {logged.operation}")
+
+
+@pytest.fixture
+def fleet(aws: Rig) -> tuple[Rig, list[tuple[str, str]]]:
+    """Five running instances on v1, two of the specs, two of nobody's, one elsewhere; one more that
+    is stopped. The specs want v2."""
+    mine = aws.launch(2, tags={"app": "web"})
+    aws.write(spec("v1"))
+    aws.settle()
+    aws.clock.sleep(60)
+    others = aws.launch(3, profile="web")
+    aws.ec2().stop_instances(InstanceIds=others[2:])
+    away = aws.launch(1, region=AWAY, profile="web")
+    aws.write(spec("v2"))
+    running = [*((HOME, i) for i in (*mine, *others[:2])), *((AWAY, i) for i in away)]
+    for region, instance in running:
+        assert aws.served(instance, region) == "v1"
+    return aws, running
+
+
+def is_whole(aws: Rig, running: list[tuple[str, str]], role: str) -> None:
+    aws.clock.sleep(30)
+    assert {aws.served(i, region) for region, i in running} == {role}
+    assert {aws.profile_of(i, region) for region, i in running} == {"web"}
+    assert aws.role_in("web") == role
+    assert aws.names()["profiles"] == ["web"]
+    tags = aws.profile_tags("web")
+    assert tags["reconciler:role-id"] == aws.role_id(role)
+    assert not [key for key in tags if "in-flight" in key]
+    assert aws.plan().plan.is_empty
+
+
+def test_nobody_is_without_credentials(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    aws, running = fleet
+    watch, served = Watch(aws, tuple(running)), Served(aws, running)
+    with listening(aws.aws.before, watch), listening(aws.aws.before, served):
+        aws.settle()
+    assert watch.most == 0
+    assert served.bare == []
+    is_whole(aws, running, "v2")
+    assert not [w for w in aws.writes() if w.operation == "DisassociateIamInstanceProfile"]
+
+
+def test_the_plan_shows_it(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    aws, _ = fleet
+    steps = [getattr(s.action, "operation", "wait") for s in aws.plan().plan.targets[0].steps]
+    order = ["CreateInstanceProfile", "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"]
+    assert [s for s in steps if s in order] == [
+        "CreateInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+        "DeleteInstanceProfile",
+    ]
+    assert steps.count("ReplaceIamInstanceProfileAssociation") == 10
+    reasons = {c.reason for c in aws.plan().plan.changes if c.address.startswith("association/")}
+    assert reasons == {"by way of a shadow profile"}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 6, 8, 9, 10, 11, 12, 14, 17, 19, 21, 23, 25, 26])
+def test_a_death_anywhere_is_gone_on_with(
+    fleet: tuple[Rig, list[tuple[str, str]]], at: int, after: bool
+) -> None:
+    aws, running = fleet
+    watch = Watch(aws, tuple(running))
+    with listening(aws.aws.before, watch):
+        with crashing(aws, at, after=after), pytest.raises(Crash):
+            aws.apply()
+        aws.settle()
+    assert watch.most == 0
+    is_whole(aws, running, "v2")
+
+
+@pytest.mark.parametrize("at", [4, 6, 9, 12, 14])
+@pytest.mark.parametrize(
+    "then", [spec("v1"), spec("v3"), spec("v2", "reassociate"), spec("v1", "wait")]
+)
+def test_the_specs_change_half_way(
+    fleet: tuple[Rig, list[tuple[str, str]]], at: int, then: str
+) -> None:
+    aws, running = fleet
+    with crashing(aws, at, after=True), pytest.raises(Crash):
+        aws.apply()
+    aws.write(then)
+    aws.settle()
+    if "wait" in then:
+        assert aws.names()["profiles"] == ["web"]
+        assert {aws.profile_of(i, region) for region, i in running} == {"web"}
+    else:
+        is_whole(aws, running, "v1" if "role: v1" in then else "v3" if "role: v3" in then else "v2")
+
+
+def test_the_profile_leaves_the_specs_half_way(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    aws, running = fleet
+    with crashing(aws, 6, after=True), pytest.raises(Crash):
+        aws.apply()
+    aws.write("roles: {v1: {trust: ec2}, v2: {trust: ec2}, v3: {trust: ec2}}")
+    aws.settle()
+    assert aws.names()["profiles"] == ["web"]
+    assert {aws.profile_of(i, region) for region, i in running} == {"web"}
+    assert {aws.served(i, region) for region, i in running} == {aws.role_in("web")}
+
+
+def test_a_canary_that_does_not_take_it_on_comes_home(
+    fleet: tuple[Rig, list[tuple[str, str]]],
+) -> None:
+    aws, running = fleet
+
+    def spoil(logged: Logged) -> None:
+        if logged.params.get("InstanceProfileName") == SHADOW and "Add" in logged.operation:
+            trust = TRUST.replace("ec2.", "lambda.")
+            aws.iam.update_assume_role_policy(RoleName="v2", PolicyDocument=trust)
+
+    with listening(aws.aws.after, spoil):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    reasons = [o.reason for o in applied.result.outcomes if o.status == "failed"]
+    assert any("rolled back" in reason for reason in reasons), reasons
+    aws.clock.sleep(60)
+    assert aws.role_in("web") == "v1"
+    assert {aws.profile_of(i, region) for region, i in running} == {"web"}
+    assert {aws.served(i, region) for region, i in running} == {"v1"}
+    assert aws.names()["profiles"] == ["web"]
+    assert aws.profile_tags("web")["reconciler:role-id"] == f"failed/{aws.role_id('v2')}"
+    aws.write(spec("v1"))
+    aws.settle()
+    is_whole(aws, running, "v1")
+
+
+def test_interrupted_on_the_way_out(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    aws, running = fleet
+    stop = threading.Event()
+
+    def press(logged: Logged) -> None:
+        if logged.operation == "ReplaceIamInstanceProfileAssociation":
+            stop.set()
+
+    with listening(aws.aws.before, press):
+        assert aws.apply(stop).exit_code == 130
+    assert aws.role_in("web") == "v1"
+    for region, instance in running:
+        assert aws.profile_of(instance, region) in ("web", SHADOW)
+    aws.settle()
+    is_whole(aws, running, "v2")
+
+
+def test_a_profile_that_is_in_the_way(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    aws, running = fleet
+    aws.iam.create_instance_profile(InstanceProfileName=SHADOW)
+    applied = aws.apply()
+    reasons = [o.reason for o in applied.result.outcomes if o.status == "failed"]
+    assert any("is in the way" in reason for reason in reasons), reasons
+    assert aws.role_in("web") == "v1"
+    assert {aws.served(i, region) for region, i in running} == {"v1"}
+    assert aws.names()["profiles"] == ["web", SHADOW]
+
+
+def test_launched_stopped_and_ended_on_the_way(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    aws, running = fleet
+    seen: list[str] = []
+
+    def act(logged: Logged) -> None:
+        if logged.operation != "ReplaceIamInstanceProfileAssociation":
+            return
+        seen.append(logged.operation)
+        if len(seen) == 3:
+            running.append((HOME, aws.launch(1, profile="web")[0]))
+            aws.ec2().stop_instances(InstanceIds=[running[0][1]])
+            aws.ec2().terminate_instances(InstanceIds=[running[1][1]])
+
+    with listening(aws.aws.after, act):
+        aws.settle()
+    is_whole(aws, running[2:], "v2")
+    assert aws.profile_of(running[0][1]) == "web"
+    aws.ec2().start_instances(InstanceIds=[running[0][1]])
+    assert aws.served(running[0][1]) == "v2"
+
+
+def test_moving_is_denied(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    aws, running = fleet
+    operation = "ReplaceIamInstanceProfileAssociation"
+    with refusing(aws, operation, "UnauthorizedOperation"):
+        applied = aws.apply()
+    reasons = [o.reason for o in applied.result.outcomes if o.status == "failed"]
+    assert any("ec2:ReplaceIamInstanceProfileAssociation" in reason for reason in reasons), reasons
+    assert aws.role_in("web") == "v1"
+    assert {aws.served(i, region) for region, i in running} == {"v1"}
+    aws.settle(allow=frozenset({("retry", "instance-profile/web")}))
+    is_whole(aws, running, "v2")
+
+
+def test_a_shadow_is_read_under_only(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    aws, running = fleet
+    with crashing(aws, 6, after=True), pytest.raises(Crash):
+        aws.apply()
+    only: dict[str, Any] = {"only": ("instance-profile/web",)}
+    aws.settle(**only)
+    is_whole(aws, running, "v2")
