@@ -37,10 +37,13 @@ class Entities:
         self._prefix = prefix
 
     def role(self, name: str) -> LiveRole | None:
-        answer = self._ask.found("get_role", RoleName=name)
-        if answer is None:
-            return None
-        role = answer["Role"]
+        return _seen_whole(self._role, name)
+
+    def policy(self, arn: str) -> LivePolicy | None:
+        return _seen_whole(self._policy, arn)
+
+    def _role(self, name: str) -> LiveRole:
+        role = self._ask.call("iam", "get_role", RoleName=name)["Role"]
         ask, of = self._ask, {"RoleName": name}
         listed = ask.pages("iam", "list_attached_role_policies", "AttachedPolicies", None, **of)
         names = ask.pages("iam", "list_role_policies", "PolicyNames", None, **of)
@@ -55,11 +58,8 @@ class Entities:
         profile = answer["InstanceProfile"]
         return parse.profile(profile, parse.tags_of(profile.get("Tags")), self._prefix)
 
-    def policy(self, arn: str) -> LivePolicy | None:
-        answer = self._ask.found("get_policy", PolicyArn=arn)
-        if answer is None:
-            return None
-        policy = answer["Policy"]
+    def _policy(self, arn: str) -> LivePolicy:
+        policy = self._ask.call("iam", "get_policy", PolicyArn=arn)["Policy"]
         versions = self._ask.pages("iam", "list_policy_versions", "Versions", PolicyArn=arn)
         default = self._ask.call(
             "iam", "get_policy_version", PolicyArn=arn, VersionId=policy["DefaultVersionId"]
@@ -122,6 +122,16 @@ class Entities:
             if entity is not None:
                 found.append(entity)
         return found
+
+
+def _seen_whole(read: Callable[[str], _L], name: str) -> _L | None:
+    """``None`` where IAM shows none of that name, or not all of it yet."""
+    try:
+        return read(name)
+    except AwsError as error:
+        if error.code == "NoSuchEntity":
+            return None
+        raise
 
 
 def _name(name_or_arn: str) -> str:

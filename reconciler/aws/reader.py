@@ -128,11 +128,14 @@ class AwsReader:
         if answer is None:
             return None
         policy = answer["Policy"]
-        version = self._ask.call(
-            "iam", "get_policy_version", PolicyArn=arn, VersionId=policy["DefaultVersionId"]
-        )["PolicyVersion"]
+        # A version that is not found yet: the policy cannot be seen whole.
+        version = self._ask.found(
+            "get_policy_version", PolicyArn=arn, VersionId=policy["DefaultVersionId"]
+        )
+        if version is None:
+            return None
         tags = parse.tags_of(policy.get("Tags"))
-        return Facts(policy["PolicyId"], policy["Arn"], tags, version["Document"])
+        return Facts(policy["PolicyId"], policy["Arn"], tags, version["PolicyVersion"]["Document"])
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         found: list[LiveInstance] = []

@@ -42,6 +42,8 @@ OF_ONE_INSTANCE = (
     "StartInstances",
 )
 """Calls whose refusal loses one instance; that of any other ends the cut-over."""
+HOPED_FOR = frozenset({"LimitExceeded", "EntityAlreadyExists"})
+"""The answers to the question whether a role may be put in while another is inside."""
 LOOK_AGAIN = frozenset(
     {
         "IncorrectState",
@@ -142,9 +144,9 @@ class CutOverRun:
     ) -> tuple[Seen, Memory]:
         """``LimitExceeded`` is the answer hoped for. Any other refusal ends it, nothing changed."""
         try:
-            self.sender.send(call, is_fresh=True)
+            self.sender.send(call, is_fresh=True, hoped_for=HOPED_FOR)
         except AwsError as error:
-            if error.code not in ("LimitExceeded", "EntityAlreadyExists"):
+            if error.code not in HOPED_FOR:
                 raise _explained(call, error) from error
         return self._observer.look(cutover, seen, ()), replace(memory, asked=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from reconciler.live import LiveEntity, LivePolicy, LiveRole
 from reconciler.model import same_name
 from reconciler.ownership import InstanceKey
 from reconciler.policy_document import PolicyDocument, principals
@@ -26,8 +27,8 @@ def is_done(
             arn = account_policies + params["Path"] + params["PolicyName"]
             return _is_made(call, reader.policy(arn))
         case "CreatePolicyVersion":
-            found = reader.policy(params["PolicyArn"])
-            return found is not None and _same(found.document, params["PolicyDocument"])
+            default = reader.policy(params["PolicyArn"])
+            return default is not None and _same(default.document, params["PolicyDocument"])
         case "CreateInstanceProfile":
             profile = reader.profile(params["InstanceProfileName"])
             marks = {} if profile is None else {k: str(v) for k, v in profile.marks.items()}
@@ -41,10 +42,11 @@ def is_done(
         case "DeleteInstanceProfile":
             return reader.profile(params["InstanceProfileName"]) is None
         case "DetachRolePolicy" | "DeleteRolePolicy" | "DeleteRolePermissionsBoundary":
-            # NoSuchEntity means gone, unless the role itself is missing.
-            return reader.role(params["RoleName"]) is not None
+            return _is_off(call, reader.entity(f"role/{params['RoleName']}", ""))
         case "DeletePolicyVersion":
-            return reader.policy(params["PolicyArn"]) is not None
+            arn, version = params["PolicyArn"], params["VersionId"]
+            found = reader.entity(f"policy/{arn.rpartition('/')[2]}", arn)
+            return isinstance(found, LivePolicy) and version not in {v.id for v in found.versions}
         case _:
             return _is_associated(call, reader, call.params.get("InstanceId", instance))
 
@@ -71,6 +73,21 @@ def _trusted(call: ApiCall, account_policies: str) -> Iterator[str]:
     start = account_policies.removesuffix(":policy") + ":role/"
     named = principals(json.loads(call.params.get(key.get(call.operation, ""), "{}")))
     return (arn.rpartition("/")[2] for arn in named if arn.startswith(start))
+
+
+def _is_off(call: ApiCall, role: LiveEntity | None) -> bool:
+    """Whether the role is there without what the call takes off it."""
+    if not isinstance(role, LiveRole):
+        return False
+    held = role.resource
+    match call.operation:
+        case "DetachRolePolicy":
+            return call.params["PolicyArn"] not in held.managed_policies
+        case "DeleteRolePolicy":
+            names = [name for name, _ in held.inline_policies]
+            return not any(same_name(name, call.params["PolicyName"]) for name in names)
+        case _:
+            return held.permissions_boundary is None
 
 
 def _is_made(call: ApiCall, found: Facts | None) -> bool:

@@ -86,5 +86,18 @@ def budget(call: ApiCall, error: AwsError, is_fresh: bool) -> float:
     return max((p.seconds for p in PASSING if p.covers(call, error, is_fresh)), default=0.0)
 
 
+STALE_SECONDS = 30.0
+"""For a refusal that says *done* while a read says *not done*: one of the two is an old answer."""
+
+
+def contradiction(call: ApiCall, error: AwsError) -> float:
+    """Seconds for which a refusal that may mean *done*, and cannot be seen to be, is asked again.
+    A create that meets its own name is none: something of that name may well have been there. EC2
+    shows its own associations as they are."""
+    is_meant = call.service == "iam" and not call.operation.startswith("Create")
+    told_done = error.code in ALREADY.get(call.operation, frozenset())
+    return STALE_SECONDS if is_meant and told_done else 0.0
+
+
 def may_be_done(call: ApiCall, error: AwsError) -> bool:
     return error.is_uncertain or error.code in ALREADY.get(call.operation, frozenset())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.executor.evidence import is_done, is_named_there
-from reconciler.executor.retries import REPEATABLE, budget, may_be_done
+from reconciler.executor.retries import REPEATABLE, budget, contradiction, may_be_done
 from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
 from reconciler.requests import ApiCall
 
@@ -70,20 +70,25 @@ class Sender:
         *,
         is_fresh: bool = False,
         instance: str | None = None,
+        hoped_for: frozenset[str] = frozenset(),
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
     ) -> Mapping[str, Any]:
         """The answer, empty where the effect was there already. Raises ``AwsError`` for a refusal
         that stays. ``instance`` is the one that the call is about, where it does not say so itself;
-        ``told`` hears of each refusal that is waited out, with the seconds."""
+        refusals ``hoped_for`` are raised as they come; ``told`` hears of each that is waited out,
+        with the seconds."""
         began, pause, was_lost = self.clock.now(), FIRST_SECONDS, False
         while True:
             try:
                 return self._once(call)
             except AwsError as error:
                 was_lost = was_lost or error.is_uncertain
+                if error.code in hoped_for:
+                    raise
                 if self._is_there(call, error, was_lost, instance):
                     return {}
                 patience = budget(call, error, is_fresh or self._is_known(call, error))
+                patience = max(patience, contradiction(call, error))
                 if self.stop.is_set():
                     patience = min(patience, STOPPING_SECONDS)
                 left = began + patience - self.clock.now()

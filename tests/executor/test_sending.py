@@ -12,9 +12,10 @@ import pytest
 
 from reconciler.executor.retries import PASSING, budget
 from reconciler.executor.sending import Pace, Sender
-from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveState
-from reconciler.model import Identity, InstanceProfile
+from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveRole, LiveState
+from reconciler.model import Identity, InstanceProfile, Role
 from reconciler.ownership import InstanceKey
+from reconciler.policy_document import PolicyDocument
 from reconciler.ports import AwsError, Facts, Scope
 from reconciler.requests import ApiCall
 from reconciler.sandbox.embedded import JumpingClock
@@ -56,6 +57,7 @@ class Known:
     has_role: bool = False
     document: Any = None
     calls: Mapping[str, int] = field(default_factory=dict)
+    entities: dict[str, LiveEntity] = field(default_factory=dict)
 
     def role(self, name: str) -> Facts | None:
         return Facts("AROA", "arn", self.tags) if self.has_role else None
@@ -67,7 +69,7 @@ class Known:
         return LiveProfile(resource=InstanceProfile(name, self.role_in), id="AIPA", arn="arn")
 
     def entity(self, address: str, arn: str) -> LiveEntity | None:
-        return None
+        return self.entities.get(address)
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return ()
@@ -180,12 +182,41 @@ def test_a_create_that_meets_its_own_name_unasked_is_an_error() -> None:
 def test_read_again_and_compare(
     call: ApiCall, code: str, role_in: str | None, is_there: bool
 ) -> None:
-    made = sender(Scripted([error(code)]), Known(role_in=role_in))
+    writer = Scripted([error(code)] * 100)
+    made = sender(writer, Known(role_in=role_in))
     if is_there:
         assert made.send(call) == {}
+        assert writer.sent == 1
     else:
         with pytest.raises(AwsError):
             made.send(call)
+
+
+def test_a_read_that_is_older_than_the_refusal() -> None:
+    """IAM says that the role is out, and shows it inside for a while."""
+    reader, clock = Known(role_in="r"), JumpingClock()
+
+    class Showing(Scripted):
+        def send(self, call: ApiCall) -> Mapping[str, Any]:
+            if self.sent == 2:
+                reader.role_in = None
+            return super().send(call)
+
+    writer = Showing([error("NoSuchEntity")] * 100)
+    assert sender(writer, reader, clock).send(REMOVE) == {}
+    assert writer.sent == 3
+
+
+@pytest.mark.parametrize("operation", ["DetachRolePolicy", "DeleteRolePolicy"])
+def test_a_lost_answer_is_no_proof(operation: str) -> None:
+    """A 500 that came before anything was done: the role still has what is to go."""
+    document = PolicyDocument.of({"Statement": []})
+    held = Role("r", document, managed_policies=("arn:p",), inline_policies=(("a", document),))
+    params = {"RoleName": "r", "PolicyArn": "arn:p", "PolicyName": "A"}
+    writer = Scripted([error("ServiceFailure", lost=True)])
+    reader = Known(entities={"role/r": LiveRole(resource=held, id="AROA", arn="arn")})
+    assert sender(writer, reader).send(ApiCall("iam", operation, params)) == {"done": True}
+    assert writer.sent == 2
 
 
 def test_a_version_is_not_made_twice() -> None:
