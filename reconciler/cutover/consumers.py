@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler import ownership
 from reconciler.cutover.value import CutOver, Memory, Seen, spread_at
 from reconciler.live import LiveInstance
-from reconciler.ownership import Flight
+from reconciler.ownership import Flight, InstanceKey
 
 CLOCKS_APART = 300.0
 """AWS refuses requests whose time is further than this from its own, so its launch times and our
@@ -60,9 +60,14 @@ class Fleet:
         return tuple(i for i in flying if i.key in self.memory.back and i.state != "running")
 
     def _flying(self, *, is_stop: bool) -> tuple[LiveInstance, ...]:
-        stops, failed = self.seen.profile.to_start, self.memory.failed
+        stops, failed = self._to_start(), self.memory.failed
         flying = [i for i in self.in_flight() if i.key not in failed]
         return tuple(i for i in flying if (i.key in stops) == is_stop)
+
+    def _to_start(self) -> frozenset[InstanceKey]:
+        """Instances that were stopped to be restarted, as the note says, or as this run knows."""
+        stopped = self.memory.away.keys() - self.memory.taken.keys()
+        return self.seen.profile.to_start | stopped
 
     def flight(self, instance: LiveInstance) -> Flight:
         """What the instance is taken. Only a fresh association mends one that is stale."""
@@ -114,7 +119,7 @@ class Fleet:
 
     def unfinished(self) -> tuple[Flight, ...]:
         """In flight and without the profile, or not running, still: they must not be forgotten."""
-        stops = self.seen.profile.to_start
+        stops = self._to_start()
         return tuple(
             Flight(i.key, i.key in stops)
             for i in self.in_flight()
@@ -151,7 +156,7 @@ class Fleet:
         return shadow is not None and instance.is_running and instance.names(shadow.arn)
 
     def _is_away(self, instance: LiveInstance) -> bool:
-        if instance.key in self.seen.profile.to_start:
+        if instance.key in self._to_start():
             return instance.state != "running"
         return instance.is_running and self._is_off(instance)
 
@@ -164,7 +169,7 @@ class Fleet:
     def _in_place(self, instance: LiveInstance) -> bool:
         """A stopped instance stays ``associating`` until it starts."""
         state = _state(instance)
-        if instance.key in self.seen.profile.to_start:
+        if instance.key in self._to_start():
             return instance.state == "running" and state == "associated"
         return state == "associated" or (state == "associating" and not instance.is_running)
 

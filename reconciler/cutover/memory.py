@@ -62,7 +62,8 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
         case "StopInstances":
             key = instances_of(call, seen)[0]
             away, back = _with(memory.away, key, now), _without(memory.back, key)
-            return replace(memory, away=away, back=back, changed_at=ended_at)
+            taken = _without(memory.taken, key)
+            return replace(memory, away=away, back=back, taken=taken, changed_at=ended_at)
         case "CreateTags":
             key = InstanceKey(call.region or "", call.params["Resources"][0])
             association = call.params["Tags"][0]["Value"].removeprefix(f"{seen.target}/")
