@@ -156,13 +156,15 @@ class CutOverRun:
         for call in act.calls:
             before = replace(seen, now=self.clock.now())
             self._tell(cutover, act, call, before, memory)
-            problem = self._send(call, act)
+            problem = self._send(call, act, before)
             if problem is None or act.is_hint:
                 memory = remembering.remember(memory, call, before, self.clock.now())
                 seen = remembering.after_call(cutover, before, call)
                 touched.extend(remembering.instances_of(call, before))
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
+                if call.service == "iam":
+                    self._observer.forget()
                 return self._after_doubt(cutover, problem, memory), memory
             key = next(iter(remembering.instances_of(call, before)), None)
             if key is None or call.operation not in OF_ONE_INSTANCE:
@@ -171,7 +173,9 @@ class CutOverRun:
             why = f"{problem.code}: {problem.message}{needed(call, problem)}"
             memory = remembering.lost(memory, key, why)
         self._again = 0
-        return self._observer.reread(cutover, seen, touched), memory
+        if any(call.service == "iam" for call in act.calls):
+            self._observer.wrote(seen)
+        return self._observer.look(cutover, seen, touched), memory
 
     def _tell(self, cutover: CutOver, act: Act, call: ApiCall, seen: Seen, memory: Memory) -> None:
         """An instance that has the role is told with how long it was without a profile."""
@@ -187,9 +191,10 @@ class CutOverRun:
         else:
             self.progress.started(cutover.address, act.why)
 
-    def _send(self, call: ApiCall, act: Act) -> AwsError | None:
+    def _send(self, call: ApiCall, act: Act, seen: Seen) -> AwsError | None:
+        key = next(iter(remembering.instances_of(call, seen)), None)
         try:
-            self.sender.send(call, is_fresh=True)
+            self.sender.send(call, is_fresh=True, instance=key.instance if key else None)
         except AwsError as error:
             if act.is_hint:
                 self.notes.append(f"{call.name}: {error.code}; harmless: {act.why}")

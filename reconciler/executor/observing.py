@@ -14,6 +14,7 @@ from reconciler.model import Identity
 from reconciler.ownership import NO_ROLE, InstanceKey, Pending, shadow_name
 from reconciler.ports import AwsError, Clock, Reader
 
+AGAIN_SECONDS = 0.5
 READ_LAG_SECONDS = 120.0
 """For how long IAM may not show what was written. Source:
 docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html"""
@@ -27,14 +28,15 @@ class Observer:
     reader: Reader
     clock: Clock
     stop: threading.Event
+    _written: tuple[Seen, float] | None = None
+    """What our last write made, and when."""
 
     def observe(self, cutover: CutOver, memory: Memory | None = None) -> Seen:
         """Everything, in every region."""
+        profile, shadow = self._profiles(cutover)
         began = self.clock.now()
-        profile = self._profile(cutover)
         state = self.reader.read_regions(self.identity, cutover.regions)
         flying = set(profile.in_flight) | (set(memory.away) | set(memory.back) if memory else set())
-        shadow = self._shadow(cutover, profile)
         users = state.consumers(profile.arn) + (state.consumers(shadow.arn) if shadow else ())
         instances = {i.key: i for i in users}
         instances.update({k: state.instances[k] for k in flying if k in state.instances})
@@ -52,8 +54,8 @@ class Observer:
 
     def look(self, cutover: CutOver, seen: Seen, keys: Collection[InstanceKey]) -> Seen:
         """Both profiles and some instances again, as of before they were read."""
+        profile, shadow = self._profiles(cutover)
         now = self.clock.now()
-        profile = self._profile(cutover)
         instances = dict(seen.instances)
         if keys:
             found = {i.key: i for i in self.reader.instances(keys)}
@@ -66,20 +68,30 @@ class Observer:
             instances=instances,
             now=now,
             after_id=self._wanted(cutover),
-            shadow=self._shadow(cutover, profile),
+            shadow=shadow,
         )
 
-    def reread(self, cutover: CutOver, expected: Seen, touched: Collection[InstanceKey]) -> Seen:
-        """The world after our own calls. IAM's reads may lag behind its writes, so a profile that
-        does not show them yet is asked for again."""
-        seen = self.look(cutover, expected, touched)
-        began = self.clock.now()
-        while not _shows(seen, expected) and not self.stop.is_set():
-            if self.clock.now() - began > READ_LAG_SECONDS:
-                return seen
-            self.clock.sleep(0.5)
-            seen = self.look(cutover, seen, ())
-        return seen
+    def wrote(self, expected: Seen) -> None:
+        """What our own calls have made of the two profiles."""
+        self._written = (expected, self.clock.now())
+
+    def forget(self) -> None:
+        """It is not known what the last call did."""
+        self._written = None
+
+    def _profiles(self, cutover: CutOver) -> tuple[LiveProfile, LiveProfile | None]:
+        """Both, as of after our own writes. IAM may show for a while, now and again, how they were
+        before: then what we noted of instances in flight would be forgotten."""
+        while True:
+            profile = self._profile(cutover)
+            shadow = self._shadow(cutover, profile)
+            if self._written is None or self.stop.is_set():
+                return profile, shadow
+            expected, at = self._written
+            is_shown = _shows(profile, shadow, expected)
+            if is_shown or self.clock.now() - at > READ_LAG_SECONDS:
+                return profile, shadow
+            self.clock.sleep(AGAIN_SECONDS)
 
     def _profile(self, cutover: CutOver) -> LiveProfile:
         profile = self.reader.profile(cutover.profile)
@@ -109,11 +121,11 @@ class Observer:
         return found.id
 
 
-def _shows(found: Seen, expected: Seen) -> bool:
+def _shows(profile: LiveProfile, shadow: LiveProfile | None, expected: Seen) -> bool:
     """Whether both profiles are read as our calls left them."""
-    is_marked = dict(found.profile.marks) == dict(expected.profile.marks)
-    is_filled = _inside(found.profile) == _inside(expected.profile)
-    return is_marked and is_filled and _inside(found.shadow) == _inside(expected.shadow)
+    is_marked = dict(profile.marks) == dict(expected.profile.marks)
+    is_filled = _inside(profile) == _inside(expected.profile)
+    return is_marked and is_filled and _inside(shadow) == _inside(expected.shadow)
 
 
 def _inside(profile: LiveProfile | None) -> str | None:

@@ -13,6 +13,7 @@ from reconciler.executor.comparing import Comparison
 from reconciler.executor.cutovers import CutOverRun
 from reconciler.executor.denied import needed
 from reconciler.executor.outcomes import Outcome, Result, failed
+from reconciler.executor.patience import PatientReader
 from reconciler.executor.sending import Pace, Sender, Stopped
 from reconciler.executor.waits import TEXT, Waiter
 from reconciler.executor.window import Window
@@ -52,9 +53,10 @@ class Executor:
         identity, tools = self.plan.identity, self.tools
         start = f"arn:{identity.partition}:iam::{identity.account_id}:policy"
         pace = Pace(tools.clock)
-        self._sender = Sender(tools.writer, tools.reader, tools.clock, self.stop, start, pace=pace)
-        self._waiter = Waiter(tools.reader, tools.clock, tools.progress, self.stop)
-        self._comparison = Comparison(tools.reader, tools.clock, self.plan.based_on)
+        self._reader: Reader = PatientReader(tools.reader, tools.clock, self.stop)
+        self._sender = Sender(tools.writer, self._reader, tools.clock, self.stop, start, pace=pace)
+        self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
+        self._comparison = Comparison(self._reader, tools.clock, self.plan.based_on)
 
     def execute(self) -> Result:
         outcomes: dict[int, Outcome] = {}
@@ -158,7 +160,7 @@ class Executor:
             cutover=cutover,
             identity=self.plan.identity,
             run=tools.run,
-            reader=tools.reader,
+            reader=self._reader,
             sender=self._sender,
             clock=tools.clock,
             progress=tools.progress,
@@ -214,7 +216,7 @@ class Executor:
             if ref in self._known:
                 return
         kind, _, name = ref.address.partition("/")
-        reader = self.tools.reader
+        reader = self._reader
         found = reader.role(name) if kind == "role" else reader.profile(name)
         if found is None:
             raise AwsError(f"read:{ref.address}", "NoSuchEntity", f"{ref.address} is not there")
@@ -225,7 +227,7 @@ class Executor:
     def _learn_association(self, ref: Ref, region: str) -> None:
         """Always read: a cut-over may have given the instance a new association."""
         key = InstanceKey(region, ref.address.partition("/")[2])
-        found = next(iter(self.tools.reader.instances([key])), None)
+        found = next(iter(self._reader.instances([key])), None)
         if found is None or found.row is None:
             message = f"{key.instance} has no association any more"
             raise AwsError(f"read:{ref.address}", "InvalidAssociationID.NotFound", message)
