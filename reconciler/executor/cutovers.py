@@ -77,7 +77,7 @@ class CutOverRun:
     _looks: int = 0
 
     def __post_init__(self) -> None:
-        self._observer = Observer(self.identity, self.reader, self.clock, self.stop)
+        self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
 
     def execute(self) -> Outcome:
         """Never raises ``AwsError``: what went wrong is in the outcome."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.cutover.batches import POLL_SECONDS
 from reconciler.cutover.value import CutOver, Memory, Seen
@@ -20,16 +20,26 @@ READ_LAG_SECONDS = 120.0
 docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html"""
 
 
+_Look = tuple[tuple[tuple[str, str], ...], str | None, str | None]
+"""Our marks and the role of a profile, and what is in its shadow."""
+
+
 @dataclass
 class Observer:
     """Raises ``AwsError`` where it cannot see; a region that refuses is told as unread."""
 
     identity: Identity
+    run: str
     reader: Reader
     clock: Clock
     stop: threading.Event
-    _written: tuple[Seen, float] | None = None
-    """What our last write made, and when."""
+    _written: tuple[_Look, float] | None = None
+    """How our last write made them look, and when it was."""
+    _earlier: set[_Look] = field(default_factory=set)
+    """How they looked before."""
+
+    def __post_init__(self) -> None:
+        self.began = self.clock.now()
 
     def observe(self, cutover: CutOver, memory: Memory | None = None) -> Seen:
         """Everything, in every region."""
@@ -73,7 +83,7 @@ class Observer:
 
     def wrote(self, expected: Seen) -> None:
         """What our own calls have made of the two profiles."""
-        self._written = (expected, self.clock.now())
+        self._written = (_look(expected.profile, expected.shadow), self.clock.now())
 
     def forget(self) -> None:
         """It is not known what the last call did."""
@@ -81,17 +91,33 @@ class Observer:
 
     def _profiles(self, cutover: CutOver) -> tuple[LiveProfile, LiveProfile | None]:
         """Both, as of after our own writes. IAM may show for a while, now and again, how they were
-        before: then what we noted of instances in flight would be forgotten."""
+        before: then what we noted of instances in flight would be forgotten. How they never were is
+        what somebody else has made of them, and is believed at once."""
         while True:
             profile = self._profile(cutover)
             shadow = self._shadow(cutover, profile)
-            if self._written is None or self.stop.is_set():
-                return profile, shadow
-            expected, at = self._written
-            is_shown = _shows(profile, shadow, expected)
-            if is_shown or self.clock.now() - at > READ_LAG_SECONDS:
-                return profile, shadow
+            shown = _look(profile, shadow)
+            if self.stop.is_set() or not self._is_old(shown, profile):
+                break
             self.clock.sleep(AGAIN_SECONDS)
+        self._earlier.add(shown)
+        if self._written is not None and self._written[0] != shown:
+            # Somebody else's doing, and so what is to be seen from now on.
+            self._written = (shown, self.clock.now())
+        return profile, shadow
+
+    def _is_old(self, shown: _Look, profile: LiveProfile) -> bool:
+        if self._written is None:
+            return False
+        expected, at = self._written
+        if shown == expected or shown not in self._earlier or self._is_of_another_run(profile):
+            return False
+        return self.clock.now() - at <= READ_LAG_SECONDS
+
+    def _is_of_another_run(self, profile: LiveProfile) -> bool:
+        """Marked since we began: two who apply at once take turns in writing their marks."""
+        mark = profile.mark
+        return isinstance(mark, Pending) and mark.run != self.run and mark.epoch >= int(self.began)
 
     def _profile(self, cutover: CutOver) -> LiveProfile:
         profile = self.reader.profile(cutover.profile)
@@ -121,12 +147,9 @@ class Observer:
         return found.id
 
 
-def _shows(profile: LiveProfile, shadow: LiveProfile | None, expected: Seen) -> bool:
-    """Whether both profiles are read as our calls left them."""
-    is_marked = dict(profile.marks) == dict(expected.profile.marks)
-    is_filled = _inside(profile) == _inside(expected.profile)
-    return is_marked and is_filled and _inside(shadow) == _inside(expected.shadow)
-
-
-def _inside(profile: LiveProfile | None) -> str | None:
-    return None if profile is None else profile.role_id or NO_ROLE
+def _look(profile: LiveProfile, shadow: LiveProfile | None) -> _Look:
+    return (
+        tuple(sorted(profile.marks.items())),
+        profile.role_id,
+        None if shadow is None else shadow.role_id or NO_ROLE,
+    )

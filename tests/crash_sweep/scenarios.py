@@ -86,6 +86,12 @@ def _made_again(stage: Stage) -> None:
     iam.add_role_to_instance_profile(**web, RoleName="v1")
 
 
+OTHERS = """
+roles: {others: {trust: ec2}}
+instance_profiles: {others: {role: others}}
+associations: {others: {instance_profile: others, select: {tags: {app: others}}}}
+"""
+"""What another owner has in the same account."""
 ALLOWED = ("--allow", "replace=*")
 PRUNED = ("--prune", "--allow", "consumers=*")
 SCENARIOS = (
@@ -113,6 +119,17 @@ SCENARIOS = (
         "v1",
         arrange=_launched,
         reverted=swapped("v1"),
+    ),
+    Scenario(
+        "role swap, strategy hop", swapped("v1"), swapped("v2", "hop"), "v2", arrange=_launched
+    ),
+    Scenario(
+        "hop, then reverted",
+        swapped("v1"),
+        swapped("v2", "hop"),
+        "v1",
+        arrange=_launched,
+        reverted=swapped("v1", "hop"),
     ),
     Scenario("move", moved("web"), moved("other"), "v2", arrange=_one_stopped),
     Scenario("prune", swapped("v1"), POLICY + ROLES, None, PRUNED),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +25,12 @@ from reconciler.sandbox.logged import Logged
 from reconciler.sandbox.server import credentials, serving
 from reconciler.sandbox.world import World
 from tests.behaviour.test_ownership import TRUST
-from tests.crash_sweep.scenarios import HOME, Scenario
-from tests.rig import ACCOUNT, READS
+from tests.crash_sweep.scenarios import HOME, OTHERS, Scenario
+from tests.rig import ACCOUNT
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = """
-owner: sweep
+owner: OWNER
 regions: [us-east-1]
 consumer_regions: [us-east-1, eu-west-1]
 propagation: 0s
@@ -38,6 +38,43 @@ guards: {max_delete: 100%, max_change: 100%}
 """
 KEYS = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
 LAGS = Lags(associating=0.05, disassociating=0.05, restarting=0.05)
+
+
+class Killed(IAMException):  # type: ignore[misc]
+    """Nobody hears this answer."""
+
+    code = "ServiceFailure"
+
+
+@dataclass(frozen=True)
+class Strike:
+    """``is_after`` is once the write took effect."""
+
+    do: Callable[[Stage], None]
+    is_after: bool
+
+
+def kill(stage: Stage) -> None:
+    stage.signal(signal.SIGKILL)
+    raise Killed("it is dead")
+
+
+def interrupt(stage: Stage) -> None:
+    stage.signal(signal.SIGINT)
+
+
+def terminate(stage: Stage) -> None:
+    stage.signal(signal.SIGTERM)
+
+
+def start_another(stage: Stage) -> None:
+    """Somebody else applies the same specs."""
+    stage.beside.append(stage.start(*stage.scenario.flags))
+
+
+def start_others(stage: Stage) -> None:
+    """Another owner applies specs of its own."""
+    stage.beside.append(stage.start(specs="others"))
 
 
 @dataclass
@@ -50,12 +87,17 @@ class Stage:
     endpoint: str
     fleet: list[str] = field(default_factory=list)
     running: set[tuple[str, str]] = field(default_factory=set)
+    others: str = ""
+    """An instance of another owner's."""
     theirs: dict[str, Any] = field(default_factory=dict)
     """A role that is nobody's business."""
     writes: int = 0
-    kill_at: int | None = None
-    is_after: bool = False
+    strikes: dict[int, Strike] = field(default_factory=dict)
+    """What is done to the program at which of its writes."""
     victim: int | None = None
+    beside: list[subprocess.Popen[str]] = field(default_factory=list)
+    runs: dict[int, str] = field(default_factory=dict)
+    """The user agent, which names the run, of each victim."""
     bare_since: dict[tuple[str, str], float] = field(default_factory=dict)
     longest: float = 0.0
 
@@ -85,18 +127,28 @@ class Stage:
         )
         return str(answer["Instances"][0]["InstanceId"])
 
-    def write(self, spec: str) -> None:
-        specs = self.folder / "specs"
-        specs.mkdir(exist_ok=True)
-        (specs / "reconciler.yaml").write_text(SETTINGS)
-        (specs / "spec.yaml").write_text(spec)
+    def write(self, spec: str, specs: str = "specs") -> None:
+        folder = self.folder / specs
+        folder.mkdir(exist_ok=True)
+        owner = "sweep" if specs == "specs" else specs
+        (folder / "reconciler.yaml").write_text(SETTINGS.replace("OWNER", owner))
+        (folder / "spec.yaml").write_text(spec)
 
-    def apply_and_die(self, *flags: str) -> tuple[int, str]:
-        """In a process of its own. The exit code is negative where it was killed."""
+    def apply_struck(self, *flags: str) -> tuple[int, str]:
+        """In a process of its own, to which the strikes come. The exit code is negative where it
+        was killed."""
+        self.writes = 0
+        process = self.start(*flags)
+        self.victim = process.pid
+        told, _ = process.communicate(timeout=120)
+        self.victim = None
+        return process.returncode, told
+
+    def start(self, *flags: str, specs: str = "specs") -> subprocess.Popen[str]:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
         environment |= {"HOME": str(self.folder), **KEYS}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "reconciler", *self._apply(flags), *self._where],
+        return subprocess.Popen(
+            [sys.executable, "-m", "reconciler", *self._apply(flags, specs), *self._where],
             cwd=self.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -104,10 +156,19 @@ class Stage:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.victim = process.pid
-        told, _ = process.communicate(timeout=120)
-        self.victim = None
-        return process.returncode, told
+
+    def signal(self, number: int) -> None:
+        if self.victim is not None:
+            os.kill(self.victim, number)
+
+    def wait_for_others(self) -> list[tuple[int, str]]:
+        """How those ended that ran beside."""
+        ended = []
+        for process in self.beside:
+            told, _ = process.communicate(timeout=120)
+            ended.append((process.returncode, told))
+        self.beside.clear()
+        return ended
 
     def apply(self, *flags: str) -> tuple[int, str]:
         """In this process, which is quicker."""
@@ -125,35 +186,38 @@ class Stage:
     def _where(self) -> tuple[str, str]:
         return "--endpoint-url", self.endpoint
 
-    def _apply(self, flags: tuple[str, ...]) -> list[str]:
-        return ["apply", "--auto-approve", "--quiet", *flags]
+    def _apply(self, flags: tuple[str, ...], specs: str = "specs") -> list[str]:
+        return ["apply", specs, "--auto-approve", "--quiet", *flags]
 
     def before(self, logged: Logged) -> None:
         self._watch()
-        if self._is_ours(logged):
+        if self._is_victims(logged):
             self.writes += 1
-            if self.writes == self.kill_at and not self.is_after:
-                self._kill()
+            self._strike(is_after=False)
 
     def after(self, logged: Logged) -> None:
         self._watch()
-        if self._is_ours(logged) and self.writes == self.kill_at and self.is_after:
-            self._kill()
+        if self._is_victims(logged):
+            self._strike(is_after=True)
 
-    def _is_ours(self, logged: Logged) -> bool:
-        is_write = not logged.operation.startswith(READS)
-        return is_write and "reconciler/" in logged.user_agent and self.victim is not None
+    def _is_victims(self, logged: Logged) -> bool:
+        """The first apply's; those that run beside it have a run of their own."""
+        if logged.is_read or "reconciler/" not in logged.user_agent or self.victim is None:
+            return False
+        self.runs.setdefault(self.victim, logged.user_agent)
+        return self.runs[self.victim] == logged.user_agent
 
-    def _kill(self) -> None:
-        if self.victim is not None:
-            os.kill(self.victim, signal.SIGKILL)
-        raise IAMException("ServiceFailure", "nobody hears this")
+    def _strike(self, *, is_after: bool) -> None:
+        strike = self.strikes.get(self.writes)
+        if strike is not None and strike.is_after == is_after:
+            del self.strikes[self.writes]
+            strike.do(self)
 
     def _watch(self) -> None:
-        """For how long some running instance is without a profile."""
+        """For how long some instance that ran is without credentials: its own, or any."""
         now = time.monotonic()
         for key in self.running:
-            if self.world.staying(ACCOUNT, *key) is None:
+            if self.world.served.get((ACCOUNT, *key)) is None:
                 self.bare_since.setdefault(key, now)
             elif key in self.bare_since:
                 self.longest = max(self.longest, now - self.bare_since.pop(key))
@@ -180,6 +244,8 @@ def staged(scenario: Scenario, folder: Path) -> Iterator[Stage]:
         stage = Stage(scenario, folder, world, endpoint)
         stage.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
         stage.theirs = stage.iam.get_role(RoleName="theirs")["Role"]
+        stage.others = stage.launch(HOME, tags={"app": "others"})
+        stage.write(OTHERS, "others")
         stage.fleet = [stage.launch(HOME, tags={"app": "web"}) for _ in range(2)]
         if scenario.before is not None:
             stage.write(scenario.before)

@@ -1,25 +1,49 @@
-"""Kills the program before and after every write of every scenario, applies again, and looks."""
+"""Strikes the program at every write of every scenario, applies again, and looks."""
 
 from __future__ import annotations
 
+import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 from tests.crash_sweep.scenarios import SCENARIOS, Scenario
-from tests.crash_sweep.stage import Stage, staged
+from tests.crash_sweep.stage import (
+    Stage,
+    Strike,
+    interrupt,
+    kill,
+    staged,
+    start_another,
+    start_others,
+    terminate,
+)
+
+WAYS: dict[str, tuple[Callable[[Stage], None], ...]] = {
+    "killed": (kill,),
+    "killed twice": (kill,),
+    "interrupted": (interrupt, terminate),
+    "two at once": (start_another,),
+    "beside another owner": (start_others,),
+}
+ENDINGS = {"killed": -9, "killed twice": -9, "interrupted": 130}
 
 
 @dataclass(frozen=True)
 class Point:
-    """One death: before or after the write number ``at``."""
+    """What is done to the program before or after its write number ``at``."""
 
     scenario: int
     at: int
     is_after: bool
+    way: str = "killed"
+
+    def __str__(self) -> str:
+        when = "after" if self.is_after else "before"
+        return f"{SCENARIOS[self.scenario].name}, {self.way} {when} write {self.at}"
 
 
 @dataclass(frozen=True)
@@ -31,31 +55,46 @@ class Ended:
     longest: float
 
 
-def count(number: int) -> int:
-    """How many writes the scenario makes when nobody dies."""
+def undisturbed(number: int) -> tuple[int, float]:
+    """How many writes the scenario makes when nothing happens, and the longest time, in seconds,
+    that an instance is without credentials."""
     with tempfile.TemporaryDirectory() as folder, staged(SCENARIOS[number], Path(folder)) as stage:
         scenario = SCENARIOS[number]
-        code, told = stage.apply_and_die(*scenario.flags)
+        code, told = stage.apply_struck(*scenario.flags)
         assert code == 0, (scenario.name, told)
         problem = "" if scenario.reverted else problem_of(stage)
         assert not problem, (scenario.name, problem)
-        return stage.writes
+        return stage.writes, stage.longest
 
 
-def die(point: Point) -> Ended:
+def struck(point: Point) -> Ended:
     scenario = SCENARIOS[point.scenario]
     with tempfile.TemporaryDirectory() as folder, staged(scenario, Path(folder)) as stage:
-        stage.kill_at, stage.is_after = point.at, point.is_after
-        code, told = stage.apply_and_die(*scenario.flags)
-        if code != -9:
-            return Ended(point, f"was not killed: {code} {told[-300:]}", 0.0)
-        stage.kill_at = None
+        do = WAYS[point.way][point.at % len(WAYS[point.way])]
+        stage.strikes = {point.at: Strike(do, point.is_after)}
+        code, told = stage.apply_struck(*scenario.flags)
+        beside = stage.wait_for_others()
+        wanted = ENDINGS.get(point.way)
+        # The last write may be over before a signal is heard.
+        if wanted is not None and code not in (wanted, 0 if wanted > 0 else wanted):
+            return Ended(point, f"it ended with {code}: {told[-300:]}", 0.0)
+        if traces := [text for text in (told, *(t for _, t in beside)) if "Traceback" in text]:
+            return Ended(point, traces[0][-500:], 0.0)
         if scenario.reverted is not None:
             stage.write(scenario.reverted)
+        if point.way == "killed twice":
+            # The same death for the same point: a sweep can be made again.
+            at = random.Random(str(point)).randint(1, max(2, point.at))
+            stage.strikes = {at: Strike(kill, is_after=at % 2 == 0)}
+            stage.apply_struck(*scenario.flags)
+            stage.strikes = {}
         code, told = stage.apply(*scenario.flags)
         if code != 0:
             return Ended(point, f"the next apply ended with {code}: {told[-500:]}", stage.longest)
-        return Ended(point, problem_of(stage), stage.longest)
+        problem = problem_of(stage)
+        if point.way == "beside another owner":
+            problem = "; ".join(filter(None, (problem, *_of_others(stage, beside))))
+        return Ended(point, problem, stage.longest)
 
 
 def problem_of(stage: Stage) -> str:
@@ -64,14 +103,19 @@ def problem_of(stage: Stage) -> str:
 
 
 def _problems(stage: Stage, scenario: Scenario) -> Iterator[str]:
+    names = {
+        p["InstanceProfileName"] for p in stage.iam.list_instance_profiles()["InstanceProfiles"]
+    }
     if scenario.held is not None:
         yield from _of_instances(stage, scenario)
         yield from _of_the_profile(stage, scenario.held)
-    elif stage.iam.list_instance_profiles()["InstanceProfiles"]:
+    elif "web" in names:
         yield "the profile is still there"
+    if shadows := [name for name in names if "hop" in name]:
+        yield f"a shadow is still there: {shadows}"
     if stage.iam.get_role(RoleName="theirs")["Role"] != stage.theirs:
         yield "another's role was touched"
-    code, told = stage.run("plan", "--detailed-exitcode", "--quiet", *scenario.flags)
+    code, told = stage.run("plan", "specs", "--detailed-exitcode", "--quiet", *scenario.flags)
     if code != 0:
         yield f"the plan is not empty: {told[-500:]}"
 
@@ -100,27 +144,50 @@ def _of_the_profile(stage: Stage, role: str) -> Iterator[str]:
         yield f"the profile's note is {note}"
 
 
+def _of_others(stage: Stage, beside: list[tuple[int, str]]) -> Iterator[str]:
+    """The other owner got what it wanted, and keeps it."""
+    yield from (
+        f"the other's apply ended with {code}: {told[-300:]}" for code, told in beside if code
+    )
+    code, told = stage.run("drift", "others", "--quiet")
+    if code != 0:
+        yield f"the other's world drifted: {told[-300:]}"
+    if stage.served().get(stage.others) != "others":
+        yield "the other's instance does not hold its role"
+
+
 @dataclass(frozen=True)
 class Row:
-    """Of the table in ``docs/reliability.md``."""
+    """Of the table in ``docs/reliability.md``: points by the way of striking, and how many of all
+    ended well. ``undisturbed`` and ``longest`` are seconds that an instance was without credentials,
+    when nothing happened and at the worst."""
 
     name: str
-    points: int
+    points: dict[str, int]
     recovered: int
+    undisturbed: float
     longest: float
 
 
-def points(number: int) -> list[Point]:
-    return [Point(number, at, late) for at in range(1, count(number) + 1) for late in (False, True)]
+def points(number: int, writes: int) -> list[Point]:
+    every = range(1, writes + 1)
+    made = [Point(number, at, late) for at in every for late in (False, True)]
+    made += [Point(number, at, at % 2 == 0, "killed twice") for at in every]
+    made += [Point(number, at, at % 4 < 2, "interrupted") for at in every]
+    made += [Point(number, at, False, "two at once") for at in every[::3]]
+    made += [Point(number, at, False, "beside another owner") for at in every[1::6]]
+    return made
 
 
 def sweep(workers: int) -> Iterator[tuple[Row, list[Ended]]]:
-    """Every scenario in turn, with those of its deaths that did not end well."""
+    """Every scenario in turn, with those of its points that did not end well."""
     # A sandbox patches moto for its whole process, so each has a process of its own.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        planned = list(pool.map(points, range(len(SCENARIOS))))
-        for number, scenario in enumerate(SCENARIOS):
-            ended = list(pool.map(die, planned[number]))
+        calm = list(pool.map(undisturbed, range(len(SCENARIOS))))
+        for number, (scenario, (writes, bare)) in enumerate(zip(SCENARIOS, calm, strict=True)):
+            planned = points(number, writes)
+            ended = list(pool.map(struck, planned))
             broken = [one for one in ended if one.problem]
+            by_way = {way: sum(p.way == way for p in planned) for way in WAYS}
             longest = max((one.longest for one in ended), default=0.0)
-            yield Row(scenario.name, len(ended), len(ended) - len(broken), longest), broken
+            yield Row(scenario.name, by_way, len(ended) - len(broken), bare, longest), broken

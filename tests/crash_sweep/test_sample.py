@@ -1,24 +1,36 @@
-"""A sample of the sweep: one death in each of the scenarios that are about instances."""
+"""A sample of the sweep: every way of striking, in scenarios that are about instances."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
 
-from tests.crash_sweep.sweep import Point, die
+from tests.crash_sweep.sweep import Point, struck
 
 SAMPLE = [
     Point(1, 8, is_after=True),
     Point(2, 10, is_after=False),
-    Point(5, 4, is_after=True),
-    Point(7, 10, is_after=True),
+    Point(5, 9, is_after=True),
+    Point(7, 4, is_after=True, way="killed twice"),
+    Point(9, 10, is_after=True, way="interrupted"),
+    Point(1, 9, is_after=False, way="interrupted"),
+    Point(1, 5, is_after=False, way="two at once"),
+    Point(5, 8, is_after=False, way="beside another owner"),
 ]
 
 
-@pytest.mark.parametrize("point", SAMPLE, ids=str)
-def test_a_run_that_was_killed_is_gone_on_with(point: Point) -> None:
-    # In a process of its own: a sandbox that serves patches moto for all of it.
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[ProcessPoolExecutor]:
+    """A process of its own: a sandbox that serves patches moto for all of it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert pool.submit(die, point).result().problem == ""
+        yield pool
+
+
+@pytest.mark.parametrize("point", SAMPLE, ids=str)
+def test_a_run_that_was_struck_is_gone_on_with(
+    elsewhere: ProcessPoolExecutor, point: Point
+) -> None:
+    assert elsewhere.submit(struck, point).result().problem == ""

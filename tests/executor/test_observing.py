@@ -40,7 +40,7 @@ class Flapping:
 
 
 def observer(reader: Any, clock: JumpingClock) -> Observer:
-    return Observer(Identity("1", "aws"), cast(Reader, reader), clock, threading.Event())
+    return Observer(Identity("1", "aws"), "mine", cast(Reader, reader), clock, threading.Event())
 
 
 def seen(profile: LiveProfile) -> Seen:
@@ -51,6 +51,7 @@ def test_a_note_of_ours_is_not_forgotten_by_an_old_read() -> None:
     """So an instance was lost: its note was not read, and taken off as nobody's."""
     reader, clock = Flapping([BEFORE, BEFORE, NOTED]), JumpingClock()
     made = observer(reader, clock)
+    made.look(CUTOVER, seen(BEFORE), ())
     made.wrote(seen(NOTED))
     assert made.look(CUTOVER, seen(NOTED), ()).profile == NOTED
     assert reader.asked == 3
@@ -59,6 +60,7 @@ def test_a_note_of_ours_is_not_forgotten_by_an_old_read() -> None:
 def test_what_somebody_else_changed_is_believed_in_the_end() -> None:
     clock = JumpingClock()
     made = observer(Flapping([BEFORE]), clock)
+    made.look(CUTOVER, seen(BEFORE), ())
     made.wrote(seen(NOTED))
     began = clock.now()
     assert made.look(CUTOVER, seen(NOTED), ()).profile == BEFORE
@@ -67,13 +69,35 @@ def test_what_somebody_else_changed_is_believed_in_the_end() -> None:
     assert clock.now() - began < READ_LAG_SECONDS + 5
 
 
+def test_what_was_never_so_is_believed_at_once() -> None:
+    """Another run wrote a mark of its own."""
+    theirs = replace(BEFORE, marks={"role-id": "pending/-/AROA/900/other"})
+    reader = Flapping([BEFORE, theirs])
+    made = observer(reader, JumpingClock())
+    made.look(CUTOVER, seen(BEFORE), ())
+    made.wrote(seen(NOTED))
+    assert made.look(CUTOVER, seen(NOTED), ()).profile == theirs
+
+
+def test_two_who_apply_at_once_take_turns() -> None:
+    clock = JumpingClock()
+    mark = f"pending/-/AROA/{int(clock.now()) + 1}/other"
+    theirs = replace(BEFORE, marks={"role-id": mark})
+    made, began = observer(Flapping([theirs]), clock), clock.now()
+    for _ in range(3):
+        made.wrote(seen(NOTED))
+        assert made.look(CUTOVER, seen(NOTED), ()).profile == theirs
+    assert clock.now() == began
+
+
 def test_what_is_not_known_is_not_waited_for() -> None:
     reader = Flapping([BEFORE])
     made = observer(reader, JumpingClock())
+    made.look(CUTOVER, seen(BEFORE), ())
     made.wrote(seen(NOTED))
     made.forget()
     assert made.look(CUTOVER, seen(NOTED), ()).profile == BEFORE
-    assert reader.asked == 1
+    assert reader.asked == 2
 
 
 def test_a_throttled_read_is_waited_out() -> None:
