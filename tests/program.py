@@ -86,17 +86,20 @@ class Program:
         path.chmod(0o755)
 
     @contextmanager
-    def sandbox(self, seed: str) -> Iterator[None]:
-        """A local AWS with these instances, as long as the block lasts."""
+    def sandbox(self, seed: str, *knobs: str) -> Iterator[str]:
+        """A local AWS with these instances, as long as the block lasts; what it says of itself."""
         path = self.folder / "seed.yaml"
         path.write_text(seed, "utf-8")
-        process = self.start("sandbox", "--port", "0", "--seed", str(path), *LAGS)
+        process = self.start("sandbox", "--port", "0", "--seed", str(path), *LAGS, *knobs)
         try:
             assert process.stdout is not None
             first = process.stdout.readline()
             assert "http://127.0.0.1:" in first, process.stderr and process.stderr.read()
             self.endpoint = first.split()[-1]
-            yield
+            told, last = first, "misbehaves" if "--chaos" in knobs else "Ctrl-C"
+            while last not in told and (line := process.stdout.readline()):
+                told += line
+            yield told
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=20)

@@ -65,6 +65,15 @@ def replace(aws: Rig, association: str, profile: str) -> dict[str, Any]:
     return found
 
 
+def numbered(count: int) -> list[dict[str, str]]:
+    return [{"Key": f"k{n}", "Value": ""} for n in range(count)]
+
+
+def large(size: int) -> str:
+    """A policy document of more than so many characters."""
+    return DOCUMENT.replace("s3:*", "s3:" + "a" * size)
+
+
 REFUSALS: dict[str, tuple[Callable[[Rig, str], Any], str]] = {
     "associate twice": (
         lambda a, i: (associate(a, i), associate(a, i)),
@@ -190,6 +199,164 @@ REFUSALS: dict[str, tuple[Callable[[Rig, str], Any], str]] = {
         lambda a, i: a.iam.delete_role_permissions_boundary(RoleName="r"),
         "NoSuchEntity",
     ),
+    "a name with a blank": (
+        lambda a, i: a.iam.create_role(RoleName="a b", AssumeRolePolicyDocument=TRUST),
+        "ValidationError",
+    ),
+    "a name of 65 letters": (
+        lambda a, i: a.iam.create_role(RoleName="a" * 65, AssumeRolePolicyDocument=TRUST),
+        "ValidationError",
+    ),
+    "a path without slashes": (
+        lambda a, i: a.iam.create_instance_profile(InstanceProfileName="x", Path="path"),
+        "ValidationError",
+    ),
+    "a session of a day": (
+        lambda a, i: a.iam.update_role(RoleName="r", MaxSessionDuration=86400),
+        "ValidationError",
+    ),
+    "a description with another alphabet": (
+        lambda a, i: a.iam.update_role(RoleName="r", Description="\u65e5"),
+        "ValidationError",
+    ),
+    "a tag of AWS's": (
+        lambda a, i: a.iam.tag_role(RoleName="r", Tags=[{"Key": "AWS:x", "Value": "y"}]),
+        "InvalidInput",
+    ),
+    "a tag key that is twice in one request": (
+        lambda a, i: a.iam.tag_role(
+            RoleName="r", Tags=[{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}]
+        ),
+        "InvalidInput",
+    ),
+    "a tag with an angle bracket": (
+        lambda a, i: a.iam.tag_instance_profile(
+            InstanceProfileName="one", Tags=[{"Key": "<a>", "Value": "1"}]
+        ),
+        "ValidationError",
+    ),
+    "51 tags in one request": (
+        lambda a, i: a.iam.tag_role(RoleName="r", Tags=numbered(51)),
+        "ValidationError",
+    ),
+    "51 tags in two requests": (
+        lambda a, i: (
+            a.iam.tag_role(RoleName="r", Tags=numbered(50)),
+            a.iam.tag_role(RoleName="r", Tags=[{"Key": "z", "Value": ""}]),
+        ),
+        "LimitExceeded",
+    ),
+    "51 tags on a profile": (
+        lambda a, i: (
+            a.iam.tag_instance_profile(InstanceProfileName="one", Tags=numbered(50)),
+            a.iam.tag_instance_profile(InstanceProfileName="one", Tags=[{"Key": "z", "Value": ""}]),
+        ),
+        "LimitExceeded",
+    ),
+    "a trust of more than 2,048": (
+        lambda a, i: a.iam.update_assume_role_policy(RoleName="r", PolicyDocument=large(2048)),
+        "LimitExceeded",
+    ),
+    "a policy of more than 6,144": (
+        lambda a, i: a.iam.create_policy(PolicyName="x", PolicyDocument=large(6144)),
+        "LimitExceeded",
+    ),
+    "inline policies of more than 10,240 together": (
+        lambda a, i: (
+            a.iam.put_role_policy(RoleName="r", PolicyName="a", PolicyDocument=large(6000)),
+            a.iam.put_role_policy(RoleName="r", PolicyName="b", PolicyDocument=large(6000)),
+        ),
+        "LimitExceeded",
+    ),
+    "an eleventh policy": (
+        lambda a, i: [
+            (
+                a.iam.create_policy(PolicyName=f"p{n}", PolicyDocument=DOCUMENT),
+                a.iam.attach_role_policy(RoleName="r", PolicyArn=f"{POLICY}{n}"),
+            )
+            for n in range(11)
+        ],
+        "LimitExceeded",
+    ),
+    "a sixth version": (
+        lambda a, i: [
+            a.iam.create_policy_version(PolicyArn=POLICY, PolicyDocument=DOCUMENT) for _ in range(5)
+        ],
+        "LimitExceeded",
+    ),
+    "delete the version in force": (
+        lambda a, i: a.iam.delete_policy_version(PolicyArn=POLICY, VersionId="v1"),
+        "DeleteConflict",
+    ),
+    "delete a profile with a role": (
+        lambda a, i: a.iam.delete_instance_profile(InstanceProfileName="one"),
+        "DeleteConflict",
+    ),
+    "a role among AWS's own": (
+        lambda a, i: a.iam.create_role(
+            RoleName="x", Path="/aws-service-role/x/", AssumeRolePolicyDocument=TRUST
+        ),
+        "InvalidInput",
+    ),
+    "change a service-linked role": (
+        lambda a, i: (
+            a.iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com"),
+            a.iam.update_role(RoleName="AWSServiceRoleForAutoScaling", Description="x"),
+        ),
+        "UnmodifiableEntity",
+    ),
+    "attach a policy of a service's role": (
+        lambda a, i: a.iam.attach_role_policy(
+            RoleName="r",
+            PolicyArn="arn:aws:iam::aws:policy/aws-service-role/AutoScalingServiceRolePolicy",
+        ),
+        "PolicyNotAttachable",
+    ),
+    "create what is there": (
+        lambda a, i: a.iam.create_instance_profile(InstanceProfileName="one"),
+        "EntityAlreadyExists",
+    ),
+    "profiles of a role that is not there": (
+        lambda a, i: a.iam.list_instance_profiles_for_role(RoleName="none"),
+        "NoSuchEntity",
+    ),
+    "detach what is not attached": (
+        lambda a, i: a.iam.detach_role_policy(RoleName="r", PolicyArn=POLICY),
+        "NoSuchEntity",
+    ),
+    "delete an inline policy that is not there": (
+        lambda a, i: a.iam.delete_role_policy(RoleName="r", PolicyName="none"),
+        "NoSuchEntity",
+    ),
+    "delete a role that is not there": (
+        lambda a, i: a.iam.delete_role(RoleName="none"),
+        "NoSuchEntity",
+    ),
+    "put a role in that is not there": (
+        lambda a, i: (
+            a.iam.create_instance_profile(InstanceProfileName="new"),
+            a.iam.add_role_to_instance_profile(InstanceProfileName="new", RoleName="none"),
+        ),
+        "NoSuchEntity",
+    ),
+    "a marker that is none": (
+        lambda a, i: a.iam.list_instance_profiles(Marker="x"),
+        "ValidationError",
+    ),
+    "a token that is none": (
+        lambda a, i: a.ec2().describe_iam_instance_profile_associations(NextToken="x"),
+        "InvalidNextToken",
+    ),
+    "an association that never was": (
+        lambda a, i: a.ec2().describe_iam_instance_profile_associations(
+            AssociationIds=["iip-assoc-0123456789abcdef0"]
+        ),
+        "InvalidParameterValue",
+    ),
+    "launch with a profile that is not there": (
+        lambda a, i: a.launch(1, profile="none"),
+        "InvalidParameterValue",
+    ),
     "one of AWS's policies that does not exist": (
         lambda a, i: a.iam.attach_role_policy(
             RoleName="r", PolicyArn="arn:aws:iam::aws:policy/Nothing"
@@ -204,6 +371,89 @@ def test_refused(made: Rig, situation: str) -> None:
     call, code = REFUSALS[situation]
     instance = made.launch(1)[0]
     assert code_of(lambda: call(made, instance)) == code
+
+
+REPEATED: dict[str, Callable[[Rig], Any]] = {
+    "put an inline policy": lambda a: a.iam.put_role_policy(
+        RoleName="r", PolicyName="x", PolicyDocument=DOCUMENT
+    ),
+    "attach": lambda a: a.iam.attach_role_policy(RoleName="r", PolicyArn=POLICY),
+    "update": lambda a: a.iam.update_role(RoleName="r", Description="d", MaxSessionDuration=3600),
+    "update the trust": lambda a: a.iam.update_assume_role_policy(
+        RoleName="r", PolicyDocument=TRUST
+    ),
+    "tag a role": lambda a: a.iam.tag_role(RoleName="r", Tags=numbered(2)),
+    "untag a role": lambda a: a.iam.untag_role(RoleName="r", TagKeys=["none"]),
+    "tag a profile": lambda a: a.iam.tag_instance_profile(
+        InstanceProfileName="one", Tags=numbered(2)
+    ),
+    "untag a profile": lambda a: a.iam.untag_instance_profile(
+        InstanceProfileName="one", TagKeys=["none"]
+    ),
+    "put a boundary": lambda a: a.iam.put_role_permissions_boundary(
+        RoleName="r", PermissionsBoundary=POLICY
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REPEATED)
+def test_the_same_again_changes_nothing(made: Rig, what: str) -> None:
+    REPEATED[what](made)
+    before = made.iam.get_account_authorization_details(Filter=["Role", "LocalManagedPolicy"])
+    REPEATED[what](made)
+    after = made.iam.get_account_authorization_details(Filter=["Role", "LocalManagedPolicy"])
+    assert before["RoleDetailList"] == after["RoleDetailList"]
+
+
+def test_a_version_is_made_each_time(made: Rig) -> None:
+    for _ in range(2):
+        made.iam.create_policy_version(PolicyArn=POLICY, PolicyDocument=DOCUMENT)
+    versions = made.iam.list_policy_versions(PolicyArn=POLICY)["Versions"]
+    assert [v["VersionId"] for v in versions if not v["IsDefaultVersion"]] == ["v2", "v3"]
+
+
+def test_names_are_found_in_any_case(made: Rig) -> None:
+    assert made.iam.get_role(RoleName="R")["Role"]["RoleName"] == "r"
+    profile = made.iam.get_instance_profile(InstanceProfileName="ONE")["InstanceProfile"]
+    assert profile["InstanceProfileName"] == "one"
+    for name in ("MixedName", "mixedname"):
+        made.iam.put_role_policy(RoleName="r", PolicyName=name, PolicyDocument=DOCUMENT)
+    assert made.iam.list_role_policies(RoleName="r")["PolicyNames"] == ["MixedName"]
+    made.iam.delete_role_policy(RoleName="r", PolicyName="MIXEDNAME")
+    assert made.iam.list_role_policies(RoleName="r")["PolicyNames"] == []
+
+
+def test_what_an_update_leaves_out_stays(made: Rig) -> None:
+    made.iam.update_role(RoleName="r", Description="d", MaxSessionDuration=7200)
+    made.iam.update_role(RoleName="r", Description="e")
+    role = made.iam.get_role(RoleName="r")["Role"]
+    assert (role["Description"], role["MaxSessionDuration"]) == ("e", 7200)
+
+
+def test_the_answer_to_a_new_role_says_little(made: Rig) -> None:
+    role = made.iam.create_role(
+        RoleName="new", AssumeRolePolicyDocument=TRUST, Description="d", MaxSessionDuration=7200
+    )["Role"]
+    assert not {"Description", "MaxSessionDuration"} & role.keys()
+    assert role["AssumeRolePolicyDocument"]["Version"] == "2012-10-17"
+
+
+def test_a_deleted_role_is_an_id_in_trusts(made: Rig) -> None:
+    arn = made.iam.create_role(RoleName="old", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    old_id = made.role_id("old")
+    trust = TRUST.replace('"Service":"ec2.amazonaws.com"', f'"AWS":"{arn}"')
+    made.iam.update_assume_role_policy(RoleName="r", PolicyDocument=trust)
+    made.iam.delete_role(RoleName="old")
+    made.iam.create_role(RoleName="old", AssumeRolePolicyDocument=TRUST)
+    named = made.iam.get_role(RoleName="r")["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    assert named[0]["Principal"] == {"AWS": old_id}
+
+
+def test_inline_policies_and_versions_are_paged(made: Rig) -> None:
+    for name in ("a", "b", "c"):
+        made.iam.put_role_policy(RoleName="r", PolicyName=name, PolicyDocument=DOCUMENT)
+    page = made.iam.list_role_policies(RoleName="r", MaxItems=2)
+    assert (page["PolicyNames"], page["IsTruncated"]) == (["a", "b"], True)
 
 
 def test_an_association_takes_time(made: Rig) -> None:
