@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -62,7 +63,9 @@ class Session:
     @property
     def boto(self) -> Any:
         if self._boto is None:
-            session = boto3.Session(profile_name=self.login.profile, region_name=self.login.region)
+            # botocore reads AWS_DEFAULT_REGION alone; AWS's other tools read this one first.
+            region = self.login.region or os.environ.get("AWS_REGION") or None
+            session = boto3.Session(profile_name=self.login.profile, region_name=region)
             self._boto = self._assumed(session) if self.login.role_arn else session
         return self._boto
 

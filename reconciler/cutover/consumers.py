@@ -47,12 +47,14 @@ class Fleet:
 
     def stopping(self) -> tuple[LiveInstance, ...]:
         """On their way to be stopped; a listing may show them running for a while."""
-        away, back = self.memory.away, self.memory.back
-        return tuple(
-            i
-            for i in self._flying(is_stop=True)
-            if i.state == "stopping" or (i.is_running and i.key in away and i.key not in back)
-        )
+        flying = self._flying(is_stop=True)
+        return tuple(i for i in flying if i.state == "stopping" or self._is_to_stop(i))
+
+    def _is_to_stop(self, instance: LiveInstance) -> bool:
+        """Whether it runs as it did when this run stopped it: nobody has started it since."""
+        launched = self.memory.stopped.get(instance.key)
+        is_waited_for = instance.is_running and instance.key not in self.memory.back
+        return is_waited_for and launched is not None and instance.launched_at == launched
 
     def starting(self) -> tuple[LiveInstance, ...]:
         """Started by this run, and not running yet."""
@@ -66,8 +68,7 @@ class Fleet:
 
     def _to_start(self) -> frozenset[InstanceKey]:
         """Instances that were stopped to be restarted, as the note says, or as this run knows."""
-        stopped = self.memory.away.keys() - self.memory.taken.keys()
-        return self.seen.profile.to_start | stopped
+        return self.seen.profile.to_start | self.memory.stopped.keys()
 
     def flight(self, instance: LiveInstance) -> Flight:
         """What the instance is taken. Only a fresh association mends one that is stale."""

@@ -62,8 +62,9 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
         case "StopInstances":
             key = instances_of(call, seen)[0]
             away, back = _with(memory.away, key, now), _without(memory.back, key)
-            taken = _without(memory.taken, key)
-            return replace(memory, away=away, back=back, taken=taken, changed_at=ended_at)
+            launched = seen.instances[key].launched_at if key in seen.instances else 0.0
+            stopped = _with(memory.stopped, key, launched)
+            return replace(memory, away=away, back=back, stopped=stopped, changed_at=ended_at)
         case "CreateTags":
             key = InstanceKey(call.region or "", call.params["Resources"][0])
             association = call.params["Tags"][0]["Value"].removeprefix(f"{seen.target}/")
@@ -102,7 +103,9 @@ def _kept(memory: Memory, call: ApiCall, seen: Seen) -> Mapping[InstanceKey, str
 
 
 def ended_batch(memory: Memory, now: float) -> Memory:
-    return replace(memory, away={}, back={}, batches=memory.batches + 1, batch_ended_at=now)
+    return replace(
+        memory, away={}, back={}, stopped={}, batches=memory.batches + 1, batch_ended_at=now
+    )
 
 
 def lost(memory: Memory, key: InstanceKey, reason: str) -> Memory:

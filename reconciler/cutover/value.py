@@ -126,6 +126,8 @@ class Memory:
     away: Mapping[InstanceKey, float] = field(default_factory=_frozen)
     taken: Mapping[InstanceKey, str] = field(default_factory=_reasons)
     """Association ids that this run took off: a listing that shows them still is an old one."""
+    stopped: Mapping[InstanceKey, float] = field(default_factory=_frozen)
+    """Those that this run stopped, each with when it had been launched."""
     back: Mapping[InstanceKey, float] = field(default_factory=_frozen)
     refreshed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
     """Association ids that were made after EC2 saw the new role."""

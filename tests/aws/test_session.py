@@ -61,3 +61,26 @@ def test_a_target_s_role_is_assumed_and_renewed(aws: World) -> None:
     assert session.outlives(600)
     # An hour is what a role is assumed for: nothing lasts longer, so it is assumed anew in vain.
     assert not session.outlives(2 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("given", "first", "second", "wanted"),
+    [
+        (None, "eu-west-1", "eu-west-2", "eu-west-1"),
+        (None, None, "eu-west-2", "eu-west-2"),
+        ("us-west-1", "eu-west-1", "eu-west-2", "us-west-1"),
+        (None, "", "eu-west-2", "eu-west-2"),
+    ],
+)
+def test_where_the_region_is_said(
+    aws: World,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str | None,
+    first: str | None,
+    second: str,
+    wanted: str,
+) -> None:
+    if first is not None:
+        monkeypatch.setenv("AWS_REGION", first)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", second)
+    assert Session(Login(run="test", region=given)).region == wanted

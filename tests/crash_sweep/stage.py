@@ -140,7 +140,7 @@ class Stage:
         self.writes = 0
         process = self.start(*flags)
         self.victim = process.pid
-        told, _ = process.communicate(timeout=120)
+        told = _ended(process)
         self.victim = None
         return process.returncode, told
 
@@ -165,7 +165,7 @@ class Stage:
         """How those ended that ran beside."""
         ended = []
         for process in self.beside:
-            told, _ = process.communicate(timeout=120)
+            told = _ended(process)
             ended.append((process.returncode, told))
         self.beside.clear()
         return ended
@@ -234,6 +234,16 @@ class Stage:
             state = found["Reservations"][0]["Instances"][0]["State"]["Name"]
             if state == "running":
                 self.running.add((row.region, row.instance))
+
+
+def _ended(process: subprocess.Popen[str]) -> str:
+    """What it said until it ended."""
+    try:
+        return process.communicate(timeout=120)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -68,6 +69,13 @@ def undisturbed(number: int) -> tuple[int, float]:
 
 
 def struck(point: Point) -> Ended:
+    try:
+        return _struck(point)
+    except subprocess.TimeoutExpired:
+        return Ended(point, "it did not come to an end", 0.0)
+
+
+def _struck(point: Point) -> Ended:
     scenario = SCENARIOS[point.scenario]
     with tempfile.TemporaryDirectory() as folder, staged(scenario, Path(folder)) as stage:
         do = WAYS[point.way][point.at % len(WAYS[point.way])]
