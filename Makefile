@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types unit sweep crash-sweep bench docs clean
+.PHONY: demo test lint types unit sweep crash-sweep soak bench docs clean
 
 demo: $(VENV)/installed  #? the whole story on an AWS inside the process
 	@$(BIN)/reconciler demo
@@ -25,8 +25,11 @@ unit: $(VENV)/installed
 sweep: $(VENV)/installed  #? the slow tests that `make test` leaves out
 	$(BIN)/pytest -n 2 -m slow
 
-crash-sweep: $(VENV)/installed  #? kills apply at every write of every scenario; writes docs/reliability.md
+crash-sweep: $(VENV)/installed  #? kills, interrupts, races apply at every write; writes docs/reliability.md
 	$(BIN)/python -m tests.crash_sweep
+
+soak: $(VENV)/installed  #? 500 random runs on a sandbox that misbehaves; writes docs/reliability.md
+	$(BIN)/python -W ignore::UserWarning -m tests.soak
 
 bench: $(VENV)/installed  #? calls and seconds of a plan
 	$(BIN)/python -m tests.bench

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,9 @@ class Ended:
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
     """The longest apply, in the sandbox's time."""
-    mixture: str = ""
+    is_stuck: bool = False
+    """Whether something is denied, or credentials expire: no run gets past that by itself."""
+    trace: str = ""
 
 
 @dataclass
@@ -170,7 +173,7 @@ def quick_retries(aws: Rig) -> Iterator[None]:
 def soak(seed: int) -> Ended:
     dice = random.Random(seed)
     lags, chaos = mixture(seed, with_denials=dice.random() < 0.3)
-    ended = Ended(seed, mixture=f"{lags} {chaos}")
+    ended = Ended(seed, is_stuck=bool(chaos.denied or chaos.expires_after))
     with (
         tempfile.TemporaryDirectory() as folder,
         rig(Path(folder), lags, seed) as aws,
@@ -193,6 +196,14 @@ def soak(seed: int) -> Ended:
         aws.clock.sleep(8 * 3600)
         made.bring(keeping(first, second, dice))
     return ended
+
+
+def soak_safely(seed: int) -> Ended:
+    """A traceback is a result, and a bad one."""
+    try:
+        return soak(seed)
+    except Exception:  # noqa: BLE001 - whatever it is, it is told
+        return Ended(seed, trace=traceback.format_exc())
 
 
 def keeping(first: dict[str, Any], second: dict[str, Any], dice: random.Random) -> dict[str, Any]:

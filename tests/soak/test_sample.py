@@ -1,0 +1,18 @@
+"""A sample of the soak; ``make soak`` makes 500 runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.soak.run import soak
+
+MIXED = range(8)
+DENIED = (4, 31, 49, 55)
+"""Seeds whose mixture has an action that is denied."""
+
+
+@pytest.mark.parametrize("seed", [*MIXED, *DENIED])
+def test_it_ends_well_or_says_why(seed: int) -> None:
+    ended = soak(seed)
+    assert ended.problems == []
+    assert ended.applies or ended.errors
