@@ -109,7 +109,8 @@ class CutOverSpec(SpecModel):
 
     strategy: Literal["reassociate", "hop", "restart", "wait"] = Field(
         "reassociate",
-        description="Associate the profile anew, stop and start the instance, or leave it to AWS.",
+        description="Associate the profile anew, go by way of a shadow profile, restart the "
+        "instance, or leave it to AWS.",
     )
     max_unavailable: MaxUnavailable = Field(
         "1", description="Running instances without a profile at a time: a count or a share."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path as FilePath
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -16,6 +17,7 @@ from reconciler.spec.tree import Mapping, Scalar, Sequence, Tree
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_NODES = 200_000
 """Values that one file may come to when its aliases are followed: an alias bomb has billions."""
+MAX_LINES = 1_000_000
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CORE_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
@@ -69,8 +71,11 @@ def parse(text: str, name: str, problems: list[Diagnostic]) -> Tree | None:
     Raises ``Unreadable``; what does not stop the reading, such as duplicate keys, is added to
     ``problems``.
     """
+    if text.count("\n") > MAX_LINES:
+        message = f"has more than {MAX_LINES:,} lines; split it into several files"
+        raise _unreadable(Location(name), "file-too-large", message)
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
+        node = _reader(name).compose(text)
         return None if node is None else _Builder(name, problems).build(node)
     except ReaderError as error:
         place = _offset(text, name, error.position)
@@ -83,6 +88,25 @@ def parse(text: str, name: str, problems: list[Diagnostic]) -> Tree | None:
     except RecursionError as error:
         message = "is nested too deeply to be a spec"
         raise _unreadable(Location(name), "yaml-syntax", message) from error
+
+
+def _reader(name: str) -> YAML:
+    """Gives up on a file of millions of values before it has taken minutes and gigabytes."""
+    reader = YAML(typ="safe", pure=True)
+
+    class Counting(reader.Composer):  # type: ignore[misc, name-defined]
+        count = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.count += 1
+            if self.count > MAX_NODES:
+                place = Location(name, self.parser.peek_event().start_mark.line + 1)
+                message = f"has more than {MAX_NODES:,} values; split it into several files"
+                raise _unreadable(place, "file-too-large", message)
+            return super().compose_node(parent, index)
+
+    reader.Composer = Counting
+    return reader
 
 
 def _unreadable(place: Location, code: str, message: str) -> Unreadable:
