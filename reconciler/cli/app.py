@@ -72,16 +72,24 @@ def run(arguments: list[str]) -> int:
     except AwsError as error:
         return aws_failed(error, console)
     except BrokenPipeError:
-        # The reader of stdout has gone; Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return ExitCode.ERROR
     except OSError as error:
-        console.error(f"{error.filename or 'file'}: {error.strerror or type(error).__name__}")
+        console.error(f"{error.filename or 'output'}: {error.strerror or type(error).__name__}")
+        _close_stdout()
         return ExitCode.ERROR
     except (KeyboardInterrupt, typer.Abort):
         console.error("interrupted")
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _close_stdout() -> None:
+    """What could not be written stays so; Python would complain once more when it flushes."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return  # no stream of the system's
 
 
 def main() -> None:

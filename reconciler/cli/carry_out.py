@@ -118,7 +118,7 @@ def _run(planned: Planned, how: How, console: Console) -> Applied:
     stop = threading.Event()
     made = world(how.login, progress, planned.request.parallelism)
     try:
-        with _signals(stop, console):
+        with _signals(stop, console), console.unheard():
             return Apply(planned, made, stop, how.max_seconds).execute()
     finally:
         if isinstance(progress, Live):

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -34,6 +36,8 @@ class Console:
             # A terminal that cannot show a character shows its escape, and nothing breaks.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
+        self._goes_on = False
+        self._unheard: OSError | ValueError | None = None
         self._out = self._console(sys.stdout)
         self._err = self._console(sys.stderr)
 
@@ -71,10 +75,28 @@ class Console:
             self._out.print(_text(one))
 
     def out_json(self, value: Any, indent: int | None = 2) -> None:
+        """Raises ``OSError`` when nobody can hear it, but for what is said ``unheard``."""
         text = json.dumps(value, indent=indent, ensure_ascii=False)
-        with self._lock:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+        try:
+            with self._lock:
+                sys.stdout.write(text + "\n")
+                sys.stdout.flush()
+        except (OSError, ValueError) as error:
+            if not self._goes_on:
+                raise
+            self._unheard = self._unheard or error
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """What has begun goes on though the disk is full or the reader has gone; when it is over,
+        that nobody could hear it is an error."""
+        self._goes_on = True
+        try:
+            yield
+        finally:
+            self._goes_on = False
+        if self._unheard is not None:
+            raise self._unheard
 
     def err(self, *lines: Line) -> None:
         """A stderr that is closed stops nothing: an apply goes on without its words."""

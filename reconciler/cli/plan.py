@@ -94,8 +94,20 @@ def document(planned: Planned) -> PlanShape:
 
 
 def save(planned: Planned, path: Path) -> None:
-    """Whole or not at all: a plan that was cut off must not look like one."""
+    """Whole or not at all: a plan that was cut off must not look like one. A pipe or a device is
+    written to, not replaced by a file."""
     text = json.dumps(document(planned), indent=2, ensure_ascii=False) + "\n"
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, "utf-8")
+        else:
+            _replace(path, text)
+    except OSError as error:
+        # The file that could not be written may be one that nobody has heard of.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -164,11 +164,7 @@ class Events:
         stamp = self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         envelope = {"@level": level, "@message": printable(message), "@timestamp": stamp}
         where = {"target": self.target} if self.target else {}
-        try:
-            self.console.out_json({**envelope, "type": kind, **where, **more}, indent=None)
-        except OSError:
-            # The reader of the events has gone; the apply must not go with it.
-            self.console.quiet = True
+        self.console.out_json({**envelope, "type": kind, **where, **more}, indent=None)
 
 
 def _timed(address: str, what: str, seconds: float) -> dict[str, Any]:

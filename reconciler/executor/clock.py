@@ -1,13 +1,28 @@
-"""The time of this machine."""
+"""The time of this machine, which does not jump while the program runs."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+
+
+def _steady() -> Callable[[], float]:
+    """Counts on while the machine sleeps, where there is such a clock."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic
 
 
 class SystemClock:
+    """Seconds of the epoch: of when it was made, and as many more as have passed since. Somebody
+    who sets the machine's clock, back an hour or on a day, makes no wait longer or shorter."""
+
+    def __init__(self) -> None:
+        self._count = _steady()
+        self._epoch = time.time() - self._count()
+
     def now(self) -> float:
-        return time.time()
+        return self._epoch + self._count()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(max(seconds, 0.0))

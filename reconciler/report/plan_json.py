@@ -10,6 +10,7 @@ from reconciler.changes import Change, Conflict, Guard, Kept, Unread, actions_of
 from reconciler.diagnostics import Location
 from reconciler.plan import Plan, Step, TargetPlan, summary
 from reconciler.report import shapes
+from reconciler.report.lasting import lasting
 from reconciler.requests import Wait, printable
 
 
@@ -22,10 +23,16 @@ def plan_json(
         "digest": plan.digest,
         "targets": [_target(target) for target in plan.targets],
         "summary": cast("shapes.SummaryShape", summary(plan)),
+        "seconds": _seconds(plan),
         "api_calls": dict(plan.api_calls),
         "request": cast("shapes.RequestShape", request),
         "specs_digest": specs_digest,
     }
+
+
+def _seconds(plan: Plan) -> shapes.SecondsShape:
+    found = lasting(plan)
+    return {"least": found.least, "most": found.most}
 
 
 def header(plan: Plan, created_at: str) -> shapes.Header:

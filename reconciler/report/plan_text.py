@@ -18,6 +18,7 @@ from reconciler.changes import (
     Update,
 )
 from reconciler.plan import Plan, TargetPlan, summary
+from reconciler.report.lasting import in_words, lasting
 from reconciler.report.styled import Line, Piece, data, line
 from reconciler.report.values import difference_lines, shown
 
@@ -44,6 +45,7 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         lines.append(line(Piece("No changes.", "bold green"), found))
     else:
         lines.append(summary_line(plan))
+        lines.append(_lasting_line(plan))
     for target in plan.targets:
         lines.extend(_notes(target))
     lines.append(line(Piece(f"Digest: {plan.digest}", "dim")))
@@ -185,6 +187,12 @@ def summary_line(plan: Plan) -> Line:
         f"{n['destroy']} to destroy{moved}."
     )
     return line(Piece("Plan: ", "bold"), text)
+
+
+def _lasting_line(plan: Plan) -> Line:
+    found = lasting(plan)
+    at_least = f"{in_words(found.least)} or more, and " if found.least else ""
+    return line(Piece(f"It takes {at_least}{in_words(found.most)} at most.", "dim"))
 
 
 def guard_line(guard: Guard) -> Line:

@@ -204,12 +204,21 @@ class Header(TypedDict):
 
 
 @with_config(CLOSED)
+class SecondsShape(TypedDict):
+    """How long carrying it out takes, a roll-back not counted."""
+
+    least: int
+    most: int
+
+
+@with_config(CLOSED)
 class PlanShape(Header):
     """What ``plan --json`` prints and ``plan --out`` saves."""
 
     digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
     targets: list[TargetShape]
     summary: SummaryShape
+    seconds: SecondsShape
     api_calls: Calls
     request: RequestShape
     specs_digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]

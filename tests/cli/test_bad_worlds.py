@@ -1,0 +1,155 @@
+"""Full disks, readers that go away, folders that vanish, no home: an error that says so, no traceback,
+and AWS in a state from which the next run goes on."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.program import Program
+
+SPEC = """
+roles:
+  web: {trust: ec2, description: 'DESCRIPTION', tags: {note: 'NOTE'}}
+instance_profiles: {web: {role: web}}
+associations: {fleet: {instance_profile: web, select: {tags: {app: web}}}}
+"""
+SEED = "instances: [{count: 2, tags: {app: web}}]"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    made = Program(tmp_path_factory.mktemp("worlds"))
+    (made.folder / "specs").mkdir()
+    settings = "owner: worlds\nregions: [us-east-1]\npropagation: 0s\n"
+    (made.folder / "specs" / "reconciler.yaml").write_text(settings)
+    with made.sandbox(SEED):
+        yield made
+
+
+def write(program: Program, note: str, description: str = "web") -> None:
+    text = SPEC.replace("NOTE", note).replace("DESCRIPTION", description)
+    (program.folder / "specs" / "web.yaml").write_text(text)
+
+
+def sh(program: Program, script: str) -> subprocess.CompletedProcess[str]:
+    command = " ".join(program.command())
+    return subprocess.run(
+        ["/bin/sh", "-c", script.replace("reconciler", command)],
+        cwd=program.folder,
+        env=program.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+IN_THE_WAY = {
+    "reconciler apply --auto-approve > /dev/full": False,
+    "reconciler apply --auto-approve --json > /dev/full": False,
+    "reconciler apply --auto-approve 2> /dev/full": True,
+    "reconciler apply --auto-approve > /dev/full 2> /dev/full": False,
+    "reconciler apply --auto-approve --json | head -n 5": True,
+    "reconciler apply --auto-approve --json 2>&1 | head -n 5": True,
+    "reconciler apply --auto-approve >&- 2>&-": True,
+}
+"""Whether it is carried out: a plan that cannot be shown is not, what has begun goes to its end."""
+
+
+@pytest.mark.parametrize("number", range(len(IN_THE_WAY)))
+def test_nobody_hears_what_apply_says(program: Program, number: int) -> None:
+    command, is_carried_out = list(IN_THE_WAY.items())[number]
+    write(program, str(number))
+    told = sh(program, command)
+    assert "Traceback" not in told.stderr + told.stdout
+    assert "Exception ignored" not in told.stderr + told.stdout
+    drift = program.run("drift")
+    assert drift.returncode == (0 if is_carried_out else 2), drift.stdout + told.stderr
+    again = program.run("apply", "--auto-approve")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert program.run("drift").returncode == 0
+
+
+UNHEARD = (
+    "reconciler plan > /dev/full",
+    "reconciler plan --json > /dev/full",
+    "reconciler drift > /dev/full",
+    "reconciler validate --format json > /dev/full",
+    "reconciler schema > /dev/full",
+)
+
+
+@pytest.mark.parametrize("command", UNHEARD)
+def test_a_full_disk_is_an_error(program: Program, command: str) -> None:
+    """A file that was cut off must not look like a result."""
+    write(program, "x")
+    told = sh(program, command)
+    assert told.returncode == 1, (told.returncode, told.stderr)
+    assert "No space left on device" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_plan_on_a_full_disk(program: Program) -> None:
+    write(program, "y")
+    told = program.run("plan", "--out", "/dev/full")
+    assert told.returncode == 1
+    assert "No space left on device" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_plan_where_nobody_may_write(program: Program) -> None:
+    write(program, "z")
+    told = program.run("plan", "--out", "/proc/plan.json")
+    assert told.returncode == 1
+    assert "/proc/plan.json" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_folder_that_is_gone(program: Program) -> None:
+    told = sh(program, "mkdir gone && cd gone && rmdir ../gone && reconciler plan")
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+
+
+def test_without_home(program: Program) -> None:
+    write(program, "home")
+    environment = {k: v for k, v in program.environment.items() if k != "HOME"}
+    told = subprocess.run(
+        program.command("apply", "--auto-approve"),
+        cwd=program.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert told.returncode == 0, told.stderr
+
+
+HOSTILE = (
+    "[bold red]markup[/bold red] [link=http://x]y[/link] :warning:",
+    "<script>alert(1)</script> <img src=x onerror=y>",
+    "| a | b | [x](javascript:y) `code` **bold**",
+    "::error file=a::injected %0A::set-output name=x::y",
+    "$(touch pwned) `touch pwned` ; touch pwned",
+    "{{ x }} %s %(x)s {0}",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_comes_from_aws_is_shown_as_it_is(program: Program, text: str) -> None:
+    """Somebody with access to AWS alone wrote it: nobody's terminal acts on it."""
+    write(program, "hostile", text.replace("'", ""))
+    applied = program.run("apply", "--auto-approve", "--color", "always")
+    assert applied.returncode == 0, applied.stderr
+    write(program, "hostile", "web")
+    for flags in ((), ("--color", "always"), ("--json",)):
+        told = program.run("plan", *flags)
+        assert text in told.stdout.replace('\\"', '"'), told.stdout
+    program.run("apply", "--auto-approve")
+    assert not (program.folder / "pwned").exists()
