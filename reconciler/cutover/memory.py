@@ -33,6 +33,17 @@ def beginning(seen: Seen, run: str) -> Memory:
     )
 
 
+def noted_as_done(seen: Seen) -> tuple[LiveInstance, ...]:
+    """Consumers that a run which goes on would leave alone, because an earlier one noted that they
+    hold the role. Whoever may tag instances could have written that too, so it is told."""
+    if not beginning(seen, "").resumed:
+        return ()
+    known = [i for i in seen.consumers() if i.is_running and i.row is not None]
+    return tuple(
+        i for i in known if i.row and i.marks.get(HOLDS) == holds_mark(seen.target, i.row.id)
+    )
+
+
 def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memory:
     """What is known after ``call`` took effect; ``seen`` is what was seen before it.
 

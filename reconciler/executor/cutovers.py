@@ -90,6 +90,10 @@ class CutOverRun:
     def _loop(self, cutover: CutOver) -> Outcome:
         seen = self._observer.observe(cutover)
         memory = remembering.beginning(seen, self.run)
+        for instance in remembering.noted_as_done(seen):
+            note = f"{instance.key.instance} is left alone: a tag on it says that it has the role"
+            self.notes.append(note)
+            self.progress.started(cutover.address, note)
         while True:
             closed = self.window.forbids_batch()
             memory = replace(memory, stopping=self.stop.is_set(), closed=closed)

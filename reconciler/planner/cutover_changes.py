@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reconciler import ownership
 from reconciler.changes import Change, CutOverInstance, Difference, Restore, Update
+from reconciler.cutover.memory import noted_as_done
 from reconciler.cutover.rehearsal import Printed
 from reconciler.cutover.value import CutOver, Seen
 from reconciler.live import LiveInstance, LiveProfile
@@ -80,11 +81,18 @@ def _why(phase: Phase, is_same_role: bool, now: float) -> str | None:
     mark = phase.live.mark
     if isinstance(mark, Pending):
         if now - mark.epoch < YOUNG_SECONDS:
-            return f"run {mark.run} began it a moment ago, and may still be at work"
-        return "an earlier run died in the middle; it goes on"
+            told = f"run {mark.run} began it a moment ago, and may still be at work"
+            return told + _noted(phase)
+        return f"an earlier run died in the middle; it goes on{_noted(phase)}"
     if phase.is_second:
         return None if phase.is_made else "its role is made again"
     return "the role was changed by another hand" if is_same_role else None
+
+
+def _noted(phase: Phase) -> str:
+    """Instance tags save work, and anyone who may write them could have: so it is said."""
+    done = [i.key.instance for i in noted_as_done(phase.seen)]
+    return f"; noted on the instance as done: {', '.join(done)}" if done else ""
 
 
 def instance_changes(

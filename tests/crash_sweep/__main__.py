@@ -53,7 +53,8 @@ def main(names: list[str]) -> int:
     text = PAGE.read_text("utf-8")
     rows = told(re.findall(f"{BEGIN}\n(.*?)\n{END}", text, flags=re.S)[0]) if names else {}
     failed = 0
-    for row, broken in sweep(os.cpu_count() or 2, names):
+    # More than there are processors: a third of the time each waits for an association.
+    for row, broken in sweep(2 * (os.cpu_count() or 2), names):
         rows[row.name] = row
         failed += len(broken)
         print(_cells(row), flush=True)  # noqa: T201 - a command's output
