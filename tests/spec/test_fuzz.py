@@ -32,7 +32,7 @@ roles:
     managed_policies: [read, AmazonSSMManagedInstanceCore, "arn:aws:iam::aws:policy/ReadOnlyAccess"]
     inline_policies: {logs: {Statement: {Effect: Allow, Action: 'logs:*', Resource: '*'}}}
     max_session_duration: 2h
-    tags: {<<: *common, env: "${env:-prod}"}
+    tags: {<<: *common, env: "${account_id}"}
   other: {trust_policy: {Statement: [{Effect: Allow, Principal: {AWS: '123456789012'}, Action: 'sts:AssumeRole'}]}}
 instance_profiles:
   web: {role: web, cutover: {strategy: hop, max_unavailable: 25%, pause: 30s, on_failure: rollback}}
