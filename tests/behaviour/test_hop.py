@@ -81,6 +81,20 @@ def test_nobody_is_without_credentials(fleet: tuple[Rig, list[tuple[str, str]]])
     assert not [w for w in aws.writes() if w.operation == "DisassociateIamInstanceProfile"]
 
 
+def test_the_role_before_is_kept_for_hours(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+    """Processes may hold its credentials: a prune in the same plan leaves it, and so does the next."""
+    aws, running = fleet
+    aws.write(spec("v2").replace("v1: {trust: ec2}, ", ""))
+    change, delete = frozenset({("change", "*")}), frozenset({("delete", "*")})
+    aws.settle(prune=True, allow=change | delete)
+    assert aws.role_tags("v1")["reconciler:released"].isdigit()
+    assert "v1" in aws.names()["roles"]
+    is_whole(aws, running, "v2")
+    aws.clock.sleep(7 * 3600)
+    aws.settle(prune=True, allow=change | delete)
+    assert "v1" not in aws.names()["roles"]
+
+
 def test_the_plan_shows_it(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
     aws, _ = fleet
     steps = [getattr(s.action, "operation", "wait") for s in aws.plan().plan.targets[0].steps]
