@@ -90,11 +90,11 @@ STALE_SECONDS = 30.0
 """For a refusal that says *done* while a read says *not done*: one of the two is an old answer."""
 
 
-def contradiction(call: ApiCall, error: AwsError) -> float:
+def contradiction(call: ApiCall, error: AwsError, was_lost: bool) -> float:
     """Seconds for which a refusal that may mean *done*, and cannot be seen to be, is asked again.
-    A create that meets its own name is none: something of that name may well have been there. EC2
-    shows its own associations as they are."""
-    is_meant = call.service == "iam" and not call.operation.startswith("Create")
+    A create that meets its own name is none, unless an answer was lost before: something of that
+    name may well have been there. EC2 shows its own associations as they are."""
+    is_meant = call.service == "iam" and (was_lost or not call.operation.startswith("Create"))
     told_done = error.code in ALREADY.get(call.operation, frozenset())
     return STALE_SECONDS if is_meant and told_done else 0.0
 

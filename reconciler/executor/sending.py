@@ -88,7 +88,7 @@ class Sender:
                 if self._is_there(call, error, was_lost, instance):
                     return {}
                 patience = budget(call, error, is_fresh or self._is_known(call, error))
-                patience = max(patience, contradiction(call, error))
+                patience = max(patience, contradiction(call, error, was_lost))
                 if self.stop.is_set():
                     patience = min(patience, STOPPING_SECONDS)
                 left = began + patience - self.clock.now()

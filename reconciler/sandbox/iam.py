@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.iam.aws_managed_policies import aws_managed_policies_data
@@ -98,7 +97,7 @@ class IamLayer:
             request.backend.get_policy(boundary)
         self._originals["create_role"](request)
         role = request.backend.get_role(request._get_param("RoleName"))
-        trust = quote(role.assume_role_policy_document)
+        trust = role.assume_role_policy_document
         # AWS's answer to this one says neither description nor session.
         return ActionResult({"Role": {**_role(role), "AssumeRolePolicyDocument": trust}})
 

@@ -111,7 +111,7 @@ def test_the_plan_shows_it(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", [1, 2, 3, 4, 6, 8, 9, 10, 11, 12, 14, 17, 19, 21, 23, 25, 26])
+@pytest.mark.parametrize("at", [2, 4, 6, 9, 12, 17, 21, 25])
 def test_a_death_anywhere_is_gone_on_with(
     fleet: tuple[Rig, list[tuple[str, str]]], at: int, after: bool
 ) -> None:
@@ -125,7 +125,7 @@ def test_a_death_anywhere_is_gone_on_with(
     is_whole(aws, running, "v2")
 
 
-@pytest.mark.parametrize("at", [4, 6, 9, 12, 14])
+@pytest.mark.parametrize("at", [6, 12])
 @pytest.mark.parametrize(
     "then", [spec("v1"), spec("v3"), spec("v2", "reassociate"), spec("v1", "wait")]
 )

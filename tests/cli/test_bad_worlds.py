@@ -3,6 +3,7 @@ and AWS in a state from which the next run goes on."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -69,6 +70,8 @@ def test_nobody_hears_what_apply_says(program: Program, number: int) -> None:
     assert "Exception ignored" not in told.stderr + told.stdout
     drift = program.run("drift")
     assert drift.returncode == (0 if is_carried_out else 2), drift.stdout + told.stderr
+    if is_carried_out:
+        return
     again = program.run("apply", "--auto-approve")
     assert again.returncode == 0, again.stdout + again.stderr
     assert program.run("drift").returncode == 0
@@ -141,15 +144,21 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_what_comes_from_aws_is_shown_as_it_is(program: Program, text: str) -> None:
+def test_what_comes_from_aws_is_shown_as_it_is(program: Program) -> None:
     """Somebody with access to AWS alone wrote it: nobody's terminal acts on it."""
-    write(program, "hostile", text.replace("'", ""))
+
+    def roles(texts: tuple[str, ...]) -> str:
+        made = {f"r{n}": {"trust": "ec2", "description": t} for n, t in enumerate(texts)}
+        return json.dumps({"roles": made})
+
+    specs = program.folder / "specs" / "hostile.yaml"
+    specs.write_text(roles(HOSTILE))
     applied = program.run("apply", "--auto-approve", "--color", "always")
     assert applied.returncode == 0, applied.stderr
-    write(program, "hostile", "web")
-    for flags in ((), ("--color", "always"), ("--json",)):
-        told = program.run("plan", *flags)
-        assert text in told.stdout.replace('\\"', '"'), told.stdout
-    program.run("apply", "--auto-approve")
+    specs.write_text(roles(("web",) * len(HOSTILE)))
+    for flags in (("--color", "always"), ("--json",)):
+        told = program.run("plan", *flags).stdout
+        for text in HOSTILE:
+            assert text in told, told
     assert not (program.folder / "pwned").exists()
+    specs.unlink()

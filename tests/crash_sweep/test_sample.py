@@ -11,11 +11,9 @@ import pytest
 from tests.crash_sweep.sweep import Point, struck
 
 SAMPLE = [
-    Point(1, 8, is_after=True),
     Point(2, 10, is_after=False),
     Point(5, 9, is_after=True),
     Point(7, 4, is_after=True, way="killed twice"),
-    Point(9, 10, is_after=True, way="interrupted"),
     Point(1, 9, is_after=False, way="interrupted"),
     Point(1, 5, is_after=False, way="two at once"),
     Point(5, 8, is_after=False, way="beside another owner"),

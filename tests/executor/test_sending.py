@@ -156,7 +156,8 @@ def test_a_lost_create_that_arrived() -> None:
 def test_a_name_that_somebody_else_took() -> None:
     """Never ours because the name is right."""
     for reader in (Known(has_role=True), Known(has_role=True, tags={"reconciler:owner": "you"})):
-        writer = Scripted([error("InternalFailure", lost=True), error("EntityAlreadyExists")])
+        taken = [error("EntityAlreadyExists")] * 100
+        writer = Scripted([error("InternalFailure", lost=True), *taken])
         with pytest.raises(AwsError) as refused:
             sender(writer, reader).send(CREATE)
         assert refused.value.code == "EntityAlreadyExists"
@@ -205,6 +206,21 @@ def test_a_read_that_is_older_than_the_refusal() -> None:
     writer = Showing([error("NoSuchEntity")] * 100)
     assert sender(writer, reader, clock).send(REMOVE) == {}
     assert writer.sent == 3
+
+
+def test_a_lost_create_that_cannot_be_seen_yet() -> None:
+    """Its answer was lost, its name is taken, and no read shows it for a while."""
+    reader, clock = Known(tags={"reconciler:owner": "me"}), JumpingClock()
+
+    class Showing(Scripted):
+        def send(self, call: ApiCall) -> Mapping[str, Any]:
+            reader.has_role = self.sent == 3
+            return super().send(call)
+
+    lost = error("ConnectionClosedError", lost=True)
+    writer = Showing([lost, *[error("EntityAlreadyExists")] * 100])
+    assert sender(writer, reader, clock).send(CREATE) == {}
+    assert writer.sent == 4
 
 
 @pytest.mark.parametrize("operation", ["DetachRolePolicy", "DeleteRolePolicy"])
