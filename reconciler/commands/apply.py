@@ -76,17 +76,25 @@ class Apply:
         )
 
     def _left(self, result: Result) -> Plan | None:
-        """Bounded: what IAM shows late is waited for, what failed is not."""
+        """Bounded: what IAM shows late, or in part, is waited for; what failed is not."""
         began = self.world.clock.now()
         while True:
-            try:
-                plan = make_plan(self.planned.request, self.world).plan
-            except (AwsError, Refused):
-                return None
+            plan = self._again()
             elapsed = self.world.clock.now() - began
-            if plan.is_empty or not result.is_complete or elapsed >= READ_LAG_SECONDS:
+            if (
+                (plan is not None and plan.is_empty)
+                or not result.is_complete
+                or elapsed >= READ_LAG_SECONDS
+            ):
                 return plan
             if self.stop.is_set():
                 return plan
             self.world.progress.waiting("plan", "IAM to show what was written", elapsed)
             self.world.clock.sleep(AGAIN_SECONDS)
+
+    def _again(self) -> Plan | None:
+        """A list may show a profile whose tags are not to be found yet."""
+        try:
+            return make_plan(self.planned.request, self.world).plan
+        except (AwsError, Refused):
+            return None
