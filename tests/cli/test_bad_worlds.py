@@ -53,7 +53,6 @@ IN_THE_WAY = {
     "reconciler apply --auto-approve > /dev/full": False,
     "reconciler apply --auto-approve --json > /dev/full": False,
     "reconciler apply --auto-approve 2> /dev/full": True,
-    "reconciler apply --auto-approve > /dev/full 2> /dev/full": False,
     "reconciler apply --auto-approve --json | head -n 5": True,
     "reconciler apply --auto-approve --json 2>&1 | head -n 5": True,
     "reconciler apply --auto-approve >&- 2>&-": True,

@@ -11,7 +11,6 @@ import pytest
 from tests.crash_sweep.sweep import Point, struck
 
 SAMPLE = [
-    Point(2, 10, is_after=False),
     Point(5, 9, is_after=True),
     Point(7, 4, is_after=True, way="killed twice"),
     Point(1, 9, is_after=False, way="interrupted"),
