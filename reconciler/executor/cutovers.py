@@ -71,8 +71,6 @@ class CutOverRun:
     stop: threading.Event
     window: Window
     notes: list[str] = field(default_factory=list)
-    longest: float = 0.0
-    """Seconds that some instance was without a profile, by this machine's clock."""
     _again: int = 0
     _looks: int = 0
 
@@ -187,7 +185,6 @@ class CutOverRun:
         if call.operation == "CreateTags" and cutover.after is not None:
             for key in keys:
                 away = seen.now - memory.away.get(key, seen.now)
-                self.longest = max(self.longest, away)
                 text = f"taking up role/{cutover.after.name}"
                 self.progress.done(f"association/{key.instance}", text, away)
         elif len(keys) == 1:

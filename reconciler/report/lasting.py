@@ -16,6 +16,8 @@ from reconciler.requests import ApiCall, Wait
 PARALLELISM = 10
 REQUEST_SECONDS = 70.0
 """To connect, and for an answer that does not come: the last try may begin as the budget ends."""
+CALL_SECONDS = 2 * (THROTTLE_SECONDS + REQUEST_SECONDS)
+"""A call, and the look at what it did: each is asked again while it is throttled."""
 SURE = ("propagated",)
 """Waits that last as long as they say, whatever AWS shows."""
 
@@ -62,9 +64,9 @@ def _most(step: Step) -> float:
         case Wait(seconds=seconds):
             return seconds
         case ApiCall(service="iam"):
-            return THROTTLE_SECONDS + REQUEST_SECONDS + READ_LAG_SECONDS
+            return CALL_SECONDS + READ_LAG_SECONDS
         case _:
-            return THROTTLE_SECONDS + REQUEST_SECONDS
+            return CALL_SECONDS
 
 
 def in_words(seconds: int) -> str:
