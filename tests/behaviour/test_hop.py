@@ -18,6 +18,15 @@ TRUST = (
 SHADOW = "web.reconciler-hop"
 
 
+def sampled(sample: list[int], rest: list[int]) -> list[Any]:
+    """The sample in every run of the suite, the rest with ``make sweep``."""
+    return [*sample, *(pytest.param(at, marks=pytest.mark.slow) for at in rest)]
+
+
+DEATHS = sampled([2, 4, 6, 9, 12, 17, 21, 25], [1, 3, 5, 7, 8, 10, 11, 13, 14, 15, 16, 19, 23, 26])
+MOMENTS = sampled([6, 12], [2, 4, 8, 9, 10, 14, 16])
+
+
 def spec(role: str, strategy: str = "hop") -> str:
     cutover = f"{{strategy: {strategy}, max_unavailable: 2}}"
     return f"""
@@ -111,7 +120,7 @@ def test_the_plan_shows_it(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", [2, 4, 6, 9, 12, 17, 21, 25])
+@pytest.mark.parametrize("at", DEATHS)
 def test_a_death_anywhere_is_gone_on_with(
     fleet: tuple[Rig, list[tuple[str, str]]], at: int, after: bool
 ) -> None:
@@ -125,7 +134,7 @@ def test_a_death_anywhere_is_gone_on_with(
     is_whole(aws, running, "v2")
 
 
-@pytest.mark.parametrize("at", [6, 12])
+@pytest.mark.parametrize("at", MOMENTS)
 @pytest.mark.parametrize(
     "then", [spec("v1"), spec("v3"), spec("v2", "reassociate"), spec("v1", "wait")]
 )
