@@ -43,6 +43,8 @@ class Step:
     action: ApiCall | Wait
     after: tuple[int, ...]
     note: str | None = None
+    refusal: str | None = None
+    """The code with which AWS must refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _steps(target: TargetPlan) -> Iterator[Step]:
         for printed in target.printed.get(draft.action, ()):
             number += 1
             address = f"association/{printed.instance}" if printed.instance else draft.address
-            yield Step(number, address, printed.action, after, printed.note)
+            yield Step(number, address, printed.action, after, printed.note, printed.refusal)
             after = (number,)
         last.append(number)
 

@@ -21,6 +21,8 @@ from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Connection, Request
 from reconciler.commands.request import World as Commands
 from reconciler.plan import Plan
+from reconciler.report.formats import as_text
+from reconciler.report.plan_json import now_as_text, plan_json
 from reconciler.sandbox.chaos import Lags
 from reconciler.sandbox.embedded import JumpingClock, embedded
 from reconciler.sandbox.logged import Logged
@@ -219,6 +221,11 @@ class Rig:
     def writes(self) -> list[Logged]:
         """Calls that could change something, in order."""
         return [logged for logged in self.aws.log if not logged.operation.startswith(READS)]
+
+
+def save(planned: Planned, path: Path) -> None:
+    """As ``plan --out`` does."""
+    path.write_text(as_text(plan_json(planned, now_as_text())), "utf-8")
 
 
 _CLIENTS: dict[tuple[str, str], Any] = {}

@@ -13,6 +13,7 @@ from reconciler.cli import options as o
 from reconciler.cli.carry_out import How, carry_out
 from reconciler.cli.console import Console
 from reconciler.cli.plan import planning
+from reconciler.cli.reports import wanted_of
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request
 from reconciler.commands.saved import (
@@ -24,6 +25,7 @@ from reconciler.commands.saved import (
     specs_digest,
 )
 from reconciler.plan import intended
+from reconciler.report import formats
 
 SpecsOrPlan = Annotated[
     str,
@@ -42,6 +44,7 @@ def apply(
     auto_approve: o.AutoApprove = False,
     no_input: o.NoInput = False,
     as_json: o.Json = False,
+    report: o.Report = None,
     max_time: o.MaxTime = None,
     target: o.Target = None,
     only: o.Only = None,
@@ -63,6 +66,7 @@ def apply(
 ) -> None:
     """Plan, ask, apply, and plan again: what is left is reported."""
     request, login = o.request_of(locals()), o.Login(profile, endpoint_url, tuple(region or ()))
+    wanted = wanted_of(report, formats.PLAN, as_json)
     console = Console(color.value, quiet, verbose)
     saved = _saved(request)
     planned = planning(_of_saved(saved, request) if saved else request, login, console)
@@ -71,7 +75,7 @@ def apply(
     if expect is not None:
         refuse_unexpected(expect, planned.plan.digest)
     asks = not (saved or auto_approve)
-    how = How(login, "apply", as_json, asks, no_input, o.duration(max_time))
+    how = How(login, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
     more = tuple(growth(saved, planned, time.time())) if saved else ()
     raise typer.Exit(carry_out(planned, how, console, more))
 

@@ -18,6 +18,7 @@ from reconciler.cli.connect import world
 from reconciler.cli.console import Console
 from reconciler.cli.options import Login
 from reconciler.cli.progress import Events, Live, Shown, progress_for
+from reconciler.cli.reports import NONE, Wanted
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
 from reconciler.executor.window import BATCH_SECONDS
@@ -26,7 +27,7 @@ from reconciler.plan import Plan, summary
 from reconciler.report.apply_text import result_lines
 from reconciler.report.plan_json import change_json
 from reconciler.report.plan_text import Look, guard_line, plan_lines, summary_line
-from reconciler.report.styled import Piece, line, plain
+from reconciler.report.styled import Line, Piece, line, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +40,48 @@ class How:
     asks: bool = True
     no_input: bool = False
     max_seconds: float | None = None
+    reports: Wanted = NONE
 
 
 def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, ...]) -> ExitCode:
-    """``more`` are guards besides those of the plan."""
+    """``more`` are guards besides those of the plan. Raises ``OSError`` for a report that cannot be
+    written, when all else is done."""
+    exit_code, applied = _carried_out(planned, how, console, more)
+    how.reports.write_plan(planned, console, (applied, exit_code), _lines(applied, how))
+    return exit_code
+
+
+def _lines(applied: Applied | None, how: How) -> list[Line]:
+    if applied is None:
+        return []
+    return result_lines(applied.planned.plan, applied.result, applied.left, how.verb)
+
+
+def _carried_out(
+    planned: Planned, how: How, console: Console, more: tuple[Guard, ...]
+) -> tuple[ExitCode, Applied | None]:
     plan = planned.plan
-    _show(plan, console, how.as_json)
+    _show(plan, console, how)
     for guard in more:
         console.err(guard_line(guard))
     if plan.conflicts or plan.guards or more:
         console.error(f"{how.verb} stops here: a decision of yours is missing, as shown above")
-        return ExitCode.UNDECIDED
+        return ExitCode.UNDECIDED, None
     if plan.is_empty:
         _summary(console, how.as_json, 0, 0, 0, 0)
-        return ExitCode.ERROR if plan.unread else ExitCode.OK
+        return ExitCode.ERROR if plan.unread else ExitCode.OK, None
     _warn_of_expiry(planned, console)
     if how.asks and not _approved(console, how):
-        return ExitCode.ERROR
+        return ExitCode.ERROR, None
     applied = _run(planned, how, console)
     _report(applied, console, how)
-    return applied.exit_code
+    return applied.exit_code, applied
 
 
-def _show(plan: Plan, console: Console, as_json: bool) -> None:
-    if not as_json:
+def _show(plan: Plan, console: Console, how: How) -> None:
+    if not how.as_json:
+        if not how.reports.shows_text and not how.asks:
+            return
         console.out(plan_lines(plan, Look(console.unicode, console.verbose > 0)))
         return
     events = Events(console)
@@ -157,7 +176,8 @@ def _report(applied: Applied, console: Console, how: How) -> None:
         failed, skipped = result.count("failed"), result.count("skipped")
         _summary(console, True, result.count("applied"), failed, skipped, left)
         return
-    console.out(result_lines(applied.planned.plan, result, applied.left, how.verb))
+    if how.reports.shows_text:
+        console.out(_lines(applied, how))
     if result.interrupted:
         put_right = "instances in flight got their profile back; apply again to go on."
         not_all = "not all could be put right, as shown above; apply again."

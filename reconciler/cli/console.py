@@ -86,6 +86,17 @@ class Console:
                 raise
             self._unheard = self._unheard or error
 
+    def out_text(self, text: str) -> None:
+        """Raises ``OSError`` when nobody can hear it."""
+        with self._lock:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    def err_text(self, text: str) -> None:
+        with self._lock:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
     @contextmanager
     def unheard(self) -> Iterator[None]:
         """What has begun goes on though the disk is full or the reader has gone; when it is over,

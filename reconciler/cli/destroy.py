@@ -10,6 +10,8 @@ from reconciler.cli import options as o
 from reconciler.cli.carry_out import How, carry_out
 from reconciler.cli.console import Console
 from reconciler.cli.plan import planning
+from reconciler.cli.reports import wanted_of
+from reconciler.report import formats
 
 
 def destroy(
@@ -17,6 +19,7 @@ def destroy(
     auto_approve: o.AutoApprove = False,
     no_input: o.NoInput = False,
     as_json: o.Json = False,
+    report: o.Report = None,
     max_time: o.MaxTime = None,
     target: o.Target = None,
     only: o.Only = None,
@@ -35,7 +38,8 @@ def destroy(
     """Delete everything that the owner has, as a plan with the same guards."""
     request = replace(o.request_of(locals()), destroy=True)
     login = o.Login(profile, endpoint_url, tuple(region or ()))
+    wanted = wanted_of(report, formats.PLAN, as_json)
     console = Console(color.value, quiet, verbose)
     planned = planning(request, login, console)
-    how = How(login, "destroy", as_json, not auto_approve, no_input, o.duration(max_time))
+    how = How(login, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), wanted)
     raise typer.Exit(carry_out(planned, how, console, ()))

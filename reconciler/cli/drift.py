@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import typer
 
 from reconciler.cli import options as o
 from reconciler.cli.console import Console
 from reconciler.cli.plan import planning
+from reconciler.cli.reports import wanted_of
 from reconciler.commands.drift import drift_of
+from reconciler.report import formats
 from reconciler.report.drift_json import drift_json
 from reconciler.report.drift_text import drift_lines
+from reconciler.report.plan_json import now_as_text
 
 
 def drift(
     specs: o.Specs = "specs",
     as_json: o.Json = False,
+    report: o.Report = None,
     target: o.Target = None,
     only: o.Only = None,
     exclude: o.Exclude = None,
@@ -34,10 +37,13 @@ def drift(
     """Say what differs between the specs and AWS. Exits with 0 for nothing, 2 for something."""
     request = replace(o.request_of(locals()), prune=False)
     login = o.Login(profile, endpoint_url, tuple(region or ()))
+    wanted = wanted_of(report, formats.DRIFT, as_json)
     console = Console(color.value, quiet, verbose)
     found = drift_of(planning(request, login, console))
+    document = drift_json(found, now_as_text())
     if as_json:
-        console.out_json(drift_json(found, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
-    else:
+        console.out_json(document)
+    elif wanted.shows_text:
         console.out(drift_lines(found))
+    wanted.write_drift(found, document, console)
     raise typer.Exit(found.exit_code)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,16 +10,18 @@ import typer
 from reconciler.cli import options as o
 from reconciler.cli.connect import world
 from reconciler.cli.console import Console
+from reconciler.cli.files import write_whole
 from reconciler.cli.progress import Live, progress_for
+from reconciler.cli.reports import wanted_of
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Request
-from reconciler.commands.saved import request_json, specs_digest
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan
+from reconciler.report import formats
 from reconciler.report.diagnostics_text import full
-from reconciler.report.plan_json import plan_json
+from reconciler.report.formats import as_text
+from reconciler.report.plan_json import now_as_text, plan_json
 from reconciler.report.plan_text import Look, plan_lines
-from reconciler.report.shapes import PlanShape
 
 Out = Annotated[Path | None, typer.Option("--out", help="Save the plan as JSON.")]
 Detailed = Annotated[
@@ -35,6 +33,7 @@ def plan(
     specs: o.Specs = "specs",
     out: Out = None,
     as_json: o.Json = False,
+    report: o.Report = None,
     detailed_exitcode: Detailed = False,
     target: o.Target = None,
     only: o.Only = None,
@@ -56,14 +55,17 @@ def plan(
 ) -> None:
     """Show what apply would do. Reads only."""
     request, login = o.request_of(locals()), o.Login(profile, endpoint_url, tuple(region or ()))
+    wanted = wanted_of(report, formats.PLAN, as_json)
     console = Console(color.value, quiet, verbose)
     planned = planning(request, login, console)
+    document = plan_json(planned, now_as_text())
     if as_json:
-        console.out_json(document(planned))
-    else:
+        console.out_json(document)
+    elif wanted.shows_text:
         console.out(plan_lines(planned.plan, Look(console.unicode, verbose > 0)))
     if out is not None:
-        save(planned, out)
+        write_whole(out, as_text(document))
+    wanted.write_plan(planned, console, document=document)
     raise typer.Exit(_exit_code(planned.plan, detailed_exitcode))
 
 
@@ -85,34 +87,3 @@ def planning(request: Request, login: o.Login, console: Console) -> Planned:
             progress.stop()
     console.err(*full(planned.diagnostics, planned.sources))
     return planned
-
-
-def document(planned: Planned) -> PlanShape:
-    """The plan, with what it takes to make it again."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return plan_json(planned.plan, now, request_json(planned.request), specs_digest(planned))
-
-
-def save(planned: Planned, path: Path) -> None:
-    """Whole or not at all: a plan that was cut off must not look like one. A pipe or a device is
-    written to, not replaced by a file."""
-    text = json.dumps(document(planned), indent=2, ensure_ascii=False) + "\n"
-    try:
-        if path.exists() and not path.is_file():
-            path.write_text(text, "utf-8")
-        else:
-            _replace(path, text)
-    except OSError as error:
-        # The file that could not be written may be one that nobody has heard of.
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -20,7 +20,7 @@ from reconciler.changes import (
     Update,
 )
 from reconciler.commands.plan import Planned
-from reconciler.diagnostics import Location
+from reconciler.diagnostics import Diagnostic, Location
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan, TargetPlan
 
@@ -35,8 +35,22 @@ Status = Literal[
     "unknown",
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
+Transition = Literal["new", "changed", "ongoing", "resolved"]
 COUNTED = frozenset({"modified", "missing", "unadopted", "stale", "in_progress"})
 """What makes the exit code 2. ``unknown`` makes it 1; the rest is told and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it, as CloudTrail has it; ``unknown`` says why nobody is named. ``run`` is the id of
+    a run of ours."""
+
+    arn: str | None = None
+    event: str | None = None
+    event_id: str | None = None
+    time: str | None = None
+    run: str | None = None
+    unknown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +62,10 @@ class Finding:
     differences: tuple[Difference, ...] = ()
     source: Location | None = None
     reason: str | None = None
-    transition: str | None = None
+    transition: Transition | None = None
+    first_seen: str | None = None
     target: str = "default"
+    actor: Actor | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -63,6 +79,9 @@ class Finding:
 class Drift:
     plan: Plan
     findings: tuple[Finding, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    resolved: tuple[Finding, ...] = ()
+    """Those of the baseline that are gone."""
 
     @property
     def summary(self) -> Mapping[Status, int]:
@@ -84,7 +103,7 @@ def drift_of(planned: Planned) -> Drift:
         for finding in _findings(target)
     ]
     found.sort(key=lambda f: (f.target, STATUSES.index(f.status), f.address))
-    return Drift(planned.plan, tuple(found))
+    return Drift(planned.plan, tuple(found), planned.diagnostics)
 
 
 def _findings(target: TargetPlan) -> Iterator[Finding]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Any
 
 from reconciler.cutover import memory as remembering
 from reconciler.cutover.decide import decide
@@ -21,7 +24,7 @@ from reconciler.cutover.value import (
     Pause,
     Seen,
 )
-from reconciler.requests import Action, ApiCall, Condition, Wait
+from reconciler.requests import NOW, RUN, Action, ApiCall, Condition, Joined, Ref, Wait
 
 _RUN = "this-run"
 MAX_DECISIONS = 100_000
@@ -35,6 +38,8 @@ class Printed:
     action: Action
     note: str
     instance: str | None = None
+    refusal: str | None = None
+    """The code with which AWS must refuse it: it asks, and changes nothing."""
 
 
 def rehearse(cutover: CutOver, seen: Seen) -> Iterator[Printed]:
@@ -52,11 +57,12 @@ def rehearse(cutover: CutOver, seen: Seen) -> Iterator[Printed]:
 def _printed(cutover: CutOver, decision: Decision, seen: Seen) -> Iterator[Printed]:
     match decision:
         case Ask(call):
-            yield Printed(call, "ask: must answer LimitExceeded, since the profile has a role")
+            said = "ask: must answer LimitExceeded, since the profile has a role"
+            yield Printed(call, said, refusal="LimitExceeded")
         case Act(calls, why):
             for call in calls:
                 instance = _instance(call, seen)
-                yield Printed(_without_run(call), why, instance)
+                yield Printed(_with_refs(_without_run(call)), why, instance)
                 yield from _settling(cutover, call, instance)
         case Pause(seconds, why, watch, is_poll):
             if not is_poll and not watch:
@@ -66,7 +72,7 @@ def _printed(cutover: CutOver, decision: Decision, seen: Seen) -> Iterator[Print
 def _without_run(call: ApiCall) -> ApiCall:
     """A plan knows neither its run nor the time at which it is applied."""
     if call.operation == "TagRole":
-        tags = [{**tag, "Value": "${time}"} for tag in call.params["Tags"]]
+        tags = [{**tag, "Value": str(NOW)} for tag in call.params["Tags"]]
         return replace(call, params={**call.params, "Tags": tags})
     if call.operation != "TagInstanceProfile":
         return call
@@ -76,10 +82,36 @@ def _without_run(call: ApiCall) -> ApiCall:
 
 def _timeless(value: str) -> str:
     if value.startswith("pending/"):
-        return "/".join([*value.split("/")[:3], "${time}", "${run}"])
+        return "/".join([*value.split("/")[:3], str(NOW), str(RUN)])
     if value.startswith("waiting/"):
-        return "/".join([*value.split("/")[:2], "${time}"])
+        return "/".join([*value.split("/")[:2], str(NOW)])
     return value
+
+
+_REF = re.compile(r"\$\{([a-z-]+/[^{}]+|run)\.(id|arn|time)\}")
+
+
+def _with_refs(call: ApiCall) -> ApiCall:
+    """Values that AWS will invent, which a rehearsal has as text, as what they are."""
+    return replace(call, params={name: _referring(v) for name, v in call.params.items()})
+
+
+def _referring(value: Any) -> Any:
+    match value:
+        case str():
+            parts = _REF.split(value)
+            if len(parts) == 1:
+                return value
+            texts: list[str | Ref] = list(parts[::3])
+            refs = [Ref(*pair) for pair in zip(parts[1::3], parts[2::3], strict=True)]
+            joined = [part for pair in zip_longest(texts, refs) for part in pair if part]
+            return joined[0] if len(joined) == 1 else Joined(tuple(joined))
+        case Mapping():
+            return {k: _referring(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_referring(v) for v in value]
+        case _:
+            return value
 
 
 def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator[Printed]:

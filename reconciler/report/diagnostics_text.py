@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.diagnostics import Diagnostic, Location
-from reconciler.report.shapes import DiagnosticShape, SourceShape
 from reconciler.report.styled import Line, Piece, data, line
 
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
@@ -60,24 +59,6 @@ def _word_length(text: str, start: int) -> int:
     while end < len(text) and text[end] not in " :,{}[]#":
         end += 1
     return max(1, min(end - start, 40))
-
-
-def as_json(diagnostics: Iterable[Diagnostic]) -> list[DiagnosticShape]:
-    return [
-        {
-            "severity": d.severity,
-            "code": d.code,
-            "message": d.message,
-            **_place(d.location),
-            "suggestion": d.suggestion,
-            "related": [{"message": label, **_place(place)} for label, place in d.related],
-        }
-        for d in diagnostics
-    ]
-
-
-def _place(place: Location) -> SourceShape:
-    return {"file": place.file, "line": place.line, "column": place.column}
 
 
 def count(diagnostics: Iterable[Diagnostic]) -> str:

@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _SPOKEN = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LOG_COMMAND = re.compile(r"##(?=\[|vso\[)")
+"""GitHub's and Azure's runners obey ``##[…]`` and ``##vso[…]`` anywhere in a line of a log."""
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&#@!$^=])|(:)(?=//)|(?<=www)(\.)")
+"""What is markup in the middle of a line, or begins a link."""
+_LINKING = re.compile(r"([@#])(?=\w)")
+_JOINER = "\u200d"
 
 
 def printable(text: object) -> str:
-    """One line that a terminal shows as it is: control, format and private characters (among
-    them those that reverse the direction of text) are written as escapes."""
-    return "".join(c if _is_plain(c) else _SPOKEN.get(c, f"\\u{ord(c):04x}") for c in str(text))
+    """One line that a terminal, and the log of a pipeline, shows as it is: control, format and
+    private characters (among them those that reverse the direction of text) are written as
+    escapes."""
+    plain = "".join(c if _is_plain(c) else _SPOKEN.get(c, f"\\u{ord(c):04x}") for c in str(text))
+    return _LOG_COMMAND.sub(r"#\\u0023", plain)
 
 
 def _is_plain(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+
+
+def markdown_code(text: object) -> str:
+    """A code span, in a table too: nothing inside it is markup, a mention or a link.
+    Source: github.github.com/gfm (6.3 code spans, 4.10 tables)."""
+    plain = printable(text)
+    if not plain.strip():
+        return "` `"
+    fence = fence_for(plain, 1)
+    pad = " " if plain.startswith("`") or plain.endswith("`") else ""
+    return f"{fence}{pad}{plain}{pad}{fence}".replace("|", "\\|")
+
+
+def markdown_text(text: object) -> str:
+    """Words that stay words: no markup, no HTML, and nobody is mentioned."""
+    linked = _LINKING.sub(rf"\1{_JOINER}", printable(text))
+    return _MARKUP.sub(r"\\\g<0>", linked)
+
+
+def fence_for(text: str, least: int) -> str:
+    """Backticks, longer than any run of them in the text."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    return "`" * max(least, longest + 1)
+
+
+def github_data(text: object) -> str:
+    """The message of a workflow command.
+    Source: docs.github.com/actions/reference/workflow-commands-for-github-actions"""
+    plain = "\n".join(printable(line) for line in str(text).split("\n"))
+    return plain.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def github_property(text: object) -> str:
+    """A property of a workflow command, such as ``file``."""
+    return github_data(text).replace(":", "%3A").replace(",", "%2C")

@@ -3,31 +3,44 @@ for ``created_at``."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from reconciler import __version__
 from reconciler.changes import Change, Conflict, Guard, Kept, Unread, actions_of
+from reconciler.commands.plan import Planned
+from reconciler.commands.saved import request_json, specs_digest
 from reconciler.diagnostics import Location
 from reconciler.plan import Plan, Step, TargetPlan, summary
 from reconciler.report import shapes
+from reconciler.report.diagnostics_json import diagnostics_json
 from reconciler.report.lasting import lasting
 from reconciler.requests import Wait, printable
 
 
-def plan_json(
-    plan: Plan, created_at: str, request: dict[str, Any], specs_digest: str
-) -> shapes.PlanShape:
-    """``request`` is what it takes to make the plan again."""
+def plan_json(planned: Planned, created_at: str) -> shapes.PlanShape:
+    """With what it takes to make the plan again. ``created_at`` is as ``now_as_text`` has it."""
+    plan = planned.plan
+    head = header(plan, created_at)
     return {
-        **header(plan, created_at),
+        "format_version": head["format_version"],
+        "reconciler": head["reconciler"],
+        "created_at": head["created_at"],
+        "owner": head["owner"],
         "digest": plan.digest,
         "targets": [_target(target) for target in plan.targets],
         "summary": cast("shapes.SummaryShape", summary(plan)),
         "seconds": _seconds(plan),
         "api_calls": dict(plan.api_calls),
-        "request": cast("shapes.RequestShape", request),
-        "specs_digest": specs_digest,
+        "diagnostics": diagnostics_json(planned.diagnostics),
+        "request": cast("shapes.RequestShape", request_json(planned.request)),
+        "specs_digest": specs_digest(planned),
     }
+
+
+def now_as_text() -> str:
+    """UTC, to the second: ``2026-11-23T20:00:00Z``."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _seconds(plan: Plan) -> shapes.SecondsShape:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from reconciler.changes import Action, KeptStatus
-from reconciler.commands.drift import Status
+from reconciler.commands.drift import Status, Transition
 from reconciler.requests import Condition
 
 CLOSED = ConfigDict(extra="forbid")
@@ -204,51 +204,6 @@ class Header(TypedDict):
 
 
 @with_config(CLOSED)
-class SecondsShape(TypedDict):
-    """How long carrying it out takes, a roll-back not counted."""
-
-    least: int
-    most: int
-
-
-@with_config(CLOSED)
-class PlanShape(Header):
-    """What ``plan --json`` prints and ``plan --out`` saves."""
-
-    digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
-    targets: list[TargetShape]
-    summary: SummaryShape
-    seconds: SecondsShape
-    api_calls: Calls
-    request: RequestShape
-    specs_digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
-
-
-@with_config(CLOSED)
-class FindingShape(TypedDict):
-    """One thing that differs. The fingerprint is the same as long as the same is wrong."""
-
-    target: str
-    address: str
-    status: Status
-    differences: list[DifferenceShape]
-    reason: str | None
-    source: SourceShape | None
-    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-    transition: str | None
-
-
-@with_config(CLOSED)
-class DriftShape(Header):
-    """What ``drift --json`` prints."""
-
-    targets: list[TargetHeader]
-    findings: list[FindingShape]
-    summary: dict[Status, int]
-    api_calls: Calls
-
-
-@with_config(CLOSED)
 class RelatedShape(SourceShape):
     message: str
 
@@ -262,3 +217,99 @@ class DiagnosticShape(SourceShape):
     message: str
     suggestion: str | None
     related: list[RelatedShape]
+
+
+@with_config(CLOSED)
+class SecondsShape(TypedDict):
+    """How long carrying it out takes, a roll-back not counted."""
+
+    least: int
+    most: int
+
+
+@with_config(CLOSED)
+class FailureShape(TypedDict):
+    """A step that failed or was skipped."""
+
+    target: str | None
+    address: str
+    what: Annotated[str, Field(description="The call or the wait.")]
+    status: Literal["failed", "skipped"]
+    reason: str
+    request_id: str
+    remaining: Annotated[list[str], Field(description="What was left undone.")]
+
+
+@with_config(CLOSED)
+class OutcomeShape(TypedDict):
+    """What became of the plan."""
+
+    exit_code: int
+    applied: int
+    failed: int
+    skipped: int
+    interrupted: bool
+    failures: list[FailureShape]
+    left: Annotated[
+        list[str] | None, Field(description="Addresses that still differ; null: not known.")
+    ]
+
+
+@with_config(CLOSED)
+class PlanShape(Header):
+    """What ``plan --json`` prints and ``plan --out`` saves; ``outcome`` is there in a report of
+    ``apply`` or ``destroy``."""
+
+    digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+    targets: list[TargetShape]
+    summary: SummaryShape
+    seconds: SecondsShape
+    outcome: NotRequired[OutcomeShape]
+    api_calls: Calls
+    diagnostics: Annotated[list[DiagnosticShape], Field(description="Warnings about the specs.")]
+    request: RequestShape
+    specs_digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+
+
+@with_config(CLOSED)
+class ActorShape(TypedDict):
+    """Who did it, as CloudTrail has it; all but ``unknown`` is null where that says why not."""
+
+    arn: Annotated[str | None, Field(description="The principal, or the service.")]
+    event: Annotated[str | None, Field(description="The call, such as UpdateAssumeRolePolicy.")]
+    event_id: str | None
+    time: Time | None
+    run: Annotated[str | None, Field(description="Id of a run of reconciler's own.")]
+    unknown: Annotated[str | None, Field(description="Why nobody is named.")]
+
+
+@with_config(CLOSED)
+class FindingShape(TypedDict):
+    """One thing that differs. The fingerprint is the same as long as the same is wrong."""
+
+    target: str
+    address: str
+    status: Status
+    differences: list[DifferenceShape]
+    reason: str | None
+    source: SourceShape | None
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    transition: Annotated[
+        Transition | None, Field(description="Against --baseline; null without one.")
+    ]
+    first_seen: Annotated[Time | None, Field(description="By the baseline.")]
+    actor: Annotated[ActorShape | None, Field(description="With --who; else null.")]
+
+
+@with_config(CLOSED)
+class DriftShape(Header):
+    """What ``drift --json`` prints."""
+
+    targets: list[TargetHeader]
+    findings: list[FindingShape]
+    resolved: Annotated[
+        list[FindingShape], Field(description="Those of the baseline that are gone.")
+    ]
+    summary: dict[Status, int]
+    api_calls: Calls
+    diagnostics: list[DiagnosticShape]

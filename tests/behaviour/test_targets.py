@@ -5,12 +5,11 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from reconciler.cli.plan import save
 from reconciler.commands.request import Refused
 from reconciler.commands.saved import load_saved, refuse_stale
 from reconciler.plan import intended
 from tests.behaviour.faults import refusing
-from tests.rig import HOME, Rig
+from tests.rig import HOME, Rig, save
 
 SETTINGS = """
 version: 1

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.plan import save
 from reconciler.commands.apply import Apply
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Refused
@@ -22,7 +21,7 @@ from reconciler.commands.saved import (
     specs_digest,
 )
 from reconciler.plan import intended
-from tests.rig import Rig
+from tests.rig import Rig, save
 
 SPEC = """
 roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2, description: '{text}'}}}}

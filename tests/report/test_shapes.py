@@ -8,11 +8,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.cli.plan import document
 from reconciler.commands.drift import drift_of
 from reconciler.diagnostics import Diagnostic, Location
-from reconciler.report.diagnostics_text import as_json
+from reconciler.report.diagnostics_json import diagnostics_json
 from reconciler.report.drift_json import drift_json
+from reconciler.report.plan_json import plan_json
 from reconciler.report.schemas import PRINTED, schema_of
 from tests.behaviour.faults import Crash, crashing, refusing
 from tests.behaviour.test_ownership import TRUST
@@ -33,6 +33,7 @@ roles: {v1: {trust: ec2, tags: {a: b}}, v2: {trust: ec2}, new: {trust: lambda},
 instance_profiles: {web: {role: v2}, blocked: {role: v1}}
 associations: {fleet: {instance_profile: web, select: {tags: {app: web}}}}
 """
+NOW = "2026-11-23T20:00:00Z"
 SETTINGS = """
 version: 1
 owner: tests
@@ -66,13 +67,13 @@ def full(aws: Rig) -> Rig:
 
 def test_a_plan_with_something_of_everything(full: Rig) -> None:
     with refusing(full, "ListPolicyTags", "AccessDenied"):
-        printed: Any = document(full.plan(adopt=True))
+        printed: Any = plan_json(full.plan(adopt=True), NOW)
     valid("plan", printed)
     plain = json.dumps(printed)
     target = printed["targets"][0]
     for member in ("changes", "steps", "kept", "ignored", "conflicts", "unread", "rules"):
         assert target[member], member
-    printed = document(full.plan(adopt=True, take_over=True, prune=True))
+    printed = plan_json(full.plan(adopt=True, take_over=True, prune=True), NOW)
     valid("plan", printed)
     plain += json.dumps(printed)
     wanted = ["create", "adopt", "update", "delete", "cutover"]
@@ -84,14 +85,14 @@ def test_a_plan_with_something_of_everything(full: Rig) -> None:
 def test_drift(full: Rig) -> None:
     with refusing(full, "ListPolicyTags", "AccessDenied"):
         found = drift_of(full.plan())
-    valid("drift", drift_json(found, "2026-11-23T20:00:00Z"))
+    valid("drift", drift_json(found, NOW))
     assert {f.status for f in found.findings} >= {"modified", "missing", "unadopted", "unknown"}
 
 
 def test_findings_about_specs() -> None:
     place = Location("a.yaml", 1, 2)
     found = Diagnostic("error", "x", "y", place, "z", (("there", place),))
-    valid("diagnostics", as_json([found]))
+    valid("diagnostics", diagnostics_json([found]))
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -108,7 +109,7 @@ def spoilt(value: Any) -> list[Any]:
 
 
 def test_what_is_not_of_the_shape_is_refused(full: Rig) -> None:
-    printed: Any = json.loads(json.dumps(document(full.plan())))
+    printed: Any = json.loads(json.dumps(plan_json(full.plan(), NOW)))
     target = printed["targets"][0]
     change, step = target["changes"][0], target["steps"][0]
     for wrong in spoilt(change):

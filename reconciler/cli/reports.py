@@ -1,0 +1,142 @@
+"""``--report FORMAT=PATH``: where reports go, and what a job of GitHub Actions is told besides."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+
+from reconciler.cli.console import Console
+from reconciler.cli.files import append, write_whole
+from reconciler.commands.apply import Applied
+from reconciler.commands.drift import Drift
+from reconciler.commands.plan import Planned
+from reconciler.exit_codes import ExitCode
+from reconciler.report import formats, github
+from reconciler.report.apply_json import outcome_json
+from reconciler.report.formats import DriftReport, PlanReport
+from reconciler.report.markdown import SUMMARY_BYTES, Page, drift_markdown, plan_markdown
+from reconciler.report.plan_json import now_as_text, plan_json
+from reconciler.report.repository import Repository
+from reconciler.report.shapes import DriftShape, PlanShape
+from reconciler.report.styled import Line
+
+_S = TypeVar("_S")
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Pairs of format and path, in the order that they were given."""
+
+    reports: tuple[tuple[str, str], ...]
+    as_json: bool
+
+    @property
+    def shows_text(self) -> bool:
+        """Whether stdout carries what it would without a report: annotations stand beside it."""
+        return all(path != STDOUT or name == "github" for name, path in self.reports)
+
+    @property
+    def has_github(self) -> bool:
+        return any(name == "github" for name, _ in self.reports)
+
+    def write(
+        self, formats: Mapping[str, Callable[[_S], str]], subject: _S, console: Console
+    ) -> None:
+        """All that can be written is; then the first that could not is raised as ``OSError``."""
+        broken: OSError | None = None
+        for name, path in self.reports:
+            try:
+                self._write(name, path, formats[name](subject), console)
+            except OSError as error:
+                broken = broken or error
+        if broken is not None:
+            raise broken
+
+    def write_plan(
+        self,
+        planned: Planned,
+        console: Console,
+        ended: tuple[Applied | None, ExitCode] | None = None,
+        result: Iterable[Line] = (),
+        document: PlanShape | None = None,
+    ) -> None:
+        """``ended`` is how it was carried out, where it was asked to be."""
+        if not self.reports:
+            return
+        made = document or plan_json(planned, now_as_text())
+        if ended is not None:
+            made = {**made, "outcome": outcome_json(*ended)}
+        place = repository()
+        subject = PlanReport(planned.plan, made, place, tuple(result))
+        self.write(formats.PLAN, subject, console)
+        if self.has_github:
+            page = Page(SUMMARY_BYTES, repository=place)
+            tell_job(lambda: plan_markdown(made, page), github.plan_outputs(made))
+
+    def write_drift(self, drift: Drift, document: DriftShape, console: Console) -> None:
+        place = repository()
+        self.write(formats.DRIFT, DriftReport(drift, document, place), console)
+        if self.has_github:
+            page = Page(SUMMARY_BYTES, repository=place)
+            outputs = github.drift_outputs(document, drift.exit_code is not ExitCode.OK)
+            tell_job(lambda: drift_markdown(document, page), outputs)
+
+    def _write(self, name: str, path: str, text: str, console: Console) -> None:
+        if path != STDOUT:
+            write_whole(Path(path), text)
+        elif name == "github" and self.as_json:
+            # Runners obey workflow commands on either stream, and stdout is JSON.
+            console.err_text(text)
+        else:
+            console.out_text(text)
+
+
+NONE = Wanted((), as_json=False)
+
+
+def wanted_of(given: list[str] | None, formats: Mapping[str, object], as_json: bool) -> Wanted:
+    """Raises a usage error for a format that there is not, or two results on one stdout."""
+    reports = []
+    for text in given or ():
+        name, equals, path = text.partition("=")
+        if name not in formats or not equals or not path:
+            known = ", ".join(formats)
+            raise typer.BadParameter(
+                f"--report takes FORMAT=PATH with a FORMAT of {known}; not {text!r}"
+            )
+        reports.append((name, path))
+    on_stdout = [name for name, path in reports if path == STDOUT and name != "github"]
+    if len(on_stdout) > (0 if as_json else 1):
+        first = "--json" if as_json else f"--report {on_stdout[0]}=-"
+        raise typer.BadParameter(f"stdout takes one result: {first}, or {on_stdout[-1]}=-")
+    return Wanted(tuple(reports), as_json)
+
+
+def repository() -> Repository:
+    """Where a job of GitHub Actions or GitLab CI has its checkout, and where a person sees it."""
+    given = os.environ
+    if root := given.get("GITHUB_WORKSPACE"):
+        parts = [given.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "SHA")]
+        server, name, commit = parts
+        return Repository(root, f"{server}/{name}/blob/{commit}" if all(parts) else None)
+    if root := given.get("CI_PROJECT_DIR"):
+        url, commit = given.get("CI_PROJECT_URL"), given.get("CI_COMMIT_SHA")
+        return Repository(root, f"{url}/-/blob/{commit}" if url and commit else None)
+    return Repository()
+
+
+def tell_job(summary: Callable[[], str], outputs: Mapping[str, str]) -> None:
+    """The job's summary and outputs, where it is one. Raises ``OSError``."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        append(Path(path), summary())
+    if path := os.environ.get("GITHUB_OUTPUT"):
+        mark = secrets.token_hex(8)
+        text = "".join(f"{name}<<{mark}\n{value}\n{mark}\n" for name, value in outputs.items())
+        append(Path(path), text)

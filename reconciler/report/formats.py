@@ -1,0 +1,83 @@
+"""Every report by its name: the same plan, the same drift, for another reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.commands.drift import Drift
+from reconciler.diagnostics import Diagnostic
+from reconciler.plan import Plan
+from reconciler.report import github, gitlab
+from reconciler.report.aws_cli import aws_cli
+from reconciler.report.diagnostics_json import diagnostics_json
+from reconciler.report.diagnostics_text import concise, full
+from reconciler.report.drift_text import drift_lines
+from reconciler.report.junit import drift_junit, validate_junit
+from reconciler.report.markdown import Page, drift_markdown, plan_markdown
+from reconciler.report.plan_json import now_as_text
+from reconciler.report.plan_text import Look, plan_lines
+from reconciler.report.repository import HERE, Repository
+from reconciler.report.sarif import sarif
+from reconciler.report.shapes import DriftShape, PlanShape
+from reconciler.report.styled import Line, plain
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """A plan, and the same as a document; ``repository`` is where its specs stand."""
+
+    plan: Plan
+    document: PlanShape
+    repository: Repository = HERE
+    result: tuple[Line, ...] = ()
+    """What an apply said in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    drift: Drift
+    document: DriftShape
+    repository: Repository = HERE
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateReport:
+    """Findings about specs; ``sources`` holds the text of each file."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, str]
+    repository: Repository = HERE
+
+
+def as_text(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+PLAN: Mapping[str, Callable[[PlanReport], str]] = {
+    "text": lambda r: plain([*plan_lines(r.plan, Look(is_full=True)), *r.result]) + "\n",
+    "json": lambda r: as_text(r.document),
+    "markdown": lambda r: plan_markdown(r.document, Page(repository=r.repository)),
+    "github": lambda r: github.plan_annotations(r.document, r.repository),
+    "gitlab": lambda r: gitlab.plan_widget(r.document),
+    "aws-cli": lambda r: aws_cli(r.plan),
+}
+DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
+    "text": lambda r: plain(drift_lines(r.drift)) + "\n",
+    "json": lambda r: as_text(r.document),
+    "markdown": lambda r: drift_markdown(r.document, Page(repository=r.repository)),
+    "github": lambda r: github.drift_annotations(r.document, r.repository),
+    "gitlab": lambda r: gitlab.drift_widget(r.document),
+    "junit": lambda r: drift_junit(r.document),
+}
+VALIDATE: Mapping[str, Callable[[ValidateReport], str]] = {
+    "full": lambda r: plain(full(r.diagnostics, r.sources)) + "\n",
+    "concise": lambda r: plain(concise(r.diagnostics)) + "\n",
+    "json": lambda r: as_text(diagnostics_json(r.diagnostics)),
+    "github": lambda r: github.validate_annotations(diagnostics_json(r.diagnostics), r.repository),
+    "gitlab": lambda r: gitlab.code_quality(diagnostics_json(r.diagnostics), r.repository),
+    "sarif": lambda r: sarif(diagnostics_json(r.diagnostics), r.repository),
+    "junit": lambda r: validate_junit(diagnostics_json(r.diagnostics), r.repository, now_as_text()),
+}
