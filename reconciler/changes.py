@@ -120,6 +120,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """In no spec, and not ours. ``orphan`` says that nothing uses it, and how that is known."""
+
+    address: str
+    orphan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Unread:
     """Something of which nothing can be said, because it could not be read. ``region`` is set
     where it is the instances of a region."""

@@ -19,6 +19,7 @@ from reconciler.changes import (
     Kept,
     Replace,
     Restore,
+    Unmanaged,
     Unread,
     Update,
     actions_of,
@@ -69,6 +70,8 @@ class TargetPlan:
     diagnostics: tuple[Diagnostic, ...] = ()
     managed: int = 0
     unread: tuple[Unread, ...] = ()
+    unmanaged: tuple[Unmanaged, ...] = ()
+    """Only where it was asked for."""
     based_on: Mapping[str, LiveEntity] = field(default_factory=dict)
     """What was read of everything that changes, by address: compared again before its first
     step."""

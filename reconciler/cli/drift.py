@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import typer
 
@@ -16,11 +17,17 @@ from reconciler.report.drift_json import drift_json
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.plan_json import now_as_text
 
+Unmanaged = Annotated[
+    bool,
+    typer.Option("--unmanaged", help="Also tell roles and profiles of nobody, and orphans."),
+]
+
 
 def drift(
     specs: o.Specs = "specs",
     as_json: o.Json = False,
     report: o.Report = None,
+    unmanaged: Unmanaged = False,
     target: o.Target = None,
     only: o.Only = None,
     exclude: o.Exclude = None,
@@ -35,7 +42,7 @@ def drift(
     color: o.ColorFlag = o.Color.auto,
 ) -> None:
     """Say what differs between the specs and AWS. Exits with 0 for nothing, 2 for something."""
-    request = replace(o.request_of(locals()), prune=False)
+    request = replace(o.request_of(locals()), prune=False, for_drift=True, unmanaged=unmanaged)
     login = o.Login(profile, endpoint_url, tuple(region or ()))
     wanted = wanted_of(report, formats.DRIFT, as_json)
     console = Console(color.value, quiet, verbose)

@@ -19,11 +19,12 @@ from reconciler.commands.plan import Planned
 from reconciler.exit_codes import ExitCode
 from reconciler.report import formats, github
 from reconciler.report.apply_json import outcome_json
+from reconciler.report.drift_shapes import DriftShape
 from reconciler.report.formats import DriftReport, PlanReport
 from reconciler.report.markdown import SUMMARY_BYTES, Page, drift_markdown, plan_markdown
 from reconciler.report.plan_json import now_as_text, plan_json
 from reconciler.report.repository import Repository
-from reconciler.report.shapes import DriftShape, PlanShape
+from reconciler.report.shapes import PlanShape
 from reconciler.report.styled import Line
 
 _S = TypeVar("_S")

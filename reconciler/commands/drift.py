@@ -15,6 +15,7 @@ from reconciler.changes import (
     CutOverInstance,
     Delete,
     Difference,
+    Kept,
     Replace,
     Restore,
     Update,
@@ -66,6 +67,8 @@ class Finding:
     first_seen: str | None = None
     target: str = "default"
     actor: Actor | None = None
+    region: str | None = None
+    """Of an instance."""
 
     @property
     def fingerprint(self) -> str:
@@ -82,6 +85,8 @@ class Drift:
     diagnostics: tuple[Diagnostic, ...] = ()
     resolved: tuple[Finding, ...] = ()
     """Those of the baseline that are gone."""
+    notes: tuple[Kept, ...] = ()
+    """What is not known or was passed over, each with the reason."""
 
     @property
     def summary(self) -> Mapping[Status, int]:
@@ -103,12 +108,18 @@ def drift_of(planned: Planned) -> Drift:
         for finding in _findings(target)
     ]
     found.sort(key=lambda f: (f.target, STATUSES.index(f.status), f.address))
-    return Drift(planned.plan, tuple(found), planned.diagnostics)
+    notes = tuple(note for target in planned.plan.targets for note in _notes(target))
+    return Drift(planned.plan, tuple(found), planned.diagnostics, notes=notes)
+
+
+def _notes(target: TargetPlan) -> Iterator[Kept]:
+    yield from (kept for kept in target.kept if kept.status == "warning")
+    yield from target.ignored
 
 
 def _findings(target: TargetPlan) -> Iterator[Finding]:
     for change in target.changes:
-        yield _finding(change)
+        yield replace(_finding(change), region=change.region)
     for conflict in target.conflicts:
         reason = f"{conflict.reason}; {conflict.lift} takes it over"
         yield Finding(conflict.address, "unadopted", (), conflict.source, reason)
@@ -118,7 +129,10 @@ def _findings(target: TargetPlan) -> Iterator[Finding]:
         if kept.status == "waiting":
             yield Finding(kept.address, "stale", (), None, kept.reason)
     for one in target.unread:
-        yield Finding(one.address, "unknown", reason=f"{one.what} cannot be read: {one.reason}")
+        reason = f"{one.what} cannot be read: {one.reason}"
+        yield Finding(one.address, "unknown", reason=reason, region=one.region)
+    for stranger in target.unmanaged:
+        yield Finding(stranger.address, "unmanaged", reason=stranger.orphan)
     for guard in target.guards:
         if guard.key == "retry":
             yield from (Finding(a, "stale", (), None, guard.reason) for a in guard.addresses)

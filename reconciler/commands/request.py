@@ -29,6 +29,9 @@ class Request:
     allow: frozenset[tuple[str, str]] = frozenset()
     variables: Mapping[str, str] = field(default_factory=dict)
     parallelism: int = 10
+    for_drift: bool = False
+    unmanaged: bool = False
+    """Whether a drift also tells what is in no spec and not ours."""
     destroy: bool = False
     """Everything that the owner has is to go; the specs give the owner and the targets."""
 

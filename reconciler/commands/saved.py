@@ -37,6 +37,7 @@ class Saved:
 def request_json(request: Request) -> dict[str, Any]:
     """The flags that a plan was made with, so that it can be made again."""
     flags = asdict(request)
+    del flags["for_drift"], flags["unmanaged"]  # a plan has neither
     flags["allow"] = sorted(f"{key}={value}" for key, value in request.allow)
     return {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
 

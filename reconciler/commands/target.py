@@ -18,6 +18,7 @@ from reconciler.planner.part import policies_of, resolved
 from reconciler.ports import AwsError, Named, Progress, Reader, Scope
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredState, SpecSet
+from reconciler.spec.ignoring import expired
 from reconciler.spec.settings import Settings, TargetSpec
 
 
@@ -46,7 +47,9 @@ def plan_account(account: Account, request: Request, world: World) -> TargetPlan
     live = _read(account, desired, options, world.progress)
     planned = plan_target(desired, live, options)
     absent = _absent(planned, live, account.spec, account.reader)
-    return replace(planned, diagnostics=in_order((*planned.diagnostics, *absent)))
+    spec = account.spec
+    old = expired(spec.settings, spec.settings_place, options.today)
+    return replace(planned, diagnostics=in_order((*planned.diagnostics, *absent, *old)))
 
 
 def _options(account: Account, request: Request, world: World) -> Options:
@@ -77,6 +80,8 @@ def _options(account: Account, request: Request, world: World) -> Options:
         only=request.only,
         exclude=request.exclude,
         chosen=account.spec.chosen,
+        for_drift=request.for_drift,
+        unmanaged=request.unmanaged,
     )
 
 
@@ -109,13 +114,13 @@ def _read(
         owner=options.owner,
         policies=frozenset(desired.policies),
         profiles=frozenset(named | shadows),
-        all_tags=options.prune or options.destroy,
+        all_tags=options.prune or options.destroy or options.unmanaged,
         named=(wanted := _named(desired, options, account.identity)),
         one_by_one=bool(options.only) and not options.destroy and wanted.size <= ONE_BY_ONE,
     )
     live = reader.read(account.identity, scope)
     _refuse_what_needs_all(live, options)
-    if not needs_all_regions(desired, live, options):
+    if not options.unmanaged and not needs_all_regions(desired, live, options):
         return live
     chosen = options.consumer_regions
     regions = set(chosen if chosen is not None else reader.enabled_regions(options.regions[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -20,10 +20,11 @@ from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_o
 from reconciler.planner.entities import plan_entities
 from reconciler.planner.options import Options
 from reconciler.planner.part import Part, View, resolved, together
-from reconciler.planner.removals import is_made, plan_removals
+from reconciler.planner.removals import hidden, is_made, plan_removals
 from reconciler.planner.replacements import replaced
 from reconciler.planner.shadows import without_shadows
 from reconciler.planner.standing import unread
+from reconciler.planner.unmanaged import others, unmanaged
 from reconciler.policy_document import trusts_service
 from reconciler.spec.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredState, ordered
@@ -76,6 +77,8 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
     whole = together([entities, replace(cutovers, changes=()), associations, removals])
     changes = _in_order((*whole.changes, *_instances(cutovers)))
     existing = _existing(view)
+    strangers = tuple(others(view)) if options.unmanaged else ()
+    passed = tuple(k for k in strangers if k.status == "ignored")
     found = (*whole.guards, *guards.check(changes, existing, guards.our_own(view.live), options))
     return TargetPlan(
         target=options.target,
@@ -86,16 +89,21 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         changes=changes,
         work=ordered_work(whole.drafts),
         printed=dict(whole.printed),
-        kept=tuple(sorted((*whole.kept, *_in_vain(view)), key=lambda k: (k.address, k.reason))),
-        ignored=tuple(sorted(whole.ignored, key=lambda k: (k.address, k.reason))),
+        kept=_sorted((*whole.kept, *_in_vain(view), *(k for k in strangers if k not in passed))),
+        ignored=_sorted((*whole.ignored, *hidden(view), *passed)),
         conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
         guards=tuple(sorted(found, key=lambda g: (g.key, g.addresses))),
         rules=rules(view),
         diagnostics=in_order((*whole.diagnostics, *_references(view), *_unread(view, cutovers))),
         managed=existing,
         unread=tuple(_not_read(view)),
+        unmanaged=unmanaged(view) if options.unmanaged else (),
         based_on=_based_on(view, changes),
     )
+
+
+def _sorted(kept: Iterable[Kept]) -> tuple[Kept, ...]:
+    return tuple(sorted(kept, key=lambda k: (k.address, k.reason)))
 
 
 def _in_vain(view: View) -> Iterator[Kept]:
@@ -118,6 +126,8 @@ def _not_read(view: View) -> Iterator[Unread]:
     for region, why in sorted(view.live.unread_regions.items()):
         if region in view.options.regions:
             yield Unread("association/*", why, region)
+    if view.options.unmanaged and view.live.not_whole is not None:
+        yield Unread("*", view.live.not_whole)
 
 
 def _based_on(view: View, changes: tuple[Change, ...]) -> dict[str, LiveEntity]:

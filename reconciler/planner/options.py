@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 
 from reconciler.model import Limits
-from reconciler.spec.settings import Settings
+from reconciler.spec.settings import IgnoreRule, Settings
 
 ALLOW = {
     "delete": "`N` deletions are more than the share that may go; N is the number in the plan",
@@ -50,6 +50,9 @@ class Options:
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     chosen: frozenset[str] | None = None
+    for_drift: bool = False
+    unmanaged: bool = False
+    """Whether what is in no spec and not ours is looked for."""
 
     @property
     def prefix(self) -> str:
@@ -101,8 +104,19 @@ class Options:
 
     def ignored(self, address: str) -> frozenset[str]:
         """Attributes whose differences are passed over for this resource."""
-        rules = (r for r in self.settings.ignore if r.expires is None or r.expires > self.today)
-        return frozenset(a for r in rules if fnmatchcase(address, r.match) for a in r.attributes)
+        return frozenset(a for rule in self._rules(address) for a in rule.attributes or ())
+
+    def hidden(self, address: str) -> str | None:
+        """Why a resource that no spec names is not told of, or ``None``."""
+        rules = (rule for rule in self._rules(address) if rule.attributes is None)
+        return next((rule.reason for rule in rules), None)
+
+    def _rules(self, address: str) -> Iterator[IgnoreRule]:
+        for rule in self.settings.ignore:
+            counts = rule.expires is None or rule.expires > self.today
+            is_for_this = rule.only is None or (rule.only == "drift") == self.for_drift
+            if counts and is_for_this and fnmatchcase(address, rule.match):
+                yield rule
 
     def limits(self, limits: Limits) -> Limits:
         return Limits(

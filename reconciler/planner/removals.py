@@ -40,6 +40,10 @@ def plan_removals(view: View) -> Part:
 
 
 def _left(view: View) -> Iterator[LiveEntity]:
+    return (e for e in _all_left(view) if view.options.hidden(e.resource.address) is None)
+
+
+def _all_left(view: View) -> Iterator[LiveEntity]:
     """Ours by tag, unprotected, in no spec; profiles before roles before policies."""
     desired, live = view.desired, view.live
     parts: tuple[tuple[dict[str, LiveEntity], Collection[str]], ...] = (
@@ -54,6 +58,15 @@ def _left(view: View) -> Iterator[LiveEntity]:
             chosen = view.options.includes(entity.resource.address)
             if is_left and chosen and name not in wanted:
                 yield entity
+
+
+def hidden(view: View) -> Iterator[Kept]:
+    """What left the specs and a rule of the settings hides."""
+    addresses = [e.resource.address for e in _all_left(view)]
+    addresses += [f"association/{i.key.instance}" for i in _all_made(view)]
+    for address in addresses:
+        if reason := view.options.hidden(address):
+            yield Kept(address, f"left the specs ({reason})", "ignored")
 
 
 def _held(left: list[LiveEntity], view: View) -> dict[str, tuple[str, KeptStatus]]:
@@ -145,16 +158,23 @@ def _consumers(entity: LiveEntity, view: View) -> tuple[str, ...]:
 
 def _associations(view: View, delete: bool) -> Part:
     """Associations that we made and that no spec names any more."""
-    named = claimed(view)
     parts = []
-    for key, instance in sorted(view.live.instances.items()):
-        if key in named or key.region not in view.options.regions or not is_made(instance, view):
-            continue
-        address = f"association/{key.instance}"
-        if view.options.chosen is not None or not view.options.includes(address):
-            continue
-        parts.append(_disassociated(instance, view) if delete else _kept_association(address))
+    for instance in _all_made(view):
+        address = f"association/{instance.key.instance}"
+        if view.options.hidden(address) is None:
+            parts.append(_disassociated(instance, view) if delete else _kept_association(address))
     return together(parts)
+
+
+def _all_made(view: View) -> Iterator[LiveInstance]:
+    named = claimed(view)
+    if view.options.chosen is not None:
+        return
+    for key, instance in sorted(view.live.instances.items()):
+        is_here = key not in named and key.region in view.options.regions
+        chosen = view.options.includes(f"association/{key.instance}")
+        if is_here and chosen and is_made(instance, view):
+            yield instance
 
 
 def is_made(instance: LiveInstance, view: View) -> bool:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from reconciler.commands.drift import Actor, Drift, Finding
-from reconciler.report import shapes
+from reconciler.report import drift_shapes
 from reconciler.report.diagnostics_json import diagnostics_json
-from reconciler.report.plan_json import header, source_json, target_header
+from reconciler.report.plan_json import header, kept_json, source_json, target_header
 
 
-def drift_json(drift: Drift, created_at: str) -> shapes.DriftShape:
+def drift_json(drift: Drift, created_at: str) -> drift_shapes.DriftShape:
     return {
         **header(drift.plan, created_at),
         "targets": [target_header(target) for target in drift.plan.targets],
         "findings": [finding_json(finding) for finding in drift.findings],
         "resolved": [finding_json(finding) for finding in drift.resolved],
+        "notes": [kept_json(note) for note in drift.notes],
         "summary": dict(drift.summary),
         "api_calls": dict(drift.plan.api_calls),
         "diagnostics": diagnostics_json(drift.diagnostics),
     }
 
 
-def finding_json(finding: Finding) -> shapes.FindingShape:
+def finding_json(finding: Finding) -> drift_shapes.FindingShape:
     return {
         "target": finding.target,
         "address": finding.address,
+        "region": finding.region,
         "status": finding.status,
         "differences": [
             {"path": d.path, "before": d.before, "after": d.after} for d in finding.differences
@@ -37,7 +39,7 @@ def finding_json(finding: Finding) -> shapes.FindingShape:
     }
 
 
-def _actor(actor: Actor | None) -> shapes.ActorShape | None:
+def _actor(actor: Actor | None) -> drift_shapes.ActorShape | None:
     if actor is None:
         return None
     return {

@@ -26,6 +26,7 @@ def drift_lines(drift: Drift) -> list[Line]:
             lines.append(line("Target ", data(target.target, "bold")))
         for finding in found:
             lines.extend(_finding(finding))
+    lines.extend(line("  ", data(f"{n.address}: {n.reason}", "dim")) for n in drift.notes)
     counted = {k: n for k, n in drift.summary.items() if n}
     if not any(k in COUNTED or k == "unknown" for k in counted):
         lines.append(line(Piece("No drift.", "bold green"), _told(counted)))

@@ -14,6 +14,7 @@ from reconciler.report import github, gitlab
 from reconciler.report.aws_cli import aws_cli
 from reconciler.report.diagnostics_json import diagnostics_json
 from reconciler.report.diagnostics_text import concise, full
+from reconciler.report.drift_shapes import DriftShape
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.junit import drift_junit, validate_junit
 from reconciler.report.markdown import Page, drift_markdown, plan_markdown
@@ -21,7 +22,7 @@ from reconciler.report.plan_json import now_as_text
 from reconciler.report.plan_text import Look, plan_lines
 from reconciler.report.repository import HERE, Repository
 from reconciler.report.sarif import sarif
-from reconciler.report.shapes import DriftShape, PlanShape
+from reconciler.report.shapes import PlanShape
 from reconciler.report.styled import Line, plain
 
 

@@ -11,16 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.report import outline
+from reconciler.report.drift_shapes import DriftShape, FindingShape
 from reconciler.report.escape import github_data, github_property
 from reconciler.report.repository import Repository
-from reconciler.report.shapes import (
-    ChangeShape,
-    DiagnosticShape,
-    DriftShape,
-    FindingShape,
-    PlanShape,
-    SourceShape,
-)
+from reconciler.report.shapes import ChangeShape, DiagnosticShape, PlanShape, SourceShape
 
 MOST = 10
 Level = Literal["error", "warning", "notice"]

@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterable
 
 from reconciler.report import outline
+from reconciler.report.drift_shapes import DriftShape
 from reconciler.report.repository import Repository
-from reconciler.report.shapes import DiagnosticShape, DriftShape, PlanShape
+from reconciler.report.shapes import DiagnosticShape, PlanShape
 
 MOST = 999_999
 _SEVERITY = {"error": "critical", "warning": "minor"}

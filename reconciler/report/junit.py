@@ -11,9 +11,10 @@ from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from reconciler.report import outline
+from reconciler.report.drift_shapes import DriftShape, FindingShape
 from reconciler.report.escape import printable
 from reconciler.report.repository import Repository
-from reconciler.report.shapes import DiagnosticShape, DriftShape, FindingShape
+from reconciler.report.shapes import DiagnosticShape
 
 _Kind = Literal["failure", "error", "skipped"]
 

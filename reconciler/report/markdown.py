@@ -9,19 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.report import outline
+from reconciler.report.drift_shapes import DriftShape, FindingShape
 from reconciler.report.escape import markdown_code as code
 from reconciler.report.escape import markdown_text as words
 from reconciler.report.fenced import differing, fenced
 from reconciler.report.lasting import in_words
 from reconciler.report.repository import HERE, Repository
-from reconciler.report.shapes import (
-    ChangeShape,
-    DriftShape,
-    FindingShape,
-    OutcomeShape,
-    PlanShape,
-    SourceShape,
-)
+from reconciler.report.shapes import ChangeShape, OutcomeShape, PlanShape, SourceShape
 
 COMMENT_BYTES = 60_000
 """GitHub takes 65,536 characters."""
@@ -174,7 +168,7 @@ def drift_markdown(document: DriftShape, page: Page) -> str:
         columns=("Status", "Resource", "What", "Spec"),
         rows=[_finding_row(finding, several, page.repository) for finding in findings],
         notes=[*_warnings(document, page.repository)],
-        asides=[],
+        asides=[f"- {code(n['address'])}: {words(n['reason'])}" for n in document["notes"]],
         diffs=[_finding_difference(f) for f in findings if f["differences"]],
         foot=f"Compared at {document['created_at']}.",
     )

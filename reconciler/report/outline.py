@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from reconciler.report.shapes import (
-    ActorShape,
-    ChangeShape,
-    FindingShape,
-    OutcomeShape,
-    PlanShape,
-)
+from reconciler.report.drift_shapes import ActorShape, FindingShape
+from reconciler.report.shapes import ChangeShape, OutcomeShape, PlanShape
 
 Verb = Literal["create", "adopt", "update", "replace", "delete", "cutover", "restore"]
 

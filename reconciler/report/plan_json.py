@@ -71,8 +71,8 @@ def _target(target: TargetPlan) -> shapes.TargetShape:
         **target_header(target),
         "changes": [change_json(change) for change in target.changes],
         "steps": [step_json(step) for step in target.steps],
-        "kept": [_kept(kept) for kept in target.kept],
-        "ignored": [_kept(kept) for kept in target.ignored],
+        "kept": [kept_json(kept) for kept in target.kept],
+        "ignored": [kept_json(kept) for kept in target.ignored],
         "conflicts": [_conflict(conflict) for conflict in target.conflicts],
         "guards": [_guard(guard) for guard in target.guards],
         "unread": [_unread(unread) for unread in target.unread],
@@ -140,7 +140,7 @@ def _wait(step: Step, wait: Wait) -> shapes.WaitShape:
     return made
 
 
-def _kept(kept: Kept) -> shapes.KeptShape:
+def kept_json(kept: Kept) -> shapes.KeptShape:
     return {"address": kept.address, "reason": kept.reason, "status": kept.status}
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from reconciler.report.drift_shapes import DriftShape
 from reconciler.report.event_shapes import Event
-from reconciler.report.shapes import DiagnosticShape, DriftShape, PlanShape
+from reconciler.report.shapes import DiagnosticShape, PlanShape
 
 PRINTED: dict[str, Any] = {
     "plan": PlanShape,

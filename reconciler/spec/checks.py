@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.policy_document import trusts_service
-from reconciler.spec import limits, policy_checks
+from reconciler.spec import ignoring, limits, policy_checks
 from reconciler.spec.desired import (
     Desired,
     DesiredAssociation,
@@ -35,6 +35,7 @@ def check(desired: DesiredState, settings: Settings, place: Place | None) -> Ite
     for association in desired.associations:
         yield from _association(association)
     yield from _claims(desired.associations)
+    yield from ignoring.contradictions(desired, settings, place)
     if not desired.size:
         yield from _empty(place)
 

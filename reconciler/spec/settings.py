@@ -38,10 +38,17 @@ class Quotas(SpecModel):
 
 
 class IgnoreRule(SpecModel):
-    """Attributes whose differences are passed over."""
+    """Differences that are passed over; without attributes, whole resources that no spec names."""
 
     match: str = Field(description="Glob of addresses.")
-    attributes: list[str] = Field(description="Names such as description or tags.last-scanned.")
+    attributes: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None,
+        description="Names such as description or tags.last-scanned; left out: resources that no "
+        "spec names are neither told nor pruned.",
+    )
+    only: Literal["plan", "drift"] | None = Field(
+        None, description="In plan and apply alone, or in drift alone; left out: in both."
+    )
     reason: Text = Field(description="Why.")
     expires: date | None = Field(None, description="From this day on the rule counts no more.")
 

@@ -97,6 +97,11 @@ def _reader(name: str) -> YAML:
     class Counting(reader.Composer):  # type: ignore[misc, name-defined]
         count = 0
 
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            # YAML allows it: the last one before an alias counts.
+            self.warn_double_anchors = False
+
         def compose_node(self, parent: Any, index: Any) -> Any:
             self.count += 1
             if self.count > MAX_NODES:

@@ -212,3 +212,11 @@ def test_a_part_that_is_not_there(tmp_path: Path) -> None:
     assert [(d.code, d.location.line) for d in found if d.severity == "error"] == [
         ("no-such-path", 1)
     ]
+
+
+def test_an_anchor_that_is_used_again(tmp_path: Path) -> None:
+    """YAML allows it: an alias means the last one before it. Nobody is warned in Python's words."""
+    text = "x-a: &t {a: '1'}\nx-b: &t {b: '2'}\nroles: {r: {trust: ec2, tags: *t}}\n"
+    role = good(tmp_path, a=text).desired.role("r")
+    assert role is not None
+    assert dict(role.resource.tags) == {"b": "2"}
