@@ -70,6 +70,8 @@ class TargetPlan:
     diagnostics: tuple[Diagnostic, ...] = ()
     managed: int = 0
     unread: tuple[Unread, ...] = ()
+    not_whole: str | None = None
+    """Why what left the specs is not known, where it is not."""
     unmanaged: tuple[Unmanaged, ...] = ()
     """Only where it was asked for."""
     based_on: Mapping[str, LiveEntity] = field(default_factory=dict)

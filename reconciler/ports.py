@@ -3,7 +3,7 @@ writer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -126,6 +126,25 @@ class Reader(Protocol):
     def policy(self, arn: str) -> Facts | None: ...
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change that AWS noted; ``at`` in seconds of the epoch, ``by`` an ARN or a service."""
+
+    id: str
+    name: str
+    at: float
+    by: str | None
+    user_agent: str
+
+
+class Trail(Protocol):
+    """The history of an account. Raises ``AwsError``."""
+
+    def events(self, region: str, resource: str) -> Iterable[Event]:
+        """Changes of the resource of that name, the newest first."""
+        ...
 
 
 class Writer(Protocol):

@@ -14,6 +14,7 @@ from moto.iam.models import iam_backends
 
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Clients, Login, Session, reading, writing
+from reconciler.aws.trail import AwsTrail
 from reconciler.aws.writer import AwsWriter
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.drift import Drift, drift_of
@@ -21,6 +22,7 @@ from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Connection, Request
 from reconciler.commands.request import World as Commands
 from reconciler.plan import Plan
+from reconciler.ports import Clock
 from reconciler.report.formats import as_text
 from reconciler.report.plan_json import now_as_text, plan_json
 from reconciler.sandbox.chaos import Lags
@@ -251,7 +253,11 @@ def _connection(spec: TargetSpec | None, settings: Settings, name: str) -> Conne
     for clients in made:
         clients.counts.clear()
     reader, writer = AwsReader(made[0], settings.tag_prefix), AwsWriter(made[1])
-    return Connection(reader, lambda: writer, HOME, lambda _seconds: True)
+
+    def trail(clock: Clock) -> AwsTrail:
+        return AwsTrail(made[0], clock)
+
+    return Connection(reader, lambda: writer, HOME, lambda _seconds: True, trail)
 
 
 @contextmanager

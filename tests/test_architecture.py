@@ -28,6 +28,7 @@ LAYERS = (
     ("aws",),
     ("commands",),
     ("report",),
+    ("outlets",),
     ("sandbox",),
     ("cli", "__main__"),
 )

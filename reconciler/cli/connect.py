@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from reconciler.cli.options import Login
 from reconciler.commands.request import Connect, Connection, World
 from reconciler.executor.clock import SystemClock
 from reconciler.ports import Progress
 from reconciler.spec.settings import Settings, TargetSpec
+
+if TYPE_CHECKING:
+    from reconciler.aws.outgoing import Outgoing
 
 
 def new_run() -> str:
@@ -19,6 +23,13 @@ def new_run() -> str:
 def world(login: Login, progress: Progress, parallelism: int = 10) -> World:
     run = new_run()
     return World(connector(login, run, parallelism), SystemClock(), progress, run)
+
+
+def outgoing_of(login: Login) -> Outgoing:
+    """The way to what a drift leaves in AWS."""
+    from reconciler.cli.connection import outgoing  # noqa: PLC0415 - it imports boto3
+
+    return outgoing(login, new_run())
 
 
 def connector(login: Login, run: str, parallelism: int = 10) -> Connect:

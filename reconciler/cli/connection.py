@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from reconciler.aws.outgoing import Outgoing
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Login as AwsLogin
 from reconciler.aws.session import Session, reading, writing
+from reconciler.aws.trail import AwsTrail
 from reconciler.aws.writer import AwsWriter
 from reconciler.cli.options import Login
 from reconciler.commands.request import Connection
-from reconciler.ports import Writer
+from reconciler.ports import Clock, Trail, Writer
 from reconciler.spec.settings import Settings, TargetSpec
 
 
@@ -30,7 +32,16 @@ def open_connection(
     def make_writer() -> Writer:
         return AwsWriter(writing(session))
 
-    return Connection(reader, make_writer, session.region, session.outlives)
+    def make_trail(clock: Clock) -> Trail:
+        return AwsTrail(reading(session), clock)
+
+    return Connection(reader, make_writer, session.region, session.outlives, make_trail)
+
+
+def outgoing(login: Login, run: str) -> Outgoing:
+    """The way to what a drift leaves in AWS, with the caller's own credentials."""
+    region = login.regions[0] if login.regions else None
+    return Outgoing(Session(AwsLogin(run, login.profile, region, endpoint_url=login.endpoint_url)))
 
 
 def _fallback(spec: TargetSpec | None, settings: Settings) -> str | None:

@@ -10,10 +10,23 @@ import typer
 from reconciler.cli import options as o
 from reconciler.cli.console import Console
 from reconciler.cli.plan import planning
-from reconciler.cli.reports import wanted_of
-from reconciler.commands.drift import drift_of
+from reconciler.cli.reports import Wanted, wanted_of
+from reconciler.cli.telling import (
+    BaselineFlag,
+    MetricsFlag,
+    NotifyFlag,
+    Telling,
+    telling_of,
+)
+from reconciler.commands.baseline import Baseline, compared, coverage
+from reconciler.commands.drift import Drift, drift_of
+from reconciler.commands.plan import Planned
+from reconciler.commands.request import Request
+from reconciler.commands.who import Asking
+from reconciler.executor.clock import SystemClock
 from reconciler.report import formats
 from reconciler.report.drift_json import drift_json
+from reconciler.report.drift_shapes import DriftShape
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.plan_json import now_as_text
 
@@ -21,6 +34,7 @@ Unmanaged = Annotated[
     bool,
     typer.Option("--unmanaged", help="Also tell roles and profiles of nobody, and orphans."),
 ]
+Who = Annotated[bool, typer.Option("--who", help="Ask CloudTrail who did it.")]
 
 
 def drift(
@@ -28,6 +42,10 @@ def drift(
     as_json: o.Json = False,
     report: o.Report = None,
     unmanaged: Unmanaged = False,
+    who: Who = False,
+    baseline: BaselineFlag = None,
+    notify: NotifyFlag = None,
+    metrics: MetricsFlag = None,
     target: o.Target = None,
     only: o.Only = None,
     exclude: o.Exclude = None,
@@ -46,11 +64,38 @@ def drift(
     login = o.Login(profile, endpoint_url, tuple(region or ()))
     wanted = wanted_of(report, formats.DRIFT, as_json)
     console = Console(color.value, quiet, verbose)
-    found = drift_of(planning(request, login, console))
-    document = drift_json(found, now_as_text())
-    if as_json:
+    telling = telling_of(baseline, notify, metrics, login, console)
+    with telling.measured():
+        found = _found(request, telling, wanted, who)
+    raise typer.Exit(telling.exit_code(found))
+
+
+def _found(request: Request, telling: Telling, wanted: Wanted, who: bool) -> Drift:
+    """The drift, when everybody was told of it."""
+    before = telling.remembered()
+    planned = planning(request, telling.login, telling.console)
+    now = now_as_text()
+    found = _compared(planned, before, now, who)
+    telling.drift = found
+    document = drift_json(found, now)
+    with telling.noted():
+        _show(found, document, wanted, telling.console)
+    with telling.noted():
+        wanted.write_drift(found, document, telling.console)
+    if before is not None:
+        telling.tell(found, document, before, coverage(planned))
+    return found
+
+
+def _compared(planned: Planned, before: Baseline | None, now: str, who: bool) -> Drift:
+    found = drift_of(planned)
+    if before is not None:
+        found = compared(found, before, coverage(planned), now)
+    return Asking(planned.targets, SystemClock()).named(found) if who else found
+
+
+def _show(found: Drift, document: DriftShape, wanted: Wanted, console: Console) -> None:
+    if wanted.as_json:
         console.out_json(document)
     elif wanted.shows_text:
         console.out(drift_lines(found))
-    wanted.write_drift(found, document, console)
-    raise typer.Exit(found.exit_code)

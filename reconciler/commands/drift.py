@@ -37,6 +37,8 @@ Status = Literal[
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
 Transition = Literal["new", "changed", "ongoing", "resolved"]
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 COUNTED = frozenset({"modified", "missing", "unadopted", "stale", "in_progress"})
 """What makes the exit code 2. ``unknown`` makes it 1; the rest is told and no more."""
 
@@ -69,6 +71,15 @@ class Finding:
     actor: Actor | None = None
     region: str | None = None
     """Of an instance."""
+    has_died: bool = False
+    """A run ended in the middle: a profile is pending, or an instance is without one."""
+
+    @property
+    def severity(self) -> Severity:
+        """A run that died is the gravest: somebody may be without credentials."""
+        if self.has_died:
+            return "critical"
+        return "info" if self.status in ("left", "unmanaged") else "warning"
 
     @property
     def fingerprint(self) -> str:
@@ -107,9 +118,14 @@ def drift_of(planned: Planned) -> Drift:
         for target in planned.plan.targets
         for finding in _findings(target)
     ]
-    found.sort(key=lambda f: (f.target, STATUSES.index(f.status), f.address))
     notes = tuple(note for target in planned.plan.targets for note in _notes(target))
-    return Drift(planned.plan, tuple(found), planned.diagnostics, notes=notes)
+    ordered = tuple(sorted(found, key=gravest_first))
+    return Drift(planned.plan, ordered, planned.diagnostics, notes=notes)
+
+
+def gravest_first(finding: Finding) -> tuple[object, ...]:
+    rank = SEVERITIES.index(finding.severity)
+    return rank, finding.target, STATUSES.index(finding.status), finding.address
 
 
 def _notes(target: TargetPlan) -> Iterator[Kept]:
@@ -119,7 +135,7 @@ def _notes(target: TargetPlan) -> Iterator[Kept]:
 
 def _findings(target: TargetPlan) -> Iterator[Finding]:
     for change in target.changes:
-        yield replace(_finding(change), region=change.region)
+        yield replace(_finding(change), region=change.region, has_died=change.has_died)
     for conflict in target.conflicts:
         reason = f"{conflict.reason}; {conflict.lift} takes it over"
         yield Finding(conflict.address, "unadopted", (), conflict.source, reason)

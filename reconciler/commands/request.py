@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.exit_codes import ExitCode
-from reconciler.ports import Clock, Progress, Reader, Writer
+from reconciler.ports import Clock, Progress, Reader, Trail, Writer
 from reconciler.spec.settings import Settings, TargetSpec
 
 
@@ -45,6 +45,8 @@ class Connection:
     writer: Callable[[], Writer]
     default_region: str | None
     outlives: Callable[[float], bool]
+    trail: Callable[[Clock], Trail]
+    """Makes the way to the account's history."""
 
 
 class Connect(Protocol):

@@ -97,6 +97,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         diagnostics=in_order((*whole.diagnostics, *_references(view), *_unread(view, cutovers))),
         managed=existing,
         unread=tuple(_not_read(view)),
+        not_whole=live.not_whole,
         unmanaged=unmanaged(view) if options.unmanaged else (),
         based_on=_based_on(view, changes),
     )
@@ -154,6 +155,7 @@ def _join(change: Change, other: Change) -> Change:
         consumers=other.consumers,
         intent=other.intent,
         is_under_way=other.is_under_way,
+        has_died=other.has_died,
     )
 
 

@@ -51,6 +51,7 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
                 "on_failure": limits.on_failure,
             },
             is_under_way=isinstance(mark, Pending),
+            has_died=isinstance(mark, Pending) and has_died(live, view.options.now),
         ),
     )
 
@@ -113,9 +114,9 @@ def instance_changes(
         touched.add(key)
         match action.operation:
             case "AssociateIamInstanceProfile":
-                yield _restored(cutover, key)
+                yield _restored(cutover, seen, key)
             case "StartInstances":
-                yield _started(key)
+                yield _started(seen, key)
             case _:
                 yield _refreshed(cutover, seen, seen.instances[key])
 
@@ -157,7 +158,13 @@ def _how(cutover: CutOver, seen: Seen, instance: LiveInstance) -> str | None:
     return by_strategy.get(cutover.limits.strategy)
 
 
-def _restored(cutover: CutOver, key: InstanceKey) -> Restore:
+def has_died(live: LiveProfile, now: float) -> bool:
+    """Whether what is noted on the profile is no longer at work."""
+    mark = live.mark
+    return not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS
+
+
+def _restored(cutover: CutOver, seen: Seen, key: InstanceKey) -> Restore:
     return Restore(
         address=f"association/{key.instance}",
         region=key.region,
@@ -165,10 +172,11 @@ def _restored(cutover: CutOver, key: InstanceKey) -> Restore:
         after={"instance_profile": cutover.profile},
         differences=(Difference("instance_profile", None, cutover.profile),),
         reason="an earlier run died while it was in flight",
+        has_died=has_died(seen.profile, seen.now),
     )
 
 
-def _started(key: InstanceKey) -> Restore:
+def _started(seen: Seen, key: InstanceKey) -> Restore:
     return Restore(
         address=f"association/{key.instance}",
         region=key.region,
@@ -176,4 +184,5 @@ def _started(key: InstanceKey) -> Restore:
         after={"state": "running"},
         differences=(Difference("state", "stopped", "running"),),
         reason="an earlier run died while it had stopped it",
+        has_died=has_died(seen.profile, seen.now),
     )

@@ -27,6 +27,7 @@ def finding_json(finding: Finding) -> drift_shapes.FindingShape:
         "address": finding.address,
         "region": finding.region,
         "status": finding.status,
+        "severity": finding.severity,
         "differences": [
             {"path": d.path, "before": d.before, "after": d.after} for d in finding.differences
         ],
@@ -35,13 +36,11 @@ def finding_json(finding: Finding) -> drift_shapes.FindingShape:
         "fingerprint": finding.fingerprint,
         "transition": finding.transition,
         "first_seen": finding.first_seen,
-        "actor": _actor(finding.actor),
+        "actor": actor_json(finding.actor) if finding.actor else None,
     }
 
 
-def _actor(actor: Actor | None) -> drift_shapes.ActorShape | None:
-    if actor is None:
-        return None
+def actor_json(actor: Actor) -> drift_shapes.ActorShape:
     return {
         "arn": actor.arn,
         "event": actor.event,

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from reconciler.commands.drift import Status, Transition
+from reconciler.commands.drift import Severity, Status, Transition
 from reconciler.report.shapes import (
     CLOSED,
     Calls,
@@ -41,6 +41,7 @@ class FindingShape(TypedDict):
     address: str
     region: Annotated[str | None, Field(description="Of an instance.")]
     status: Status
+    severity: Severity
     differences: list[DifferenceShape]
     reason: str | None
     source: SourceShape | None

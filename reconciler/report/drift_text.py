@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.commands.drift import COUNTED, Drift, Finding, Status
+from reconciler.report.drift_json import actor_json
+from reconciler.report.outline import who
 from reconciler.report.styled import Line, Piece, data, line
 from reconciler.report.values import difference_lines
 
@@ -26,6 +28,10 @@ def drift_lines(drift: Drift) -> list[Line]:
             lines.append(line("Target ", data(target.target, "bold")))
         for finding in found:
             lines.extend(_finding(finding))
+    lines.extend(
+        line(Piece("resolved    ", "green"), data(finding.address, "bold"))
+        for finding in drift.resolved
+    )
     lines.extend(line("  ", data(f"{n.address}: {n.reason}", "dim")) for n in drift.notes)
     counted = {k: n for k, n in drift.summary.items() if n}
     if not any(k in COUNTED or k == "unknown" for k in counted):
@@ -43,13 +49,19 @@ def _told(counted: Mapping[Status, int]) -> str:
 def _finding(finding: Finding) -> list[Line]:
     style = _STYLES.get(finding.status, "dim")
     where = f"  {finding.source}" if finding.source else ""
+    since = f"  {finding.transition}" if finding.transition else ""
+    if finding.transition == "ongoing":
+        since += f" since {finding.first_seen}"
     lines = [
         line(
             Piece(f"{finding.status.replace('_', ' '):<11} ", style),
             data(finding.address, "bold"),
             data(where, "dim"),
+            data(since, "dim"),
         )
     ]
+    if finding.actor:
+        lines.append(line("      # ", data(who(actor_json(finding.actor)), "dim")))
     if finding.reason:
         lines.append(line("      # ", data(finding.reason, "dim")))
     for difference in finding.differences:

@@ -134,7 +134,9 @@ def who(actor: ActorShape) -> str:
     """``UpdateAssumeRolePolicy by arn:… at …``."""
     if actor["unknown"]:
         return f"by whom is unknown ({actor['unknown']})"
-    by = f"run {actor['run']} of reconciler" if actor["run"] else actor["arn"]
+    by = actor["arn"] or "nobody that is named"
+    if actor["run"]:
+        by = f"run {actor['run']} of reconciler ({by})"
     return f"{actor['event']} by {by} at {actor['time']}"
 
 
