@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import amis
@@ -23,6 +24,7 @@ from reconciler.sandbox.ec2 import Ec2Layer
 from reconciler.sandbox.faults import Cut, Faults
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.trail import TrailLayer, resources_of
 from reconciler.sandbox.world import World
 
 _FIXED_STATES = (
@@ -53,6 +55,7 @@ def installed(world: World) -> Iterator[World]:
     ec2 = (IamInstanceProfiles, InstanceResponse, AvailabilityZonesAndRegions)
     ec2_originals: dict[str, Any] = {}
     _patch(Ec2Layer(world, ec2_originals), ec2, ec2_originals, undo)
+    _patch(TrailLayer(world), (CloudTrailResponse,), {}, undo)
     # Codes that AWS answers and botocore's models do not have; moto would say so each time.
     warnings.filterwarnings("ignore", ".*does not match an error shape", UserWarning)
     faults = Faults(world.seed)
@@ -103,7 +106,7 @@ def _guarded(world: World, faults: Faults, original: Any) -> Any:
 
     def call_action(request: Any) -> Any:
         with world.lock:
-            logged = _logged(request)
+            logged = _logged(request, world.clock.now())
             world.log.append(logged)
             try:
                 return _answered(world, faults, request, logged, original)
@@ -129,6 +132,8 @@ def _answered(world: World, faults: Faults, request: Any, logged: Logged, origin
     late = dice.random() if is_met else 0.0
     with _view(world, request, logged, late):
         answer = original(request)
+    if answer[0] < FIRST_ERROR and logged.service in ("iam", "ec2") and not logged.is_read:
+        world.note(logged, resources_of(logged))
     if is_met and answer[0] < FIRST_ERROR:
         faults.after(world.chaos, logged, now, dice)
     for listen in world.after:
@@ -153,12 +158,13 @@ def _view(
     return world.past.shown(logged.account, request.backend, now - most * late)
 
 
-def _logged(request: Any) -> Logged:
+def _logged(request: Any, now: float) -> Logged:
     return Logged(
         service=request.service_name,
         operation=request._get_action(),
         account=request.current_account,
         region=request.region,
-        params=dict(request.params or {}),
+        params=dict(getattr(request, "params", None) or {}),
         user_agent=request.headers.get("User-Agent", ""),
+        at=now,
     )

@@ -16,6 +16,8 @@ class Logged:
     region: str
     params: dict[str, Any]
     user_agent: str
+    at: float = 0.0
+    """Seconds of the epoch, on the clock of the sandbox."""
 
     @property
     def is_read(self) -> bool:

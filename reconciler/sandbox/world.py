@@ -39,6 +39,14 @@ class Row:
     settled: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What CloudTrail tells: a request that changed something, and the names that it was about."""
+
+    logged: Logged
+    resources: frozenset[str]
+
+
 def _no_wire(how: Broken) -> NoReturn:
     raise AssertionError(f"nothing here can {how}")
 
@@ -64,6 +72,8 @@ class World:
     rows: list[Row] = field(default_factory=list)
     served: dict[_Key, str | None] = field(default_factory=dict)
     log: list[Logged] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """Of these, what changed something."""
     before: list[Before] = field(default_factory=list)
     after: list[Before] = field(default_factory=list)
     """Called when the request has taken effect; an error raised here is a lost answer."""
@@ -76,6 +86,12 @@ class World:
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
+
+    def note(self, logged: Logged, resources: frozenset[str]) -> None:
+        """An association is known by its instance too."""
+        off = {row.id: row.instance for row in self.rows}
+        also = {off[name] for name in resources if name in off}
+        self.changes.append(Change(logged, resources | also))
 
     def meets_chaos(self, logged: Logged) -> bool:
         return not self.chaos.is_calm and self.chaos.only in logged.user_agent

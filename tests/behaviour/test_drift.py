@@ -1,0 +1,244 @@
+"""What drift finds: what nobody manages, what rules pass over, and who did it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from moto.ec2.exceptions import EC2ClientError
+from moto.iam.models import iam_backends
+
+from reconciler.changes import Difference
+from reconciler.commands.drift import Drift, Finding, drift_of
+from reconciler.commands.request import Refused
+from reconciler.commands.who import Asking, events_for
+from reconciler.sandbox.logged import Logged
+from tests.behaviour.faults import Crash, crashing, listening, refusing
+from tests.behaviour.test_ownership import TRUST
+from tests.rig import ACCOUNT, AWAY, Rig
+
+SPEC = """
+roles: {a: {trust: ec2}, b: {trust: ec2}}
+instance_profiles: {web: {role: a}}
+associations: {fleet: {instance_profile: web, select: {tags: {app: web}}}}
+"""
+SETTINGS = "version: 1\nowner: tests\n"
+
+
+def drift(aws: Rig, **flags: Any) -> Drift:
+    return drift_of(aws.plan(for_drift=True, **flags))
+
+
+def told(found: Drift) -> dict[str, str]:
+    return {finding.address: finding.status for finding in found.findings}
+
+
+@pytest.fixture
+def managed(aws: Rig) -> Rig:
+    aws.launch(1, tags={"app": "web"})
+    aws.write(SPEC)
+    aws.settle()
+    return aws
+
+
+def test_what_nobody_manages(managed: Rig) -> None:
+    """Roles and profiles of nobody, the orphans among them; neither AWS's own nor others'."""
+    iam = managed.iam
+    iam.create_role(RoleName="loose", AssumeRolePolicyDocument=TRUST)
+    iam.create_instance_profile(InstanceProfileName="empty")
+    for name in ("unused", "used", "used-away"):
+        iam.create_instance_profile(InstanceProfileName=name)
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName="loose")
+    managed.clock.sleep(60)
+    managed.launch(1, profile="used")
+    managed.launch(1, region=AWAY, profile="used-away")
+    for name in ("stack", "linked", "other"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+    iam.tag_role(RoleName="other", Tags=[{"Key": "reconciler:owner", "Value": "x"}])
+    roles = {role.name: role for role in iam_backends[ACCOUNT]["aws"].roles.values()}
+    roles["stack"].tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})
+    roles["linked"].path = "/aws-service-role/x.amazonaws.com/"
+    assert told(drift(managed)) == {}
+    found = drift(managed, unmanaged=True, regions=())
+    reasons = {f.address: f.reason for f in found.findings}
+    assert set(told(found).values()) == {"unmanaged"}
+    assert reasons == {
+        "role/loose": None,
+        "instance-profile/empty": "orphan: it holds no role",
+        "instance-profile/unused": "orphan: no instance uses it in eu-west-1, us-east-1",
+        "instance-profile/used": None,
+        "instance-profile/used-away": None,
+    }
+    assert found.exit_code == 0
+    assert any("another owner" in note.reason for note in found.notes)
+
+
+def test_an_orphan_is_not_known_where_a_region_is_not(managed: Rig) -> None:
+    managed.iam.create_role(RoleName="loose", AssumeRolePolicyDocument=TRUST)
+    managed.iam.create_instance_profile(InstanceProfileName="unused")
+    managed.iam.add_role_to_instance_profile(InstanceProfileName="unused", RoleName="loose")
+
+    def listen(logged: Logged) -> None:
+        if logged.region == AWAY and logged.operation == "DescribeInstances":
+            raise EC2ClientError("UnauthorizedOperation", "not here")
+
+    with listening(managed.aws.before, listen):
+        found = drift(managed, unmanaged=True)
+    reasons = {f.address: f.reason for f in found.findings}
+    assert reasons["instance-profile/unused"] is None
+    assert found.exit_code == 1
+
+
+def test_denied_is_unknown(managed: Rig) -> None:
+    """What cannot be read in bulk is read one by one, and then nobody knows what else there is."""
+    with refusing(managed, "GetAccountAuthorizationDetails", "AccessDenied"):
+        assert told(drift(managed, unmanaged=True)) == {"*": "unknown"}
+        found = drift(managed)
+    assert told(found) == {}
+    assert any("what left the specs is not known" in note.reason for note in found.notes)
+    with (
+        refusing(managed, "GetAccountAuthorizationDetails", "AccessDenied"),
+        refusing(managed, "GetRole", "AccessDenied"),
+    ):
+        found = drift(managed)
+    assert {told(found)["role/a"], told(found)["role/b"]} == {"unknown"}
+    assert found.exit_code == 1
+
+
+def rule(text: str) -> str:
+    return f"{SETTINGS}ignore:\n  - {{{text}, reason: because}}\n"
+
+
+@pytest.mark.parametrize(
+    ("only", "seen"),
+    [("", (False, False)), ("only: plan, ", (False, True)), ("only: drift, ", (True, False))],
+)
+def test_rules_for_one_or_both(managed: Rig, only: str, seen: tuple[bool, bool]) -> None:
+    managed.iam.update_role(RoleName="b", Description="x", MaxSessionDuration=3600)
+    managed.write(SPEC, rule(f"{only}match: role/b, attributes: [description]"))
+    assert (not managed.plan().plan.is_empty) is seen[0]
+    found = drift(managed)
+    assert bool(found.findings) is seen[1]
+    assert any(n.address == "role/b" for n in found.notes) is not seen[1]
+
+
+def test_an_expired_rule_warns_and_what_it_hid_is_back(managed: Rig) -> None:
+    managed.iam.update_role(RoleName="b", Description="x", MaxSessionDuration=3600)
+    text = "match: role/b, attributes: [description], expires: "
+    managed.write(SPEC, rule(f"{text}2030-01-01"))
+    assert told(drift(managed)) == {}
+    managed.write(SPEC, rule(f"{text}2020-01-01"))
+    found = drift(managed)
+    assert told(found) == {"role/b": "modified"}
+    (warning,) = found.diagnostics
+    assert warning.code == "ignore-expired"
+    assert warning.location.line == 4
+
+
+def test_a_rule_may_hide_what_left_and_what_nobody_manages(managed: Rig) -> None:
+    """It is neither told nor pruned."""
+    managed.iam.create_role(RoleName="scratch-1", AssumeRolePolicyDocument=TRUST)
+    managed.write(SPEC.replace(", b: {trust: ec2}", ""), rule('match: "role/[bs]*"'))
+    assert told(drift(managed, unmanaged=True)) == {}
+    notes = {note.address: note.status for note in drift(managed, unmanaged=True).notes}
+    assert notes == {"role/b": "ignored", "role/scratch-1": "ignored"}
+    assert managed.plan(prune=True).plan.is_empty
+
+
+def test_a_rule_that_hides_what_the_specs_name(managed: Rig) -> None:
+    managed.write(SPEC, rule('match: "role/*"'))
+    with pytest.raises(Refused) as caught:
+        managed.plan()
+    assert [d.code for d in caught.value.diagnostics] == ["ignore-hides-spec"] * 2
+    assert caught.value.diagnostics[0].location.line == 4
+    assert caught.value.diagnostics[0].related
+
+
+def test_a_run_that_died_is_the_gravest(managed: Rig) -> None:
+    managed.write(
+        SPEC.replace("role: a", "role: b").replace("trust: ec2}}", "trust: ec2, tags: {x: y}}}")
+    )
+    with crashing(managed, 8, after=True), pytest.raises(Crash):
+        managed.apply()
+    assert {f.severity for f in drift(managed).findings} == {"warning"}
+    managed.clock.sleep(3600)
+    found = drift(managed)
+    gravest = [f for f in found.findings if f.severity == "critical"]
+    assert [f.address for f in gravest][-1] == "instance-profile/web"
+    assert found.findings[: len(gravest)] == tuple(gravest)
+    assert "died in the middle" in str(gravest[-1].reason)
+
+
+def named(aws: Rig, **flags: Any) -> dict[str, Any]:
+    planned = aws.plan(for_drift=True, **flags)
+    found = Asking(planned.targets, aws.clock).named(drift_of(planned))
+    return {f.address: f.actor for f in found.findings}
+
+
+def test_who_did_it(managed: Rig) -> None:
+    managed.iam.update_role(RoleName="a", Description="x", MaxSessionDuration=3600)
+    managed.iam.tag_role(RoleName="a", Tags=[{"Key": "k", "Value": "v"}])
+    managed.iam.update_assume_role_policy(RoleName="a", PolicyDocument=TRUST.replace("ec2", "ecs"))
+    managed.iam.delete_role(RoleName="b")
+    managed.iam.create_instance_profile(InstanceProfileName="loose")
+    (row,) = managed.ec2().describe_iam_instance_profile_associations()[
+        "IamInstanceProfileAssociations"
+    ]
+    managed.ec2().disassociate_iam_instance_profile(AssociationId=row["AssociationId"])
+    managed.clock.sleep(30)
+    actors = named(managed, unmanaged=True)
+    events = {address: actor.event for address, actor in actors.items()}
+    assert events.pop(f"association/{row['InstanceId']}") == "DisassociateIamInstanceProfile"
+    assert events == {
+        "role/a": "UpdateAssumeRolePolicy",
+        "role/b": "DeleteRole",
+        "instance-profile/loose": "CreateInstanceProfile",
+    }
+    assert actors["role/a"].arn.endswith(":user/sandbox")
+    assert actors["role/a"].run is None
+
+
+def test_it_was_a_run_of_ours(managed: Rig) -> None:
+    managed.write(SPEC.replace("b: {trust: ec2}", "b: {trust: ec2, tags: {k: v}}"))
+    managed.settle()
+    managed.write(SPEC)
+    assert named(managed)["role/b"].event == "TagRole"
+    assert managed.aws.log[-1].operation == "LookupEvents"
+
+
+def test_no_permission_to_ask(managed: Rig) -> None:
+    """One refusal is enough."""
+    for name in ("a", "b"):
+        managed.iam.update_role(RoleName=name, Description="x", MaxSessionDuration=3600)
+    before = len(managed.aws.log)
+    with refusing(managed, "LookupEvents", "AccessDeniedException"):
+        actors = named(managed)
+    assert {actor.unknown for actor in actors.values()} == {
+        "no permission for cloudtrail:LookupEvents"
+    }
+    asked = [logged for logged in managed.aws.log[before:] if logged.operation == "LookupEvents"]
+    assert len(asked) == 1
+
+
+def test_two_questions_a_second(managed: Rig) -> None:
+    for number in range(8):
+        managed.iam.create_instance_profile(InstanceProfileName=f"loose-{number}")
+    began = managed.clock.now()
+    named(managed, unmanaged=True)
+    assert managed.clock.now() - began >= 3.5
+
+
+@pytest.mark.parametrize(
+    ("address", "path", "event"),
+    [
+        ("role/a", "tags.k", "TagRole"),
+        ("role/a", "managed_policies.arn:aws:iam::aws:policy/X", "DetachRolePolicy"),
+        ("role/a", "inline_policies.p", "PutRolePolicy"),
+        ("role/a", "permissions_boundary", "PutRolePermissionsBoundary"),
+        ("policy/p", "document", "CreatePolicyVersion"),
+        ("instance-profile/w", "role", "RemoveRoleFromInstanceProfile"),
+        ("association/i-1", "instance_profile", "ReplaceIamInstanceProfileAssociation"),
+    ],
+)
+def test_calls_that_could_have_done_it(address: str, path: str, event: str) -> None:
+    assert event in events_for(Finding(address, "modified", (Difference(path, 1, 2),)))
