@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from reconciler.cli.apply import apply
+from reconciler.cli.comment import comment
 from reconciler.cli.console import Console
 from reconciler.cli.demo import demo
 from reconciler.cli.destroy import destroy
@@ -34,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (validate, plan, apply, drift, destroy, schema, sandbox, demo, version):
+for command in (validate, plan, apply, drift, destroy, comment, schema, sandbox, demo, version):
     app.command()(command)
 
 

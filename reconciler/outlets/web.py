@@ -27,7 +27,12 @@ _REDIRECTS = range(300, 400)
 
 
 class OutletError(Exception):
-    """The other system did not take it. The message names its host, and nothing that is secret."""
+    """The other system did not take it. The message names its host, and nothing that is secret;
+    ``status`` is of HTTP, 0 where there is none."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +115,12 @@ def _read(answer: IO[bytes]) -> bytes:
 
 def _good(answer: Answer, host: str) -> Answer:
     if answer.status in _REDIRECTS:
-        raise OutletError(f"{host}: answered {answer.status}; redirects are not followed")
+        message = f"{host}: answered {answer.status}; redirects are not followed"
+        raise OutletError(message, answer.status)
     if answer.status >= 400:
         said = answer.body[:200].decode(errors="replace").strip()
-        raise OutletError(f"{host}: answered {answer.status}{f': {said}' if said else ''}")
+        message = f"{host}: answered {answer.status}{f': {said}' if said else ''}"
+        raise OutletError(message, answer.status)
     return answer
 
 

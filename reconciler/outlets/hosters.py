@@ -1,0 +1,105 @@
+"""The comments of a pull request on GitHub, and of a merge request on GitLab.
+
+Source: docs.github.com/rest/issues/comments, docs.gitlab.com/api/notes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from reconciler.outlets.comments import Comment
+from reconciler.outlets.web import OutletError, Web
+
+PAGE = 100
+MOST_PAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class GitHub:
+    """``repository`` is ``OWNER/NAME``, ``api`` such as ``https://api.github.com``."""
+
+    api: str
+    repository: str
+    number: int
+    token: str = field(repr=False)
+    web: Web = field(default_factory=Web)
+
+    def comments(self) -> Iterator[Comment]:
+        for page in range(1, MOST_PAGES + 1):
+            url = f"{self._issues}/{self.number}/comments?per_page={PAGE}&page={page}"
+            found = _list(self.web.ask("GET", url, headers=self._headers).json())
+            yield from (Comment(one["id"], one.get("body") or "") for one in found)
+            if len(found) < PAGE:
+                return
+
+    def create(self, body: str) -> None:
+        self.web.ask(
+            "POST", f"{self._issues}/{self.number}/comments", {"body": body}, self._headers
+        )
+
+    def edit(self, comment: Comment, body: str) -> None:
+        self.web.ask(
+            "PATCH", f"{self._issues}/comments/{comment.id}", {"body": body}, self._headers
+        )
+
+    def delete(self, comment: Comment) -> None:
+        self.web.ask("DELETE", f"{self._issues}/comments/{comment.id}", headers=self._headers)
+
+    @property
+    def _issues(self) -> str:
+        return f"{self.api.rstrip('/')}/repos/{quote(self.repository)}/issues"
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        return {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GitLab:
+    """``project`` is an id or a path, ``api`` such as ``https://gitlab.com/api/v4``."""
+
+    api: str
+    project: str
+    number: int
+    token: str = field(repr=False)
+    web: Web = field(default_factory=Web)
+
+    def comments(self) -> Iterator[Comment]:
+        for page in range(1, MOST_PAGES + 1):
+            url = f"{self._notes}?sort=asc&order_by=created_at&per_page={PAGE}&page={page}"
+            found = _list(self.web.ask("GET", url, headers=self._headers).json())
+            users = (one for one in found if not one.get("system"))
+            yield from (Comment(one["id"], one.get("body") or "") for one in users)
+            if len(found) < PAGE:
+                return
+
+    def create(self, body: str) -> None:
+        self.web.ask("POST", self._notes, {"body": body}, self._headers)
+
+    def edit(self, comment: Comment, body: str) -> None:
+        self.web.ask("PUT", f"{self._notes}/{comment.id}", {"body": body}, self._headers)
+
+    def delete(self, comment: Comment) -> None:
+        self.web.ask("DELETE", f"{self._notes}/{comment.id}", headers=self._headers)
+
+    @property
+    def _notes(self) -> str:
+        project = quote(self.project, safe="")
+        return f"{self.api.rstrip('/')}/projects/{project}/merge_requests/{self.number}/notes"
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        return {"PRIVATE-TOKEN": self.token}
+
+
+def _list(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise OutletError("answered with what is no list of comments")
+    return value
