@@ -73,7 +73,7 @@ def apply(
     if saved:
         _compare(saved, planned)
     if expect is not None:
-        refuse_unexpected(expect, planned.plan.digest)
+        refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
     how = How(login, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
     more = tuple(growth(saved, planned, time.time())) if saved else ()

@@ -7,6 +7,7 @@ from reconciler.commands.request import Refused
 from reconciler.exit_codes import ExitCode
 from reconciler.ports import DENIED, AwsError
 from reconciler.report.diagnostics_text import count, full
+from reconciler.report.styled import data, line
 
 _HELP = {
     "NoCredentialsError": "`aws sts get-caller-identity` tells whether there are any",
@@ -21,6 +22,7 @@ def refused(error: Refused, console: Console) -> ExitCode:
         console.error(f"{error.message}: {count(error.diagnostics)}")
     else:
         console.error(error.message)
+    console.err(*(line("  ", data(detail)) for detail in error.details))
     return error.exit_code
 
 

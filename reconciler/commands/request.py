@@ -66,7 +66,8 @@ class World:
 
 
 class Refused(Exception):  # noqa: N818 - what was asked for cannot be done as asked
-    """``exit_code`` is that of ``cli.md``; ``diagnostics`` say where, if it is in a file."""
+    """``exit_code`` is that of ``cli.md``; ``diagnostics`` say where, if it is in a file;
+    ``details`` are lines that say more."""
 
     def __init__(
         self,
@@ -74,9 +75,11 @@ class Refused(Exception):  # noqa: N818 - what was asked for cannot be done as a
         exit_code: ExitCode,
         diagnostics: tuple[Diagnostic, ...] = (),
         sources: Mapping[str, str] | None = None,
+        details: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
         self.exit_code = exit_code
         self.diagnostics = diagnostics
         self.sources = sources or {}
+        self.details = details

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.changes import Guard
+from reconciler.commands.moved import differences, in_short
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import Refused, Request
 from reconciler.exit_codes import ExitCode
-from reconciler.plan import digest_of_intended
+from reconciler.plan import Plan, digest_of_intended, intended
 from reconciler.planner.options import day_of, lifted
 
 
@@ -134,10 +135,9 @@ def refuse_stale(saved: Saved, now: Mapping[str, Any], digest: str, specs: str) 
         )
     if saved.digest == digest:
         return
-    moved = ", ".join(_moved(saved.intended, now)) or "the target or its regions"
-    raise Refused(
-        f"the plan no longer matches AWS; what moved: {moved}; plan again", ExitCode.STALE
-    )
+    moved = tuple(differences(saved.intended, now)) or ("the target or its regions",)
+    message = "the plan no longer matches AWS; plan again. What moved:"
+    raise Refused(message, ExitCode.STALE, details=moved)
 
 
 MOST_GROWTH = 1.25
@@ -159,29 +159,11 @@ def growth(saved: Saved, planned: Planned, now: float) -> Iterator[Guard]:
             yield Guard("growth", reason, f"--allow growth={address}", (address,))
 
 
-def refuse_unexpected(expected: str, digest: str) -> None:
-    """Raises ``Refused`` with 5 where the plan is not the one that was approved."""
-    if expected != digest:
-        message = f"the plan is not the one that was approved: {digest}, not {expected}"
-        raise Refused(message, ExitCode.STALE)
-
-
-def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Addresses whose intended change is another, or is no more."""
-    left, right = _by_address(before), _by_address(after)
-    for address in sorted(left.keys() | right.keys()):
-        if left.get(address) != right.get(address):
-            yield address
-
-
-def _by_address(intended: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for target in intended["targets"]:
-        of = f"{target['target']}: " if len(intended["targets"]) > 1 else ""
-        for change in target["changes"]:
-            where = f" ({change['region']})" if change["region"] else ""
-            name = f"{of}{change['address']}{where}"
-            found[name] = json.dumps(change, sort_keys=True)
-        for rule in target["rules"]:
-            found[f"{of}the rule of {rule['association']!r}"] = json.dumps(rule, sort_keys=True)
-    return found
+def refuse_unexpected(expected: str, planned: Plan) -> None:
+    """Raises ``Refused`` with 5 where the plan is not the one that was approved, and says what it
+    is: of that one only the digest is known."""
+    if expected != planned.digest:
+        message = f"the plan is not the one that was approved: {planned.digest}, not {expected}"
+        now = intended(planned.targets, planned.owner)
+        details = tuple(in_short(now)) or ("nothing is to be done",)
+        raise Refused(f"{message}. It is now:", ExitCode.STALE, details=details)

@@ -91,12 +91,29 @@ def test_a_cut_over_that_grew_by_over_a_quarter_is_asked_about(ready: Rig) -> No
 
 def test_already_applied(ready: Rig) -> None:
     Apply(compared(ready), ready.commands()).execute()
-    assert "instance-profile/web" in refused(ready).message
+    (moved,) = refused(ready).details
+    assert moved == "instance-profile/web: update (role) was planned; now nothing is to be done"
 
 
 def test_somebody_changed_aws(ready: Rig) -> None:
     ready.iam.update_role(RoleName="v2", Description="by hand", MaxSessionDuration=3600)
-    assert "role/v2" in refused(ready).message
+    (moved,) = refused(ready).details
+    assert moved == "role/v2: it was not planned; now update (description)"
+
+
+def test_somebody_changed_what_was_to_be_changed(ready: Rig) -> None:
+    """What it was when the plan was reviewed, and what it is now."""
+    ready.iam.update_role(RoleName="v2", Description="one", MaxSessionDuration=3600)
+    save(ready.plan(), path(ready))
+    ready.iam.update_role(RoleName="v2", Description="two", MaxSessionDuration=3600)
+    (moved,) = refused(ready).details
+    assert moved == 'role/v2: description was "one", and is now "two"'
+
+
+def test_it_is_gone(ready: Rig) -> None:
+    ready.iam.delete_role(RoleName="v2")
+    details = refused(ready).details
+    assert "role/v2: it was not planned; now create" in details
 
 
 def test_other_specs(ready: Rig) -> None:
@@ -111,7 +128,7 @@ def test_another_rule(ready: Rig) -> None:
     now = intended(planned.plan.targets, planned.plan.owner)
     with pytest.raises(Refused) as caught:
         refuse_stale(saved, now, planned.plan.digest, saved.specs)
-    assert "rule of 'fleet'" in caught.value.message
+    assert caught.value.details == ("the rule of 'fleet': another rule",)
 
 
 FORGED: dict[str, Any] = {
@@ -154,8 +171,11 @@ def test_flags_are_kept(ready: Rig) -> None:
     assert load_saved(path(ready)).request == planned.request
 
 
-def test_an_expected_digest() -> None:
-    refuse_unexpected("sha256:a", "sha256:a")
+def test_an_expected_digest(ready: Rig) -> None:
+    """Of the plan that was approved only the digest is known: it is said what the plan is now."""
+    plan = ready.plan().plan
+    refuse_unexpected(plan.digest, plan)
     with pytest.raises(Refused) as caught:
-        refuse_unexpected("sha256:a", "sha256:b")
+        refuse_unexpected("sha256:a", plan)
     assert caught.value.exit_code == 5
+    assert caught.value.details == ("instance-profile/web: update (role)",)

@@ -1,0 +1,79 @@
+"""What moved between two plans: for each address what was intended, and what it is now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_Intended = Mapping[str, Any]
+LONGEST = 80
+
+
+def differences(before: _Intended, after: _Intended) -> Iterator[str]:
+    """A line for each address whose intended change is another, or is no more; ``before`` is what
+    was reviewed."""
+    left, right = _by_address(before), _by_address(after)
+    for name in sorted(left.keys() | right.keys()):
+        planned, now = left.get(name), right.get(name)
+        if planned != now:
+            yield f"{name}: {_moved(planned, now)}"
+
+
+def in_short(intended: _Intended) -> Iterator[str]:
+    """A line for each address that would change."""
+    for name, change in sorted(_by_address(intended).items()):
+        if "rule" not in change:
+            yield f"{name}: {_told(change)}"
+
+
+def _by_address(intended: _Intended) -> dict[str, _Intended]:
+    found: dict[str, _Intended] = {}
+    for target in intended["targets"]:
+        of = f"{target['target']}: " if len(intended["targets"]) > 1 else ""
+        for change in target["changes"]:
+            where = f" ({change['region']})" if change["region"] else ""
+            found[f"{of}{change['address']}{where}"] = change
+        for rule in target["rules"]:
+            found[f"{of}the rule of {rule['association']!r}"] = {"rule": rule}
+    return found
+
+
+def _moved(planned: _Intended | None, now: _Intended | None) -> str:
+    if "rule" in (planned or now or {}):
+        if planned and now:
+            return "another rule"
+        return "no rule any more" if planned else "a new rule"
+    if planned is None:
+        assert now is not None
+        return f"it was not planned; now {_told(now)}"
+    if now is None:
+        return f"{_told(planned)} was planned; now nothing is to be done"
+    if planned["actions"] != now["actions"]:
+        return f"{_told(planned)} was planned; now {_told(now)}"
+    return "; ".join(_attributes(planned, now)) or "its limits are others"
+
+
+def _told(change: _Intended) -> str:
+    """``update (description)``."""
+    before, after = change["before"] or {}, change["after"] or {}
+    names = list(dict.fromkeys([*after, *before]))
+    is_whole = change["before"] is None or change["after"] is None
+    what = f" ({', '.join(names)})" if names and not is_whole else ""
+    return f"{' and '.join(change['actions'])}{what}"
+
+
+def _attributes(planned: _Intended, now: _Intended) -> Iterator[str]:
+    for side, words in (("before", ("was", "is now")), ("after", ("was to be", "is to be now"))):
+        left, right = planned[side] or {}, now[side] or {}
+        for name in sorted(left.keys() | right.keys()):
+            if left.get(name) != right.get(name):
+                then, today = _shown(left, name), _shown(right, name)
+                yield f"{name} {words[0]} {then}, and {words[1]} {today}"
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    if name not in values:
+        return "as the specs have it"
+    text = json.dumps(values[name], ensure_ascii=False)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
