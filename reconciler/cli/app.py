@@ -17,6 +17,7 @@ from reconciler.cli.demo import demo
 from reconciler.cli.destroy import destroy
 from reconciler.cli.drift import drift
 from reconciler.cli.errors import aws_failed, refused
+from reconciler.cli.fmt import fmt
 from reconciler.cli.plan import plan
 from reconciler.cli.sandbox import sandbox
 from reconciler.cli.schema import schema
@@ -35,7 +36,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (validate, plan, apply, drift, destroy, comment, schema, sandbox, demo, version):
+COMMANDS = (
+    validate,
+    plan,
+    apply,
+    drift,
+    destroy,
+    comment,
+    fmt,
+    schema,
+    sandbox,
+    demo,
+    version,
+)
+for command in COMMANDS:
     app.command()(command)
 
 
