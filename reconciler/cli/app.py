@@ -18,6 +18,7 @@ from reconciler.cli.destroy import destroy
 from reconciler.cli.drift import drift
 from reconciler.cli.errors import aws_failed, refused
 from reconciler.cli.fmt import fmt
+from reconciler.cli.importing import import_
 from reconciler.cli.plan import plan
 from reconciler.cli.sandbox import sandbox
 from reconciler.cli.schema import schema
@@ -51,6 +52,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.command("import")(import_)
 
 
 def _show_version(wanted: bool) -> None:

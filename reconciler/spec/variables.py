@@ -45,3 +45,13 @@ def _unknown(name: str, scalar: Scalar, variables: Mapping[str, str]) -> Diagnos
     hint = f"did you mean ${{{close}}}?" if close else "write $${ for a literal ${"
     message = f"there is no variable {name!r}"
     return Diagnostic("error", "unknown-variable", message, scalar.location, hint)
+
+
+def escaped(text: str) -> str:
+    """The text as it must be written to come out as it is: ``${`` is ours, but for IAM's own."""
+
+    def kept(match: re.Match[str]) -> str:
+        is_iams = match[1] is not None and _IAM.fullmatch(match[1])
+        return match[0] if is_iams else f"${match[0]}"
+
+    return _TOKEN.sub(kept, text)

@@ -1,0 +1,176 @@
+"""``reconciler import``."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import options as o
+from reconciler.cli.connect import connector, new_run
+from reconciler.cli.console import Console
+from reconciler.commands.importing import Imported, Selection, imported
+from reconciler.commands.request import Refused
+from reconciler.diagnostics import Diagnostic
+from reconciler.exit_codes import ExitCode
+from reconciler.live import LiveState
+from reconciler.ports import Scope
+from reconciler.report.styled import Piece, data, line
+from reconciler.spec.desired import SpecSet
+from reconciler.spec.loader import Caller, interpret, read
+from reconciler.spec.rendering import rendered
+from reconciler.spec.settings import SETTINGS_FILE, Settings
+
+Roles = Annotated[
+    list[str] | None, typer.Option("--role", metavar="NAME", help="A role; repeat for more.")
+]
+Profiles = Annotated[
+    list[str] | None,
+    typer.Option("--instance-profile", metavar="NAME", help="A profile, and its role."),
+]
+PathPrefix = Annotated[
+    str | None, typer.Option("--path-prefix", help="Everything whose path begins so.")
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="KEY=VALUE", help="What has this tag; several: all of them."),
+]
+All = Annotated[bool, typer.Option("--all", help="Everything that nobody else manages.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the specs.")]
+ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    live: LiveState
+    regions: tuple[str, ...]
+    owner: str
+
+
+def import_(
+    out: Out,
+    role: Roles = None,
+    instance_profile: Profiles = None,
+    path_prefix: PathPrefix = None,
+    tag: Tags = None,
+    everything: All = False,
+    region: o.Region = None,
+    profile: o.Profile = None,
+    endpoint_url: o.EndpointUrl = None,
+    owner: o.Owner = None,
+    parallelism: o.Parallelism = 10,
+    quiet: o.QuietFlag = False,
+    color: o.ColorFlag = o.Color.auto,
+) -> None:
+    """Write specs of what is in AWS. Then `plan --adopt` shows adoptions and nothing else."""
+    console = Console(color.value, quiet)
+    selection = Selection(
+        tuple(role or ()),
+        tuple(instance_profile or ()),
+        path_prefix,
+        o.pairs(tag, "--tag"),
+        everything,
+    )
+    if selection == Selection():
+        message = "say what: --role, --instance-profile, --path-prefix, --tag or --all"
+        raise typer.BadParameter(message)
+    login = o.Login(profile, endpoint_url, tuple(region or ()))
+    account = _read(login, owner or "default", parallelism, console)
+    made, files = _made(account, selection)
+    if made.missing:
+        raise Refused(f"there is no {', no '.join(made.missing)}", ExitCode.ERROR)
+    _write(out, files)
+    _tell(made, out, console)
+
+
+def _read(login: o.Login, owner: str, parallelism: int, console: Console) -> _Account:
+    connection = connector(login, new_run(), parallelism)(None, Settings())
+    regions = login.regions or ((connection.default_region,) if connection.default_region else ())
+    if not regions:
+        message = "no region is set; give --region, or set AWS_REGION"
+        raise Refused(message, ExitCode.ERROR)
+    identity = connection.reader.identity()
+    console.note(data(f"reading account {identity.account_id} in {', '.join(regions)}"))
+    prefix = Settings().tag_prefix
+    live = connection.reader.read(identity, Scope(regions, prefix, owner, all_tags=True))
+    unread = {**live.unread, **live.unread_regions}
+    if live.not_whole is not None:
+        unread["*"] = live.not_whole
+    if unread:
+        told = tuple(f"{name}: {why}" for name, why in sorted(unread.items()))
+        message = "what cannot be read cannot be imported"
+        raise Refused(message, ExitCode.ERROR, details=told)
+    return _Account(live, tuple(sorted(regions)), owner)
+
+
+def _made(account: _Account, selection: Selection) -> tuple[Imported, Mapping[str, str]]:
+    """What cannot be said in a spec is left out, so that what is written is valid as a whole."""
+    without: frozenset[str] = frozenset()
+    for _ in range(ROUNDS):
+        made = imported(account.live, selection, account.owner, without)
+        files = {name: rendered(file) for name, file in made.files.items()}
+        files[SETTINGS_FILE] = rendered(_settings(account))
+        wrong = _wrong(files, account)
+        if not wrong - without:
+            break
+        without |= wrong
+    return made, files
+
+
+def _settings(account: _Account) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "owner": account.owner,
+        "account_id": account.live.identity.account_id,
+        "regions": list(account.regions),
+    }
+
+
+def _wrong(files: Mapping[str, str], account: _Account) -> frozenset[str]:
+    """Addresses of what AWS has and a spec may not ask for, such as a fiftieth tag."""
+    identity = account.live.identity
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text, "utf-8")
+        spec = interpret(read(folder), Caller(identity.account_id, identity.partition))
+    errors = [d for d in spec.diagnostics if d.severity == "error"]
+    return frozenset(address for d in errors if (address := _address(d, spec)))
+
+
+def _address(found: Diagnostic, spec: SpecSet) -> str | None:
+    """Of the resource whose lines the finding stands in."""
+    above = [
+        (entity.place.here.line, entity.resource.address)
+        for entity in spec.desired.entities()
+        if entity.place.here.file == found.location.file
+        and entity.place.here.line <= found.location.line
+    ]
+    return max(above)[1] if above else None
+
+
+def _write(out: Path, files: Mapping[str, str]) -> None:
+    """Nothing is written over: all of them, or none."""
+    taken = [name for name in files if (out / name).exists()]
+    if taken:
+        message = f"{out} has {', '.join(sorted(taken))} already; give a folder without"
+        raise Refused(message, ExitCode.ERROR)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".import.") as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text, "utf-8")
+        for name in files:
+            shutil.move(Path(folder) / name, out / name)
+
+
+def _tell(made: Imported, out: Path, console: Console) -> None:
+    files = len(made.files) + 1
+    noun = "resource" if made.size == 1 else "resources"
+    console.out([line(Piece("Imported: ", "bold green"), f"{made.size} {noun} in {files} files.")])
+    for reason, count in made.skipped.items():
+        console.out([line("  left out ", f"{count}: ", data(reason))])
+    console.out([line("Next: reconciler plan ", data(out), " --adopt")])

@@ -1,0 +1,310 @@
+"""Live state to specs: what somebody made by hand, as this program would have it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.kinds.references import aws_policy_arn
+from reconciler.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole, LiveState
+from reconciler.model import DEFAULT_SESSION_SECONDS
+from reconciler.policy_document import PolicyDocument, trusts_service
+from reconciler.spec.checks import EC2_SERVICES
+from reconciler.spec.settings import SETTINGS_FILE
+from reconciler.spec.variables import escaped
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to be imported; any of them is enough. Names are compared as IAM compares them."""
+
+    roles: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    path_prefix: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    everything: bool = False
+
+    def takes(self, entity: LiveEntity) -> bool:
+        resource = entity.resource
+        names = {
+            LiveRole: self.roles,
+            LiveProfile: self.profiles,
+        }.get(type(entity), ())
+        if self.everything or resource.name.casefold() in {n.casefold() for n in names}:
+            return True
+        if self.path_prefix is not None and resource.path.startswith(self.path_prefix):
+            return True
+        return bool(self.tags) and self.tags.items() <= resource.tags.items()
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """``files`` are specs by their name; ``skipped`` counts what was left out, by the reason;
+    ``missing`` are names that were asked for and that AWS does not have."""
+
+    files: Mapping[str, dict[str, Any]]
+    skipped: Mapping[str, int]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        kinds = ("policies", "roles", "instance_profiles", "associations")
+        made = [file.get(kind, {}) for file in self.files.values() for kind in kinds]
+        short = sum(
+            bool(role.get("instance_profile"))
+            for file in self.files.values()
+            for role in file.get("roles", {}).values()
+        )
+        return sum(len(part) for part in made) + short
+
+
+def imported(
+    live: LiveState, selection: Selection, owner: str, without: frozenset[str] = frozenset()
+) -> Imported:
+    """``without`` are addresses that cannot be in a spec; see ``spec.checks``."""
+    making = _Importing(live, selection, owner, without)
+    files = making.files()
+    return Imported(files, dict(sorted(making.skipped.items())), tuple(making.missing()))
+
+
+class _Importing:
+    def __init__(
+        self, live: LiveState, selection: Selection, owner: str, without: frozenset[str]
+    ) -> None:
+        self.live = live
+        self.selection = selection
+        self.owner = owner
+        self.without = without
+        self.skipped: Counter[str] = Counter()
+        chosen = {e.resource.address: e for e in live.entities() if selection.takes(e)}
+        self.profiles = self._kept(self._profiles(chosen))
+        self.roles = self._kept(self._roles(chosen))
+        self.policies = self._kept(self._policies(chosen))
+
+    def _kept(self, entities: dict[str, Any]) -> dict[str, Any]:
+        return {name: e for name, e in sorted(entities.items()) if self._may(e)}
+
+    def _may(self, entity: LiveEntity) -> bool:
+        if why := entity.protected:
+            self.skipped[why.partition(" at ")[0]] += 1
+        elif entity.owner not in (None, self.owner):
+            self.skipped["another owner has it"] += 1
+        elif entity.resource.address in self.without:
+            self.skipped["a spec cannot say it"] += 1
+        else:
+            return True
+        return False
+
+    def _roles(self, chosen: Mapping[str, LiveEntity]) -> dict[str, LiveEntity]:
+        """Those chosen, and those inside of profiles that are chosen by name."""
+        names = {e.resource.name.casefold() for e in chosen.values() if isinstance(e, LiveRole)}
+        inside = (p.resource.role for p in chosen.values() if isinstance(p, LiveProfile))
+        names |= {name.casefold() for name in inside if name}
+        return {n: self.live.roles[n] for n in names if n in self.live.roles}
+
+    def _profiles(self, chosen: Mapping[str, LiveEntity]) -> dict[str, LiveEntity]:
+        """Those chosen, and those that hold a role that is chosen. One whose role does not trust
+        EC2 serves nobody, and is refused in a spec."""
+        roles = {e.id for e in chosen.values() if isinstance(e, LiveRole)}
+        found: dict[str, LiveEntity] = {}
+        for name, profile in self.live.profiles.items():
+            if profile.resource.address not in chosen and profile.role_id not in roles:
+                continue
+            role = self.live.role(profile.resource.role)
+            if role and not trusts_service(role.resource.trust_policy.value, EC2_SERVICES):
+                self.skipped["its role does not trust EC2"] += 1
+                continue
+            found[name] = profile
+        return found
+
+    def _policies(self, chosen: Mapping[str, LiveEntity]) -> dict[str, LiveEntity]:
+        """Those chosen, and those that none but imported roles use."""
+        used: Counter[str] = Counter()
+        for role in self.roles.values():
+            used.update(role.resource.managed_policies)
+        return {
+            name: policy
+            for name, policy in self.live.policies.items()
+            if policy.resource.address in chosen
+            or (policy.attachments and used[policy.arn] == policy.attachments)
+        }
+
+    def missing(self) -> Iterator[str]:
+        for name in self.selection.roles:
+            if self.live.role(name) is None:
+                yield f"role/{name}"
+        for name in self.selection.profiles:
+            if self.live.profile(name) is None:
+                yield f"instance-profile/{name}"
+
+    def files(self) -> dict[str, dict[str, Any]]:
+        """One for each role with its profiles, their instances, and policies that it alone has."""
+        made: dict[str, dict[str, Any]] = {}
+        for policy in self.policies.values():
+            home, name = self._home_of(policy), policy.resource.name
+            self._put(made, home, "policies", name, self._policy(policy))
+        shorthand = {p.resource.name for p in self.profiles.values() if self._is_shorthand(p)}
+        for role in self.roles.values():
+            value = self._role(role, role.resource.name in shorthand)
+            self._put(made, _file(role.resource.name), "roles", role.resource.name, value)
+        for profile in self.profiles.values():
+            file = self._file_of(profile)
+            resource = profile.resource
+            if resource.name not in shorthand:
+                value = {"role": resource.role, **_common(profile)}
+                self._put(made, file, "instance_profiles", resource.name, value)
+            if instances := self._instances(profile):
+                value = {"instance_profile": resource.name, "instances": instances}
+                self._put(made, file, "associations", resource.name, value)
+        return {name: _in_order(file) for name, file in sorted(made.items())}
+
+    def _put(
+        self, made: dict[str, dict[str, Any]], file: str, part: str, name: str, value: Any
+    ) -> None:
+        made.setdefault(file, {}).setdefault(part, {})[name] = value
+
+    def _home_of(self, policy: LivePolicy) -> str:
+        """Beside the one role that has it."""
+        arn = policy.arn
+        users = [
+            role.resource.name
+            for role in self.roles.values()
+            if arn in (*role.resource.managed_policies, role.resource.permissions_boundary)
+        ]
+        return _file(users[0]) if len(users) == 1 else "policies.yaml"
+
+    def _file_of(self, profile: LiveProfile) -> str:
+        role = self.roles.get((profile.resource.role or "").casefold())
+        return _file(role.resource.name) if role else "instance-profiles.yaml"
+
+    def _is_shorthand(self, profile: LiveProfile) -> bool:
+        """What ``instance_profile: true`` would make."""
+        resource = profile.resource
+        role = self.roles.get(resource.name.casefold())
+        if role is None or {resource.name, resource.role} != {role.resource.name}:
+            return False
+        same = role.resource
+        return (resource.path, dict(resource.tags)) == (same.path, dict(same.tags))
+
+    def _policy(self, policy: LivePolicy) -> dict[str, Any]:
+        resource = policy.resource
+        made: dict[str, Any] = {}
+        if resource.description:
+            made["description"] = escaped(resource.description)
+        return {**made, **_path(policy), "document": _document(resource.document), **_tags(policy)}
+
+    def _role(self, role: LiveRole, has_profile: bool) -> dict[str, Any]:
+        resource = role.resource
+        made: dict[str, Any] = {}
+        if resource.description:
+            made["description"] = escaped(resource.description)
+        made |= {**_path(role), **_trust(resource.trust_policy)}
+        if resource.managed_policies:
+            made["managed_policies"] = [self._reference(a) for a in resource.managed_policies]
+        if resource.inline_policies:
+            made["inline_policies"] = {n: _document(d) for n, d in resource.inline_policies}
+        if resource.permissions_boundary:
+            made["permissions_boundary"] = self._reference(resource.permissions_boundary)
+        if resource.max_session_seconds != DEFAULT_SESSION_SECONDS:
+            made["max_session_duration"] = _duration(resource.max_session_seconds)
+        return {**made, **_tags(role), **({"instance_profile": True} if has_profile else {})}
+
+    def _reference(self, arn: str) -> str:
+        """By name, where a name means the same: a policy of the set, or one of AWS's."""
+        name = arn.rpartition("/")[2]
+        mine = self.policies.get(name.casefold())
+        if mine is not None:
+            return mine.resource.name if mine.arn == arn else arn
+        return name if aws_policy_arn(name, self.live.identity) == arn else arn
+
+    def _instances(self, profile: LiveProfile) -> list[str]:
+        """Those that run or are stopped and that somebody chose one by one."""
+        found = []
+        for instance in self.live.consumers(profile.arn):
+            if _is_of_a_group(instance):
+                self.skipped["instances of an Auto Scaling group"] += 1
+            elif instance.row is not None and instance.row.profile_id == profile.id:
+                found.append(instance.key.instance)
+        return found
+
+
+def _is_of_a_group(instance: LiveInstance) -> bool:
+    return "Auto Scaling" in (instance.unstoppable or "")
+
+
+_RESERVED = ("policies", "instance-profiles", SETTINGS_FILE.partition(".")[0])
+
+
+def _file(role: str) -> str:
+    """Names of roles are names of files, but for ours and hidden ones."""
+    is_taken = role.casefold() in _RESERVED or role.startswith((".", "-"))
+    return f"{'role-' if is_taken else ''}{role}.yaml"
+
+
+_SECTIONS = ("policies", "roles", "instance_profiles", "associations")
+
+
+def _in_order(file: dict[str, Any]) -> dict[str, Any]:
+    return {"version": 1, **{name: file[name] for name in _SECTIONS if name in file}}
+
+
+def _path(entity: LiveEntity) -> dict[str, Any]:
+    path = entity.resource.path
+    return {} if path == "/" else {"path": path}
+
+
+def _tags(entity: LiveEntity) -> dict[str, Any]:
+    tags = {key: escaped(value) for key, value in entity.resource.tags.items()}
+    return {"tags": tags} if tags else {}
+
+
+def _common(entity: LiveEntity) -> dict[str, Any]:
+    return {**_path(entity), **_tags(entity)}
+
+
+def _document(document: PolicyDocument) -> Any:
+    return _escaped(document.value)
+
+
+def _escaped(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _escaped(inner) for key, inner in value.items()}
+        case list():
+            return [_escaped(inner) for inner in value]
+        case str():
+            return escaped(value)
+        case _:
+            return value
+
+
+def _trust(document: PolicyDocument) -> dict[str, Any]:
+    """``trust: ec2`` where that says the same."""
+    if services := _services(document):
+        short = [s.removesuffix(".amazonaws.com") for s in services]
+        made = [s if "." not in s else f"{s}.amazonaws.com" for s in short]
+        return {"trust": made[0] if len(made) == 1 else made}
+    return {"trust_policy": _document(document)}
+
+
+def _services(document: PolicyDocument) -> list[str]:
+    """The services of a trust that names nothing else."""
+    value = document.value
+    statements = value.get("Statement") if isinstance(value, dict) else None
+    listed = statements if isinstance(statements, list) else [statements]
+    if len(listed) != 1 or not isinstance(listed[0], dict):
+        return []
+    principal = listed[0].get("Principal")
+    named = principal.get("Service") if isinstance(principal, dict) else None
+    services = sorted(named) if isinstance(named, list) else [named] if named else []
+    if not all(s.endswith((".amazonaws.com", ".amazonaws.com.cn")) for s in services):
+        return []
+    statement = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
+    meant = PolicyDocument.of({"Version": "2012-10-17", "Statement": [statement]})
+    return services if meant == document else []
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 3600}h" if seconds % 3600 == 0 else f"{seconds}s"
