@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 import typer
-from ruamel.yaml import YAML
 
 from reconciler.cli.app import app
 from tests.behaviour.test_ownership import TRUST
@@ -117,86 +115,6 @@ def test_adopting_what_was_made_by_hand(program: Program) -> None:
     assert [p["PolicyName"] for p in attached] == ["AmazonSSMManagedInstanceCore"]
 
 
-def steps_of(job: str) -> list[str]:
-    """What the workflow runs, but for what it takes from the network."""
-    workflow = YAML(typ="safe", pure=True).load(EXAMPLES / "pipeline" / "github.yaml")
-    runs = [step["run"] for step in workflow["jobs"][job]["steps"] if "run" in step]
-    return [run for run in runs if not run.startswith("pip install")]
-
-
-@group
-@pytest.mark.parametrize("program", [("pipeline", "app")], indirect=True)
-def test_a_pull_request_and_its_merge(program: Program) -> None:
-    """The digest goes from the one to the other under the name of the tree."""
-    spec = (EXAMPLES / "terminal" / "specs" / "app.yaml").read_text()
-    (program.folder / "specs" / "app.yaml").write_text(spec)
-    assert (
-        program.shell(
-            "printf '.*\\n*.json\\n*.txt\\n/digest\\n/summary\\n/env\\n' > .gitignore; git init -q; "
-            "git config user.email x@example.com; git config user.name x; "
-            "git add .; git commit -qm 'specs'"
-        ).returncode
-        == 0
-    )
-    for name in ("summary", "env"):
-        (program.folder / name).touch()
-    files = {"GITHUB_STEP_SUMMARY": "summary", "GITHUB_ENV": "env"}
-    for run in steps_of("plan"):
-        done = program.shell(run, **files)
-        assert done.returncode == 0, (run, done.stderr)
-    assert "Plan: 0 to adopt, 4 to add" in (program.folder / "summary").read_text()
-    tree = (program.folder / "env").read_text().strip().removeprefix("TREE=")
-    digest = (program.folder / "digest").read_text()
-    assert digest.startswith("sha256:")
-    (program.folder / "digest").unlink()
-    program.put(
-        program.folder / ".bin" / "gh",
-        f'[ "$*" = "run download --name plan-{tree}" ] && echo {digest.strip()} > digest',
-    )
-    runs = steps_of("apply")
-    for run in runs:
-        done = program.shell(run)
-        assert done.returncode == 0, (run, done.stderr)
-    client(program, "iam").update_role(RoleName="app", Description="x", MaxSessionDuration=3600)
-    assert program.shell(runs[-1]).returncode == 5
-
-
-@group
-@pytest.mark.parametrize("program", [("cron", "app")], indirect=True)
-def test_a_cron_job(program: Program) -> None:
-    """Mail goes out where there is drift, and only there."""
-    spec = (EXAMPLES / "terminal" / "specs" / "app.yaml").read_text()
-    (program.folder / "specs" / "app.yaml").write_text(spec)
-    page = (EXAMPLES / "cron" / "README.md").read_text()
-    entry = re.search(r"```crontab\n(?:\S+ ){5} ?(.*)\n", page)
-    assert entry is not None
-    line = entry[1].replace("/srv/iam", str(program.folder))
-    program.put(program.folder / ".bin" / "mail", "cat > mail.txt")
-    assert program.shell(line).returncode == 0
-    mail = program.folder / "mail.txt"
-    assert "role/app" in mail.read_text()
-    mail.unlink()
-    assert program.run("apply", "--auto-approve").returncode == 0
-    assert program.shell(line).returncode == 0
-    assert not mail.exists()
-
-
-@group
-@pytest.mark.parametrize("program", [("cron", "app")], indirect=True)
-def test_a_systemd_timer(program: Program) -> None:
-    """Drift is no failure of the service; an error is."""
-    unit = configparser.ConfigParser()
-    unit.read(EXAMPLES / "cron" / "reconciler-drift.service")
-    timer = configparser.ConfigParser()
-    timer.read(EXAMPLES / "cron" / "reconciler-drift.timer")
-    assert timer["Timer"]["OnCalendar"] == "hourly"
-    command = unit["Service"]["ExecStart"].replace("/usr/local/bin/", "")
-    (program.folder / "specs" / "a.yaml").write_text("roles: {a: {trust: ec2}}")
-    assert program.shell(command).returncode == int(unit["Service"]["SuccessExitStatus"])
-    (program.folder / "specs" / "a.yaml").write_text("roles: {a: {}}")
-    assert program.shell(command).returncode == 1
-
-
 @pytest.mark.parametrize("specs", SPECS, ids=lambda p: p.parent.name)
 def test_specs_apply(aws: Rig, specs: Path) -> None:
     """Instances that the rules choose get the profile; the next plan is empty."""
@@ -226,7 +144,8 @@ def test_commands_are_commands(path: Path) -> None:
     """Every ``reconciler COMMAND --flag`` in an example exists."""
     commands = typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
     known = {name: {o for p in command.params for o in p.opts} for name, command in commands}
-    pattern = r"reconciler (validate|plan|apply|drift|sandbox)\b([^\n|`]*)"
-    for name, rest in re.findall(pattern, path.read_text()):
+    pattern = r"reconciler (validate|plan|apply|drift|sandbox|comment|fmt|import)\b([^\n|`]*)"
+    text = path.read_text().replace("\\\n", " ")
+    for name, rest in re.findall(pattern, text):
         for flag in re.findall(r"(?<=\s)--[a-z-]+", rest):
             assert flag in known[name], (name, flag)

@@ -83,7 +83,7 @@ def apply(
 def _saved(request: Request) -> Saved | None:
     """The saved plan, where one is given in place of specs. It holds its own flags."""
     path = Path(request.path)
-    if path.suffix != ".json" or not path.is_file():
+    if path.suffix in (".yaml", ".yml") or not path.is_file():
         return None
     bare = Request(path=request.path, parallelism=request.parallelism, allow=request.allow)
     if request != bare or any(key != "growth" for key, _ in request.allow):

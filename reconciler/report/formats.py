@@ -17,7 +17,7 @@ from reconciler.report.diagnostics_text import concise, full
 from reconciler.report.drift_shapes import DriftShape
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.junit import drift_junit, validate_junit
-from reconciler.report.markdown import Page, drift_markdown, plan_markdown
+from reconciler.report.markdown import COMMENT_BYTES, Page, drift_markdown, plan_markdown
 from reconciler.report.plan_json import now_as_text
 from reconciler.report.plan_text import Look, plan_lines
 from reconciler.report.repository import HERE, Repository
@@ -61,6 +61,7 @@ PLAN: Mapping[str, Callable[[PlanReport], str]] = {
     "text": lambda r: plain([*plan_lines(r.plan, Look(is_full=True)), *r.result]) + "\n",
     "json": lambda r: as_text(r.document),
     "markdown": lambda r: plan_markdown(r.document, Page(repository=r.repository)),
+    "comment": lambda r: plan_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),
     "github": lambda r: github.plan_annotations(r.document, r.repository),
     "gitlab": lambda r: gitlab.plan_widget(r.document),
     "aws-cli": lambda r: aws_cli(r.plan),
@@ -69,6 +70,7 @@ DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
     "text": lambda r: plain(drift_lines(r.drift)) + "\n",
     "json": lambda r: as_text(r.document),
     "markdown": lambda r: drift_markdown(r.document, Page(repository=r.repository)),
+    "comment": lambda r: drift_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),
     "github": lambda r: github.drift_annotations(r.document, r.repository),
     "gitlab": lambda r: gitlab.drift_widget(r.document),
     "junit": lambda r: drift_junit(r.document),
