@@ -143,6 +143,19 @@ class Unread:
         return self.region or self.address
 
 
+Mark = Literal["same", "comes", "goes", "fresh", "changes"]
+"""What becomes of a link or of what it joins; ``fresh`` is taken up anew, by a cut-over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A role in a profile, or a profile of an instance, by their addresses."""
+
+    before: str
+    after: str
+    mark: Mark
+
+
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """A person's decision is missing: the resource is not ours. ``lift`` is the flag to give."""

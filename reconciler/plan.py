@@ -17,6 +17,7 @@ from reconciler.changes import (
     Delete,
     Guard,
     Kept,
+    Link,
     Replace,
     Restore,
     Unmanaged,
@@ -74,6 +75,8 @@ class TargetPlan:
     """Why what left the specs is not known, where it is not."""
     unmanaged: tuple[Unmanaged, ...] = ()
     """Only where it was asked for."""
+    links: tuple[Link, ...] = ()
+    """Roles, profiles and instances around what changes, for a picture."""
     based_on: Mapping[str, LiveEntity] = field(default_factory=dict)
     """What was read of everything that changes, by address: compared again before its first
     step."""

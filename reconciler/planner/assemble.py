@@ -18,6 +18,7 @@ from reconciler.plan import TargetPlan
 from reconciler.planner.associations import plan_associations, rules
 from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_over
 from reconciler.planner.entities import plan_entities
+from reconciler.planner.links import links
 from reconciler.planner.options import Options
 from reconciler.planner.part import Part, View, resolved, together
 from reconciler.planner.removals import hidden, is_made, plan_removals
@@ -99,6 +100,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         unread=tuple(_not_read(view)),
         not_whole=live.not_whole,
         unmanaged=unmanaged(view) if options.unmanaged else (),
+        links=links(view, changes),
         based_on=_based_on(view, changes),
     )
 

@@ -7,17 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.changes import Link
 from reconciler.commands.drift import Drift
 from reconciler.diagnostics import Diagnostic
 from reconciler.plan import Plan
 from reconciler.report import github, gitlab
-from reconciler.report.aws_cli import aws_cli
+from reconciler.report.aws_cli import aws_cli, commands_for
 from reconciler.report.diagnostics_json import diagnostics_json
 from reconciler.report.diagnostics_text import concise, full
 from reconciler.report.drift_shapes import DriftShape
 from reconciler.report.drift_text import drift_lines
 from reconciler.report.junit import drift_junit, validate_junit
 from reconciler.report.markdown import COMMENT_BYTES, Page, drift_markdown, plan_markdown
+from reconciler.report.page import drift_page, plan_page
 from reconciler.report.plan_json import now_as_text
 from reconciler.report.plan_text import Look, plan_lines
 from reconciler.report.repository import HERE, Repository
@@ -57,6 +59,19 @@ def as_text(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def _links(plan: Plan) -> list[Link]:
+    return [link for target in plan.targets for link in target.links]
+
+
+def _plan_page(report: PlanReport) -> str:
+    commands = {
+        change.address: commands_for(target, change.address)
+        for target in report.plan.targets
+        for change in target.changes
+    }
+    return plan_page(report.document, _links(report.plan), commands, report.repository)
+
+
 PLAN: Mapping[str, Callable[[PlanReport], str]] = {
     "text": lambda r: plain([*plan_lines(r.plan, Look(is_full=True)), *r.result]) + "\n",
     "json": lambda r: as_text(r.document),
@@ -64,6 +79,7 @@ PLAN: Mapping[str, Callable[[PlanReport], str]] = {
     "comment": lambda r: plan_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),
     "github": lambda r: github.plan_annotations(r.document, r.repository),
     "gitlab": lambda r: gitlab.plan_widget(r.document),
+    "html": _plan_page,
     "aws-cli": lambda r: aws_cli(r.plan),
 }
 DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
@@ -73,6 +89,7 @@ DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
     "comment": lambda r: drift_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),
     "github": lambda r: github.drift_annotations(r.document, r.repository),
     "gitlab": lambda r: gitlab.drift_widget(r.document),
+    "html": lambda r: drift_page(r.document, _links(r.drift.plan), r.repository),
     "junit": lambda r: drift_junit(r.document),
 }
 VALIDATE: Mapping[str, Callable[[ValidateReport], str]] = {
