@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import options as o
+from reconciler.cli.accepting import AcceptFlag, WriteFlag, accepted
 from reconciler.cli.console import Console
 from reconciler.cli.plan import planning
 from reconciler.cli.reports import Wanted, wanted_of
@@ -46,6 +47,8 @@ def drift(
     baseline: BaselineFlag = None,
     notify: NotifyFlag = None,
     metrics: MetricsFlag = None,
+    accept: AcceptFlag = None,
+    write: WriteFlag = False,
     target: o.Target = None,
     only: o.Only = None,
     exclude: o.Exclude = None,
@@ -65,6 +68,8 @@ def drift(
     wanted = wanted_of(report, formats.DRIFT, as_json)
     console = Console(color.value, quiet, verbose)
     telling = telling_of(baseline, notify, metrics, login, console)
+    if accept:
+        raise typer.Exit(accepted(request, login, console, accept, write))
     with telling.measured():
         found = _found(request, telling, wanted, who)
     raise typer.Exit(telling.exit_code(found))

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.commands.as_spec import document_as_spec, duration_as_spec, trust_as_spec
 from reconciler.kinds.references import aws_policy_arn
 from reconciler.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole, LiveState
 from reconciler.model import DEFAULT_SESSION_SECONDS
-from reconciler.policy_document import PolicyDocument, trusts_service
+from reconciler.policy_document import trusts_service
 from reconciler.spec.checks import EC2_SERVICES
 from reconciler.spec.settings import SETTINGS_FILE
 from reconciler.spec.variables import escaped
@@ -193,22 +194,27 @@ class _Importing:
         made: dict[str, Any] = {}
         if resource.description:
             made["description"] = escaped(resource.description)
-        return {**made, **_path(policy), "document": _document(resource.document), **_tags(policy)}
+        return {
+            **made,
+            **_path(policy),
+            "document": document_as_spec(resource.document),
+            **_tags(policy),
+        }
 
     def _role(self, role: LiveRole, has_profile: bool) -> dict[str, Any]:
         resource = role.resource
         made: dict[str, Any] = {}
         if resource.description:
             made["description"] = escaped(resource.description)
-        made |= {**_path(role), **_trust(resource.trust_policy)}
+        made |= {**_path(role), **trust_as_spec(resource.trust_policy)}
         if resource.managed_policies:
             made["managed_policies"] = [self._reference(a) for a in resource.managed_policies]
         if resource.inline_policies:
-            made["inline_policies"] = {n: _document(d) for n, d in resource.inline_policies}
+            made["inline_policies"] = {n: document_as_spec(d) for n, d in resource.inline_policies}
         if resource.permissions_boundary:
             made["permissions_boundary"] = self._reference(resource.permissions_boundary)
         if resource.max_session_seconds != DEFAULT_SESSION_SECONDS:
-            made["max_session_duration"] = _duration(resource.max_session_seconds)
+            made["max_session_duration"] = duration_as_spec(resource.max_session_seconds)
         return {**made, **_tags(role), **({"instance_profile": True} if has_profile else {})}
 
     def _reference(self, arn: str) -> str:
@@ -262,49 +268,3 @@ def _tags(entity: LiveEntity) -> dict[str, Any]:
 
 def _common(entity: LiveEntity) -> dict[str, Any]:
     return {**_path(entity), **_tags(entity)}
-
-
-def _document(document: PolicyDocument) -> Any:
-    return _escaped(document.value)
-
-
-def _escaped(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _escaped(inner) for key, inner in value.items()}
-        case list():
-            return [_escaped(inner) for inner in value]
-        case str():
-            return escaped(value)
-        case _:
-            return value
-
-
-def _trust(document: PolicyDocument) -> dict[str, Any]:
-    """``trust: ec2`` where that says the same."""
-    if services := _services(document):
-        short = [s.removesuffix(".amazonaws.com") for s in services]
-        made = [s if "." not in s else f"{s}.amazonaws.com" for s in short]
-        return {"trust": made[0] if len(made) == 1 else made}
-    return {"trust_policy": _document(document)}
-
-
-def _services(document: PolicyDocument) -> list[str]:
-    """The services of a trust that names nothing else."""
-    value = document.value
-    statements = value.get("Statement") if isinstance(value, dict) else None
-    listed = statements if isinstance(statements, list) else [statements]
-    if len(listed) != 1 or not isinstance(listed[0], dict):
-        return []
-    principal = listed[0].get("Principal")
-    named = principal.get("Service") if isinstance(principal, dict) else None
-    services = sorted(named) if isinstance(named, list) else [named] if named else []
-    if not all(s.endswith((".amazonaws.com", ".amazonaws.com.cn")) for s in services):
-        return []
-    statement = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
-    meant = PolicyDocument.of({"Version": "2012-10-17", "Statement": [statement]})
-    return services if meant == document else []
-
-
-def _duration(seconds: int) -> str:
-    return f"{seconds // 3600}h" if seconds % 3600 == 0 else f"{seconds}s"

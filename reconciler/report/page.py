@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -20,6 +20,7 @@ from reconciler.report import outline
 from reconciler.report.drift_shapes import DriftShape, FindingShape
 from reconciler.report.escape import printable
 from reconciler.report.lasting import in_words
+from reconciler.report.page_notes import Note, plan_notes, warnings
 from reconciler.report.picture import picture
 from reconciler.report.repository import Repository
 from reconciler.report.shapes import ChangeShape, PlanShape, SourceShape
@@ -84,7 +85,7 @@ def plan_page(
         title=f"{verb} for {document['owner']}, {_accounts(document)}",
         about=about,
         items=items,
-        notes=[*_plan_notes(document)],
+        notes=[*plan_notes(document)],
         drawing=picture(links, marks),
         document=document,
         repository=repository,
@@ -101,7 +102,7 @@ def drift_page(document: DriftShape, links: Iterable[Link], repository: Reposito
         title=f"Drift of {document['owner']}, {_accounts(document)}",
         about=about,
         items=items,
-        notes=[*_warnings(document), *notes],
+        notes=[*warnings(document), *notes],
         drawing=picture(links, marks),
         document=document,
         repository=repository,
@@ -154,37 +155,6 @@ def _finding(finding: FindingShape) -> _Item:
     )
 
 
-_Note = tuple[str, str]
-"""A look and words."""
-
-
-def _plan_notes(document: PlanShape) -> Iterator[_Note]:
-    if "outcome" in document:
-        outcome = document["outcome"]
-        yield ("stop" if outcome["exit_code"] else "", outline.ended(outcome))
-        for one in outcome["failures"]:
-            yield "stop", f"{one['address']} {one['status']}: {one['what']}: {one['reason']}"
-    for target in document["targets"]:
-        for guard in target["guards"]:
-            yield "stop", f"Apply stops: {guard['reason']}; {guard['lift']}"
-        for conflict in target["conflicts"]:
-            said = f"{conflict['reason']}; {conflict['lift']} takes it over"
-            yield "stop", f"{conflict['address']} {said}"
-        for unread in target["unread"]:
-            name = unread["region"] or unread["address"]
-            yield "stop", f"{name} cannot be read: {unread['reason']}"
-    yield from _warnings(document)
-    for target in document["targets"]:
-        for kept in (*target["kept"], *target["ignored"]):
-            yield "", f"{kept['address']}: {kept['reason']}"
-
-
-def _warnings(document: PlanShape | DriftShape) -> Iterator[_Note]:
-    for found in document["diagnostics"]:
-        place = f"{found['file']}:{found['line']}"
-        yield "warning", f"{place}: {found['message']} ({found['code']})"
-
-
 @cache
 def _own(name: str) -> str:
     return files("reconciler.report").joinpath(name).read_text("utf-8")
@@ -199,7 +169,7 @@ def _page(
     title: str,
     about: str,
     items: list[_Item],
-    notes: list[_Note],
+    notes: list[Note],
     drawing: str,
     document: PlanShape | DriftShape,
     repository: Repository,

@@ -180,3 +180,28 @@ def test_who(program: Program) -> None:
     done = program.run("drift", "--who")
     assert re.search(r"UpdateRole by arn:aws:iam::\d+:user/sandbox at 20", done.stdout), done.stdout
     describe(program, "b", "")
+
+
+def test_accepting(program: Program) -> None:
+    """A patch that git takes, or the files themselves."""
+    path = program.folder / "specs" / "a.yaml"
+    path.write_text("# ours\nroles:\n  a: {trust: ec2}  # one\n  b: {trust: ec2}\n")
+    describe(program, "a", "by hand")
+    git = "git init -q . && git add specs/a.yaml && "
+    done = program.shell(
+        f"{git} reconciler drift -q --accept role/a > p.patch && git apply p.patch"
+    )
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == (
+        "# ours\nroles:\n  a: {trust: ec2, description: by hand}  # one\n  b: {trust: ec2}\n"
+    )
+    assert program.run("drift").returncode == 0
+    describe(program, "b", "too")
+    done = program.run("drift", "--accept", "role/*", "--accept", "role/x", "--write")
+    assert done.returncode == 1
+    assert "role/b: accepted" in done.stderr
+    assert "role/x: left to you: there is no such finding" in done.stderr
+    assert "b: {trust: ec2, description: too}" in path.read_text()
+    assert program.run("drift").returncode == 0
+    for role in ("a", "b"):
+        describe(program, role, "")
