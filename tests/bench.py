@@ -10,6 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from reconciler.report import formats
+from reconciler.report.formats import PlanReport
+from reconciler.report.plan_json import now_as_text, plan_json
 from reconciler.sandbox.chaos import Lags
 from tests.rig import HOME, rig
 
@@ -34,8 +37,40 @@ def measure(count: int) -> tuple[int, float]:
         return sum(plan.api_calls.values()), seconds
 
 
+def reports(count: int) -> tuple[int, float, dict[str, float]]:
+    """Changes and seconds of a plan that makes ``count`` policies, roles and profiles, and what
+    each report takes beside it."""
+    with tempfile.TemporaryDirectory() as folder, rig(Path(folder), Lags()) as aws:
+        document = (
+            "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}"
+        )
+        policies = "".join(f"  p{n}: {{document: {document}}}\n" for n in range(count))
+        inside = f"trust: ec2, managed_policies: [p0], inline_policies: {{i: {document}}}"
+        roles = "".join(
+            f"  r{n}: {{{inside}, tags: {{a: b}}, instance_profile: true}}\n" for n in range(count)
+        )
+        aws.write(f"policies:\n{policies}roles:\n{roles}")
+        began = time.perf_counter()
+        planned = aws.plan(regions=(HOME,))
+        plan_seconds = time.perf_counter() - began
+        took: dict[str, float] = {}
+        began = time.perf_counter()
+        subject = PlanReport(planned.plan, plan_json(planned, now_as_text()))
+        took["the document"] = time.perf_counter() - began
+        for name, made in formats.PLAN.items():
+            began = time.perf_counter()
+            made(subject)
+            took[name] = time.perf_counter() - began
+        return len(planned.plan.changes), plan_seconds, took
+
+
 def main() -> None:
     out = sys.stdout
+    changes, planned, took = reports(100)
+    out.write(f"a plan of {changes} changes: {planned:.2f} s; reports, in seconds:\n")
+    for name, seconds in took.items():
+        out.write(f"{name:>14} {seconds:>6.2f}\n")
+    out.write(f"{'all reports':>14} {sum(took.values()):>6.2f}\n\n")
     out.write(f"{'resources':>10} {'calls':>6} {'arithmetic':>11} {'seconds':>8}\n")
     for count in (25, 50, 100):
         calls, seconds = measure(count)
