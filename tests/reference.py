@@ -149,7 +149,7 @@ def _json() -> Iterator[str]:
     yield from (f"| `{name}` | {schema_of(name)['title']} |" for name in PRINTED)
     for name in ("plan", "drift"):
         for title, shape in sorted(schema_of(name)["$defs"].items()):
-            if name == "drift" and title not in ("DriftShape", "FindingShape"):
+            if name == "drift" and title not in ("DriftShape", "FindingShape", "ActorShape"):
                 continue
             yield f"\n### {title.removesuffix('Shape')}\n\n{shape.get('description', '')}\n"
             yield "| member | type | meaning |\n|---|---|---|"

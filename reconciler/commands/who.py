@@ -12,7 +12,7 @@ from reconciler.commands.plan import PlannedTarget
 from reconciler.plan import TargetPlan
 from reconciler.ports import DENIED, AwsError, Clock, Event, Trail
 
-_OUR_RUN = re.compile(r"\breconciler/\S+ run/([0-9a-f]+)")
+_OUR_RUN = re.compile(r"\breconciler/\S+ run/(\w+)")
 _HOME = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 """Where each partition writes the events of IAM; of all others in us-east-1.
 Source: docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html"""

@@ -202,7 +202,8 @@ def test_it_was_a_run_of_ours(managed: Rig) -> None:
     managed.write(SPEC.replace("b: {trust: ec2}", "b: {trust: ec2, tags: {k: v}}"))
     managed.settle()
     managed.write(SPEC)
-    assert named(managed)["role/b"].event == "TagRole"
+    actor = named(managed)["role/b"]
+    assert (actor.event, actor.run) == ("TagRole", "test")
     assert managed.aws.log[-1].operation == "LookupEvents"
 
 

@@ -233,5 +233,6 @@ def test_the_command(tmp_path: Path) -> None:
     path.write_text("? [a, b]\n: c\n")
     assert program.run("fmt").returncode == 1
     path.write_text("%YAML 1.2\n---\nroles: {}\n")
-    assert "error[not-formatted]" in program.run("fmt").stderr
+    code = "not-formatted"
+    assert f"specs/a.yaml: error[{code}]" in program.run("fmt").stderr
     assert program.run("fmt", "nowhere").returncode == 1
