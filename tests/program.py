@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import reconciler
+from tests import zygote
 
 ROOT = Path(reconciler.__file__).parent.parent
 LAGS = ("--ec2-lag", "0", "--associating", "0.2", "--disassociating", "0.2")
@@ -35,8 +37,10 @@ class Program:
         return [sys.executable, "-m", "reconciler", *arguments]
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        own = any(name.startswith(("PYTHON", "LC_", "LANG", "COV")) for name in more)
+        command = self.command(*arguments) if own else [*zygote.command(), *arguments]
         return subprocess.run(
-            self.command(*arguments),
+            command,
             cwd=self.folder,
             env={**self.environment, **more},
             stdin=subprocess.DEVNULL,
@@ -61,7 +65,7 @@ class Program:
         """What a person types, who answers every question with yes: ``reconciler`` is on the
         path, and stdin is a terminal."""
         folder = self.folder / ".bin"
-        self.put(folder / "reconciler", f'exec {sys.executable} -m reconciler "$@"')
+        self.put(folder / "reconciler", f'exec {shlex.join(zygote.command())} "$@"')
         ours, theirs = pty.openpty()
         try:
             os.write(ours, b"yes\n")

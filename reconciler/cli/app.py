@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import Annotated
@@ -12,7 +11,7 @@ from typer.exceptions import TyperException
 
 from reconciler.cli.apply import apply
 from reconciler.cli.comment import comment
-from reconciler.cli.console import Console
+from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.demo import demo
 from reconciler.cli.destroy import destroy
 from reconciler.cli.drift import drift
@@ -89,24 +88,16 @@ def run(arguments: list[str]) -> int:
     except AwsError as error:
         return aws_failed(error, console)
     except BrokenPipeError:
-        _close_stdout()
+        close_stdout()
         return ExitCode.ERROR
     except OSError as error:
         console.error(f"{error.filename or 'output'}: {error.strerror or type(error).__name__}")
-        _close_stdout()
+        close_stdout()
         return ExitCode.ERROR
     except (KeyboardInterrupt, typer.Abort):
         console.error("interrupted")
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else 0
-
-
-def _close_stdout() -> None:
-    """What could not be written stays so; Python would complain once more when it flushes."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        return  # no stream of the system's
 
 
 def main() -> None:

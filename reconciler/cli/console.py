@@ -127,6 +127,14 @@ class Console:
             self.err(line(Piece("  ", "dim"), data(hint)))
 
 
+def close_stdout() -> None:
+    """What could not be written stays so; Python would complain once more when it flushes."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return  # no stream of the system's
+
+
 def _nowhere() -> TextIO:
     return Path(os.devnull).open("w")
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from reconciler.cli.connect import outgoing_of
-from reconciler.cli.console import Console
+from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.files import write_whole
 from reconciler.cli.options import Login
 from reconciler.commands.baseline import Baseline, Covers, following, to_tell
@@ -119,8 +119,11 @@ class Telling:
             yield
         except OSError as error:
             self.problems += 1
-            name = error.filename or "output"
-            self.console.error(f"{name}: {error.strerror or type(error).__name__}")
+            if error.filename is None:
+                close_stdout()
+            if not isinstance(error, BrokenPipeError):
+                name = error.filename or "output"
+                self.console.error(f"{name}: {error.strerror or type(error).__name__}")
         except AwsError as error:
             self.problems += 1
             self.console.error(f"{error.call}: {error.code}: {error.message}")
