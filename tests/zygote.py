@@ -11,6 +11,7 @@ import array
 import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -53,9 +54,16 @@ def command() -> list[str]:
         assert started.stdout is not None
         assert started.stdout.readline() == "ready\n"
         _running.append((started, path))
-        atexit.register(started.terminate)
+        atexit.register(_end)
     path = _running[0][1]
     return [sys.executable, "-I", "-S", str(Path(path).parent / "client.py"), path]
+
+
+def _end() -> None:
+    for started, path in _running:
+        started.terminate()
+        started.communicate()
+        shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
 def serve(path: str) -> NoReturn:
