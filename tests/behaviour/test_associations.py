@@ -11,6 +11,7 @@ from reconciler.commands.request import Refused
 from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
 from tests.rig import AWAY, HOME, Rig
+from tests.sampling import deaths
 
 TWO = """
 roles: {{a: {{trust: ec2}}, b: {{trust: ec2}}}}
@@ -79,8 +80,7 @@ def test_a_move_to_another_profile(aws: Rig, state: str) -> None:
     assert not [key for key in aws.profile_tags("two") if "in-flight" in key]
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize(("at", "after"), deaths(range(1, 8), [2, 3, 4, 5, 6]))
 def test_a_stopped_instance_that_moves_never_loses_its_way(aws: Rig, at: int, after: bool) -> None:
     """Even when the specs no longer name it on the next run."""
     instance = aws.launch(1, tags={"app": "web"})[0]

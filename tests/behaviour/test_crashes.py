@@ -8,6 +8,7 @@ import pytest
 
 from tests.behaviour.faults import Crash, crashing
 from tests.rig import Rig
+from tests.sampling import deaths
 
 DOCUMENT = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}"
 FULL = f"""
@@ -31,8 +32,7 @@ def dies(aws: Rig, at: int, after: bool, **flags: Any) -> bool:
     return False
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", [1, 2, 3, 5, 6, 7, 8, 9])
+@pytest.mark.parametrize(("at", "after"), deaths([1, 2, 3, 5, 6, 7, 8, 9], [1, 3, 5, 6, 7, 9]))
 def test_a_first_apply(aws: Rig, at: int, after: bool) -> None:
     instance = aws.launch(1, tags={"app": "web"})[0]
     aws.write(FULL)
@@ -43,8 +43,7 @@ def test_a_first_apply(aws: Rig, at: int, after: bool) -> None:
     assert aws.names() == {"roles": ["web"], "profiles": ["empty", "web"], "policies": ["read"]}
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", range(1, 7))
+@pytest.mark.parametrize(("at", "after"), deaths(range(1, 7), [1, 3, 4, 6]))
 def test_a_prune(aws: Rig, at: int, after: bool) -> None:
     aws.launch(1, tags={"app": "web"})
     aws.write(FULL)

@@ -12,6 +12,7 @@ from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, crashing, listening
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
+from tests.sampling import deaths
 
 SPEC = """
 policies:
@@ -141,8 +142,9 @@ def test_what_it_breaks_is_said(fleet: Fleet) -> None:
     assert not fleet.aws.plan(**everything).plan.guards
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("at", [3, 5, 8, 11, 14, 17, 20, 28])
+@pytest.mark.parametrize(
+    ("at", "after"), deaths([3, 5, 8, 11, 14, 17, 20, 28], [3, 5, 11, 14, 17, 28])
+)
 def test_a_death_at_some_points(fleet: Fleet, at: int, after: bool) -> None:
     die_and_go_on(fleet, at, after)
 

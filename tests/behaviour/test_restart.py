@@ -15,6 +15,7 @@ from reconciler.sandbox.chaos import Lags
 from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
+from tests.sampling import deaths
 
 SPEC = """
 roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
@@ -85,8 +86,7 @@ def test_running_ones_are_restarted_and_stopped_ones_left(fleet: Fleet) -> None:
     assert "StopInstances" in str(calls) and "condition='running'" in str(calls)
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("at", [6, 7, 8, 9, 10])
+@pytest.mark.parametrize(("at", "after"), deaths([6, 7, 8, 9, 10], [6, 7, 8, 9]))
 def test_a_death_at_any_point(fleet: Fleet, at: int, after: bool) -> None:
     with pytest.raises(Crash), crashing(fleet.aws, at, after=after):
         fleet.aws.apply()

@@ -7,6 +7,7 @@ import pytest
 
 from tests.behaviour.faults import Crash, crashing
 from tests.rig import HOME, Rig
+from tests.sampling import sampled
 
 SPEC = """
 roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
@@ -121,7 +122,7 @@ def test_another_owner_s_name_stops_and_says_so(fleet: tuple[Rig, list[str], lis
 
 
 @pytest.mark.parametrize(
-    "value", ["", "/", "///", "tests", "a/b/c/d", "\u202e", "tests//", "x" * 256]
+    "value", sampled(["", "a/b/c/d", "tests//"], ["/", "///", "tests", "\u202e", "x" * 256])
 )
 def test_what_is_no_note_is_none(fleet: tuple[Rig, list[str], list[str]], value: str) -> None:
     aws, mine, launched = fleet

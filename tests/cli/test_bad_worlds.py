@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.program import Program
+from tests.sampling import sampled
 
 SPEC = """
 roles:
@@ -27,6 +28,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     settings = "owner: worlds\nregions: [us-east-1]\npropagation: 0s\n"
     (made.folder / "specs" / "reconciler.yaml").write_text(settings)
     with made.sandbox(SEED):
+        # So that a plan is short, whichever of the tests come first here.
+        write(made, "first")
+        assert made.run("apply", "--auto-approve").returncode == 0
         yield made
 
 
@@ -60,7 +64,7 @@ IN_THE_WAY = {
 """Whether it is carried out: a plan that cannot be shown is not, what has begun goes to its end."""
 
 
-@pytest.mark.parametrize("number", range(len(IN_THE_WAY)))
+@pytest.mark.parametrize("number", sampled([1, 3, 5], [0, 2, 4]))
 def test_nobody_hears_what_apply_says(program: Program, number: int) -> None:
     command, is_carried_out = list(IN_THE_WAY.items())[number]
     write(program, str(number))

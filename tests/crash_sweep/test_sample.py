@@ -9,14 +9,20 @@ from multiprocessing import get_context
 import pytest
 
 from tests.crash_sweep.sweep import Point, struck
+from tests.sampling import sampled
 
-SAMPLE = [
-    Point(5, 9, is_after=True),
-    Point(7, 4, is_after=True, way="killed twice"),
-    Point(1, 9, is_after=False, way="interrupted"),
-    Point(1, 5, is_after=False, way="two at once"),
-    Point(5, 8, is_after=False, way="beside another owner"),
-]
+SAMPLE = sampled(
+    [
+        Point(5, 9, is_after=True, way="killed twice"),
+        Point(1, 9, is_after=False, way="interrupted"),
+        Point(1, 5, is_after=False, way="two at once"),
+    ],
+    [
+        Point(5, 9, is_after=True),
+        Point(7, 4, is_after=True, way="killed twice"),
+        Point(5, 8, is_after=False, way="beside another owner"),
+    ],
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.soak.run import soak
 
-MIXED = range(4)
+MIXED = range(2)
 DENIED = (31, 55)
 """Seeds whose mixture has an action that is denied."""
 
