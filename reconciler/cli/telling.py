@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import typer
 
@@ -21,7 +21,7 @@ from reconciler.commands.drift import Drift, Finding
 from reconciler.commands.request import Refused
 from reconciler.exit_codes import ExitCode
 from reconciler.outlets.notice import Notice
-from reconciler.outlets.notify import Outlet, deliver, outlet_of
+from reconciler.outlets.notify import Outlet, Publisher, deliver, outlet_of
 from reconciler.outlets.prometheus import Run, metrics
 from reconciler.outlets.web import OutletError, Web
 from reconciler.ports import AwsError
@@ -51,16 +51,12 @@ MetricsFlag = Annotated[
 ]
 
 
-class Outgoing(Protocol):
+class Outgoing(Publisher, Protocol):
     """What is left in AWS: see ``aws.outgoing``."""
 
     def read_object(self, bucket: str, key: str) -> str | None: ...
 
     def write_object(self, bucket: str, key: str, text: str) -> None: ...
-
-    def publish(self, topic_arn: str, subject: str, message: str, attributes: Any) -> None: ...
-
-    def put_event(self, bus: str, source: str, detail_type: str, detail: str) -> None: ...
 
 
 @dataclass

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from reconciler.report import outline
 from reconciler.report.drift_shapes import DriftShape, FindingShape
 from reconciler.report.escape import printable
+from reconciler.report.fenced import differing
 from reconciler.report.repository import Repository
 from reconciler.report.shapes import DiagnosticShape
 
@@ -29,7 +30,9 @@ def drift_junit(document: DriftShape) -> str:
         for finding in findings:
             kind = finding["address"].partition("/")[0]
             case = _case(suite, kind, finding["address"])
-            _broken(case, _kind(finding), finding["status"], outline.found(finding))
+            pairs = [(d["path"], d["before"], d["after"]) for d in finding["differences"]]
+            said = differing(finding["address"], "!", pairs) if pairs else ""
+            _broken(case, _kind(finding), finding["status"], outline.found(finding), said)
         if not findings:
             _case(suite, "drift", "no drift")
     return _text(suites)
@@ -67,12 +70,13 @@ def _case(suite: Element, classname: str, name: str) -> Element:
     return SubElement(suite, "testcase", told)
 
 
-def _broken(case: Element, kind: _Kind, type_: str, message: str) -> None:
+def _broken(case: Element, kind: _Kind, type_: str, message: str, more: str = "") -> None:
+    """``more`` are lines that are harmless already."""
     said = printable(message)
     if kind == "skipped":
         SubElement(case, kind, {"message": said})
     else:
-        SubElement(case, kind, {"message": said, "type": type_}).text = said
+        SubElement(case, kind, {"message": said, "type": type_}).text = more or said
 
 
 def _text(suites: Element) -> str:

@@ -193,22 +193,26 @@ def _finding_difference(finding: FindingShape) -> str:
 
 
 def _fitted(parts: _Parts, page: Page) -> str:
+    """As much as fits. What is given up first is first in the list."""
     whole = _composed(parts, parts, page)
-    if page.budget is None or _fits(whole, page):
+    if _fits(whole, page):
         return whole
     shown = parts
     for name in ("diffs", "asides", "rows"):
-        items: list[str] = getattr(parts, name)
-        with_some = _with_some(shown, name, items)
-        count = _most(len(items), lambda n: _fits(_composed(with_some(n), parts, page), page))  # noqa: B023 - called at once
-        shown = with_some(count)
-        if count:
+        shown = _cut(shown, name, parts, page)
+        if getattr(shown, name):
             break
     return _composed(shown, parts, page)
 
 
-def _with_some(shown: _Parts, name: str, items: list[str]) -> Callable[[int], _Parts]:
-    return lambda count: replace(shown, **{name: items[:count]})  # type: ignore[arg-type]  # lists all
+def _cut(shown: _Parts, name: str, parts: _Parts, page: Page) -> _Parts:
+    """With as many of one list as fit."""
+    items: list[str] = getattr(parts, name)
+
+    def some(count: int) -> _Parts:
+        return replace(shown, **{name: items[:count]})  # type: ignore[arg-type]  # lists all
+
+    return some(_most(len(items), lambda n: _fits(_composed(some(n), parts, page), page)))
 
 
 def _fits(text: str, page: Page) -> bool:

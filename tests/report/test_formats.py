@@ -58,12 +58,12 @@ def test_counts_are_those_of_the_plan() -> None:
 def test_the_numbers_of_the_widget() -> None:
     made = [change("role/n", actions=["create"]), change("role/p", actions=["delete", "create"])]
     made += [change(f"association/i-{n}", actions=["cutover"]) for n in range(3)]
-    widget = formats.PLAN["gitlab"](Any_report(plan_document(*made)))
+    widget = formats.PLAN["gitlab"](reported(plan_document(*made)))
     assert json.loads(widget) == {"create": 2, "update": 3, "delete": 1}
     assert list(json.loads(widget)) == ["create", "update", "delete"]
 
 
-def Any_report(document: Any) -> Any:  # noqa: N802 - stands for a report of this document
+def reported(document: Any) -> Any:
     return formats.PlanReport(None, document)  # type: ignore[arg-type]  # the format reads no plan
 
 
@@ -83,7 +83,9 @@ def test_ten_annotations_of_each_kind() -> None:
 
 def test_an_annotation_names_the_place_in_the_repository() -> None:
     line = annotated(plan_document(change()), Repository("specs/.."))[0]
-    properties, message = re.fullmatch(r"::notice (.*?)::(.*)", line).groups()  # type: ignore[union-attr]
+    found = re.fullmatch(r"::notice (.*?)::(.*)", line)
+    assert found is not None
+    properties, message = found.groups()
     assert "file=specs/a.yaml,line=3,col=1" in properties
     assert message == "change description"
 

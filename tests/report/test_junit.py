@@ -55,6 +55,9 @@ def test_drift() -> None:
     is_of_the_form(suites)
     suite = suites[0]
     assert suite.get("tests") == str(len(drift.findings))
+    told = "".join(suite.itertext())
+    assert re.search(r'^! role/v1
+\+ +tags\.a: "b"$', told, re.M), told
     n = drift.summary
     assert suite.get("errors") == str(n["unknown"])
     assert suite.get("skipped") == str(n["left"] + n["unmanaged"])
