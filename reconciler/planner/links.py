@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from reconciler.changes import Change, Delete, Link
+from reconciler.live import LiveInstance
 from reconciler.planner.part import View
 
 
@@ -17,12 +18,26 @@ def links(view: View, changes: tuple[Change, ...]) -> tuple[Link, ...]:
         role = f"role/{live.resource.role}"
         if live.resource.address in touched or role in touched:
             names.add(name)
-    found = [link for name in names for link in _of(name, view, touched)]
+    fleet = _by_profile(view)
+    found = [link for name in names for link in _of(name, view, touched, fleet)]
     moved = (link for change in changes for link in _moved(change))
     return tuple(sorted({*found, *moved}, key=lambda link: (link.after, link.before, link.mark)))
 
 
-def _of(name: str, view: View, touched: Mapping[str, Change]) -> Iterator[Link]:
+_Fleet = Mapping[str, list[LiveInstance]]
+
+
+def _by_profile(view: View) -> _Fleet:
+    """Instances by the name of the profile that they have, in lower case: asked for each profile,
+    a fleet would be gone through as often as there are profiles."""
+    found: dict[str, list[LiveInstance]] = {}
+    for _, instance in sorted(view.live.instances.items()):
+        if instance.row is not None and not instance.is_gone:
+            found.setdefault(instance.row.profile_name.casefold(), []).append(instance)
+    return found
+
+
+def _of(name: str, view: View, touched: Mapping[str, Change], fleet: _Fleet) -> Iterator[Link]:
     live, wanted = view.live.profiles.get(name), view.desired.profiles.get(name)
     entity = wanted or live
     if entity is None:
@@ -40,7 +55,9 @@ def _of(name: str, view: View, touched: Mapping[str, Change]) -> Iterator[Link]:
             yield Link(f"role/{before}", address, "goes")
         if after is not None:
             yield Link(f"role/{after}", address, "comes")
-    for instance in view.live.consumers(live.arn) if live is not None else ():
+    for instance in fleet.get(name, ()):
+        if live is None or not instance.names(live.arn):
+            continue
         one = f"association/{instance.key.instance}"
         change = touched.get(one)
         if change is None or change.actions == ("cutover",):
