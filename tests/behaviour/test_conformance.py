@@ -177,7 +177,7 @@ def test_ten_policies_are_rotated(aws: Rig) -> None:
 
 
 def test_a_no_op_plan_is_six_calls_and_one_per_profile(aws: Rig) -> None:
-    count = 100
+    count = 40
     aws.launch(count, tags={"app": "web"})
     roles = "".join(f"  r{n}: {{trust: ec2, instance_profile: true}}\n" for n in range(count))
     ids = sorted(aws.instance_ids())
