@@ -28,12 +28,8 @@ class GitHub:
     web: Web = field(default_factory=Web)
 
     def comments(self) -> Iterator[Comment]:
-        for page in range(1, MOST_PAGES + 1):
-            url = f"{self._issues}/{self.number}/comments?per_page={PAGE}&page={page}"
-            found = _list(self.web.ask("GET", url, headers=self._headers).json())
-            yield from (Comment(one["id"], one.get("body") or "") for one in found)
-            if len(found) < PAGE:
-                return
+        url = f"{self._issues}/{self.number}/comments?per_page={PAGE}"
+        return map(_comment, _paged(self.web, url, self._headers))
 
     def create(self, body: str) -> None:
         self.web.ask(
@@ -72,13 +68,9 @@ class GitLab:
     web: Web = field(default_factory=Web)
 
     def comments(self) -> Iterator[Comment]:
-        for page in range(1, MOST_PAGES + 1):
-            url = f"{self._notes}?sort=asc&order_by=created_at&per_page={PAGE}&page={page}"
-            found = _list(self.web.ask("GET", url, headers=self._headers).json())
-            users = (one for one in found if not one.get("system"))
-            yield from (Comment(one["id"], one.get("body") or "") for one in users)
-            if len(found) < PAGE:
-                return
+        url = f"{self._notes}?sort=asc&order_by=created_at&per_page={PAGE}"
+        found = _paged(self.web, url, self._headers)
+        return map(_comment, (one for one in found if not one.get("system")))
 
     def create(self, body: str) -> None:
         self.web.ask("POST", self._notes, {"body": body}, self._headers)
@@ -99,7 +91,16 @@ class GitLab:
         return {"PRIVATE-TOKEN": self.token}
 
 
-def _list(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise OutletError("answered with what is no list of comments")
-    return value
+def _paged(web: Web, url: str, headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Every item of a list, page by page. Raises ``OutletError``."""
+    for page in range(1, MOST_PAGES + 1):
+        found = web.ask("GET", f"{url}&page={page}", headers=headers).json()
+        if not isinstance(found, list):
+            raise OutletError("answered with what is no list of comments")
+        yield from found
+        if len(found) < PAGE:
+            return
+
+
+def _comment(answer: dict[str, Any]) -> Comment:
+    return Comment(answer["id"], answer.get("body") or "")
