@@ -116,7 +116,7 @@ def _read(
         profiles=frozenset(named | shadows),
         all_tags=options.prune or options.destroy or options.unmanaged,
         named=(wanted := _named(desired, options, account.identity)),
-        one_by_one=bool(options.only) and not options.destroy and wanted.size <= ONE_BY_ONE,
+        one_by_one=_is_small(options, wanted),
     )
     live = reader.read(account.identity, scope)
     _refuse_what_needs_all(live, options)
@@ -134,6 +134,13 @@ def _read(
 ONE_BY_ONE = 25
 """Under ``--only``, up to so many things are read by themselves: a role takes three calls and one
 for each inline policy, and a whole account hundreds where there are thousands of roles."""
+
+
+def _is_small(options: Options, wanted: Named) -> bool:
+    """Whether what is asked for can be read by itself: to find what nobody names takes all."""
+    if options.destroy or options.unmanaged:
+        return False
+    return bool(options.only) and wanted.size <= ONE_BY_ONE
 
 
 def _named(desired: DesiredState, options: Options, identity: Identity) -> Named:

@@ -73,6 +73,13 @@ def test_what_nobody_manages(managed: Rig) -> None:
     assert any("another owner" in note.reason for note in found.notes)
 
 
+def test_what_nobody_manages_under_only(managed: Rig) -> None:
+    """What is not named is looked for, so nothing is read one by one."""
+    managed.iam.create_role(RoleName="loose", AssumeRolePolicyDocument=TRUST)
+    managed.iam.create_instance_profile(InstanceProfileName="empty")
+    assert told(drift(managed, unmanaged=True, only=("role/*",))) == {"role/loose": "unmanaged"}
+
+
 def test_an_orphan_is_not_known_where_a_region_is_not(managed: Rig) -> None:
     managed.iam.create_role(RoleName="loose", AssumeRolePolicyDocument=TRUST)
     managed.iam.create_instance_profile(InstanceProfileName="unused")
