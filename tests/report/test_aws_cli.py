@@ -9,9 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
 from reconciler.report.aws_cli import aws_cli, commands_for, kebab
@@ -63,14 +61,6 @@ def test_a_role_change(program: Program) -> None:
     """The question that must be refused, the waits, the notes: all of it."""
     carried_out(program, "v1")
     carried_out(program, "v2")
-    sts: Any = boto3.client(
-        "sts",
-        region_name="us-east-1",
-        endpoint_url=program.endpoint,
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
-    assert sts.get_caller_identity()["Account"]
     refused = (program.folder / "plan.sh").read_text().replace("123456789012", "210987654321")
     (program.folder / "plan.sh").write_text(refused)
     done = program.shell("sh plan.sh", AWS_DEFAULT_REGION="us-east-1")

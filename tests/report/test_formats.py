@@ -34,7 +34,9 @@ def test_a_plan_in_every_format(name: str) -> None:
             if name != "github":
                 told += [one.address for one in (*target.kept, *target.ignored)]
             for address in told:
-                assert address in text or "more" in text, (name, address)
+                # Of annotations there are ten of a kind at most, and the tenth says so.
+                is_cut = name == "github" and "more; see the summary" in text
+                assert address in text or is_cut, (name, address)
             for guard in target.guards:
                 assert guard.lift in text.replace("\\", "").replace("&amp;", "&"), (name, guard)
             for unread in target.unread:
@@ -158,7 +160,7 @@ def test_findings_in_every_format(name: str) -> None:
     text = formats.VALIDATE[name](findings())
     assert "unknown-key" in text
     assert "\x1b" not in text
-    assert formats.VALIDATE[name](ValidateReport((), {})) is not None
+    assert "unknown-key" not in formats.VALIDATE[name](ValidateReport((), {}))
 
 
 def test_a_comment_is_smaller_than_what_github_takes() -> None:
