@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from reconciler.address import Address
 from reconciler.diagnostics import Location
 
 Action = Literal["create", "adopt", "update", "delete", "cutover", "restore"]
@@ -29,7 +30,7 @@ class _Change:
 
     actions: ClassVar[tuple[Action, ...]]
 
-    address: str
+    address: Address
     region: str | None = None
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
@@ -48,11 +49,11 @@ class _Change:
 
     @property
     def kind(self) -> str:
-        return self.address.partition("/")[0]
+        return self.address.kind
 
     @property
     def name(self) -> str:
-        return self.address.partition("/")[2]
+        return self.address.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ KeptStatus = Literal["left", "released", "waiting", "warning", "blocked", "ignor
 class Kept:
     """Something that is left as it is, and why."""
 
-    address: str
+    address: Address
     reason: str
     status: KeptStatus = "left"
     """``left``: ours, in no spec; ``released``: kept for a while; ``waiting``: AWS will serve its
@@ -125,7 +126,7 @@ class Kept:
 class Unmanaged:
     """In no spec, and not ours. ``orphan`` says that nothing uses it, and how that is known."""
 
-    address: str
+    address: Address
     orphan: str | None = None
 
 
@@ -134,13 +135,13 @@ class Unread:
     """Something of which nothing can be said, because it could not be read. ``region`` is set
     where it is the instances of a region."""
 
-    address: str
+    address: Address
     reason: str
     region: str | None = None
 
     @property
     def what(self) -> str:
-        return self.region or self.address
+        return self.region or str(self.address)
 
 
 Mark = Literal["same", "comes", "goes", "fresh", "changes"]
@@ -151,8 +152,8 @@ Mark = Literal["same", "comes", "goes", "fresh", "changes"]
 class Link:
     """A role in a profile, or a profile of an instance, by their addresses."""
 
-    before: str
-    after: str
+    before: Address
+    after: Address
     mark: Mark
 
 
@@ -160,7 +161,7 @@ class Link:
 class Conflict:
     """A person's decision is missing: the resource is not ours. ``lift`` is the flag to give."""
 
-    address: str
+    address: Address
     reason: str
     lift: str
     source: Location | None = None
@@ -174,4 +175,4 @@ class Guard:
     key: str
     reason: str
     lift: str
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()

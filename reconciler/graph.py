@@ -3,53 +3,71 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Generic, TypeVar
 
+from reconciler.address import Address
+
 _A_co = TypeVar("_A_co", covariant=True)
+_N = TypeVar("_N", bound=Hashable)
 
 
-def exists(address: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Something that holds once every draft that gives it has ended well. ``of`` is what it is
+    about: an address, or an instance in its region."""
+
+    state: str
+    of: Hashable
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.of}"
+
+
+def exists(address: Address) -> Label:
     """The resource is there."""
-    return f"exists {address}"
+    return Label("exists", address)
 
 
-def ready(address: str) -> str:
+def ready(address: Address) -> Label:
     """The resource is as the specs want it."""
-    return f"ready {address}"
+    return Label("ready", address)
 
 
-def free(address: str) -> str:
+def free(address: Address) -> Label:
     """Nothing uses the resource any more: what takes it out of use has ended well."""
-    return f"free {address}"
+    return Label("free", address)
 
 
-def gone(address: str) -> str:
+def gone(address: Address) -> Label:
     """The resource was deleted, to be made again."""
-    return f"gone {address}"
+    return Label("gone", address)
 
 
-def emptied(address: str) -> str:
+def emptied(address: Address) -> Label:
     """The profile has no role inside."""
-    return f"emptied {address}"
+    return Label("emptied", address)
 
 
-def released(address: str) -> str:
+def released(address: Address) -> Label:
     """It is noted that consumers let go of the profile and its role."""
-    return f"released {address}"
+    return Label("released", address)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft(Generic[_A_co]):
-    """A step before it has a number. It comes after every draft that gives one of its needs; a
-    need that nobody gives holds already."""
+    """A step before it has a number. It comes after every draft that gives one of its ``needs`` or
+    of its ``after``."""
 
-    address: str
+    address: Address
     action: _A_co
-    needs: frozenset[str] = frozenset()
-    gives: frozenset[str] = frozenset()
+    needs: frozenset[Label] = frozenset()
+    """What must hold: given by another draft, or there already."""
+    after: frozenset[Label] = frozenset()
+    """Order alone: where no draft gives it, there is nothing to come after."""
+    gives: frozenset[Label] = frozenset()
     closes: bool = False
     """Puts right what an earlier draft began: once that is done, it runs though asked to stop."""
     group: str | None = None
@@ -64,17 +82,27 @@ class Ordered(Generic[_A_co]):
     after: tuple[int, ...]
 
 
+class UnmetRequirementError(Exception):
+    """A step needs what no other step gives and what is not there. A bug of ours: what the specs
+    refer to in vain is a diagnostic. Run all the same, the step would come too early."""
+
+
 class Deadlock(Exception):  # noqa: N818 - the name says it
     """Drafts wait for each other. A bug of ours: cycles of trusts are broken before."""
 
 
-def in_order(drafts: Sequence[Draft[_A_co]]) -> tuple[Ordered[_A_co], ...]:
-    """Every draft after all that it needs; otherwise in the order given."""
-    givers: dict[str, list[int]] = {}
+def in_order(
+    drafts: Sequence[Draft[_A_co]], there: Collection[Address] = frozenset()
+) -> tuple[Ordered[_A_co], ...]:
+    """Every draft after all that it needs; otherwise in the order given.
+
+    ``there`` are the resources that exist already. Raises ``UnmetRequirementError``.
+    """
+    givers: dict[Label, list[int]] = {}
     for number, draft in enumerate(drafts):
         for label in draft.gives:
             givers.setdefault(label, []).append(number)
-    before = {n: _givers(draft, n, givers) for n, draft in enumerate(drafts)}
+    before = {n: _givers(draft, n, givers, there) for n, draft in enumerate(drafts)}
     sequence = _sorted(before)
     place = {number: at for at, number in enumerate(sequence)}
     return tuple(
@@ -82,9 +110,35 @@ def in_order(drafts: Sequence[Draft[_A_co]]) -> tuple[Ordered[_A_co], ...]:
     )
 
 
-def _givers(draft: Draft[_A_co], number: int, givers: dict[str, list[int]]) -> set[int]:
-    found = (giver for need in draft.needs for giver in givers.get(need, ()))
-    return {giver for giver in found if giver != number}
+def _givers(
+    draft: Draft[_A_co],
+    number: int,
+    givers: Mapping[Label, list[int]],
+    there: Collection[Address],
+) -> set[int]:
+    found = {giver for label in draft.after for giver in givers.get(label, ())}
+    for need in sorted(draft.needs, key=str):
+        found.update(_required(draft, need, givers, there))
+    return found - {number}
+
+
+def _required(
+    draft: Draft[_A_co],
+    need: Label,
+    givers: Mapping[Label, list[int]],
+    there: Collection[Address],
+) -> list[int]:
+    """Of a resource that is created as it should be nothing gives that it is ready, and what is
+    there needs no step at all."""
+    if need in givers:
+        return givers[need]
+    about = need.of
+    if isinstance(about, Address):
+        if exists(about) in givers:
+            return givers[exists(about)]
+        if about in there:
+            return []
+    raise UnmetRequirementError(f"{draft.address} needs '{need}', which no step provides")
 
 
 def _sorted(before: dict[int, set[int]]) -> list[int]:
@@ -118,12 +172,12 @@ def _refuse_cycles(before: dict[int, set[int]]) -> None:
         raise Deadlock(str(error.args[1])) from error
 
 
-def cyclic(edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
+def cyclic(edges: Mapping[_N, Iterable[_N]]) -> frozenset[_N]:
     """Every node that can be reached from itself."""
     graph = {node: set(targets) & edges.keys() for node, targets in edges.items()}
 
-    def reach(start: str) -> set[str]:
-        found: set[str] = set()
+    def reach(start: _N) -> set[_N]:
+        found: set[_N] = set()
         waiting = list(graph[start])
         while waiting:
             node = waiting.pop()

@@ -7,8 +7,8 @@ change is planned.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 
+from reconciler.address import Address, matches_any, role_address
 from reconciler.changes import (
     Change,
     Create,
@@ -36,7 +36,7 @@ PERMISSIONS = (
 
 
 def check(
-    changes: tuple[Change, ...], existing: int, own: frozenset[str], options: Options
+    changes: tuple[Change, ...], existing: int, own: frozenset[Address], options: Options
 ) -> Iterator[Guard]:
     """``existing`` counts the owner's resources in the target; ``own`` are the addresses of the
     role that we run as and of the policies that it has."""
@@ -49,27 +49,26 @@ def check(
     yield from _share("change", touched, guards.max_change, existing, options)
     for change in changes:
         yield from _self(change, own, options)
-        is_protected = any(fnmatchcase(change.address, pattern) for pattern in guards.protected)
+        is_protected = matches_any(change.address, guards.protected)
         if is_protected and not options.allows("protected", change.address):
             reason = f"{change.address} is protected by the settings"
             lift = f"--allow protected={change.address}"
             yield Guard("protected", reason, lift, (change.address,))
 
 
-def our_own(live: LiveState) -> frozenset[str]:
+def our_own(live: LiveState) -> frozenset[Address]:
     """Addresses of the role that we run as and of its policies in this account."""
     _, _, session = live.identity.arn.partition(":assumed-role/")
     role = live.role(session.partition("/")[0])
     if role is None:
         return frozenset()
-    mine = f":iam::{live.identity.account_id}:policy/"
     boundary = role.resource.permissions_boundary
     arns = (*role.resource.managed_policies, *((boundary,) if boundary else ()))
-    policies = {f"policy/{arn.rpartition('/')[2]}" for arn in arns if mine in arn}
-    return frozenset({role.resource.address, *policies})
+    policies = (live.identity.arns.address(arn) for arn in arns)
+    return frozenset({role.resource.address, *(p for p in policies if p is not None)})
 
 
-def _self(change: Change, own: frozenset[str], options: Options) -> Iterator[Guard]:
+def _self(change: Change, own: frozenset[Address], options: Options) -> Iterator[Guard]:
     """Whoever locks this program out, or lets somebody in as it, should mean it."""
     address = change.address
     reason = _own_reason(change, own)
@@ -77,7 +76,7 @@ def _self(change: Change, own: frozenset[str], options: Options) -> Iterator[Gua
         yield Guard("self", f"{address} {reason}", f"--allow self={address}", (address,))
 
 
-def _own_reason(change: Change, own: frozenset[str]) -> str | None:
+def _own_reason(change: Change, own: frozenset[Address]) -> str | None:
     is_gone = isinstance(change, Delete | Replace)
     if change.kind == "instance-profile":
         # An instance that this runs on would be served another role, or none.
@@ -92,12 +91,12 @@ def _own_reason(change: Change, own: frozenset[str]) -> str | None:
     return "is a policy of the role that this runs as, and its document would change"
 
 
-def _roles(names: Iterable[str | None]) -> frozenset[str]:
-    return frozenset(f"role/{name}" for name in names if name)
+def _roles(names: Iterable[str | None]) -> frozenset[Address]:
+    return frozenset(role_address(name) for name in names if name)
 
 
 def _share(
-    key: str, addresses: tuple[str, ...], most: int, existing: int, options: Options
+    key: str, addresses: tuple[Address, ...], most: int, existing: int, options: Options
 ) -> Iterator[Guard]:
     number = len(addresses)
     if (allowed := options.allowed_number(key)) is not None:

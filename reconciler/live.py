@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler import ownership
+from reconciler.address import (
+    Address,
+    name_of,
+    named,
+    same_resource,
+)
 from reconciler.model import Identity, InstanceProfile, Policy, Role, Tags, no_tags
 from reconciler.ownership import Flight, InstanceKey
 
@@ -55,12 +61,14 @@ class PolicyVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivePolicy(Entity):
-    """``attachments`` counts the users, groups and roles that it is attached to."""
+    """``attachments`` counts the users, groups and roles that it is attached to, ``boundaries`` the
+    users and roles whose permissions boundary it is."""
 
     resource: Policy
     versions: tuple[PolicyVersion, ...] = ()
     """Sorted, the one made first at the head."""
     attachments: int = 0
+    boundaries: int = 0
 
     @property
     def protected(self) -> str | None:
@@ -115,7 +123,7 @@ class AssociationRow:
 
     @property
     def profile_name(self) -> str:
-        return self.profile_arn.rpartition("/")[2]
+        return name_of(self.profile_arn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +159,12 @@ class LiveInstance:
 
     def names(self, profile_arn: str) -> bool:
         """Whether a row that stays names the profile, by whatever id or path it had."""
-        return self.row is not None and same_profile(self.row.profile_arn, profile_arn)
-
-
-def same_profile(left: str, right: str) -> bool:
-    """Whether two ARNs name one profile: names are unique in an account, whatever the path."""
-    return _account_and_name(left) == _account_and_name(right)
-
-
-def _account_and_name(arn: str) -> tuple[str, str]:
-    account, _, resource = arn.partition(":iam::")[2].partition(":")
-    return account, resource.rpartition("/")[2].casefold()
+        return self.row is not None and same_resource(self.row.profile_arn, profile_arn)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """One read of an account. Roles, policies and profiles are keyed by their name in lower case;
+    """One read of an account. Roles, policies and profiles are keyed by ``name_key``;
     ``regions`` are those whose instances were read."""
 
     identity: Identity
@@ -177,7 +175,7 @@ class LiveState:
     regions: tuple[str, ...] = ()
     unread_regions: Mapping[str, str] = field(default_factory=dict)
     """Regions that could not be read, each with the reason."""
-    unread: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[Address, str] = field(default_factory=dict)
     """Addresses of roles, policies and profiles that could not be read, each with the reason."""
     not_whole: str | None = None
     """Why only what the specs name was read, so that what left them is not known."""
@@ -190,24 +188,23 @@ class LiveState:
     in for."""
 
     def role(self, name: str | None) -> LiveRole | None:
-        return self.roles.get((name or "").casefold())
+        return named(self.roles, name)
 
     def policy(self, name: str) -> LivePolicy | None:
-        return self.policies.get(name.casefold())
+        return named(self.policies, name)
 
     def profile(self, name: str) -> LiveProfile | None:
-        return self.profiles.get(name.casefold())
+        return named(self.profiles, name)
 
-    def entity(self, address: str) -> LiveEntity | None:
+    def entity(self, address: Address) -> LiveEntity | None:
         """The policy, the role or the profile of that address."""
-        kind, _, name = address.partition("/")
-        match kind:
+        match address.kind:
             case "policy":
-                return self.policy(name)
+                return self.policy(address.name)
             case "role":
-                return self.role(name)
+                return self.role(address.name)
             case _:
-                return self.profile(name)
+                return self.profile(address.name)
 
     def entities(self) -> tuple[LiveEntity, ...]:
         return (*self.policies.values(), *self.roles.values(), *self.profiles.values())

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
+from reconciler.address import (
+    Address,
+    Arns,
+    instance_address,
+    name_of,
+    policy_address,
+    profile_address,
+    role_address,
+)
 from reconciler.policy_document import PolicyDocument
 
 Tags = Mapping[str, str]
@@ -15,8 +24,6 @@ Tags = Mapping[str, str]
 def no_tags() -> Tags:
     return MappingProxyType({})
 
-
-_R = TypeVar("_R")
 
 DEFAULT_SESSION_SECONDS = 3600
 
@@ -44,8 +51,8 @@ class Policy:
         _set(self, tags=frozen_tags(self.tags))
 
     @property
-    def address(self) -> str:
-        return f"policy/{self.name}"
+    def address(self) -> Address:
+        return policy_address(self.name)
 
     def attributes(self) -> dict[str, Any]:
         return {
@@ -79,15 +86,21 @@ class Role:
         )
 
     @property
-    def address(self) -> str:
-        return f"role/{self.name}"
+    def address(self) -> Address:
+        return role_address(self.name)
+
+    @property
+    def policies(self) -> frozenset[str]:
+        """ARNs of every managed policy that it has, its boundary among them."""
+        boundary = () if self.permissions_boundary is None else (self.permissions_boundary,)
+        return frozenset((*self.managed_policies, *boundary))
 
     def attributes(self) -> dict[str, Any]:
         return {
             "path": self.path,
             "description": self.description,
             "trust_policy": self.trust_policy.value,
-            "managed_policies": {arn.rpartition("/")[2]: arn for arn in self.managed_policies},
+            "managed_policies": {name_of(arn): arn for arn in self.managed_policies},
             "inline_policies": {name: document.value for name, document in self.inline_policies},
             "permissions_boundary": self.permissions_boundary,
             "max_session_duration": self.max_session_seconds,
@@ -108,8 +121,8 @@ class InstanceProfile:
         _set(self, tags=frozen_tags(self.tags))
 
     @property
-    def address(self) -> str:
-        return f"instance-profile/{self.name}"
+    def address(self) -> Address:
+        return profile_address(self.name)
 
     def attributes(self) -> dict[str, Any]:
         return {"path": self.path, "role": self.role, "tags": dict(self.tags)}
@@ -128,26 +141,14 @@ class Association:
         return self.instance
 
     @property
-    def address(self) -> str:
-        return f"association/{self.instance}"
+    def address(self) -> Address:
+        return instance_address(self.instance)
 
     def attributes(self) -> dict[str, Any]:
         return {"instance_profile": self.profile}
 
 
 Resource = Policy | Role | InstanceProfile | Association
-
-KINDS = ("policy", "role", "instance-profile", "association")
-
-
-def same_name(left: str | None, right: str | None) -> bool:
-    """IAM compares names without regard to case."""
-    return (left or "").casefold() == (right or "").casefold()
-
-
-def by_name(resources: Iterable[tuple[str, _R]]) -> dict[str, _R]:
-    """Keyed as IAM keys them: by the name in lower case."""
-    return {name.casefold(): resource for name, resource in resources}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +175,8 @@ class Identity:
     account_id: str
     partition: str
     arn: str = ""
+
+    @property
+    def arns(self) -> Arns:
+        """The ARNs of this account."""
+        return Arns(self.partition, self.account_id)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from reconciler.address import name_key
+
 DEFAULT_PREFIX = "reconciler:"
 OWNER = "owner"
 ROLE_ID = "role-id"
@@ -27,6 +29,7 @@ IN_FLIGHT_TAGS = 4
 TAG_VALUE_LENGTH = 256
 PROFILE_NAME_LENGTH = 128
 _SHADOW = ".reconciler-hop"
+_EPOCH = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,11 @@ class Failed:
 
 
 RoleMark = Settled | Pending | Waiting | Failed
+
+
+def decode_epoch(value: str | None) -> int | None:
+    """Seconds of the epoch, ``None`` for what we did not write."""
+    return int(value) if value is not None and _EPOCH.fullmatch(value) else None
 
 
 def encode_role_mark(mark: RoleMark) -> str:
@@ -175,7 +183,7 @@ def shadow_name(profile: str) -> str:
     if len(whole) <= PROFILE_NAME_LENGTH:
         return whole
     # Two long names that begin alike must not share one.
-    short = hashlib.sha256(profile.casefold().encode()).hexdigest()[:8]
+    short = hashlib.sha256(name_key(profile).encode()).hexdigest()[:8]
     return f"{profile[: PROFILE_NAME_LENGTH - len(_SHADOW) - 9]}.{short}{_SHADOW}"
 
 

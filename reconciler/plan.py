@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.address import Address, instance_address
 from reconciler.changes import (
     Adopt,
     Change,
@@ -41,7 +42,7 @@ class Step:
     """One thing the executor does, as it is printed. ``after`` holds the ids that come before."""
 
     id: int
-    address: str
+    address: Address
     action: ApiCall | Wait
     after: tuple[int, ...]
     note: str | None = None
@@ -77,7 +78,7 @@ class TargetPlan:
     """Only where it was asked for."""
     links: tuple[Link, ...] = ()
     """Roles, profiles and instances around what changes, for a picture."""
-    based_on: Mapping[str, LiveEntity] = field(default_factory=dict)
+    based_on: Mapping[Address, LiveEntity] = field(default_factory=dict)
     """What was read of everything that changes, by address: compared again before its first
     step."""
 
@@ -136,7 +137,8 @@ def _steps(target: TargetPlan) -> Iterator[Step]:
             continue
         for printed in target.printed.get(draft.action, ()):
             number += 1
-            address = f"association/{printed.instance}" if printed.instance else draft.address
+            one = printed.instance
+            address = instance_address(one) if one else draft.address
             yield Step(number, address, printed.action, after, printed.note, printed.refusal)
             after = (number,)
         last.append(number)
@@ -188,7 +190,7 @@ def _intended(target: TargetPlan) -> dict[str, Any]:
         "regions": list(target.regions),
         "changes": [
             {
-                "address": change.address,
+                "address": str(change.address),
                 "region": change.region,
                 "actions": list(actions_of(change)),
                 "before": change.before,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,6 +135,31 @@ def principals(document: Json) -> tuple[str, ...]:
             if isinstance(principal, Mapping):
                 named.update(str(p) for p in as_list(principal.get("AWS", [])))
     return tuple(sorted(named))
+
+
+def with_principals(document: PolicyDocument, spelled: Callable[[str], str]) -> PolicyDocument:
+    """The document with every AWS principal as ``spelled`` has it; the very same where that changes
+    none."""
+    if all(spelled(principal) == principal for principal in principals(document.value)):
+        return document
+
+    def named(principal: Json) -> Json:
+        if not isinstance(principal, Mapping) or "AWS" not in principal:
+            return principal
+        held = principal["AWS"]
+        listed = [spelled(str(one)) for one in as_list(held)]
+        return {**principal, "AWS": listed if isinstance(held, list) else listed[0]}
+
+    def statement(value: Json) -> Json:
+        if not isinstance(value, Mapping):
+            return value
+        elements = ("Principal", "NotPrincipal")
+        return {k: named(v) if k in elements else v for k, v in value.items()}
+
+    whole = dict(document.value)
+    held = whole["Statement"]
+    whole["Statement"] = [statement(s) for s in held] if isinstance(held, list) else statement(held)
+    return PolicyDocument.of(whole)
 
 
 def dangling_principals(document: Json) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from reconciler.address import Address
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -14,17 +16,17 @@ class Ref:
     ``attribute`` is one of ``id`` and ``arn``; of the address ``run`` it is ``time`` or ``id``.
     """
 
-    address: str
+    address: Address
     attribute: str
 
     def __str__(self) -> str:
         return f"${{{self.address}.{self.attribute}}}"
 
 
-NOW = Ref("run", "time")
+NOW = Ref(Address("run"), "time")
 """The time of the call, in seconds of the epoch: a plan does not know when it is applied."""
 
-RUN = Ref("run", "id")
+RUN = Ref(Address("run"), "id")
 """The id of the run that applies the plan."""
 
 

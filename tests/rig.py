@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from moto.iam.models import iam_backends
 
+from reconciler.address import Address
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Clients, Login, Session, reading, writing
 from reconciler.aws.trail import AwsTrail
@@ -48,14 +49,14 @@ class Silence:
 
     def entering(self, target: str) -> None: ...
 
-    def started(self, address: str, what: str) -> None:
+    def started(self, address: Address, what: str) -> None:
         self.told.append(f"{address}: {what}")
 
-    def waiting(self, address: str, what: str, seconds: float) -> None: ...
+    def waiting(self, address: Address, what: str, seconds: float) -> None: ...
 
-    def done(self, address: str, what: str, seconds: float) -> None: ...
+    def done(self, address: Address, what: str, seconds: float) -> None: ...
 
-    def failed(self, address: str, what: str, reason: str) -> None:
+    def failed(self, address: Address, what: str, reason: str) -> None:
         self.told.append(f"{address}: {what} failed: {reason}")
 
 

@@ -16,6 +16,7 @@ ROOT = Path(reconciler.__file__).parent
 
 LAYERS = (
     ("diagnostics", "exit_codes"),
+    ("address",),
     ("policy_document", "requests", "ownership", "model"),
     ("live", "graph", "changes", "ports"),
     ("spec",),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler import guards
+from reconciler.address import Address
 from reconciler.changes import (
     Adopt,
     Change,
@@ -27,7 +28,7 @@ from reconciler.policy_document import PolicyDocument
 from reconciler.spec.settings import Settings
 
 NOW = 1_800_000_000.0
-NOBODY: frozenset[str] = frozenset()
+NOBODY: frozenset[Address] = frozenset()
 
 
 def options(*allow: str, **settings: Any) -> Options:
@@ -36,11 +37,11 @@ def options(*allow: str, **settings: Any) -> Options:
 
 
 def deleted(count: int) -> tuple[Change, ...]:
-    return tuple(Delete(address=f"role/r{n}") for n in range(count))
+    return tuple(Delete(address=Address.parse(f"role/r{n}")) for n in range(count))
 
 
 def updated(count: int) -> tuple[Change, ...]:
-    return tuple(Update(address=f"role/u{n}") for n in range(count))
+    return tuple(Update(address=Address.parse(f"role/u{n}")) for n in range(count))
 
 
 SHARES: list[tuple[tuple[Change, ...], int, Options, list[str]]] = [
@@ -60,15 +61,20 @@ SHARES: list[tuple[tuple[Change, ...], int, Options, list[str]]] = [
     (updated(6), 10, options(), ["--allow change=6"]),
     (updated(9), 9, options(), []),
     (
-        tuple(Create(address=f"role/c{n}") for n in range(90))
-        + tuple(CutOverInstance(address=f"association/i-{n}") for n in range(90))
-        + tuple(Restore(address=f"association/i-r{n}") for n in range(90)),
+        tuple(Create(address=Address.parse(f"role/c{n}")) for n in range(90))
+        + tuple(CutOverInstance(address=Address.parse(f"association/i-{n}")) for n in range(90))
+        + tuple(Restore(address=Address.parse(f"association/i-r{n}")) for n in range(90)),
         10,
         options(),
         [],
     ),
     (
-        (*updated(3), Adopt(address="role/a"), Replace(address="role/b"), *deleted(1)),
+        (
+            *updated(3),
+            Adopt(address=Address.parse("role/a")),
+            Replace(address=Address.parse("role/b")),
+            *deleted(1),
+        ),
         10,
         options(),
         ["--allow change=6"],
@@ -115,7 +121,10 @@ PROTECTED = [
 @pytest.mark.parametrize(("allow", "wanted"), PROTECTED)
 def test_protected_addresses(allow: tuple[str, ...], wanted: list[str]) -> None:
     asked = options(*allow, guards={"protected": ["role/ci-*"]})
-    changes = (Update(address="role/ci-deploy"), Update(address="role/web"))
+    changes = (
+        Update(address=Address.parse("role/ci-deploy")),
+        Update(address=Address.parse("role/web")),
+    )
     assert [g.lift for g in guards.check(changes, 50, NOBODY, asked)] == wanted
 
 
@@ -138,33 +147,46 @@ US = account("arn:aws:sts::111111111111:assumed-role/Deployer/reconciler-1")
 
 
 def test_what_we_run_as() -> None:
-    assert guards.our_own(US) == {"role/Deployer", "policy/deploy", "policy/edge"}
+    assert {str(a) for a in guards.our_own(US)} == {"role/Deployer", "policy/deploy", "policy/edge"}
     assert guards.our_own(account("arn:aws:iam::111111111111:user/me")) == NOBODY
     assert guards.our_own(dataclasses.replace(US, roles={})) == NOBODY
 
 
 def difference(path: str) -> tuple[Difference, ...]:
-    return (Difference(path, 1, 2),)
+    return (Difference(path, "a", "b"),)
 
 
 SWAPPED = Difference("role", "Deployer", "other")
 SELF: list[tuple[Change, bool]] = [
-    (Update(address="role/Deployer", differences=difference("trust_policy")), True),
-    (Update(address="role/Deployer", differences=difference("inline_policies.x")), True),
-    (Update(address="role/Deployer", differences=difference("managed_policies.x")), True),
-    (Update(address="role/Deployer", differences=difference("permissions_boundary")), True),
-    (Update(address="role/Deployer", differences=difference("tags.team")), False),
-    (Update(address="role/Deployer", differences=difference("description")), False),
-    (Adopt(address="role/Deployer"), False),
-    (Delete(address="role/Deployer"), True),
-    (Replace(address="role/Deployer"), True),
-    (Update(address="policy/deploy", differences=difference("document")), True),
-    (Update(address="policy/other", differences=difference("document")), False),
-    (Update(address="role/web", differences=difference("trust_policy")), False),
-    (Update(address="instance-profile/p", differences=(SWAPPED,)), True),
-    (Update(address="instance-profile/p", differences=difference("role")), False),
-    (Delete(address="instance-profile/p", before={"role": "Deployer"}), True),
-    (Delete(address="instance-profile/p", before={"role": "web"}), False),
+    (Update(address=Address.parse("role/Deployer"), differences=difference("trust_policy")), True),
+    (
+        Update(address=Address.parse("role/Deployer"), differences=difference("inline_policies.x")),
+        True,
+    ),
+    (
+        Update(
+            address=Address.parse("role/Deployer"), differences=difference("managed_policies.x")
+        ),
+        True,
+    ),
+    (
+        Update(
+            address=Address.parse("role/Deployer"), differences=difference("permissions_boundary")
+        ),
+        True,
+    ),
+    (Update(address=Address.parse("role/Deployer"), differences=difference("tags.team")), False),
+    (Update(address=Address.parse("role/Deployer"), differences=difference("description")), False),
+    (Adopt(address=Address.parse("role/Deployer")), False),
+    (Delete(address=Address.parse("role/Deployer")), True),
+    (Replace(address=Address.parse("role/Deployer")), True),
+    (Update(address=Address.parse("policy/deploy"), differences=difference("document")), True),
+    (Update(address=Address.parse("policy/other"), differences=difference("document")), False),
+    (Update(address=Address.parse("role/web"), differences=difference("trust_policy")), False),
+    (Update(address=Address.parse("instance-profile/p"), differences=(SWAPPED,)), True),
+    (Update(address=Address.parse("instance-profile/p"), differences=difference("role")), False),
+    (Delete(address=Address.parse("instance-profile/p"), before={"role": "Deployer"}), True),
+    (Delete(address=Address.parse("instance-profile/p"), before={"role": "web"}), False),
 ]
 
 
@@ -172,6 +194,6 @@ SELF: list[tuple[Change, bool]] = [
 def test_our_own_trust_and_permissions(change: Change, is_guarded: bool) -> None:
     own = guards.our_own(US)
     found = [g.lift for g in guards.check((change,), 50, own, options())]
-    assert found == ([f"--allow self={change.address}"] if is_guarded else [])
-    lifted = options(f"self={change.address}")
+    assert found == ([f"--allow self={change.address!s}"] if is_guarded else [])
+    lifted = options(f"self={change.address!s}")
     assert list(guards.check((change,), 50, own, lifted)) == []

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from reconciler.address import Address, by_name, name_key, name_of, policy_address
 from reconciler.aws import parse
 from reconciler.aws.asking import Asking
 from reconciler.live import LivePolicy, LiveProfile, LiveRole
-from reconciler.model import by_name
 from reconciler.ownership import Pending, shadow_name
 from reconciler.ports import DENIED, UNREADABLE, AwsError, Named
 
@@ -26,7 +26,7 @@ class Collected:
     roles: dict[str, LiveRole] = field(default_factory=dict)
     policies: dict[str, LivePolicy] = field(default_factory=dict)
     profiles: dict[str, LiveProfile] = field(default_factory=dict)
-    unread: dict[str, str] = field(default_factory=dict)
+    unread: dict[Address, str] = field(default_factory=dict)
 
 
 class Entities:
@@ -77,19 +77,20 @@ class Entities:
         profiles += self._each("instance-profile", self.profile, hopping, pool, made)
         made.profiles = by_name((p.resource.name, p) for p in profiles)
         inside = {p.resource.role for p in profiles if p.resource.role}
-        wanted = {n.casefold(): n for n in (*named.roles, *sorted(inside))}
+        wanted = {name_key(n): n for n in (*named.roles, *sorted(inside))}
         roles = self._each("role", self.role, sorted(wanted.values()), pool, made)
         made.roles = by_name((r.resource.name, r) for r in roles)
         policies = self._each("policy", self.policy, named.policies, pool, made)
         made.policies = by_name((p.resource.name, p) for p in policies)
         elsewhere = self._elsewhere(named.policies, made)
         for policy in self._each("policy", self.policy, elsewhere, pool, made):
-            made.policies[policy.resource.name.casefold()] = policy
+            made.policies[name_key(policy.resource.name)] = policy
         return made
 
     def _elsewhere(self, arns: Iterable[str], made: Collected) -> list[str]:
         """ARNs of policies that have a wanted name and another path than was guessed."""
-        missing = {_name(a).casefold() for a in arns if f"policy/{_name(a)}" not in made.unread}
+        named = {name_of(arn) for arn in arns}
+        missing = {name_key(n) for n in named if policy_address(n) not in made.unread}
         missing -= made.policies.keys()
         if not missing:
             return []
@@ -99,7 +100,7 @@ class Entities:
             if error.code in DENIED:
                 return []
             raise
-        return [p["Arn"] for p in listed if p["PolicyName"].casefold() in missing]
+        return [p["Arn"] for p in listed if name_key(p["PolicyName"]) in missing]
 
     def _each(
         self,
@@ -117,7 +118,7 @@ class Entities:
             except AwsError as error:
                 if error.code not in UNREADABLE:
                     raise
-                made.unread[f"{kind}/{_name(name)}"] = f"{error.call}: {error.code}"
+                made.unread[Address(kind, name_of(name))] = f"{error.call}: {error.code}"
                 continue
             if entity is not None:
                 found.append(entity)
@@ -132,7 +133,3 @@ def _seen_whole(read: Callable[[str], _L], name: str) -> _L | None:
         if error.code == "NoSuchEntity":
             return None
         raise
-
-
-def _name(name_or_arn: str) -> str:
-    return name_or_arn.rpartition("/")[2]

@@ -71,6 +71,7 @@ def policy(detail: Answer, tags: Mapping[str, str] | None, prefix: str) -> LiveP
         tags_known=tags is not None,
         versions=tuple(sorted((_version(v) for v in versions), key=lambda v: v.created_at)),
         attachments=int(detail.get("AttachmentCount", 0)),
+        boundaries=int(detail.get("PermissionsBoundaryUsageCount", 0)),
     )
 
 

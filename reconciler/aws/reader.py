@@ -12,12 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.address import Address, by_name, name_key, name_of
 from reconciler.aws import parse
 from reconciler.aws.asking import Asking
 from reconciler.aws.entities import Entities
 from reconciler.aws.session import Clients, identity_of
 from reconciler.live import AssociationRow, LiveEntity, LiveInstance, LiveProfile, LiveState
-from reconciler.model import Identity, by_name
+from reconciler.model import Identity
 from reconciler.ownership import InstanceKey
 from reconciler.ports import DENIED, UNREADABLE, AwsError, Facts, Scope
 
@@ -106,9 +107,9 @@ class AwsReader:
     def profile(self, name: str) -> LiveProfile | None:
         return self._entities.profile(name)
 
-    def entity(self, address: str, arn: str) -> LiveEntity | None:
-        kind, _, name = address.partition("/")
-        match kind:
+    def entity(self, address: Address, arn: str) -> LiveEntity | None:
+        name = address.name
+        match address.kind:
             case "role":
                 return self._entities.role(name)
             case "policy":
@@ -170,7 +171,7 @@ class AwsReader:
         ]
         owned = {role.id for role in roles if role.owner == scope.owner}
         marked = _marked_profiles(fleet.instances.values())
-        unread: dict[str, str] = {}
+        unread: dict[Address, str] = {}
         names = [
             p["InstanceProfileName"]
             for p in account.profiles
@@ -253,7 +254,7 @@ def _tags(
     read: Callable[[str], dict[str, str]],
     names: list[str],
     kind: str,
-    unread: dict[str, str],
+    unread: dict[Address, str],
 ) -> _Tags:
     """By name or ARN. What is denied is among ``unread``, by its address."""
     found: _Tags = {}
@@ -263,12 +264,12 @@ def _tags(
         except AwsError as error:
             if error.code not in UNREADABLE:
                 raise
-            unread[f"{kind}/{name.rpartition('/')[2]}"] = f"{error.call}: {error.code}"
+            unread[Address(kind, name_of(name))] = f"{error.call}: {error.code}"
     return found
 
 
 def _is_named(policy: Mapping[str, Any], scope: Scope) -> bool:
-    return scope.all_tags or policy["PolicyName"].casefold() in scope.policies
+    return scope.all_tags or name_key(policy["PolicyName"]) in scope.policies
 
 
 def _marked_profiles(instances: Iterable[LiveInstance]) -> frozenset[str]:
@@ -280,7 +281,7 @@ def _wants_tags(
     profile: Mapping[str, Any], scope: Scope, owned: set[str], marked: frozenset[str]
 ) -> bool:
     """Tags cost a call each: read where the profile is named, or may be one of ours."""
-    if scope.all_tags or profile["InstanceProfileName"].casefold() in scope.profiles:
+    if scope.all_tags or name_key(profile["InstanceProfileName"]) in scope.profiles:
         return True
     roles = {role["RoleId"] for role in profile.get("Roles", ())}
     return not roles or bool(roles & owned) or profile["Arn"] in marked

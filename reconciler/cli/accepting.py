@@ -54,8 +54,8 @@ def accepted(
     done = "accepted" if write else "in the patch"
     for address in made.addresses:
         console.note(data(f"{address}: {done}"))
-    for address, why in made.refused.items():
-        console.err(line(data(f"{address}: left to you: {why}")))
+    for what, why in made.refused.items():
+        console.err(line(data(f"{what}: left to you: {why}")))
     return ExitCode.ERROR if made.refused else ExitCode.OK
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from reconciler.address import Address
 from reconciler.cli import options as o
 from reconciler.cli.connect import connector, new_run
 from reconciler.cli.console import Console
@@ -98,7 +99,7 @@ def _read(login: o.Login, owner: str, parallelism: int, console: Console) -> _Ac
     console.note(data(f"reading account {identity.account_id} in {', '.join(regions)}"))
     prefix = Settings().tag_prefix
     live = connection.reader.read(identity, Scope(regions, prefix, owner, all_tags=True))
-    unread = {**live.unread, **live.unread_regions}
+    unread = {str(address): why for address, why in live.unread.items()} | dict(live.unread_regions)
     if live.not_whole is not None:
         unread["*"] = live.not_whole
     if unread:
@@ -110,7 +111,7 @@ def _read(login: o.Login, owner: str, parallelism: int, console: Console) -> _Ac
 
 def _made(account: _Account, selection: Selection) -> tuple[Imported, Mapping[str, str]]:
     """What cannot be said in a spec is left out, so that what is written is valid as a whole."""
-    without: frozenset[str] = frozenset()
+    without: frozenset[Address] = frozenset()
     for _ in range(ROUNDS):
         made = imported(account.live, selection, account.owner, without)
         files = {name: rendered(file) for name, file in made.files.items()}
@@ -131,7 +132,7 @@ def _settings(account: _Account) -> dict[str, Any]:
     }
 
 
-def _wrong(files: Mapping[str, str], account: _Account) -> frozenset[str]:
+def _wrong(files: Mapping[str, str], account: _Account) -> frozenset[Address]:
     """Addresses of what AWS has and a spec may not ask for, such as a fiftieth tag."""
     identity = account.live.identity
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +143,7 @@ def _wrong(files: Mapping[str, str], account: _Account) -> frozenset[str]:
     return frozenset(address for d in errors if (address := _address(d, spec)))
 
 
-def _address(found: Diagnostic, spec: SpecSet) -> str | None:
+def _address(found: Diagnostic, spec: SpecSet) -> Address | None:
     """Of the resource whose lines the finding stands in."""
     above = [
         (entity.place.here.line, entity.resource.address)

@@ -13,6 +13,7 @@ from typing import Any
 from rich.status import Status
 from rich.text import Text
 
+from reconciler.address import Address
 from reconciler.cli.console import Console
 from reconciler.report.escape import printable
 from reconciler.report.styled import Piece, data, line
@@ -30,13 +31,13 @@ class Quiet:
 
     def entering(self, target: str) -> None: ...
 
-    def started(self, address: str, what: str) -> None: ...
+    def started(self, address: Address, what: str) -> None: ...
 
-    def waiting(self, address: str, what: str, seconds: float) -> None: ...
+    def waiting(self, address: Address, what: str, seconds: float) -> None: ...
 
-    def done(self, address: str, what: str, seconds: float) -> None: ...
+    def done(self, address: Address, what: str, seconds: float) -> None: ...
 
-    def failed(self, address: str, what: str, reason: str) -> None:
+    def failed(self, address: Address, what: str, reason: str) -> None:
         self.console.err(line(Piece("failed ", "bold red"), data(f"{address} {what}: {reason}")))
 
 
@@ -46,7 +47,7 @@ class Lines:
     for. No cursor is moved."""
 
     console: Console
-    _told: dict[tuple[str, str], float] = field(default_factory=dict)
+    _told: dict[tuple[Address, str], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reading(self, what: str) -> None:
@@ -55,10 +56,10 @@ class Lines:
     def entering(self, target: str) -> None:
         self.console.note("target ", data(target))
 
-    def started(self, address: str, what: str) -> None:
+    def started(self, address: Address, what: str) -> None:
         self.console.note(data(f"{address}: {what} ..."))
 
-    def waiting(self, address: str, what: str, seconds: float) -> None:
+    def waiting(self, address: Address, what: str, seconds: float) -> None:
         now = time.monotonic()
         with self._lock:
             last = self._told.get((address, what))
@@ -67,10 +68,10 @@ class Lines:
             self._told[address, what] = now
         self.console.note(data(f"{address}: waiting for {what} ({seconds:.0f} s)"))
 
-    def done(self, address: str, what: str, seconds: float) -> None:
+    def done(self, address: Address, what: str, seconds: float) -> None:
         self.console.note(data(f"{address}: {what} done after {seconds:.1f} s"))
 
-    def failed(self, address: str, what: str, reason: str) -> None:
+    def failed(self, address: Address, what: str, reason: str) -> None:
         self.console.err(line(Piece("failed ", "bold red"), data(f"{address} {what}: {reason}")))
 
 
@@ -79,28 +80,28 @@ class Live:
     """A line that changes, above it a line for each thing that ended."""
 
     console: Console
-    _open: dict[str, str] = field(default_factory=dict)
+    _open: dict[Address, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _status: Status | None = None
 
     def reading(self, what: str) -> None:
-        self._show("reading", what)
+        self._show(Address("reading"), what)
 
     def entering(self, target: str) -> None:
         self.console.note("Target ", data(target, "bold"))
 
-    def started(self, address: str, what: str) -> None:
+    def started(self, address: Address, what: str) -> None:
         self._show(address, what)
 
-    def waiting(self, address: str, what: str, seconds: float) -> None:
+    def waiting(self, address: Address, what: str, seconds: float) -> None:
         self._show(address, f"waiting for {what} ({seconds:.0f} s)")
 
-    def done(self, address: str, what: str, seconds: float) -> None:
+    def done(self, address: Address, what: str, seconds: float) -> None:
         self._close(address)
         ended = f" {seconds:.1f} s" if seconds >= 1 else ""
         self.console.note(Piece("  ✓ ", "green"), data(address), data(f" {what}{ended}", "dim"))
 
-    def failed(self, address: str, what: str, reason: str) -> None:
+    def failed(self, address: Address, what: str, reason: str) -> None:
         self._close(address)
         self.console.err(line(Piece("  ✗ ", "bold red"), data(f"{address} {what}: {reason}")))
 
@@ -110,7 +111,7 @@ class Live:
                 self._status.stop()
                 self._status = None
 
-    def _show(self, address: str, what: str) -> None:
+    def _show(self, address: Address, what: str) -> None:
         with self._lock:
             self._open[address] = what
             if self._status is None:
@@ -118,7 +119,7 @@ class Live:
                 self._status.start()
             self._status.update(self._words())
 
-    def _close(self, address: str) -> None:
+    def _close(self, address: Address) -> None:
         with self._lock:
             self._open.pop(address, None)
             if self._status is not None:
@@ -144,20 +145,20 @@ class Events:
     def entering(self, target: str) -> None:
         self.target = target
 
-    def started(self, address: str, what: str) -> None:
-        self.emit("apply_start", f"{address}: {what}", {"address": address, "what": what})
+    def started(self, address: Address, what: str) -> None:
+        self.emit("apply_start", f"{address}: {what}", {"address": str(address), "what": what})
 
-    def waiting(self, address: str, what: str, seconds: float) -> None:
+    def waiting(self, address: Address, what: str, seconds: float) -> None:
         message = f"{address}: waiting for {what}"
         self.emit("apply_progress", message, _timed(address, what, seconds))
 
-    def done(self, address: str, what: str, seconds: float) -> None:
+    def done(self, address: Address, what: str, seconds: float) -> None:
         message = f"{address}: {what} done"
         self.emit("apply_complete", message, _timed(address, what, seconds))
 
-    def failed(self, address: str, what: str, reason: str) -> None:
+    def failed(self, address: Address, what: str, reason: str) -> None:
         message = f"{address}: {what} failed: {reason}"
-        more = {"address": address, "what": what, "reason": reason}
+        more = {"address": str(address), "what": what, "reason": reason}
         self.emit("apply_errored", message, more, "error")
 
     def emit(self, kind: str, message: str, more: Mapping[str, Any], level: str = "info") -> None:
@@ -167,8 +168,8 @@ class Events:
         self.console.out_json({**envelope, "type": kind, **where, **more}, indent=None)
 
 
-def _timed(address: str, what: str, seconds: float) -> dict[str, Any]:
-    return {"address": address, "what": what, "seconds": round(seconds, 1)}
+def _timed(address: Address, what: str, seconds: float) -> dict[str, Any]:
+    return {"address": str(address), "what": what, "seconds": round(seconds, 1)}
 
 
 Shown = Quiet | Lines | Live | Events

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
+from reconciler.address import Address
 from reconciler.changes import Difference
 from reconciler.commands.as_spec import as_spec, trust_as_spec
 from reconciler.commands.drift import Drift, Finding
@@ -29,7 +29,7 @@ class Accepted:
 
     files: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
-    addresses: list[str] = field(default_factory=list)
+    addresses: list[Address] = field(default_factory=list)
 
 
 def accept(planned: Planned, drift: Drift, patterns: Iterable[str]) -> Accepted:
@@ -38,7 +38,7 @@ def accept(planned: Planned, drift: Drift, patterns: Iterable[str]) -> Accepted:
     wanted = list(patterns)
     matched: set[str] = set()
     for finding in drift.findings:
-        fitting = [p for p in wanted if fnmatchcase(finding.address, p)]
+        fitting = [p for p in wanted if finding.address.matches(p)]
         matched.update(fitting)
         if fitting:
             _accept(finding, planned, made)
@@ -65,7 +65,7 @@ def _accept(finding: Finding, planned: Planned, made: Accepted) -> None:
         made.files[edit.name] = edit.text
         made.addresses.append(finding.address)
     except NotWritable as error:
-        made.refused[finding.address] = str(error)
+        made.refused[str(finding.address)] = str(error)
 
 
 def _why(finding: Finding) -> str:
@@ -89,7 +89,7 @@ class _Edit:
         sources: Mapping[str, str],
     ) -> None:
         place = entity.place.here
-        kind, _, name = entity.resource.address.partition("/")
+        kind, name = entity.resource.address.kind, entity.resource.name
         self.entity, self.target, self.name = entity, target, place.file
         self.text = made.files.get(place.file, sources.get(place.file, ""))
         self.keys: Keys = (_SECTIONS[kind], name)

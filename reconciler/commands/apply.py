@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
+from reconciler.address import Address
 from reconciler.commands.plan import Planned, PlannedTarget, make_plan
 from reconciler.commands.request import Refused, World
 from reconciler.executor import Executor, Tools
@@ -89,7 +90,7 @@ class Apply:
                 return plan
             if self.stop.is_set():
                 return plan
-            self.world.progress.waiting("plan", "IAM to show what was written", elapsed)
+            self.world.progress.waiting(Address("plan"), "IAM to show what was written", elapsed)
             self.world.clock.sleep(AGAIN_SECONDS)
 
     def _again(self) -> Plan | None:

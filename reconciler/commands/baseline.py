@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from itertools import zip_longest
 
+from reconciler.address import Address, matches_any
 from reconciler.commands.drift import Drift, Finding, gravest_first
 from reconciler.commands.plan import Planned
 
@@ -39,7 +39,7 @@ def compared(drift: Drift, before: Baseline, covers: Covers, now: str) -> Drift:
     )
 
 
-def _key(finding: Finding) -> tuple[str, str]:
+def _key(finding: Finding) -> tuple[str, Address]:
     return finding.target, finding.address
 
 
@@ -108,21 +108,21 @@ def coverage(planned: Planned) -> Covers:
         target = targets.get(finding.target)
         if target is None or (finding.status == "unmanaged" and not request.unmanaged):
             return False
-        address, kind = finding.address, finding.address.partition("/")[0]
+        address = finding.address
         chosen = target.spec.chosen
-        if chosen is not None and kind != "association" and address not in chosen:
+        if chosen is not None and not address.is_instance and address not in chosen:
             return False
         if finding.status in ("left", "unmanaged") and target.plan.not_whole:
             return False
-        if request.only and not any(fnmatchcase(address, p) for p in request.only):
+        if request.only and not matches_any(address, request.only):
             return False
-        if any(fnmatchcase(address, p) for p in request.exclude):
+        if matches_any(address, request.exclude):
             return False
         if finding.status == "unknown":
             return True
         unread = target.plan.unread
         regions = {u.region for u in unread if u.region is not None}
-        if kind == "association" and finding.region in regions:
+        if address.is_instance and finding.region in regions:
             return False
         return address not in {u.address for u in unread}
 

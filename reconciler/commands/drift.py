@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from reconciler.address import Address
 from reconciler.changes import (
     Adopt,
     Change,
@@ -60,7 +61,7 @@ class Actor:
 class Finding:
     """``fingerprint`` is the same as long as the same thing is wrong in the same way."""
 
-    address: str
+    address: Address
     status: Status
     differences: tuple[Difference, ...] = ()
     source: Location | None = None
@@ -84,7 +85,7 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         found = [[d.path, d.before, d.after] for d in self.differences]
-        value = [self.target, self.address, self.status, found]
+        value = [self.target, str(self.address), self.status, found]
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.address import Address, name_key, profile_address, role_address
 from reconciler.commands.as_spec import document_as_spec, duration_as_spec, trust_as_spec
 from reconciler.kinds.references import aws_policy_arn
 from reconciler.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole, LiveState
@@ -33,7 +34,7 @@ class Selection:
             LiveRole: self.roles,
             LiveProfile: self.profiles,
         }.get(type(entity), ())
-        if self.everything or resource.name.casefold() in {n.casefold() for n in names}:
+        if self.everything or name_key(resource.name) in {name_key(n) for n in names}:
             return True
         if self.path_prefix is not None and resource.path.startswith(self.path_prefix):
             return True
@@ -62,7 +63,7 @@ class Imported:
 
 
 def imported(
-    live: LiveState, selection: Selection, owner: str, without: frozenset[str] = frozenset()
+    live: LiveState, selection: Selection, owner: str, without: frozenset[Address] = frozenset()
 ) -> Imported:
     """``without`` are addresses that cannot be in a spec; see ``spec.checks``."""
     making = _Importing(live, selection, owner, without)
@@ -72,7 +73,7 @@ def imported(
 
 class _Importing:
     def __init__(
-        self, live: LiveState, selection: Selection, owner: str, without: frozenset[str]
+        self, live: LiveState, selection: Selection, owner: str, without: frozenset[Address]
     ) -> None:
         self.live = live
         self.selection = selection
@@ -98,14 +99,14 @@ class _Importing:
             return True
         return False
 
-    def _roles(self, chosen: Mapping[str, LiveEntity]) -> dict[str, LiveEntity]:
+    def _roles(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
         """Those chosen, and those inside of profiles that are chosen by name."""
-        names = {e.resource.name.casefold() for e in chosen.values() if isinstance(e, LiveRole)}
+        names = {name_key(e.resource.name) for e in chosen.values() if isinstance(e, LiveRole)}
         inside = (p.resource.role for p in chosen.values() if isinstance(p, LiveProfile))
-        names |= {name.casefold() for name in inside if name}
+        names |= {name_key(name) for name in inside if name}
         return {n: self.live.roles[n] for n in names if n in self.live.roles}
 
-    def _profiles(self, chosen: Mapping[str, LiveEntity]) -> dict[str, LiveEntity]:
+    def _profiles(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
         """Those chosen, and those that hold a role that is chosen. One whose role does not trust
         EC2 serves nobody, and is refused in a spec."""
         roles = {e.id for e in chosen.values() if isinstance(e, LiveRole)}
@@ -120,7 +121,7 @@ class _Importing:
             found[name] = profile
         return found
 
-    def _policies(self, chosen: Mapping[str, LiveEntity]) -> dict[str, LiveEntity]:
+    def _policies(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
         """Those chosen, and those that none but imported roles use."""
         used: Counter[str] = Counter()
         for role in self.roles.values():
@@ -135,10 +136,10 @@ class _Importing:
     def missing(self) -> Iterator[str]:
         for name in self.selection.roles:
             if self.live.role(name) is None:
-                yield f"role/{name}"
+                yield str(role_address(name))
         for name in self.selection.profiles:
             if self.live.profile(name) is None:
-                yield f"instance-profile/{name}"
+                yield str(profile_address(name))
 
     def files(self) -> dict[str, dict[str, Any]]:
         """One for each role with its profiles, their instances, and policies that it alone has."""
@@ -177,13 +178,13 @@ class _Importing:
         return _file(users[0]) if len(users) == 1 else "policies.yaml"
 
     def _file_of(self, profile: LiveProfile) -> str:
-        role = self.roles.get((profile.resource.role or "").casefold())
+        role = self.roles.get(name_key(profile.resource.role or ""))
         return _file(role.resource.name) if role else "instance-profiles.yaml"
 
     def _is_shorthand(self, profile: LiveProfile) -> bool:
         """What ``instance_profile: true`` would make."""
         resource = profile.resource
-        role = self.roles.get(resource.name.casefold())
+        role = self.roles.get(name_key(resource.name))
         if role is None or {resource.name, resource.role} != {role.resource.name}:
             return False
         same = role.resource
@@ -220,7 +221,7 @@ class _Importing:
     def _reference(self, arn: str) -> str:
         """By name, where a name means the same: a policy of the set, or one of AWS's."""
         name = arn.rpartition("/")[2]
-        mine = self.policies.get(name.casefold())
+        mine = self.policies.get(name_key(name))
         if mine is not None:
             return mine.resource.name if mine.arn == arn else arn
         return name if aws_policy_arn(name, self.live.identity) == arn else arn
@@ -245,7 +246,7 @@ _RESERVED = ("policies", "instance-profiles", SETTINGS_FILE.partition(".")[0])
 
 def _file(role: str) -> str:
     """Names of roles are names of files, but for ours and hidden ones."""
-    is_taken = role.casefold() in _RESERVED or role.startswith((".", "-"))
+    is_taken = name_key(role) in _RESERVED or role.startswith((".", "-"))
     return f"{'role-' if is_taken else ''}{role}.yaml"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.address import POLICY, Address, name_key
 from reconciler.commands.request import Connection, Refused, Request, World
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.exit_codes import ExitCode
@@ -14,7 +15,7 @@ from reconciler.ownership import shadow_name
 from reconciler.plan import TargetPlan
 from reconciler.planner import Options, plan_target
 from reconciler.planner.assemble import needs_all_regions
-from reconciler.planner.part import policies_of, resolved
+from reconciler.planner.part import resolved
 from reconciler.ports import AwsError, Named, Progress, Reader, Scope
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredState, SpecSet
@@ -105,7 +106,7 @@ def _read(
     account: Account, desired: DesiredState, options: Options, progress: Progress
 ) -> LiveState:
     """The account; and, where a cut-over is planned, the instances of every region."""
-    named = {a.profile.casefold() for a in desired.associations} | desired.profiles.keys()
+    named = {name_key(a.profile) for a in desired.associations} | desired.profiles.keys()
     shadows = {shadow_name(name) for name in named}
     reader = account.reader
     scope = Scope(
@@ -153,17 +154,16 @@ def _named(desired: DesiredState, options: Options, identity: Identity) -> Named
         names |= {a.profile for a in wanted.associations}
     held = (wanted.profile(name) for name in names)
     inside = {p.resource.role for p in held if p is not None and p.resource.role is not None}
-    arns = {arn for r in roles for arn in policies_of(r.resource)}
+    arns = {arn for r in roles for arn in r.resource.policies}
     arns |= {
-        f"arn:{identity.partition}:iam::{identity.account_id}:policy{p.path}{p.name}"
+        identity.arns.of(POLICY, p.path, p.name)
         for p in (entity.resource for entity in wanted.policies.values())
         if options.includes(p.address)
     }
-    mine = f":iam::{identity.account_id}:policy/"
     return Named(
         roles=tuple(sorted({r.resource.name for r in roles} | inside)),
         profiles=tuple(sorted(names)),
-        policies=tuple(sorted(arn for arn in arns if mine in arn)),
+        policies=tuple(sorted(arn for arn in arns if identity.arns.has(arn, POLICY))),
     )
 
 
@@ -187,7 +187,7 @@ def _absent(
 ) -> Iterator[Diagnostic]:
     """AWS's own policies that are about to be attached for the first time here and do not exist."""
     attached = {arn for role in live.roles.values() for arn in role.resource.managed_policies}
-    asked: dict[str, str] = {}
+    asked: dict[str, Address] = {}
     for ordered in planned.work:
         action = ordered.draft.action
         if isinstance(action, ApiCall) and action.operation == "AttachRolePolicy":
@@ -196,7 +196,7 @@ def _absent(
                 asked.setdefault(arn, ordered.draft.address)
     for arn, address in sorted(asked.items()):
         if not _exists(arn, reader):
-            role = spec.desired.role(address.partition("/")[2])
+            role = spec.desired.role(address.name)
             place = role.place.at("managed_policies") if role else None
             message = f"AWS has no policy {arn}"
             if place is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from reconciler.address import POLICY
 from reconciler.commands.drift import Actor, Drift, Finding
 from reconciler.commands.plan import PlannedTarget
 from reconciler.plan import TargetPlan
@@ -106,7 +107,7 @@ class Asking:
 
 def events_for(finding: Finding) -> frozenset[str]:
     """Names of the calls that could have made the finding."""
-    kind = finding.address.partition("/")[0]
+    kind = finding.address.kind
     match finding.status:
         case "missing":
             return frozenset(GONE.get(kind, ()))
@@ -125,14 +126,14 @@ def _all_of(kind: str) -> frozenset[str]:
 
 def _place(finding: Finding, plan: TargetPlan) -> tuple[str, str]:
     """The region whose history has it, and the name that it has there: a policy's is its ARN."""
-    kind, _, name = finding.address.partition("/")
+    kind, name = finding.address.kind, finding.address.name
     if kind == "association":
         return finding.region or plan.regions[0], name
     identity = plan.identity
     home = _HOME.get(identity.partition, "us-east-1")
     if kind == "policy":
         live = plan.based_on.get(finding.address)
-        made = f"arn:{identity.partition}:iam::{identity.account_id}:policy/{name}"
+        made = identity.arns.of(POLICY, "/", name)
         return home, live.arn if live is not None else made
     return home, name
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
+from reconciler.address import Address
 from reconciler.cutover import memory as remembering
 from reconciler.cutover.decide import decide
 from reconciler.cutover.value import (
@@ -103,7 +104,10 @@ def _referring(value: Any) -> Any:
             if len(parts) == 1:
                 return value
             texts: list[str | Ref] = list(parts[::3])
-            refs = [Ref(*pair) for pair in zip(parts[1::3], parts[2::3], strict=True)]
+            refs = [
+                Ref(Address.parse(of), what)
+                for of, what in zip(parts[1::3], parts[2::3], strict=True)
+            ]
             joined = [part for pair in zip_longest(texts, refs) for part in pair if part]
             return joined[0] if len(joined) == 1 else Joined(tuple(joined))
         case Mapping():

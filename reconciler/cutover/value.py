@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
+from reconciler.address import Address, profile_address
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import Limits
 from reconciler.ownership import NO_ROLE, Failed, InstanceKey, RoleMark, Settled, Waiting
@@ -47,8 +48,8 @@ class CutOver:
     back, and nobody else needs anything."""
 
     @property
-    def address(self) -> str:
-        return f"instance-profile/{self.profile}"
+    def address(self) -> Address:
+        return profile_address(self.profile)
 
     @property
     def hops(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.address import Address
 from reconciler.live import LiveEntity
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.policy_document import dangling_principals
@@ -27,10 +28,10 @@ class Comparison:
 
     reader: Reader
     clock: Clock
-    planned: Mapping[str, LiveEntity]
-    _seen: set[str] = field(default_factory=set)
+    planned: Mapping[Address, LiveEntity]
+    _seen: set[Address] = field(default_factory=set)
 
-    def check(self, address: str) -> None:
+    def check(self, address: Address) -> None:
         """Once for each address. Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
         before = self.planned.get(address)
         if before is None or address in self._seen:
@@ -43,11 +44,11 @@ class Comparison:
             self.clock.sleep(AGAIN_SECONDS)
         self._seen.add(address)
 
-    def passed(self, address: str) -> None:
+    def passed(self, address: Address) -> None:
         """What begins with a cut-over decides from what it sees, and changes the profile itself."""
         self._seen.add(address)
 
-    def _difference(self, address: str, before: LiveEntity) -> str | None:
+    def _difference(self, address: Address, before: LiveEntity) -> str | None:
         now = self.reader.entity(address, before.arn)
         if now is None:
             return "was deleted"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
+from reconciler.address import instance_address
 from reconciler.cutover import memory as remembering
 from reconciler.cutover.batches import POLL_SECONDS
 from reconciler.cutover.decide import decide
@@ -136,7 +137,7 @@ class CutOverRun:
             case EndBatch():
                 return seen, remembering.ended_batch(memory, self.clock.now())
             case Lose(key, reason):
-                self.progress.failed(f"association/{key.instance}", "cut-over", reason)
+                self.progress.failed(instance_address(key.instance), "cut-over", reason)
                 return seen, remembering.lost(memory, key, reason)
             case _:
                 return seen, memory
@@ -186,9 +187,9 @@ class CutOverRun:
             for key in keys:
                 away = seen.now - memory.away.get(key, seen.now)
                 text = f"taking up role/{cutover.after.name}"
-                self.progress.done(f"association/{key.instance}", text, away)
+                self.progress.done(instance_address(key.instance), text, away)
         elif len(keys) == 1:
-            self.progress.started(f"association/{keys[0].instance}", act.why)
+            self.progress.started(instance_address(keys[0].instance), act.why)
         else:
             self.progress.started(cutover.address, act.why)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from reconciler.address import name_of, policy_address, role_address, same_name
 from reconciler.live import LiveEntity, LivePolicy, LiveRole
-from reconciler.model import same_name
 from reconciler.ownership import InstanceKey
 from reconciler.policy_document import PolicyDocument, principals
 from reconciler.ports import Facts, Reader
@@ -42,10 +42,10 @@ def is_done(
         case "DeleteInstanceProfile":
             return reader.profile(params["InstanceProfileName"]) is None
         case "DetachRolePolicy" | "DeleteRolePolicy" | "DeleteRolePermissionsBoundary":
-            return _is_off(call, reader.entity(f"role/{params['RoleName']}", ""))
+            return _is_off(call, reader.entity(role_address(params["RoleName"]), ""))
         case "DeletePolicyVersion":
             arn, version = params["PolicyArn"], params["VersionId"]
-            found = reader.entity(f"policy/{arn.rpartition('/')[2]}", arn)
+            found = reader.entity(policy_address(name_of(arn)), arn)
             return isinstance(found, LivePolicy) and version not in {v.id for v in found.versions}
         case _:
             return _is_associated(call, reader, call.params.get("InstanceId", instance))
@@ -72,7 +72,7 @@ def _trusted(call: ApiCall, account_policies: str) -> Iterator[str]:
     key = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}
     start = account_policies.removesuffix(":policy") + ":role/"
     named = principals(json.loads(call.params.get(key.get(call.operation, ""), "{}")))
-    return (arn.rpartition("/")[2] for arn in named if arn.startswith(start))
+    return (name_of(arn) for arn in named if arn.startswith(start))
 
 
 def _is_off(call: ApiCall, role: LiveEntity | None) -> bool:

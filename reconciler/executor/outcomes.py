@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.address import Address
 from reconciler.ports import AwsError
 
 Status = Literal["applied", "failed", "skipped"]
@@ -14,19 +15,19 @@ Status = Literal["applied", "failed", "skipped"]
 class Outcome:
     """``what`` is the call or the wait; ``remaining`` is what was left undone."""
 
-    address: str
+    address: Address
     what: str
     status: Status
     reason: str = ""
     remaining: tuple[str, ...] = ()
     request_id: str = ""
-    cause: str | None = None
+    cause: Address | None = None
     """The address that it waited for, where that is why it was skipped."""
     target: str | None = None
     """Of which target, where there are several."""
 
 
-def failed(address: str, what: str, error: AwsError, wanted: str = "") -> Outcome:
+def failed(address: Address, what: str, error: AwsError, wanted: str = "") -> Outcome:
     """``wanted`` says which permission is missing."""
     reason = f"{error.code}: {error.message}{wanted}"
     return Outcome(address, what, "failed", reason, request_id=error.request_id)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from reconciler.address import Address
 from reconciler.executor.retries import LOST_SECONDS, THROTTLE_SECONDS
 from reconciler.executor.sending import FIRST_SECONDS, LONGEST_SECONDS, STOPPING_SECONDS
 from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveState
@@ -46,7 +47,7 @@ class PatientReader:
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         return self._patiently(lambda: self.reader.read_regions(identity, regions))
 
-    def entity(self, address: str, arn: str) -> LiveEntity | None:
+    def entity(self, address: Address, arn: str) -> LiveEntity | None:
         return self._patiently(lambda: self.reader.entity(address, arn))
 
     def profile(self, name: str) -> LiveProfile | None:

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.address import ROLE, Address
 from reconciler.cutover.value import CutOver
 from reconciler.executor.comparing import Comparison
 from reconciler.executor.cutovers import CutOverRun
@@ -17,7 +18,7 @@ from reconciler.executor.patience import PatientReader
 from reconciler.executor.sending import Pace, Sender, Stopped
 from reconciler.executor.waits import TEXT, Waiter
 from reconciler.executor.window import Window
-from reconciler.graph import Draft, exists
+from reconciler.graph import Draft, Label, exists
 from reconciler.ownership import InstanceKey
 from reconciler.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
@@ -46,7 +47,7 @@ class Executor:
     tools: Tools
     stop: threading.Event = field(default_factory=threading.Event)
     _known: dict[Ref, str] = field(default_factory=dict)
-    _made: set[str] = field(default_factory=set)
+    _made: set[Label] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -175,7 +176,7 @@ class Executor:
                 self._known[ref] = str(int(self.tools.clock.now()))
             elif ref == RUN:
                 self._known[ref] = self.tools.run
-            elif ref.address.startswith("association/"):
+            elif ref.address.is_instance:
                 self._learn_association(ref, call.region or "")
             else:
                 self._learn(ref)
@@ -185,8 +186,7 @@ class Executor:
         def told(error: AwsError, seconds: float) -> None:
             self.tools.progress.waiting(address, f"{error.code}, {call.name} again", seconds)
 
-        kind, _, name = address.partition("/")
-        instance = name if kind == "association" else None
+        instance = address.name if address.is_instance else None
         answer = self._sender.send(
             ready, is_fresh=self._is_fresh(draft), instance=instance, told=told
         )
@@ -197,7 +197,7 @@ class Executor:
         with self._lock:
             return bool(self._made & draft.needs)
 
-    def _note(self, address: str, draft: Draft[Work], answer: Mapping[str, Any]) -> None:
+    def _note(self, address: Address, draft: Draft[Work], answer: Mapping[str, Any]) -> None:
         """What was made, and the values that AWS invented for it."""
         if exists(address) not in draft.gives:
             return
@@ -215,9 +215,8 @@ class Executor:
         with self._lock:
             if ref in self._known:
                 return
-        kind, _, name = ref.address.partition("/")
-        reader = self._reader
-        found = reader.role(name) if kind == "role" else reader.profile(name)
+        reader, name = self._reader, ref.address.name
+        found = reader.role(name) if ref.address.kind == ROLE else reader.profile(name)
         if found is None:
             raise AwsError(f"read:{ref.address}", "NoSuchEntity", f"{ref.address} is not there")
         with self._lock:
@@ -226,7 +225,7 @@ class Executor:
 
     def _learn_association(self, ref: Ref, region: str) -> None:
         """Always read: a cut-over may have given the instance a new association."""
-        key = InstanceKey(region, ref.address.partition("/")[2])
+        key = InstanceKey(region, ref.address.name)
         found = next(iter(self._reader.instances([key])), None)
         if found is None or found.row is None:
             message = f"{key.instance} has no association any more"

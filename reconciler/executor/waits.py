@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from reconciler.address import Address, same_name
 from reconciler.executor.sending import Stopped
 from reconciler.live import LiveInstance
 from reconciler.ownership import InstanceKey
@@ -30,7 +31,7 @@ class Waiter:
     progress: Progress
     stop: threading.Event
 
-    def wait(self, address: str, wait: Wait, *, to_the_end: bool = False) -> None:
+    def wait(self, address: Address, wait: Wait, *, to_the_end: bool = False) -> None:
         """Returns when the condition holds. Raises ``AwsError`` with code ``TimedOut``, and
         ``Stopped`` when a person asked to stop, unless it must be waited ``to_the_end``."""
         began, pause = self.clock.now(), FIRST_LOOK_SECONDS
@@ -83,6 +84,6 @@ def is_taken_on(instance: LiveInstance, profile: str | None) -> bool:
     """One association, with the profile, in effect; for a stopped instance that is when it
     starts."""
     row = instance.row
-    if row is None or len(instance.rows) > 1 or row.profile_name != profile:
+    if row is None or len(instance.rows) > 1 or not same_name(row.profile_name, profile):
         return False
     return row.state == "associated" or not instance.is_running

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler import ownership
-from reconciler.graph import Draft, exists, free, ready, released
+from reconciler.address import instance_address, profile_address
+from reconciler.graph import Draft, Label, exists, free, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import Association
 from reconciler.ownership import Flight, InstanceKey
 from reconciler.requests import ApiCall, Joined, Ref, Wait
 
+Labels = frozenset[Label]
+NONE: Labels = frozenset()
 STABLE_SECONDS = 600.0
 SETTLE_SECONDS = 300.0
 """Terraform's ``ec2PropagationTimeout``; associating takes up to about 65 s."""
@@ -24,7 +27,7 @@ SETTLE_SECONDS = 300.0
 
 def associate(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
     """To an instance without a profile."""
-    needs = {ready(f"instance-profile/{after.profile}")}
+    needs = frozenset({ready(profile_address(after.profile))})
     yield from _begin(live, after, context, needs)
     params = _profile_params(after, context, InstanceId=live.key.instance)
     call = ApiCall("ec2", "AssociateIamInstanceProfile", params, live.key.region)
@@ -37,39 +40,38 @@ def move(live: LiveInstance, after: Association, context: Context) -> Iterator[S
     if before is None:
         yield from associate(live, after, context)
         return
-    left = f"instance-profile/{before.profile_name}"
-    needs = {ready(f"instance-profile/{after.profile}"), ready(left), released(left)}
-    freed = frozenset({free(left)})
-    yield from _begin(live, after, context, needs)
+    left = profile_address(before.profile_name)
+    needs = frozenset({ready(profile_address(after.profile))})
+    later, freed = frozenset({ready(left), released(left)}), frozenset({free(left)})
+    yield from _begin(live, after, context, needs, later)
     profile = context.profile_that_stays(after.profile)
     # To replace a profile by itself does nothing, even where the association is stale.
     is_same = profile is not None and profile.arn == before.profile_arn
     if live.state == "stopped" or is_same:
-        yield from _reassociate(live, after, context, needs, freed)
+        yield from _reassociate(live, after, context, needs, later, freed)
         return
     params = _profile_params(after, context, AssociationId=_id(live, context))
     call = ApiCall("ec2", "ReplaceIamInstanceProfileAssociation", params, live.key.region)
-    yield from _last(live, after, call, needs, freed)
+    yield from _last(live, after, call, needs, later, freed)
 
 
 def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
     """An association that we made and that left the specs; our tag goes with it."""
-    address = f"association/{live.key.instance}"
+    address = instance_address(live.key.instance)
     if live.row is None:
         return
-    label = f"off {live.key}"
+    label, gone = Label("off", live.key), Label("gone", live.key)
     params = {"AssociationId": _id(live, context)}
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, live.key.region)
-    left = f"instance-profile/{live.row.profile_name}"
-    yield step(address, call, needs={ready(left), released(left)}, gives={label})
-    gone = Wait("gone", SETTLE_SECONDS, instance=live.key.instance, region=live.key.region)
-    freed = frozenset({free(f"instance-profile/{live.row.profile_name}"), f"gone {live.key}"})
-    yield Draft(address, gone, frozenset({label}), freed)
+    left = profile_address(live.row.profile_name)
+    yield step(address, call, after={ready(left), released(left)}, gives={label})
+    wait = Wait("gone", SETTLE_SECONDS, instance=live.key.instance, region=live.key.region)
+    yield Draft(address, wait, frozenset({label}), gives=frozenset({free(left), gone}))
     tags = [{"Key": context.prefix + ownership.ASSOCIATION}]
     forget = ApiCall(
         "ec2", "DeleteTags", {"Resources": [live.key.instance], "Tags": tags}, live.key.region
     )
-    yield step(address, forget, needs={f"gone {live.key}"})
+    yield step(address, forget, needs={gone})
 
 
 def tagged_anew(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
@@ -78,7 +80,7 @@ def tagged_anew(live: LiveInstance, after: Association, context: Context) -> Ite
     start = f"{context.owner}/{live.key.instance}/"
     before = live.marks.get(ownership.ASSOCIATION, "")
     if before.startswith(start) and before != _mark(live, after, context):
-        yield _tag(live, after, context, {exists(f"instance-profile/{after.profile}")})
+        yield _tag(live, after, context, frozenset({exists(profile_address(after.profile))}))
 
 
 def _mark(live: LiveInstance, after: Association, context: Context) -> str | Joined:
@@ -86,62 +88,74 @@ def _mark(live: LiveInstance, after: Association, context: Context) -> str | Joi
     start = f"{context.owner}/{live.key.instance}/"
     if profile is not None:
         return start + profile.id
-    return Joined((start, Ref(f"instance-profile/{after.profile}", "id")))
+    return Joined((start, Ref(profile_address(after.profile), "id")))
 
 
-def _tag(live: LiveInstance, after: Association, context: Context, needs: set[str]) -> Step:
+def _tag(
+    live: LiveInstance,
+    after: Association,
+    context: Context,
+    needs: Labels,
+    later: Labels = NONE,
+) -> Step:
     tags = tag_list({context.prefix + ownership.ASSOCIATION: _mark(live, after, context)})
     params = {"Resources": [live.key.instance], "Tags": tags}
     call = ApiCall("ec2", "CreateTags", params, live.key.region)
-    return step(after.address, call, needs=needs, gives={f"tagged {live.key}"})
+    gives = {Label("tagged", live.key)}
+    return step(after.address, call, needs=needs, after=later, gives=gives)
 
 
 def _begin(
-    live: LiveInstance, after: Association, context: Context, needs: set[str]
+    live: LiveInstance,
+    after: Association,
+    context: Context,
+    needs: Labels,
+    later: Labels = NONE,
 ) -> Iterator[Step]:
     """Our tag before the association, so that a crash between the two loses no ownership."""
     if live.in_transition:
         wait = Wait("stable", STABLE_SECONDS, live.key.instance, region=live.key.region)
-        label = frozenset({f"stable {live.key}"})
-        yield Draft(after.address, wait, gives=label)
+        yield Draft(after.address, wait, gives=frozenset({Label("stable", live.key)}))
     if live.marks.get(ownership.ASSOCIATION) != _mark(live, after, context):
-        yield _tag(live, after, context, needs)
+        yield _tag(live, after, context, needs, later)
 
 
 def _last(
     live: LiveInstance,
     after: Association,
     call: ApiCall,
-    needs: set[str],
-    gives: frozenset[str] = frozenset(),
+    needs: Labels,
+    later: Labels = NONE,
+    gives: Labels = NONE,
 ) -> Iterator[Step]:
-    given, settled = f"given {live.key}", f"settled {live.key}"
-    before = {*needs, f"tagged {live.key}", f"stable {live.key}", f"gone {live.key}"}
+    given, settled = Label("given", live.key), Label("settled", live.key)
+    before = {*later, *(Label(state, live.key) for state in ("tagged", "stable", "gone"))}
     closes = live.row is not None and call.operation == "AssociateIamInstanceProfile"
-    yield Draft(after.address, call, frozenset(before), frozenset({given}), closes)
+    yield Draft(after.address, call, needs, frozenset(before), frozenset({given}), closes)
     wait = Wait("associated", SETTLE_SECONDS, live.key.instance, after.profile, live.key.region)
-    yield Draft(after.address, wait, frozenset({given}), frozenset({settled, *gives}))
+    yield Draft(after.address, wait, frozenset({given}), gives=frozenset({settled, *gives}))
 
 
 def _reassociate(
     live: LiveInstance,
     after: Association,
     context: Context,
-    needs: set[str],
-    freed: frozenset[str],
+    needs: Labels,
+    later: Labels,
+    freed: Labels,
 ) -> Iterator[Step]:
     """For a stopped instance; between the two calls it is in flight, as ``noted`` says."""
     key, address = live.key, after.address
-    off = f"off {key}"
+    off, gone = Label("off", key), Label("gone", key)
     params = {"AssociationId": _id(live, context)}
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, key.region)
-    before = {*needs, f"noted {key}", f"tagged {key}", f"stable {key}"}
-    yield step(address, call, needs=before, gives={off})
+    before = {*later, *(Label(state, key) for state in ("noted", "tagged", "stable"))}
+    yield step(address, call, needs=needs, after=before, gives={off})
     wait = Wait("gone", SETTLE_SECONDS, key.instance, region=key.region)
-    yield Draft(address, wait, frozenset({off}), frozenset({f"gone {key}"}), closes=True)
+    yield Draft(address, wait, frozenset({off}), gives=frozenset({gone}), closes=True)
     give = _profile_params(after, context, InstanceId=key.instance)
     call = ApiCall("ec2", "AssociateIamInstanceProfile", give, key.region)
-    yield from _last(live, after, call, needs, freed)
+    yield from _last(live, after, call, needs, later, freed)
 
 
 def noted(
@@ -149,18 +163,19 @@ def noted(
 ) -> Iterator[Step]:
     """Notes on their new profile which stopped instances are about to move to it, as many at a
     time as the note holds, and takes the note off when they have arrived."""
-    address = f"instance-profile/{name}"
-    before: set[str] = {ready(address)}
+    address = profile_address(name)
+    needs, before = {ready(address)}, set[Label]()
     flying = live.flights if live else frozenset()
     while batch := ownership.fitting(flying, [Flight(key) for key in keys]):
         marks = ownership.encode_in_flight({*flying, *batch})
         tags = tag_list(ownership.with_prefix(marks, context.prefix))
         call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
-        yield step(address, call, needs=before, gives={f"noted {f.key}" for f in batch})
-        before = {f"settled {f.key}" for f in batch}
+        gives = {Label("noted", f.key) for f in batch}
+        yield step(address, call, needs=needs, after=before, gives=gives)
+        before = {Label("settled", f.key) for f in batch}
         names = [context.prefix + mark for mark in sorted(marks)]
         call = iam("UntagInstanceProfile", InstanceProfileName=name, TagKeys=names)
-        keys, label = keys[len(batch) :], f"landed {name} {batch[-1].key}"
+        keys, label = keys[len(batch) :], Label("landed", batch[-1].key)
         yield step(address, call, needs=before, gives={label})
         before = {label}
 
@@ -168,12 +183,12 @@ def noted(
 def _id(live: LiveInstance, context: Context) -> object:
     """The association's id; where a cut-over comes first, the one that it will have then."""
     row = live.row
-    if row is not None and row.profile_name not in context.cut_over:
+    if row is not None and profile_address(row.profile_name) not in context.cut_over:
         return row.id
-    return Ref(f"association/{live.key.instance}", "id")
+    return Ref(instance_address(live.key.instance), "id")
 
 
 def _profile_params(after: Association, context: Context, **params: object) -> dict[str, object]:
     profile = context.profile_that_stays(after.profile)
-    arn: object = profile.arn if profile else Ref(f"instance-profile/{after.profile}", "arn")
+    arn: object = profile.arn if profile else Ref(profile_address(after.profile), "arn")
     return {**params, "IamInstanceProfile": {"Arn": arn}}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler import ownership
-from reconciler.graph import Draft
+from reconciler.address import Address, Arns
+from reconciler.graph import Draft, Label
 from reconciler.live import LiveProfile, LiveRole, LiveState
 from reconciler.model import Identity
 from reconciler.requests import Action, ApiCall
@@ -26,13 +27,13 @@ class Context:
     live: LiveState
     desired: DesiredState
     quota: int = 10
-    cyclic: frozenset[str] = frozenset()
+    cyclic: frozenset[Address] = frozenset()
     refresh_adopted: bool = False
-    cut_over: frozenset[str] = frozenset()
-    """Names of profiles with a cut-over in this plan: their associations get new ids in it."""
-    replaced: frozenset[str] = frozenset()
+    cut_over: frozenset[Address] = frozenset()
+    """Profiles with a cut-over in this plan: their associations get new ids in it."""
+    replaced: frozenset[Address] = frozenset()
     """Addresses of what is deleted and made again: ids and ARNs that it has now are no use."""
-    filled: frozenset[str] = frozenset()
+    filled: frozenset[Address] = frozenset()
     """Addresses of profiles to be made whose cut-over puts the role in, since instances have
     associations with the profile that was there before."""
 
@@ -50,15 +51,9 @@ class Context:
         ours = {self.prefix + name: value for name, value in named.items()}
         return tag_list({**tags, **ours})
 
-    def policy_arn(self, path: str, name: str) -> str:
-        return f"arn:{self.identity.partition}:iam::{self.identity.account_id}:policy{path}{name}"
-
-    def role_arn(self, path: str, name: str) -> str:
-        return f"arn:{self.identity.partition}:iam::{self.identity.account_id}:role{path}{name}"
-
-    def profile_arn(self, path: str, name: str) -> str:
-        start = f"arn:{self.identity.partition}:iam::{self.identity.account_id}"
-        return f"{start}:instance-profile{path}{name}"
+    @property
+    def arns(self) -> Arns:
+        return self.identity.arns
 
 
 def tag_list(tags: Mapping[str, object]) -> list[dict[str, object]]:
@@ -66,13 +61,14 @@ def tag_list(tags: Mapping[str, object]) -> list[dict[str, object]]:
 
 
 def step(
-    address: str,
+    address: Address,
     call: ApiCall,
     *,
-    needs: frozenset[str] | set[str] = frozenset(),
-    gives: frozenset[str] | set[str] = frozenset(),
+    needs: Iterable[Label] = (),
+    after: Iterable[Label] = (),
+    gives: Iterable[Label] = (),
 ) -> Step:
-    return Draft(address, call, frozenset(needs), frozenset(gives))
+    return Draft(address, call, frozenset(needs), frozenset(after), frozenset(gives))
 
 
 def iam(operation: str, **params: object) -> ApiCall:

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
 from reconciler import ownership
-from reconciler.graph import emptied, exists, free, gone, ready, released
+from reconciler.address import role_address, same_name
+from reconciler.graph import Label, emptied, exists, free, gone, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveProfile
-from reconciler.model import InstanceProfile, same_name
+from reconciler.model import InstanceProfile
 from reconciler.requests import NOW, RUN, ApiCall, Joined, Ref
 from reconciler.spec.desired import DesiredProfile
 
@@ -34,22 +35,22 @@ def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
     address = after.address
     if address in context.filled:
         tags = context.owned(after.tags, role_id=ownership.NO_ROLE)
-        yield step(address, _create(after, tags), needs={gone(address)}, gives={exists(address)})
+        yield step(address, _create(after, tags), after={gone(address)}, gives={exists(address)})
         return
     role, wanted = context.role_that_stays(after.role), context.desired.role(after.role)
-    role_address = wanted.resource.address if wanted else f"role/{after.role}"
+    held = wanted.resource.address if wanted else role_address(after.role or "")
     mark: object = ownership.NO_ROLE
     if after.role is not None:
-        mark = role.id if role else Ref(role_address, "id")
+        mark = role.id if role else Ref(held, "id")
     tags = context.owned(after.tags, role_id=mark)
     made = {exists(address)} if after.role else {exists(address), ready(address)}
-    needs = {exists(role_address)} if after.role else set()
-    yield step(address, _create(after, tags), needs={*needs, gone(address)}, gives=made)
+    needs = {exists(held)} if after.role else set()
+    yield step(address, _create(after, tags), needs=needs, after={gone(address)}, gives=made)
     if after.role is not None:
-        name = role.resource.name if role else role_address.partition("/")[2]
+        name = role.resource.name if role else held.name
         call = iam("AddRoleToInstanceProfile", InstanceProfileName=after.name, RoleName=name)
-        needs = {exists(address), exists(role_address), ready(role_address)}
-        yield step(address, call, needs=needs, gives={f"filled {address}", ready(address)})
+        needs = {exists(address), exists(held), ready(held)}
+        yield step(address, call, needs=needs, gives={Label("filled", address), ready(address)})
 
 
 def _create(after: InstanceProfile, tags: list[dict[str, object]]) -> ApiCall:
@@ -67,7 +68,7 @@ def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
     name = live.resource.name
     address = live.resource.address
     call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
-    yield step(address, call, gives={f"adopted {address}"})
+    yield step(address, call, gives={Label("adopted", address)})
 
 
 def adopted_role_id(live: LiveProfile, context: Context) -> str:
@@ -76,13 +77,6 @@ def adopted_role_id(live: LiveProfile, context: Context) -> str:
     if context.refresh_adopted or live.role_id is None:
         return ownership.NO_ROLE
     return live.role_id
-
-
-def _serves(live: LiveProfile, context: Context) -> bool:
-    """Whether running instances hold credentials of its role, and the role is ours to note it."""
-    role = context.live.role(live.resource.role)
-    is_ours = role is not None and role.owner == context.owner
-    return is_ours and any(i.is_running for i in context.live.consumers(live.arn))
 
 
 def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iterator[Step]:
@@ -94,21 +88,17 @@ def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iter
 
 
 def delete(live: LiveProfile, context: Context) -> Iterator[Step]:
+    """The role goes out first, and that it was let go is noted before (``planner/releases.py``)."""
     before, address = live.resource, live.resource.address
-    name, noted, pending = before.name, released(address), f"pending {address}"
+    name, noted, pending = before.name, released(address), Label("pending", address)
     if before.role is not None:
-        if _serves(live, context):
-            # Before any instance lets go of the profile: from then on nothing tells that they did.
-            tags = tag_list({context.prefix + ownership.RELEASED: NOW})
-            call = iam("TagRole", RoleName=before.role, Tags=tags)
-            yield step(address, call, gives={noted})
-        yield step(address, _pending(live, context), needs={free(address)}, gives={pending})
+        yield step(address, _pending(live, context), after={free(address)}, gives={pending})
         call = iam("RemoveRoleFromInstanceProfile", InstanceProfileName=name, RoleName=before.role)
-        needs = {free(address), noted, pending}
-        yield step(address, call, needs=needs, gives={f"bare {address}"})
+        after = {free(address), noted, pending}
+        yield step(address, call, after=after, gives={Label("bare", address)})
     call = iam("DeleteInstanceProfile", InstanceProfileName=name)
-    gives = {free(f"role/{before.role}")} if before.role else set()
-    yield step(address, call, needs={free(address), f"bare {address}"}, gives=gives)
+    gives = {free(role_address(before.role))} if before.role else set()
+    yield step(address, call, after={free(address), Label("bare", address)}, gives=gives)
 
 
 def _pending(live: LiveProfile, context: Context) -> ApiCall:
@@ -123,5 +113,5 @@ def replace(live: LiveProfile, after: InstanceProfile, context: Context) -> Iter
     with it all the while: AWS does not mind, and they are made anew."""
     address = live.resource.address
     call = iam("DeleteInstanceProfile", InstanceProfileName=live.resource.name)
-    yield step(address, call, needs={emptied(address)}, gives={gone(address)})
+    yield step(address, call, after={emptied(address)}, gives={gone(address)})
     yield from create(after, context)

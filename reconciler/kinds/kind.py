@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from reconciler.address import Address
 from reconciler.kinds import instance_profile, policy, role
 from reconciler.kinds.context import Context, Step
 
@@ -43,5 +44,5 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def kind_of(address: str) -> Kind:
-    return KINDS[address.partition("/")[0]]
+def kind_of(address: Address) -> Kind:
+    return KINDS[address.kind]

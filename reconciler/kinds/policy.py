@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
 from reconciler import ownership
-from reconciler.graph import exists, free, gone, ready
+from reconciler.graph import Label, exists, free, gone, ready
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
@@ -38,7 +38,7 @@ def create(after: Policy, context: Context) -> Iterator[Step]:
         Tags=context.owned(after.tags),
     )
     address = after.address
-    yield step(address, call, needs={gone(address)}, gives={exists(address), ready(address)})
+    yield step(address, call, after={gone(address)}, gives={exists(address), ready(address)})
 
 
 def adopt(live: LivePolicy, context: Context) -> Iterator[Step]:
@@ -54,7 +54,7 @@ def update(live: LivePolicy, after: Policy, _context: Context) -> Iterator[Step]
             yield step(
                 address,
                 iam("DeletePolicyVersion", PolicyArn=live.arn, VersionId=oldest.id),
-                gives={f"room {address}"},
+                gives={Label("room", address)},
             )
         call = iam(
             "CreatePolicyVersion",
@@ -62,7 +62,7 @@ def update(live: LivePolicy, after: Policy, _context: Context) -> Iterator[Step]
             PolicyDocument=after.document.text,
             SetAsDefault=True,
         )
-        yield step(address, call, needs={f"room {address}"}, gives={ready(address)})
+        yield step(address, call, after={Label("room", address)}, gives={ready(address)})
     for call in tag_calls("Policy", {"PolicyArn": live.arn}, before.tags, after.tags):
         yield step(address, call)
 
@@ -73,9 +73,9 @@ def delete(live: LivePolicy, _context: Context) -> Iterator[Step]:
     for version in live.versions:
         if not version.is_default:
             call = iam("DeletePolicyVersion", PolicyArn=live.arn, VersionId=version.id)
-            yield step(address, call, needs={free(address)}, gives={f"bare {address}"})
+            yield step(address, call, after={free(address)}, gives={Label("bare", address)})
     call = iam("DeletePolicy", PolicyArn=live.arn)
-    yield step(address, call, needs={free(address), f"bare {address}"}, gives={gone(address)})
+    yield step(address, call, after={free(address), Label("bare", address)}, gives={gone(address)})
 
 
 def replace(live: LivePolicy, after: Policy, context: Context) -> Iterator[Step]:

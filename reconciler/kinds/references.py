@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.address import POLICY, ROLE, Address, name_of, same_resource
 from reconciler.kinds.aws_policies import PATHS
 from reconciler.kinds.context import Context
 from reconciler.live import LiveState
@@ -18,9 +19,7 @@ def policy_arn(reference: str, desired: DesiredState, live: LiveState) -> str:
     A policy of the set that exists has the path it lives at.
     """
     if reference.startswith("arn:"):
-        known = live.policy(reference.rpartition("/")[2])
-        is_same = known is not None and known.arn.casefold() == reference.casefold()
-        return known.arn if known is not None and is_same else reference
+        return _spelled(reference, desired, live)
     wanted = desired.policy(reference)
     if wanted is None:
         return aws_policy_arn(reference, live.identity)
@@ -29,29 +28,30 @@ def policy_arn(reference: str, desired: DesiredState, live: LiveState) -> str:
         "path" in wanted.leave or found.resource.path == wanted.resource.path
     ):
         return found.arn
-    identity = live.identity
-    name, path = wanted.resource.name, wanted.resource.path
-    return f"arn:{identity.partition}:iam::{identity.account_id}:policy{path}{name}"
+    made = wanted.resource
+    return live.identity.arns.of(POLICY, made.path, made.name)
+
+
+def _spelled(arn: str, desired: DesiredState, live: LiveState) -> str:
+    """An ARN as AWS has it, or will have it once the set's policy is made: names ignore case."""
+    if live.identity.arns.has(arn, POLICY):
+        known, wanted = live.policy(name_of(arn)), desired.policy(name_of(arn))
+        if known is not None and same_resource(known.arn, arn):
+            return known.arn
+        if wanted is not None:
+            return policy_arn(wanted.resource.name, desired, live)
+    return arn
 
 
 def aws_policy_arn(name: str, identity: Identity) -> str:
     """ARNs of AWS-managed policies follow from their names but for those at odd paths."""
-    path = PATHS.get(name, "/")
-    return f"arn:{identity.partition}:iam::aws:policy{path}{name}"
+    return identity.arns.aws_managed(PATHS.get(name, "/"), name)
 
 
-def policy_address(arn: str, context: Context) -> str | None:
-    """The address of a policy of this account, ``None`` for AWS's and other accounts'."""
-    if f":{context.identity.account_id}:policy/" not in arn:
-        return None
-    return f"policy/{arn.rpartition('/')[2]}"
-
-
-def trusted_roles(document: object, context: Context) -> Iterator[str]:
-    """Addresses of the roles of this account that a trust policy names."""
-    start = f"arn:{context.identity.partition}:iam::{context.identity.account_id}:role/"
+def trusted_roles(document: object, context: Context) -> Iterator[Address]:
+    """Roles of the set that a trust policy names by their ARN."""
     for principal in principals(document):
-        if principal.startswith(start):
-            named = context.desired.role(principal.rpartition("/")[2])
+        if context.arns.has(principal, ROLE):
+            named = context.desired.role(name_of(principal))
             if named is not None:
                 yield named.resource.address

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
 from reconciler import ownership
-from reconciler.graph import exists, free, gone, ready
+from reconciler.address import Address, name_key, name_of, policy_address
+from reconciler.graph import Label, exists, free, gone, ready
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
-from reconciler.kinds.references import policy_address, trusted_roles
+from reconciler.kinds.references import trusted_roles
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveRole
@@ -33,9 +34,9 @@ NOBODY = PolicyDocument.of(
 
 def settled(desired: DesiredRole, live: LiveRole, leave: frozenset[str]) -> Role:
     """Names are spelled as they are live: a difference in case alone is none."""
-    spelled = {name.casefold(): name for name, _ in live.resource.inline_policies}
+    spelled = {name_key(name): name for name, _ in live.resource.inline_policies}
     inline = tuple(
-        (spelled.get(name.casefold(), name), document)
+        (spelled.get(name_key(name), name), document)
         for name, document in desired.resource.inline_policies
     )
     wanted = with_fields(desired.resource, name=live.resource.name, inline_policies=inline)
@@ -59,8 +60,8 @@ def create(after: Role, context: Context) -> Iterator[Step]:
         PermissionsBoundary=boundary,
         Tags=context.owned(after.tags),
     )
-    needs = {exists(a) for a in named} | _policy_needs(boundary, context) | {gone(address)}
-    yield step(address, call, needs=needs, gives={exists(address)})
+    needs = {exists(a) for a in named} | _policy_needs(boundary, context)
+    yield step(address, call, needs=needs, after={gone(address)}, gives={exists(address)})
     if is_cyclic:
         yield _trust(after.name, after, address, context)
     yield from _attach(after, after.managed_policies, context)
@@ -84,24 +85,24 @@ def update(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
     yield from _managed(before, after, context)
     yield from _inline(before, after)
     target = {"RoleName": before.name}
-    for call in tag_calls("Role", target, before.tags, after.tags, str.casefold):
+    for call in tag_calls("Role", target, before.tags, after.tags, name_key):
         yield step(address, call)
 
 
 def delete(live: LiveRole, _context: Context) -> Iterator[Step]:
     """Permissions first, and they only once no profile gives them out any more."""
     before, address = live.resource, live.resource.address
-    name, needs, bare = before.name, {free(address)}, f"bare {address}"
+    name, after, bare = before.name, {free(address)}, Label("bare", address)
     for arn in before.managed_policies:
         call = iam("DetachRolePolicy", RoleName=name, PolicyArn=arn)
-        yield step(address, call, needs=needs, gives={bare, _freed(arn)})
+        yield step(address, call, after=after, gives={bare, _freed(arn)})
     for policy, _ in before.inline_policies:
         call = iam("DeleteRolePolicy", RoleName=name, PolicyName=policy)
-        yield step(address, call, needs=needs, gives={bare})
+        yield step(address, call, after=after, gives={bare})
     gives = {gone(address)}
     if before.permissions_boundary:
         gives.add(_freed(before.permissions_boundary))
-    yield step(address, iam("DeleteRole", RoleName=name), needs={*needs, bare}, gives=gives)
+    yield step(address, iam("DeleteRole", RoleName=name), after={*after, bare}, gives=gives)
 
 
 def replace(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
@@ -120,27 +121,28 @@ def _settings(after: Role) -> ApiCall:
     )
 
 
-def _trust(name: str, after: Role, address: str, context: Context) -> Step:
+def _trust(name: str, after: Role, address: Address, context: Context) -> Step:
     call = iam("UpdateAssumeRolePolicy", RoleName=name, PolicyDocument=after.trust_policy.text)
     named = {exists(a) for a in trusted_roles(after.trust_policy.value, context)}
     return step(address, call, needs=named | {exists(address)}, gives={ready(address)})
 
 
-def _policy_needs(arn: str | None, context: Context) -> set[str]:
-    address = policy_address(arn, context) if arn else None
+def _policy_needs(arn: str | None, context: Context) -> set[Label]:
+    address = context.arns.address(arn) if arn else None
     return {exists(address)} if address else set()
 
 
-def _freed(arn: str) -> str:
-    return free(f"policy/{arn.rpartition('/')[2]}")
+def _freed(arn: str) -> Label:
+    return free(policy_address(name_of(arn)))
 
 
 def _attach(role: Role, arns: tuple[str, ...], context: Context) -> Iterator[Step]:
     address = role.address
     for arn in arns:
         call = iam("AttachRolePolicy", RoleName=role.name, PolicyArn=arn)
-        needs = {exists(address), *_policy_needs(arn, context), f"room {address}"}
-        yield step(address, call, needs=needs, gives={ready(address), f"attached {address}"})
+        needs = {exists(address), *_policy_needs(arn, context)}
+        gives = {ready(address), Label("attached", address)}
+        yield step(address, call, needs=needs, after={Label("room", address)}, gives=gives)
 
 
 def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
@@ -153,10 +155,10 @@ def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
     for arn in stale:
         call = iam("DetachRolePolicy", RoleName=before.name, PolicyArn=arn)
         # A policy that is made again can only be attached once it was gone.
-        waits = fits and policy_address(arn, context) not in context.replaced
-        needs = {f"attached {address}", f"put {address}"} if waits else set()
-        gives = {_freed(arn)} if fits else {_freed(arn), f"room {address}"}
-        yield step(address, call, needs=needs, gives=gives)
+        waits = fits and context.arns.address(arn) not in context.replaced
+        later = {Label("attached", address), Label("put", address)} if waits else set()
+        gives = {_freed(arn)} if fits else {_freed(arn), Label("room", address)}
+        yield step(address, call, after=later, gives=gives)
 
 
 def _put(role: Role, documents: tuple[tuple[str, PolicyDocument], ...]) -> Iterator[Step]:
@@ -165,8 +167,8 @@ def _put(role: Role, documents: tuple[tuple[str, PolicyDocument], ...]) -> Itera
         call = iam(
             "PutRolePolicy", RoleName=role.name, PolicyName=name, PolicyDocument=document.text
         )
-        needs = {exists(address), f"inline room {address}"}
-        yield step(address, call, needs=needs, gives={ready(address), f"put {address}"})
+        room, gives = Label("inline room", address), {ready(address), Label("put", address)}
+        yield step(address, call, needs={exists(address)}, after={room}, gives=gives)
 
 
 def _inline(before: Role, after: Role) -> Iterator[Step]:
@@ -179,9 +181,9 @@ def _inline(before: Role, after: Role) -> Iterator[Step]:
     yield from _put(before, changed)
     for name in stale:
         call = iam("DeleteRolePolicy", RoleName=before.name, PolicyName=name)
-        needs = {f"put {address}", f"attached {address}"} if fits else set()
-        gives = set() if fits else {f"inline room {address}"}
-        yield step(address, call, needs=needs, gives=gives)
+        later = {Label("put", address), Label("attached", address)} if fits else set()
+        gives = set() if fits else {Label("inline room", address)}
+        yield step(address, call, after=later, gives=gives)
 
 
 def _boundary(before: Role, after: Role, context: Context) -> Iterator[Step]:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from reconciler import guards
+from reconciler.address import (
+    ANY_INSTANCE,
+    EVERYTHING,
+    POLICY,
+    Address,
+    instance_address,
+    name_of,
+    policy_address,
+    role_address,
+)
 from reconciler.changes import Change, CutOverInstance, Delete, Kept, Restore, Unread
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.graph import cyclic
@@ -15,13 +24,15 @@ from reconciler.kinds.context import Context
 from reconciler.kinds.references import trusted_roles
 from reconciler.live import LiveEntity, LiveState
 from reconciler.plan import TargetPlan
-from reconciler.planner.associations import plan_associations, rules
+from reconciler.planner.associations import moved, plan_associations, rules
 from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_over
 from reconciler.planner.entities import plan_entities
+from reconciler.planner.in_use import InUse
 from reconciler.planner.links import links
 from reconciler.planner.options import Options
 from reconciler.planner.part import Part, View, resolved, together
-from reconciler.planner.removals import hidden, is_made, plan_removals
+from reconciler.planner.releases import plan_releases
+from reconciler.planner.removals import hidden, is_made, plan_removals, takes_away
 from reconciler.planner.replacements import replaced
 from reconciler.planner.shadows import without_shadows
 from reconciler.planner.standing import unread
@@ -45,7 +56,7 @@ def view_of(desired: DesiredState, read: LiveState, options: Options) -> View:
         quota=options.settings.quotas.managed_policies_per_role,
         refresh_adopted=options.refresh_adopted,
     )
-    view = View(wanted, live, options, context)
+    view = View(wanted, live, options, context, InUse.of(live, options.now))
     context = replace(context, replaced=replaced(view))
     context = replace(context, cyclic=_circles(wanted, context))
     view = replace(view, context=context)
@@ -53,7 +64,7 @@ def view_of(desired: DesiredState, read: LiveState, options: Options) -> View:
     return replace(view, context=replace(context, cut_over=cut_over, filled=filled(view)))
 
 
-def _circles(desired: DesiredState, context: Context) -> frozenset[str]:
+def _circles(desired: DesiredState, context: Context) -> frozenset[Address]:
     """Roles to be made whose trusts name each other, or themselves."""
     wanted = ordered(desired.roles)
     made = [r for r in wanted if context.role_that_stays(r.resource.name) is None]
@@ -65,8 +76,10 @@ def _circles(desired: DesiredState, context: Context) -> frozenset[str]:
 
 
 def needs_all_regions(desired: DesiredState, live: LiveState, options: Options) -> bool:
-    """Whether some cut-over is planned, so that consumers must be looked for everywhere."""
-    return bool(profiles_to_cut_over(view_of(desired, live, options)))
+    """Whether something is taken away or cut over, so that whoever may be using it must be looked
+    for in every region."""
+    view = view_of(desired, live, options)
+    return bool(profiles_to_cut_over(view)) or takes_away(view)
 
 
 def plan_target(desired: DesiredState, live: LiveState, options: Options) -> TargetPlan:
@@ -74,12 +87,14 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
     cutovers = plan_cutovers(view)
     entities = _joined(plan_entities(view), cutovers)
     associations = plan_associations(view)
-    removals = plan_removals(view)
+    removals = plan_removals(view, moved(associations))
     whole = together([entities, replace(cutovers, changes=()), associations, removals])
     changes = _in_order((*whole.changes, *_instances(cutovers)))
+    releases = plan_releases(changes, view)
     existing = _existing(view)
     strangers = tuple(others(view)) if options.unmanaged else ()
     passed = tuple(k for k in strangers if k.status == "ignored")
+    references = tuple(_references(view))
     found = (*whole.guards, *guards.check(changes, existing, guards.our_own(view.live), options))
     return TargetPlan(
         target=options.target,
@@ -88,14 +103,16 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         prefix=options.prefix,
         regions=options.regions,
         changes=changes,
-        work=ordered_work(whole.drafts),
+        work=ordered_work((*whole.drafts, *releases), _there(view, references)),
         printed=dict(whole.printed),
         kept=_sorted((*whole.kept, *_in_vain(view), *(k for k in strangers if k not in passed))),
         ignored=_sorted((*whole.ignored, *hidden(view), *passed)),
         conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
         guards=tuple(sorted(found, key=lambda g: (g.key, g.addresses))),
         rules=rules(view),
-        diagnostics=in_order((*whole.diagnostics, *_references(view), *_unread(view, cutovers))),
+        diagnostics=in_order(
+            (*whole.diagnostics, *(d for _, d in references), *_unread(view, cutovers))
+        ),
         managed=existing,
         unread=tuple(_not_read(view)),
         not_whole=live.not_whole,
@@ -112,13 +129,13 @@ def _sorted(kept: Iterable[Kept]) -> tuple[Kept, ...]:
 def _in_vain(view: View) -> Iterator[Kept]:
     """Patterns that match nothing: most likely a slip, and the plan looks fine."""
     known = {entity.resource.address for entity in view.desired.entities()}
-    known |= {f"association/{key.instance}" for key in view.live.instances}
+    known |= {instance_address(key.instance) for key in view.live.instances}
     owned = (e for e in view.live.entities() if e.owner == view.options.owner)
     known |= {entity.resource.address for entity in owned}
     for flag, patterns in (("--only", view.options.only), ("--exclude", view.options.exclude)):
         for pattern in patterns:
-            if not any(fnmatchcase(address, pattern) for address in known):
-                yield Kept("*", f"{flag} {pattern} matches nothing", "warning")
+            if not any(address.matches(pattern) for address in known):
+                yield Kept(EVERYTHING, f"{flag} {pattern} matches nothing", "warning")
 
 
 def _not_read(view: View) -> Iterator[Unread]:
@@ -128,12 +145,12 @@ def _not_read(view: View) -> Iterator[Unread]:
             yield Unread(entity.resource.address, why)
     for region, why in sorted(view.live.unread_regions.items()):
         if region in view.options.regions:
-            yield Unread("association/*", why, region)
+            yield Unread(ANY_INSTANCE, why, region)
     if view.options.unmanaged and view.live.not_whole is not None:
-        yield Unread("*", view.live.not_whole)
+        yield Unread(EVERYTHING, view.live.not_whole)
 
 
-def _based_on(view: View, changes: tuple[Change, ...]) -> dict[str, LiveEntity]:
+def _based_on(view: View, changes: tuple[Change, ...]) -> dict[Address, LiveEntity]:
     by_address = {entity.resource.address: entity for entity in view.live.entities()}
     touched = {c.address for c in changes if c.address in by_address}
     return {address: by_address[address] for address in sorted(touched)}
@@ -168,12 +185,12 @@ def _instances(cutovers: Part) -> Iterator[Change]:
 def _in_order(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     """Deletions first, then by kind as they are made; instances of a cut-over in its order."""
 
-    def rank(change: Change) -> tuple[int, int, str, str]:
+    def rank(change: Change) -> tuple[int, int, Address, str]:
         kind = _KIND_ORDER[change.kind]
         if isinstance(change, Delete):
             return 0, kind, change.address, change.region or ""
         if isinstance(change, CutOverInstance | Restore):
-            return 2, 0, "", ""
+            return 2, 0, EVERYTHING, ""
         return 1, -kind, change.address, change.region or ""
 
     return tuple(sorted(changes, key=rank))
@@ -186,38 +203,49 @@ def _existing(view: View) -> int:
     return owned + sum(is_made(instance, view) for instance in live.instances.values())
 
 
-def _references(view: View) -> Iterator[Diagnostic]:
-    """What the specs refer to and neither the set nor AWS has, or that cannot serve."""
+def _there(view: View, references: Iterable[tuple[Address, Diagnostic]]) -> frozenset[Address]:
+    """What no step has to provide: it is in AWS, or could not be read, or a diagnostic tells that
+    it is missing, with which nothing is applied."""
+    live = {entity.resource.address for entity in view.live.entities()}
+    return frozenset({*live, *view.live.unread, *(address for address, _ in references)})
+
+
+def _references(view: View) -> Iterator[tuple[Address, Diagnostic]]:
+    """What the specs refer to and neither the set nor AWS has, or that cannot serve, with the
+    address that they refer to."""
     for entity in ordered(view.desired.profiles):
         name = entity.resource.role
         if not view.options.includes(entity.resource.address) or name is None:
             continue
         live, place = view.live.role(name), entity.place.at("role")
-        if view.desired.role(name) is not None or f"role/{name}" in view.live.unread:
+        if view.desired.role(name) is not None or role_address(name) in view.live.unread:
             continue
         if live is None:
             message = f"there is no role {name!r}, neither in the specs nor in AWS"
-            yield Diagnostic("error", "no-such-role", message, place)
+            yield role_address(name), Diagnostic("error", "no-such-role", message, place)
         elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
             message = f"role/{name} does not trust ec2.amazonaws.com: no instance could use it"
-            yield Diagnostic("error", "ec2-trust", message, place)
+            yield role_address(name), Diagnostic("error", "ec2-trust", message, place)
     for role in ordered(view.desired.roles):
         if not view.options.includes(role.resource.address):
             continue
-        for arn in role.resource.managed_policies:
+        named = [(arn, "managed_policies") for arn in role.resource.managed_policies]
+        if role.resource.permissions_boundary is not None:
+            named.append((role.resource.permissions_boundary, "permissions_boundary"))
+        for arn, attribute in named:
             if _is_absent(arn, view):
                 message = f"there is no policy {arn}, neither in the specs nor in AWS"
-                place = role.place.at("managed_policies")
-                yield Diagnostic("error", "no-such-policy", message, place)
+                missing, place = policy_address(name_of(arn)), role.place.at(attribute)
+                yield missing, Diagnostic("error", "no-such-policy", message, place)
 
 
 def _is_absent(arn: str, view: View) -> bool:
     """Whether the ARN names a policy of this account that is not there. AWS's are not listed."""
-    if not arn.startswith(view.context.policy_arn("", "")):
+    if not view.context.arns.has(arn, POLICY):
         return False
-    name = arn.rpartition("/")[2]
+    name = name_of(arn)
     known = view.desired.policy(name) is not None or view.live.policy(name) is not None
-    return not known and f"policy/{name}" not in view.live.unread
+    return not known and policy_address(name) not in view.live.unread
 
 
 def _unread(view: View, cutovers: Part) -> Iterator[Diagnostic]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler import ownership
-from reconciler.changes import Conflict, Create, Difference, Kept, Update
+from reconciler.address import PROFILE, profile_address
+from reconciler.changes import Conflict, Create, Difference, Guard, Kept, Update
 from reconciler.diagnostics import Diagnostic
-from reconciler.graph import Draft, exists, ready
+from reconciler.graph import Draft, Label, exists, ready
 from reconciler.kinds import association as kind
 from reconciler.live import SELECTABLE, LiveInstance
-from reconciler.model import Association
+from reconciler.model import Association, InstanceProfile
 from reconciler.ownership import InstanceKey
-from reconciler.planner.part import Part, View, WorkDraft, together
-from reconciler.planner.standing import is_ours, unread
+from reconciler.planner.part import Part, View, WorkDraft, profile_named, together
+from reconciler.planner.standing import is_ours, settled, unread
 from reconciler.requests import Wait
 from reconciler.spec.desired import DesiredAssociation
 
@@ -43,6 +44,22 @@ def plan_associations(view: View) -> Part:
 
 def claimed(view: View) -> frozenset[InstanceKey]:
     return frozenset(claim.instance.key for claim in _claims(view)[0])
+
+
+def moved(planned: Part) -> frozenset[InstanceKey]:
+    """Instances that get another profile by what is planned; one that is blocked does not."""
+    return frozenset(
+        InstanceKey(change.region or "", change.address.name)
+        for change in planned.changes
+        if isinstance(change, Update) and "instance_profile" in (change.after or {})
+    )
+
+
+def moves(view: View) -> Iterator[InstanceKey]:
+    """Instances that are to give up the profile that they have for another."""
+    for claim in _claims(view)[0]:
+        if claim.instance.row is not None and not _is_there(claim, view):
+            yield claim.instance.key
 
 
 def rules(view: View) -> tuple[dict[str, object], ...]:
@@ -85,6 +102,7 @@ def _claims_of(
     missing = set(association.instances)
     for region in regions:
         here = association.in_region(region)
+        here = replace(here, profile=profile_named(here.profile, view.desired, view.live))
         for instance in _matching(here, region, view):
             missing -= set(association.instances) if here.select is None else set()
             yield Claim(instance, here, here.select is not None)
@@ -157,7 +175,7 @@ def _claim(claim: Claim, view: View) -> Part:
 
 def _unread(claim: Claim, view: View) -> str | None:
     wanted = view.desired.profile(claim.association.profile)
-    address = f"instance-profile/{claim.association.profile}"
+    address = profile_address(claim.association.profile)
     is_unread = address in view.live.unread or (wanted is not None and unread(wanted, view))
     return f"its profile {address} cannot be read" if is_unread else None
 
@@ -206,7 +224,22 @@ def _moved(claim: Claim, view: View) -> Part:
         source=claim.association.place.here,
         intent=_intent(claim),
     )
-    return Part(changes=(change,), drafts=tuple(kind.move(claim.instance, wanted, view.context)))
+    drafts = tuple(kind.move(claim.instance, wanted, view.context))
+    return Part(changes=(change,), drafts=drafts, guards=tuple(_emptied(claim, view)))
+
+
+def _emptied(claim: Claim, view: View) -> Iterator[Guard]:
+    """A running instance that would be moved to a profile without a role."""
+    name, address = claim.association.profile, claim.wanted.address
+    live, wanted = view.live.profile(name), view.desired.profile(name)
+    after = settled(wanted, live, view) if wanted and live else wanted.resource if wanted else None
+    held = after if isinstance(after, InstanceProfile) else live.resource if live else None
+    has_role = held is not None and held.role is not None
+    if claim.instance.is_running and not has_role and not view.options.allows("consumers", address):
+        reason = (
+            f"{claim.wanted.instance} would be moved to {profile_address(name)}, which is empty"
+        )
+        yield Guard("consumers", reason, f"--allow consumers={address}", (address,))
 
 
 def _stale(claim: Claim, view: View) -> Part:
@@ -271,11 +304,11 @@ def _fresh(claims: tuple[Claim, ...], view: View) -> Part:
             continue
         address = wanted.resource.address
         wait = Wait("propagated", seconds, profile=name)
-        needs = frozenset({exists(address), f"filled {address}"})
-        drafts.append(Draft(address, wait, needs, frozenset({ready(address)})))
+        needs, later = frozenset({exists(address)}), frozenset({Label("filled", address)})
+        drafts.append(Draft(address, wait, needs, later, frozenset({ready(address)})))
     return Part(drafts=tuple(drafts))
 
 
 def _is_there(claim: Claim, view: View) -> bool:
     """Whether the instance has the profile already, or the one of its name that was before."""
-    return claim.instance.names(view.context.profile_arn("/", claim.association.profile))
+    return claim.instance.names(view.context.arns.of(PROFILE, "/", claim.association.profile))

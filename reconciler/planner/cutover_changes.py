@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler import ownership
+from reconciler.address import instance_address, role_address
 from reconciler.changes import Change, CutOverInstance, Difference, Restore, Update
 from reconciler.cutover.memory import noted_as_done
 from reconciler.cutover.rehearsal import Printed
@@ -29,7 +30,7 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
         return ()
     found: tuple[Difference, ...] = ()
     if before == after and phase.role_id_before is not None and not phase.is_made:
-        made = str(Ref(f"role/{after}", "id"))
+        made = str(Ref(role_address(after or ""), "id"))
         found = (Difference("role_id", phase.role_id_before, made),)
     elif before == after and not phase.is_made:
         found = (Difference("served_role", _served(live, view), after),)
@@ -140,7 +141,7 @@ def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverI
     before = cutover.before.name if cutover.before else None
     after = cutover.after.name if cutover.after else None
     return CutOverInstance(
-        address=f"association/{instance.key.instance}",
+        address=instance_address(instance.key.instance),
         region=instance.key.region,
         before={"role": before},
         after={"role": after},
@@ -166,7 +167,7 @@ def has_died(live: LiveProfile, now: float) -> bool:
 
 def _restored(cutover: CutOver, seen: Seen, key: InstanceKey) -> Restore:
     return Restore(
-        address=f"association/{key.instance}",
+        address=instance_address(key.instance),
         region=key.region,
         before={"instance_profile": None},
         after={"instance_profile": cutover.profile},
@@ -178,7 +179,7 @@ def _restored(cutover: CutOver, seen: Seen, key: InstanceKey) -> Restore:
 
 def _started(seen: Seen, key: InstanceKey) -> Restore:
     return Restore(
-        address=f"association/{key.instance}",
+        address=instance_address(key.instance),
         region=key.region,
         before={"state": "stopped"},
         after={"state": "running"},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from reconciler.address import ANY_INSTANCE, Address
 from reconciler.changes import Guard, Kept
 from reconciler.cutover.rehearsal import rehearse
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft
 from reconciler.ownership import Failed, Waiting
 from reconciler.planner.cutover_changes import instance_changes, note_change, own_change
+from reconciler.planner.in_use import counted
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.phases import Phase, phases
 from reconciler.planner.replacements import REPLACED
@@ -47,15 +49,15 @@ def _narrowed(view: View) -> tuple[Kept, ...]:
         return ()
     where = ", ".join(chosen)
     reason = f"instances are cut over in {where} alone, as consumer_regions of the settings say"
-    return (Kept("association/*", reason, "warning"),)
+    return (Kept(ANY_INSTANCE, reason, "warning"),)
 
 
-def profiles_to_cut_over(view: View) -> tuple[str, ...]:
-    """Names of profiles whose consumers must be looked for in every region."""
-    return tuple(phase.live.resource.name for phase in phases(view))
+def profiles_to_cut_over(view: View) -> tuple[Address, ...]:
+    """Profiles whose consumers must be looked for in every region."""
+    return tuple(phase.live.resource.address for phase in phases(view))
 
 
-def filled(view: View) -> frozenset[str]:
+def filled(view: View) -> frozenset[Address]:
     """Addresses of profiles to be made that are made empty, for their cut-over to fill."""
     return frozenset(p.live.resource.address for p in phases(view) if p.is_made and p.is_second)
 
@@ -76,8 +78,32 @@ def _phase(phase: Phase, view: View) -> Part:
         # All that is left of an earlier run is its note; without a change nobody would clear it.
         changes = (note_change(phase),)
     group = REPLACED if cutover.half else None
-    draft = Draft(address, cutover, phase.needs, phase.gives, group=group)
-    return Part(changes=changes, drafts=(draft,), printed=((cutover, printed),))
+    draft = Draft(address, cutover, phase.needs, phase.after, phase.gives, group=group)
+    return Part(
+        changes=changes,
+        drafts=(draft,),
+        guards=tuple(_emptied(phase, view)),
+        printed=((cutover, printed),),
+    )
+
+
+def _emptied(phase: Phase, view: View) -> Iterator[Guard]:
+    """Without a role in their profile, instances are served no credentials once those that they
+    have expire. Where some may be that nobody saw, the answer is the same."""
+    address, was = phase.live.resource.address, phase.cutover.before
+    if phase.cutover.half or phase.cutover.after or was is None:
+        return
+    if view.options.allows("consumers", address):
+        return
+    for use in view.in_use.uses(phase.live):
+        if use.kind == "unknown":
+            reason = use.reason
+        elif running := tuple(i for i in use.instances if i.is_running):
+            reason = f"{counted(running)} would be left without role/{was.name}"
+        else:
+            continue
+        yield Guard("consumers", f"{address}: {reason}", f"--allow consumers={address}", (address,))
+        return
 
 
 def _not_restarted(phase: Phase) -> Iterator[Diagnostic]:

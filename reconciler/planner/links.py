@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from reconciler.address import Address, instance_address, name_key, profile_address, role_address
 from reconciler.changes import Change, Delete, Link
 from reconciler.live import LiveInstance
 from reconciler.planner.part import View
@@ -15,7 +16,7 @@ def links(view: View, changes: tuple[Change, ...]) -> tuple[Link, ...]:
     touched = {change.address: change for change in changes}
     names = set(view.desired.profiles)
     for name, live in view.live.profiles.items():
-        role = f"role/{live.resource.role}"
+        role = role_address(live.resource.role or "")
         if live.resource.address in touched or role in touched:
             names.add(name)
     fleet = _by_profile(view)
@@ -28,16 +29,16 @@ _Fleet = Mapping[str, list[LiveInstance]]
 
 
 def _by_profile(view: View) -> _Fleet:
-    """Instances by the name of the profile that they have, in lower case: asked for each profile,
-    a fleet would be gone through as often as there are profiles."""
+    """Instances by the ``name_key`` of the profile that they have: asked for each profile, a fleet
+    would be gone through as often as there are profiles."""
     found: dict[str, list[LiveInstance]] = {}
     for _, instance in sorted(view.live.instances.items()):
         if instance.row is not None and not instance.is_gone:
-            found.setdefault(instance.row.profile_name.casefold(), []).append(instance)
+            found.setdefault(name_key(instance.row.profile_name), []).append(instance)
     return found
 
 
-def _of(name: str, view: View, touched: Mapping[str, Change], fleet: _Fleet) -> Iterator[Link]:
+def _of(name: str, view: View, touched: Mapping[Address, Change], fleet: _Fleet) -> Iterator[Link]:
     live, wanted = view.live.profiles.get(name), view.desired.profiles.get(name)
     entity = wanted or live
     if entity is None:
@@ -49,16 +50,16 @@ def _of(name: str, view: View, touched: Mapping[str, Change], fleet: _Fleet) -> 
     if isinstance(touched.get(address), Delete):
         after = None
     if before == after and before is not None:
-        yield Link(f"role/{before}", address, "same")
+        yield Link(role_address(before), address, "same")
     else:
         if before is not None:
-            yield Link(f"role/{before}", address, "goes")
+            yield Link(role_address(before), address, "goes")
         if after is not None:
-            yield Link(f"role/{after}", address, "comes")
+            yield Link(role_address(after), address, "comes")
     for instance in fleet.get(name, ()):
         if live is None or not instance.names(live.arn):
             continue
-        one = f"association/{instance.key.instance}"
+        one = instance_address(instance.key.instance)
         change = touched.get(one)
         if change is None or change.actions == ("cutover",):
             yield Link(address, one, "same" if change is None else "fresh")
@@ -71,6 +72,6 @@ def _moved(change: Change) -> Iterator[Link]:
     before = (change.before or {}).get("instance_profile")
     after = (change.after or {}).get("instance_profile")
     if before:
-        yield Link(f"instance-profile/{before}", change.address, "goes")
+        yield Link(profile_address(before), change.address, "goes")
     if after:
-        yield Link(f"instance-profile/{after}", change.address, "comes")
+        yield Link(profile_address(after), change.address, "comes")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from fnmatch import fnmatchcase
 
+from reconciler.address import Address, matches_any
 from reconciler.model import Limits
 from reconciler.spec.settings import IgnoreRule, Settings
 
@@ -49,7 +49,7 @@ class Options:
     allow: frozenset[tuple[str, str]] = frozenset()
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    chosen: frozenset[str] | None = None
+    chosen: frozenset[Address] | None = None
     for_drift: bool = False
     unmanaged: bool = False
     """Whether what is in no spec and not ours is looked for."""
@@ -63,13 +63,12 @@ class Options:
         """Whether some of the set was left out, so that nothing may be deleted by omission."""
         return bool(self.only or self.exclude) or self.chosen is not None
 
-    def includes(self, address: str) -> bool:
-        is_instance = address.startswith("association/")
-        if self.chosen is not None and not is_instance and address not in self.chosen:
+    def includes(self, address: Address) -> bool:
+        if self.chosen is not None and not address.is_instance and address not in self.chosen:
             return False
-        if self.only and not _matches(address, self.only):
+        if self.only and not matches_any(address, self.only):
             return False
-        return not _matches(address, self.exclude)
+        return not matches_any(address, self.exclude)
 
     def may_include(self, kind: str) -> bool:
         """Whether some address of the kind could be included: those of associations are not known
@@ -78,7 +77,7 @@ class Options:
         heads = (re.split(r"[*?\[]", pattern, maxsplit=1)[0] for pattern in self.only)
         return not self.only or any(h.startswith(start) or start.startswith(h) for h in heads)
 
-    def allows(self, key: str, address: str) -> bool:
+    def allows(self, key: str, address: Address) -> bool:
         """Whether ``--allow KEY=ADDR``, or an entry of the settings that has not expired, lifts a
         guard."""
         return lifted(key, address, self.allow, self.settings, self.today)
@@ -102,20 +101,20 @@ class Options:
     def today(self) -> date:
         return day_of(self.now)
 
-    def ignored(self, address: str) -> frozenset[str]:
+    def ignored(self, address: Address) -> frozenset[str]:
         """Attributes whose differences are passed over for this resource."""
         return frozenset(a for rule in self._rules(address) for a in rule.attributes or ())
 
-    def hidden(self, address: str) -> str | None:
+    def hidden(self, address: Address) -> str | None:
         """Why a resource that no spec names is not told of, or ``None``."""
         rules = (rule for rule in self._rules(address) if rule.attributes is None)
         return next((rule.reason for rule in rules), None)
 
-    def _rules(self, address: str) -> Iterator[IgnoreRule]:
+    def _rules(self, address: Address) -> Iterator[IgnoreRule]:
         for rule in self.settings.ignore:
             counts = rule.expires is None or rule.expires > self.today
             is_for_this = rule.only is None or (rule.only == "drift") == self.for_drift
-            if counts and is_for_this and fnmatchcase(address, rule.match):
+            if counts and is_for_this and address.matches(rule.match):
                 yield rule
 
     def limits(self, limits: Limits) -> Limits:
@@ -133,11 +132,11 @@ def day_of(now: float) -> date:
 
 
 def lifted(
-    key: str, address: str, flags: Iterable[tuple[str, str]], settings: Settings, today: date
+    key: str, address: Address, flags: Iterable[tuple[str, str]], settings: Settings, today: date
 ) -> bool:
     """Whether a guard is lifted for the address."""
     given = (value for k, value in flags if k == key)
-    return any(fnmatchcase(address, v) for v in (*given, *_standing(key, settings, today)))
+    return matches_any(address, (*given, *_standing(key, settings, today)))
 
 
 def _standing(key: str, settings: Settings, today: date) -> Iterable[str]:
@@ -145,7 +144,3 @@ def _standing(key: str, settings: Settings, today: date) -> Iterable[str]:
         value = getattr(entry, key)
         if value is not None and entry.expires > today:
             yield str(value)
-
-
-def _matches(address: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(address, pattern) for pattern in patterns)

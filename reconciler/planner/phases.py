@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler import ownership
+from reconciler.address import PROFILE, name_key, role_address, same_name
 from reconciler.cutover.value import CutOver, RoleRef, Seen
-from reconciler.graph import emptied, exists, free, ready
+from reconciler.graph import Label, emptied, exists, free, ready
 from reconciler.live import LiveInstance, LiveProfile
-from reconciler.model import InstanceProfile, Limits, same_name
+from reconciler.model import InstanceProfile, Limits
 from reconciler.ownership import InstanceKey, Pending, Settled, Waiting
 from reconciler.planner.part import View
 from reconciler.planner.standing import adopted_marks, is_ours, settled, unread
@@ -41,8 +42,9 @@ class Phase:
     live: LiveProfile
     cutover: CutOver
     seen: Seen
-    needs: frozenset[str]
-    gives: frozenset[str]
+    needs: frozenset[Label]
+    after: frozenset[Label]
+    gives: frozenset[Label]
     role_before: str | None
     is_second: bool = False
     is_made: bool = False
@@ -121,7 +123,7 @@ def needs_cutover(after: InstanceProfile, live: LiveProfile, view: View) -> bool
     """Whether the role differs, or some consumer may be served another than the profile's."""
     if _role_id(after.role, view) != live.role_id or live.in_flight:
         return True
-    if live.resource.name.casefold() in view.live.shadows:
+    if name_key(live.resource.name) in view.live.shadows:
         return True
     if any(i.row and i.row.profile_id != live.id for i in view.live.consumers(live.arn)):
         return True
@@ -135,14 +137,22 @@ def _ordinary(wish: Wish, live: LiveProfile, view: View) -> Phase:
     cutover = replace(whole, releases=_released(before, after, view))
     gives = {ready(live.resource.address)}
     if before is not None and not same_name(before.name, after):
-        gives.add(free(f"role/{before.name}"))
-    needs = {f"adopted {live.resource.address}"}
+        gives.add(free(role_address(before.name)))
+    needs, later = set[Label](), {Label("adopted", live.resource.address)}
     is_there = cutover.after is None or cutover.after.id is not None
     if not is_there or not (live.in_flight or isinstance(live.mark, Pending)):
         # What died before waits for nothing that may fail: instances may be without a profile.
-        needs |= _role_is_there(cutover)
-    seen = _seen(live, after, view)
-    return Phase(wish, live, cutover, seen, frozenset(needs), frozenset(gives), live.resource.role)
+        needs = _role_is_there(cutover)
+    return Phase(
+        wish=wish,
+        live=live,
+        cutover=cutover,
+        seen=_seen(live, after, view),
+        needs=frozenset(needs),
+        after=frozenset(later),
+        gives=frozenset(gives),
+        role_before=live.resource.role,
+    )
 
 
 def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
@@ -151,21 +161,29 @@ def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
     released = _released(before, wish.after.role, view)
     whole = _cutover(wish, live, before, None, view)
     cutover = replace(whole, half="first", releases=released)
-    gives = frozenset({emptied(address), free(f"role/{inside}")})
-    needs = frozenset({f"adopted {address}"})
-    return Phase(wish, live, cutover, _seen(live, None, view), needs, gives, inside)
+    return Phase(
+        wish=wish,
+        live=live,
+        cutover=cutover,
+        seen=_seen(live, None, view),
+        needs=frozenset(),
+        after=frozenset({Label("adopted", address)}),
+        gives=frozenset({emptied(address), free(role_address(inside or ""))}),
+        role_before=inside,
+    )
 
 
 def _filling(wish: Wish, live: LiveProfile, today: LiveProfile | None, view: View) -> Phase:
     address, after = live.resource.address, wish.after.role
     cutover = replace(_cutover(wish, live, None, after, view), half="second")
-    needs = {f"adopted {address}", emptied(address), exists(address), *_role_is_there(cutover)}
+    needs = {exists(address), *_role_is_there(cutover)}
     return Phase(
         wish=wish,
         live=live,
         cutover=cutover,
         seen=_seen(live, after, view),
         needs=frozenset(needs),
+        after=frozenset({Label("adopted", address), emptied(address)}),
         gives=frozenset({ready(address)}),
         role_before=today.resource.role if today else None,
         is_second=True,
@@ -174,10 +192,10 @@ def _filling(wish: Wish, live: LiveProfile, today: LiveProfile | None, view: Vie
     )
 
 
-def _role_is_there(cutover: CutOver) -> set[str]:
+def _role_is_there(cutover: CutOver) -> set[Label]:
     if cutover.after is None:
         return set()
-    role = f"role/{cutover.after.name}"
+    role = role_address(cutover.after.name)
     return {exists(role), ready(role)}
 
 
@@ -187,7 +205,7 @@ def _to_come(after: InstanceProfile, view: View) -> LiveProfile:
     return LiveProfile(
         resource=replace(after, role=None),
         id=f"${{{after.address}.id}}",
-        arn=view.context.profile_arn(after.path, after.name),
+        arn=view.context.arns.of(PROFILE, after.path, after.name),
         marks=marks,
     )
 
@@ -208,7 +226,7 @@ def _role_id(name: str | None, view: View) -> str | None:
 
 def _seen(live: LiveProfile, after: str | None, view: View) -> Seen:
     now = view.options.now
-    shadow = view.live.shadows.get(live.resource.name.casefold())
+    shadow = view.live.shadows.get(name_key(live.resource.name))
     known = _known(live, view)
     return Seen(now, live, _role_id(after, view), known, listed_at=now, shadow=shadow)
 

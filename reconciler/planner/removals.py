@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from reconciler import ownership
+from reconciler.address import (
+    EVERYTHING,
+    Address,
+    instance_address,
+    profile_address,
+    role_address,
+    same_name,
+)
 from reconciler.changes import Delete, Guard, Kept, KeptStatus
 from reconciler.graph import Draft
 from reconciler.kinds import association
 from reconciler.kinds.kind import kind_of
 from reconciler.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole
+from reconciler.model import InstanceProfile, Role
+from reconciler.ownership import InstanceKey
 from reconciler.plan import Work
-from reconciler.planner.associations import claimed
+from reconciler.planner.associations import claimed, moves
+from reconciler.planner.in_use import Use, counted
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.phases import left_half_way
-
-RELEASE_SECONDS = 7 * 3600
-"""Processes may hold credentials of a role for up to six hours after it was let go."""
+from reconciler.planner.standing import is_ours, settled, unread
 
 
-def plan_removals(view: View) -> Part:
-    """Order: associations, roles out of profiles, profiles, permissions, roles, policies."""
+def plan_removals(view: View, moved: Collection[InstanceKey]) -> Part:
+    """Order: associations, roles out of profiles, profiles, permissions, roles, policies. ``moved``
+    are instances that this plan gives another profile."""
     left = list(_left(view))
     if view.live.not_whole is not None:
         reason = f"what left the specs is not known: {view.live.not_whole}"
-        note = Part(kept=(Kept("*", reason, "warning"),))
+        note = Part(kept=(Kept(EVERYTHING, reason, "warning"),))
         return together([_associations(view, delete=False), note])
     if not view.options.deletes_what_is_left:
         reason = "left the specs; use --prune"
@@ -34,9 +44,10 @@ def plan_removals(view: View) -> Part:
     held = _held(left, view)
     gone = [e for e in left if e.resource.address not in held]
     staying = {e.resource.address for e in left} & held.keys()
-    kept = tuple(Kept(address, *held[address]) for address in sorted(staying))
-    parts = [_associations(view, delete=True), *(_deleted(e, view) for e in gone), Part(kept=kept)]
-    return together(parts)
+    kept = tuple(Kept(a, held[a].reason, held[a].status) for a in sorted(staying))
+    going = {entity.resource.address for entity in gone}
+    deleted = (_deleted(entity, moved, view) for entity in gone)
+    return together([_associations(view, delete=True, going=going), *deleted, Part(kept=kept)])
 
 
 def _left(view: View) -> Iterator[LiveEntity]:
@@ -63,107 +74,197 @@ def _all_left(view: View) -> Iterator[LiveEntity]:
 def hidden(view: View) -> Iterator[Kept]:
     """What left the specs and a rule of the settings hides."""
     addresses = [e.resource.address for e in _all_left(view)]
-    addresses += [f"association/{i.key.instance}" for i in _all_made(view)]
+    addresses += [instance_address(i.key.instance) for i in _all_made(view)]
     for address in addresses:
         if reason := view.options.hidden(address):
             yield Kept(address, f"left the specs ({reason})", "ignored")
 
 
-def _held(left: list[LiveEntity], view: View) -> dict[str, tuple[str, KeptStatus]]:
-    """What must stay for now, each with the reason."""
-    held: dict[str, tuple[str, KeptStatus]] = {}
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """Why something that left the specs stays for now."""
+
+    reason: str
+    status: KeptStatus = "left"
+
+
+def _held(left: list[LiveEntity], view: View) -> dict[Address, _Hold]:
+    """What must stay, with the reason; profiles before roles before policies, since what stays
+    holds what it has."""
+    held: dict[Address, _Hold] = {}
     for wish, live in left_half_way(view):
-        address = live.resource.address
-        held[address] = ("a run died in the middle of its cut-over, which is ended first", "left")
+        reason = "a run died in the middle of its cut-over, which is ended first"
+        held[live.resource.address] = _Hold(reason)
         if wish.after.role is not None:
-            held[f"role/{wish.after.role}"] = (f"{address} holds it", "left")
+            held[role_address(wish.after.role)] = _Hold(f"{live.resource.address} holds it")
+    named = _named_by_specs(view)
     going = {e.resource.address for e in left} - held.keys()
     for entity in left:
-        if isinstance(entity, LiveRole) and (why := _role_held(entity, going, view)):
-            held[entity.resource.address] = why
-    for entity in left:
-        if isinstance(entity, LivePolicy) and (user := _user(entity, going - held.keys(), view)):
-            held[entity.resource.address] = (f"{user} uses it", "left")
+        address = entity.resource.address
+        if address in going and (why := _reason_to_keep(entity, going, named, view)):
+            held[address] = why
+            going.discard(address)
     return held
 
 
-def _role_held(entity: LiveRole, going: set[str], view: View) -> tuple[str, KeptStatus] | None:
-    for profile in view.live.profiles.values():
-        address = profile.resource.address
-        wanted = view.desired.profile(profile.resource.name)
-        is_swapped = wanted is not None and wanted.resource.role != entity.resource.name
-        if profile.role_id == entity.id and address not in going and not is_swapped:
-            return f"{address} holds it", "left"
-    epoch = entity.marks.get(ownership.RELEASED, "")
+def _reason_to_keep(
+    entity: LiveEntity, going: set[Address], named: Mapping[Address, str], view: View
+) -> _Hold | None:
     address = entity.resource.address
-    if view.options.allows("release", address):
+    if address in named:
+        return _Hold(f"{named[address]} of the specs names it")
+    uses = view.in_use.uses(entity)
+    match entity:
+        case LiveProfile():
+            return _profile_held(address, uses, view)
+        case LiveRole():
+            return _role_held(entity, uses, going, view)
+        case LivePolicy():
+            staying = (
+                u for u in uses if u.by is None or not _lets_go_of(u.by, entity, going, view)
+            )
+            return next((_Hold(use.reason) for use in staying), None)
+
+
+def _profile_held(address: Address, uses: Iterable[Use], view: View) -> _Hold | None:
+    """Consumers that are known are a guard; where some may be that nobody saw, it stays."""
+    if view.options.allows("consumers", address):
         return None
-    if _is_let_go(entity, view):
-        return "it is let go by this plan; processes may hold its credentials for hours", "released"
-    if not epoch.isdigit():
+    lift = f"--allow consumers={address} deletes it all the same"
+    return next((_Hold(f"{u.reason}; {lift}") for u in uses if u.kind == "unknown"), None)
+
+
+def _role_held(
+    entity: LiveRole, uses: tuple[Use, ...], going: set[Address], view: View
+) -> _Hold | None:
+    for use in uses:
+        if use.kind == "inside" and not (use.by and _gives_up(use.by, entity, going, view)):
+            return _Hold(use.reason)
+    if view.options.allows("release", entity.resource.address):
         return None
-    until = int(epoch) + RELEASE_SECONDS
-    if until <= view.options.now:
-        return None
-    hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"processes may hold its credentials until {hour}", "released"
-
-
-def _is_let_go(entity: LiveRole, view: View) -> bool:
-    """Whether running instances are served its credentials until this plan is applied."""
-    holders = [p for p in view.live.profiles.values() if p.role_id == entity.id]
-    return any(i.is_running for p in holders for i in view.live.consumers(p.arn))
-
-
-def _user(entity: LivePolicy, going: set[str], view: View) -> str | None:
-    """A role that keeps the policy attached, or as its boundary, after this plan."""
-    for name, live in sorted(view.live.roles.items()):
-        if live.resource.address in going:
-            continue
-        wanted = view.desired.roles.get(name)
-        is_managed = wanted is not None and live.owner == view.options.owner
-        after = wanted.resource if wanted is not None and is_managed else live.resource
-        boundary = after.permissions_boundary
-        if wanted is not None and is_managed and "permissions_boundary" in wanted.leave:
-            boundary = live.resource.permissions_boundary
-        if entity.arn in (*after.managed_policies, boundary):
-            return live.resource.address
+    let_go = "it is let go by this plan; processes may hold its credentials for hours"
+    for use in uses:
+        match use.kind:
+            case "served":
+                return _Hold(let_go, "released")
+            case "released":
+                return _Hold(use.reason, "released")
+            case "unknown":
+                lift = f"--allow release={entity.resource.address} deletes it all the same"
+                return _Hold(f"{use.reason}; {lift}")
+            case "inside" | "attached":
+                pass
     return None
 
 
-def _deleted(entity: LiveEntity, view: View) -> Part:
+def _gives_up(profile: Address, role: LiveRole, going: set[Address], view: View) -> bool:
+    """Whether this plan takes the role out of the profile, as far as it gets: the deletion waits
+    for that to end well."""
+    if profile in going:
+        return True
+    live, wanted = view.live.profile(profile.name), view.desired.profile(profile.name)
+    if live is None or wanted is None or not view.options.includes(profile):
+        return False
+    if not is_ours(live, view) or unread(wanted, view):
+        return False
+    if live.role_id != role.id:
+        # Its cut-over has begun and not ended; until it has, the role may have to go back in.
+        return False
+    after = settled(wanted, live, view)
+    return isinstance(after, InstanceProfile) and not same_name(after.role, role.resource.name)
+
+
+def _lets_go_of(user: Address, policy: LivePolicy, going: set[Address], view: View) -> bool:
+    """Whether the role does not have the policy any more after this plan."""
+    live, wanted = view.live.role(user.name), view.desired.role(user.name)
+    if user in going:
+        return True
+    if live is None or wanted is None or not view.options.includes(user):
+        return False
+    if not is_ours(live, view) or unread(wanted, view):
+        return False
+    after = settled(wanted, live, view)
+    return isinstance(after, Role) and policy.arn not in after.policies
+
+
+def _named_by_specs(view: View) -> dict[Address, str]:
+    """What no spec defines any more and some spec still refers to, each with what refers to it."""
+    found: dict[Address, str] = {}
+    for wanted in view.desired.associations:
+        for region in wanted.regions or view.options.regions:
+            name = wanted.in_region(region).profile
+            found.setdefault(profile_address(name), f"the association {wanted.name!r}")
+    for profile in view.desired.profiles.values():
+        if profile.resource.role is not None:
+            held = role_address(profile.resource.role)
+            found.setdefault(held, str(profile.resource.address))
+    for role in view.desired.roles.values():
+        for arn in role.resource.policies:
+            address = view.context.arns.address(arn)
+            if address is not None:
+                found.setdefault(address, str(role.resource.address))
+    return found
+
+
+def _deleted(entity: LiveEntity, moved: Collection[InstanceKey], view: View) -> Part:
     address = entity.resource.address
+    users: tuple[LiveInstance, ...] = ()
+    if isinstance(entity, LiveProfile):
+        users = tuple(i for i in view.in_use.consumers(entity) if i.key not in moved)
     change = Delete(
         address=address,
         before=entity.resource.attributes(),
         reason=view.options.reason_to_delete,
-        consumers=_consumers(entity, view),
+        consumers=tuple(i.key.instance for i in users if i.is_running),
     )
     guards = []
-    if change.consumers and not view.options.allows("consumers", address):
-        reason = f"{len(change.consumers)} running instances would be left without {address}"
+    if users and not view.options.allows("consumers", address):
+        reason = f"{counted(users)} would be left without {address}"
         guards.append(Guard("consumers", reason, f"--allow consumers={address}", (address,)))
     drafts: tuple[Draft[Work], ...] = tuple(kind_of(address).delete(entity, view.context))
     return Part(changes=(change,), drafts=drafts, guards=tuple(guards))
 
 
-def _consumers(entity: LiveEntity, view: View) -> tuple[str, ...]:
-    """Running instances that use the profile and that this plan does not move to another."""
-    if not isinstance(entity, LiveProfile):
-        return ()
-    moved = claimed(view)
-    running = [i for i in view.live.consumers(entity.arn) if i.is_running]
-    return tuple(i.key.instance for i in running if i.key not in moved)
-
-
-def _associations(view: View, delete: bool) -> Part:
+def _associations(view: View, delete: bool, going: Collection[Address] = ()) -> Part:
     """Associations that we made and that no spec names any more."""
-    parts = []
-    for instance in _all_made(view):
-        address = f"association/{instance.key.instance}"
-        if view.options.hidden(address) is None:
-            parts.append(_disassociated(instance, view) if delete else _kept_association(address))
-    return together(parts)
+    left = [i for i in _all_made(view) if view.options.hidden(_address(i)) is None]
+    if not delete:
+        return Part(kept=tuple(Kept(_address(i), "left the specs; use --prune") for i in left))
+    return together([*(_disassociated(i, view) for i in left), *_bare(left, going, view)])
+
+
+def _bare(
+    instances: Iterable[LiveInstance], going: Collection[Address], view: View
+) -> Iterator[Part]:
+    """Instances that would be left without any profile: one guard for each profile that they have.
+    A profile that goes itself has its own guard, which counts them."""
+    users: dict[Address, list[LiveInstance]] = {}
+    for instance in instances:
+        if instance.row is not None and not view.options.allows("consumers", _address(instance)):
+            users.setdefault(profile_address(instance.row.profile_name), []).append(instance)
+    for address, left in sorted(users.items()):
+        if address not in going and not view.options.allows("consumers", address):
+            reason = f"{counted(left)} would be left without {address}"
+            guard = Guard("consumers", reason, f"--allow consumers={address}", (address,))
+            yield Part(guards=(guard,))
+
+
+def _address(instance: LiveInstance) -> Address:
+    return instance_address(instance.key.instance)
+
+
+def takes_away(view: View) -> bool:
+    """Whether the plan deletes a profile, deletes a role that instances may hold, moves an instance
+    or removes its association: then consumers in every region must be known."""
+    if view.context.replaced or any(moves(view)):
+        return True
+    if not view.options.deletes_what_is_left or view.live.not_whole is not None:
+        return False
+    left = any(
+        isinstance(e, LiveProfile) or (isinstance(e, LiveRole) and view.in_use.uses(e))
+        for e in _left(view)
+    )
+    return left or any(_all_made(view))
 
 
 def _all_made(view: View) -> Iterator[LiveInstance]:
@@ -172,7 +273,7 @@ def _all_made(view: View) -> Iterator[LiveInstance]:
         return
     for key, instance in sorted(view.live.instances.items()):
         is_here = key not in named and key.region in view.options.regions
-        chosen = view.options.includes(f"association/{key.instance}")
+        chosen = view.options.includes(instance_address(key.instance))
         if is_here and chosen and is_made(instance, view):
             yield instance
 
@@ -187,15 +288,11 @@ def is_made(instance: LiveInstance, view: View) -> bool:
     return mark == wanted
 
 
-def _kept_association(address: str) -> Part:
-    return Part(kept=(Kept(address, "left the specs; use --prune"),))
-
-
 def _disassociated(instance: LiveInstance, view: View) -> Part:
     row = instance.row
     name = row.profile_name if row else ""
     change = Delete(
-        address=f"association/{instance.key.instance}",
+        address=_address(instance),
         region=instance.key.region,
         before={"instance_profile": name},
         reason=view.options.reason_to_delete,

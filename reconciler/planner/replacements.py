@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
+from reconciler.address import Address
 from reconciler.changes import Difference, Guard, Replace
 from reconciler.diff import changed_attributes
 from reconciler.kinds.kind import kind_of
-from reconciler.kinds.references import policy_address
 from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
-from reconciler.planner.part import Part, View, policies_of
+from reconciler.planner.part import Part, View
 from reconciler.planner.standing import is_ours, settled, unread
 from reconciler.policy_document import principals
 from reconciler.spec.desired import Desired, DesiredRole
@@ -25,12 +25,12 @@ REPLACED = "replaced"
 them things are missing, so an interrupt does not stop there."""
 
 
-def replaced(view: View) -> frozenset[str]:
+def replaced(view: View) -> frozenset[Address]:
     """Addresses of what is to lie at another path."""
     return frozenset(_replaced(view))
 
 
-def _replaced(view: View) -> Iterator[str]:
+def _replaced(view: View) -> Iterator[Address]:
     for entity in view.desired.entities():
         address = entity.resource.address
         live = view.live.entity(address)
@@ -63,8 +63,8 @@ def plan_replacement(
 
 def is_without(role: Role, after: Role, view: View) -> bool:
     """Whether the role is without a policy while that is made again."""
-    arns = policies_of(role) | policies_of(after)
-    return any(policy_address(arn, view.context) in view.context.replaced for arn in arns)
+    arns = role.policies | after.policies
+    return any(view.context.arns.address(arn) in view.context.replaced for arn in arns)
 
 
 def _guards(live: LiveEntity, view: View) -> Iterator[Guard]:
@@ -95,7 +95,7 @@ def _breaks(live: LiveEntity, view: View) -> str:
             taken = f"{count} {noun} associated anew, and " if count else ""
             return f"the path cannot change; {taken}launches that name its ARN fail"
         case LivePolicy():
-            roles = sum(1 for r in view.live.roles.values() if live.arn in policies_of(r.resource))
+            roles = sum(1 for r in view.live.roles.values() if live.arn in r.resource.policies)
             noun = "role" if roles == 1 else "roles"
             taken = f"{roles} {noun} without it meanwhile" if roles else "it has a new ARN"
             return f"the path cannot change; {taken}"

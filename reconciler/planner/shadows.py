@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reconciler.address import name_key
 from reconciler.live import LiveInstance, LiveProfile, LiveState
 from reconciler.ownership import InstanceKey
 
@@ -13,7 +14,7 @@ def without_shadows(live: LiveState, owner: str) -> LiveState:
     """The account as it is once every hop has ended: instances on a shadow are where they belong.
     A shadow whose profile is gone is a profile like any other."""
     shadows = {
-        (profile.shadow_of or "").casefold(): profile
+        name_key(profile.shadow_of): profile
         for profile in live.profiles.values()
         if profile.owner == owner and live.profile(profile.shadow_of or "") is not None
     }
@@ -26,7 +27,7 @@ def without_shadows(live: LiveState, owner: str) -> LiveState:
         for instance in live.consumers(shadow.arn):
             lent[instance.key] = instance
             instances[instance.key] = _at_home(instance, home)
-    names = {shadow.resource.name.casefold() for shadow in shadows.values()}
+    names = {name_key(shadow.resource.name) for shadow in shadows.values()}
     profiles = {name: profile for name, profile in live.profiles.items() if name not in names}
     return replace(live, profiles=profiles, instances=instances, shadows=shadows, lent=lent)
 

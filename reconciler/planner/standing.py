@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace as with_fields
 
 from reconciler import ownership
+from reconciler.address import role_address
 from reconciler.kinds import instance_profile
 from reconciler.kinds.kind import kind_of
 from reconciler.live import LiveEntity, LiveProfile
@@ -19,7 +20,7 @@ def unread(entity: Desired, view: View) -> str | None:
     if why := view.live.unread.get(wanted.address):
         return why
     if isinstance(wanted, InstanceProfile) and wanted.role is not None:
-        role = f"role/{wanted.role}"
+        role = role_address(wanted.role)
         if role in view.live.unread:
             return f"{role} cannot be read"
     return None

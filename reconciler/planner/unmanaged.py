@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.address import EVERYTHING
 from reconciler.changes import Kept, Unmanaged
 from reconciler.live import LiveEntity, LiveProfile, LiveRole
 from reconciler.planner.part import View
@@ -25,7 +26,7 @@ def others(view: View) -> Iterator[Kept]:
     mine = view.options.owner
     others = [e for e in _all(view) if e.owner not in (None, mine) and not _is_named(e, view)]
     if others:
-        yield Kept("*", f"{len(others)} roles and profiles have another owner", "warning")
+        yield Kept(EVERYTHING, f"{len(others)} roles and profiles have another owner", "warning")
     for entity in _nobodys(view):
         if reason := view.options.hidden(entity.resource.address):
             yield Kept(entity.resource.address, f"is not managed ({reason})", "ignored")
@@ -45,8 +46,8 @@ def _all(view: View) -> Iterator[LiveRole | LiveProfile]:
 
 
 def _is_named(entity: LiveEntity, view: View) -> bool:
-    address, name = entity.resource.address, entity.resource.name
-    if address.startswith("role/"):
+    name = entity.resource.name
+    if isinstance(entity, LiveRole):
         return view.desired.role(name) is not None
     return view.desired.profile(name) is not None
 

@@ -19,14 +19,14 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
         "skipped": sum(o.status == "skipped" for o in outcomes),
         "interrupted": applied.result.interrupted if applied else False,
         "failures": [_failure(o) for o in outcomes if o.status != "applied"],
-        "left": None if left is None else [change.address for change in left.changes],
+        "left": None if left is None else [str(change.address) for change in left.changes],
     }
 
 
 def _failure(outcome: Outcome) -> FailureShape:
     return {
         "target": outcome.target,
-        "address": outcome.address,
+        "address": str(outcome.address),
         "what": outcome.what,
         "status": "failed" if outcome.status == "failed" else "skipped",
         "reason": outcome.reason,

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.address import Address
 from reconciler.plan import Plan, Step, TargetPlan
 from reconciler.report.escape import printable as spoken
 from reconciler.requests import NOW, RUN, ApiCall, Joined, Ref, Wait, refs_in
@@ -46,12 +47,12 @@ def _target(target: TargetPlan) -> str:
                 if ref not in known:
                     lines.append(f"{_variable(ref)}={_asked(ref, step.action.region)}")
                     # An instance's association is another one each time.
-                    known |= set() if ref.address.startswith("association/") else {ref}
+                    known |= set() if ref.address.is_instance else {ref}
         lines.extend(_step(step))
     return "\n".join(lines) + "\n"
 
 
-def commands_for(target: TargetPlan, address: str) -> list[str]:
+def commands_for(target: TargetPlan, address: Address) -> list[str]:
     """The calls of one change, for a person to copy; values that AWS invents stay as they are
     named."""
     calls = [s for s in target.steps if s.address == address and isinstance(s.action, ApiCall)]
@@ -145,7 +146,7 @@ def _asked(ref: Ref, region: str | None) -> str:
         return '"$(date +%s)"'
     if ref == RUN:
         return '"shell$$"'
-    kind, _, name = ref.address.partition("/")
+    kind, name = ref.address.kind, ref.address.name
     if kind == "association":
         return f'"$({_rows(name, region, "AssociationId")})"'
     noun = "role" if kind == "role" else "instance-profile"

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from reconciler import __version__
+from reconciler.address import Address
 from reconciler.changes import Difference
 from reconciler.commands.baseline import Baseline
 from reconciler.commands.drift import Finding
@@ -55,7 +56,7 @@ def baseline_of(text: str) -> Baseline:
 
 def _finding(value: FindingShape) -> Finding:
     return Finding(
-        address=value["address"],
+        address=Address.parse(value["address"]),
         status=value["status"],
         differences=tuple(_difference(one) for one in value["differences"]),
         source=_source(value["source"]),

@@ -24,7 +24,7 @@ def drift_json(drift: Drift, created_at: str) -> drift_shapes.DriftShape:
 def finding_json(finding: Finding) -> drift_shapes.FindingShape:
     return {
         "target": finding.target,
-        "address": finding.address,
+        "address": str(finding.address),
         "region": finding.region,
         "status": finding.status,
         "severity": finding.severity,

@@ -65,7 +65,7 @@ def _links(plan: Plan) -> list[Link]:
 
 def _plan_page(report: PlanReport) -> str:
     commands = {
-        change.address: commands_for(target, change.address)
+        str(change.address): commands_for(target, change.address)
         for target in report.plan.targets
         for change in target.changes
     }

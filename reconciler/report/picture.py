@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 
+from reconciler.address import PROFILE, ROLE, Address
 from reconciler.changes import Link, Mark
 from reconciler.report.escape import printable
 
@@ -78,11 +79,11 @@ def picture(links: Iterable[Link], marks: Mapping[str, Mark]) -> str:
 def _rows(links: list[Link], marks: Mapping[str, Mark]) -> tuple[list[_Row], int]:
     """What changes first; the rest as far as there is room."""
     made: dict[str, _Row] = {}
-    profiles = [link.after for link in links if link.before.startswith("role/")]
-    profiles += [link.before for link in links if link.before.startswith("instance-profile/")]
+    profiles = [link.after for link in links if link.before.kind == ROLE]
+    profiles += [link.before for link in links if link.before.kind == PROFILE]
     for profile in dict.fromkeys(profiles):
-        roles = tuple((link.before, link.mark) for link in links if link.after == profile)
-        made[profile] = _Row(profile, roles, _instances(profile, links))
+        roles = tuple((str(link.before), link.mark) for link in links if link.after == profile)
+        made[str(profile)] = _Row(str(profile), roles, _instances(profile, links))
 
     def rank(row: _Row) -> tuple[int, str]:
         all_marks = [m for _, m in (*row.roles, *row.instances)] + [marks.get(row.profile, "same")]
@@ -93,12 +94,12 @@ def _rows(links: list[Link], marks: Mapping[str, Mark]) -> tuple[list[_Row], int
     return ordered[:MOST_PROFILES], max(0, len(ordered) - MOST_PROFILES)
 
 
-def _instances(profile: str, links: list[Link]) -> tuple[tuple[str, Mark], ...]:
+def _instances(profile: Address, links: list[Link]) -> tuple[tuple[str, Mark], ...]:
     """One by one where they are few, else as a number."""
     shown: list[tuple[str, Mark]] = []
     for mark in _RANK:
         here = [link.after for link in links if (link.before, link.mark) == (profile, mark)]
-        names = [name.partition("/")[2] for name in here]
+        names = [address.name for address in here]
         if len(names) > FEW_INSTANCES:
             shown.append((f"{len(names)} instances", mark))
         else:

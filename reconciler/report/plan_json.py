@@ -82,7 +82,7 @@ def _target(target: TargetPlan) -> shapes.TargetShape:
 
 def change_json(change: Change) -> shapes.ChangeShape:
     return {
-        "address": change.address,
+        "address": str(change.address),
         "kind": cast("Any", change.kind),
         "name": change.name,
         "region": change.region,
@@ -111,7 +111,7 @@ def step_json(step: Step) -> shapes.CallShape | shapes.WaitShape:
         return _wait(step, action)
     made: shapes.CallShape = {
         "id": step.id,
-        "address": step.address,
+        "address": str(step.address),
         "call": action.name,
         "region": action.region,
         "params": printable(action.params),
@@ -125,7 +125,7 @@ def step_json(step: Step) -> shapes.CallShape | shapes.WaitShape:
 def _wait(step: Step, wait: Wait) -> shapes.WaitShape:
     made: shapes.WaitShape = {
         "id": step.id,
-        "address": step.address,
+        "address": str(step.address),
         "wait": wait.condition,
         "region": wait.region,
         "params": {
@@ -141,16 +141,16 @@ def _wait(step: Step, wait: Wait) -> shapes.WaitShape:
 
 
 def kept_json(kept: Kept) -> shapes.KeptShape:
-    return {"address": kept.address, "reason": kept.reason, "status": kept.status}
+    return {"address": str(kept.address), "reason": kept.reason, "status": kept.status}
 
 
 def _unread(unread: Unread) -> shapes.UnreadShape:
-    return {"address": unread.address, "region": unread.region, "reason": unread.reason}
+    return {"address": str(unread.address), "region": unread.region, "reason": unread.reason}
 
 
 def _conflict(conflict: Conflict) -> shapes.ConflictShape:
     return {
-        "address": conflict.address,
+        "address": str(conflict.address),
         "reason": conflict.reason,
         "owner": conflict.owner,
         "lift": conflict.lift,
@@ -163,5 +163,5 @@ def _guard(guard: Guard) -> shapes.GuardShape:
         "key": guard.key,
         "reason": guard.reason,
         "lift": guard.lift,
-        "addresses": list(guard.addresses),
+        "addresses": [str(address) for address in guard.addresses],
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from reconciler.address import Address, name_key
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model import InstanceProfile, Limits, Policy, Role
 from reconciler.policy_document import PolicyDocument
@@ -43,7 +44,7 @@ class Assembly:
         self._roles: dict[str, DesiredRole] = {}
         self._profiles: dict[str, DesiredProfile] = {}
         self._associations: dict[str, DesiredAssociation] = {}
-        self._chosen: set[str] = set()
+        self._chosen: set[Address] = set()
 
     def add(self, spec: FileSpec, tree: Tree, is_chosen: bool) -> None:
         defaults = spec.defaults
@@ -66,11 +67,11 @@ class Assembly:
         associations = tuple(self._associations[name] for name in sorted(self._associations))
         return DesiredState(self._policies, self._roles, self._profiles, associations)
 
-    def chosen(self) -> frozenset[str]:
+    def chosen(self) -> frozenset[Address]:
         return frozenset(self._chosen)
 
     def _add(self, part: dict[str, _D], desired: _D, is_chosen: bool) -> None:
-        key = desired.resource.name.casefold()
+        key = name_key(desired.resource.name)
         if is_chosen:
             self._chosen.add(desired.resource.address)
         if key not in part:
@@ -107,8 +108,8 @@ def _tags(own: Mapping[str, str], defaults: Defaults) -> dict[str, str]:
 
 def _role_tags(own: Mapping[str, str], defaults: Defaults) -> dict[str, str]:
     """Keys of role tags are compared without regard to case, so ``Team`` is over ``team``."""
-    folded = {key.casefold() for key in own}
-    under = {key: value for key, value in defaults.tags.items() if key.casefold() not in folded}
+    folded = {name_key(key) for key in own}
+    under = {key: value for key, value in defaults.tags.items() if name_key(key) not in folded}
     return {**under, **own}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.address import name_key
 from reconciler.diagnostics import Diagnostic
 from reconciler.policy_document import trusts_service
 from reconciler.spec import ignoring, limits, policy_checks
@@ -52,7 +53,7 @@ def _error(code: str, message: str, place: Place, *at: str | int) -> Diagnostic:
 
 def _common(entity: Desired, prefix: str) -> Iterator[Diagnostic]:
     resource, place = entity.resource, entity.place
-    kind = resource.address.partition("/")[0]
+    kind = resource.address.kind
     longest = limits.ROLE_NAME_LENGTH if kind == "role" else limits.NAME_LENGTH
     yield from _name(f"the name of a {kind}", resource.name, longest, place)
     yield from _path(resource.path, kind, place)
@@ -110,7 +111,7 @@ def _tag(key: str, value: str, prefix: str, place: Place) -> Iterator[Diagnostic
 def _folded(what: str, names: tuple[str, ...], place: Place, *at: str) -> Iterator[Diagnostic]:
     seen: dict[str, str] = {}
     for name in names:
-        first = seen.setdefault(name.casefold(), name)
+        first = seen.setdefault(name_key(name), name)
         if first != name:
             message = f"{first!r} and {name!r} are one: {what} are compared without case"
             yield _error("case-collision", message, place, *at, name)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from reconciler.address import Address, named
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model import InstanceProfile, Limits, Policy, Role
 from reconciler.spec.settings import Settings
@@ -91,7 +92,7 @@ Desired = DesiredPolicy | DesiredRole | DesiredProfile
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """Keyed by names in lower case, as IAM keys them."""
+    """Keyed by ``name_key``."""
 
     policies: Mapping[str, DesiredPolicy] = field(default_factory=dict)
     roles: Mapping[str, DesiredRole] = field(default_factory=dict)
@@ -99,13 +100,13 @@ class DesiredState:
     associations: tuple[DesiredAssociation, ...] = ()
 
     def role(self, name: str | None) -> DesiredRole | None:
-        return self.roles.get((name or "").casefold())
+        return named(self.roles, name)
 
     def profile(self, name: str) -> DesiredProfile | None:
-        return self.profiles.get(name.casefold())
+        return named(self.profiles, name)
 
     def policy(self, name: str) -> DesiredPolicy | None:
-        return self.policies.get(name.casefold())
+        return named(self.policies, name)
 
     @property
     def size(self) -> int:
@@ -132,7 +133,7 @@ class SpecSet:
     desired: DesiredState
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
-    chosen: frozenset[str] | None = None
+    chosen: frozenset[Address] | None = None
     """Addresses of roles, policies and profiles in the part of the set that was asked for; ``None``
     for all of it. Which instances are meant follows from the associations."""
     settings_place: Place | None = None

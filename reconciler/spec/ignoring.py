@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from fnmatch import fnmatchcase
 
+from reconciler.address import instance_address
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.spec.desired import DesiredState, Place
 from reconciler.spec.settings import Settings
@@ -17,11 +17,11 @@ def contradictions(
     """What the specs ask for cannot be hidden: it would neither be applied nor missed."""
     named = {e.resource.address: e.place for e in desired.entities()}
     for association in desired.associations:
-        named |= {f"association/{i}": association.place for i in association.instances}
+        named |= {instance_address(i): association.place for i in association.instances}
     for number, rule in enumerate(settings.ignore):
         if rule.attributes is not None or place is None:
             continue
-        for address in sorted(a for a in named if fnmatchcase(a, rule.match)):
+        for address in sorted(a for a in named if a.matches(rule.match)):
             message = f"{address} is in the specs, and this rule would hide it"
             related = (("in the specs here", named[address].here),)
             where = place.at("ignore", number, "match")

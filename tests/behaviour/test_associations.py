@@ -178,7 +178,7 @@ def test_what_left_the_specs_is_kept_until_pruned(aws: Rig) -> None:
     )
     aws.write(two("one", "select: {tags: {app: nothing}}"))
     kept = aws.plan().plan.targets[0].kept
-    assert [k.address for k in kept] == [f"association/{made}"]
+    assert [str(k.address) for k in kept] == [f"association/{made}"]
     aws.settle()
     assert aws.profile_of(made) == "one"
     aws.settle(prune=True)
@@ -215,7 +215,7 @@ def test_a_failed_step_skips_what_needs_it_and_nothing_else(aws: Rig) -> None:
         applied = aws.apply()
     assert applied.exit_code == 3
     by_status = {
-        status: {o.address for o in applied.result.outcomes if o.status == status}
+        status: {str(o.address) for o in applied.result.outcomes if o.status == status}
         for status in ("applied", "failed", "skipped")
     }
     assert by_status["failed"] == {"instance-profile/one"}
@@ -276,14 +276,14 @@ def test_a_part_of_a_set_is_planned_with_the_instances_that_it_selects(aws: Rig)
     aws.settle(only=("role/*",))
     part = str(aws.folder / "one.yaml")
     plan = aws.settle(path=part)
-    assert [c.address for c in plan.changes] == ["instance-profile/a", f"association/{first}"]
+    assert [str(c.address) for c in plan.changes] == ["instance-profile/a", f"association/{first}"]
     assert aws.profile_of(second) is None
     aws.settle()
     assert aws.profile_of(second) == "b"
     (aws.folder / "two.yaml").write_text("x-nothing: 1")
     assert aws.plan(path=part, prune=True).plan.is_empty
     kept = aws.plan().plan.targets[0].kept
-    assert [k.address for k in kept] == [f"association/{second}", "instance-profile/b"]
+    assert [str(k.address) for k in kept] == [f"association/{second}", "instance-profile/b"]
 
 
 def test_a_pattern_that_matches_nothing_is_told(aws: Rig) -> None:

@@ -142,7 +142,7 @@ def test_a_policy_s_description_cannot_change_and_that_is_a_warning(aws: Rig) ->
     aws.write(spec.format("two", READ))
     plan = aws.plan().plan
     assert plan.is_empty
-    kept = [(k.address, k.reason, k.status) for k in plan.targets[0].kept]
+    kept = [(str(k.address), k.reason, k.status) for k in plan.targets[0].kept]
     assert kept == [("policy/p", "its description cannot change in AWS", "warning")]
     aws.write(f"policies: {{p: {{document: {READ}}}}}")
     assert aws.plan().plan.targets[0].kept == ()

@@ -108,11 +108,11 @@ def test_pruned_in_a_legal_order(aws: Rig) -> None:
     aws.write("roles:\n  other: {trust: ec2}\n")
     kept = aws.plan().plan.targets[0].kept
     # Whose policies are is read only to prune: it costs a call for each.
-    assert [k.address for k in kept] == ["instance-profile/web", "role/web"]
+    assert [str(k.address) for k in kept] == ["instance-profile/web", "role/web"]
     aws.settle()
     assert aws.names()["roles"] == ["other", "web"]
     plan = aws.settle(prune=True, allow=frozenset({("delete", "4")}))
-    assert [c.address for c in plan.changes] == [
+    assert [str(c.address) for c in plan.changes] == [
         "instance-profile/web",
         "role/web",
         "policy/assets",

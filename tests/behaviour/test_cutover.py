@@ -82,7 +82,7 @@ def test_every_running_instance_takes_up_the_role(aws: Rig, fleet: Fleet) -> Non
     aws.write(spec("v2"))
     plan = aws.settle()
     fleet.holds("v2")
-    cut = [c.address for c in plan.changes if c.actions == ("cutover",)]
+    cut = [str(c.address) for c in plan.changes if c.actions == ("cutover",)]
     assert len(cut) == len(fleet.running)
     aws.ec2().start_instances(InstanceIds=fleet.stopped)
     assert aws.served(fleet.stopped[0]) == "v2"
@@ -173,7 +173,7 @@ def test_denied_before_anything_changed(aws: Rig, fleet: Fleet) -> None:
         applied = aws.apply()
     assert applied.exit_code == 3
     failed = next(o for o in applied.result.outcomes if o.status == "failed")
-    assert failed.address == "instance-profile/web"
+    assert str(failed.address) == "instance-profile/web"
     assert "AccessDenied" in failed.reason
     fleet.holds("v1")
 
@@ -306,7 +306,7 @@ def test_what_died_is_shown_as_in_progress(aws: Rig, fleet: Fleet) -> None:
     assert "in_progress" in {f.status for f in aws.drift().findings}
     changes = aws.plan().plan.changes
     assert ("restore",) in {c.actions for c in changes}
-    addresses = [c.address for c in changes]
+    addresses = [str(c.address) for c in changes]
     assert len(addresses) == len(set(addresses))
 
 
@@ -444,7 +444,7 @@ def test_stale_associations_are_made_anew(aws: Rig, fleet: Fleet) -> None:
     aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
     aws.iam.delete_instance_profile(InstanceProfileName="web")
     plan = aws.plan().plan
-    assert "instance-profile/web" in [c.address for c in plan.changes]
+    assert "instance-profile/web" in [str(c.address) for c in plan.changes]
     applied = aws.apply()
     assert applied.result.is_complete
     aws.settle()
@@ -476,7 +476,7 @@ def test_the_released_role_is_kept_for_hours(aws: Rig, fleet: Fleet) -> None:
     aws.settle()
     aws.write(spec("v2").replace("  v1: {trust: ec2}\n", ""))
     kept = aws.plan(prune=True).plan.targets[0].kept
-    assert [(k.address, k.status) for k in kept] == [("role/v1", "released")]
+    assert [(str(k.address), k.status) for k in kept] == [("role/v1", "released")]
     aws.settle(prune=True)
     assert "v1" in aws.names()["roles"]
     aws.clock.sleep(7 * 3600)
@@ -524,7 +524,9 @@ def test_strategy_wait_swaps_and_leaves_the_rest_to_aws(aws: Rig, fleet: Fleet) 
     assert fleet.roles() == {"v1"}
     assert aws.profile_tags("web")["reconciler:role-id"].startswith(f"waiting/{aws.role_id('v2')}/")
     found = aws.drift()
-    assert [(f.address, f.status) for f in found.findings] == [("instance-profile/web", "stale")]
+    assert [(str(f.address), f.status) for f in found.findings] == [
+        ("instance-profile/web", "stale")
+    ]
     assert "may be served the role before until" in (found.findings[0].reason or "")
     assert found.exit_code == 2
     assert aws.plan().plan.is_empty
@@ -556,7 +558,7 @@ def test_a_role_swapped_out_and_pruned_in_one_plan_stays(aws: Rig, fleet: Fleet)
     """It is let go by this very apply: processes may hold its credentials from then on."""
     aws.write(spec("v2").replace("  v1: {trust: ec2}\n", ""))
     kept = aws.plan(prune=True).plan.targets[0].kept
-    assert [(k.address, k.status) for k in kept] == [("role/v1", "released")]
+    assert [(str(k.address), k.status) for k in kept] == [("role/v1", "released")]
     aws.settle(prune=True)
     fleet.holds("v2")
     assert "v1" in aws.names()["roles"]

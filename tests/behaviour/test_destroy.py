@@ -31,7 +31,7 @@ def test_all_of_it_goes(used: Rig) -> None:
     wanted = ["--allow consumers=instance-profile/web", "--allow delete=3"]
     assert [g.lift for g in plan.guards] == wanted
     assert {c.actions for c in plan.changes} == {("delete",)}
-    assert [k.address for t in plan.targets for k in t.kept] == ["policy/read", "role/web"]
+    assert [str(k.address) for t in plan.targets for k in t.kept] == ["policy/read", "role/web"]
     released = frozenset({USED, ("release", "role/web"), ("delete", "5")})
     used.settle(destroy=True, allow=released)
     assert used.names() == {"roles": ["theirs"], "profiles": [], "policies": []}

@@ -81,7 +81,7 @@ def test_a_prune_ends_it_first(fleet: tuple[Rig, list[str]]) -> None:
     die(aws, "DisassociateIamInstanceProfile")
     aws.write(ROLES)
     plan = aws.plan(prune=True, allow=ALL).plan
-    kept = {k.address: k.reason for k in plan.targets[0].kept}
+    kept = {str(k.address): k.reason for k in plan.targets[0].kept}
     assert kept["instance-profile/web"].startswith("a run died in the middle of its cut-over")
     assert aws.apply(prune=True, allow=ALL).exit_code == ExitCode.PARTLY_APPLIED
     is_whole(aws, instances, "v2")
@@ -99,7 +99,7 @@ def test_a_prune_that_died_with_the_role_out(fleet: tuple[Rig, list[str]]) -> No
         f"pending/{aws.role_id('v2')}/-/"
     )
     again = aws.plan(prune=True, allow=ALL).plan
-    assert [(c.address, c.actions) for c in again.changes] == [
+    assert [(str(c.address), c.actions) for c in again.changes] == [
         ("instance-profile/web", ("delete",))
     ]
     aws.settle()
@@ -113,7 +113,7 @@ def test_nothing_that_may_fail_comes_before_it(fleet: tuple[Rig, list[str]]) -> 
     aws.write(spec("v2", "another text"))
     with refusing(aws, "UpdateRole", "AccessDenied"):
         applied = aws.apply()
-    assert [o.address for o in applied.result.outcomes if o.status == "failed"] == ["role/v2"]
+    assert [str(o.address) for o in applied.result.outcomes if o.status == "failed"] == ["role/v2"]
     is_whole(aws, instances, "v2")
     aws.settle()
 
@@ -129,7 +129,7 @@ def test_a_note_that_is_left_is_cleared(aws: Rig) -> None:
     aws.write(ROLES + profiles + moved.replace("NAME", "two"))
     die(aws, "AssociateIamInstanceProfile")
     assert "reconciler:in-flight" in aws.profile_tags("two")
-    assert [(f.address, f.status) for f in aws.drift().findings] == [
+    assert [(str(f.address), f.status) for f in aws.drift().findings] == [
         ("instance-profile/two", "in_progress")
     ]
     plan = aws.settle()

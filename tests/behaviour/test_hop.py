@@ -111,7 +111,7 @@ def test_the_plan_shows_it(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
         "DeleteInstanceProfile",
     ]
     assert steps.count("ReplaceIamInstanceProfileAssociation") == 10
-    reasons = {c.reason for c in aws.plan().plan.changes if c.address.startswith("association/")}
+    reasons = {c.reason for c in aws.plan().plan.changes if c.address.is_instance}
     assert reasons == {"by way of a shadow profile"}
 
 

@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from moto.iam.models import iam_backends
 
+from reconciler.address import role_address
 from reconciler.changes import Adopt
 from reconciler.commands.importing import Imported, Selection, imported
 from reconciler.ports import Scope
@@ -218,6 +219,6 @@ def test_what_a_spec_cannot_say() -> None:
         aws.iam.create_role(RoleName="a", AssumeRolePolicyDocument=TRUST)
         reader = aws.commands().connect(None, Settings()).reader
         live = reader.read(reader.identity(), Scope((HOME,), OURS, "tests", all_tags=True))
-        made = imported(live, Selection(everything=True), "tests", frozenset({"role/a"}))
+        made = imported(live, Selection(everything=True), "tests", frozenset({role_address("a")}))
     assert made.files == {}
     assert made.skipped == {"a spec cannot say it": 1}

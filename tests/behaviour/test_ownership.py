@@ -43,7 +43,7 @@ def by_hand(aws: Rig) -> Rig:
 def test_what_is_not_ours_is_not_touched(by_hand: Rig) -> None:
     plan = by_hand.plan().plan
     assert plan.is_empty
-    assert [(c.address, c.reason) for c in plan.conflicts] == [
+    assert [(str(c.address), c.reason) for c in plan.conflicts] == [
         ("instance-profile/web", "exists and is not managed"),
         ("policy/read", "exists and is not managed"),
         ("role/web", "exists and is not managed"),

@@ -107,7 +107,7 @@ def test_all_that_uses_it_is_brought_over(fleet: Fleet, moved: tuple[str, ...]) 
     ids = {name: unique_id(fleet.aws, name) for name in ADDRESSES}
     fleet.aws.write(spec(*moved))
     plan = fleet.aws.settle(**allowed(*moved))
-    replaced = {c.address for c in plan.changes if c.actions == ("delete", "create")}
+    replaced = {str(c.address) for c in plan.changes if c.actions == ("delete", "create")}
     assert replaced == {ADDRESSES[name] for name in moved}
     fleet.is_served()
     for name in ADDRESSES:
@@ -136,7 +136,7 @@ def test_what_it_breaks_is_said(fleet: Fleet) -> None:
     assert "trusts and resource policies that name its id break" in role
     assert "launches that name its ARN fail" in guards["--allow replace=instance-profile/web"]
     assert "2 roles without it meanwhile" in guards["--allow replace=policy/read"]
-    change = next(c for c in plan.changes if c.address == "role/web")
+    change = next(c for c in plan.changes if str(c.address) == "role/web")
     assert len(change.consumers) == 4
     everything = {"allow": frozenset({("replace", "*"), ("delete", "3")})}
     assert not fleet.aws.plan(**everything).plan.guards
@@ -171,7 +171,7 @@ def test_associations_stay_ours(fleet: Fleet) -> None:
     fleet.aws.settle(**allowed("profile"))
     fleet.aws.write(spec("profile").partition("associations:")[0])
     pruned = fleet.aws.settle(prune=True, allow=frozenset({("delete", "3")}))
-    assert {c.address for c in pruned.changes} == {
+    assert {str(c.address) for c in pruned.changes} == {
         f"association/{i}" for i in (*fleet.home[:2], *fleet.away)
     }
 

@@ -70,7 +70,7 @@ def test_a_profile_is_not_dropped_without_a_word(fleet: tuple[Rig, list[str], li
     tag(aws, launched[1], ASSOCIATION, f"tests/{launched[0]}/{profile_id(aws)}")
     assert aws.plan().plan.is_empty
     changes = aws.plan(prune=True).plan.changes
-    assert [c.address for c in changes] == [f"association/{launched[0]}"]
+    assert [str(c.address) for c in changes] == [f"association/{launched[0]}"]
     assert changes[0].consumers == (launched[0],)
     aws.settle()
     assert {aws.profile_of(i) for i in launched} == {"web"}
@@ -99,7 +99,7 @@ def test_notes_while_a_run_is_dead_are_told(fleet: tuple[Rig, list[str], list[st
     forged = launched[0]
     tag(aws, forged, HOLDS, f"{aws.role_id('v2')}/{row_of(aws, forged)}")
     plan = aws.plan().plan
-    (change,) = [c for c in plan.changes if c.address == "instance-profile/web"]
+    (change,) = [c for c in plan.changes if str(c.address) == "instance-profile/web"]
     assert forged in (change.reason or "")
     applied = aws.apply()
     assert applied.exit_code == 0
@@ -117,7 +117,7 @@ def test_another_owner_s_name_stops_and_says_so(fleet: tuple[Rig, list[str], lis
     aws, mine, _ = fleet
     tag(aws, mine[0], ASSOCIATION, f"somebody/{mine[0]}/{profile_id(aws)}")
     (conflict,) = aws.plan().plan.conflicts
-    assert conflict.address == f"association/{mine[0]}"
+    assert str(conflict.address) == f"association/{mine[0]}"
     assert "somebody" in conflict.reason
 
 

@@ -85,7 +85,7 @@ def test_no_account_is_read_before_all_are_right(two: Rig) -> None:
 
 def test_what_is_told_says_of_which_target(two: Rig) -> None:
     findings = two.drift().findings
-    assert [(f.target, f.address) for f in findings] == [
+    assert [(f.target, str(f.address)) for f in findings] == [
         ("dev", "role/common"),
         ("prod", "role/common"),
         ("prod", "role/prod"),
@@ -93,7 +93,7 @@ def test_what_is_told_says_of_which_target(two: Rig) -> None:
     assert len({f.fingerprint for f in findings}) == 3
     with refusing(two, "CreateRole", "AccessDenied", RoleName="prod"):
         applied = two.apply()
-    broken = [(o.target, o.address) for o in applied.result.outcomes if o.status == "failed"]
+    broken = [(o.target, str(o.address)) for o in applied.result.outcomes if o.status == "failed"]
     assert broken == [("prod", "role/prod")]
     assert roles("222222222222")
 

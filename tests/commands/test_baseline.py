@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.address import Address
 from reconciler.changes import Difference
 from reconciler.commands.baseline import Baseline, compared, following, to_tell
 from reconciler.commands.drift import Drift, Finding
@@ -19,7 +20,9 @@ FIRST, LATER = "2026-11-23T20:00:00Z", "2026-11-24T20:00:00Z"
 
 
 def finding(address: str = "role/a", value: str = "x", **more: Any) -> Finding:
-    return Finding(address, "modified", (Difference("description", value, "y"),), **more)
+    return Finding(
+        Address.parse(address), "modified", (Difference("description", value, "y"),), **more
+    )
 
 
 def drift(*findings: Finding) -> Drift:
@@ -68,8 +71,8 @@ def test_what_could_not_be_seen_is_not_gone() -> None:
         return found.address != "role/a"
 
     found = compared(drift(), before, covers, LATER)
-    assert [f.address for f in found.resolved] == ["role/b"]
-    assert [f.address for f in following(found, before, covers, {}).findings] == ["role/a"]
+    assert [str(f.address) for f in found.resolved] == ["role/b"]
+    assert [str(f.address) for f in following(found, before, covers, {}).findings] == ["role/a"]
 
 
 def test_two_findings_of_one_address() -> None:

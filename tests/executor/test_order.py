@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 
+from reconciler.address import Address
 from reconciler.commands.apply import Apply
 from reconciler.commands.request import World
 from tests.rig import Rig
@@ -18,7 +19,7 @@ READ = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:Get*', Res
 class Counting:
     """A progress that counts what is open."""
 
-    open: Counter[str] = field(default_factory=Counter)
+    open: Counter[Address] = field(default_factory=Counter)
     most: int = 0
     most_of_one: int = 0
     lock: Lock = field(default_factory=Lock)
@@ -27,9 +28,9 @@ class Counting:
 
     def entering(self, target: str) -> None: ...
 
-    def waiting(self, address: str, what: str, seconds: float) -> None: ...
+    def waiting(self, address: Address, what: str, seconds: float) -> None: ...
 
-    def started(self, address: str, what: str) -> None:
+    def started(self, address: Address, what: str) -> None:
         with self.lock:
             self.open[address] += 1
             self.most = max(self.most, self.open.total())
@@ -37,11 +38,11 @@ class Counting:
         # Lets the others begin: on a busy machine each would be done before the next one starts.
         time.sleep(0.005)
 
-    def done(self, address: str, what: str, seconds: float) -> None:
+    def done(self, address: Address, what: str, seconds: float) -> None:
         with self.lock:
             self.open[address] -= 1
 
-    def failed(self, address: str, what: str, reason: str) -> None:
+    def failed(self, address: Address, what: str, reason: str) -> None:
         raise AssertionError(reason)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.address import Address
 from reconciler.executor.retries import PASSING, budget
 from reconciler.executor.sending import Pace, Sender
 from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveRole, LiveState
@@ -68,8 +69,8 @@ class Known:
     def profile(self, name: str) -> LiveProfile | None:
         return LiveProfile(resource=InstanceProfile(name, self.role_in), id="AIPA", arn="arn")
 
-    def entity(self, address: str, arn: str) -> LiveEntity | None:
-        return self.entities.get(address)
+    def entity(self, address: Address, arn: str) -> LiveEntity | None:
+        return self.entities.get(str(address))
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return ()

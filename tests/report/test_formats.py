@@ -30,9 +30,9 @@ def test_a_plan_in_every_format(name: str) -> None:
     for planned in everything()[:2]:
         text = formats.PLAN[name](plan_report(planned))
         for target in planned.plan.targets:
-            told = [one.address for one in (*target.changes, *target.conflicts)]
+            told = [str(one.address) for one in (*target.changes, *target.conflicts)]
             if name != "github":
-                told += [one.address for one in (*target.kept, *target.ignored)]
+                told += [str(one.address) for one in (*target.kept, *target.ignored)]
             for address in told:
                 # Of annotations there are ten of a kind at most, and the tenth says so.
                 is_cut = name == "github" and "more; see the summary" in text
@@ -48,7 +48,7 @@ def test_a_drift_in_every_format(name: str) -> None:
     drift = everything()[2]
     text = formats.DRIFT[name](drift_report(drift))
     for finding in drift.findings:
-        assert finding.address in text, (name, finding)
+        assert str(finding.address) in text, (name, finding)
 
 
 def test_counts_are_those_of_the_plan() -> None:

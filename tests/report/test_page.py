@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
+from reconciler.address import Address
 from reconciler.changes import Link
 from reconciler.report import formats
 from reconciler.report.page import plan_page
@@ -67,8 +68,14 @@ def hostile() -> str:
         guards=[{"key": "k", "reason": HOSTILE, "lift": HOSTILE, "addresses": []}],
         kept=[{"address": address, "reason": HOSTILE, "status": "left"}],
     )  # fmt: skip
-    links = [Link(address, f"instance-profile/{HOSTILE}", "comes")]
-    links.append(Link(f"instance-profile/{HOSTILE}", f"association/{HOSTILE}", "same"))
+    links = [Link(Address.parse(address), Address.parse(f"instance-profile/{HOSTILE}"), "comes")]
+    links.append(
+        Link(
+            Address.parse(f"instance-profile/{HOSTILE}"),
+            Address.parse(f"association/{HOSTILE}"),
+            "same",
+        )
+    )
     place = Repository(".", "https://git.example/o/r/blob/abc")
     return plan_page(document, links, {address: [f"aws iam '{HOSTILE}'"]}, place)
 
@@ -107,11 +114,17 @@ def test_the_whole_document_is_inside() -> None:
 
 def test_the_picture() -> None:
     links = [
-        Link("role/a", "instance-profile/w", "goes"),
-        Link("role/b", "instance-profile/w", "comes"),
+        Link(Address.parse("role/a"), Address.parse("instance-profile/w"), "goes"),
+        Link(Address.parse("role/b"), Address.parse("instance-profile/w"), "comes"),
     ]
-    links += [Link("instance-profile/w", f"association/i-{n}", "fresh") for n in range(3)]
-    links += [Link("instance-profile/w", f"association/j-{n}", "same") for n in range(50)]
+    links += [
+        Link(Address.parse("instance-profile/w"), Address.parse(f"association/i-{n}"), "fresh")
+        for n in range(3)
+    ]
+    links += [
+        Link(Address.parse("instance-profile/w"), Address.parse(f"association/j-{n}"), "same")
+        for n in range(50)
+    ]
     drawn = picture(links, {"role/b": "comes"})
     assert re.findall(r"<text[^>]*>([^<]*)<", drawn) == [
         "w", "↻ i-0", "↻ i-1", "↻ i-2", "50 instances", "a", "+ b",
@@ -121,8 +134,11 @@ def test_the_picture() -> None:
 
 
 def test_what_changes_is_drawn_first() -> None:
-    many = [Link(f"role/r{n}", f"instance-profile/p{n:03}", "same") for n in range(200)]
-    last = Link("role/x", "instance-profile/z", "comes")
+    many = [
+        Link(Address.parse(f"role/r{n}"), Address.parse(f"instance-profile/p{n:03}"), "same")
+        for n in range(200)
+    ]
+    last = Link(Address.parse("role/x"), Address.parse("instance-profile/z"), "comes")
     drawn = picture([*many, last], {})
     assert ">z<" in drawn
     assert "141 more profiles are not drawn" in drawn

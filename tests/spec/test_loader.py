@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.address import role_address
 from reconciler.diagnostics import has_errors
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import Caller, for_target, interpret, load, read, validated
@@ -153,7 +154,7 @@ def test_the_root_is_where_the_settings_are(tmp_path: Path) -> None:
     part = load(str(tmp_path / "a"))
     assert part.settings.owner == "me"
     assert sorted(part.desired.roles) == ["a", "b"]
-    assert part.chosen == frozenset({"role/a"})
+    assert part.chosen == frozenset({role_address("a")})
     assert load(str(tmp_path)).chosen is None
 
 

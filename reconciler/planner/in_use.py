@@ -1,0 +1,199 @@
+"""Who may be using this? Asked by everything that takes something away: deletions, emptied
+profiles, removed associations, replacements.
+
+EC2 serves a running instance the credentials of the role that was in its profile when it took the
+profile up, and goes on doing so for hours after the role was swapped. So the role that is inside a
+profile now says little: the mark on the profile names the role that its consumers were last known
+to hold. What could not be read counts as somebody.
+Source: docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from reconciler import ownership
+from reconciler.address import PROFILE, Address, name_key
+from reconciler.live import (
+    LiveEntity,
+    LiveInstance,
+    LivePolicy,
+    LiveProfile,
+    LiveRole,
+    LiveState,
+)
+from reconciler.ownership import Failed, Pending, RoleMark, Settled, Waiting
+
+RELEASE_SECONDS = 7 * 3600
+"""Processes may hold credentials of a role for up to six hours after it was let go; an hour more
+for clocks and for AWS, which serves a role for a while after a swap."""
+
+UseKind = Literal["inside", "attached", "served", "released", "unknown"]
+"""``inside``: a profile holds the role; ``attached``: something has the policy; ``served``: running
+instances have it, or had it when they were last known; ``released``: it was let go too short a time
+ago; ``unknown``: what could tell was not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One reason for which something may be in use. ``by`` is what uses it, where that has an
+    address; ``reason`` goes on from the address of the thing used."""
+
+    kind: UseKind
+    reason: str
+    by: Address | None = None
+    instances: tuple[LiveInstance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """Answers for one account, indexed once: nobody goes through a fleet for each profile.
+    ``now`` is in seconds of the epoch."""
+
+    live: LiveState
+    now: float
+    _consumers: Mapping[str, tuple[LiveInstance, ...]] = field(default_factory=dict)
+    _profiles: Mapping[str, tuple[LiveProfile, ...]] = field(default_factory=dict)
+    _roles: Mapping[str, tuple[LiveRole, ...]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(live: LiveState, now: float) -> InUse:
+        return InUse(live, now, _by_profile(live), _by_role(live), _by_policy(live))
+
+    def uses(self, entity: LiveEntity) -> tuple[Use, ...]:
+        """Everything that may be using it today, whatever is planned."""
+        match entity:
+            case LiveRole():
+                return tuple(self._uses_of_role(entity))
+            case LiveProfile():
+                return tuple(self._uses_of_profile(entity))
+            case LivePolicy():
+                return tuple(self._uses_of_policy(entity))
+
+    def consumers(self, profile: LiveProfile) -> tuple[LiveInstance, ...]:
+        """Instances with an association that names the profile, those too that a cut-over has on
+        its temporary profile or in flight; sorted, in every region that was read."""
+        found = {i.key: i for i in self._consumers.get(name_key(profile.resource.name), ())}
+        for key in profile.in_flight:
+            if key in self.live.instances and not self.live.instances[key].is_gone:
+                found[key] = self.live.instances[key]
+        return tuple(found[key] for key in sorted(found))
+
+    def roles_held(self, profile: LiveProfile) -> tuple[str, ...]:
+        """Ids of the roles whose credentials its consumers may hold: of the one inside, and of
+        those that its mark names."""
+        named = (profile.role_id, *ids_in(profile.mark))
+        return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
+
+    def _uses_of_role(self, role: LiveRole) -> Iterator[Use]:
+        for profile in self._profiles.get(role.id, ()):
+            yield from self._through(profile, role)
+        for address, why in sorted(self.live.unread.items()):
+            if address.kind == PROFILE:
+                yield Use("unknown", f"{address} cannot be read ({why})", address)
+        epoch = released_at(role)
+        if epoch is not None and epoch + RELEASE_SECONDS > self.now:
+            hour = hour_of(epoch + RELEASE_SECONDS)
+            yield Use("released", f"processes may hold its credentials until {hour}")
+
+    def _through(self, profile: LiveProfile, role: LiveRole) -> Iterator[Use]:
+        address = profile.resource.address
+        if profile.role_id == role.id:
+            yield Use("inside", f"{address} holds it", address)
+        elif isinstance(profile.mark, Pending):
+            yield Use("inside", f"the cut-over of {address} between roles has not ended", address)
+        running = tuple(i for i in self.consumers(profile) if i.is_running)
+        if running:
+            noun = "instance" if len(running) == 1 else "instances"
+            reason = f"{len(running)} running {noun} of {address} may hold its credentials"
+            yield Use("served", reason, address, running)
+        yield from self._unknown(profile)
+
+    def _uses_of_profile(self, profile: LiveProfile) -> Iterator[Use]:
+        users = self.consumers(profile)
+        if users:
+            yield Use("served", f"{counted(users)} would be left without it", None, users)
+        yield from self._unknown(profile)
+
+    def _unknown(self, profile: LiveProfile) -> Iterator[Use]:
+        """Where consumers of the profile may be that were not seen."""
+        address = profile.resource.address
+        for region, why in sorted(self.live.unread_regions.items()):
+            yield Use("unknown", f"{region} cannot be read ({why}): instances may use it", address)
+        if address in self.live.unread:
+            why = self.live.unread[address]
+            yield Use("unknown", f"{address} cannot be read ({why})", address)
+
+    def _uses_of_policy(self, policy: LivePolicy) -> Iterator[Use]:
+        attached = bounded = 0
+        for role in self._roles.get(policy.arn, ()):
+            attached += policy.arn in role.resource.managed_policies
+            bounded += policy.arn == role.resource.permissions_boundary
+            yield Use("attached", f"{role.resource.address} uses it", role.resource.address)
+        if (others := policy.attachments - attached) > 0:
+            has = "has it" if others == 1 else "have it"
+            noun = "user or group" if others == 1 else "users or groups"
+            yield Use("attached", f"{others} {noun} {has} attached")
+        if (others := policy.boundaries - bounded) > 0:
+            has = "user has it as its" if others == 1 else "users have it as their"
+            yield Use("attached", f"{others} {has} permissions boundary")
+
+
+def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
+    """Ids of the roles that a mark says consumers may hold. One that was given up is not among
+    them: the roll-back took it off whoever had it."""
+    match mark:
+        case Settled(role_id) | Waiting(role_id):
+            return (role_id,)
+        case Pending(before, after):
+            return before, after
+        case Failed() | None:
+            return ()
+
+
+def released_at(role: LiveRole) -> int | None:
+    """When a running instance last let go of it, in seconds of the epoch."""
+    return ownership.decode_epoch(role.marks.get(ownership.RELEASED))
+
+
+def hour_of(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def counted(instances: Iterable[LiveInstance]) -> str:
+    """``3 instances (1 stopped)``."""
+    listed = tuple(instances)
+    stopped = sum(not i.is_running for i in listed)
+    noun = "instance" if len(listed) == 1 else "instances"
+    if not stopped:
+        return f"{len(listed)} running {noun}"
+    return f"{len(listed)} {noun} ({stopped} stopped)"
+
+
+def _by_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
+    found: dict[str, list[LiveInstance]] = {}
+    for _, instance in sorted(live.instances.items()):
+        if instance.row is not None and not instance.is_gone:
+            found.setdefault(name_key(instance.row.profile_name), []).append(instance)
+    return {name: tuple(instances) for name, instances in found.items()}
+
+
+def _by_role(live: LiveState) -> dict[str, tuple[LiveProfile, ...]]:
+    """Profiles by the ids of the roles that they hold or that their marks name."""
+    found: dict[str, list[LiveProfile]] = {}
+    profiles = (*live.profiles.values(), *live.shadows.values())
+    for profile in sorted(profiles, key=lambda p: p.resource.address):
+        for role_id in {profile.role_id or "", *ids_in(profile.mark)}:
+            found.setdefault(role_id, []).append(profile)
+    return {role_id: tuple(held) for role_id, held in found.items()}
+
+
+def _by_policy(live: LiveState) -> dict[str, tuple[LiveRole, ...]]:
+    found: dict[str, list[LiveRole]] = {}
+    for _, role in sorted(live.roles.items()):
+        for arn in role.resource.policies:
+            found.setdefault(arn, []).append(role)
+    return {arn: tuple(roles) for arn, roles in found.items()}

@@ -1,0 +1,271 @@
+"""Nothing is taken away from a running instance: deletions, emptied profiles, removed associations,
+moves, in one apply or in two, in any region."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.exit_codes import ExitCode
+from reconciler.plan import Plan
+from tests.behaviour.faults import refusing
+from tests.rig import AWAY, HOME, Rig, rig
+
+READ = "{x: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:Get*', Resource: '*'}]}}"
+ALPHA = f"alpha: {{trust: ec2, inline_policies: {READ}}}"
+SPEC = f"""
+roles: {{{ALPHA}, beta: {{trust: ec2}}}}
+instance_profiles: {{web: {{role: alpha}}}}
+"""
+BETA = "roles: {beta: {trust: ec2}}\n"
+HELD = BETA + "instance_profiles: {web: {role: beta}}\n"
+TO_WEB2 = "associations: {a: {instance_profile: web2, instances: [%s]}}\n"
+ANY = ("delete", "3"), ("change", "3")
+
+
+@pytest.fixture
+def made(aws: Rig) -> Rig:
+    aws.write(SPEC)
+    aws.settle()
+    aws.clock.sleep(60)
+    return aws
+
+
+def lifts(plan: Plan) -> set[str]:
+    return {guard.lift for guard in plan.guards}
+
+
+def kept(plan: Plan) -> dict[str, str]:
+    found = (k for target in plan.targets for k in target.kept)
+    return {str(k.address): k.reason for k in found if k.status != "warning"}
+
+
+def is_served(aws: Rig, instance: str, role: str, region: str = HOME) -> None:
+    """The instance has the role, and the role may do what it could."""
+    assert aws.served(instance, region) == role
+    if role == "alpha":
+        assert aws.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+
+
+@pytest.mark.parametrize("destroy", [False, True])
+def test_a_consumer_in_another_region(made: Rig, destroy: bool) -> None:
+    (instance,) = made.launch(profile="web", region=AWAY)
+    made.write(BETA)
+    flags: dict[str, Any] = {"regions": (HOME,)}
+    flags |= {"destroy": True} if destroy else {"prune": True}
+    plan = made.plan(**flags).plan
+    assert "--allow consumers=instance-profile/web" in lifts(plan)
+    assert "role/alpha" in kept(plan)
+    is_served(made, instance, "alpha", AWAY)
+    allow = frozenset({("consumers", "instance-profile/web"), *ANY})
+    made.apply(allow=allow, **flags)
+    assert made.names()["profiles"] == []
+    assert "alpha" in made.names()["roles"], "processes hold its credentials for hours"
+
+
+@pytest.mark.parametrize(
+    "operation", ["DescribeInstances", "DescribeIamInstanceProfileAssociations"]
+)
+def test_a_region_that_cannot_be_read(made: Rig, operation: str) -> None:
+    (instance,) = made.launch(profile="web")
+    made.write(BETA)
+    with refusing(made, operation, "UnauthorizedOperation"):
+        plan = made.plan(prune=True).plan
+        applied = made.apply(prune=True)
+    assert "cannot be read" in kept(plan)["instance-profile/web"]
+    assert kept(plan)["role/alpha"] == "instance-profile/web holds it"
+    assert applied.exit_code != ExitCode.OK
+    is_served(made, instance, "alpha")
+
+
+def test_a_role_swapped_out_by_hand(made: Rig) -> None:
+    (instance,) = made.launch(profile="web")
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="beta")
+    made.clock.sleep(60)
+    made.write(HELD)
+    plan = made.plan(prune=True).plan
+    assert "role/alpha" in kept(plan)
+    made.apply(prune=True)
+    is_served(made, instance, "beta")
+    assert "alpha" in made.names()["roles"]
+    assert "reconciler:released" in made.role_tags("alpha")
+    assert "role/alpha" in kept(made.plan(prune=True).plan)
+    made.clock.sleep(8 * 3600)
+    made.settle(prune=True, allow=frozenset(ANY))
+    assert "alpha" not in made.names()["roles"]
+
+
+WAYS = {
+    "ignored": (
+        "version: 1\nowner: tests\nignore: [{match: 'instance-profile/web', attributes: [role], reason: x}]\n",
+        HELD,
+    ),
+    "in another case": (None, BETA + "instance_profiles: {web: {role: Alpha}}\n"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("state", ["stopped", "none"])
+def test_a_role_that_the_profile_keeps_is_not_stripped(made: Rig, way: str, state: str) -> None:
+    if state == "stopped":
+        (instance,) = made.launch(profile="web")
+        made.ec2().stop_instances(InstanceIds=[instance])
+        made.clock.sleep(120)
+    written, spec = WAYS[way]
+    made.write(spec, written)
+    made.aws.log.clear()
+    assert made.apply(prune=True).exit_code == ExitCode.OK
+    assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+    assert made.role_in("web") == "alpha"
+    assert not [c for c in made.writes() if c.operation.startswith("Delete")]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_move_then_a_prune(made: Rig, stopped: bool) -> None:
+    """The careful way, in two merges."""
+    (instance,) = made.launch(profile="web")
+    if stopped:
+        made.ec2().stop_instances(InstanceIds=[instance])
+        made.clock.sleep(120)
+    made.write(
+        f"roles: {{{ALPHA}, beta: {{trust: ec2}}}}\n"
+        "instance_profiles: {web: {role: alpha}, web2: {role: beta}}\n" + TO_WEB2 % instance
+    )
+    made.settle(adopt=True)
+    assert made.profile_of(instance) == "web2"
+    assert ("reconciler:released" in made.role_tags("alpha")) is not stopped
+    made.write(BETA + "instance_profiles: {web2: {role: beta}}\n" + TO_WEB2 % instance)
+    made.settle(prune=True, allow=frozenset(ANY))
+    assert made.names()["profiles"] == ["web2"]
+    assert ("alpha" in made.names()["roles"]) is not stopped
+
+
+def test_a_pruned_association_then_a_pruned_role(made: Rig) -> None:
+    (instance,) = made.launch()
+    made.write(SPEC + f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}\n")
+    made.settle()
+    made.clock.sleep(60)
+    made.write(SPEC)
+    plan = made.plan(prune=True).plan
+    assert lifts(plan) == {"--allow consumers=instance-profile/web"}
+    is_served(made, instance, "alpha")
+    made.settle(prune=True, allow=frozenset({("consumers", f"association/{instance}")}))
+    assert made.profile_of(instance) is None
+    assert "reconciler:released" in made.role_tags("alpha")
+    made.write(BETA)
+    made.settle(prune=True, allow=frozenset(ANY))
+    assert made.names() == {"roles": ["alpha", "beta"], "profiles": [], "policies": []}
+    assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+
+
+def test_released_counts_from_the_last_instance(made: Rig) -> None:
+    instances = made.launch(2, profile="web")
+    made.write(
+        f"roles: {{{ALPHA}, beta: {{trust: ec2}}}}\n"
+        "instance_profiles: {web: {role: alpha}, web2: {role: beta}}\n"
+        + TO_WEB2
+        % ", ".join(instances)
+    )
+    made.settle(adopt=True)
+    notes = [
+        c for c in made.writes() if c.operation == "TagRole" and c.params["RoleName"] == "alpha"
+    ]
+    moves = [c for c in made.writes() if c.operation == "ReplaceIamInstanceProfileAssociation"]
+    at = made.writes().index
+    assert at(notes[0]) < min(map(at, moves))
+    assert at(notes[-1]) > max(map(at, moves))
+
+
+@pytest.mark.parametrize("region", [HOME, AWAY])
+def test_an_emptied_profile_is_guarded(made: Rig, region: str) -> None:
+    (instance,) = made.launch(profile="web", region=region)
+    made.write(SPEC.replace("role: alpha", "role: null"))
+    plan = made.plan(regions=(HOME,)).plan
+    assert lifts(plan) == {"--allow consumers=instance-profile/web"}
+    is_served(made, instance, "alpha", region)
+    made.settle(regions=(HOME,), allow=frozenset({("consumers", "instance-profile/web")}))
+    assert made.role_in("web") is None
+    assert "reconciler:released" in made.role_tags("alpha")
+
+
+def test_an_emptied_profile_without_instances_is_not(made: Rig) -> None:
+    made.write(SPEC.replace("role: alpha", "role: null"))
+    assert lifts(made.plan().plan) == set()
+    made.settle()
+
+
+def test_an_instance_is_not_moved_to_an_empty_profile(made: Rig) -> None:
+    (instance,) = made.launch(profile="web")
+    made.write(
+        SPEC.replace("{web: {role: alpha}}", "{web: {role: alpha}, web2: {role: null}}")
+        + TO_WEB2 % instance
+    )
+    plan = made.plan(adopt=True).plan
+    assert lifts(plan) == {f"--allow consumers=association/{instance}"}
+
+
+def test_a_policy_that_a_user_has(aws: Rig) -> None:
+    """Its older versions are the way back: they stay too."""
+    document = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
+    )
+    aws.write("policies: {p: {document: " + document + "}}\nroles: {beta: {trust: ec2}}")
+    aws.settle()
+    arn = "arn:aws:iam::123456789012:policy/p"
+    aws.iam.create_policy_version(PolicyArn=arn, PolicyDocument=document, SetAsDefault=True)
+    aws.iam.create_user(UserName="somebody")
+    aws.iam.attach_user_policy(UserName="somebody", PolicyArn=arn)
+    aws.write(BETA)
+    assert kept(aws.plan(prune=True).plan) == {"policy/p": "1 user or group has it attached"}
+    aws.apply(prune=True)
+    assert len(aws.iam.list_policy_versions(PolicyArn=arn)["Versions"]) == 2
+
+
+REMOVALS = [
+    BETA,
+    HELD,
+    SPEC.replace("role: alpha", "role: null"),
+    f"roles: {{{ALPHA}, beta: {{trust: ec2}}}}\n",
+    "instance_profiles: {web: {role: beta}}\nroles: {beta: {trust: ec2}}\n",
+]
+
+
+@settings(max_examples=10)
+@given(data=st.data())
+def test_no_running_instance_loses_its_credentials(data: st.DataObject) -> None:
+    """Random worlds, random removals, and only the flags that have nothing to do with instances."""
+    with tempfile.TemporaryDirectory() as folder, rig(Path(folder)) as aws:
+        aws.write(SPEC)
+        aws.settle()
+        aws.clock.sleep(60)
+        regions = data.draw(st.lists(st.sampled_from([HOME, AWAY]), min_size=1, max_size=3))
+        fleet = [(aws.launch(profile="web", region=region)[0], region) for region in regions]
+        if data.draw(st.booleans(), "swapped by hand"):
+            aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+            aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="beta")
+            aws.clock.sleep(60)
+        for _ in range(data.draw(st.integers(1, 3), "applies")):
+            aws.write(data.draw(st.sampled_from(REMOVALS)))
+            home = data.draw(st.sampled_from([(HOME,), (AWAY,)]), "regions")
+            deletions = len(
+                [
+                    c
+                    for c in aws.plan(prune=True, regions=home).plan.changes
+                    if c.actions == ("delete",)
+                ]
+            )
+            allow = frozenset({("delete", str(deletions))})
+            planned = aws.plan(prune=True, regions=home, allow=allow).plan
+            if planned.guards:
+                continue
+            aws.apply(prune=True, regions=home, allow=allow)
+            for instance, region in fleet:
+                role = aws.served(instance, region)
+                assert role in ("alpha", "beta"), (role, planned.changes)
+                is_served(aws, instance, role, region)
