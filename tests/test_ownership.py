@@ -66,9 +66,9 @@ def test_who_is_in_flight(flights: set[Flight]) -> None:
 
 
 def test_who_is_in_flight_is_read_as_written() -> None:
-    key = InstanceKey("us-east-1", "i-0abc")
-    flights = (Flight(key), Flight(InstanceKey("us-east-1", "i-0def"), is_stop=True))
-    marks = {"in-flight": "us-east-1/i-0abc us-east-1/i-0def/start"}
+    key = InstanceKey("us-east-1", "i-0123456a")
+    flights = (Flight(key), Flight(InstanceKey("us-east-1", "i-0123456b"), is_stop=True))
+    marks = {"in-flight": "us-east-1/i-0123456a us-east-1/i-0123456b/start"}
     assert encode_in_flight(flights) == marks
     assert decode_in_flight(marks) == set(flights)
     assert (

@@ -15,6 +15,7 @@ from typing import Any
 from reconciler.aws import parse
 from reconciler.aws.asking import Asking
 from reconciler.aws.entities import Entities
+from reconciler.aws.regions import Regions
 from reconciler.aws.session import Clients, identity_of
 from reconciler.live import AssociationRow, LiveEntity, LiveInstance, LiveProfile, LiveState
 from reconciler.model import Identity, by_name
@@ -42,7 +43,8 @@ class AwsReader:
     def __init__(self, clients: Clients, prefix: str, threads: int = 10) -> None:
         self._clients = clients
         self._ask = Asking(clients)
-        self._entities = Entities(self._ask, prefix)
+        self._regions = Regions(clients, self._ask)
+        self._entities = Entities(self._ask, prefix, self._regions)
         self._prefix = prefix
         self._threads = threads
 
@@ -180,7 +182,7 @@ class AwsReader:
         arns = [p["Arn"] for p in account.policies if _is_named(p, scope)]
         policy_tags = _tags(pool, self._policy_tags, arns, "policy", unread)
         profiles = [
-            parse.profile(p, profile_tags.get(p["InstanceProfileName"]), prefix)
+            parse.profile(p, profile_tags.get(p["InstanceProfileName"]), prefix, self._regions)
             for p in account.profiles
         ]
         policies = [parse.policy(p, policy_tags.get(p["Arn"]), prefix) for p in account.policies]

@@ -24,6 +24,7 @@ from reconciler.cutover.value import (
     shadow_spread_at,
 )
 from reconciler.live import LiveInstance, LiveProfile
+from reconciler.model import same_name
 
 
 def out(fleet: Fleet) -> Decision | None:
@@ -70,8 +71,8 @@ def _shadow(fleet: Fleet) -> Decision | None:
 
 
 def _is_ours(shadow: LiveProfile, seen: Seen) -> bool:
-    is_named = shadow.shadow_of == seen.profile.resource.name
-    return is_named and shadow.owner == seen.profile.owner
+    is_named = same_name(shadow.shadow_of, seen.profile.resource.name)
+    return is_named and shadow.owner is not None and shadow.owner == seen.profile.owner
 
 
 def _home(fleet: Fleet, lent: Sequence[LiveInstance]) -> Decision:

@@ -94,15 +94,15 @@ def _role_held(entity: LiveRole, going: set[str], view: View) -> tuple[str, Kept
         is_swapped = wanted is not None and wanted.resource.role != entity.resource.name
         if profile.role_id == entity.id and address not in going and not is_swapped:
             return f"{address} holds it", "left"
-    epoch = entity.marks.get(ownership.RELEASED, "")
+    since = ownership.decode_released(entity.marks.get(ownership.RELEASED))
     address = entity.resource.address
     if view.options.allows("release", address):
         return None
     if _is_let_go(entity, view):
         return "it is let go by this plan; processes may hold its credentials for hours", "released"
-    if not epoch.isdigit():
+    if since is None:
         return None
-    until = int(epoch) + RELEASE_SECONDS
+    until = since + RELEASE_SECONDS
     if until <= view.options.now:
         return None
     hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
