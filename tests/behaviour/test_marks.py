@@ -9,6 +9,8 @@ from moto.iam.models import iam_backends
 
 from reconciler.changes import Kept
 from reconciler.ownership import shadow_name
+from reconciler.spec.settings import Settings
+from tests.behaviour.faults import refusing
 from tests.rig import ACCOUNT, HOME, Rig
 
 DOCUMENT = (
@@ -347,3 +349,15 @@ def test_two_spellings_of_our_key(web: Rig) -> None:
     role = iam_backends[ACCOUNT]["aws"].roles[web.role_id("v1")]
     role.tags.append({"Key": "Reconciler:Owner", "Value": "others/v1"})
     assert web.plan().plan.is_empty and not web.plan().plan.conflicts
+
+
+def test_a_region_that_cannot_be_asked_about_may_be_there(web: Rig) -> None:
+    """An instance could be waiting in it for its profile."""
+    text = "eu-central-9/i-0123456789abcdef0"
+    web.iam.tag_instance_profile(InstanceProfileName="web", Tags=tags(in_flight=text))
+    reader = web.commands().connect(None, Settings()).reader
+    with refusing(web, "DescribeRegions", "UnauthorizedOperation"):
+        profile = reader.profile("web")
+    assert profile is not None
+    assert [str(flight) for flight in profile.flights] == [text]
+    assert not profile.strays
