@@ -10,10 +10,11 @@ from reconciler.address import (
     Address,
     name_of,
     named,
+    same_name,
     same_resource,
 )
 from reconciler.model import Identity, InstanceProfile, Policy, Role, Tags, no_tags
-from reconciler.ownership import Flight, InstanceKey
+from reconciler.ownership import Flight, InstanceKey, OwnerTag, Stray
 
 RUNNING = frozenset({"pending", "running"})
 SELECTABLE = frozenset({"pending", "running", "stopping", "stopped"})
@@ -23,17 +24,37 @@ _PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
     """What every IAM resource has. ``marks`` are our tags without their prefix, ``aws_tags`` those
-    that AWS writes; ``tags_known`` is false where tags were not read."""
+    that AWS writes, ``strays`` what is in a tag of ours and is no mark; ``tags_known`` is false
+    where tags were not read."""
 
+    resource: Policy | Role | InstanceProfile
     id: str
     arn: str
     marks: Tags = field(default_factory=no_tags)
     aws_tags: Tags = field(default_factory=no_tags)
+    strays: tuple[Stray, ...] = ()
     tags_known: bool = True
 
     @property
+    def owner_tag(self) -> OwnerTag | None:
+        return ownership.decode_owner(self.marks.get(ownership.OWNER))
+
+    @property
     def owner(self) -> str | None:
-        return self.marks.get(ownership.OWNER)
+        """Whose it is. A tag that names another resource was copied from there, and says nothing
+        of this one."""
+        tag = self.owner_tag
+        return tag.owner if tag is not None and self._is_own(tag) else None
+
+    def _is_own(self, tag: OwnerTag) -> bool:
+        return tag.is_of(self.resource.name)
+
+    @property
+    def claimed_by(self) -> str | None:
+        """The owner, also where the tag has the form of the first release: that could have been
+        copied, so nothing is ours by it, and yet it is not to be taken unasked."""
+        tag = self.owner_tag
+        return tag.owner if tag is not None and tag.name is None else self.owner
 
     def protection(self, path: str) -> str | None:
         """Why this resource is never touched, or ``None``."""
@@ -86,6 +107,12 @@ class LiveProfile(Entity):
     def protected(self) -> str | None:
         return self.protection(self.resource.path)
 
+    def _is_own(self, tag: OwnerTag) -> bool:
+        """The name of a temporary profile says what it is for, whatever form its tag has."""
+        name, of = self.resource.name, self.shadow_of
+        is_temporary = of is not None and same_name(ownership.shadow_name(of), name)
+        return tag.is_of(name) or (tag.name is None and is_temporary)
+
     @property
     def mark(self) -> ownership.RoleMark | None:
         return ownership.decode_role_mark(self.marks.get(ownership.ROLE_ID))
@@ -106,7 +133,7 @@ class LiveProfile(Entity):
     @property
     def shadow_of(self) -> str | None:
         """The name of the profile that this one stands in for during a hop."""
-        return self.marks.get(ownership.SHADOW_OF)
+        return ownership.decode_temporary_of(self.marks)
 
 
 LiveEntity = LivePolicy | LiveRole | LiveProfile
@@ -138,6 +165,8 @@ class LiveInstance:
     marks: Tags = field(default_factory=no_tags)
     unstoppable: str | None = None
     """Why it must not be stopped and started, or ``None``."""
+    strays: tuple[Stray, ...] = ()
+    """What is in a tag of ours and is no mark."""
 
     @property
     def row(self) -> AssociationRow | None:

@@ -69,6 +69,9 @@ class TargetPlan:
     guards: tuple[Guard, ...] = ()
     rules: tuple[Mapping[str, Any], ...] = ()
     """The rules by which associations select instances: they are what is intended."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that are part of what is intended: the prefix of our tags and, where a cut-over is
+    planned or may come to be, how long it waits and where it looks for consumers."""
     diagnostics: tuple[Diagnostic, ...] = ()
     managed: int = 0
     unread: tuple[Unread, ...] = ()
@@ -201,6 +204,7 @@ def _intended(target: TargetPlan) -> dict[str, Any]:
             if _is_intended(change)
         ],
         "rules": list(target.rules),
+        "settings": dict(target.settings),
     }
 
 

@@ -194,6 +194,6 @@ SELF: list[tuple[Change, bool]] = [
 def test_our_own_trust_and_permissions(change: Change, is_guarded: bool) -> None:
     own = guards.our_own(US)
     found = [g.lift for g in guards.check((change,), 50, own, options())]
-    assert found == ([f"--allow self={change.address!s}"] if is_guarded else [])
-    lifted = options(f"self={change.address!s}")
+    assert found == ([f"--allow self={str(change.address)!s}"] if is_guarded else [])
+    lifted = options(f"self={str(change.address)!s}")
     assert list(guards.check((change,), 50, own, lifted)) == []

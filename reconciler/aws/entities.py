@@ -3,7 +3,7 @@ and just before something is changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -32,9 +32,10 @@ class Collected:
 class Entities:
     """``None`` for what is not there; raises ``AwsError``."""
 
-    def __init__(self, ask: Asking, prefix: str) -> None:
+    def __init__(self, ask: Asking, prefix: str, regions: Container[str]) -> None:
         self._ask = ask
         self._prefix = prefix
+        self._regions = regions
 
     def role(self, name: str) -> LiveRole | None:
         return _seen_whole(self._role, name)
@@ -56,7 +57,8 @@ class Entities:
         if answer is None:
             return None
         profile = answer["InstanceProfile"]
-        return parse.profile(profile, parse.tags_of(profile.get("Tags")), self._prefix)
+        tags = parse.tags_of(profile.get("Tags"))
+        return parse.profile(profile, tags, self._prefix, self._regions)
 
     def _policy(self, arn: str) -> LivePolicy:
         policy = self._ask.call("iam", "get_policy", PolicyArn=arn)["Policy"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from reconciler.live import (
@@ -27,7 +27,9 @@ def tags_of(listed: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
 def role(detail: Answer, listed: Answer, prefix: str) -> LiveRole:
     """``detail`` is from ``GetAccountAuthorizationDetails``, which has neither description nor
     session; these are in ``listed``, from ``ListRoles``."""
-    tags = split_tags(tags_of(detail.get("Tags")), prefix)
+    # Role tag keys ignore case; all others' do not.
+    # Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+    tags = split_tags(tags_of(detail.get("Tags")), prefix, same_key=str.casefold)
     resource = Role(
         name=detail["RoleName"],
         trust_policy=PolicyDocument.of(detail["AssumeRolePolicyDocument"]),
@@ -48,6 +50,7 @@ def role(detail: Answer, listed: Answer, prefix: str) -> LiveRole:
         arn=detail["Arn"],
         marks=tags.marks,
         aws_tags=tags.aws,
+        strays=tags.strays,
     )
 
 
@@ -68,6 +71,7 @@ def policy(detail: Answer, tags: Mapping[str, str] | None, prefix: str) -> LiveP
         arn=detail["Arn"],
         marks=split.marks,
         aws_tags=split.aws,
+        strays=split.strays,
         tags_known=tags is not None,
         versions=tuple(sorted((_version(v) for v in versions), key=lambda v: v.created_at)),
         attachments=int(detail.get("AttachmentCount", 0)),
@@ -80,8 +84,11 @@ def _version(version: Answer) -> PolicyVersion:
     return PolicyVersion(version["VersionId"], version["IsDefaultVersion"], created)
 
 
-def profile(answer: Answer, tags: Mapping[str, str] | None, prefix: str) -> LiveProfile:
-    split = split_tags(tags or {}, prefix)
+def profile(
+    answer: Answer, tags: Mapping[str, str] | None, prefix: str, regions: Container[str]
+) -> LiveProfile:
+    """``regions`` are those that there are: no instance is in flight in any other."""
+    split = split_tags(tags or {}, prefix, is_region=lambda name: name in regions)
     # What is nested here lacks most attributes of a role: its name and id are all that is used.
     held = next(iter(answer.get("Roles", ())), None)
     return LiveProfile(
@@ -95,6 +102,7 @@ def profile(answer: Answer, tags: Mapping[str, str] | None, prefix: str) -> Live
         arn=answer["Arn"],
         marks=split.marks,
         aws_tags=split.aws,
+        strays=split.strays,
         tags_known=tags is not None,
         role_id=held["RoleId"] if held else None,
         created_at=answer["CreateDate"].timestamp(),
@@ -119,6 +127,7 @@ def instance(
         tags={**split.user, **split.aws},
         marks=split.marks,
         unstoppable=_unstoppable(answer, split.aws),
+        strays=split.strays,
     )
 
 

@@ -16,6 +16,7 @@ from reconciler.address import Address, by_name, name_key, name_of
 from reconciler.aws import parse
 from reconciler.aws.asking import Asking
 from reconciler.aws.entities import Entities
+from reconciler.aws.regions import Regions
 from reconciler.aws.session import Clients, identity_of
 from reconciler.live import AssociationRow, LiveEntity, LiveInstance, LiveProfile, LiveState
 from reconciler.model import Identity
@@ -43,7 +44,8 @@ class AwsReader:
     def __init__(self, clients: Clients, prefix: str, threads: int = 10) -> None:
         self._clients = clients
         self._ask = Asking(clients)
-        self._entities = Entities(self._ask, prefix)
+        self._regions = Regions(clients, self._ask)
+        self._entities = Entities(self._ask, prefix, self._regions)
         self._prefix = prefix
         self._threads = threads
 
@@ -181,7 +183,7 @@ class AwsReader:
         arns = [p["Arn"] for p in account.policies if _is_named(p, scope)]
         policy_tags = _tags(pool, self._policy_tags, arns, "policy", unread)
         profiles = [
-            parse.profile(p, profile_tags.get(p["InstanceProfileName"]), prefix)
+            parse.profile(p, profile_tags.get(p["InstanceProfileName"]), prefix, self._regions)
             for p in account.profiles
         ]
         policies = [parse.policy(p, policy_tags.get(p["Arn"]), prefix) for p in account.policies]

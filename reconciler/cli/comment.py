@@ -98,14 +98,16 @@ def _given(value: str | None, flag: str) -> str:
 
 
 def _number(given: int | None, own: str) -> int:
-    if given is None and not own.isdigit():
+    if given is None and not re.fullmatch("[0-9]{1,12}", own):
         raise typer.BadParameter("--number is needed: this job is of no pull or merge request")
     return int(own) if given is None else given
 
 
 def _pull_request() -> str:
     """The number of the job's pull request, empty for none."""
-    found = re.fullmatch(r"refs/pull/(\d+)/(?:merge|head)", os.environ.get("GITHUB_REF", ""))
+    found = re.fullmatch(
+        r"refs/pull/([0-9]{1,12})/(?:merge|head)", os.environ.get("GITHUB_REF", "")
+    )
     if found:
         return found[1]
     path = os.environ.get("GITHUB_EVENT_PATH")

@@ -11,7 +11,7 @@ import typer
 
 from reconciler.commands.request import Request
 from reconciler.ownership import OWNER_PATTERN
-from reconciler.planner.options import ALLOW_KEYS
+from reconciler.planner.options import ALLOW_KEYS, NUMBER
 from reconciler.spec.scalars import seconds_of
 
 
@@ -155,7 +155,7 @@ def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:
         if not equals or not value or key not in ALLOW_KEYS:
             known = ", ".join(ALLOW_KEYS)
             raise typer.BadParameter(f"--allow takes KEY=VALUE with a KEY of {known}; not {text!r}")
-        if key in ("delete", "change") and not value.isdigit():
+        if key in ("delete", "change") and not NUMBER.fullmatch(value):
             raise typer.BadParameter(f"--allow {key}= takes a number, not {value!r}")
         found.add((key, value))
     return frozenset(found)

@@ -91,7 +91,7 @@ class _Importing:
     def _may(self, entity: LiveEntity) -> bool:
         if why := entity.protected:
             self.skipped[why.partition(" at ")[0]] += 1
-        elif entity.owner not in (None, self.owner):
+        elif entity.claimed_by not in (None, self.owner):
             self.skipped["another owner has it"] += 1
         elif entity.resource.address in self.without:
             self.skipped["a spec cannot say it"] += 1

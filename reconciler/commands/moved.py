@@ -18,13 +18,36 @@ def differences(before: _Intended, after: _Intended) -> Iterator[str]:
         planned, now = left.get(name), right.get(name)
         if planned != now:
             yield f"{name}: {_moved(planned, now)}"
+    yield from _other_settings(_settings(before), _settings(after))
 
 
 def in_short(intended: _Intended) -> Iterator[str]:
-    """A line for each address that would change."""
-    for name, change in sorted(_by_address(intended).items()):
-        if "rule" not in change:
-            yield f"{name}: {_told(change)}"
+    """A line for each address that would change, and one for the settings: with the digest alone
+    it is not known which of them moved."""
+    changes = [(n, c) for n, c in sorted(_by_address(intended).items()) if "rule" not in c]
+    if not changes:
+        yield "nothing is to be done"
+    for name, change in changes:
+        yield f"{name}: {_told(change)}"
+    for of, settings in sorted(_settings(intended).items()):
+        yield f"{of}settings: {', '.join(f'{k}: {_text(v)}' for k, v in sorted(settings.items()))}"
+
+
+def _settings(intended: _Intended) -> dict[str, _Intended]:
+    """By what is said before them: the target, where there are several."""
+    targets = intended["targets"]
+    return {f"{t['target']}: " if len(targets) > 1 else "": t["settings"] for t in targets}
+
+
+def _other_settings(
+    before: Mapping[str, _Intended], after: Mapping[str, _Intended]
+) -> Iterator[str]:
+    for of in sorted(before.keys() & after.keys()):
+        left, right = before[of], after[of]
+        for name in sorted(left.keys() | right.keys()):
+            then, today = left.get(name), right.get(name)
+            if then != today:
+                yield f"{of}{name} was {_text(then)}, and is now {_text(today)}"
 
 
 def _by_address(intended: _Intended) -> dict[str, _Intended]:
@@ -75,5 +98,9 @@ def _attributes(planned: _Intended, now: _Intended) -> Iterator[str]:
 def _shown(values: Mapping[str, Any], name: str) -> str:
     if name not in values:
         return "as the specs have it"
-    text = json.dumps(values[name], ensure_ascii=False)
+    return _text(values[name])
+
+
+def _text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

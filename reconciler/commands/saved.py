@@ -101,6 +101,7 @@ def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
             "regions": target["regions"],
             "changes": [_change(c) for c in target["changes"] if _counts(c)],
             "rules": target["rules"],
+            "settings": target["settings"],
         }
         for target in document["targets"]
     ]
@@ -165,5 +166,4 @@ def refuse_unexpected(expected: str, planned: Plan) -> None:
     if expected != planned.digest:
         message = f"the plan is not the one that was approved: {planned.digest}, not {expected}"
         now = intended(planned.targets, planned.owner)
-        details = tuple(in_short(now)) or ("nothing is to be done",)
-        raise Refused(f"{message}. It is now:", ExitCode.STALE, details=details)
+        raise Refused(f"{message}. It is now:", ExitCode.STALE, details=tuple(in_short(now)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.address import POLICY, Address, name_key
+from reconciler.address import POLICY, Address, name_key, profile_address
 from reconciler.commands.request import Connection, Refused, Request, World
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.exit_codes import ExitCode
@@ -14,9 +14,10 @@ from reconciler.model import Identity
 from reconciler.ownership import shadow_name
 from reconciler.plan import TargetPlan
 from reconciler.planner import Options, plan_target
-from reconciler.planner.assemble import needs_all_regions
+from reconciler.planner.assemble import needs_all_regions, view_of
+from reconciler.planner.associations import profiles_to_look_at
 from reconciler.planner.part import resolved
-from reconciler.ports import AwsError, Named, Progress, Reader, Scope
+from reconciler.ports import UNREADABLE, AwsError, Named, Progress, Reader, Scope
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredState, SpecSet
 from reconciler.spec.ignoring import expired
@@ -119,7 +120,7 @@ def _read(
         named=(wanted := _named(desired, options, account.identity)),
         one_by_one=_is_small(options, wanted),
     )
-    live = reader.read(account.identity, scope)
+    live = _whose(reader.read(account.identity, scope), desired, options, reader)
     _refuse_what_needs_all(live, options)
     if not options.unmanaged and not needs_all_regions(desired, live, options):
         return live
@@ -130,6 +131,24 @@ def _read(
         return live
     progress.reading(f"instances in {', '.join(sorted(missing))}")
     return live.with_instances(reader.read_regions(account.identity, missing))
+
+
+def _whose(live: LiveState, desired: DesiredState, options: Options, reader: Reader) -> LiveState:
+    """The account with the owners of profiles that instances are to be moved from."""
+    if not desired.associations:
+        return live
+    found, unread = dict(live.profiles), dict(live.unread)
+    for name in profiles_to_look_at(view_of(desired, live, options)):
+        try:
+            profile = reader.profile(name)
+        except AwsError as error:
+            if error.code not in UNREADABLE:
+                raise
+            unread[profile_address(name)] = f"{error.call}: {error.code}"
+            continue
+        if profile is not None:
+            found[name_key(profile.resource.name)] = profile
+    return replace(live, profiles=found, unread=unread)
 
 
 ONE_BY_ONE = 25

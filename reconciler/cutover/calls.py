@@ -54,15 +54,16 @@ class Calls:
 
     def create_shadow(self) -> ApiCall:
         profile = self._seen.profile
+        name = ownership.shadow_name(profile.resource.name)
         marks = {
-            ownership.OWNER: profile.owner or "",
-            ownership.SHADOW_OF: profile.resource.name,
+            ownership.OWNER: ownership.encode_owner(profile.owner or "", name),
+            ownership.TEMPORARY_OF: ownership.encode_temporary_of(profile.resource.name),
         }
         return ApiCall(
             "iam",
             "CreateInstanceProfile",
             {
-                "InstanceProfileName": ownership.shadow_name(profile.resource.name),
+                "InstanceProfileName": name,
                 "Path": profile.resource.path,
                 "Tags": self._listed(marks),
             },

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconciler.address import same_name
 from reconciler.cutover import batches
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.consumers import Fleet
@@ -70,8 +71,8 @@ def _shadow(fleet: Fleet) -> Decision | None:
 
 
 def _is_ours(shadow: LiveProfile, seen: Seen) -> bool:
-    is_named = shadow.shadow_of == seen.profile.resource.name
-    return is_named and shadow.owner == seen.profile.owner
+    is_named = same_name(shadow.shadow_of, seen.profile.resource.name)
+    return is_named and shadow.owner is not None and shadow.owner == seen.profile.owner
 
 
 def _home(fleet: Fleet, lent: Sequence[LiveInstance]) -> Decision:

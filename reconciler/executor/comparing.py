@@ -55,7 +55,8 @@ class Comparison:
         if now.id != before.id:
             return "was deleted and made again"
         if now.owner != before.owner:
-            return f"was taken over by the owner {now.owner!r}"
+            other = now.claimed_by
+            return f"was taken over by the owner {other!r}" if other else "lost its owner's tag"
         return None if _same(now.resource, before.resource) else "was changed by another hand"
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from reconciler.address import name_of, policy_address, role_address, same_name
-from reconciler.live import LiveEntity, LivePolicy, LiveRole
+from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.ownership import InstanceKey
 from reconciler.policy_document import PolicyDocument, principals
 from reconciler.ports import Facts, Reader
@@ -31,8 +31,7 @@ def is_done(
             return default is not None and _same(default.document, params["PolicyDocument"])
         case "CreateInstanceProfile":
             profile = reader.profile(params["InstanceProfileName"])
-            marks = {} if profile is None else {k: str(v) for k, v in profile.marks.items()}
-            return profile is not None and _has_marks(call, marks)
+            return profile is not None and _has_marks(call, profile)
         case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile":
             return _is_swapped(call, reader)
         case "DeleteRole":
@@ -98,9 +97,14 @@ def _is_made(call: ApiCall, found: Facts | None) -> bool:
     return all(found.tags.get(key) == value for key, value in wanted.items())
 
 
-def _has_marks(call: ApiCall, marks: dict[str, str]) -> bool:
-    values = {str(tag["Value"]) for tag in call.params.get("Tags", ())}
-    return bool(marks) and set(marks.values()) <= values
+def _has_marks(call: ApiCall, profile: LiveProfile) -> bool:
+    """Ours by its marks, of which the call has every one, and the owner's names this profile."""
+    given = {str(tag["Key"]): str(tag["Value"]) for tag in call.params.get("Tags", ())}
+    is_given = [
+        any(key.endswith(name) and value == mark for key, value in given.items())
+        for name, mark in profile.marks.items()
+    ]
+    return profile.owner is not None and all(is_given)
 
 
 def _same(document: object, text: str) -> bool:

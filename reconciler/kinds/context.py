@@ -45,11 +45,12 @@ class Context:
         live = self.live.profile(name)
         return None if live is None or live.resource.address in self.replaced else live
 
-    def owned(self, tags: Mapping[str, str], **marks: object) -> list[dict[str, object]]:
-        """Tags with our marks among them, as AWS takes them, sorted by key."""
-        named = {ownership.OWNER: self.owner, **{k.replace("_", "-"): v for k, v in marks.items()}}
-        ours = {self.prefix + name: value for name, value in named.items()}
-        return tag_list({**tags, **ours})
+    def owned(self, name: str, tags: Mapping[str, str], **marks: object) -> list[dict[str, object]]:
+        """Tags of the resource of that name with our marks among them, as AWS takes them, sorted by
+        key."""
+        named = {k.replace("_", "-"): v for k, v in marks.items()}
+        ours = {ownership.OWNER: ownership.encode_owner(self.owner, name), **named}
+        return tag_list({**tags, **{self.prefix + mark: value for mark, value in ours.items()}})
 
     @property
     def arns(self) -> Arns:

@@ -16,7 +16,7 @@ from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveProfile
-from reconciler.model import InstanceProfile
+from reconciler.model import InstanceProfile, no_tags
 from reconciler.requests import NOW, RUN, ApiCall, Joined, Ref
 from reconciler.spec.desired import DesiredProfile
 
@@ -34,7 +34,7 @@ def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
     must take it up: then that is for their cut-over."""
     address = after.address
     if address in context.filled:
-        tags = context.owned(after.tags, role_id=ownership.NO_ROLE)
+        tags = context.owned(after.name, after.tags, role_id=ownership.NO_ROLE)
         yield step(address, _create(after, tags), after={gone(address)}, gives={exists(address)})
         return
     role, wanted = context.role_that_stays(after.role), context.desired.role(after.role)
@@ -42,7 +42,7 @@ def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
     mark: object = ownership.NO_ROLE
     if after.role is not None:
         mark = role.id if role else Ref(held, "id")
-    tags = context.owned(after.tags, role_id=mark)
+    tags = context.owned(after.name, after.tags, role_id=mark)
     made = {exists(address)} if after.role else {exists(address), ready(address)}
     needs = {exists(held)} if after.role else set()
     yield step(address, _create(after, tags), needs=needs, after={gone(address)}, gives=made)
@@ -60,23 +60,22 @@ def _create(after: InstanceProfile, tags: list[dict[str, object]]) -> ApiCall:
 
 def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
     """Owner and role-id in one call."""
-    marks = {
-        ownership.OWNER: context.owner,
-        ownership.ROLE_ID: adopted_role_id(live, context),
-    }
-    tags = tag_list(ownership.with_prefix(marks, context.prefix))
     name = live.resource.name
+    tags = context.owned(name, no_tags(), role_id=adopted_role_mark(live, context))
     address = live.resource.address
     call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
     yield step(address, call, gives={Label("adopted", address)})
 
 
-def adopted_role_id(live: LiveProfile, context: Context) -> str:
+def adopted_role_mark(live: LiveProfile, context: Context) -> str:
     """Consumers are taken to hold the role inside, since nothing else can be known; or, when that
-    is to be made sure of, to hold none."""
-    if context.refresh_adopted or live.role_id is None:
+    is to be made sure of, to hold none. What a set before noted of its own profile is known: a
+    cut-over that it began is gone on with."""
+    if context.refresh_adopted:
         return ownership.NO_ROLE
-    return live.role_id
+    if live.claimed_by is not None and live.mark is not None:
+        return ownership.encode_role_mark(live.mark)
+    return live.role_id or ownership.NO_ROLE
 
 
 def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iterator[Step]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler import ownership
 from reconciler.graph import Label, exists, free, gone, ready
-from reconciler.kinds.context import Context, Step, iam, step, tag_list
+from reconciler.kinds.context import Context, Step, iam, step
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LivePolicy
-from reconciler.model import Policy
+from reconciler.model import Policy, no_tags
 from reconciler.spec.desired import DesiredPolicy
 
 MOST_VERSIONS = 5
@@ -35,14 +34,14 @@ def create(after: Policy, context: Context) -> Iterator[Step]:
         Path=after.path,
         PolicyDocument=after.document.text,
         Description=after.description or None,
-        Tags=context.owned(after.tags),
+        Tags=context.owned(after.name, after.tags),
     )
     address = after.address
     yield step(address, call, after={gone(address)}, gives={exists(address), ready(address)})
 
 
 def adopt(live: LivePolicy, context: Context) -> Iterator[Step]:
-    tags = tag_list({context.prefix + ownership.OWNER: context.owner})
+    tags = context.owned(live.resource.name, no_tags())
     yield step(live.resource.address, iam("TagPolicy", PolicyArn=live.arn, Tags=tags))
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler import ownership
 from reconciler.address import Address, name_key, name_of, policy_address
 from reconciler.graph import Label, exists, free, gone, ready
-from reconciler.kinds.context import Context, Step, iam, step, tag_list
+from reconciler.kinds.context import Context, Step, iam, step
 from reconciler.kinds.references import trusted_roles
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveRole
-from reconciler.model import Role
+from reconciler.model import Role, no_tags
 from reconciler.policy_document import PolicyDocument
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredRole
@@ -58,7 +57,7 @@ def create(after: Role, context: Context) -> Iterator[Step]:
         Description=after.description or None,
         MaxSessionDuration=after.max_session_seconds,
         PermissionsBoundary=boundary,
-        Tags=context.owned(after.tags),
+        Tags=context.owned(after.name, after.tags),
     )
     needs = {exists(a) for a in named} | _policy_needs(boundary, context)
     yield step(address, call, needs=needs, after={gone(address)}, gives={exists(address)})
@@ -69,9 +68,10 @@ def create(after: Role, context: Context) -> Iterator[Step]:
 
 
 def adopt(live: LiveRole, context: Context) -> Iterator[Step]:
-    tags = tag_list({context.prefix + ownership.OWNER: context.owner})
     name = live.resource.name
-    yield step(live.resource.address, iam("TagRole", RoleName=name, Tags=tags))
+    yield step(
+        live.resource.address, iam("TagRole", RoleName=name, Tags=context.owned(name, no_tags()))
+    )
 
 
 def update(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from reconciler.model import InstanceProfile, Policy, Role, Tags
+from reconciler.ownership import exact
 
 _FIELDS = {"max_session_duration": "max_session_seconds", "trust_policy": "trust_policy"}
 
@@ -30,7 +31,7 @@ def _left(desired: Policy | Role | InstanceProfile, live: Any, attribute: str, k
     wanted, there = getattr(desired, attribute), getattr(live, attribute)
     match attribute:
         case "tags" if key:
-            return _tag_left(wanted, there, key)
+            return _tag_left(wanted, there, key, str.casefold if isinstance(live, Role) else exact)
         case "managed_policies":
             return tuple({*wanted, *(p for p in there if not key or p.endswith(f"/{key}"))})
         case "inline_policies":
@@ -44,6 +45,8 @@ def _others(wanted: tuple[tuple[str, Any], ...], key: str) -> dict[str, Any]:
     return {name: document for name, document in wanted if name != key}
 
 
-def _tag_left(wanted: Tags, there: Tags, key: str) -> Tags:
-    others = {k: v for k, v in wanted.items() if k != key}
-    return {**others, key: there[key]} if key in there else others
+def _tag_left(wanted: Tags, there: Tags, key: str, same_key: Callable[[str], str]) -> Tags:
+    """``same_key`` folds keys that AWS takes for one."""
+    name = same_key(key)
+    others = {k: v for k, v in wanted.items() if same_key(k) != name}
+    return {**others, **{k: v for k, v in there.items() if same_key(k) == name}}

@@ -6,11 +6,8 @@ from collections.abc import Callable, Iterator
 
 from reconciler.kinds.context import iam, tag_list
 from reconciler.model import Tags
+from reconciler.ownership import exact
 from reconciler.requests import ApiCall
-
-
-def _exact(key: str) -> str:
-    return key
 
 
 def tag_calls(
@@ -18,7 +15,7 @@ def tag_calls(
     target: dict[str, str],
     before: Tags,
     after: Tags,
-    same_key: Callable[[str], str] = _exact,
+    same_key: Callable[[str], str] = exact,
 ) -> Iterator[ApiCall]:
     """``kind`` is the end of the operations' names, ``target`` the parameter that names the thing.
 

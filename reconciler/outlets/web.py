@@ -6,6 +6,7 @@ No address is ever said in full: those of webhooks are secrets.
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -132,5 +133,5 @@ def _why(error: Exception) -> str:
 
 def _pause(tries: int, asked: str | None) -> float:
     """Seconds: what the other system asks for, else twice as long each time."""
-    wanted = float(asked) if asked and asked.isdigit() else 2.0 ** (tries - 1)
+    wanted = float(asked) if asked and re.fullmatch("[0-9]{1,9}", asked) else 2.0 ** (tries - 1)
     return min(wanted, LONGEST_WAIT_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from reconciler import guards
 from reconciler.address import (
@@ -24,7 +25,7 @@ from reconciler.kinds.context import Context
 from reconciler.kinds.references import trusted_roles
 from reconciler.live import LiveEntity, LiveState
 from reconciler.plan import TargetPlan
-from reconciler.planner.associations import moved, plan_associations, rules
+from reconciler.planner.associations import moved, plan_associations, rules, unread_before
 from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_over
 from reconciler.planner.entities import plan_entities
 from reconciler.planner.in_use import InUse
@@ -36,6 +37,7 @@ from reconciler.planner.removals import hidden, is_made, plan_removals, takes_aw
 from reconciler.planner.replacements import replaced
 from reconciler.planner.shadows import without_shadows
 from reconciler.planner.standing import unread
+from reconciler.planner.strays import strays
 from reconciler.planner.unmanaged import others, unmanaged
 from reconciler.policy_document import trusts_service
 from reconciler.spec.checks import EC2_SERVICES
@@ -105,11 +107,19 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         changes=changes,
         work=ordered_work((*whole.drafts, *releases), _there(view, references)),
         printed=dict(whole.printed),
-        kept=_sorted((*whole.kept, *_in_vain(view), *(k for k in strangers if k not in passed))),
+        kept=_sorted(
+            (
+                *whole.kept,
+                *_in_vain(view),
+                *strays(view),
+                *(k for k in strangers if k not in passed),
+            )
+        ),
         ignored=_sorted((*whole.ignored, *hidden(view), *passed)),
         conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
         guards=tuple(sorted(found, key=lambda g: (g.key, g.addresses))),
         rules=rules(view),
+        settings=_settings(view, cutovers),
         diagnostics=in_order(
             (*whole.diagnostics, *(d for _, d in references), *_unread(view, cutovers))
         ),
@@ -120,6 +130,21 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         links=links(view, changes),
         based_on=_based_on(view, changes),
     )
+
+
+def _settings(view: View, cutovers: Part) -> dict[str, Any]:
+    """Those that a person approves with the plan. Any profile of the plan may come to need a
+    cut-over before it is applied."""
+    options, settings = view.options, view.options.settings
+    known: dict[str, Any] = {"tag_prefix": options.prefix}
+    included = any(options.includes(p.resource.address) for p in view.desired.profiles.values())
+    associated = bool(view.desired.associations) and options.may_include("association")
+    if not (cutovers.drafts or included or associated):
+        return known
+    regions = options.consumer_regions
+    known["propagation"] = settings.propagation
+    known["consumer_regions"] = "all" if regions is None else list(regions)
+    return known
 
 
 def _sorted(kept: Iterable[Kept]) -> tuple[Kept, ...]:
@@ -143,6 +168,7 @@ def _not_read(view: View) -> Iterator[Unread]:
     for entity in view.desired.entities():
         if view.options.includes(entity.resource.address) and (why := unread(entity, view)):
             yield Unread(entity.resource.address, why)
+    yield from unread_before(view)
     for region, why in sorted(view.live.unread_regions.items()):
         if region in view.options.regions:
             yield Unread(ANY_INSTANCE, why, region)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler import ownership
-from reconciler.address import PROFILE, profile_address
-from reconciler.changes import Conflict, Create, Difference, Guard, Kept, Update
+from reconciler.address import PROFILE, Address, profile_address
+from reconciler.changes import Conflict, Create, Difference, Guard, Kept, Unread, Update
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft, Label, exists, ready
 from reconciler.kinds import association as kind
@@ -150,6 +150,8 @@ def _claim(claim: Claim, view: View) -> Part:
     live = view.live.profile(name)
     if reason := _unread(claim, view):
         return Part(kept=(Kept(claim.wanted.address, reason, "blocked"),))
+    if _on_unread(claim, view):
+        return Part()
     if live is None and wanted is None:
         message = f"there is no instance profile {name!r}, neither in the specs nor in AWS"
         place = claim.association.place.at("instance_profile")
@@ -180,18 +182,76 @@ def _unread(claim: Claim, view: View) -> str | None:
     return f"its profile {address} cannot be read" if is_unread else None
 
 
+def unread_before(view: View) -> Iterator[Unread]:
+    """Instances on a profile of which it cannot be read whose it is: they stay there."""
+    for claim in _claims(view)[0]:
+        if (address := _on_unread(claim, view)) and not _unread(claim, view):
+            reason = f"it is on {address}: {view.live.unread[address]}"
+            yield Unread(claim.wanted.address, reason)
+
+
+def _on_unread(claim: Claim, view: View) -> Address | None:
+    """The address of the profile that it would be moved from, where that could not be read."""
+    row = claim.instance.row
+    if row is None or _is_there(claim, view):
+        return None
+    address = profile_address(row.profile_name)
+    return address if address in view.live.unread else None
+
+
 def _conflict(claim: Claim, view: View) -> Conflict | None:
-    """Another owner's specs made the association that is there."""
-    instance, row = claim.instance, claim.instance.row
-    parts = (instance.marks.get(ownership.ASSOCIATION) or "").split("/")
-    if row is None or len(parts) != 3 or view.options.take_over:
+    """Where somebody else has the instance, and nobody said that we may take it.
+
+    Whoever may tag instances decides what a rule selects, so what it finds needs ``--adopt`` like
+    any other resource; an id in a spec is a person's decision.
+    """
+    held, options = _held(claim, view), view.options
+    if held is None:
         return None
-    owner, named, profile_id = parts
-    is_true = named == instance.key.instance and profile_id == row.profile_id
-    if not is_true or owner == view.options.owner:
+    reason, owner = held
+    needed = {}
+    if claim.is_selected:
+        needed["--adopt"] = options.adopt
+    if owner is not None:
+        needed["--take-over"] = options.take_over
+    if all(needed.values()):
         return None
-    address, place = claim.wanted.address, claim.association.place.here
-    return Conflict(address, f"belongs to the owner {owner!r}", "--take-over", place, owner)
+    place = claim.association.place.here
+    return Conflict(claim.wanted.address, reason, " ".join(needed), place, owner)
+
+
+def _held(claim: Claim, view: View) -> tuple[str, str | None] | None:
+    """How somebody else has the instance, and the owner, ``None`` for nobody who is known."""
+    instance, row, mine = claim.instance, claim.instance.row, view.options.owner
+    if row is None:
+        return None
+    mark = ownership.decode_association(instance.marks.get(ownership.ASSOCIATION))
+    known = (instance.key.instance, row.profile_id)
+    if mark is not None and (mark.instance, mark.profile_id) == known:
+        is_ours = mark.owner == mine
+        return None if is_ours else (f"belongs to the owner {mark.owner!r}", mark.owner)
+    live = None if _is_there(claim, view) else view.live.profile(row.profile_name)
+    if live is None or live.owner == mine:
+        return None
+    where, owner = f"is on {live.resource.address}", live.claimed_by
+    if owner in (None, mine):
+        return f"{where}, which is not managed", None
+    return f"{where}, which belongs to the owner {owner!r}", owner
+
+
+def profiles_to_look_at(view: View) -> tuple[str, ...]:
+    """Names of profiles that claimed instances are on, and of which it was not read whose they
+    are: not even which of them exist, where only what the specs name was read."""
+    is_whole = view.live.not_whole is None
+    names = set()
+    for claim in _claims(view)[0]:
+        row = claim.instance.row
+        if row is None or _is_there(claim, view):
+            continue
+        live = view.live.profile(row.profile_name)
+        if (live is None and not is_whole) or (live is not None and not live.tags_known):
+            names.add(row.profile_name)
+    return tuple(sorted(names))
 
 
 def _intent(claim: Claim) -> dict[str, object]:

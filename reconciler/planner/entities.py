@@ -23,7 +23,7 @@ from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
-from reconciler.planner.standing import is_ours, settled, unread
+from reconciler.planner.standing import is_ours, settled, unowned, unread
 from reconciler.policy_document import dangling_principals
 from reconciler.spec.desired import Desired
 
@@ -42,16 +42,16 @@ def _entity(entity: Desired, view: View) -> Part:
         problem = Diagnostic("error", "protected-resource", message, entity.place.here)
         return Part(diagnostics=(problem,))
     if not is_ours(live, view):
-        return Part(conflicts=(_conflict(entity, live),))
+        return Part(conflicts=(_conflict(entity, live, view),))
     return _changed(entity, live, view)
 
 
-def _conflict(entity: Desired, live: LiveEntity) -> Conflict:
-    address = entity.resource.address
-    if live.owner is None:
-        return Conflict(address, "exists and is not managed", "--adopt", entity.place.here)
-    reason = f"belongs to the owner {live.owner!r}"
-    return Conflict(address, reason, "--adopt --take-over", entity.place.here, live.owner)
+def _conflict(entity: Desired, live: LiveEntity, view: View) -> Conflict:
+    address, place = entity.resource.address, entity.place.here
+    other = live.claimed_by
+    if other in (None, view.options.owner):
+        return Conflict(address, unowned(live, view.options), "--adopt", place)
+    return Conflict(address, f"belongs to the owner {other!r}", "--adopt --take-over", place, other)
 
 
 def _created(entity: Desired, view: View) -> Part:
@@ -95,7 +95,7 @@ def _change(
         after=changed_attributes(found, after),
         differences=found,
         source=entity.place.here,
-        reason=_reason(live, is_adopted),
+        reason=_reason(live, view, is_adopted),
         consumers=_taken_to_hold(live, view) if is_adopted else (),
         unchanged=len(after.attributes()) - len(touched),
     )
@@ -109,9 +109,11 @@ def _taken_to_hold(live: LiveEntity, view: View) -> tuple[str, ...]:
     return tuple(i.key.instance for i in view.live.consumers(live.arn) if i.is_running)
 
 
-def _reason(live: LiveEntity, is_adopted: bool) -> str | None:
+def _reason(live: LiveEntity, view: View, is_adopted: bool) -> str | None:
     if is_adopted:
-        return "exists and is not managed" if live.owner is None else f"taken from {live.owner!r}"
+        other = live.claimed_by
+        is_nobodys = other in (None, view.options.owner)
+        return unowned(live, view.options) if is_nobodys else f"taken from {other!r}"
     if isinstance(live, LiveRole) and dangling_principals(live.resource.trust_policy.value):
         return "its trust names a role or user that is gone"
     return None

@@ -27,6 +27,8 @@ ALLOW = {
 """What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of
 addresses."""
 ALLOW_KEYS = tuple(ALLOW)
+NUMBER = re.compile(r"[0-9]{1,9}")
+"""``str.isdigit`` takes more than ``int`` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Options:
         return lifted(key, address, self.allow, self.settings, self.today)
 
     def allowed_number(self, key: str) -> int | None:
-        given = [value for k, value in self.allow if k == key and value.isdigit()]
+        given = [value for k, value in self.allow if k == key and NUMBER.fullmatch(value)]
         numbers = [int(v) for v in (*given, *_standing(key, self.settings, self.today))]
         return max(numbers) if numbers else None
 

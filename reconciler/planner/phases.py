@@ -201,7 +201,8 @@ def _role_is_there(cutover: CutOver) -> set[Label]:
 
 def _to_come(after: InstanceProfile, view: View) -> LiveProfile:
     """A profile that this plan makes: empty, so that its consumers are known to hold nothing."""
-    marks = {ownership.OWNER: view.options.owner, ownership.ROLE_ID: ownership.NO_ROLE}
+    owner = ownership.encode_owner(view.options.owner, after.name)
+    marks = {ownership.OWNER: owner, ownership.ROLE_ID: ownership.NO_ROLE}
     return LiveProfile(
         resource=replace(after, role=None),
         id=f"${{{after.address}.id}}",

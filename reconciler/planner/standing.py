@@ -10,6 +10,7 @@ from reconciler.kinds import instance_profile
 from reconciler.kinds.kind import kind_of
 from reconciler.live import LiveEntity, LiveProfile
 from reconciler.model import InstanceProfile, Policy, Role
+from reconciler.planner.options import Options
 from reconciler.planner.part import View
 from reconciler.spec.desired import Desired
 
@@ -28,12 +29,25 @@ def unread(entity: Desired, view: View) -> str | None:
 
 def is_ours(live: LiveEntity, view: View) -> bool:
     """Ours already, or ours after this apply."""
-    if live.protected is not None:
-        return False
-    options = view.options
-    if live.owner is None:
-        return options.adopt
-    return live.owner == options.owner or (options.adopt and options.take_over)
+    return live.protected is None and may_take(live, view.options)
+
+
+def may_take(live: LiveEntity, options: Options) -> bool:
+    """Whether it is ours, or a person said that we may have it."""
+    if live.owner == options.owner:
+        return True
+    is_nobodys = live.claimed_by in (None, options.owner)
+    return options.adopt and (is_nobodys or options.take_over)
+
+
+def unowned(live: LiveEntity, options: Options) -> str:
+    """Why a resource that nobody else has is not ours."""
+    key, tag = options.prefix + ownership.OWNER, live.owner_tag
+    if tag is None:
+        return "exists and is not managed"
+    if tag.name is None:
+        return f"carries the old form of our tag ({key} = {tag.owner}); --adopt writes the new one"
+    return f"exists and is not managed: its tag {key} names another resource, {tag.name}"
 
 
 def settled(entity: Desired, live: LiveEntity, view: View) -> Policy | Role | InstanceProfile:
@@ -48,6 +62,7 @@ def adopted_marks(live: LiveProfile, view: View) -> LiveProfile:
     """The profile as it is once this apply has adopted it."""
     if live.owner == view.options.owner:
         return live
-    held = instance_profile.adopted_role_id(live, view.context)
-    marks = {**live.marks, ownership.OWNER: view.options.owner, ownership.ROLE_ID: held}
+    held = instance_profile.adopted_role_mark(live, view.context)
+    owner = ownership.encode_owner(view.options.owner, live.resource.name)
+    marks = {**live.marks, ownership.OWNER: owner, ownership.ROLE_ID: held}
     return with_fields(live, marks=marks)

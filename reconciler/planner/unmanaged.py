@@ -24,7 +24,7 @@ def unmanaged(view: View) -> tuple[Unmanaged, ...]:
 def others(view: View) -> Iterator[Kept]:
     """How many there are that are somebody's, and those that a rule hides."""
     mine = view.options.owner
-    others = [e for e in _all(view) if e.owner not in (None, mine) and not _is_named(e, view)]
+    others = [e for e in _all(view) if e.claimed_by not in (None, mine) and not _is_named(e, view)]
     if others:
         yield Kept(EVERYTHING, f"{len(others)} roles and profiles have another owner", "warning")
     for entity in _nobodys(view):
@@ -33,10 +33,11 @@ def others(view: View) -> Iterator[Kept]:
 
 
 def _nobodys(view: View) -> Iterator[LiveEntity]:
+    mine = view.options.owner
     for entity in _all(view):
-        is_free = entity.owner is None and entity.protected is None
+        is_free = entity.owner != mine and entity.claimed_by in (None, mine)
         is_chosen = view.options.includes(entity.resource.address)
-        if is_free and is_chosen and not _is_named(entity, view):
+        if is_free and is_chosen and not entity.protected and not _is_named(entity, view):
             yield entity
 
 

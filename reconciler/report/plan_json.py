@@ -77,6 +77,7 @@ def _target(target: TargetPlan) -> shapes.TargetShape:
         "guards": [_guard(guard) for guard in target.guards],
         "unread": [_unread(unread) for unread in target.unread],
         "rules": [cast("shapes.RuleShape", dict(rule)) for rule in target.rules],
+        "settings": cast("shapes.SettingsShape", dict(target.settings)),
     }
 
 

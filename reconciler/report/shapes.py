@@ -143,6 +143,16 @@ class RuleShape(TypedDict):
 
 
 @with_config(CLOSED)
+class SettingsShape(TypedDict):
+    """Settings that the digest covers; the last two where a cut-over is planned, or may come to
+    be."""
+
+    tag_prefix: str
+    propagation: NotRequired[Annotated[int, Field(description="Seconds.")]]
+    consumer_regions: NotRequired[list[str] | Literal["all"]]
+
+
+@with_config(CLOSED)
 class TargetHeader(TypedDict):
     target: str
     account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
@@ -162,6 +172,7 @@ class TargetShape(TargetHeader):
     guards: list[GuardShape]
     unread: list[UnreadShape]
     rules: list[RuleShape]
+    settings: SettingsShape
 
 
 @with_config(CLOSED)

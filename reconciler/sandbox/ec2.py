@@ -86,7 +86,7 @@ class Ec2Layer:
 
     def _page_asked(self, request: EC2BaseResponse) -> tuple[int, int]:
         token = str(request._get_param("NextToken") or "0")
-        if not token.isdigit():
+        if not re.fullmatch("[0-9]{1,9}", token):
             raise refused("ec2", "InvalidNextToken", "The token is not valid.")
         asked = int(request._get_param("MaxResults") or 100)
         if asked < FEWEST_ON_A_PAGE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -229,7 +230,7 @@ class IamLayer:
     def _cut(self, request: IamResponse, items: list[Any]) -> tuple[list[Any], str | None]:
         size = self._world.page(int(request._get_param("MaxItems") or 100))
         marker = str(request._get_param("Marker") or "0")
-        if not marker.isdigit():
+        if not re.fullmatch("[0-9]{1,9}", marker):
             raise refused("iam", "ValidationError", "Invalid Marker.")
         start = int(marker)
         end = start + size

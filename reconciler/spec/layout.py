@@ -184,7 +184,7 @@ class _Layout:
         raw = self.document.text[node.start : node.end]
         header, *lines = raw.split("\n")
         mark = re.search(r"[|>]([-+0-9]*)(\s+#.*)?$", header.rstrip())
-        if mark is None or any(c.isdigit() for c in mark[1]) or not any(map(str.strip, lines)):
+        if mark is None or re.search("[0-9]", mark[1]) or not any(map(str.strip, lines)):
             return [f"{head} {_prefix(node, quoted(node.value))}{behind}"]
         least = min(len(line) - len(line.lstrip(" ")) for line in lines if line.strip())
         opening = f"{head}{_prefix(node)} {node.style}{mark[1]}{mark[2] or behind}"

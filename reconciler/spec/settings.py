@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from reconciler.ownership import DEFAULT_PREFIX, OWNER_PATTERN
 from reconciler.spec import limits
@@ -82,6 +83,41 @@ class TargetSpec(SpecModel):
     specs: list[str] | None = Field(None, description="Parts of the set; default: all of it.")
 
 
+PREFIX_LENGTH = (4, 64)
+
+
+def _prefix(value: Any) -> Any:
+    """Short ones, and ones without an end, are those of other people's tags."""
+    if not isinstance(value, str):
+        return value
+    least, most = PREFIX_LENGTH
+    if not least <= len(value) <= most:
+        what = f"must have {least} to {most} characters"
+    elif not value.endswith((":", "/")):
+        what = "must end in : or /"
+    elif value.casefold().startswith("aws:"):
+        what = "must not begin with aws:, which is AWS's own"
+    elif not limits.is_tag_text(value) or not value[:-1].strip(" :/"):
+        what = "must be made of letters, digits, blanks and _.:/=+-@"
+    else:
+        return value
+    raise PydanticCustomError("invalid-value", "{what}", {"what": what})
+
+
+Prefix = Annotated[
+    str,
+    BeforeValidator(_prefix),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": PREFIX_LENGTH[0],
+            "maxLength": PREFIX_LENGTH[1],
+            "pattern": "^(?![aA][wW][sS]:).*[:/]$",
+        }
+    ),
+]
+
+
 def _regions(value: Any) -> Any:
     return None if value == "all" else value
 
@@ -104,8 +140,9 @@ class Settings(SpecModel):
     variables: dict[str, Text] = Field({}, description="Values for ${name}.")
     prune: bool = Field(False, description="Delete what left the specs.")
     adopt: bool = Field(False, description="Take over what exists and is not managed.")
-    tag_prefix: Annotated[str, Field(min_length=1, max_length=64)] = Field(
-        DEFAULT_PREFIX, description="Prefix of our own tags."
+    tag_prefix: Prefix = Field(
+        DEFAULT_PREFIX,
+        description="Prefix of our own tags: 4 characters at least, ends in : or /, not aws:.",
     )
     propagation: Seconds = Field(60, description="Time until EC2 sees a role change in IAM.")
     guards: Guards = Field(Guards(), description="What stops an apply.")

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from moto.iam.exceptions import IAMException
+from moto.iam.models import iam_backends
 
 from reconciler.commands.request import Refused
 from reconciler.sandbox.logged import Logged
@@ -256,6 +257,131 @@ def test_interrupted_while_stopped_instances_move(aws: Rig, operation: str) -> N
     assert None not in {aws.profile_of(i) for i in instances}
     aws.settle()
     assert {aws.profile_of(i) for i in instances} == {"two"}
+
+
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow",'
+    '"Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
+)
+
+
+class TestOnAProfileThatIsNotOurs:
+    """Whoever may tag instances says what a rule selects; that must not take them from others."""
+
+    @pytest.fixture
+    def theirs(self, aws: Rig) -> str:
+        """An instance on a profile that no spec names, with the tag that the rule looks for."""
+        aws.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
+        aws.iam.create_instance_profile(InstanceProfileName="theirs")
+        aws.iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="theirs")
+        aws.clock.sleep(60)
+        aws.write(two("one"))
+        aws.settle()
+        aws.clock.sleep(60)
+        return aws.launch(1, profile="theirs", tags={"app": "web"})[0]
+
+    @pytest.mark.parametrize("state", ["running", "stopped"])
+    def test_it_is_a_conflict(self, aws: Rig, theirs: str, state: str) -> None:
+        if state == "stopped":
+            aws.ec2().stop_instances(InstanceIds=[theirs])
+        plan = aws.plan().plan
+        assert plan.is_empty
+        assert [(str(c.address), c.reason, c.lift, c.owner) for c in plan.conflicts] == [
+            (
+                f"association/{theirs}",
+                "is on instance-profile/theirs, which is not managed",
+                "--adopt",
+                None,
+            )
+        ]
+        found = [(str(f.address), f.status) for f in aws.drift().findings]
+        assert found == [(f"association/{theirs}", "unadopted")]
+        aws.settle(adopt=True)
+        assert aws.profile_of(theirs) == "one"
+        assert aws.profile_tags("theirs") == {}
+        assert not aws.plan().plan.conflicts
+
+    def test_the_settings_may_say_so(self, aws: Rig, theirs: str) -> None:
+        aws.write(two("one"), f"{aws.settings}adopt: true\n")
+        aws.settle()
+        assert aws.profile_of(theirs) == "one"
+
+    def test_an_id_in_a_spec_is_a_person_s_decision(self, aws: Rig, theirs: str) -> None:
+        aws.write(two("one", f"instances: [{theirs}]"))
+        aws.settle()
+        assert aws.profile_of(theirs) == "one"
+
+    @pytest.mark.parametrize("only", [(), ("association/*",)])
+    @pytest.mark.parametrize("form", ["others/theirs", "others"])
+    def test_another_owner_s(self, aws: Rig, theirs: str, form: str, only: tuple[str, ...]) -> None:
+        """Its tags are read for this alone: no spec names it, and its role is not ours."""
+        owned = [{"Key": "reconciler:owner", "Value": form}]
+        aws.iam.tag_instance_profile(InstanceProfileName="theirs", Tags=owned)
+        for flags in ({}, {"adopt": True}, {"take_over": True}):
+            conflicts = aws.plan(only=only, **flags).plan.conflicts
+            assert [(c.lift, c.owner) for c in conflicts] == [("--adopt --take-over", "others")]
+        aws.write(two("one", f"instances: [{theirs}]"))
+        conflicts = aws.plan(only=only, adopt=True).plan.conflicts
+        assert [(c.lift, c.owner) for c in conflicts] == [("--take-over", "others")]
+        aws.settle(only=only, take_over=True)
+        assert aws.profile_of(theirs) == "one"
+
+    def test_a_copied_tag_makes_the_profile_nobody_s(self, aws: Rig, theirs: str) -> None:
+        owned = [{"Key": "reconciler:owner", "Value": "tests/one"}]
+        aws.iam.tag_instance_profile(InstanceProfileName="theirs", Tags=owned)
+        assert [c.lift for c in aws.plan().plan.conflicts] == ["--adopt"]
+
+    def test_a_profile_that_cloudformation_made(self, aws: Rig, theirs: str) -> None:
+        """It is not touched: the instance leaves it, and a person said so."""
+        profile = iam_backends["123456789012"]["aws"].get_instance_profile("theirs")
+        profile.tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})
+        assert [c.lift for c in aws.plan().plan.conflicts] == ["--adopt"]
+        aws.settle(adopt=True)
+        assert aws.profile_of(theirs) == "one"
+
+    def test_a_profile_whose_owner_cannot_be_read(self, aws: Rig, theirs: str) -> None:
+        with refusing(aws, "GetInstanceProfile", "AccessDenied"):
+            plan = aws.plan(adopt=True).plan
+            drift = aws.drift()
+        assert plan.is_empty
+        assert [str(u.address) for u in plan.unread] == [f"association/{theirs}"]
+        assert drift.exit_code == 1
+
+    def test_only_what_the_specs_name_is_read(self, aws: Rig, theirs: str) -> None:
+        plan = aws.plan(only=("association/*",)).plan
+        assert [c.lift for c in plan.conflicts] == ["--adopt"]
+
+    def test_what_we_put_there_is_ours_to_move(self, aws: Rig, theirs: str) -> None:
+        """On a profile outside the set, as a spec asked for."""
+        aws.write(two("theirs"))
+        aws.settle()
+        made = aws.launch(1, tags={"app": "web"})[0]
+        aws.settle()
+        aws.write(two("one"))
+        conflicts = aws.plan().plan.conflicts
+        assert [str(c.address) for c in conflicts] == [f"association/{theirs}"]
+        aws.ec2().terminate_instances(InstanceIds=[theirs])
+        aws.settle()
+        assert aws.profile_of(made) == "one"
+
+    def test_a_profile_that_is_gone_is_nobody_s(self, aws: Rig, theirs: str) -> None:
+        """Its instances have nothing that could be taken away."""
+        aws.iam.remove_role_from_instance_profile(InstanceProfileName="theirs", RoleName="theirs")
+        aws.iam.delete_instance_profile(InstanceProfileName="theirs")
+        aws.settle()
+        assert aws.served(theirs) == "a"
+
+    def test_another_owner_s_association(self, aws: Rig, theirs: str) -> None:
+        profile = aws.iam.get_instance_profile(InstanceProfileName="theirs")["InstanceProfile"]
+        mark = f"others/{theirs}/{profile['InstanceProfileId']}"
+        given = [{"Key": "reconciler:association", "Value": mark}]
+        aws.ec2().create_tags(Resources=[theirs], Tags=given)
+        conflicts = aws.plan(adopt=True).plan.conflicts
+        assert [(c.reason, c.lift) for c in conflicts] == [
+            ("belongs to the owner 'others'", "--adopt --take-over")
+        ]
+        aws.settle(adopt=True, take_over=True)
+        assert aws.profile_of(theirs) == "one"
 
 
 PARTS = {

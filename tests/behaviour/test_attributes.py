@@ -189,7 +189,7 @@ def test_another_prefix_for_our_tags(aws: Rig) -> None:
     spec = "roles: {v1: {trust: ec2}, v2: {trust: ec2}}\ninstance_profiles: {p: {role: v1}}"
     aws.write(spec, settings)
     aws.settle()
-    assert aws.role_tags("v1") == {"acme/owner": "tests"}
+    assert aws.role_tags("v1") == {"acme/owner": "tests/v1"}
     aws.clock.sleep(60)
     instance = aws.launch(1, profile="p")[0]
     aws.write(spec.replace("role: v1", "role: v2"), settings)

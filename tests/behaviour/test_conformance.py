@@ -93,10 +93,10 @@ def test_what_a_user_sees_in_aws(aws: Rig) -> None:
     attached = aws.iam.list_attached_role_policies(RoleName="web")["AttachedPolicies"]
     assert sorted(p["PolicyName"] for p in attached) == ["AmazonSSMManagedInstanceCore", "assets"]
     assert aws.iam.list_role_policies(RoleName="web")["PolicyNames"] == ["logs"]
-    assert aws.role_tags("web") == {"team": "web", "Tier": "front", "reconciler:owner": "tests"}
+    assert aws.role_tags("web") == {"team": "web", "Tier": "front", "reconciler:owner": "tests/web"}
     assert aws.profile_tags("web") == {
         "team": "web",
-        "reconciler:owner": "tests",
+        "reconciler:owner": "tests/web",
         "reconciler:role-id": role["RoleId"],
     }
     assert aws.role_in("web") == "web"

@@ -55,7 +55,7 @@ def test_what_nobody_manages(managed: Rig) -> None:
     managed.launch(1, region=AWAY, profile="used-away")
     for name in ("stack", "linked", "other"):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
-    iam.tag_role(RoleName="other", Tags=[{"Key": "reconciler:owner", "Value": "x"}])
+    iam.tag_role(RoleName="other", Tags=[{"Key": "reconciler:owner", "Value": "x/other"}])
     roles = {role.name: role for role in iam_backends[ACCOUNT]["aws"].roles.values()}
     roles["stack"].tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})
     roles["linked"].path = "/aws-service-role/x.amazonaws.com/"

@@ -154,7 +154,7 @@ def by_hand(aws: Rig) -> Rig:
     iam.add_role_to_instance_profile(InstanceProfileName="useless", RoleName="other")
     for name in ("linked", "stack", "theirs"):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
-    iam.tag_role(RoleName="theirs", Tags=[{"Key": "reconciler:owner", "Value": "x"}])
+    iam.tag_role(RoleName="theirs", Tags=[{"Key": "reconciler:owner", "Value": "x/theirs"}])
     roles = {role.name: role for role in iam_backends[ACCOUNT]["aws"].roles.values()}
     roles["linked"].path = "/aws-service-role/x.amazonaws.com/"
     roles["stack"].tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})

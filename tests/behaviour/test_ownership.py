@@ -58,7 +58,7 @@ def test_adopted(by_hand: Rig) -> None:
     profile = next(c for c in plan.changes if c.kind == "instance-profile")
     assert profile.consumers == (instance,)
     assert by_hand.profile_tags("web") == {
-        "reconciler:owner": "tests",
+        "reconciler:owner": "tests/web",
         "reconciler:role-id": by_hand.role_id("web"),
         "team": "web",
     }
@@ -86,7 +86,7 @@ def test_another_owners(by_hand: Rig) -> None:
     assert by_hand.plan(owner="others").plan.conflicts[0].owner == "tests"
     assert by_hand.plan(owner="others", adopt=True).plan.conflicts
     by_hand.settle(owner="others", adopt=True, take_over=True)
-    assert by_hand.role_tags("web")["reconciler:owner"] == "others"
+    assert by_hand.role_tags("web")["reconciler:owner"] == "others/web"
 
 
 def test_adopting_would_strip(by_hand: Rig) -> None:

@@ -133,7 +133,7 @@ def test_what_was_changed_since_it_was_planned_is_left_alone(made: Rig) -> None:
 def test_what_changed_hands_since_it_was_planned_is_left_alone(made: Rig) -> None:
     made.write("roles: {b: {trust: lambda}}")
     planned = made.plan(prune=True, allow=frozenset({("release", "role/a")}))
-    theirs = [{"Key": "reconciler:owner", "Value": "theirs"}]
+    theirs = [{"Key": "reconciler:owner", "Value": "theirs/empty"}]
     made.iam.tag_instance_profile(InstanceProfileName="empty", Tags=theirs)
     applied = Apply(planned, made.commands()).execute()
     broken = [o for o in applied.result.outcomes if o.status == "failed"]

@@ -65,7 +65,7 @@ class Fleet:
         tags = self.aws.profile_tags("web")
         assert tags == {
             "team": "web",
-            "reconciler:owner": "tests",
+            "reconciler:owner": "tests/web",
             "reconciler:role-id": self.aws.role_id("web"),
         }
         assert self.aws.role_in("spare") == "web"

@@ -154,6 +154,8 @@ USAGE = {
     "number out of range": ("plan", "--parallelism", "0"),
     "allow of nothing": ("plan", "--allow", "everything"),
     "allow without number": ("plan", "--allow", "delete=all"),
+    "allow with what looks like a number": ("plan", "--allow", "delete=²"),
+    "allow with too long a number": ("plan", "--allow", f"delete={'9' * 5000}"),
     "variable without value": ("plan", "--var", "x"),
     "format": ("validate", "--format", "xml"),
 }

@@ -178,4 +178,43 @@ def test_an_expected_digest(ready: Rig) -> None:
     with pytest.raises(Refused) as caught:
         refuse_unexpected("sha256:a", plan)
     assert caught.value.exit_code == 5
-    assert caught.value.details == ("instance-profile/web: update (role)",)
+    assert caught.value.details == (
+        "instance-profile/web: update (role)",
+        'settings: consumer_regions: "all", propagation: 60, tag_prefix: "reconciler:"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("propagation: 0s", "propagation was 60, and is now 0"),
+        (
+            "consumer_regions: [us-east-1]",
+            'consumer_regions was "all", and is now ["us-east-1"]',
+        ),
+    ],
+)
+def test_settings_that_a_cut_over_rests_on(ready: Rig, line: str, told: str) -> None:
+    saved, planned = made_again(ready)
+    text = (ready.folder / "reconciler.yaml").read_text()
+    (ready.folder / "reconciler.yaml").write_text(f"{text}{line}\n")
+    now = ready.plan()
+    with pytest.raises(Refused) as caught:
+        refuse_unexpected(planned.plan.digest, now.plan)
+    assert caught.value.exit_code == 5
+    assert line.partition(":")[0] in caught.value.details[-1]
+    intent = intended(now.plan.targets, now.plan.owner)
+    with pytest.raises(Refused) as caught:
+        refuse_stale(saved, intent, now.plan.digest, saved.specs)
+    assert caught.value.details == (told,)
+
+
+def test_another_prefix_is_another_plan(aws: Rig) -> None:
+    """Of any plan: with another prefix other things are ours. What a cut-over rests on is of no
+    account where there can be none."""
+    aws.write("roles: {web: {trust: ec2}}")
+    digest = aws.plan().plan.digest
+    aws.write("roles: {web: {trust: ec2}}", f"{aws.settings}tag_prefix: 'acme/'\n")
+    assert aws.plan().plan.digest != digest
+    aws.write("roles: {web: {trust: ec2}}", f"{aws.settings}propagation: 5s\n")
+    assert aws.plan().plan.digest == digest

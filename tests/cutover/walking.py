@@ -40,12 +40,13 @@ from reconciler.ownership import (
 from reconciler.requests import ApiCall
 
 PREFIX = "reconciler:"
+HERE = "us-east-1"
 ARN = "arn:aws:iam::123456789012:instance-profile/web"
 OLD, NEW = "AROAOLD", "AROANEW"
 NAMES = {OLD: "old", NEW: "new"}
 LAG = 50.0
 SHADOW_ARN = f"{ARN}.reconciler-hop"
-SHADOW_MARKS = {"owner": "me", "shadow-of": "web"}
+SHADOW_MARKS = {"owner": "me/web.reconciler-hop", "temporary-of": "web"}
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _holds(instance: LiveInstance) -> tuple[str, bool]:
 
 def profile(role: str | None, mark: RoleMark, flying: tuple[InstanceKey, ...] = ()) -> LiveProfile:
     flights = [Flight(key) for key in flying]
-    marks = {"owner": "me", "role-id": encode_role_mark(mark), **encode_in_flight(flights)}
+    marks = {"owner": "me/web", "role-id": encode_role_mark(mark), **encode_in_flight(flights)}
     return LiveProfile(
         resource=InstanceProfile("web", NAMES.get(role or "")),
         id="AIPAWEB",
@@ -123,17 +124,21 @@ def shadow(role: str | None) -> LiveProfile:
     )
 
 
+def id_of(name: str) -> str:
+    return f"i-{ord(name):08x}"
+
+
 def instance(name: str, state: str, row: str | None) -> LiveInstance:
     arn = SHADOW_ARN if row == "AIPASHADOW" else ARN
     rows = () if row is None else (AssociationRow(f"assoc-{name}", arn, row, "associated"),)
-    return LiveInstance(InstanceKey("here", name), state, 0.0, rows)
+    return LiveInstance(InstanceKey(HERE, id_of(name)), state, 0.0, rows)
 
 
 def cutover(
     most: str = "1", on_failure: str = "rollback", strategy: str = "reassociate"
 ) -> CutOver:
     limits = Limits(most, 0, 60, on_failure, strategy)
-    return CutOver("web", RoleRef("old", OLD), RoleRef("new", NEW), limits, ("here",), PREFIX)
+    return CutOver("web", RoleRef("old", OLD), RoleRef("new", NEW), limits, (HERE,), PREFIX)
 
 
 def look(world: World) -> Seen:
@@ -173,7 +178,7 @@ def happened(world: World, call: ApiCall, plan: CutOver) -> World:
             gone = [k for k, i in world.instances.items() if not i.rows]
             return replace(world, served={**world.served, **dict.fromkeys(gone)})
         case "AssociateIamInstanceProfile":
-            key = InstanceKey("here", call.params["InstanceId"])
+            key = InstanceKey(HERE, call.params["InstanceId"])
             row = AssociationRow(f"new-{world.made}", ARN, "AIPAWEB", "associated")
             given = replace(world.instances[key], rows=(row,))
             served = world.seen_by_ec2() if given.is_running else None
@@ -184,10 +189,10 @@ def happened(world: World, call: ApiCall, plan: CutOver) -> World:
                 made=world.made + 1,
             )
         case "StopInstances":
-            key = InstanceKey("here", call.params["InstanceIds"][0])
+            key = InstanceKey(HERE, call.params["InstanceIds"][0])
             return replace(world, served={**world.served, key: None})
         case "StartInstances":
-            key = InstanceKey("here", call.params["InstanceIds"][0])
+            key = InstanceKey(HERE, call.params["InstanceIds"][0])
             started = replace(world.instances[key], launched_at=world.now)
             return replace(
                 world,
@@ -294,7 +299,7 @@ def by_hand(world: World) -> Iterator[World]:
         if one.state == "running":
             yield _touched(world, replace(one, state="stopped"), None, idle=world.idle | {key})
             yield _touched(world, replace(one, state="terminated", rows=()), None)
-    name = InstanceKey("here", "z")
+    name = InstanceKey(HERE, id_of("z"))
     if name not in world.instances and world.seen_by_ec2() is not None:
         row = AssociationRow("launched", ARN, "AIPAWEB", "associated")
         launched = LiveInstance(name, "running", world.now, (row,))

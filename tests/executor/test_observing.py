@@ -16,8 +16,8 @@ from reconciler.ports import AwsError, Facts, Reader
 from reconciler.sandbox.embedded import JumpingClock
 
 BEFORE = LiveProfile(resource=InstanceProfile("web", "r"), id="AIPA", arn="arn", role_id="AROA")
-NOTED = replace(BEFORE, marks={"in-flight": "here/i-1"})
-CUTOVER = CutOver("web", None, RoleRef("r", "AROA"), Limits(), ("here",), "reconciler:")
+NOTED = replace(BEFORE, marks={"in-flight": "us-east-1/i-00000001"})
+CUTOVER = CutOver("web", None, RoleRef("r", "AROA"), Limits(), ("us-east-1",), "reconciler:")
 
 
 @dataclass

@@ -21,7 +21,14 @@ from reconciler.live import (
     PolicyVersion,
 )
 from reconciler.model import Identity
-from reconciler.ownership import NO_ROLE, OWNER, ROLE_ID, InstanceKey, association_mark
+from reconciler.ownership import (
+    NO_ROLE,
+    OWNER,
+    ROLE_ID,
+    InstanceKey,
+    association_mark,
+    encode_owner,
+)
 from reconciler.plan import TargetPlan
 from reconciler.planner import Options, plan_target
 from reconciler.planner.part import resolved
@@ -47,7 +54,7 @@ def spec_set(text: str) -> SpecSet:
 
 def owned(name: str) -> dict[str, str]:
     """The mark of what this set made."""
-    return {OWNER: TEAM}
+    return {OWNER: encode_owner(TEAM, name)}
 
 
 def live(text: str, instances: Iterable[LiveInstance] = (), **more: Any) -> LiveState:

@@ -51,7 +51,7 @@ def in_trouble(aws: Rig) -> Rig:
     aws.write(FIRST, SETTINGS)
     aws.settle()
     aws.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
-    owned = [{"Key": "reconciler:owner", "Value": "others"}]
+    owned = [{"Key": "reconciler:owner", "Value": "others/others"}]
     aws.iam.create_role(RoleName="others", AssumeRolePolicyDocument=TRUST, Tags=owned)
     aws.iam.update_role(RoleName="v2", Description="theirs", MaxSessionDuration=3600)
     aws.iam.create_instance_profile(InstanceProfileName="blocked")

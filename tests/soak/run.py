@@ -81,7 +81,7 @@ class Soak:
             self.ended.seconds = max(self.ended.seconds, self.aws.clock.now() - began)
         self._told(applied)
         unread = [target.plan.unread for target in applied.planned.targets]
-        self.ended.errors += [f"{u.address!s}: {u.reason}" for found in unread for u in found]
+        self.ended.errors += [f"{str(u.address)!s}: {u.reason}" for found in unread for u in found]
         return applied.exit_code == 0
 
     def _lifted(self) -> frozenset[tuple[str, str]]:
@@ -102,7 +102,7 @@ class Soak:
         """A failure names address, call, code, request and what is left."""
         for outcome in applied.result.outcomes:
             if outcome.status == "failed":
-                self.ended.errors.append(f"{outcome.address!s}: {outcome.reason}")
+                self.ended.errors.append(f"{str(outcome.address)!s}: {outcome.reason}")
                 if problem := _untold(outcome):
                     self.ended.problems.append(problem)
 

@@ -38,6 +38,14 @@ WRONG = {
     "a target with an unknown key": ("targets:\n  prod: {acount_id: '1'}", "unknown-key", 2),
     "a target with a wrong account": ("targets:\n  prod: {account_id: '1'}", "invalid-value", 2),
     "an empty prefix": ("tag_prefix: ''", "invalid-value", 1),
+    "a prefix without an end": ("version: 1\ntag_prefix: acme", "invalid-value", 2),
+    "a prefix that is too short": ("tag_prefix: 'ab:'", "invalid-value", 1),
+    "a prefix that is too long": (f"tag_prefix: '{'a' * 64}:'", "invalid-value", 1),
+    "a prefix of AWS's": ("tag_prefix: 'aws:'", "invalid-value", 1),
+    "a prefix of AWS's in another case": ("tag_prefix: 'AWS:mine/'", "invalid-value", 1),
+    "a prefix that no tag can have": ("tag_prefix: 'a#b:'", "invalid-value", 1),
+    "a prefix with nothing in it": ("tag_prefix: ' ://'", "invalid-value", 1),
+    "a prefix that is no text": ("tag_prefix: [a]", "wrong-type", 1),
     "a propagation that is no time": ("propagation: soon", "invalid-duration", 1),
     "version 2": ("version: 2", "invalid-value", 1),
     "a list": ("- a", "wrong-type", 1),
@@ -52,6 +60,15 @@ def test_what_is_wrong_and_where(tmp_path: Path, case: str) -> None:
     found = [d for d in load(str(tmp_path)).diagnostics if d.severity == "error"]
     assert [(d.code, d.location.line) for d in found] == [(code, line)], found
     assert found[0].location.file.endswith("reconciler.yaml")
+
+
+@pytest.mark.parametrize("prefix", ["acme/", "abc:", "Acme:IAM/", "größe:", "a" * 63 + ":"])
+def test_prefixes(tmp_path: Path, prefix: str) -> None:
+    (tmp_path / "reconciler.yaml").write_text(f"tag_prefix: '{prefix}'", "utf-8")
+    (tmp_path / "spec.yaml").write_text("roles: {a: {trust: ec2}}")
+    spec = load(str(tmp_path))
+    assert not spec.diagnostics
+    assert spec.settings.tag_prefix == prefix
 
 
 def test_defaults(tmp_path: Path) -> None:
