@@ -19,6 +19,7 @@ RELEASED = "released"
 ASSOCIATION = "association"
 HOLDS = "holds"
 SHADOW_OF = "shadow-of"
+SWAPPED = "swapped"
 
 NO_ROLE = "-"
 OWNER_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -89,6 +90,25 @@ def decode_role_mark(value: str | None) -> RoleMark | None:
             return Settled(role_id)
         case _:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """EC2 has seen this role in the profile since ``epoch``, in seconds: noted where a cut-over
+    waits for instances that others must roll, so that the next run knows which are new."""
+
+    role_id: str
+    epoch: int
+
+
+def encode_swapped(mark: Swapped) -> str:
+    return f"{mark.role_id}/{mark.epoch}"
+
+
+def decode_swapped(value: str | None) -> Swapped | None:
+    """``None`` where there is no mark, or one that we did not write."""
+    found = re.fullmatch(r"([^/\s]+)/([0-9]{1,12})", value or "")
+    return Swapped(found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -15,6 +15,7 @@ from reconciler.kinds.context import Context
 from reconciler.kinds.references import trusted_roles
 from reconciler.live import LiveEntity, LiveState
 from reconciler.plan import TargetPlan
+from reconciler.planner import beyond
 from reconciler.planner.associations import plan_associations, rules
 from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_over
 from reconciler.planner.entities import plan_entities
@@ -90,7 +91,15 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         changes=changes,
         work=ordered_work(whole.drafts),
         printed=dict(whole.printed),
-        kept=_sorted((*whole.kept, *_in_vain(view), *(k for k in strangers if k not in passed))),
+        kept=_sorted(
+            (
+                *whole.kept,
+                *_in_vain(view),
+                *beyond.managed(view, {c.address for c in changes}),
+                *beyond.unseen(view),
+                *(k for k in strangers if k not in passed),
+            )
+        ),
         ignored=_sorted((*whole.ignored, *hidden(view), *passed)),
         conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
         guards=tuple(sorted(found, key=lambda g: (g.key, g.addresses))),
@@ -129,6 +138,7 @@ def _not_read(view: View) -> Iterator[Unread]:
     for region, why in sorted(view.live.unread_regions.items()):
         if region in view.options.regions:
             yield Unread("association/*", why, region)
+    yield from beyond.not_known(view)
     if view.options.unmanaged and view.live.not_whole is not None:
         yield Unread("*", view.live.not_whole)
 
