@@ -160,13 +160,14 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
     if decision := beyond.waits_for(fleet):
         return decision
-    if ownership.SWAPPED in seen.profile.marks:
-        names = (ownership.SWAPPED,)
-        return Act((calls.forget_in_flight(names),), "note that nobody is waited for")
     if decision := hop.away(calls, seen):
         return decision
     if (held := seen.noted()) and not memory.cleared:
         return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
     if seen.profile.mark != final_mark(cutover, seen, memory):
         return Act((calls.mark_settled(memory),), "note that every consumer has the role")
+    if ownership.SWAPPED in seen.profile.marks:
+        # Last: until the end is noted, it tells which instances are new enough.
+        names = (ownership.SWAPPED,)
+        return Act((calls.forget_in_flight(names),), "note that nobody is waited for")
     return Done()
