@@ -65,9 +65,17 @@ def _circles(desired: DesiredState, context: Context) -> frozenset[str]:
     return cyclic(edges)
 
 
+def needs_instances(desired: DesiredState, live: LiveState, options: Options) -> bool:
+    """Whether the plan has to do with instances at all: the specs have a profile or an association,
+    or the owner has a profile. A set of roles and policies alone makes no call to EC2."""
+    named = bool(desired.profiles or desired.associations) or options.unmanaged
+    return named or any(p.owner == options.owner for p in live.profiles.values())
+
+
 def needs_all_regions(desired: DesiredState, live: LiveState, options: Options) -> bool:
-    """Whether some cut-over is planned, so that consumers must be looked for everywhere."""
-    return bool(profiles_to_cut_over(view_of(desired, live, options)))
+    """Whether consumers must be looked for everywhere: some cut-over is planned, or what is in no
+    spec and nobody's is asked for."""
+    return options.unmanaged or bool(profiles_to_cut_over(view_of(desired, live, options)))
 
 
 def plan_target(desired: DesiredState, live: LiveState, options: Options) -> TargetPlan:
