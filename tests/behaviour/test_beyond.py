@@ -166,8 +166,7 @@ def test_an_id_of_the_specs_that_is_not_shown_is_unknown(made: Rig) -> None:
     assert plan.is_empty
 
 
-@pytest.mark.parametrize("hidden", [True, False])
-@pytest.mark.parametrize("region", [HOME, AWAY])
+@pytest.mark.parametrize(("region", "hidden"), [(HOME, False), (AWAY, True)])
 @pytest.mark.parametrize("strategy", ["reassociate", "restart", "hop"])
 def test_a_managed_instance_is_left_to_its_service(
     made: Rig, strategy: str, region: str, hidden: bool
