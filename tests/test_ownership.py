@@ -13,11 +13,14 @@ from reconciler.ownership import (
     Pending,
     RoleMark,
     Settled,
+    Swapped,
     Waiting,
     decode_in_flight,
     decode_role_mark,
+    decode_swapped,
     encode_in_flight,
     encode_role_mark,
+    encode_swapped,
     fitting,
     split_tags,
 )
@@ -43,6 +46,22 @@ def test_role_marks(mark: RoleMark, text: str) -> None:
 )
 def test_what_is_no_mark(text: str | None) -> None:
     assert decode_role_mark(text) is None
+
+
+def test_when_a_role_was_swapped() -> None:
+    assert decode_swapped(encode_swapped(Swapped("AROA1", 17))) == Swapped("AROA1", 17)
+    for text in (
+        None,
+        "",
+        "AROA1",
+        "AROA1/",
+        "AROA1/soon",
+        "AROA1/\u00b2",
+        "a/b/1",
+        "A B/1",
+        "A/" + "1" * 13,
+    ):
+        assert decode_swapped(text) is None
 
 
 KEYS = st.builds(
