@@ -18,6 +18,8 @@ from reconciler.ownership import Flight, InstanceKey, OwnerTag, Stray
 
 RUNNING = frozenset({"pending", "running"})
 SELECTABLE = frozenset({"pending", "running", "stopping", "stopped"})
+UNKNOWN = "unknown"
+"""The state of an instance that has an association and that ``DescribeInstances`` does not show."""
 _PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
 
 
@@ -118,6 +120,10 @@ class LiveProfile(Entity):
         return ownership.decode_role_mark(self.marks.get(ownership.ROLE_ID))
 
     @property
+    def swapped(self) -> ownership.Swapped | None:
+        return ownership.decode_swapped(self.marks.get(ownership.SWAPPED))
+
+    @property
     def flights(self) -> frozenset[Flight]:
         return ownership.decode_in_flight(self.marks)
 
@@ -155,7 +161,11 @@ class AssociationRow:
 
 @dataclass(frozen=True, slots=True)
 class LiveInstance:
-    """``launched_at`` is in seconds of the epoch: of the last start, as EC2 has it."""
+    """``launched_at`` is in seconds of the epoch: of the last start, as EC2 has it.
+
+    An instance that only an association tells of has the state ``UNKNOWN``: it is a consumer, and
+    counts as running wherever it is asked who may be using something.
+    """
 
     key: InstanceKey
     state: str
@@ -167,6 +177,21 @@ class LiveInstance:
     """Why it must not be stopped and started, or ``None``."""
     strays: tuple[Stray, ...] = ()
     """What is in a tag of ours and is no mark."""
+    operator: str | None = None
+    """The AWS service that manages it, as ``ecs.amazonaws.com``; ``None`` for an instance of the
+    account's own. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html
+    """
+
+    @property
+    def untouchable(self) -> str | None:
+        """Why we never associate, disassociate, stop or start it, or ``None``."""
+        if self.operator is not None:
+            return f"{self.operator} manages it"
+        return "DescribeInstances does not show it" if self.is_unknown else None
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.state == UNKNOWN
 
     @property
     def row(self) -> AssociationRow | None:
@@ -176,7 +201,8 @@ class LiveInstance:
 
     @property
     def is_running(self) -> bool:
-        return self.state in RUNNING
+        """Whether it runs, or may: what is not known counts as somebody."""
+        return self.state in RUNNING or self.is_unknown
 
     @property
     def is_gone(self) -> bool:
@@ -191,10 +217,19 @@ class LiveInstance:
         return self.row is not None and same_resource(self.row.profile_arn, profile_arn)
 
 
+def _key(instance: LiveInstance) -> InstanceKey:
+    return instance.key
+
+
 @dataclass(frozen=True, slots=True)
 class LiveState:
     """One read of an account. Roles, policies and profiles are keyed by ``name_key``;
-    ``regions`` are those whose instances were read."""
+    ``regions`` are those whose instances were read.
+
+    ``instances`` are those that AWS shows and those that only an association tells of (state
+    ``UNKNOWN``), so ``consumers`` has both: whoever asks who may be using a profile need not ask
+    twice. ``unseen`` has the second kind alone.
+    """
 
     identity: Identity
     roles: Mapping[str, LiveRole] = field(default_factory=dict)
@@ -239,9 +274,14 @@ class LiveState:
         return (*self.policies.values(), *self.roles.values(), *self.profiles.values())
 
     def consumers(self, profile_arn: str) -> tuple[LiveInstance, ...]:
-        """Instances whose association names the profile, sorted."""
+        """Instances whose association names the profile, sorted; those as well that AWS does not
+        show (``is_unknown``) and those that another service manages (``operator``)."""
         found = [i for i in self.instances.values() if i.names(profile_arn) and not i.is_gone]
         return tuple(sorted(found, key=lambda i: i.key))
+
+    def unseen(self) -> tuple[LiveInstance, ...]:
+        """Instances that only an association tells of, sorted: nobody knows their state."""
+        return tuple(sorted((i for i in self.instances.values() if i.is_unknown), key=_key))
 
     def with_instances(self, other: LiveState) -> LiveState:
         """The same account with the instances of more regions."""

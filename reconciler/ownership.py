@@ -24,11 +24,13 @@ HOLDS = "holds"
 TEMPORARY_OF = "temporary-of"
 _SHADOW_OF = "shadow-of"
 """What ``temporary-of`` was called at first; it is read and no longer written."""
+SWAPPED = "swapped"
 
 NO_ROLE = "-"
 OWNER_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-IN_FLIGHT_TAGS = 4
-"""AWS allows 50 tags on a profile; 44 are the user's, two are ``owner`` and ``role-id``."""
+IN_FLIGHT_TAGS = 3
+"""AWS allows 50 tags on a profile: 44 are the user's, and ``owner``, ``role-id`` and ``swapped``
+are ours as well."""
 TAG_VALUE_LENGTH = 256
 PROFILE_NAME_LENGTH = 128
 _SHADOW = ".reconciler-hop"
@@ -172,6 +174,25 @@ def decode_role_mark(value: str | None) -> RoleMark | None:
     if found := _FAILED.fullmatch(text):
         return Failed(found[1])
     return Settled(text) if _SETTLED.fullmatch(text) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """EC2 has seen this role in the profile since ``epoch``, in seconds: noted where a cut-over
+    waits for instances that others must roll, so that the next run knows which are new."""
+
+    role_id: str
+    epoch: int
+
+
+def encode_swapped(mark: Swapped) -> str:
+    return f"{mark.role_id}/{mark.epoch}"
+
+
+def decode_swapped(value: str | None) -> Swapped | None:
+    """``None`` where there is no mark, or one that we did not write."""
+    found = re.fullmatch(r"([^/\s]+)/([0-9]{1,12})", value or "")
+    return Swapped(found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -348,6 +369,7 @@ _READS: Mapping[str, Callable[[str], object | None]] = {
     RELEASED: decode_released,
     ASSOCIATION: decode_association,
     HOLDS: _HOLDS_MARK.fullmatch,
+    SWAPPED: decode_swapped,
     TEMPORARY_OF: lambda value: decode_temporary_of({TEMPORARY_OF: value}),
     _SHADOW_OF: lambda value: decode_temporary_of({_SHADOW_OF: value}),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,7 +85,7 @@ class Rig:
         def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
             name = f"{spec!r} {settings.tag_prefix}"
             if name not in self.opened:
-                made = _connection(spec, settings, name)
+                made = _connection(spec, settings, name, self.clock.sleep)
                 self.opened[name] = replace(made, outlives=self._outlives)
             return self.opened[name]
 
@@ -133,9 +133,12 @@ class Rig:
         region: str = HOME,
         profile: str | None = None,
         tags: dict[str, str] | None = None,
+        operator: str | None = None,
     ) -> list[str]:
         given = [{"Key": k, "Value": v} for k, v in (tags or {}).items()]
         more: dict[str, Any] = {"IamInstanceProfile": {"Name": profile}} if profile else {}
+        if operator:
+            more["Operator"] = {"Principal": operator}
         if given:
             more["TagSpecifications"] = [{"ResourceType": "instance", "Tags": given}]
         answer = self.ec2(region).run_instances(
@@ -237,7 +240,9 @@ _OPENED: dict[str, tuple[Clients, Clients]] = {}
 assumed in one sandbox is unknown in the next."""
 
 
-def _connection(spec: TargetSpec | None, settings: Settings, name: str) -> Connection:
+def _connection(
+    spec: TargetSpec | None, settings: Settings, name: str, sleep: Callable[[float], None]
+) -> Connection:
     login = Login(
         run="test",
         region=HOME,
@@ -253,7 +258,8 @@ def _connection(spec: TargetSpec | None, settings: Settings, name: str) -> Conne
         made = _OPENED[name]
     for clients in made:
         clients.counts.clear()
-    reader, writer = AwsReader(made[0], settings.tag_prefix), AwsWriter(made[1])
+    reader = AwsReader(made[0], settings.tag_prefix, sleep=sleep)
+    writer = AwsWriter(made[1])
 
     def trail(clock: Clock) -> AwsTrail:
         return AwsTrail(made[0], clock)

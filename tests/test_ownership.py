@@ -17,6 +17,7 @@ from reconciler.ownership import (
     RoleMark,
     Settled,
     Stray,
+    Swapped,
     Waiting,
     association_mark,
     decode_association,
@@ -24,10 +25,12 @@ from reconciler.ownership import (
     decode_owner,
     decode_released,
     decode_role_mark,
+    decode_swapped,
     decode_temporary_of,
     encode_in_flight,
     encode_owner,
     encode_role_mark,
+    encode_swapped,
     encode_temporary_of,
     fitting,
     split_tags,
@@ -152,6 +155,22 @@ def test_a_temporary_profile() -> None:
     assert decode_temporary_of({"shadow-of": "web"}) == "web"
     assert decode_temporary_of({"temporary-of": "a b"}) is None
     assert decode_temporary_of({}) is None
+
+
+def test_when_a_role_was_swapped() -> None:
+    assert decode_swapped(encode_swapped(Swapped("AROA1", 17))) == Swapped("AROA1", 17)
+    for text in (
+        None,
+        "",
+        "AROA1",
+        "AROA1/",
+        "AROA1/soon",
+        "AROA1/\u00b2",
+        "a/b/1",
+        "A B/1",
+        "A/" + "1" * 13,
+    ):
+        assert decode_swapped(text) is None
 
 
 KEYS = st.builds(

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from reconciler.aws import parse
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
 from reconciler.ports import AwsError
 
 PAGE = 1000
 _READS = re.compile(r"(get|list|describe)_\w+")
+INCOMPLETE = "IncompleteAnswer"
+"""Our own code: what answered left out what AWS never leaves out."""
+_NOT_THERE = frozenset(
+    {"ResponseParserError", "NotImplemented", "InvalidAction", "UnknownOperation"}
+)
+NOT_IMPLEMENTED = 501
 
 
 class Asking:
@@ -35,7 +43,7 @@ class Asking:
         self, service: str, operation: str, region: str | None = None, **params: Any
     ) -> Iterator[dict[str, Any]]:
         client = self._client(service, operation, region)
-        with translated(f"{service}:{_camel(operation)}"):
+        with translated(call_name(service, operation)):
             config = {"PageSize": PAGE}
             if client.can_paginate(operation):
                 yield from client.get_paginator(operation).paginate(
@@ -44,16 +52,17 @@ class Asking:
             else:
                 yield getattr(client, operation)(**params)
 
-    def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
-        client = self._client(service, operation, None)
-        with translated(f"{service}:{_camel(operation)}"):
-            answer: dict[str, Any] = getattr(client, operation)(**params)
-            return answer
+    def one(self, operation: str, member: str, **params: Any) -> Any:
+        """What IAM answers about one thing under ``member``."""
+        client = self._client("iam", operation, None)
+        call = call_name("iam", operation)
+        with translated(call), whole(call):
+            return parse.need(getattr(client, operation)(**params), member)
 
-    def found(self, operation: str, **params: Any) -> dict[str, Any] | None:
-        """One thing of IAM's, ``None`` where there is none of that name."""
+    def found(self, operation: str, member: str, **params: Any) -> Any | None:
+        """The same, ``None`` where there is nothing of that name."""
         try:
-            return self.call("iam", operation, **params)
+            return self.one(operation, member, **params)
         except AwsError as error:
             if error.code == "NoSuchEntity":
                 return None
@@ -65,5 +74,26 @@ class Asking:
         return self._clients.get(service, region)
 
 
-def _camel(operation: str) -> str:
-    return "".join(word.capitalize() for word in operation.split("_"))
+@contextmanager
+def whole(call: str) -> Iterator[None]:
+    """An answer that lacks what is needed, as ``AwsError`` that names call and member."""
+    try:
+        yield
+    except parse.Missing as error:
+        raise AwsError(call, INCOMPLETE, f"the answer has no {error.member}") from error
+
+
+def why(error: AwsError) -> str:
+    """Why something could not be read, in few words."""
+    what = error.message if error.code == INCOMPLETE else error.code
+    return f"{error.call}: {what}"
+
+
+def has_no_answer(error: AwsError) -> bool:
+    """Whether what answers does not know the call at all: an emulator says so with 501, or with a
+    page of HTML."""
+    return error.code in _NOT_THERE or error.status == NOT_IMPLEMENTED
+
+
+def call_name(service: str, operation: str) -> str:
+    return f"{service}:" + "".join(word.capitalize() for word in operation.split("_"))

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reconciler.address import Address, by_name, name_key, name_of, policy_address
 from reconciler.aws import parse
-from reconciler.aws.asking import Asking
+from reconciler.aws.asking import Asking, call_name, has_no_answer, whole, why
 from reconciler.live import LivePolicy, LiveProfile, LiveRole
 from reconciler.ownership import Pending, shadow_name
 from reconciler.ports import DENIED, UNREADABLE, AwsError, Named
@@ -44,48 +44,85 @@ class Entities:
         return _seen_whole(self._policy, arn)
 
     def _role(self, name: str) -> LiveRole:
-        role = self._ask.call("iam", "get_role", RoleName=name)["Role"]
         ask, of = self._ask, {"RoleName": name}
+        role = ask.one("get_role", "Role", **of)
         listed = ask.pages("iam", "list_attached_role_policies", "AttachedPolicies", None, **of)
         names = ask.pages("iam", "list_role_policies", "PolicyNames", None, **of)
-        inline = [ask.call("iam", "get_role_policy", PolicyName=n, **of) for n in names]
+        inline = [{"PolicyName": n, "PolicyDocument": self._inline(name, str(n))} for n in names]
         detail = {**role, "AttachedManagedPolicies": listed, "RolePolicyList": inline}
-        return parse.role(detail, role, self._prefix)
+        with whole("iam:GetRole"):
+            return parse.single_role(detail, self._prefix)
+
+    def _inline(self, role: str, policy: str) -> Any:
+        of = {"RoleName": role, "PolicyName": policy}
+        return self._ask.one("get_role_policy", "PolicyDocument", **of)
 
     def profile(self, name: str) -> LiveProfile | None:
-        answer = self._ask.found("get_instance_profile", InstanceProfileName=name)
+        answer = self._ask.found(
+            "get_instance_profile", "InstanceProfile", InstanceProfileName=name
+        )
         if answer is None:
             return None
-        profile = answer["InstanceProfile"]
-        tags = parse.tags_of(profile.get("Tags"))
-        return parse.profile(profile, tags, self._prefix, self._regions)
+        with whole("iam:GetInstanceProfile"):
+            tags = parse.tags_of(answer.get("Tags"))
+            return parse.profile(answer, tags, self._prefix, self._regions)
+
+    def profile_tags(self, name: str) -> dict[str, str]:
+        """From ``GetInstanceProfile`` where the call for tags alone has no answer."""
+        of = {"InstanceProfileName": name}
+        return self._tags("list_instance_profile_tags", "get_instance_profile", **of)
+
+    def policy_tags(self, arn: str) -> dict[str, str]:
+        return self._tags("list_policy_tags", "get_policy", PolicyArn=arn)
+
+    def _tags(self, listing: str, getting: str, **of: str) -> dict[str, str]:
+        try:
+            listed = self._ask.pages("iam", listing, "Tags", **of)
+        except AwsError as error:
+            if not has_no_answer(error):
+                raise
+            member = "Policy" if "PolicyArn" in of else "InstanceProfile"
+            listed = self._ask.one(getting, member, **of).get("Tags", [])
+        with whole(call_name("iam", listing)):
+            return parse.tags_of(listed)
 
     def _policy(self, arn: str) -> LivePolicy:
-        policy = self._ask.call("iam", "get_policy", PolicyArn=arn)["Policy"]
-        versions = self._ask.pages("iam", "list_policy_versions", "Versions", PolicyArn=arn)
-        default = self._ask.call(
-            "iam", "get_policy_version", PolicyArn=arn, VersionId=policy["DefaultVersionId"]
-        )["PolicyVersion"]
-        listed = [v if not v["IsDefaultVersion"] else {**v, **default} for v in versions]
-        detail = {**policy, "PolicyVersionList": listed}
-        return parse.policy(detail, parse.tags_of(policy.get("Tags")), self._prefix)
+        ask, call = self._ask, "iam:GetPolicy"
+        policy = ask.one("get_policy", "Policy", PolicyArn=arn)
+        versions = ask.pages("iam", "list_policy_versions", "Versions", PolicyArn=arn)
+        with whole(call):
+            default_id = parse.need(policy, "DefaultVersionId")
+        default = self.version(arn, default_id)
+        listed = [{**v, **(default if v.get("VersionId") == default_id else {})} for v in versions]
+        detail = {"Arn": arn, **policy, "PolicyVersionList": listed}
+        with whole(call):
+            return parse.policy(detail, parse.tags_of(policy.get("Tags")), self._prefix)
+
+    def version(self, arn: str, version: str) -> dict[str, Any]:
+        """With its document, and as the default one, which is the only one that is asked for."""
+        answer = self._ask.one(
+            "get_policy_version", "PolicyVersion", PolicyArn=arn, VersionId=version
+        )
+        with whole("iam:GetPolicyVersion"):
+            document = parse.need(answer, "Document")
+        return {**answer, "Document": document, "VersionId": version, "IsDefaultVersion": True}
 
     def collect(self, named: Named, pool: ThreadPoolExecutor) -> Collected:
         """What is named, the roles that are inside the profiles, and policies wherever they lie."""
         made = Collected()
-        profiles = self._each("instance-profile", self.profile, named.profiles, pool, made)
+        profiles = self.each("instance-profile", self.profile, named.profiles, pool, made.unread)
         # A hop is under way only while the profile is noted as pending.
         hopping = [shadow_name(p.resource.name) for p in profiles if isinstance(p.mark, Pending)]
-        profiles += self._each("instance-profile", self.profile, hopping, pool, made)
+        profiles += self.each("instance-profile", self.profile, hopping, pool, made.unread)
         made.profiles = by_name((p.resource.name, p) for p in profiles)
         inside = {p.resource.role for p in profiles if p.resource.role}
         wanted = {name_key(n): n for n in (*named.roles, *sorted(inside))}
-        roles = self._each("role", self.role, sorted(wanted.values()), pool, made)
+        roles = self.each("role", self.role, sorted(wanted.values()), pool, made.unread)
         made.roles = by_name((r.resource.name, r) for r in roles)
-        policies = self._each("policy", self.policy, named.policies, pool, made)
+        policies = self.each("policy", self.policy, named.policies, pool, made.unread)
         made.policies = by_name((p.resource.name, p) for p in policies)
         elsewhere = self._elsewhere(named.policies, made)
-        for policy in self._each("policy", self.policy, elsewhere, pool, made):
+        for policy in self.each("policy", self.policy, elsewhere, pool, made.unread):
             made.policies[name_key(policy.resource.name)] = policy
         return made
 
@@ -102,16 +139,19 @@ class Entities:
             if error.code in DENIED:
                 return []
             raise
-        return [p["Arn"] for p in listed if name_key(p["PolicyName"]) in missing]
+        with whole("iam:ListPolicies"):
+            known = [(parse.need(p, "Arn"), parse.name_of(p, "PolicyName")) for p in listed]
+        return [arn for arn, name in known if name_key(name) in missing]
 
-    def _each(
+    def each(
         self,
         kind: str,
         read: Callable[[str], _L | None],
         names: Iterable[str],
         pool: ThreadPoolExecutor,
-        made: Collected,
+        unread: dict[Address, str],
     ) -> list[_L]:
+        """Those that are there; what is denied is noted in ``unread`` by its address."""
         started = [(name, pool.submit(read, name)) for name in names]
         found: list[_L] = []
         for name, future in started:
@@ -120,7 +160,7 @@ class Entities:
             except AwsError as error:
                 if error.code not in UNREADABLE:
                     raise
-                made.unread[Address(kind, name_of(name))] = f"{error.call}: {error.code}"
+                unread[Address(kind, name_of(name))] = why(error)
                 continue
             if entity is not None:
                 found.append(entity)

@@ -1,11 +1,20 @@
-"""From what AWS answers to the model. Pure."""
+"""From what AWS answers to the model. Pure.
+
+AWS's model requires next to nothing of an answer, and emulators leave members out. What follows
+from an ARN is completed from it; ``Missing`` is raised for the rest, so that whoever asked can ask
+for that one thing by itself. A member that AWS itself leaves out when it has no value (a
+description, a boundary, tags of one thing) is empty when it is absent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
+from reconciler.address import name_key
 from reconciler.live import (
+    UNKNOWN,
     AssociationRow,
     LiveInstance,
     LivePolicy,
@@ -16,119 +25,216 @@ from reconciler.live import (
 from reconciler.model import DEFAULT_SESSION_SECONDS, InstanceProfile, Policy, Role
 from reconciler.ownership import InstanceKey, split_tags
 from reconciler.policy_document import PolicyDocument
+from reconciler.ports import Facts
 
 Answer = Mapping[str, Any]
+_T = TypeVar("_T", LivePolicy, LiveProfile)
+
+
+class Missing(Exception):  # noqa: N818 - an answer that is not whole, to be asked for again
+    """An answer lacks a member that nothing else tells."""
+
+    def __init__(self, member: str) -> None:
+        super().__init__(member)
+        self.member = member
+
+
+def need(answer: Answer, member: str) -> Any:
+    """Raises ``Missing``."""
+    value = answer.get(member)
+    if value is None:
+        raise Missing(member)
+    return value
 
 
 def tags_of(listed: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in listed or ()}
+    return {need(tag, "Key"): tag.get("Value", "") for tag in listed or ()}
+
+
+def name_of(answer: Answer, member: str) -> str:
+    """The name of a role, a policy or a profile, from its ARN where it is not said."""
+    if name := answer.get(member):
+        return str(name)
+    if "/" not in (arn := str(answer.get("Arn", ""))):
+        raise Missing(member)
+    return arn.rpartition("/")[2]
+
+
+def _path(answer: Answer) -> str:
+    if path := answer.get("Path"):
+        return str(path)
+    resource = str(need(answer, "Arn")).split(":", 5)[-1]
+    return "/".join(["", *resource.split("/")[1:-1], ""])
 
 
 def role(detail: Answer, listed: Answer, prefix: str) -> LiveRole:
     """``detail`` is from ``GetAccountAuthorizationDetails``, which has neither description nor
-    session; these are in ``listed``, from ``ListRoles``."""
+    session; these are in ``listed``, from ``ListRoles``. Raises ``Missing``."""
+    whole = {**listed, **detail}
     # Role tag keys ignore case; all others' do not.
     # Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
-    tags = split_tags(tags_of(detail.get("Tags")), prefix, same_key=str.casefold)
+    tags = split_tags(tags_of(detail.get("Tags")), prefix, same_key=name_key)
+    attached = need(detail, "AttachedManagedPolicies")
+    inline = need(detail, "RolePolicyList")
     resource = Role(
-        name=detail["RoleName"],
-        trust_policy=PolicyDocument.of(detail["AssumeRolePolicyDocument"]),
-        path=detail["Path"],
+        name=name_of(whole, "RoleName"),
+        trust_policy=PolicyDocument.of(need(whole, "AssumeRolePolicyDocument")),
+        path=_path(whole),
         description=listed.get("Description", ""),
-        managed_policies=tuple(p["PolicyArn"] for p in detail.get("AttachedManagedPolicies", ())),
+        managed_policies=tuple(need(p, "PolicyArn") for p in attached),
         inline_policies=tuple(
-            (p["PolicyName"], PolicyDocument.of(p["PolicyDocument"]))
-            for p in detail.get("RolePolicyList", ())
+            (need(p, "PolicyName"), PolicyDocument.of(need(p, "PolicyDocument"))) for p in inline
         ),
         permissions_boundary=detail.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
-        max_session_seconds=listed.get("MaxSessionDuration", DEFAULT_SESSION_SECONDS),
+        max_session_seconds=need(listed, "MaxSessionDuration"),
         tags=tags.user,
     )
     return LiveRole(
         resource=resource,
-        id=detail["RoleId"],
-        arn=detail["Arn"],
+        id=need(whole, "RoleId"),
+        arn=need(whole, "Arn"),
         marks=tags.marks,
         aws_tags=tags.aws,
         strays=tags.strays,
+        tags_known="Tags" in detail,
     )
+
+
+def single_role(answer: Answer, prefix: str) -> LiveRole:
+    """One role as ``GetRole`` has it, with what hangs on it; what is absent there, it has not."""
+    session = {"MaxSessionDuration": DEFAULT_SESSION_SECONDS}
+    whole = {"Tags": [], **session, **answer}
+    return role(whole, whole, prefix)
 
 
 def policy(detail: Answer, tags: Mapping[str, str] | None, prefix: str) -> LivePolicy:
-    """``tags`` is ``None`` where they were not read."""
-    split = split_tags(tags or {}, prefix)
-    versions = detail.get("PolicyVersionList", ())
-    default = next(v for v in versions if v["IsDefaultVersion"])
-    return LivePolicy(
+    """``tags`` is ``None`` where they were not read. Raises ``Missing``."""
+    versions = need(detail, "PolicyVersionList")
+    default_id = detail.get("DefaultVersionId")
+    known = [{"IsDefaultVersion": v.get("VersionId") == default_id, **v} for v in versions]
+    default = next((v for v in known if v["IsDefaultVersion"]), None)
+    if default is None:
+        raise Missing("DefaultVersionId")
+    made = LivePolicy(
         resource=Policy(
-            name=detail["PolicyName"],
-            document=PolicyDocument.of(default.get("Document", {})),
-            path=detail["Path"],
+            name=name_of(detail, "PolicyName"),
+            document=PolicyDocument.of(need(default, "Document")),
+            path=_path(detail),
             description=detail.get("Description", ""),
-            tags=split.user,
         ),
-        id=detail["PolicyId"],
-        arn=detail["Arn"],
-        marks=split.marks,
-        aws_tags=split.aws,
-        strays=split.strays,
-        tags_known=tags is not None,
-        versions=tuple(sorted((_version(v) for v in versions), key=lambda v: v.created_at)),
-        attachments=int(detail.get("AttachmentCount", 0)),
+        id=need(detail, "PolicyId"),
+        arn=need(detail, "Arn"),
+        tags_known=False,
+        versions=_versions(known),
+        attachments=int(need(detail, "AttachmentCount")),
         boundaries=int(detail.get("PermissionsBoundaryUsageCount", 0)),
     )
+    return made if tags is None else tagged(made, tags, prefix)
 
 
-def _version(version: Answer) -> PolicyVersion:
-    created = version["CreateDate"].timestamp()
-    return PolicyVersion(version["VersionId"], version["IsDefaultVersion"], created)
+def _versions(known: Iterable[Answer]) -> tuple[PolicyVersion, ...]:
+    """AWS counts them up, so where a date is missing the numbers tell which was made first."""
+    listed = list(known)
+    is_dated = all(v.get("CreateDate") for v in listed)
+    made = []
+    for version in listed:
+        name = str(need(version, "VersionId"))
+        number = float(name.removeprefix("v").partition(".")[0] or 0)
+        created = version["CreateDate"].timestamp() if is_dated else number
+        made.append(PolicyVersion(name, bool(version["IsDefaultVersion"]), created))
+    return tuple(sorted(made, key=lambda v: v.created_at))
 
 
 def profile(
     answer: Answer, tags: Mapping[str, str] | None, prefix: str, regions: Container[str]
 ) -> LiveProfile:
-    """``regions`` are those that there are: no instance is in flight in any other."""
-    split = split_tags(tags or {}, prefix, is_region=lambda name: name in regions)
+    """``tags`` is ``None`` where they were not read; ``regions`` are those that there are: no
+    instance is in flight in any other. Raises ``Missing``."""
     # What is nested here lacks most attributes of a role: its name and id are all that is used.
-    held = next(iter(answer.get("Roles", ())), None)
-    return LiveProfile(
+    held = next(iter(need(answer, "Roles")), None)
+    made = LiveProfile(
         resource=InstanceProfile(
-            name=answer["InstanceProfileName"],
-            role=held["RoleName"] if held else None,
-            path=answer["Path"],
-            tags=split.user,
+            name=name_of(answer, "InstanceProfileName"),
+            role=name_of(held, "RoleName") if held else None,
+            path=_path(answer),
         ),
-        id=answer["InstanceProfileId"],
-        arn=answer["Arn"],
+        id=need(answer, "InstanceProfileId"),
+        arn=need(answer, "Arn"),
+        tags_known=False,
+        role_id=need(held, "RoleId") if held else None,
+        created_at=need(answer, "CreateDate").timestamp(),
+    )
+    return made if tags is None else tagged(made, tags, prefix, regions)
+
+
+def tagged(
+    live: _T, tags: Mapping[str, str], prefix: str, regions: Container[str] = frozenset()
+) -> _T:
+    """The same with its tags, which lists leave out. ``regions`` as in ``profile``."""
+    split = split_tags(tags, prefix, is_region=lambda name: name in regions)
+    return replace(
+        live,
+        resource=replace(live.resource, tags=split.user),
         marks=split.marks,
         aws_tags=split.aws,
         strays=split.strays,
-        tags_known=tags is not None,
-        role_id=held["RoleId"] if held else None,
-        created_at=answer["CreateDate"].timestamp(),
+        tags_known=True,
     )
 
 
-def row(answer: Answer) -> AssociationRow:
-    named = answer["IamInstanceProfile"]
-    return AssociationRow(answer["AssociationId"], named["Arn"], named["Id"], answer["State"])
+def facts(answer: Answer, id_member: str, document: Any = None) -> Facts:
+    """Raises ``Missing``."""
+    tags = tags_of(answer.get("Tags"))
+    return Facts(need(answer, id_member), need(answer, "Arn"), tags, document)
+
+
+def row(answer: Answer) -> AssociationRow | None:
+    """``None`` for one that has ended: emulators go on listing it. Raises ``Missing``."""
+    state = need(answer, "State")
+    if state == "disassociated":
+        return None
+    named = need(answer, "IamInstanceProfile")
+    return AssociationRow(
+        need(answer, "AssociationId"), need(named, "Arn"), need(named, "Id"), state
+    )
 
 
 def instance(
     answer: Answer, region: str, rows: Iterable[AssociationRow], prefix: str
 ) -> LiveInstance:
+    """Raises ``Missing``."""
     split = split_tags(tags_of(answer.get("Tags")), prefix)
     launched = answer.get("LaunchTime")
     return LiveInstance(
-        key=InstanceKey(region, answer["InstanceId"]),
-        state=answer["State"]["Name"],
+        key=InstanceKey(region, need(answer, "InstanceId")),
+        state=answer.get("State", {}).get("Name", UNKNOWN),
         launched_at=launched.timestamp() if launched else 0.0,
-        rows=tuple(sorted(rows, key=lambda r: r.id)),
+        rows=_sorted(rows),
         tags={**split.user, **split.aws},
         marks=split.marks,
         unstoppable=_unstoppable(answer, split.aws),
         strays=split.strays,
+        operator=_operator(answer),
     )
+
+
+def unseen(key: InstanceKey, rows: Iterable[AssociationRow]) -> LiveInstance:
+    """An instance of which only its associations tell."""
+    return LiveInstance(key=key, state=UNKNOWN, rows=_sorted(rows))
+
+
+def _sorted(rows: Iterable[AssociationRow]) -> tuple[AssociationRow, ...]:
+    return tuple(sorted(rows, key=lambda r: r.id))
+
+
+def _operator(answer: Answer) -> str | None:
+    """The service that manages the instance. It says so with ``Managed``, the principal's name, or
+    both. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html"""
+    operator = answer.get("Operator", {})
+    principal = operator.get("Principal")
+    if not operator.get("Managed", principal is not None):
+        return None
+    return str(principal or "an AWS service")
 
 
 def _unstoppable(answer: Answer, aws_tags: Mapping[str, str]) -> str | None:

@@ -7,45 +7,63 @@ Source: docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationD
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.address import Address, by_name, name_key, name_of
 from reconciler.aws import parse
-from reconciler.aws.asking import Asking
+from reconciler.aws.asking import Asking, whole, why
 from reconciler.aws.entities import Entities
+from reconciler.aws.instances import Instances, Started
 from reconciler.aws.regions import Regions
 from reconciler.aws.session import Clients, identity_of
-from reconciler.live import AssociationRow, LiveEntity, LiveInstance, LiveProfile, LiveState
+from reconciler.live import (
+    LiveEntity,
+    LiveInstance,
+    LivePolicy,
+    LiveProfile,
+    LiveRole,
+    LiveState,
+)
 from reconciler.model import Identity
 from reconciler.ownership import InstanceKey
 from reconciler.ports import DENIED, UNREADABLE, AwsError, Facts, Scope
 
-IDS_AT_ONCE = 100
-_ALIVE = ["pending", "running", "stopping", "stopped"]
-
-_Rows = dict[str, list[AssociationRow]]
+_Answers = list[dict[str, Any]]
 _Tags = dict[str, dict[str, str]]
+_L = TypeVar("_L", LiveRole, LivePolicy, LiveProfile)
+_T = TypeVar("_T", LivePolicy, LiveProfile)
+_DETAILS = "iam:GetAccountAuthorizationDetails"
 
 
 @dataclass(frozen=True, slots=True)
 class _Account:
+    """As it was answered in bulk; ``listed`` are roles by name."""
+
     listed: Mapping[str, Any]
-    roles: list[dict[str, Any]]
-    policies: list[dict[str, Any]]
-    profiles: list[dict[str, Any]]
+    roles: _Answers
+    policies: _Answers
+    profiles: _Answers
 
 
 class AwsReader:
-    """A ``Reader`` over boto3."""
+    """A ``Reader`` over boto3. ``sleep`` passes the seconds until something is asked again."""
 
-    def __init__(self, clients: Clients, prefix: str, threads: int = 10) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        prefix: str,
+        threads: int = 10,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._clients = clients
         self._ask = Asking(clients)
         self._regions = Regions(clients, self._ask)
         self._entities = Entities(self._ask, prefix, self._regions)
+        self._instances = Instances(self._ask, prefix, sleep)
         self._prefix = prefix
         self._threads = threads
 
@@ -58,7 +76,7 @@ class AwsReader:
 
     def read(self, identity: Identity, scope: Scope) -> LiveState:
         with ThreadPoolExecutor(self._threads) as pool:
-            regions = self._start_regions(scope.regions, pool)
+            regions = self._instances.start(scope.regions, pool)
             if scope.one_by_one:
                 return self._named(identity, scope, pool, "not looked for under --only", regions)
             details = pool.submit(self._details)
@@ -67,13 +85,14 @@ class AwsReader:
                 self._ask.pages, "iam", "list_instance_profiles", "InstanceProfiles"
             )
             try:
-                roles = {r["RoleName"]: r for r in listed.result()}
+                with whole("iam:ListRoles"):
+                    roles = {parse.name_of(r, "RoleName"): r for r in listed.result()}
                 account = _Account(roles, *details.result(), profiles.result())
             except AwsError as error:
                 if error.code not in DENIED:
                     raise
                 return self._named(identity, scope, pool, f"{error.call}: {error.code}", regions)
-            return self._whole(scope, pool, account, self._fleet(identity, regions))
+            return self._whole(scope, pool, account, self._instances.fleet(identity, regions))
 
     def _named(
         self,
@@ -81,12 +100,12 @@ class AwsReader:
         scope: Scope,
         pool: ThreadPoolExecutor,
         why: str,
-        regions: _Started,
+        regions: Started,
     ) -> LiveState:
         """Only what the specs name, each thing by itself."""
         found = self._entities.collect(scope.named, pool)
         return replace(
-            self._fleet(identity, regions),
+            self._instances.fleet(identity, regions),
             roles=found.roles,
             policies=found.policies,
             profiles=found.profiles,
@@ -96,15 +115,16 @@ class AwsReader:
 
     def enabled_regions(self, near: str) -> tuple[str, ...]:
         regions = self._ask.pages("ec2", "describe_regions", "Regions", near, AllRegions=False)
-        return tuple(sorted(region["RegionName"] for region in regions))
+        with whole("ec2:DescribeRegions"):
+            return tuple(sorted(parse.need(region, "RegionName") for region in regions))
 
     def quotas(self) -> Mapping[str, int]:
-        found: Mapping[str, int] = self._ask.call("iam", "get_account_summary")["SummaryMap"]
+        found: Mapping[str, int] = self._ask.one("get_account_summary", "SummaryMap")
         return found
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         with ThreadPoolExecutor(self._threads) as pool:
-            return self._fleet(identity, self._start_regions(regions, pool))
+            return self._instances.fleet(identity, self._instances.start(regions, pool))
 
     def profile(self, name: str) -> LiveProfile | None:
         return self._entities.profile(name)
@@ -120,40 +140,30 @@ class AwsReader:
                 return self._entities.profile(name)
 
     def role(self, name: str) -> Facts | None:
-        answer = self._ask.found("get_role", RoleName=name)
-        if answer is None:
+        role = self._ask.found("get_role", "Role", RoleName=name)
+        if role is None:
             return None
-        role = answer["Role"]
-        return Facts(role["RoleId"], role["Arn"], parse.tags_of(role.get("Tags")))
+        with whole("iam:GetRole"):
+            return parse.facts(role, "RoleId")
 
     def policy(self, arn: str) -> Facts | None:
-        answer = self._ask.found("get_policy", PolicyArn=arn)
-        if answer is None:
+        policy = self._ask.found("get_policy", "Policy", PolicyArn=arn)
+        if policy is None:
             return None
-        policy = answer["Policy"]
-        # A version that is not found yet: the policy cannot be seen whole.
-        version = self._ask.found(
-            "get_policy_version", PolicyArn=arn, VersionId=policy["DefaultVersionId"]
-        )
-        if version is None:
-            return None
-        tags = parse.tags_of(policy.get("Tags"))
-        return Facts(policy["PolicyId"], policy["Arn"], tags, version["PolicyVersion"]["Document"])
+        with whole("iam:GetPolicy"):
+            default = parse.need(policy, "DefaultVersionId")
+        try:
+            document = self._entities.version(arn, default)["Document"]
+        except AwsError as error:
+            # A version that is not found yet: the policy cannot be seen whole.
+            if error.code == "NoSuchEntity":
+                return None
+            raise
+        with whole("iam:GetPolicy"):
+            return parse.facts(policy, "PolicyId", document)
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
-        found: list[LiveInstance] = []
-        for region in sorted({key.region for key in keys}):
-            wanted = sorted(key.instance for key in keys if key.region == region)
-            for start in range(0, len(wanted), IDS_AT_ONCE):
-                found.extend(self._some(region, wanted[start : start + IDS_AT_ONCE]))
-        return tuple(sorted(found, key=lambda i: i.key))
-
-    def _some(self, region: str, ids: list[str]) -> Iterator[LiveInstance]:
-        """By filter, since asking by id is an error when one of them is gone."""
-        filters = [{"Name": "instance-id", "Values": ids}]
-        rows = self._rows(region, Filters=filters)
-        for answer in self._instances(region, Filters=filters):
-            yield parse.instance(answer, region, rows.get(answer["InstanceId"], ()), self._prefix)
+        return self._instances.some(keys)
 
     def _details(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         roles: list[dict[str, Any]] = []
@@ -167,26 +177,14 @@ class AwsReader:
     def _whole(
         self, scope: Scope, pool: ThreadPoolExecutor, account: _Account, fleet: LiveState
     ) -> LiveState:
-        prefix = self._prefix
-        roles = [
-            parse.role(d, account.listed.get(d["RoleName"], {}), prefix) for d in account.roles
-        ]
+        unread: dict[Address, str] = {}
+        roles = self._roles(scope, pool, account, unread)
         owned = {role.id for role in roles if role.owner == scope.owner}
         marked = _marked_profiles(fleet.instances.values())
-        unread: dict[Address, str] = {}
-        names = [
-            p["InstanceProfileName"]
-            for p in account.profiles
-            if _wants_tags(p, scope, owned, marked)
-        ]
-        profile_tags = _tags(pool, self._profile_tags, names, "instance-profile", unread)
-        arns = [p["Arn"] for p in account.policies if _is_named(p, scope)]
-        policy_tags = _tags(pool, self._policy_tags, arns, "policy", unread)
-        profiles = [
-            parse.profile(p, profile_tags.get(p["InstanceProfileName"]), prefix, self._regions)
-            for p in account.profiles
-        ]
-        policies = [parse.policy(p, policy_tags.get(p["Arn"]), prefix) for p in account.policies]
+        profiles = self._profiles(
+            pool, account, unread, lambda p: _wants_tags(p, scope, owned, marked)
+        )
+        policies = self._policies(pool, account, unread, lambda p: _is_named(p, scope))
         return replace(
             fleet,
             roles=by_name((role.resource.name, role) for role in roles),
@@ -195,60 +193,78 @@ class AwsReader:
             unread=unread,
         )
 
-    def _profile_tags(self, name: str) -> dict[str, str]:
-        operation = "list_instance_profile_tags"
-        return parse.tags_of(self._ask.pages("iam", operation, "Tags", InstanceProfileName=name))
+    def _roles(
+        self, scope: Scope, pool: ThreadPoolExecutor, account: _Account, unread: dict[Address, str]
+    ) -> list[LiveRole]:
+        def made(detail: dict[str, Any]) -> LiveRole:
+            listed = account.listed.get(parse.name_of(detail, "RoleName"), {})
+            return parse.role(detail, listed, self._prefix)
 
-    def _policy_tags(self, arn: str) -> dict[str, str]:
-        return parse.tags_of(self._ask.pages("iam", "list_policy_tags", "Tags", PolicyArn=arn))
+        found, lacking = _parsed(account.roles, made, "RoleName", _DETAILS)
+        named = {name_key(name) for name in scope.named.roles}
+        # AWS gives the tags of every role here; an emulator may not.
+        untold = [
+            r
+            for r in found
+            if not r.tags_known and (scope.all_tags or name_key(r.resource.name) in named)
+        ]
+        lacking += [role.resource.name for role in untold]
+        kept = [role for role in found if role not in untold]
+        return kept + self._entities.each("role", self._entities.role, lacking, pool, unread)
 
-    def _start_regions(self, regions: Collection[str], pool: ThreadPoolExecutor) -> _Started:
-        return {
-            region: (
-                pool.submit(self._rows, region),
-                pool.submit(self._instances, region, Filters=[_alive()]),
-            )
-            for region in sorted(set(regions))
-        }
+    def _profiles(
+        self,
+        pool: ThreadPoolExecutor,
+        account: _Account,
+        unread: dict[Address, str],
+        wants_tags: Callable[[LiveProfile], bool],
+    ) -> list[LiveProfile]:
+        def made(answer: dict[str, Any]) -> LiveProfile:
+            return parse.profile(answer, None, self._prefix, self._regions)
 
-    def _fleet(self, identity: Identity, started: _Started) -> LiveState:
-        """Instances alone. A region that refuses is told apart from one without instances."""
-        instances: dict[InstanceKey, LiveInstance] = {}
-        unread: dict[str, str] = {}
-        for region, (rows, answers) in started.items():
-            try:
-                by_id = rows.result()
-                for answer in answers.result():
-                    there = by_id.get(answer["InstanceId"], ())
-                    found = parse.instance(answer, region, there, self._prefix)
-                    instances[found.key] = found
-            except AwsError as error:
-                unread[region] = f"{error.call}: {error.code}"
-        read = tuple(r for r in started if r not in unread)
-        return LiveState(
-            identity=identity, instances=instances, regions=read, unread_regions=unread
-        )
+        call, read = "iam:ListInstanceProfiles", self._entities.profile
+        found, lacking = _parsed(account.profiles, made, "InstanceProfileName", call)
+        found += self._entities.each("instance-profile", read, lacking, pool, unread)
+        names = [p.resource.name for p in found if not p.tags_known and wants_tags(p)]
+        tags = _tags(pool, self._entities.profile_tags, names, "instance-profile", unread)
+        return [_with(p, tags.get(p.resource.name), self._prefix, self._regions) for p in found]
 
-    def _rows(self, region: str, **params: Any) -> _Rows:
-        rows: _Rows = {}
-        operation = "describe_iam_instance_profile_associations"
-        for answer in self._ask.pages(
-            "ec2", operation, "IamInstanceProfileAssociations", region, **params
-        ):
-            rows.setdefault(answer["InstanceId"], []).append(parse.row(answer))
-        return rows
+    def _policies(
+        self,
+        pool: ThreadPoolExecutor,
+        account: _Account,
+        unread: dict[Address, str],
+        wants_tags: Callable[[LivePolicy], bool],
+    ) -> list[LivePolicy]:
+        def made(detail: dict[str, Any]) -> LivePolicy:
+            return parse.policy(detail, None, self._prefix)
 
-    def _instances(self, region: str, **params: Any) -> list[dict[str, Any]]:
-        operation = "describe_instances"
-        reservations = self._ask.pages("ec2", operation, "Reservations", region, **params)
-        return [instance for r in reservations for instance in r["Instances"]]
-
-
-_Started = dict[str, tuple[Future[_Rows], Future[list[dict[str, Any]]]]]
+        found, lacking = _parsed(account.policies, made, "Arn", _DETAILS)
+        found += self._entities.each("policy", self._entities.policy, lacking, pool, unread)
+        arns = [p.arn for p in found if not p.tags_known and wants_tags(p)]
+        tags = _tags(pool, self._entities.policy_tags, arns, "policy", unread)
+        return [_with(p, tags.get(p.arn), self._prefix, self._regions) for p in found]
 
 
-def _alive() -> dict[str, Any]:
-    return {"Name": "instance-state-name", "Values": _ALIVE}
+def _parsed(
+    answers: _Answers, made: Callable[[dict[str, Any]], _L], key: str, call: str
+) -> tuple[list[_L], list[str]]:
+    """What is whole, and the names of what is not: those are read by themselves."""
+    found: list[_L] = []
+    lacking: list[str] = []
+    for answer in answers:
+        try:
+            found.append(made(answer))
+        except parse.Missing:
+            with whole(call):
+                lacking.append(
+                    parse.need(answer, "Arn") if key == "Arn" else parse.name_of(answer, key)
+                )
+    return found, lacking
+
+
+def _with(live: _T, tags: dict[str, str] | None, prefix: str, regions: Container[str]) -> _T:
+    return live if tags is None else parse.tagged(live, tags, prefix, regions)
 
 
 def _tags(
@@ -266,12 +282,12 @@ def _tags(
         except AwsError as error:
             if error.code not in UNREADABLE:
                 raise
-            unread[Address(kind, name_of(name))] = f"{error.call}: {error.code}"
+            unread[Address(kind, name_of(name))] = why(error)
     return found
 
 
-def _is_named(policy: Mapping[str, Any], scope: Scope) -> bool:
-    return scope.all_tags or name_key(policy["PolicyName"]) in scope.policies
+def _is_named(policy: LivePolicy, scope: Scope) -> bool:
+    return scope.all_tags or name_key(policy.resource.name) in scope.policies
 
 
 def _marked_profiles(instances: Iterable[LiveInstance]) -> frozenset[str]:
@@ -280,10 +296,9 @@ def _marked_profiles(instances: Iterable[LiveInstance]) -> frozenset[str]:
 
 
 def _wants_tags(
-    profile: Mapping[str, Any], scope: Scope, owned: set[str], marked: frozenset[str]
+    profile: LiveProfile, scope: Scope, owned: set[str], marked: frozenset[str]
 ) -> bool:
     """Tags cost a call each: read where the profile is named, or may be one of ours."""
-    if scope.all_tags or name_key(profile["InstanceProfileName"]) in scope.profiles:
+    if scope.all_tags or name_key(profile.resource.name) in scope.profiles:
         return True
-    roles = {role["RoleId"] for role in profile.get("Roles", ())}
-    return not roles or bool(roles & owned) or profile["Arn"] in marked
+    return profile.role_id is None or profile.role_id in owned or profile.arn in marked

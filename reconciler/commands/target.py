@@ -14,7 +14,7 @@ from reconciler.model import Identity
 from reconciler.ownership import shadow_name
 from reconciler.plan import TargetPlan
 from reconciler.planner import Options, plan_target
-from reconciler.planner.assemble import needs_all_regions, view_of
+from reconciler.planner.assemble import needs_all_regions, needs_instances, view_of
 from reconciler.planner.associations import profiles_to_look_at
 from reconciler.planner.part import resolved
 from reconciler.ports import UNREADABLE, AwsError, Named, Progress, Reader, Scope
@@ -44,8 +44,9 @@ def plan_account(account: Account, request: Request, world: World) -> TargetPlan
     diagnostics of the plan."""
     options = _options(account, request, world)
     desired = DesiredState() if request.destroy else account.spec.desired
-    where = f"account {account.identity.account_id} in {', '.join(options.regions)}"
-    world.progress.reading(where)
+    regions = ", ".join(options.regions)
+    where = f"account {account.identity.account_id}"
+    world.progress.reading(f"{where} in {regions}" if regions else where)
     live = _read(account, desired, options, world.progress)
     planned = plan_target(desired, live, options)
     absent = _absent(planned, live, account.spec, account.reader)
@@ -95,42 +96,59 @@ def _chosen_regions(settings: Settings) -> tuple[str, ...] | None:
 def _regions(account: Account, request: Request) -> tuple[str, ...]:
     own = account.target.regions if account.target else None
     given = request.regions or own or account.spec.settings.regions
-    if given:
-        return tuple(sorted(set(given)))
-    if account.connection.default_region is None:
+    default = account.connection.default_region
+    return tuple(sorted(set(given or (() if default is None else (default,)))))
+
+
+def _refuse_nowhere(options: Options) -> None:
+    """Only what has to do with instances needs a region."""
+    if not options.regions:
         message = "no region is set; give --region, or set AWS_REGION or regions"
         raise Refused(message, ExitCode.ERROR)
-    return (account.connection.default_region,)
 
 
 def _read(
     account: Account, desired: DesiredState, options: Options, progress: Progress
 ) -> LiveState:
-    """The account; and, where a cut-over is planned, the instances of every region."""
+    """The account; the instances of the regions that are planned, if any matter; and of every
+    region where the plan needs to know all consumers."""
     named = {name_key(a.profile) for a in desired.associations} | desired.profiles.keys()
     shadows = {shadow_name(name) for name in named}
-    reader = account.reader
+    reader, identity = account.reader, account.identity
+    if is_sure := needs_instances(account.spec.desired, LiveState(identity=identity), options):
+        _refuse_nowhere(options)
+    planned = set(_all_named(options, account.spec))
     scope = Scope(
-        regions=_all_named(options, account.spec),
+        regions=tuple(sorted(planned)) if is_sure else (),
         prefix=options.prefix,
         owner=options.owner,
         policies=frozenset(desired.policies),
         profiles=frozenset(named | shadows),
         all_tags=options.prune or options.destroy or options.unmanaged,
-        named=(wanted := _named(desired, options, account.identity)),
+        named=(wanted := _named(desired, options, identity)),
         one_by_one=_is_small(options, wanted),
     )
-    live = _whose(reader.read(account.identity, scope), desired, options, reader)
+    live = _whose(reader.read(identity, scope), desired, options, reader)
     _refuse_what_needs_all(live, options)
-    if not options.unmanaged and not needs_all_regions(desired, live, options):
+    if not is_sure and not needs_instances(desired, live, options):
+        return live
+    _refuse_nowhere(options)
+    live = _with_regions(live, planned, reader, progress)
+    if not needs_all_regions(desired, live, options):
         return live
     chosen = options.consumer_regions
-    regions = set(chosen if chosen is not None else reader.enabled_regions(options.regions[0]))
+    everywhere = chosen if chosen is not None else reader.enabled_regions(options.regions[0])
+    return _with_regions(live, set(everywhere), reader, progress)
+
+
+def _with_regions(
+    live: LiveState, regions: set[str], reader: Reader, progress: Progress
+) -> LiveState:
     missing = regions - set(live.regions) - live.unread_regions.keys()
     if not missing:
         return live
     progress.reading(f"instances in {', '.join(sorted(missing))}")
-    return live.with_instances(reader.read_regions(account.identity, missing))
+    return live.with_instances(reader.read_regions(live.identity, missing))
 
 
 def _whose(live: LiveState, desired: DesiredState, options: Options, reader: Reader) -> LiveState:

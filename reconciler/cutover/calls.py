@@ -34,6 +34,10 @@ class Calls:
         mark = final_mark(self._cutover, self._seen, memory)
         return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark)})
 
+    def mark_swapped(self, epoch: int) -> ApiCall:
+        mark = ownership.Swapped(self._seen.target, epoch)
+        return self._tag({ownership.SWAPPED: ownership.encode_swapped(mark)})
+
     def mark_released(self, role: str) -> ApiCall:
         key = self._cutover.prefix + ownership.RELEASED
         tags = [{"Key": key, "Value": str(int(self._seen.now))}]

@@ -1,4 +1,8 @@
-"""Where each consumer stands in a cut-over."""
+"""Where each consumer stands in a cut-over.
+
+Consumers that are not ours to touch (``LiveInstance.untouchable``) are in no list of what is to be
+done; ``out_of_reach`` has those over which a cut-over does not end.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ class Fleet:
         """Instances that are noted as in flight, or that this run took the profile from."""
         keys = {*self.seen.profile.in_flight, *self.memory.away}
         known = [self.seen.instances[k] for k in sorted(keys) if k in self.seen.instances]
-        return tuple(i for i in known if not i.is_gone)
+        return tuple(i for i in known if not i.is_gone and i.operator is None)
 
     def bare(self) -> tuple[LiveInstance, ...]:
         """In flight, and without any association."""
@@ -98,6 +102,7 @@ class Fleet:
             i
             for i in known
             if i.key not in self.memory.failed
+            and i.untouchable is None
             and not self._is_off(i)
             and (i.row is None or not self._is_proven(i, i.row.id))
         )
@@ -130,9 +135,45 @@ class Fleet:
     def todo(self) -> tuple[LiveInstance, ...]:
         """Consumers that need to be refreshed, those that run first."""
         failed = self.memory.failed
-        lent = [i for i in self.seen.lent() if i.key not in failed and not self._is_off(i)]
+        lent = [
+            i
+            for i in self.seen.lent()
+            if i.key not in failed and i.untouchable is None and not self._is_off(i)
+        ]
         waiting = [*(i for i in self.seen.consumers() if self._needs_refresh(i)), *lent]
         return tuple(sorted(waiting, key=lambda i: (not i.is_running, i.key)))
+
+    def out_of_reach(self) -> tuple[LiveInstance, ...]:
+        """Running consumers, or such whose state nobody knows, that are not ours to refresh and
+        that may hold another role than the wanted one, or use a profile that is gone.
+
+        A roll-back does not wait for them: its mark claims nothing of what consumers hold. Nor do
+        the strategy ``wait`` and a profile that is emptied, which refresh nobody.
+        """
+        if self.cutover.settle_as is not None:
+            return ()
+        users = (*self.seen.consumers(), *self.seen.lent())
+        beyond = [i for i in users if i.untouchable is not None and i.is_running]
+        return tuple(i for i in beyond if self._is_behind(i))
+
+    def _is_behind(self, instance: LiveInstance) -> bool:
+        row, seen = instance.row, self.seen
+        if row is None or row.profile_id != seen.profile.id:
+            return True
+        if not self.is_unsettled or seen.after_id is None:
+            return False
+        if self.cutover.limits.strategy == "wait":
+            return False
+        return instance.is_unknown or instance.launched_at < self.safe_since()
+
+    def safe_since(self) -> float:
+        """Whatever was launched from this time on was served the wanted role, in seconds of the
+        epoch: EC2 had seen it by then, as this run knows, or the one that swapped it."""
+        noted = self.seen.profile.swapped
+        seen_at = spread_at(self.cutover, self.seen, self.memory)
+        if self.memory.resumed and noted is not None and noted.role_id == self.seen.after_id:
+            seen_at = min(seen_at, float(noted.epoch))
+        return seen_at + CLOCKS_APART
 
     def batch(self, todo: Sequence[LiveInstance]) -> tuple[LiveInstance, ...]:
         """The next ones: as many running ones as may be away, and stopped ones beside them."""
@@ -146,7 +187,7 @@ class Fleet:
         """Running ones, as many as may be away at a time."""
         missing = {i.key for i in self.in_flight() if self._is_away(i)}
         users = (*self.seen.consumers(), *self.seen.lent())
-        running = {i.key for i in users if i.is_running}
+        running = {i.key for i in users if i.is_running and i.untouchable is None}
         room = self.cutover.limits.at_once(len(running | missing)) - len(missing)
         stable = [i for i in todo if i.is_running and not i.in_transition]
         return tuple(stable[: max(room, 0)])
@@ -177,6 +218,8 @@ class Fleet:
     def _needs_refresh(self, instance: LiveInstance) -> bool:
         row = instance.row
         if row is None or self._is_off(instance) or instance.key in self.memory.failed:
+            return False
+        if instance.untouchable is not None:
             return False
         if row.profile_id != self.seen.profile.id:
             return True

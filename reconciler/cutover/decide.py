@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler import ownership
-from reconciler.cutover import batches, hop
+from reconciler.cutover import batches, beyond, hop
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.consumers import Fleet
 from reconciler.cutover.value import (
@@ -87,9 +87,12 @@ def _begin(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
         return GiveUp(memory.closed, is_stop=True)
     if cutover.after is not None and profile.role_id is not None and not memory.asked:
         return Ask(calls.add_role(cutover.after.name))
-    if held := [i for i in seen.consumers() if ownership.HOLDS in i.marks]:
+    if held := seen.noted():
         # What an earlier cut-over noted is worth nothing once the role changes again.
         return Act(calls.forget_holds(held), "forget which instances held the role")
+    if ownership.SWAPPED in profile.marks:
+        names = (ownership.SWAPPED,)
+        return Act((calls.forget_in_flight(names),), "forget when a role was swapped before")
     return None if is_begun else Act((calls.mark_pending(memory.run),), NOTE_THE_SWAP)
 
 
@@ -123,7 +126,7 @@ def _mark(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     if isinstance(mark, Pending) and mark.after == seen.target:
         return None
     calls = Calls(cutover, seen)
-    if held := [i for i in seen.consumers() if ownership.HOLDS in i.marks]:
+    if held := seen.noted():
         return Act(calls.forget_holds(held), "forget which instances held the role")
     return Act((calls.mark_pending(memory.run),), "note that a cut-over is under way")
 
@@ -154,11 +157,17 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     calls = Calls(cutover, seen)
     if names := ownership.in_flight_names(seen.profile.marks):
         return Act((calls.forget_in_flight(names),), "note that nobody is in flight")
+    fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
+    if decision := beyond.waits_for(fleet):
+        return decision
     if decision := hop.away(calls, seen):
         return decision
-    held = [i for i in seen.consumers() if ownership.HOLDS in i.marks]
-    if held and not memory.cleared:
+    if (held := seen.noted()) and not memory.cleared:
         return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
     if seen.profile.mark != final_mark(cutover, seen, memory):
         return Act((calls.mark_settled(memory),), "note that every consumer has the role")
+    if ownership.SWAPPED in seen.profile.marks:
+        # Last: until the end is noted, it tells which instances are new enough.
+        names = (ownership.SWAPPED,)
+        return Act((calls.forget_in_flight(names),), "note that nobody is waited for")
     return Done()

@@ -107,6 +107,11 @@ def nobody_uses_it(seen: Seen, memory: Memory) -> Decision | None:
     if seen.unread:
         region, reason = sorted(seen.unread.items())[0]
         return GiveUp(f"{region} cannot be read ({reason}); its instances may use the profile")
+    if unknown := [i for i in seen.consumers() if i.is_unknown]:
+        key = unknown[0].key
+        return GiveUp(
+            f"{key.instance} ({key.region}) may use the profile: {unknown[0].untouchable}"
+        )
     return None
 
 

@@ -38,7 +38,7 @@ def noted_as_done(seen: Seen) -> tuple[LiveInstance, ...]:
     hold the role. Whoever may tag instances could have written that too, so it is told."""
     if not beginning(seen, "").resumed:
         return ()
-    known = [i for i in seen.consumers() if i.is_running and i.row is not None]
+    known = [i for i in seen.noted() if i.is_running and i.row is not None]
     return tuple(
         i for i in known if i.row and i.marks.get(HOLDS) == holds_mark(seen.target, i.row.id)
     )

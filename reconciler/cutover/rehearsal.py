@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
+from reconciler import ownership
 from reconciler.address import Address
 from reconciler.cutover import memory as remembering
 from reconciler.cutover.decide import decide
@@ -82,6 +83,8 @@ def _without_run(call: ApiCall) -> ApiCall:
 
 
 def _timeless(value: str) -> str:
+    if (swapped := ownership.decode_swapped(value)) is not None:
+        return f"{swapped.role_id}/{NOW}"
     if value.startswith("pending/"):
         return "/".join([*value.split("/")[:3], str(NOW), str(RUN)])
     if value.startswith("waiting/"):

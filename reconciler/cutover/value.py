@@ -10,7 +10,7 @@ from typing import Literal
 from reconciler.address import Address, profile_address
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import Limits
-from reconciler.ownership import NO_ROLE, Failed, InstanceKey, RoleMark, Settled, Waiting
+from reconciler.ownership import HOLDS, NO_ROLE, Failed, InstanceKey, RoleMark, Settled, Waiting
 from reconciler.requests import ApiCall
 
 
@@ -89,6 +89,11 @@ class Seen:
 
     def consumers(self) -> tuple[LiveInstance, ...]:
         return self._on(self.profile)
+
+    def noted(self) -> tuple[LiveInstance, ...]:
+        """Consumers with a note of ours that they hold a role, which may be taken off."""
+        may = (i for i in self.consumers() if i.untouchable is None)
+        return tuple(i for i in may if HOLDS in i.marks)
 
     def lent(self) -> tuple[LiveInstance, ...]:
         """Instances on the shadow."""

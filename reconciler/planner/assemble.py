@@ -25,6 +25,7 @@ from reconciler.kinds.context import Context
 from reconciler.kinds.references import trusted_roles
 from reconciler.live import LiveEntity, LiveState
 from reconciler.plan import TargetPlan
+from reconciler.planner import beyond
 from reconciler.planner.associations import moved, plan_associations, rules, unread_before
 from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_over
 from reconciler.planner.entities import plan_entities
@@ -77,9 +78,18 @@ def _circles(desired: DesiredState, context: Context) -> frozenset[Address]:
     return cyclic(edges)
 
 
+def needs_instances(desired: DesiredState, live: LiveState, options: Options) -> bool:
+    """Whether the plan has to do with instances at all: the specs have a profile or an association,
+    or the owner has a profile. A set of roles and policies alone makes no call to EC2."""
+    named = bool(desired.profiles or desired.associations) or options.unmanaged
+    return named or any(p.owner == options.owner for p in live.profiles.values())
+
+
 def needs_all_regions(desired: DesiredState, live: LiveState, options: Options) -> bool:
     """Whether something is taken away or cut over, so that whoever may be using it must be looked
-    for in every region."""
+    for in every region; or what is in no spec and nobody's is asked for."""
+    if options.unmanaged:
+        return True
     view = view_of(desired, live, options)
     return bool(profiles_to_cut_over(view)) or takes_away(view)
 
@@ -112,6 +122,8 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
                 *whole.kept,
                 *_in_vain(view),
                 *strays(view),
+                *beyond.managed(view, {c.address for c in changes}),
+                *beyond.unseen(view),
                 *(k for k in strangers if k not in passed),
             )
         ),
@@ -172,6 +184,7 @@ def _not_read(view: View) -> Iterator[Unread]:
     for region, why in sorted(view.live.unread_regions.items()):
         if region in view.options.regions:
             yield Unread(ANY_INSTANCE, why, region)
+    yield from beyond.not_known(view)
     if view.options.unmanaged and view.live.not_whole is not None:
         yield Unread(EVERYTHING, view.live.not_whole)
 

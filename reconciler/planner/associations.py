@@ -37,9 +37,18 @@ class Claim:
 def plan_associations(view: View) -> Part:
     claims, problems = _claims(view)
     parts = [_claim(claim, view) for claim in claims]
-    return together(
-        [Part(diagnostics=problems), *parts, _noted(claims, view), _fresh(claims, view)]
-    )
+    told = Part(diagnostics=problems, kept=tuple(_managed(view)))
+    return together([told, *parts, _noted(claims, view), _fresh(claims, view)])
+
+
+def _managed(view: View) -> Iterator[Kept]:
+    """Instances that the specs mean and that an AWS service manages: they are not touched."""
+    for claim in _meant(view, []):
+        address, operator = claim.wanted.address, claim.instance.operator
+        is_right = _is_there(claim, view)
+        if operator is not None and not is_right and view.options.includes(address):
+            wanted = f"instance-profile/{claim.association.profile}"
+            yield Kept(address, f"is not given {wanted}: {operator} manages it", "warning")
 
 
 def claimed(view: View) -> frozenset[InstanceKey]:
@@ -83,16 +92,21 @@ def rules(view: View) -> tuple[dict[str, object], ...]:
 
 
 def _claims(view: View) -> tuple[tuple[Claim, ...], tuple[Diagnostic, ...]]:
-    found: dict[InstanceKey, Claim] = {}
     problems: list[Diagnostic] = []
+    planned = [c for c in _meant(view, problems) if c.instance.untouchable is None]
+    chosen = [c for c in planned if view.options.includes(c.wanted.address)]
+    return tuple(sorted(chosen, key=lambda c: c.instance.key)), tuple(problems)
+
+
+def _meant(view: View, problems: list[Diagnostic]) -> list[Claim]:
+    """One claim for each instance, also where it is not ours to touch."""
+    found: dict[InstanceKey, Claim] = {}
     for association in view.desired.associations:
         for claim in _claims_of(association, view, problems):
             first = found.setdefault(claim.instance.key, claim)
             if first.association.name != association.name:
                 problems.append(_claimed_twice(first, claim))
-    planned = [c for c in found.values() if c.association.is_chosen]
-    chosen = [c for c in planned if view.options.includes(c.wanted.address)]
-    return tuple(sorted(chosen, key=lambda c: c.instance.key)), tuple(problems)
+    return [c for c in found.values() if c.association.is_chosen]
 
 
 def _claims_of(

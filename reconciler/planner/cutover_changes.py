@@ -82,6 +82,8 @@ def _served(live: LiveProfile, view: View) -> str | None:
 def _why(phase: Phase, is_same_role: bool, now: float) -> str | None:
     mark = phase.live.mark
     if isinstance(mark, Pending):
+        if is_waiting_for_others(phase.live):
+            return "it waits for instances that are not ours to refresh"
         if now - mark.epoch < YOUNG_SECONDS:
             told = f"run {mark.run} began it a moment ago, and may still be at work"
             return told + _noted(phase)
@@ -162,7 +164,16 @@ def _how(cutover: CutOver, seen: Seen, instance: LiveInstance) -> str | None:
 def has_died(live: LiveProfile, now: float) -> bool:
     """Whether what is noted on the profile is no longer at work."""
     mark = live.mark
+    if is_waiting_for_others(live):
+        return False
     return not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS
+
+
+def is_waiting_for_others(live: LiveProfile) -> bool:
+    """Whether the last run has done all that it may, and said who must roll the rest."""
+    mark, swapped = live.mark, live.swapped
+    is_noted = isinstance(mark, Pending) and swapped is not None and swapped.role_id == mark.after
+    return is_noted and not live.in_flight
 
 
 def _restored(cutover: CutOver, seen: Seen, key: InstanceKey) -> Restore:

@@ -112,7 +112,7 @@ def _not_restarted(phase: Phase) -> Iterator[Diagnostic]:
         return
     place = phase.wish.place.at("cutover", "strategy")
     for instance in phase.seen.consumers():
-        if instance.is_running and instance.unstoppable:
+        if instance.is_running and instance.unstoppable and instance.untouchable is None:
             message = f"{instance.key.instance} is not restarted: {instance.unstoppable}"
             hint = "strategy: reassociate"
             yield Diagnostic("error", "restart-refused", message, place, hint)

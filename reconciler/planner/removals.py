@@ -274,7 +274,7 @@ def _all_made(view: View) -> Iterator[LiveInstance]:
     for key, instance in sorted(view.live.instances.items()):
         is_here = key not in named and key.region in view.options.regions
         chosen = view.options.includes(instance_address(key.instance))
-        if is_here and chosen and is_made(instance, view):
+        if is_here and chosen and instance.untouchable is None and is_made(instance, view):
             yield instance
 
 

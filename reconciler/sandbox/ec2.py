@@ -5,6 +5,7 @@ Where moto and AWS differ, this follows AWS; ``docs/sandbox.md`` lists the diffe
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
@@ -105,7 +106,41 @@ class Ec2Layer:
             instance.iam_instance_profile = (
                 {"Arn": seen.profile_arn, "Id": seen.profile_id} if seen else None
             )
-        return self._originals["describe_instances"](request)
+        answer = self._originals["describe_instances"](request)
+        reservations = answer.result["Reservations"]
+        answer.result["Reservations"] = [self._visible(request, r) for r in reservations]
+        return answer
+
+    def _visible(self, request: EC2BaseResponse, reservation: Any) -> Any:
+        """Without those that are hidden, and those that EC2 does not show at all."""
+        is_asked_for = str(request._get_param("IncludeManagedResources")).lower() == "true"
+        hides = self._is_hiding(request) and not is_asked_for
+        shown = copy.copy(reservation)
+        shown.instances = [
+            i
+            for i in reservation.instances
+            if i.id not in self._world.unseen and not (hides and getattr(i, "operator", None))
+        ]
+        return shown
+
+    def _is_hiding(self, request: EC2BaseResponse) -> bool:
+        return (request.current_account, request.region) in self._world.hiding
+
+    def get_managed_resource_visibility(self, request: EC2BaseResponse) -> ActionResult:
+        """Whether instances that AWS services manage are listed unasked."""
+        shown = "hidden" if self._is_hiding(request) else "visible"
+        return ActionResult({"Visibility": {"DefaultVisibility": shown}})
+
+    def modify_managed_resource_visibility(self, request: EC2BaseResponse) -> ActionResult:
+        here = (request.current_account, request.region)
+        if request._get_param("DefaultVisibility") == "hidden":
+            self._world.hiding.add(here)
+        else:
+            self._world.hiding.discard(here)
+        for instance in _instances(request):
+            if (operator := getattr(instance, "operator", None)) is not None:
+                operator["HiddenByDefault"] = self._is_hiding(request)
+        return self.get_managed_resource_visibility(request)
 
     def describe_regions(self, request: EC2BaseResponse) -> ActionResult:
         answer = self._originals["describe_regions"](request)
@@ -120,9 +155,14 @@ class Ec2Layer:
             message = f'IAM Instance Profile "{profile.arn}" has no associated IAM Roles'
             raise refused("ec2", "InvalidParameterValue", message)
         request.params.pop("IamInstanceProfile", None)
+        principal = (request._get_param("Operator") or {}).get("Principal")
         answer = self._originals["run_instances"](request)
         for instance in answer.result.instances:
             instance.launch_time = self._world.moment()
+            if principal is not None:
+                hidden = self._is_hiding(request)
+                said = {"Managed": True, "Principal": principal, "HiddenByDefault": hidden}
+                instance.operator = said
             if profile is not None:
                 row = self.add(request, instance.id, profile)
                 # An instance starts with its profile: nothing is taken on later.

@@ -24,6 +24,10 @@ class InstanceSeed(SpecModel):
     count: int = Field(1, ge=1, le=1000)
     tags: dict[str, str] = Field({})
     state: str = Field("running", pattern="^(running|stopped)$")
+    operator: str | None = None
+    """The AWS service that manages them, such as ``ecs.amazonaws.com``."""
+    hidden: bool = False
+    """From now on the region lists managed instances only when it is asked to."""
 
 
 class Seed(SpecModel):
@@ -69,12 +73,16 @@ def _launched(group: InstanceSeed, endpoint_url: str | None) -> Seeded:
     )
     tags = [{"Key": key, "Value": value} for key, value in group.tags.items()]
     specification = [{"ResourceType": "instance", "Tags": tags}] if tags else []
+    managed = {"Operator": {"Principal": group.operator}} if group.operator else {}
+    if group.hidden:
+        ec2.modify_managed_resource_visibility(DefaultVisibility="hidden")
     answer = ec2.run_instances(
         ImageId=IMAGE,
         MinCount=group.count,
         MaxCount=group.count,
         InstanceType="t3.nano",
         TagSpecifications=specification,
+        **managed,
     )
     ids = tuple(instance["InstanceId"] for instance in answer["Instances"])
     if group.state == "stopped":

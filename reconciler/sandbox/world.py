@@ -77,6 +77,11 @@ class World:
     before: list[Before] = field(default_factory=list)
     after: list[Before] = field(default_factory=list)
     """Called when the request has taken effect; an error raised here is a lost answer."""
+    hiding: set[tuple[str, str]] = field(default_factory=set)
+    """Accounts and regions that hide instances which AWS services manage."""
+    unseen: set[str] = field(default_factory=set)
+    """Instances that DescribeInstances does not show, whatever it is asked: as EC2 has it for a
+    while after a launch."""
     moves: dict[_Key, tuple[float, str]] = field(default_factory=dict)
     """Instances that start or stop: until when, and the state that they will have then."""
     _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)

@@ -19,6 +19,8 @@ Account = Annotated[
     str, Field(pattern=f"^{limits.ACCOUNT_ID.pattern}$", json_schema_extra={"type": "string"})
 ]
 Region = Annotated[str, Field(pattern=f"^{limits.REGION.pattern}$")]
+Regions = Annotated[list[Region], Field(min_length=1)]
+"""An empty list is a slip: it would mean nowhere, or everywhere."""
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -78,7 +80,7 @@ class TargetSpec(SpecModel):
     account_id: Account | None = Field(None, description="Refuse any other account.")
     role_arn: str | None = Field(None, description="Role to assume.")
     external_id: Text | None = Field(None, description="External id for assuming it.")
-    regions: list[Region] | None = Field(None, description="Where associations are looked for.")
+    regions: Regions | None = Field(None, description="Where associations are looked for.")
     variables: dict[str, Text] = Field({}, description="Variables for this target.")
     specs: list[str] | None = Field(None, description="Parts of the set; default: all of it.")
 
@@ -130,11 +132,11 @@ class Settings(SpecModel):
         "default", description="Name of this set; written into a tag of what it makes."
     )
     account_id: Account | None = Field(None, description="Refuse any other account.")
-    regions: list[Region] | None = Field(
+    regions: Regions | None = Field(
         None, description="Where associations are looked for; default: the session's region."
     )
     consumer_regions: Annotated[
-        list[Region] | None,
+        Regions | None,
         BeforeValidator(_regions, json_schema_input_type=Literal["all"] | list[str]),
     ] = Field(None, description="Where a cut-over looks for consumers; all: every enabled region.")
     variables: dict[str, Text] = Field({}, description="Values for ${name}.")

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.cutover.decide import decide
 from reconciler.cutover.value import Act, Done, GiveUp, Lose, Memory, Pause
+from reconciler.live import UNKNOWN
 from reconciler.ownership import Pending, Settled, with_prefix
 from tests.cutover.walking import (
     NEW,
@@ -143,3 +144,48 @@ def test_one_that_is_gone_is_no_consumer() -> None:
     decision = decide(cutover(), look(world), Memory("run", swapped_at=900.0))
     assert isinstance(decision, Act)
     assert [c.operation for c in decision.calls] == ["TagInstanceProfile"]
+
+
+@pytest.mark.parametrize("state", ["running", UNKNOWN])
+@pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart"])
+def test_one_that_is_not_ours_to_touch_keeps_it_open(strategy: str, state: str) -> None:
+    """From the swap to the end, with a death after any call; nothing is done to it."""
+    own, theirs = instance("a", "running", "AIPAWEB"), instance("b", state, "AIPAWEB")
+    if state == "running":
+        theirs = replace(theirs, operator="ecs.amazonaws.com")
+    world = World(
+        profile(OLD, Settled(OLD)),
+        {own.key: own, theirs.key: theirs},
+        {own.key: OLD, theirs.key: OLD},
+        ((0.0, OLD),),
+    )
+    walk = Walk(cutover("100%", strategy=strategy), crashes=1)
+    walk.walk(world)
+    for ended, decision in walk.ended:
+        assert isinstance(decision, GiveUp)
+        assert not decision.roll_back
+        assert "b (here)" in decision.reason
+        assert isinstance(ended.profile.mark, Pending)
+        assert ended.instances[theirs.key] == theirs
+        if (strategy, state) != ("hop", UNKNOWN):
+            assert ended.served[own.key] == NEW
+
+
+def test_strategy_wait_waits_for_nobody() -> None:
+    theirs = replace(instance("b", "running", "AIPAWEB"), operator="ecs.amazonaws.com")
+    world = World(
+        profile(OLD, Settled(OLD)), {theirs.key: theirs}, {theirs.key: OLD}, ((0.0, OLD),)
+    )
+    walk = Walk(cutover(strategy="wait"), crashes=0)
+    walk.walk(world)
+    assert [decision for _, decision in walk.ended] == [Done()]
+
+
+def test_a_stale_one_of_a_service_s_is_named() -> None:
+    theirs = replace(instance("b", "running", "AIPAOLD"), operator="ecs.amazonaws.com")
+    world = World(
+        profile(NEW, Settled(NEW)), {theirs.key: theirs}, {theirs.key: NEW}, ((0.0, NEW),)
+    )
+    decision = decide(cutover(), look(world), Memory("run"))
+    assert isinstance(decision, GiveUp)
+    assert "its profile was made again" in decision.reason

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from reconciler.sandbox.chaos import Chaos
+from reconciler.sandbox.seed import Seed, plant
 from tests.rig import AWAY, HOME, Rig
 
 TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
@@ -636,6 +637,34 @@ def test_policy_tag_keys_are_not(made: Rig) -> None:
     )
     tags = made.iam.list_policy_tags(PolicyArn=POLICY)["Tags"]
     assert sorted(t["Key"] for t in tags) == ["Team", "team"]
+
+
+def test_a_managed_instance_says_who_manages_it(made: Rig) -> None:
+    theirs = made.launch(1, operator="ecs.amazonaws.com")[0]
+    assert made.instance_ids() == [theirs]
+    pages = made.ec2().describe_instances()["Reservations"][0]["Instances"]
+    said = {"Managed": True, "Principal": "ecs.amazonaws.com", "HiddenByDefault": False}
+    assert pages[0]["Operator"] == said
+
+
+def test_a_hidden_one_is_listed_when_it_is_asked_for(made: Rig) -> None:
+    theirs = made.launch(1, operator="ecs.amazonaws.com")[0]
+    own = made.launch(1)[0]
+    made.ec2().modify_managed_resource_visibility(DefaultVisibility="hidden")
+    assert made.ec2().get_managed_resource_visibility()["Visibility"] == {
+        "DefaultVisibility": "hidden"
+    }
+    assert made.instance_ids() == [own]
+    whole = made.ec2().describe_instances(IncludeManagedResources=True)["Reservations"]
+    assert {i["InstanceId"] for r in whole for i in r["Instances"]} == {own, theirs}
+
+
+def test_a_seed_plants_managed_instances(made: Rig) -> None:
+    group = {"operator": "ecs.amazonaws.com", "hidden": True, "count": 2}
+    (planted,) = plant(Seed.model_validate({"instances": [group]}))
+    assert made.instance_ids() == []
+    whole = made.ec2().describe_instances(IncludeManagedResources=True)["Reservations"]
+    assert {i["InstanceId"] for r in whole for i in r["Instances"]} == set(planted.instances)
 
 
 def test_enabled_regions_are_few(made: Rig) -> None:

@@ -1,0 +1,132 @@
+"""Reads instances and their associations, region by region.
+
+``IncludeManagedResources`` shows instances that ECS, EKS and others manage also where the account
+hides them. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from reconciler.aws import parse
+from reconciler.aws.asking import Asking, whole, why
+from reconciler.live import AssociationRow, LiveInstance, LiveState
+from reconciler.model import Identity
+from reconciler.ownership import InstanceKey
+from reconciler.ports import AwsError
+
+IDS_AT_ONCE = 100
+AGAIN_SECONDS = (1.0, 2.0, 3.0)
+"""Pauses in which an instance that an association names may come to be shown: EC2 lists a fresh
+launch late. Source: docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html"""
+_ALIVE = ["pending", "running", "stopping", "stopped"]
+_DESCRIBE = "ec2:DescribeInstances"
+_ASSOCIATIONS = "ec2:DescribeIamInstanceProfileAssociations"
+
+_Rows = dict[str, list[AssociationRow]]
+Started = Mapping[str, tuple[Future[_Rows], Future[list[dict[str, Any]]]]]
+"""Regions that are being read."""
+
+
+class Instances:
+    """``sleep`` passes the time until what is not shown yet is asked for again."""
+
+    def __init__(self, ask: Asking, prefix: str, sleep: Callable[[float], None]) -> None:
+        self._ask = ask
+        self._prefix = prefix
+        self._sleep = sleep
+
+    def start(self, regions: Collection[str], pool: ThreadPoolExecutor) -> Started:
+        alive = [{"Name": "instance-state-name", "Values": _ALIVE}]
+        return {
+            region: (
+                pool.submit(self._rows, region),
+                pool.submit(self._described, region, Filters=alive),
+            )
+            for region in sorted(set(regions))
+        }
+
+    def fleet(self, identity: Identity, started: Started) -> LiveState:
+        """Instances alone. A region that refuses is told apart from one without instances."""
+        found: dict[str, list[LiveInstance]] = {}
+        unread: dict[str, str] = {}
+        for region, (rows, described) in started.items():
+            try:
+                found[region] = list(self._joined(region, rows.result(), described.result()))
+            except AwsError as error:
+                unread[region] = why(error)
+        self._look_again(found, unread)
+        instances = {i.key: i for there in found.values() for i in there}
+        return LiveState(
+            identity=identity, instances=instances, regions=tuple(found), unread_regions=unread
+        )
+
+    def some(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
+        """Those that EC2 shows, ended ones too, or that an association tells of, sorted."""
+        found: list[LiveInstance] = []
+        for region in sorted({key.region for key in keys}):
+            wanted = sorted(key.instance for key in keys if key.region == region)
+            for start in range(0, len(wanted), IDS_AT_ONCE):
+                # By filter, since asking by id is an error when one of them is gone.
+                part = wanted[start : start + IDS_AT_ONCE]
+                filters = [{"Name": "instance-id", "Values": part}]
+                rows = self._rows(region, Filters=filters)
+                described = self._described(region, Filters=filters)
+                found.extend(self._joined(region, rows, described))
+        return tuple(sorted(found, key=lambda i: i.key))
+
+    def _look_again(self, found: dict[str, list[LiveInstance]], unread: dict[str, str]) -> None:
+        """An instance that only an association tells of may have ended, or not be shown yet: it is
+        asked for by its id, whatever its state, and for some seconds again."""
+        for pause in (0.0, *AGAIN_SECONDS):
+            waiting = {r: [i.key for i in there if i.is_unknown] for r, there in found.items()}
+            if not any(waiting.values()):
+                return
+            if pause:
+                self._sleep(pause)
+            for region, keys in waiting.items():
+                try:
+                    again = [i for i in self.some(keys) if not i.is_gone]
+                except AwsError as error:
+                    unread[region] = why(error)
+                    del found[region]
+                    continue
+                found[region] = [*(i for i in found[region] if not i.is_unknown), *again]
+
+    def _joined(
+        self, region: str, rows: _Rows, described: list[dict[str, Any]]
+    ) -> Iterator[LiveInstance]:
+        shown: set[str] = set()
+        for answer in described:
+            with whole(_DESCRIBE):
+                name = parse.need(answer, "InstanceId")
+                shown.add(name)
+                yield parse.instance(answer, region, rows.get(name, ()), self._prefix)
+        for name, there in rows.items():
+            if name not in shown:
+                yield parse.unseen(InstanceKey(region, name), there)
+
+    def _rows(self, region: str, **params: Any) -> _Rows:
+        rows: _Rows = {}
+        operation = "describe_iam_instance_profile_associations"
+        listed = self._ask.pages(
+            "ec2", operation, "IamInstanceProfileAssociations", region, **params
+        )
+        for answer in listed:
+            with whole(_ASSOCIATIONS):
+                if (row := parse.row(answer)) is not None:
+                    rows.setdefault(parse.need(answer, "InstanceId"), []).append(row)
+        return rows
+
+    def _described(self, region: str, **params: Any) -> list[dict[str, Any]]:
+        reservations = self._ask.pages(
+            "ec2",
+            "describe_instances",
+            "Reservations",
+            region,
+            IncludeManagedResources=True,
+            **params,
+        )
+        return [instance for r in reservations for instance in r.get("Instances", ())]

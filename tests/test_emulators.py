@@ -1,0 +1,130 @@
+"""An emulator that others wrote, as it is: moto's own server in a process of its own, without our
+layer in front of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.program import ROOT, Program
+
+pytestmark = pytest.mark.xdist_group("emulators")
+LONGEST_START_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def program(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Program]:
+    shutil.copytree(ROOT / request.param, tmp_path / "specs")
+    port = free_port()
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
+    with subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        env={**own, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            _until_it_answers(port)
+            yield Program(tmp_path, f"http://127.0.0.1:{port}")
+        finally:
+            server.terminate()
+
+
+def _until_it_answers(port: int) -> None:
+    until = time.monotonic() + LONGEST_START_SECONDS
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("moto's server does not start")
+
+
+def client(program: Program, service: str) -> Any:
+    made: Any = boto3.client(  # type: ignore[call-overload]
+        service,
+        region_name="us-east-1",
+        endpoint_url=program.endpoint,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    return made
+
+
+def launch(program: Program, app: str) -> list[str]:
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "app", "Value": app}]}]
+    answer = client(program, "ec2").run_instances(
+        ImageId="ami-12c6146b", MinCount=2, MaxCount=2, TagSpecifications=tags
+    )
+    return [i["InstanceId"] for i in answer["Instances"]]
+
+
+def done(program: Program, *arguments: str) -> str:
+    run = program.run(*arguments, AWS_REGION="us-east-1")
+    assert run.returncode == 0, (arguments, run.stdout, run.stderr)
+    return run.stdout + run.stderr
+
+
+def held(program: Program) -> dict[str, str]:
+    rows = client(program, "ec2").describe_iam_instance_profile_associations()
+    return {
+        row["InstanceId"]: row["IamInstanceProfile"]["Arn"].rpartition("/")[2]
+        for row in rows["IamInstanceProfileAssociations"]
+    }
+
+
+def associations(program: Program) -> set[str]:
+    rows = client(program, "ec2").describe_iam_instance_profile_associations()
+    return {row["AssociationId"] for row in rows["IamInstanceProfileAssociations"]}
+
+
+@pytest.mark.parametrize("program", ["examples/emulators/specs"], indirect=True)
+def test_moto_as_it_is(program: Program) -> None:
+    """Made, found in order, swapped and cut over, changed, moved back by hand, and taken down."""
+    instances = launch(program, "web")
+    done(program, "apply", "specs", "--auto-approve")
+    assert held(program) == dict.fromkeys(instances, "web")
+    before = associations(program)
+    done(program, "plan", "specs", "--detailed-exitcode")
+    path = program.folder / "specs" / "web.yaml"
+    path.write_text(path.read_text().replace("{role: web-v1", "{role: web-v2"))
+    told = done(program, "apply", "specs", "--auto-approve")
+    assert "2 instances cut over" in told
+    profile = client(program, "iam").get_instance_profile(InstanceProfileName="web")
+    assert [r["RoleName"] for r in profile["InstanceProfile"]["Roles"]] == ["web-v2"]
+    assert held(program) == dict.fromkeys(instances, "web")
+    assert not before & associations(program)
+    done(program, "plan", "specs", "--detailed-exitcode")
+    path.write_text(path.read_text().replace("s3:GetObject", "s3:ListBucket"))
+    done(program, "apply", "specs", "--auto-approve")
+    done(program, "drift", "specs")
+    client(program, "ec2").terminate_instances(InstanceIds=instances)
+    done(
+        program, "destroy", "specs", "--auto-approve", "--allow", "delete=4", "--allow", "release=*"
+    )
+    assert client(program, "iam").list_instance_profiles()["InstanceProfiles"] == []
+
+
+@pytest.mark.parametrize("program", ["specs"], indirect=True)
+def test_the_set_that_comes_with_it(program: Program) -> None:
+    instances = launch(program, "web")
+    done(program, "apply", "specs", "--auto-approve")
+    assert set(held(program)) >= set(instances)
+    done(program, "plan", "specs", "--detailed-exitcode")
