@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from reconciler.aws.errors import translated
+from reconciler.aws.errors import CUT_OFF, translated
 from reconciler.aws.session import Clients
 from reconciler.ports import AwsError
 
 PAGE = 1000
 _READS = re.compile(r"(get|list|describe)_\w+")
+_T = TypeVar("_T")
+TRIES = 3
+"""How often something is asked whose answer arrives in part. All other failures of the way to AWS
+botocore repeats by itself; this one it tells when it has stopped to look."""
 
 
 class Asking:
@@ -33,22 +37,26 @@ class Asking:
 
     def raw_pages(
         self, service: str, operation: str, region: str | None = None, **params: Any
-    ) -> Iterator[dict[str, Any]]:
+    ) -> list[dict[str, Any]]:
         client = self._client(service, operation, region)
-        with translated(f"{service}:{_camel(operation)}"):
-            config = {"PageSize": PAGE}
-            if client.can_paginate(operation):
-                yield from client.get_paginator(operation).paginate(
-                    **params, PaginationConfig=config
-                )
-            else:
-                yield getattr(client, operation)(**params)
+        config = {"PageSize": PAGE}
+
+        def ask() -> list[dict[str, Any]]:
+            if not client.can_paginate(operation):
+                return [getattr(client, operation)(**params)]
+            asked = client.get_paginator(operation)
+            return list(asked.paginate(**params, PaginationConfig=config))
+
+        return _whole(f"{service}:{_camel(operation)}", ask)
 
     def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         client = self._client(service, operation, None)
-        with translated(f"{service}:{_camel(operation)}"):
+
+        def ask() -> dict[str, Any]:
             answer: dict[str, Any] = getattr(client, operation)(**params)
             return answer
+
+        return _whole(f"{service}:{_camel(operation)}", ask)
 
     def found(self, operation: str, **params: Any) -> dict[str, Any] | None:
         """One thing of IAM's, ``None`` where there is none of that name."""
@@ -63,6 +71,19 @@ class Asking:
         if not _READS.fullmatch(operation):
             raise AssertionError(f"a reader does not call {operation}")
         return self._clients.get(service, region)
+
+
+def _whole(call: str, ask: Callable[[], _T]) -> _T:
+    """The answer, asked for again where it was cut off."""
+    for _ in range(TRIES - 1):
+        try:
+            with translated(call):
+                return ask()
+        except AwsError as error:
+            if error.code not in CUT_OFF:
+                raise
+    with translated(call):
+        return ask()
 
 
 def _camel(operation: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retries import PASSING, budget
 from reconciler.executor.sending import Pace, Sender
 from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveRole, LiveState
@@ -99,7 +99,7 @@ def sender(writer: Scripted, reader: Known, clock: JumpingClock | None = None) -
         writer,
         reader,
         clock or JumpingClock(),
-        threading.Event(),
+        Interrupt(),
         "arn:aws:iam::1:policy",
         random.Random(1),
     )
