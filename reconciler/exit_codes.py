@@ -33,6 +33,6 @@ _MEANINGS = {
     "guard (`apply`, `destroy`), the wrong account (every command)",
     ExitCode.STALE: "the saved or expected plan no longer matches AWS, or the specs",
     ExitCode.USAGE: "wrong usage (the framework's 2 would mean drift to a cron job)",
-    ExitCode.INTERRUPTED: "interrupted (SIGINT, SIGTERM): instances in flight got their profile "
-    "back, and what was done and what remains is printed",
+    ExitCode.INTERRUPTED: "interrupted (SIGINT, SIGTERM, SIGHUP): instances in flight got their "
+    "profile back, and what was done and what remains is printed",
 }

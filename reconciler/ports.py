@@ -18,7 +18,8 @@ class AwsError(Exception):
     """AWS, or the way to it, refused a call.
 
     ``code`` is AWS's, or botocore's class name where no answer came. ``is_uncertain`` means that
-    the call may have taken effect: nothing was heard, or a 5xx.
+    the call may have taken effect: nothing was heard, or a 5xx. ``was_not_sent`` means that it
+    surely has not: there was no connection to send it over.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class AwsError(Exception):
         status: int = 0,
         request_id: str = "",
         is_uncertain: bool = False,
+        was_not_sent: bool = False,
     ) -> None:
         super().__init__(f"{call}: {code}: {message}")
         self.call = call
@@ -38,6 +40,7 @@ class AwsError(Exception):
         self.status = status
         self.request_id = request_id
         self.is_uncertain = is_uncertain
+        self.was_not_sent = was_not_sent
 
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})

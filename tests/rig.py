@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from reconciler.commands.drift import Drift, drift_of
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Connection, Request
 from reconciler.commands.request import World as Commands
+from reconciler.executor.interrupt import Interrupt
 from reconciler.plan import Plan
 from reconciler.ports import Clock
 from reconciler.report.formats import as_text
@@ -106,13 +106,13 @@ class Rig:
 
     def apply(
         self,
-        stop: threading.Event | None = None,
+        stop: Interrupt | None = None,
         max_seconds: float | None = None,
         **flags: Any,
     ) -> Applied:
         planned = self.plan(**flags)
         assert not planned.plan.conflicts, planned.plan.conflicts
-        made = Apply(planned, self.commands(), stop or threading.Event(), max_seconds)
+        made = Apply(planned, self.commands(), stop or Interrupt(), max_seconds)
         return made.execute()
 
     def settle(self, **flags: Any) -> Plan:

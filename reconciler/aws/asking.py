@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.aws import parse
-from reconciler.aws.errors import translated
+from reconciler.aws.errors import CUT_OFF, translated
 from reconciler.aws.session import Clients
 from reconciler.ports import AwsError
 
 PAGE = 1000
 _READS = re.compile(r"(get|list|describe)_\w+")
+_T = TypeVar("_T")
 INCOMPLETE = "IncompleteAnswer"
 """Our own code: what answered left out what AWS never leaves out."""
 _NOT_THERE = frozenset(
     {"ResponseParserError", "NotImplemented", "InvalidAction", "UnknownOperation"}
 )
 NOT_IMPLEMENTED = 501
+TRIES = 3
+"""How often something is asked whose answer arrives in part. All other failures of the way to AWS
+botocore repeats by itself; this one it tells when it has stopped to look."""
 
 
 class Asking:
@@ -41,23 +45,29 @@ class Asking:
 
     def raw_pages(
         self, service: str, operation: str, region: str | None = None, **params: Any
-    ) -> Iterator[dict[str, Any]]:
+    ) -> list[dict[str, Any]]:
         client = self._client(service, operation, region)
-        with translated(call_name(service, operation)):
-            config = {"PageSize": PAGE}
-            if client.can_paginate(operation):
-                yield from client.get_paginator(operation).paginate(
-                    **params, PaginationConfig=config
-                )
-            else:
-                yield getattr(client, operation)(**params)
+        config = {"PageSize": PAGE}
+
+        def ask() -> list[dict[str, Any]]:
+            if not client.can_paginate(operation):
+                return [getattr(client, operation)(**params)]
+            asked = client.get_paginator(operation)
+            return list(asked.paginate(**params, PaginationConfig=config))
+
+        return _answered(call_name(service, operation), ask)
 
     def one(self, operation: str, member: str, **params: Any) -> Any:
         """What IAM answers about one thing under ``member``."""
         client = self._client("iam", operation, None)
         call = call_name("iam", operation)
-        with translated(call), whole(call):
-            return parse.need(getattr(client, operation)(**params), member)
+
+        def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = getattr(client, operation)(**params)
+            return answer
+
+        with whole(call):
+            return parse.need(_answered(call, ask), member)
 
     def found(self, operation: str, member: str, **params: Any) -> Any | None:
         """The same, ``None`` where there is nothing of that name."""
@@ -72,6 +82,19 @@ class Asking:
         if not _READS.fullmatch(operation):
             raise AssertionError(f"a reader does not call {operation}")
         return self._clients.get(service, region)
+
+
+def _answered(call: str, ask: Callable[[], _T]) -> _T:
+    """The answer, asked for again where it was cut off."""
+    for _ in range(TRIES - 1):
+        try:
+            with translated(call):
+                return ask()
+        except AwsError as error:
+            if error.code not in CUT_OFF:
+                raise
+    with translated(call):
+        return ask()
 
 
 @contextmanager

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import ssl
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
+from botocore import credentials
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from reconciler.ports import THROTTLED, AwsError
 
-_UNCERTAIN = (
-    boto.ReadTimeoutError,
-    boto.ConnectionClosedError,
-    boto.ResponseStreamingError,
-    boto.IncompleteReadError,
+_NOT_SENT = (
+    boto.EndpointConnectionError,
+    boto.ConnectTimeoutError,
+    boto.ProxyConnectionError,
 )
-"""The request left; whether it took effect is not known."""
+"""There was no connection: refused, no such host, no answer, or a proxy that makes none."""
+_UNCERTAIN = (boto.HTTPClientError, boto.IncompleteReadError, boto.SSLError)
+"""The request may have left; whether it took effect is not known. ``HTTPClientError`` has what ends
+a connection in the middle, and whatever botocore has no name for."""
 
+CUT_OFF = frozenset({"ResponseParserError", "IncompleteReadError", "ResponseStreamingError"})
+"""The codes of an answer that arrived in part."""
 HINTS = {
     "NoCredentialsError": "no AWS credentials were found; set AWS_PROFILE, or give --profile",
     "PartialCredentialsError": "the AWS credentials are incomplete",
@@ -33,6 +41,7 @@ HINTS = {
     "SSOTokenLoadError": "there is no SSO session; run aws sso login",
     "TokenRetrievalError": "the SSO session has expired; run aws sso login",
     "EndpointConnectionError": "the endpoint cannot be reached",
+    "ConnectTimeoutError": "the endpoint does not answer",
 }
 
 
@@ -49,7 +58,11 @@ def translated(call: str) -> Iterator[None]:
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
         raise _other(call, error) from error
     except RuntimeError as error:
-        # So botocore says that credentials of the environment or of a process expired.
+        # So botocore says that credentials that it renewed have expired all the same: those of the
+        # environment or of a process. It has no exception of its own for that.
+        *_, (raised_in, _) = traceback.walk_tb(error.__traceback__)
+        if raised_in.f_globals is not vars(credentials):
+            raise
         raise AwsError(call, "ExpiredToken", HINTS["ExpiredToken"]) from error
     except ValueError as error:
         # botocore has no exception of its own for an endpoint that is no URL.
@@ -74,4 +87,26 @@ def _client_error(call: str, error: boto.ClientError) -> AwsError:
 def _other(call: str, error: Exception) -> AwsError:
     code = type(error).__name__
     message = HINTS.get(code, str(error))
-    return AwsError(call, code, message, is_uncertain=isinstance(error, _UNCERTAIN))
+    was_not_sent = isinstance(error, _NOT_SENT) or _in_handshake(error)
+    is_uncertain = not was_not_sent and isinstance(error, _UNCERTAIN)
+    return AwsError(call, code, message, is_uncertain=is_uncertain, was_not_sent=was_not_sent)
+
+
+def _in_handshake(error: BaseException) -> bool:
+    """Whether it failed while TLS was agreed on. botocore and urllib3 tell that and a failure in
+    the middle of an answer by the same classes."""
+    todo, seen = [error], set[int]()
+    while todo:
+        cause = todo.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        if any(_is_handshake(frame) for frame, _ in traceback.walk_tb(cause.__traceback__)):
+            return True
+        inner = (cause.__cause__, cause.__context__, getattr(cause, "kwargs", {}).get("error"))
+        todo += [one for one in inner if isinstance(one, BaseException)]
+    return False
+
+
+def _is_handshake(frame: FrameType) -> bool:
+    return frame.f_code is ssl.SSLSocket.do_handshake.__code__

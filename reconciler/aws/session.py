@@ -7,16 +7,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.credentials import CredentialProvider, RefreshableCredentials
+from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCredentials
 
 from reconciler import __version__
 from reconciler.aws.errors import translated
 from reconciler.model import Identity
+from reconciler.ports import AwsError
 
 POOL = 32
 READ_ATTEMPTS = 8
@@ -35,6 +37,8 @@ class Login:
     endpoint_url: str | None = None
     role_arn: str | None = None
     external_id: str | None = None
+    may_ask: bool = False
+    """Whether somebody is there who could be asked for an MFA code."""
 
 
 @dataclass
@@ -65,9 +69,22 @@ class Session:
         if self._boto is None:
             # botocore reads AWS_DEFAULT_REGION alone; AWS's other tools read this one first.
             region = self.login.region or os.environ.get("AWS_REGION") or None
-            session = boto3.Session(profile_name=self.login.profile, region_name=region)
+            inner = botocore.session.get_session()
+            session = boto3.Session(
+                botocore_session=inner, profile_name=self.login.profile, region_name=region
+            )
+            self._adjust(inner.get_component("credential_provider"), session.profile_name)
             self._boto = self._assumed(session) if self.login.role_arn else session
         return self._boto
+
+    def _adjust(self, chain: Any, profile: str) -> None:
+        """The ways to credentials as botocore has them, but for two: a time of the environment that
+        is none is passed over, and nobody is asked who is not there."""
+        if self.login.profile is None and EXPIRATION in os.environ:
+            chain.insert_before(EnvProvider.METHOD, EnvProvider(_environment()))
+        if not self.login.may_ask:
+            # botocore takes it as an argument where it makes the provider, and nowhere else.
+            chain.get_provider("assume-role")._prompter = _refusing(profile)
 
     @property
     def _fallback(self) -> str:
@@ -84,13 +101,27 @@ class Session:
 
     def outlives(self, seconds: float) -> bool:
         """Whether the credentials are good for ``seconds`` more, renewed first where they can be.
-        Keys that do not expire, or do not say when, are."""
+        Keys that do not expire are, and those that do not say when: ``doubts`` tells of these."""
         with self._lock, translated("session:credentials"):
             credentials = self.boto.get_credentials()
             if not isinstance(credentials, RefreshableCredentials):
                 return True
             credentials.get_frozen_credentials()
             return not credentials.refresh_needed(refresh_in=int(seconds))
+
+    def doubts(self) -> tuple[str, ...]:
+        """Why it is not known how long the credentials last, though they do not last for ever.
+        Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_use-resources.html"""
+        with self._lock, translated("session:credentials"):
+            credentials = self.boto.get_credentials()
+        if isinstance(credentials, RefreshableCredentials) or not getattr(
+            credentials, "token", None
+        ):
+            return ()
+        given = os.environ.get(EXPIRATION)
+        if credentials.method == EnvProvider.METHOD and given and _expiration(given) is None:
+            return (f"{EXPIRATION} is {given!r}, which is no time of ISO 8601",)
+        return ("the credentials have a session token, and nothing says when they expire",)
 
     def _assumed(self, session: Any) -> Any:
         """The session of the target's role, which is assumed again before its hour is over."""
@@ -109,6 +140,35 @@ class Session:
         inner = botocore.session.Session()
         inner.get_component("credential_provider").providers.insert(0, _Assumed(client, params))
         return boto3.Session(botocore_session=inner, region_name=session.region_name)
+
+
+EXPIRATION = EnvProvider.EXPIRY_TIME
+
+
+def _expiration(text: str) -> datetime | None:
+    """``None`` for what is no time; AWS's own are in UTC."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _environment() -> dict[str, str]:
+    """The environment with a time that botocore can compare, or with none."""
+    made = dict(os.environ)
+    at = _expiration(made.pop(EXPIRATION))
+    return made if at is None else {**made, EXPIRATION: at.isoformat()}
+
+
+def _refusing(profile: str) -> Callable[[str], NoReturn]:
+    """In the place of a prompt."""
+
+    def refuse(_prompt: str) -> NoReturn:
+        message = f"profile {profile!r} needs an MFA code, and there is no terminal to ask at"
+        raise AwsError("sts:AssumeRole", "MfaRequired", message)
+
+    return refuse
 
 
 class _Assumed(CredentialProvider):

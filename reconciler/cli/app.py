@@ -21,6 +21,7 @@ from reconciler.cli.importing import import_
 from reconciler.cli.plan import plan
 from reconciler.cli.sandbox import sandbox
 from reconciler.cli.schema import schema
+from reconciler.cli.signals import ending
 from reconciler.cli.validate import validate
 from reconciler.cli.version import version
 from reconciler.commands.request import Refused
@@ -78,7 +79,8 @@ def run(arguments: list[str]) -> int:
     """The exit code. A traceback from here is a bug."""
     console = Console()
     try:
-        signal.signal(signal.SIGTERM, _interrupt)
+        for name in ending():
+            signal.signal(name, _interrupt)
         result = app(arguments, standalone_mode=False)
     except TyperException as error:
         console.error(error.format_message(), "see reconciler --help")

@@ -11,8 +11,10 @@ import typer
 
 from reconciler.cli import options as o
 from reconciler.cli.carry_out import How, carry_out
+from reconciler.cli.connect import world
 from reconciler.cli.console import Console
-from reconciler.cli.plan import planning
+from reconciler.cli.plan import planning_in
+from reconciler.cli.progress import Quiet
 from reconciler.cli.reports import wanted_of
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request
@@ -65,17 +67,19 @@ def apply(
     color: o.ColorFlag = o.Color.auto,
 ) -> None:
     """Plan, ask, apply, and plan again: what is left is reported."""
-    request, login = o.request_of(locals()), o.Login(profile, endpoint_url, tuple(region or ()))
+    request = o.request_of(locals())
+    login = o.Login(profile, endpoint_url, tuple(region or ()), no_input)
     wanted = wanted_of(report, formats.PLAN, as_json)
     console = Console(color.value, quiet, verbose)
     saved = _saved(request)
-    planned = planning(_of_saved(saved, request) if saved else request, login, console)
+    made = world(login, Quiet(console), request.parallelism)
+    planned = planning_in(made, _of_saved(saved, request) if saved else request, console)
     if saved:
         _compare(saved, planned)
     if expect is not None:
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
-    how = How(login, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
+    how = How(made, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
     more = tuple(growth(saved, planned, time.time())) if saved else ()
     raise typer.Exit(carry_out(planned, how, console, more))
 

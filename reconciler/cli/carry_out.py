@@ -3,24 +3,19 @@ and says what became of it."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from reconciler import __version__
 from reconciler.changes import Guard
-from reconciler.cli.connect import world
-from reconciler.cli.console import Console
-from reconciler.cli.options import Login
+from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.progress import Events, Live, Shown, progress_for
 from reconciler.cli.reports import NONE, Wanted
+from reconciler.cli.signals import heard
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
+from reconciler.commands.request import World
+from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.window import BATCH_SECONDS
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan, summary
@@ -32,9 +27,10 @@ from reconciler.report.styled import Line, Piece, line, plain
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """``verb`` is what a person calls it; ``asks`` whether they are asked before."""
+    """``world`` is the one that the plan was made in; ``verb`` is what a person calls it; ``asks``
+    whether they are asked before."""
 
-    login: Login
+    world: World
     verb: str = "apply"
     as_json: bool = False
     asks: bool = True
@@ -45,37 +41,50 @@ class How:
 
 def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, ...]) -> ExitCode:
     """``more`` are guards besides those of the plan. Raises ``OSError`` for a report that cannot be
-    written, when all else is done."""
-    exit_code, applied = _carried_out(planned, how, console, more)
-    how.reports.write_plan(planned, console, (applied, exit_code), _lines(applied, how))
-    return exit_code
+    written, or a result that nobody could hear, when all else is done."""
+    stopped = _stopped(planned, how, console, more)
+    if stopped is not None:
+        how.reports.write_plan(planned, console, (None, stopped))
+        return stopped
+    stop = Interrupt()
+    with heard(stop, lambda words: _say_stopping(console, words)), console.unheard():
+        applied = _run(planned, how, console, stop)
+        _report(applied, console, how)
+        ended = (applied, applied.exit_code)
+        how.reports.write_plan(planned, console, ended, _lines(applied, how))
+    if console.lost is not None:
+        if applied.exit_code is ExitCode.OK:
+            raise console.lost
+        close_stdout()
+    return applied.exit_code
 
 
-def _lines(applied: Applied | None, how: How) -> list[Line]:
-    if applied is None:
-        return []
+def _lines(applied: Applied, how: How) -> list[Line]:
     return result_lines(applied.planned.plan, applied.result, applied.left, how.verb)
 
 
-def _carried_out(
+def _say_stopping(console: Console, words: str) -> None:
+    console.err(line(Piece("Stopping: ", "bold yellow"), words))
+
+
+def _stopped(
     planned: Planned, how: How, console: Console, more: tuple[Guard, ...]
-) -> tuple[ExitCode, Applied | None]:
+) -> ExitCode | None:
+    """Shows the plan, and asks: the exit code where it is not carried out."""
     plan = planned.plan
     _show(plan, console, how)
     for guard in more:
         console.err(guard_line(guard))
     if plan.conflicts or plan.guards or more:
         console.error(f"{how.verb} stops here: a decision of yours is missing, as shown above")
-        return ExitCode.UNDECIDED, None
+        return ExitCode.UNDECIDED
     if plan.is_empty:
         _summary(console, how.as_json, 0, 0, 0, 0)
-        return ExitCode.ERROR if plan.unread else ExitCode.OK, None
+        return ExitCode.ERROR if plan.unread else ExitCode.OK
     _warn_of_expiry(planned, console)
     if how.asks and not _approved(console, how):
-        return ExitCode.ERROR, None
-    applied = _run(planned, how, console)
-    _report(applied, console, how)
-    return applied.exit_code, applied
+        return ExitCode.ERROR
+    return None
 
 
 def _show(plan: Plan, console: Console, how: How) -> None:
@@ -132,41 +141,14 @@ def _approved(console: Console, how: How) -> bool:
     return True
 
 
-def _run(planned: Planned, how: How, console: Console) -> Applied:
+def _run(planned: Planned, how: How, console: Console, stop: Interrupt) -> Applied:
     progress: Shown = Events(console) if how.as_json else progress_for(console)
-    stop = threading.Event()
-    made = world(how.login, progress, planned.request.parallelism)
+    world = replace(how.world, progress=progress)
     try:
-        with _signals(stop, console), console.unheard():
-            return Apply(planned, made, stop, how.max_seconds).execute()
+        return Apply(planned, world, stop, how.max_seconds).execute()
     finally:
         if isinstance(progress, Live):
             progress.stop()
-
-
-@contextmanager
-def _signals(stop: threading.Event, console: Console) -> Iterator[None]:
-    """The first signal finishes what is half done, the second stops at once."""
-
-    def handle(_number: int, _frame: Any) -> None:
-        if stop.is_set():
-            os._exit(ExitCode.INTERRUPTED)
-        stop.set()
-        console.err(
-            line(
-                Piece("Stopping: ", "bold yellow"),
-                "nothing new starts; what is in flight is put right. Again to stop at once.",
-            )
-        )
-
-    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-    for name in kept:
-        signal.signal(name, handle)
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            signal.signal(name, value)
 
 
 def _report(applied: Applied, console: Console, how: How) -> None:

@@ -21,6 +21,7 @@ def new_run() -> str:
 
 
 def world(login: Login, progress: Progress, parallelism: int = 10) -> World:
+    """Made once in a command: it has one run id, and one set of connections."""
     run = new_run()
     return World(connector(login, run, parallelism), SystemClock(), progress, run)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from reconciler.aws.outgoing import Outgoing
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Login as AwsLogin
@@ -25,6 +27,7 @@ def open_connection(
         endpoint_url=login.endpoint_url,
         role_arn=spec.role_arn if spec else None,
         external_id=spec.external_id if spec else None,
+        may_ask=_may_ask(login),
     )
     session = Session(way)
     reader = AwsReader(reading(session), settings.tag_prefix, parallelism)
@@ -35,13 +38,22 @@ def open_connection(
     def make_trail(clock: Clock) -> Trail:
         return AwsTrail(reading(session), clock)
 
-    return Connection(reader, make_writer, session.region, session.outlives, make_trail)
+    return Connection(
+        reader, make_writer, session.region, session.outlives, make_trail, session.doubts
+    )
 
 
 def outgoing(login: Login, run: str) -> Outgoing:
     """The way to what a drift leaves in AWS, with the caller's own credentials."""
     region = login.regions[0] if login.regions else None
-    return Outgoing(Session(AwsLogin(run, login.profile, region, endpoint_url=login.endpoint_url)))
+    way = AwsLogin(
+        run, login.profile, region, endpoint_url=login.endpoint_url, may_ask=_may_ask(login)
+    )
+    return Outgoing(Session(way))
+
+
+def _may_ask(login: Login) -> bool:
+    return not login.no_input and sys.stdin is not None and sys.stdin.isatty()
 
 
 def _fallback(spec: TargetSpec | None, settings: Settings) -> str | None:

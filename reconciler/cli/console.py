@@ -10,12 +10,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from rich.console import Console as RichConsole
 from rich.text import Text
 
 from reconciler.report.styled import Line, Piece, data, line
+
+
+class _Stream:
+    """A stream whose reader may go away, or whose disk may be full. ``is_vital`` says that this is
+    an error; otherwise what is said goes nowhere from then on, and ``lost`` is why."""
+
+    def __init__(self, stream: TextIO, *, is_vital: bool) -> None:
+        self._stream = stream
+        self.is_vital = is_vital
+        self.lost: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._lossy():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._lossy():
+            self._stream.flush()
+
+    @contextmanager
+    def _lossy(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            if self.is_vital:
+                raise
+            self.lost = self.lost or (error if isinstance(error, OSError) else OSError(str(error)))
+            _mute(self._stream)
+
+
+class _Rich(RichConsole):
+    def on_broken_pipe(self) -> None:
+        """In the place of rich's own, which ends the process."""
+        raise  # noqa: PLE0704 - it is called where the error is handled
 
 
 @dataclass
@@ -36,15 +74,16 @@ class Console:
             # A terminal that cannot show a character shows its escape, and nothing breaks.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        self._goes_on = False
-        self._unheard: OSError | ValueError | None = None
-        self._out = self._console(sys.stdout)
-        self._err = self._console(sys.stderr)
+        self._stdout = _Stream(sys.stdout, is_vital=True)
+        # One that is closed stops nothing: an apply goes on without its words.
+        self._stderr = _Stream(sys.stderr, is_vital=False)
+        self._out = self._console(self._stdout)
+        self._err = self._console(self._stderr)
 
-    def _console(self, stream: TextIO) -> RichConsole:
+    def _console(self, stream: _Stream) -> RichConsole:
         forced = {"always": True, "never": False}.get(self.color)
-        return RichConsole(
-            file=stream,
+        return _Rich(
+            file=cast(TextIO, stream),
             force_terminal=forced,
             no_color=True if self.color == "never" else None,
             highlight=False,
@@ -76,46 +115,37 @@ class Console:
 
     def out_json(self, value: Any, indent: int | None = 2) -> None:
         """Raises ``OSError`` when nobody can hear it, but for what is said ``unheard``."""
-        text = json.dumps(value, indent=indent, ensure_ascii=False)
-        try:
-            with self._lock:
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
-        except (OSError, ValueError) as error:
-            if not self._goes_on:
-                raise
-            self._unheard = self._unheard or error
+        self.out_text(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
     def out_text(self, text: str) -> None:
-        """Raises ``OSError`` when nobody can hear it."""
+        """Raises ``OSError`` when nobody can hear it, but for what is said ``unheard``."""
         with self._lock:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            self._stdout.write(text)
+            self._stdout.flush()
 
     def err_text(self, text: str) -> None:
         with self._lock:
-            sys.stderr.write(text)
-            sys.stderr.flush()
+            self._stderr.write(text)
+            self._stderr.flush()
 
     @contextmanager
     def unheard(self) -> Iterator[None]:
         """What has begun goes on though the disk is full or the reader has gone; when it is over,
-        that nobody could hear it is an error."""
-        self._goes_on = True
+        ``lost`` tells that nobody could hear it."""
+        self._stdout.is_vital = False
         try:
             yield
         finally:
-            self._goes_on = False
-        if self._unheard is not None:
-            raise self._unheard
+            self._stdout.is_vital = True
+
+    @property
+    def lost(self) -> OSError | None:
+        """Why a part of the result was said to nobody."""
+        return self._stdout.lost
 
     def err(self, *lines: Line) -> None:
-        """A stderr that is closed stops nothing: an apply goes on without its words."""
-        try:
-            for one in lines:
-                self._err.print(_text(one))
-        except (OSError, ValueError):
-            self._err.quiet = True
+        for one in lines:
+            self._err.print(_text(one))
 
     def note(self, *pieces: Piece | str) -> None:
         if not self.quiet:
@@ -128,9 +158,15 @@ class Console:
 
 
 def close_stdout() -> None:
+    _mute(sys.stdout)
+
+
+def _mute(stream: TextIO) -> None:
     """What could not be written stays so; Python would complain once more when it flushes."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
     except (OSError, ValueError):
         return  # no stream of the system's
 

@@ -8,8 +8,10 @@ import typer
 
 from reconciler.cli import options as o
 from reconciler.cli.carry_out import How, carry_out
+from reconciler.cli.connect import world
 from reconciler.cli.console import Console
-from reconciler.cli.plan import planning
+from reconciler.cli.plan import planning_in
+from reconciler.cli.progress import Quiet
 from reconciler.cli.reports import wanted_of
 from reconciler.report import formats
 
@@ -37,9 +39,10 @@ def destroy(
 ) -> None:
     """Delete everything that the owner has, as a plan with the same guards."""
     request = replace(o.request_of(locals()), destroy=True)
-    login = o.Login(profile, endpoint_url, tuple(region or ()))
+    login = o.Login(profile, endpoint_url, tuple(region or ()), no_input)
     wanted = wanted_of(report, formats.PLAN, as_json)
     console = Console(color.value, quiet, verbose)
-    planned = planning(request, login, console)
-    how = How(login, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), wanted)
+    made = world(login, Quiet(console), request.parallelism)
+    planned = planning_in(made, request, console)
+    how = How(made, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), wanted)
     raise typer.Exit(carry_out(planned, how, console, ()))

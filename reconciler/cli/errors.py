@@ -13,6 +13,8 @@ _HELP = {
     "NoCredentialsError": "`aws sts get-caller-identity` tells whether there are any",
     "EndpointConnectionError": "is the endpoint right, and is something listening there?",
     "ConnectTimeoutError": "is the network up, and the endpoint right?",
+    "MfaRequired": "sign in first and hand the session's keys over in the environment, or use a "
+    "profile without mfa_serial",
 }
 
 

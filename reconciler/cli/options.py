@@ -100,6 +100,8 @@ class Login:
     profile: str | None
     endpoint_url: str | None
     regions: tuple[str, ...]
+    no_input: bool = False
+    """Nobody is asked for anything, not for an MFA code either."""
 
 
 def request_of(flags: Mapping[str, Any]) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,10 @@ from reconciler.cli import options as o
 from reconciler.cli.connect import world
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_whole
-from reconciler.cli.progress import Live, progress_for
+from reconciler.cli.progress import Live, Quiet, progress_for
 from reconciler.cli.reports import wanted_of
 from reconciler.commands.plan import Planned, make_plan
-from reconciler.commands.request import Request
+from reconciler.commands.request import Request, World
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan
 from reconciler.report import formats
@@ -79,9 +80,14 @@ def _exit_code(plan: Plan, detailed: bool) -> ExitCode:
 
 def planning(request: Request, login: o.Login, console: Console) -> Planned:
     """The plan, with progress shown while AWS is read and warnings after."""
+    return planning_in(world(login, Quiet(console), request.parallelism), request, console)
+
+
+def planning_in(made: World, request: Request, console: Console) -> Planned:
+    """The same in a world that is used again: to carry the plan out."""
     progress = progress_for(console)
     try:
-        planned = make_plan(request, world(login, progress, request.parallelism))
+        planned = make_plan(request, replace(made, progress=progress))
     finally:
         if isinstance(progress, Live):
             progress.stop()

@@ -16,7 +16,7 @@ from reconciler.cli.console import Console
 from reconciler.exit_codes import ExitCode
 from reconciler.report.diagnostics_text import concise
 from reconciler.report.styled import Line, Piece, data, line
-from reconciler.sandbox.chaos import Chaos, Lags, mixture
+from reconciler.sandbox.chaos import Chaos, Lags, Outage, mixture
 from reconciler.sandbox.world import World
 from reconciler.spec.source import Unreadable
 
@@ -40,6 +40,7 @@ _FLAGS_OF_CHAOS = {
     "lost": "--lost",
     "concurrent": "--concurrent",
     "expires_after": "--expires",
+    "outage": "--outage",
 }
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
@@ -96,6 +97,14 @@ Expires = Annotated[
     int | None,
     typer.Option("--expires", min=1, help="Calls that the credentials last."),
 ]
+OutageFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--outage",
+        metavar="WHEN:SECONDS",
+        help="Refuse connections, once: START, after-N-calls or OPERATION, and for how long.",
+    ),
+]
 Deny = Annotated[
     list[str] | None,
     typer.Option(
@@ -124,6 +133,7 @@ def sandbox(
     lost: Lost = None,
     concurrent: Concurrent = None,
     expires: Expires = None,
+    outage: OutageFlag = None,
     deny: Deny = None,
 ) -> None:
     """Run a local AWS on 127.0.0.1 until Ctrl-C. Needs reconciler[sandbox] to be installed."""
@@ -144,9 +154,18 @@ def sandbox(
         "lost": lost,
         "concurrent": concurrent,
         "expires_after": expires,
+        "outage": _outage(outage),
         "denied": frozenset(deny) if deny else None,
     }
     _serve(port, seed, chaos, lags, knobs)
+
+
+def _outage(text: str | None) -> Outage | None:
+    try:
+        return None if text is None else Outage.of(text)
+    except ValueError as error:
+        forms = "5:10 (seconds after the first call), after-40-calls:10 or CreateRole:10"
+        raise typer.BadParameter(f"--outage takes {forms}; not {text!r}") from error
 
 
 def _serve(
@@ -194,7 +213,7 @@ def _turned(drawn: _Knobs, given: Mapping[str, Any]) -> _Knobs:
 def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
     """The flags that make this mixture again."""
     said = {**_FLAGS_OF_LAGS, **_FLAGS_OF_CHAOS}
-    values = {**asdict(lags), **asdict(chaos)}
+    values = {**asdict(lags), **asdict(chaos), "outage": chaos.outage}
     turned = [f"{flag} {values[name]}" for name, flag in said.items() if values[name]]
     turned += [f"--deny {action}" for action in sorted(chaos.denied)]
     return [(), line("It misbehaves: ", data(" ".join(turned)))]

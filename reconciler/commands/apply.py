@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field, replace
 
 from reconciler.address import Address
 from reconciler.commands.plan import Planned, PlannedTarget, make_plan
 from reconciler.commands.request import Refused, World
 from reconciler.executor import Executor, Tools
+from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.outcomes import Outcome, Result
 from reconciler.executor.window import Window
 from reconciler.exit_codes import ExitCode
@@ -44,7 +44,7 @@ class Apply:
 
     planned: Planned
     world: World
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Interrupt = field(default_factory=Interrupt)
     max_seconds: float | None = None
     """After this long nothing new begins."""
 
@@ -80,6 +80,8 @@ class Apply:
         """Bounded: what IAM shows late, or in part, is waited for; what failed is not."""
         began = self.world.clock.now()
         while True:
+            if self.stop.hurries:
+                return None
             plan = self._again()
             elapsed = self.world.clock.now() - began
             if (

@@ -47,6 +47,8 @@ class Connection:
     outlives: Callable[[float], bool]
     trail: Callable[[Clock], Trail]
     """Makes the way to the account's history."""
+    doubts: Callable[[], tuple[str, ...]] = tuple
+    """Why ``outlives`` may be wrong: reasons for which it is not known when the credentials end."""
 
 
 class Connect(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.address import POLICY, Address, name_key, profile_address
 from reconciler.commands.request import Connection, Refused, Request, World
-from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.exit_codes import ExitCode
 from reconciler.live import LiveState
 from reconciler.model import Identity
@@ -52,7 +52,20 @@ def plan_account(account: Account, request: Request, world: World) -> TargetPlan
     absent = _absent(planned, live, account.spec, account.reader)
     spec = account.spec
     old = expired(spec.settings, spec.settings_place, options.today)
-    return replace(planned, diagnostics=in_order((*planned.diagnostics, *absent, *old)))
+    doubts = () if request.for_drift else _doubts(planned, account)
+    found = (*planned.diagnostics, *absent, *old, *doubts)
+    return replace(planned, diagnostics=in_order(found))
+
+
+def _doubts(planned: TargetPlan, account: Account) -> Iterator[Diagnostic]:
+    """A batch begins only if the credentials outlive it; where that cannot be known, it is told."""
+    touching = [c for c, steps in planned.printed.items() if any(s.instance for s in steps)]
+    for reason in account.connection.doubts() if touching else ():
+        profile = account.spec.desired.profile(touching[0].profile)
+        place = profile.place.here if profile else Location(account.spec.root)
+        message = f"{reason}: an instance may be without its profile when they do"
+        hint = "set AWS_CREDENTIAL_EXPIRATION, or give apply --max-time"
+        yield Diagnostic("warning", "credentials-expire", message, place, hint)
 
 
 def _options(account: Account, request: Request, world: World) -> Options:

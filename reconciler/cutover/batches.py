@@ -28,7 +28,12 @@ def bring_back(fleet: Fleet) -> Decision | None:
         return Act(tuple(calls.start(i.key) for i in halted), "start the instance again")
     if waiting := (*fleet.leaving(), *bare):
         late = "did not give its profile up in time"
-        return _until(fleet, waiting, "the association to be gone", late)
+        wait = _until(fleet, waiting, "the association to be gone", late)
+        if fleet.memory.hurrying and isinstance(wait, Pause):
+            # AWS refuses until the association is gone, and takes the first call after that.
+            again = tuple(calls.associate(i.key) for i in waiting)
+            return Act(again, "associate the profile again, at once")
+        return wait
     if waiting := fleet.stopping():
         return _until(fleet, waiting, "the instance to stop", "did not stop in time")
     return None

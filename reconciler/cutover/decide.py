@@ -55,6 +55,15 @@ def is_unsettled(cutover: CutOver, seen: Seen) -> bool:
     return not isinstance(mark, Settled | Waiting) or mark.role_id != seen.target
 
 
+def is_half_done(cutover: CutOver, seen: Seen, memory: Memory) -> bool:
+    """Whether something is left worse than it was if the run ended here: an instance is without its
+    profile or stopped, or the profile is between its two roles."""
+    profile, fleet = seen.profile, Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
+    if profile.role_id is None and cutover.after is not None and isinstance(profile.mark, Pending):
+        return True
+    return any((fleet.bare(), fleet.leaving(), fleet.halted(), fleet.stopping()))
+
+
 def _stop(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     """Asked to stop: the profile gets a role, whoever is in flight the profile; nothing else."""
     calls = Calls(cutover, seen)

@@ -146,6 +146,8 @@ class Memory:
     """Why no batch may begin now: the time is over, or our credentials would not outlive it."""
     stopping: bool = False
     """A person asked to stop: only what is half done is put right."""
+    hurrying: bool = False
+    """The process is about to be killed: profiles are given back without waiting for anything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field, replace
 
 from reconciler.address import instance_address
 from reconciler.cutover import memory as remembering
 from reconciler.cutover.batches import POLL_SECONDS
-from reconciler.cutover.decide import decide
+from reconciler.cutover.decide import decide, is_half_done
 from reconciler.cutover.value import (
     Act,
     Ask,
@@ -24,6 +23,7 @@ from reconciler.cutover.value import (
     Seen,
 )
 from reconciler.executor.denied import needed
+from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.observing import Observer
 from reconciler.executor.outcomes import Outcome, Status
 from reconciler.executor.sending import Sender
@@ -69,8 +69,9 @@ class CutOverRun:
     sender: Sender
     clock: Clock
     progress: Progress
-    stop: threading.Event
+    stop: Interrupt
     window: Window
+    flights: Flights = field(default_factory=Flights)
     notes: list[str] = field(default_factory=list)
     _again: int = 0
     _looks: int = 0
@@ -85,6 +86,12 @@ class CutOverRun:
         except AwsError as error:
             reason = f"{error.call}: {error.code}: {error.message}"
             return self._outcome("failed", reason, error.request_id)
+        finally:
+            self.flights.note(self.cutover.address, is_open=False)
+
+    def _note_flights(self, cutover: CutOver, seen: Seen, memory: Memory) -> None:
+        half_done = is_half_done(cutover, seen, memory)
+        self.flights.note(self.cutover.address, is_open=half_done)
 
     def _loop(self, cutover: CutOver) -> Outcome:
         seen = self._observer.observe(cutover)
@@ -94,8 +101,10 @@ class CutOverRun:
             self.notes.append(note)
             self.progress.started(cutover.address, note)
         while True:
+            self._note_flights(cutover, seen, memory)
             closed = self.window.forbids_batch()
-            memory = replace(memory, stopping=self.stop.is_set(), closed=closed)
+            asked, hurries = self.stop.is_set(), self.stop.hurries
+            memory = replace(memory, stopping=asked, hurrying=hurries, closed=closed)
             decision = decide(cutover, seen, memory)
             match decision:
                 case Done():
@@ -164,11 +173,12 @@ class CutOverRun:
                 memory = remembering.remember(memory, call, before, self.clock.now())
                 seen = remembering.after_call(cutover, before, call)
                 touched.extend(remembering.instances_of(call, before))
+                self._note_flights(cutover, seen, memory)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 if call.service == "iam":
                     self._observer.forget()
-                return self._after_doubt(cutover, problem, memory), memory
+                return self._after_doubt(cutover, problem, seen, memory), memory
             key = next(iter(remembering.instances_of(call, before)), None)
             if key is None or call.operation not in OF_ONE_INSTANCE:
                 self._undo(act)
@@ -195,8 +205,21 @@ class CutOverRun:
 
     def _send(self, call: ApiCall, act: Act, seen: Seen) -> AwsError | None:
         key = next(iter(remembering.instances_of(call, seen)), None)
+        # In a hurry nobody waits for one instance while another could get its profile.
+        hoped_for = LOOK_AGAIN if self.stop.hurries else frozenset[str]()
+
+        def told(error: AwsError, seconds: float) -> None:
+            waited_for = f"{error.code}, {call.name} again"
+            self.progress.waiting(self.cutover.address, waited_for, seconds)
+
         try:
-            self.sender.send(call, is_fresh=True, instance=key.instance if key else None)
+            self.sender.send(
+                call,
+                is_fresh=True,
+                instance=key.instance if key else None,
+                hoped_for=hoped_for,
+                told=told,
+            )
         except AwsError as error:
             if act.is_hint:
                 self.notes.append(f"{call.name}: {error.code}; harmless: {act.why}")
@@ -207,8 +230,12 @@ class CutOverRun:
         for call in act.undo:
             self.sender.send(call, is_fresh=True)
 
-    def _after_doubt(self, cutover: CutOver, problem: AwsError, memory: Memory) -> Seen:
-        """What the call did is not known, so it is looked at, and decided anew."""
+    def _after_doubt(self, cutover: CutOver, problem: AwsError, seen: Seen, memory: Memory) -> Seen:
+        """What the call did is not known, so it is looked at, and decided anew. In a hurry that is
+        how a profile is given back: the call is refused until the time has come."""
+        if self.stop.hurries:
+            self.stop.rest(self.clock, POLL_SECONDS)
+            return self._observer.look(cutover, seen, tuple(memory.away))
         self._again += 1
         if self._again > LOST_ANSWERS:
             raise problem
@@ -221,7 +248,7 @@ class CutOverRun:
         while (left := until - self.clock.now()) > 0 and not self.stop.is_set():
             self.clock.sleep(min(left, 1.0))
         if self.stop.is_set():
-            self.clock.sleep(min(seconds, 1.0))
+            self.stop.rest(self.clock, min(seconds, 1.0))
 
     def _outcome(self, status: Status, reason: str, request_id: str = "") -> Outcome:
         address = self.cutover.address

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover.batches import POLL_SECONDS
 from reconciler.cutover.value import CutOver, Memory, Seen
-from reconciler.executor.sending import STOPPING_SECONDS
+from reconciler.executor.interrupt import Interrupt
+from reconciler.executor.retries import STOPPING_SECONDS
 from reconciler.live import LiveProfile
 from reconciler.model import Identity
 from reconciler.ownership import NO_ROLE, InstanceKey, Pending, shadow_name
@@ -32,7 +32,7 @@ class Observer:
     run: str
     reader: Reader
     clock: Clock
-    stop: threading.Event
+    stop: Interrupt
     _written: tuple[_Look, float] | None = None
     """How our last write made them look, and when it was."""
     _earlier: set[_Look] = field(default_factory=set)
@@ -143,7 +143,7 @@ class Observer:
             patience = STOPPING_SECONDS if self.stop.is_set() else READ_LAG_SECONDS
             if self.clock.now() - began > patience:
                 return None
-            self.clock.sleep(POLL_SECONDS)
+            self.stop.rest(self.clock, POLL_SECONDS)
         return found.id
 
 

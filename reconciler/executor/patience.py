@@ -1,32 +1,41 @@
-"""A reader that waits out throttling and lost answers, beyond what botocore repeats: in the middle
-of a cut-over an instance may be without its profile, and must not stay so for a refused read."""
+"""A reader that waits out throttling, lost answers and lost connections, beyond what botocore
+repeats: in the middle of a cut-over an instance may be without its profile, and must not stay so
+for a refused read."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from reconciler.address import Address
-from reconciler.executor.retries import LOST_SECONDS, THROTTLE_SECONDS
-from reconciler.executor.sending import FIRST_SECONDS, LONGEST_SECONDS, STOPPING_SECONDS
+from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.executor.retries import (
+    IN_FLIGHT_SECONDS,
+    Tries,
+    way_budget,
+)
 from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveState
 from reconciler.model import Identity
 from reconciler.ownership import InstanceKey
-from reconciler.ports import THROTTLED, AwsError, Clock, Facts, Reader, Scope
+from reconciler.ports import AwsError, Clock, Facts, Reader, Scope
 
 _T = TypeVar("_T")
+
+
+def _nobody(_error: AwsError, _seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class PatientReader:
     """A ``Reader`` in front of another. Reading does no harm twice, so it need not be asked what a
-    lost call did."""
+    lost call did. ``told`` hears of each failure that is waited out, with the seconds."""
 
     reader: Reader
     clock: Clock
-    stop: threading.Event
+    stop: Interrupt
+    flights: Flights = field(default_factory=Flights)
+    told: Callable[[AwsError, float], None] = _nobody
 
     @property
     def calls(self) -> Mapping[str, int]:
@@ -63,21 +72,16 @@ class PatientReader:
         return self._patiently(lambda: self.reader.instances(keys))
 
     def _patiently(self, read: Callable[[], _T]) -> _T:
-        began, pause = self.clock.now(), FIRST_SECONDS
+        tries = Tries(self.clock, self.stop, self.flights)
         while True:
             try:
                 return read()
             except AwsError as error:
-                left = began + self._patience(error) - self.clock.now()
-                if left <= 0:
+                if not tries.wait(error, self._patience(error), self.told):
                     raise
-                self.clock.sleep(min(pause, LONGEST_SECONDS, left))
-                pause *= 2
 
     def _patience(self, error: AwsError) -> float:
-        """Seconds for which this refusal is waited out."""
-        if error.code in THROTTLED:
-            patience = THROTTLE_SECONDS
-        else:
-            patience = LOST_SECONDS if error.is_uncertain else 0.0
-        return min(patience, STOPPING_SECONDS) if self.stop.is_set() else patience
+        """Seconds for which this refusal is waited out. Nothing can be done for an instance in
+        flight without seeing it, however its state is lost on the way."""
+        budget = way_budget(error)
+        return max(budget, IN_FLIGHT_SECONDS) if error.is_uncertain and self.flights else budget

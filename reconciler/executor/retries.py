@@ -6,15 +6,28 @@ of a message. Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_gene
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from reconciler.ports import THROTTLED, AwsError
+from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.ports import THROTTLED, AwsError, Clock
 from reconciler.requests import ApiCall
 
 PROPAGATION_SECONDS = 120.0
 THROTTLE_SECONDS = 300.0
 LOST_SECONDS = 60.0
 """For a call whose answer was lost, each time after reading what it did."""
+UNREACHED_SECONDS = 60.0
+"""For a call that was not sent, since there was no connection: to repeat it is always safe."""
+IN_FLIGHT_SECONDS = 600.0
+"""The same while an instance is in flight. Whoever asks the run to end does not shorten it: when
+the network is back, nobody else is there to give the profile back."""
+STOPPING_SECONDS = 60.0
+"""Patience of a call once a person asked to stop, and nothing is in flight."""
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 20.0
+UNREACHED_PAUSE_SECONDS = 2.0
+"""The longest pause between two tries to connect, which cost AWS nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +92,17 @@ REPEATABLE = (
 
 def budget(call: ApiCall, error: AwsError, is_fresh: bool) -> float:
     """Seconds for which this refusal is waited out; 0 for one that stays."""
+    passing = (p.seconds for p in PASSING if p.covers(call, error, is_fresh))
+    return way_budget(error) or max(passing, default=0.0)
+
+
+def way_budget(error: AwsError) -> float:
+    """The same for what any call may meet on its way; 0 for an answer."""
     if error.code in THROTTLED:
         return THROTTLE_SECONDS
-    if error.is_uncertain:
-        return LOST_SECONDS
-    return max((p.seconds for p in PASSING if p.covers(call, error, is_fresh)), default=0.0)
+    if error.was_not_sent:
+        return UNREACHED_SECONDS
+    return LOST_SECONDS if error.is_uncertain else 0.0
 
 
 STALE_SECONDS = 30.0
@@ -101,3 +120,46 @@ def contradiction(call: ApiCall, error: AwsError, was_lost: bool) -> float:
 
 def may_be_done(call: ApiCall, error: AwsError) -> bool:
     return error.is_uncertain or error.code in ALREADY.get(call.operation, frozenset())
+
+
+@dataclass
+class Tries:
+    """The tries of one call. Patience counts from the first failure of its kind: a call that takes
+    a minute to fail is made twice all the same, and one kind does not use up that of another."""
+
+    clock: Clock
+    stop: Interrupt
+    flights: Flights
+    _since: dict[str, float] = field(default_factory=dict)
+    _pause: float = FIRST_SECONDS
+
+    def wait(
+        self,
+        error: AwsError,
+        seconds: float,
+        told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
+        share: float = 1.0,
+    ) -> bool:
+        """Waits before the next try, ``share`` of the full pause. ``False`` where the ``seconds``
+        of patience with such an error are over. ``told`` hears how long it waits."""
+        now = self.clock.now()
+        left = self._since.setdefault(_kind(error), now) + self._patience(error, seconds) - now
+        if left <= 0:
+            return False
+        longest = UNREACHED_PAUSE_SECONDS if error.was_not_sent else LONGEST_SECONDS
+        pause = min(self._pause, longest, left) * share
+        self._pause *= 2
+        told(error, pause)
+        self.stop.rest(self.clock, pause)
+        return True
+
+    def _patience(self, error: AwsError, seconds: float) -> float:
+        if self.flights:
+            return max(seconds, IN_FLIGHT_SECONDS) if error.was_not_sent else seconds
+        return min(seconds, STOPPING_SECONDS) if self.stop.is_set() else seconds
+
+
+def _kind(error: AwsError) -> str:
+    if error.was_not_sent:
+        return "not sent"
+    return "lost" if error.is_uncertain else error.code

@@ -13,6 +13,7 @@ from reconciler.cutover.value import CutOver
 from reconciler.executor.comparing import Comparison
 from reconciler.executor.cutovers import CutOverRun
 from reconciler.executor.denied import needed
+from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.outcomes import Outcome, Result, failed
 from reconciler.executor.patience import PatientReader
 from reconciler.executor.sending import Pace, Sender, Stopped
@@ -45,7 +46,8 @@ class Executor:
 
     plan: TargetPlan
     tools: Tools
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Interrupt = field(default_factory=Interrupt)
+    _flights: Flights = field(default_factory=Flights)
     _known: dict[Ref, str] = field(default_factory=dict)
     _made: set[Label] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -54,8 +56,11 @@ class Executor:
         identity, tools = self.plan.identity, self.tools
         start = f"arn:{identity.partition}:iam::{identity.account_id}:policy"
         pace = Pace(tools.clock)
-        self._reader: Reader = PatientReader(tools.reader, tools.clock, self.stop)
-        self._sender = Sender(tools.writer, self._reader, tools.clock, self.stop, start, pace=pace)
+        clock, stop, flights = tools.clock, self.stop, self._flights
+        self._reader: Reader = PatientReader(tools.reader, clock, stop, flights, self._told)
+        self._sender = Sender(
+            tools.writer, self._reader, clock, stop, start, pace=pace, flights=flights
+        )
         self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
         self._comparison = Comparison(self._reader, tools.clock, self.plan.based_on)
 
@@ -66,7 +71,8 @@ class Executor:
             while len(outcomes) < len(self.plan.work):
                 self._skip(outcomes, running)
                 for place in self._startable(outcomes, running):
-                    running[pool.submit(self._work, place)] = place
+                    closes = self._closes(place, _begun(outcomes, set(running.values())))
+                    running[pool.submit(self._work, place, closes)] = place
                 if not running:
                     continue
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -110,6 +116,9 @@ class Executor:
             elif (why := self._ending()) and not self._closes(place, _begun(outcomes, started)):
                 outcomes[place] = Outcome(draft.address, describe(draft), "skipped", why)
 
+    def _told(self, error: AwsError, seconds: float) -> None:
+        self.tools.progress.waiting(Address("AWS"), f"{error.code}, {error.call} again", seconds)
+
     def _ending(self) -> str | None:
         """Why nothing new begins."""
         return "interrupted" if self.stop.is_set() else self.tools.window.is_over()
@@ -123,12 +132,13 @@ class Executor:
             return any(work[other].draft.group == draft.group for other in begun)
         return draft.closes and all(b in begun or work[b].draft.closes for b in after)
 
-    def _work(self, place: int) -> Outcome:
+    def _work(self, place: int, closes: bool) -> Outcome:
         draft = self.plan.work[place].draft
         what, address = describe(draft), draft.address
         began = self.tools.clock.now()
         self.tools.progress.started(address, what)
-        outcome = self._outcome(draft, what)
+        with self._flights.noted(f"step {place}", is_open=closes):
+            outcome = self._outcome(draft, what)
         seconds = self.tools.clock.now() - began
         if outcome.status == "applied":
             self.tools.progress.done(address, what, seconds)
@@ -167,6 +177,7 @@ class Executor:
             progress=tools.progress,
             stop=self.stop,
             window=tools.window,
+            flights=self._flights,
         ).execute()
 
     def _call(self, draft: Draft[Work], call: ApiCall) -> None:

@@ -10,14 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.executor.evidence import is_done, is_named_there
-from reconciler.executor.retries import REPEATABLE, budget, contradiction, may_be_done
+from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.executor.retries import REPEATABLE, Tries, budget, contradiction, may_be_done
 from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
 from reconciler.requests import ApiCall
-
-FIRST_SECONDS = 0.5
-LONGEST_SECONDS = 20.0
-STOPPING_SECONDS = 60.0
-"""Patience of a call once a person asked to stop: it may be the one that gives a profile back."""
 
 
 class Stopped(Exception):  # noqa: N818 - a person's wish, no error
@@ -54,15 +50,17 @@ class Pace:
 
 @dataclass
 class Sender:
-    """``stop`` is set when a person asked to stop; then patience is short."""
+    """``stop`` is set when a person asked to stop; then patience is short, but while something is
+    in flight: the call may be the one that gives a profile back."""
 
     writer: Writer
     reader: Reader
     clock: Clock
-    stop: threading.Event
+    stop: Interrupt
     account_policies: str
     dice: random.Random = field(default_factory=random.Random)
     pace: Pace | None = None
+    flights: Flights = field(default_factory=Flights)
 
     def send(
         self,
@@ -77,7 +75,7 @@ class Sender:
         that stays. ``instance`` is the one that the call is about, where it does not say so itself;
         refusals ``hoped_for`` are raised as they come; ``told`` hears of each that is waited out,
         with the seconds."""
-        began, pause, was_lost = self.clock.now(), FIRST_SECONDS, False
+        tries, was_lost = Tries(self.clock, self.stop, self.flights), False
         while True:
             try:
                 return self._once(call)
@@ -89,15 +87,8 @@ class Sender:
                     return {}
                 patience = budget(call, error, is_fresh or self._is_known(call, error))
                 patience = max(patience, contradiction(call, error, was_lost))
-                if self.stop.is_set():
-                    patience = min(patience, STOPPING_SECONDS)
-                left = began + patience - self.clock.now()
-                if left <= 0:
+                if not tries.wait(error, patience, told, 0.5 + self.dice.random() / 2):
                     raise
-                seconds = min(pause, LONGEST_SECONDS, left) * (0.5 + self.dice.random() / 2)
-                told(error, seconds)
-                self.clock.sleep(seconds)
-                pause *= 2
 
     def _is_known(self, call: ApiCall, error: AwsError) -> bool:
         """Whether what the call refers to is there though AWS says it is not: a run before this one

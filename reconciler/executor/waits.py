@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 from reconciler.address import Address, same_name
+from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.sending import Stopped
 from reconciler.live import LiveInstance
 from reconciler.ownership import InstanceKey
@@ -29,11 +29,13 @@ class Waiter:
     reader: Reader
     clock: Clock
     progress: Progress
-    stop: threading.Event
+    stop: Interrupt
 
     def wait(self, address: Address, wait: Wait, *, to_the_end: bool = False) -> None:
         """Returns when the condition holds. Raises ``AwsError`` with code ``TimedOut``, and
-        ``Stopped`` when a person asked to stop, unless it must be waited ``to_the_end``."""
+        ``Stopped`` when a person asked to stop, unless it must be waited ``to_the_end``. Then it
+        returns at once where there is a hurry, and the call that comes next is sent until AWS takes
+        it."""
         began, pause = self.clock.now(), FIRST_LOOK_SECONDS
         while True:
             # Taken before the look: a process that was asleep looks once more.
@@ -42,10 +44,12 @@ class Waiter:
                 return
             if elapsed >= wait.seconds and wait.condition != "propagated":
                 raise AwsError(f"wait:{wait.condition}", "TimedOut", self._why(wait))
-            if self.stop.is_set() and not to_the_end:
+            if self.stop.hurries and to_the_end and wait.condition != "associated":
+                return
+            if self.stop.hurries or (self.stop.is_set() and not to_the_end):
                 raise Stopped
             self.progress.waiting(address, TEXT[wait.condition], elapsed)
-            self.clock.sleep(min(pause, max(wait.seconds - elapsed, 0.01)))
+            self.stop.rest(self.clock, min(pause, max(wait.seconds - elapsed, 0.01)))
             pause = min(pause * 2, POLL_SECONDS)
 
     def _holds(self, wait: Wait, began: float) -> bool:

@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, fields
 from typing import Literal
 
-Broken = Literal["reset", "timeout"]
-"""How a connection ends without an answer."""
+Broken = Literal["reset", "timeout", "refused"]
+"""How a connection ends without an answer; one that is refused was never made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """For ``seconds`` no connection is made. It begins so many ``calls`` after the first one, or
+    ``starts_after`` so many seconds, or when an ``operation`` was answered for the first time."""
+
+    seconds: float
+    starts_after: float | None = None
+    calls: int | None = None
+    operation: str | None = None
+
+    @staticmethod
+    def of(text: str) -> Outage:
+        """``START:SECONDS``, ``after-N-calls:SECONDS`` or ``OPERATION:SECONDS``. Raises
+        ``ValueError``."""
+        when, _, lasts = text.rpartition(":")
+        seconds = float(lasts)
+        if not 0 < seconds < float("inf"):
+            raise ValueError(text)
+        if counted := re.fullmatch(r"after-([0-9]{1,9})-calls", when):
+            return Outage(seconds, calls=int(counted[1]))
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", when):
+            return Outage(seconds, starts_after=float(when))
+        if re.fullmatch(r"[A-Z][A-Za-z]+", when):
+            return Outage(seconds, operation=when)
+        raise ValueError(text)
+
+    def __str__(self) -> str:
+        calls = None if self.calls is None else f"after-{self.calls}-calls"
+        start = None if self.starts_after is None else f"{self.starts_after:g}"
+        return f"{calls or start or self.operation}:{self.seconds:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +80,8 @@ class Chaos:
     """Share of IAM's writes that meet ``ConcurrentModification``."""
     expires_after: int | None = None
     """Calls after which the credentials of a run are expired."""
+    outage: Outage | None = None
+    """When nobody is reached, once."""
     denied: frozenset[str] = frozenset()
     """Actions, such as ``ec2:AssociateIamInstanceProfile`` or ``iam:PassRole``."""
     only: str = ""

@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 from moto import mock_aws
 
 from reconciler.sandbox.chaos import Broken
@@ -23,6 +27,7 @@ _FAKE = {
 _CLEARED = (
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
     "AWS_REGION",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_IAM",
@@ -53,6 +58,8 @@ def _cut(how: Broken) -> NoReturn:
     url = "https://sandbox.invalid/"
     if how == "reset":
         raise ConnectionClosedError(endpoint_url=url)
+    if how == "refused":
+        raise EndpointConnectionError(endpoint_url=url)
     raise ReadTimeoutError(endpoint_url=url)
 
 

@@ -69,6 +69,10 @@ class Faults:
     _calls: Counter[str] = field(default_factory=Counter)
     _unknown: dict[str, float] = field(default_factory=dict)
     _clinging: dict[str, float] = field(default_factory=dict)
+    _first_at: float | None = None
+    _asked: int = 0
+    _out: tuple[float, float] | None = None
+    """From when until when nobody is reached."""
 
     def dice_for(self, logged: Logged) -> random.Random:
         instance = logged.params.get("InstanceId") or logged.params.get("Resources") or ""
@@ -90,6 +94,26 @@ class Faults:
             raise refused("iam", "ConcurrentModification", message, 409)
         self._not_known(logged, now)
         self._still_used(logged, now)
+
+    def is_out(self, now: float) -> bool:
+        """Whether no connection is made now."""
+        return self._out is not None and self._out[0] <= now < self._out[1]
+
+    def begins_outage(self, chaos: Chaos, logged: Logged, now: float) -> tuple[float, float] | None:
+        """In how many seconds, and for how many, nobody is reached. Told once, when the request
+        that it depends on has been answered."""
+        outage = chaos.outage
+        if outage is None or self._out is not None:
+            return None
+        self._first_at = now if self._first_at is None else self._first_at
+        self._asked += 1
+        start = now
+        if outage.starts_after is not None:
+            start = self._first_at + outage.starts_after
+        elif self._asked <= (outage.calls or 0) or outage.operation not in (None, logged.operation):
+            return None
+        self._out = (start, start + outage.seconds)
+        return max(start - now, 0.0), outage.seconds
 
     def after(self, chaos: Chaos, logged: Logged, now: float, dice: random.Random) -> None:
         """The request took effect. Raises what comes in place of its answer."""

@@ -107,6 +107,8 @@ def _guarded(world: World, faults: Faults, original: Any) -> Any:
     def call_action(request: Any) -> Any:
         with world.lock:
             logged = _logged(request, world.clock.now())
+            if world.meets_chaos(logged) and faults.is_out(logged.at):
+                return world.cut("refused")
             world.log.append(logged)
             try:
                 return _answered(world, faults, request, logged, original)
@@ -116,8 +118,18 @@ def _guarded(world: World, faults: Faults, original: Any) -> Any:
                 status, headers, body = request.serialized(ActionResult(error))
                 headers["status"] = status = getattr(error, "http_status", status)
                 return status, headers, body
+            finally:
+                _go_out(world, faults, logged)
 
     return call_action
+
+
+def _go_out(world: World, faults: Faults, logged: Logged) -> None:
+    if not world.meets_chaos(logged):
+        return
+    begun = faults.begins_outage(world.chaos, logged, world.clock.now())
+    if begun is not None:
+        world.goes_out(*begun)
 
 
 def _answered(world: World, faults: Faults, request: Any, logged: Logged, original: Any) -> Any:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -47,14 +48,58 @@ def serving(world: World, port: int) -> Iterator[str]:
     wire = _Wire()
     world.cut = partial(_noted, wire)
     with installed(world):
-        server = _server(world, port, wire)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+        listener = _Listener(lambda wanted: _server(world, wanted, wire), port)
+        world.goes_out = listener.go_out
+        listener.open()
         try:
-            yield f"http://{HOST}:{server.server_port}"
+            yield f"http://{HOST}:{listener.port}"
         finally:
+            listener.close_for_good()
+
+
+@dataclass
+class _Listener:
+    """Takes connections, but for an outage: then they are refused, as where nothing listens."""
+
+    make: Callable[[int], BaseWSGIServer]
+    port: int
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _server: BaseWSGIServer | None = None
+
+    def open(self) -> None:
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._server = self.make(self.port)
+            self.port = self._server.server_port
+            threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        with self._lock:
+            server, self._server = self._server, None
+        if server is not None:
             server.shutdown()
-            thread.join()
+            server.server_close()
+
+    def close_for_good(self) -> None:
+        self._ended.set()
+        self.close()
+
+    def go_out(self, delay: float, seconds: float) -> None:
+        # Not by the thread that answers a request: closing waits for the loop that hands them out.
+        threading.Thread(target=self._out, args=(delay, seconds), daemon=True).start()
+
+    def _out(self, delay: float, seconds: float) -> None:
+        if self._ended.wait(delay):
+            return
+        self.close()
+        with socket.socket() as held:
+            # The port is kept, so that nobody else takes it meanwhile; nothing listens at it.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind((HOST, self.port))
+            self._ended.wait(seconds)
+        self.open()
 
 
 def _noted(wire: _Wire, how: Broken) -> tuple[int, dict[str, str], str]:

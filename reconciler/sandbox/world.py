@@ -51,6 +51,10 @@ def _no_wire(how: Broken) -> NoReturn:
     raise AssertionError(f"nothing here can {how}")
 
 
+def _no_listener(delay: float, seconds: float) -> None:
+    """Nothing listens where requests never leave the process; those that come are refused."""
+
+
 Before = Callable[[Logged], None]
 """Called before a request is answered; it may raise one of moto's errors in its place."""
 
@@ -67,6 +71,8 @@ class World:
     chaos: Chaos = field(default_factory=Chaos)
     cut: Callable[[Broken], Any] = _no_wire
     """Ends a request without an answer: how, depends on what carries it."""
+    goes_out: Callable[[float, float], None] = _no_listener
+    """Told in how many seconds, and for how many, no connection is to be made."""
     seed: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     rows: list[Row] = field(default_factory=list)

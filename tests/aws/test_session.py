@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,76 @@ def test_expired_ones_are_an_error_with_help(aws: World, monkeypatch: pytest.Mon
             ask()
         assert refused.value.code == "ExpiredToken"
         assert "sign in again" in refused.value.message
+
+
+def test_a_session_whose_end_nobody_knows_is_doubted(
+    aws: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(Login(run="test", region="us-east-1"))
+    assert "nothing says when they expire" in session.doubts()[0]
+    assert expiring(monkeypatch, 700).doubts() == ()
+    monkeypatch.delenv("AWS_CREDENTIAL_EXPIRATION")
+    monkeypatch.delenv("AWS_SESSION_TOKEN")
+    assert Session(Login(run="test", region="us-east-1")).doubts() == ()
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2026-13-40T00:00:00Z", "1800000000"])
+def test_an_expiry_that_is_none_is_told_and_stops_nothing(
+    aws: World, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", text)
+    session = Session(Login(run="test", region="us-east-1"))
+    assert session.outlives(600)
+    assert session.doubts() == (
+        f"AWS_CREDENTIAL_EXPIRATION is {text!r}, which is no time of ISO 8601",
+    )
+    assert identity_of(reading(session)).account_id
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y%m%dT%H%M%SZ"])
+def test_an_expiry_as_tools_write_it(
+    aws: World, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=300)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", at.strftime(form))
+    session = Session(Login(run="test", region="us-east-1"))
+    assert (session.outlives(600), session.outlives(200), session.doubts()) == (False, True, ())
+
+
+def test_a_static_profile_with_a_token_is_doubted(
+    aws: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = "aws_access_key_id = x\naws_secret_access_key = x\naws_session_token = x\n"
+    (tmp_path / "credentials").write_text(f"[ci]\n{keys}")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    assert Session(Login(run="test", region="us-east-1", profile="ci")).doubts()
+
+
+MFA = """
+[profile home]
+aws_access_key_id = x
+aws_secret_access_key = x
+[profile admin]
+role_arn = arn:aws:iam::222222222222:role/admin
+source_profile = home
+mfa_serial = arn:aws:iam::222222222222:mfa/me
+[profile further]
+role_arn = arn:aws:iam::333333333333:role/further
+source_profile = admin
+"""
+
+
+@pytest.mark.parametrize("profile", ["admin", "further"])
+def test_nobody_is_asked_for_an_mfa_code_who_is_not_there(
+    aws: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str
+) -> None:
+    (tmp_path / "config").write_text(MFA)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    session = Session(Login(run="test", region="us-east-1", profile=profile))
+    with pytest.raises(AwsError) as refused:
+        identity_of(reading(session))
+    assert refused.value.code == "MfaRequired"
+    assert f"profile '{profile}' needs an MFA code" in refused.value.message
 
 
 def test_a_target_s_role_is_assumed_and_renewed(aws: World) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from moto.iam.exceptions import IAMException
 from moto.iam.models import iam_backends
 
 from reconciler.commands.request import Refused
+from reconciler.executor.interrupt import Interrupt
 from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
 from tests.rig import AWAY, HOME, Rig
@@ -246,7 +245,7 @@ def test_interrupted_while_stopped_instances_move(aws: Rig, operation: str) -> N
     aws.settle()
     aws.ec2().stop_instances(InstanceIds=instances)
     aws.write(two("two"))
-    stop = threading.Event()
+    stop = Interrupt()
 
     def listen(logged: Logged) -> None:
         if logged.operation == operation:

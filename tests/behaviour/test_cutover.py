@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.iam.exceptions import IAMException
 
 from reconciler.commands.request import Refused
+from reconciler.executor.interrupt import Interrupt
 from reconciler.requests import ApiCall
 from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
@@ -325,7 +324,7 @@ def test_a_death_at_any_point(aws: Rig, fleet: Fleet, at: int, after: bool) -> N
 def test_interrupted(aws: Rig, fleet: Fleet) -> None:
     """Whoever is in flight gets the profile back, and the exit code says so."""
     aws.write(spec("v2", "2"))
-    stop = threading.Event()
+    stop = Interrupt()
 
     def listen(logged: Logged) -> None:
         if logged.operation == "DisassociateIamInstanceProfile":
@@ -343,7 +342,7 @@ def test_interrupted(aws: Rig, fleet: Fleet) -> None:
 
 def test_interrupted_between_taking_out_and_putting_in(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2"))
-    stop = threading.Event()
+    stop = Interrupt()
 
     def listen(logged: Logged) -> None:
         if logged.operation == "RemoveRoleFromInstanceProfile":
@@ -592,7 +591,7 @@ def test_a_role_change_and_pruned_associations_in_one_plan(aws: Rig, fleet: Flee
 def test_interrupted_and_throttled(aws: Rig, fleet: Fleet) -> None:
     """The call that gives a profile back is not given up at the first refusal."""
     aws.write(spec("v2", "2"))
-    stop = threading.Event()
+    stop = Interrupt()
 
     def listen(logged: Logged) -> None:
         if logged.operation == "DisassociateIamInstanceProfile":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 
+from reconciler.executor.interrupt import Interrupt
 from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
@@ -187,7 +187,7 @@ def test_a_canary_that_does_not_take_it_on_comes_home(
 
 def test_interrupted_on_the_way_out(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
     aws, running = fleet
-    stop = threading.Event()
+    stop = Interrupt()
 
     def press(logged: Logged) -> None:
         if logged.operation == "ReplaceIamInstanceProfileAssociation":

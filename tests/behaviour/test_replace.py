@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 
+from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.logged import Logged
 from tests.behaviour.faults import Crash, crashing, listening
@@ -328,7 +328,7 @@ def test_anothers_profile_that_was_made_again(aws: Rig) -> None:
 def test_interrupted_in_the_middle(fleet: Fleet, operation: str) -> None:
     """Nothing stays deleted, no profile empty, no role without its policy; and the next run does
     the rest."""
-    stop = threading.Event()
+    stop = Interrupt()
 
     def interrupt(logged: Logged) -> None:
         if logged.operation == operation:
@@ -348,7 +348,7 @@ def test_interrupted_in_the_middle(fleet: Fleet, operation: str) -> None:
 
 
 def test_interrupted_before_anything(fleet: Fleet) -> None:
-    stop = threading.Event()
+    stop = Interrupt()
     stop.set()
     fleet.aws.write(spec("role"))
     fleet.aws.aws.log.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from moto.ec2.models import ec2_backends
 
 from reconciler.commands.request import Refused
+from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.chaos import Lags
 from reconciler.sandbox.logged import Logged
@@ -96,7 +96,7 @@ def test_a_death_at_any_point(fleet: Fleet, at: int, after: bool) -> None:
 
 def test_interrupted_while_one_is_stopped(fleet: Fleet) -> None:
     """It is started before we go."""
-    stop = threading.Event()
+    stop = Interrupt()
 
     def interrupt(logged: Logged) -> None:
         if logged.operation == "StopInstances":

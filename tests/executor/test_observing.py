@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from reconciler.cutover.value import CutOver, RoleRef, Seen
+from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.observing import READ_LAG_SECONDS, Observer
 from reconciler.executor.patience import PatientReader
 from reconciler.live import LiveProfile
@@ -40,7 +40,7 @@ class Flapping:
 
 
 def observer(reader: Any, clock: JumpingClock) -> Observer:
-    return Observer(Identity("1", "aws"), "mine", cast(Reader, reader), clock, threading.Event())
+    return Observer(Identity("1", "aws"), "mine", cast(Reader, reader), clock, Interrupt())
 
 
 def seen(profile: LiveProfile) -> Seen:
@@ -103,13 +103,13 @@ def test_what_is_not_known_is_not_waited_for() -> None:
 def test_a_throttled_read_is_waited_out() -> None:
     refusals: list[LiveProfile | AwsError] = [AwsError("iam:X", "Throttling", "") for _ in range(9)]
     clock = JumpingClock()
-    patient = PatientReader(cast(Reader, Flapping([*refusals, NOTED])), clock, threading.Event())
+    patient = PatientReader(cast(Reader, Flapping([*refusals, NOTED])), clock, Interrupt())
     assert patient.profile("web") == NOTED
 
 
 def test_a_denied_read_is_not() -> None:
     reader = Flapping([AwsError("iam:X", "AccessDenied", ""), NOTED])
-    patient = PatientReader(cast(Reader, reader), JumpingClock(), threading.Event())
+    patient = PatientReader(cast(Reader, reader), JumpingClock(), Interrupt())
     try:
         patient.profile("web")
     except AwsError as error:

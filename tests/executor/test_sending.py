@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.address import Address
+from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retries import PASSING, budget
 from reconciler.executor.sending import Pace, Sender
 from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveRole, LiveState
@@ -100,7 +100,7 @@ def sender(writer: Scripted, reader: Known, clock: JumpingClock | None = None) -
         writer,
         reader,
         clock or JumpingClock(),
-        threading.Event(),
+        Interrupt(),
         "arn:aws:iam::1:policy",
         random.Random(1),
     )

@@ -1,0 +1,95 @@
+"""What signals mean while a plan is carried out.
+
+People press Ctrl-C, and press it again when they mean it. Machines send what their rules say:
+GitHub SIGINT, SIGTERM 7.5 s later, and SIGKILL 2.5 s after that; GNU ``timeout`` SIGTERM twice at
+once, to its child and to the group; systemd SIGTERM and SIGHUP together; a terminal that closes
+SIGHUP.
+Source: github.com/actions/runner, src/Runner.Sdk/ProcessInvoker.cs
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.executor.interrupt import Interrupt
+from reconciler.exit_codes import ExitCode
+
+MEANT_SECONDS = 2.0
+"""A second SIGINT so long after the first is meant: it stops at once."""
+SAME_SECONDS = 1.0
+"""Two signals within this time are one that was sent twice."""
+
+
+def ending() -> tuple[signal.Signals, ...]:
+    """Signals that ask to end, but for SIGINT. SIGHUP is not among them where the program was
+    started to live on without its terminal, as by ``nohup``."""
+    named = [signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        named.append(hangup)
+    return tuple(named)
+
+
+def _leave() -> None:
+    os._exit(ExitCode.INTERRUPTED)
+
+
+@dataclass
+class Hearing:
+    """``say`` hears what becomes of a signal, ``leave`` ends the process."""
+
+    stop: Interrupt
+    say: Callable[[str], None]
+    leave: Callable[[], None] = _leave
+    now: Callable[[], float] = time.monotonic
+    _interrupted_at: float | None = None
+    _asked_at: float | None = None
+    """When the last signal came that was no SIGINT."""
+
+    def hear(self, number: int) -> None:
+        now, is_interrupt = self.now(), number == signal.SIGINT
+        asked, interrupted = self._asked_at, self._interrupted_at
+        if is_interrupt:
+            self._interrupted_at = now if interrupted is None else interrupted
+        else:
+            self._asked_at = now
+        if not self.stop.is_set():
+            self.stop.set()
+            self.say("nothing new starts; what is in flight is put right. Ctrl-C stops at once.")
+        elif is_interrupt and interrupted is not None:
+            if now - interrupted >= MEANT_SECONDS:
+                self.leave()
+        elif (asked is None or now - asked >= SAME_SECONDS) and not self.stop.hurries:
+            self.stop.hurry()
+            self.say("in a hurry: profiles are given back at once, and nothing else is waited for.")
+
+
+@contextmanager
+def heard(stop: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
+    """As long as the block lasts, signals raise ``stop``."""
+
+    def aloud(words: str) -> None:
+        # The handler may have come in the middle of a write, and streams do not take a second one
+        # of the same thread.
+        threading.Thread(target=say, args=(words,), daemon=True).start()
+
+    hearing = Hearing(stop, aloud)
+
+    def handle(number: int, _frame: Any) -> None:
+        hearing.hear(number)
+
+    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, *ending())}
+    for name in kept:
+        signal.signal(name, handle)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            signal.signal(name, value)

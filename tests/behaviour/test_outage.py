@@ -1,0 +1,185 @@
+"""The network goes in the middle, and comes back: nobody stays without a profile for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.executor.interrupt import Interrupt
+from reconciler.executor.retries import IN_FLIGHT_SECONDS
+from reconciler.sandbox.chaos import Lags, Outage
+from reconciler.sandbox.logged import Logged
+from tests.behaviour.faults import listening
+from tests.rig import AWAY, HOME, Rig
+
+SPEC = """
+roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
+instance_profiles:
+  web: {{role: {role}, cutover: {{strategy: {strategy}}}}}
+"""
+MOVES = """
+roles: {{r: {{trust: ec2}}}}
+instance_profiles: {{one: {{role: r}}, two: {{role: r}}}}
+associations: {{fleet: {{instance_profile: {profile}, select: {{tags: {{app: web}}}}}}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _botocore_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no clock that jumps."""
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+
+
+def fleet(aws: Rig, strategy: str = "reassociate") -> list[tuple[str, str]]:
+    """Three instances hold v1, and the specs want v2."""
+    aws.write(SPEC.format(role="v1", strategy=strategy))
+    aws.settle()
+    aws.clock.sleep(60)
+    made = [(HOME, one) for one in aws.launch(2, profile="web")]
+    made += [(AWAY, one) for one in aws.launch(1, profile="web", region=AWAY)]
+    aws.write(SPEC.format(role="v2", strategy=strategy))
+    return made
+
+
+def outage(aws: Rig, operation: str, seconds: float) -> None:
+    aws.aws.chaos = type(aws.aws.chaos)(outage=Outage(seconds, operation=operation))
+
+
+@pytest.mark.parametrize(
+    ("operation", "seconds"),
+    [
+        ("RemoveRoleFromInstanceProfile", 10),
+        ("RemoveRoleFromInstanceProfile", 300),
+        ("DisassociateIamInstanceProfile", 10),
+        ("DisassociateIamInstanceProfile", 300),
+        ("AssociateIamInstanceProfile", 10),
+    ],
+)
+def test_in_the_middle_of_a_cut_over(aws: Rig, operation: str, seconds: float) -> None:
+    """A profile between its roles, and an instance without its profile, wait ten minutes."""
+    instances = fleet(aws)
+    outage(aws, operation, seconds)
+    began = aws.clock.now()
+    assert aws.apply().exit_code == 0
+    assert aws.clock.now() - began > seconds
+    assert {aws.served(i, region) for region, i in instances} == {"v2"}
+
+
+def test_while_an_instance_restarts(aws: Rig) -> None:
+    aws.aws.lags = Lags(ec2_sees_iam=30, associating=5, disassociating=5, restarting=20)
+    instances = fleet(aws, "restart")
+    outage(aws, "StopInstances", 300)
+    assert aws.apply().exit_code == 0
+    assert {aws.served(i, region) for region, i in instances} == {"v2"}
+
+
+def test_while_a_stopped_instance_moves(aws: Rig) -> None:
+    (instance,) = aws.launch(1, tags={"app": "web"})
+    aws.write(MOVES.format(profile="one"))
+    aws.settle()
+    aws.ec2().stop_instances(InstanceIds=[instance])
+    aws.write(MOVES.format(profile="two"))
+    outage(aws, "DisassociateIamInstanceProfile", 300)
+    assert aws.apply().exit_code == 0
+    assert aws.profile_of(instance) == "two"
+
+
+@pytest.mark.parametrize("max_seconds", [None, 1])
+def test_an_interrupt_and_max_time_do_not_shorten_it(aws: Rig, max_seconds: float | None) -> None:
+    instances, stop = fleet(aws), Interrupt()
+    outage(aws, "DisassociateIamInstanceProfile", 300)
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "DisassociateIamInstanceProfile":
+            stop.set()
+
+    with listening(aws.aws.after, listen):
+        applied = aws.apply(stop, max_seconds and 90)
+    assert applied.exit_code == 130
+    assert applied.result.count("failed") == 0
+    assert {aws.profile_of(i, region) for region, i in instances} == {"web"}
+    aws.aws.chaos = type(aws.aws.chaos)()
+    aws.settle()
+
+
+def test_one_that_does_not_end_is_told(aws: Rig) -> None:
+    instances = fleet(aws)
+    outage(aws, "DisassociateIamInstanceProfile", 100_000)
+    began = aws.clock.now()
+    applied = aws.apply()
+    assert applied.exit_code == 3
+    assert IN_FLIGHT_SECONDS <= aws.clock.now() - began < IN_FLIGHT_SECONDS * 3
+    assert "EndpointConnectionError" in applied.result.outcomes[-1].reason
+    aws.aws.chaos = type(aws.aws.chaos)()
+    aws.clock.sleep(100_000)
+    aws.settle()
+    assert {aws.served(i, region) for region, i in instances} == {"v2"}
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(50, 0), (100, 3)])
+def test_with_nobody_in_flight_it_is_a_minute(aws: Rig, seconds: float, code: int) -> None:
+    aws.write("roles: {a: {trust: ec2, instance_profile: true}}")
+    outage(aws, "CreateRole", seconds)
+    assert aws.apply().exit_code == code
+    aws.aws.chaos = type(aws.aws.chaos)()
+    aws.settle()
+
+
+def test_a_hurry_associates_the_moment_that_aws_takes_it(aws: Rig) -> None:
+    """No wait for EC2, for a listing, or for the association to be in effect."""
+    aws.aws.lags = Lags(ec2_sees_iam=30, associating=60, disassociating=40)
+    instances, stop = fleet(aws), Interrupt()
+    gone_at = []
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "DisassociateIamInstanceProfile":
+            gone_at.append(logged.at + 40)
+            stop.set()
+        if logged.operation.startswith("Describe") and gone_at and logged.at > gone_at[0] - 20:
+            stop.hurry()
+
+    with listening(aws.aws.after, listen):
+        assert aws.apply(stop).exit_code == 130
+    taken = [w for w in aws.writes() if w.operation == "AssociateIamInstanceProfile"]
+    assert 0 <= taken[-1].at - gone_at[0] <= 1
+    assert aws.clock.now() - gone_at[0] <= 5
+    assert {aws.profile_of(i, region) for region, i in instances} == {"web"}
+    aws.settle()
+    assert {aws.served(i, region) for region, i in instances} == {"v2"}
+
+
+def test_a_hurry_while_a_stopped_instance_moves(aws: Rig) -> None:
+    aws.aws.lags = Lags(ec2_sees_iam=30, associating=60, disassociating=40)
+    (instance,) = aws.launch(1, tags={"app": "web"})
+    aws.write(MOVES.format(profile="one"))
+    aws.settle()
+    aws.ec2().stop_instances(InstanceIds=[instance])
+    aws.write(MOVES.format(profile="two"))
+    stop, gone_at = Interrupt(), []
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "DisassociateIamInstanceProfile":
+            gone_at.append(logged.at + 40)
+            stop.set()
+            stop.hurry()
+
+    with listening(aws.aws.after, listen):
+        assert aws.apply(stop).exit_code == 130
+    assert aws.profile_of(instance) == "two"
+    assert aws.clock.now() - gone_at[0] <= 5
+    aws.settle()
+
+
+def test_a_hurry_between_two_roles(aws: Rig) -> None:
+    instances, stop = fleet(aws), Interrupt()
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "RemoveRoleFromInstanceProfile":
+            stop.hurry()
+
+    began = aws.clock.now()
+    with listening(aws.aws.after, listen):
+        assert aws.apply(stop).exit_code == 130
+    assert aws.clock.now() - began < 10
+    assert aws.role_in("web") == "v2"
+    aws.settle()
+    assert {aws.served(i, region) for region, i in instances} == {"v2"}

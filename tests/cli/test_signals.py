@@ -1,0 +1,266 @@
+"""What the machines that run it do to it: signals, streams that close, no network, no terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from reconciler.cli.app import run
+from reconciler.sandbox.embedded import embedded
+from reconciler.sandbox.world import World
+from tests.cli.test_commands import Shell
+from tests.program import ROOT
+from tests.rig import HOME
+from tests.test_pipelines import Job, loaded
+
+pytestmark = pytest.mark.xdist_group("signals")
+SEED = "instances:\n  - {count: 1, tags: {app: web}}\n"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def slow(shell: Shell) -> Iterator[Shell]:
+    """An instance holds v1, and the specs want v2; a profile takes its time to come and go."""
+    shell.write("v1")
+    with shell.sandbox(SEED, "--disassociating", "6", "--associating", "3"):
+        assert shell.run("apply", "--auto-approve").returncode == 0
+        shell.write("v2")
+        yield shell
+
+
+def profiles(shell: Shell) -> list[str]:
+    """Of all instances, those that are on their way off left out."""
+    client = boto3.client(
+        "ec2",
+        region_name=HOME,
+        endpoint_url=shell.endpoint,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
+    rows = client.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    return [
+        row["IamInstanceProfile"]["Arn"].rpartition("/")[2]
+        for row in rows
+        if row["State"] != "disassociating"
+    ]
+
+
+def until(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    raise AssertionError(f"it never said {words!r}")
+
+
+def test_a_job_of_github_s_is_cancelled(slow: Shell) -> None:
+    """The runner signals the shell of the action's own script alone, and kills all in the end.
+    Source: github.com/actions/runner, src/Runner.Sdk/ProcessInvoker.cs"""
+    action = loaded("action.yml")
+    given = {name.upper(): str(i["default"]) for name, i in action["inputs"].items()}
+    given |= {"COMMAND": "apply", "FLAGS": ""}
+    given.pop("TOKEN")
+    script = slow.folder / "step.sh"
+    script.write_text(action["runs"]["steps"][-1]["run"])
+    folder = slow.folder / ".bin"
+    slow.put(folder / "reconciler", f'exec {" ".join(slow.command())} "$@"')
+    path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    step = subprocess.Popen(
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(script)],
+        cwd=slow.folder,
+        env={**slow.environment, **Job(slow).environment, **given, **path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until(step, "take the profile off")
+    step.send_signal(signal.SIGINT)
+    time.sleep(7.5)
+    step.send_signal(signal.SIGTERM)
+    time.sleep(2.5)
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        os.killpg(step.pid, signal.SIGKILL)
+    step.communicate()
+    assert profiles(slow) == ["web"]
+    assert slow.run("apply", "--auto-approve").returncode == 0
+
+
+def test_the_shell_of_the_action_tells_how_it_ended(slow: Shell) -> None:
+    """A signal that is handed on does not hide the exit code."""
+    action = loaded("action.yml")
+    script = action["runs"]["steps"][-1]["run"]
+    folder = slow.folder / ".bin"
+    slow.put(folder / "reconciler", 'trap "exit 130" TERM; echo ready >&2; sleep 20 & wait')
+    given = {"COMMAND": "apply", "SPECS": "specs", "EXPECT": "", "FLAGS": ""}
+    job = Job(slow)
+    path = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    step = subprocess.Popen(
+        ["bash", "-e", "-c", script],
+        cwd=slow.folder,
+        env={**slow.environment, **job.environment, **given, **path},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(step, "ready")
+    step.send_signal(signal.SIGINT)
+    step.communicate(timeout=30)
+    assert step.returncode == 130
+    assert job.outputs == {"exit_code": "130"}
+
+
+def test_the_terminal_goes(slow: Shell) -> None:
+    process = slow.start("apply", "--auto-approve")
+    until(process, "take the profile off")
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Interrupted" in out
+    assert profiles(slow) == ["web"]
+
+
+def test_nohup(slow: Shell) -> None:
+    process = subprocess.Popen(
+        ["nohup", *slow.command("apply", "--auto-approve")],
+        cwd=slow.folder,
+        env=slow.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(process, "take the profile off")
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr", "both"])
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_reader_that_goes_in_the_middle(slow: Shell, stream: str, flags: tuple[str, ...]) -> None:
+    """The instance is brought to its end all the same, and a report is written."""
+    report = slow.folder / "report.json"
+    process = slow.start("apply", "--auto-approve", "--report", f"json={report}", *flags)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = process.stdout if flags else process.stderr
+    for line in said:
+        if "take the profile off" in line:
+            break
+    if stream in ("stdout", "both"):
+        process.stdout.close()
+    if stream in ("stderr", "both"):
+        process.stderr.close()
+    rest = "".join(one.read() for one in (process.stdout, process.stderr) if not one.closed)
+    assert process.wait(60) == (0 if stream == "stderr" else 1), rest
+    process.stdout.close()
+    process.stderr.close()
+    assert "Traceback" not in rest
+    assert "Exception ignored" not in rest
+    assert json.loads(report.read_text())["outcome"]["exit_code"] == 0
+    assert slow.run("plan", "--detailed-exitcode").returncode == 0
+
+
+def test_ten_seconds_without_a_network(shell: Shell) -> None:
+    shell.write("v1")
+    with shell.sandbox(SEED, "--outage", "DisassociateIamInstanceProfile:10"):
+        assert shell.run("apply", "--auto-approve").returncode == 0
+        shell.write("v2")
+        began = time.monotonic()
+        applied = shell.run("apply", "--auto-approve")
+        assert applied.returncode == 0, applied.stdout + applied.stderr
+        assert time.monotonic() - began > 10
+        assert profiles(shell) == ["web"]
+        assert shell.run("drift").returncode == 0
+
+
+MFA = """
+[profile home]
+aws_access_key_id = x
+aws_secret_access_key = x
+[profile admin]
+role_arn = arn:aws:iam::123456789012:role/admin
+source_profile = home
+mfa_serial = arn:aws:iam::123456789012:mfa/me
+"""
+
+
+@pytest.mark.parametrize("flags", [("plan",), ("apply", "--no-input"), ("drift", "--json")])
+def test_mfa_without_a_terminal(shell: Shell, flags: tuple[str, ...]) -> None:
+    shell.write()
+    (shell.folder / "config").write_text(MFA)
+    told = shell.run(*flags, "--profile", "admin", AWS_CONFIG_FILE=str(shell.folder / "config"))
+    assert told.returncode == 1
+    assert "profile 'admin' needs an MFA code" in told.stderr
+    assert "sign in first" in told.stderr
+    assert "GetPassWarning" not in told.stderr
+    assert "Enter MFA" not in told.stdout + told.stderr
+
+
+def test_a_session_that_does_not_say_when_it_ends(slow: Shell) -> None:
+    """It is told where a cut-over is planned, and only there."""
+    told = slow.run("plan", AWS_SESSION_TOKEN="token")
+    assert told.returncode == 0
+    assert "warning[credentials-expire]" in told.stderr
+    assert "--max-time" in told.stderr
+    assert "credentials-expire" not in slow.run("plan").stderr
+    slow.write("v1")
+    assert "credentials-expire" not in slow.run("plan", AWS_SESSION_TOKEN="token").stderr
+
+
+def test_one_apply_is_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The mark in AWS names the run that the user agent of every request names."""
+    shell = Shell(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with embedded(World(regions=(HOME,))) as world:
+        shell.write("v1")
+        ec2: Any = boto3.client("ec2", region_name=HOME)
+        tags = [{"ResourceType": "instance", "Tags": [{"Key": "app", "Value": "web"}]}]
+        ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, TagSpecifications=tags)
+        assert run(["apply", "--auto-approve"]) == 0
+        shell.write("v2")
+        world.log.clear()
+        assert run(["apply", "--auto-approve"]) == 0
+    marks = [
+        tag["Value"].rpartition("/")[2]
+        for logged in world.log
+        if logged.operation == "TagInstanceProfile"
+        for tag in logged.params["Tags"]
+        if tag["Value"].startswith("pending/")
+    ]
+    agents = {re.findall(r"run/(\w+)", logged.user_agent)[0] for logged in world.log}
+    assert marks
+    assert set(marks) == agents
+    assert len(agents) == 1
+    capfd.readouterr()
+
+
+def test_examples_of_an_apply_replace_their_shell() -> None:
+    """A shell does not hand signals on."""
+    found = 0
+    for path in (ROOT / "examples").rglob("*"):
+        if path.suffix not in (".yaml", ".yml", ".service"):
+            continue
+        for line in path.read_text().splitlines():
+            if re.search(r"\breconciler (apply|destroy)\b", line):
+                found += 1
+                assert re.search(r"(exec |ExecStart=\S*)reconciler", line), (path, line)
+    assert found >= 3
