@@ -41,13 +41,20 @@ def read_text(path: FilePath, name: str) -> str:
         if not stat.S_ISREG(status.st_mode):
             raise _unreadable(whole, "not-a-file", "not a regular file: it is not read")
         if status.st_size > MAX_FILE_BYTES:
-            size = f"{status.st_size / 1024 / 1024:.1f} MiB"
-            raise _unreadable(whole, "file-too-large", f"{size}; a spec has at most 10 MiB")
-        data = path.read_bytes()
+            raise _unreadable(whole, "file-too-large", _large(status.st_size))
+        # It may have grown since, and a file of /proc tells no size.
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise _unreadable(whole, "unreadable-file", f"cannot be read: {reason}") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise _unreadable(whole, "file-too-large", _large(len(data)))
     return _decoded(data, whole)
+
+
+def _large(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MiB; a spec has at most 10 MiB"
 
 
 def _decoded(data: bytes, whole: Location) -> str:
