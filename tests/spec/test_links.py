@@ -49,15 +49,19 @@ def link(program: Program, name: str, to: Path) -> None:
     path.symlink_to(to)
 
 
+def links(program: Program, made: dict[str, Path]) -> None:
+    for name, to in made.items():
+        link(program, name, to)
+
+
 LINKS: dict[str, Callable[[Program, Path], None]] = {
     "a spec": lambda p, o: link(p, "specs/s.yaml", o / "secrets.yaml"),
     "a spec, by a relative link": lambda p, o: link(
         p, "specs/s.yaml", Path("../../home/secrets.yaml")
     ),
-    "a spec, by a link to a link": lambda p, o: (
-        link(p, "specs/t.yml", o / "secrets.yaml"),
-        link(p, "specs/s.yaml", Path("t.yml")),
-    )[0],
+    "a spec, by a link to a link": lambda p, o: links(
+        p, {"specs/t.yml": o / "secrets.yaml", "specs/s.yaml": Path("t.yml")}
+    ),
     "a folder": lambda p, o: link(p, "specs/sub", o / "specs"),
     "a folder in a folder": lambda p, o: link(p, "specs/a/b", o / "specs"),
     "the folder above": lambda p, o: link(p, "specs/sub", o.parent),
