@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _SPOKEN = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-LOG_COMMAND = re.compile(r"##[a-z]{0,20}(?=\[)", re.IGNORECASE)
+LOG_COMMAND = re.compile(r"##([a-z]*)\[", re.IGNORECASE)
 """Runners obey ``##[…]`` (GitHub), ``##vso[…]`` (Azure) and ``##teamcity[…]`` in a line of a log;
 GitHub's anywhere in it."""
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&#@!$^=])|(:)(?=//)|(?<=www)(\.)")
@@ -20,7 +20,7 @@ def printable(text: object) -> str:
     private characters (among them those that reverse the direction of text) are written as
     escapes."""
     plain = "".join(c if is_plain(c) else _SPOKEN.get(c, f"\\u{ord(c):04x}") for c in str(text))
-    return LOG_COMMAND.sub(lambda found: f"#\\u0023{found[0][2:]}", plain)
+    return LOG_COMMAND.sub(lambda found: f"#\\u0023{found[1]}[", plain)
 
 
 def is_plain(character: str) -> bool:

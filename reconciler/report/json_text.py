@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +14,7 @@ from reconciler.report.escape import LOG_COMMAND, is_plain
 _T = TypeVar("_T")
 MOST_DEPTH = 100
 """Of JSON that is read; what we write has less than twenty levels."""
+_HALVES = re.compile("[\ud800-\udfff]")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
@@ -22,7 +24,7 @@ def json_text(value: Any, indent: int | None = 2) -> str:
     undoes. No line of it begins with ``::``."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     # Both stand in strings alone: the syntax of JSON has neither.
-    commands = LOG_COMMAND.sub(lambda found: found[0] + "\\u005b", text)
+    commands = LOG_COMMAND.sub(lambda found: f"##{found[1]}\\u005b", text)
     return _BEYOND_ASCII.sub(lambda found: _escaped(found[0]), commands)
 
 
@@ -39,8 +41,7 @@ def parsed(text: str, shape: type[_T]) -> _T:
         raise ValueError("it is nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"it is no JSON ({error})") from error
-    if _is_deeper(value, MOST_DEPTH):
-        raise ValueError("it is nested too deeply")
+    _look_through(value)
     try:
         return TypeAdapter(shape).validate_python(value, strict=True)
     except ValidationError as error:
@@ -53,11 +54,19 @@ def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
 
-def _is_deeper(value: Any, most: int) -> bool:
+def _look_through(value: Any) -> None:
+    """Raises ``ValueError`` for what no later step could go through or write again."""
     level = [value]
-    for _ in range(most):
+    for _ in range(MOST_DEPTH):
+        if any(isinstance(v, str) and _HALVES.search(v) for v in level):
+            raise ValueError("it has text that is none: half of a surrogate pair")
         inner = [v for v in level if isinstance(v, dict | list)]
-        level = [x for v in inner for x in (v.values() if isinstance(v, dict) else v)]
+        level = [x for v in inner for x in (_both(v) if isinstance(v, dict) else v)]
         if not level:
-            return False
-    return True
+            return
+    raise ValueError("it is nested too deeply")
+
+
+def _both(value: dict[str, Any]) -> Iterator[Any]:
+    yield from value
+    yield from value.values()
