@@ -20,7 +20,7 @@ from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
 from reconciler.spec.source import Unreadable, parse, read_text
 from reconciler.spec.tree import Mapping, Scalar, Tree
-from reconciler.spec.variables import substituted
+from reconciler.spec.variables import Room, substituted
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 """Stands for the account where none is known, so that sizes can be counted offline."""
@@ -113,8 +113,9 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
         **caller.variables,
     }
     builder = assembly.Assembly(problems)
+    room = Room()
     for file in parsed.files:
-        tree = substituted(file.tree, variables, problems)
+        tree = substituted(file.tree, variables, problems, room)
         spec = validated_model(FileSpec, tree, problems) if isinstance(tree, Mapping) else None
         if spec is not None:
             builder.add(spec, tree, _is_chosen(parsed, file))

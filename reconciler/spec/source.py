@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path as FilePath
 from typing import Any
@@ -17,7 +18,10 @@ from reconciler.spec.tree import Mapping, Scalar, Sequence, Tree
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_NODES = 200_000
 """Values that one file may come to when its aliases are followed: an alias bomb has billions."""
+MAX_CHARACTERS = 2 * MAX_FILE_BYTES
+"""Of all values when aliases are followed: a long text is as good for a bomb as many short ones."""
 MAX_LINES = 1_000_000
+_HALVES = re.compile("[\ud800-\udfff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CORE_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
@@ -148,6 +152,7 @@ class _Builder:
         self.name = name
         self.problems = problems
         self.count = 0
+        self.size = 0
         self.open: set[int] = set()
 
     def place(self, node: Node) -> Location:
@@ -175,10 +180,20 @@ class _Builder:
             case SequenceNode():
                 return Sequence(tuple(self.build(item) for item in node.value), place)
             case ScalarNode():
+                self.count_text(node.value, place)
                 is_null = node.style is None and node.value in _NULLS
                 return Scalar(None if is_null else node.value, place)
             case _:
                 raise _unreadable(place, "yaml-syntax", "is not valid YAML")
+
+    def count_text(self, text: str, place: Location) -> None:
+        self.size += len(text)
+        if self.size > MAX_CHARACTERS:
+            message = f"comes to more than {MAX_CHARACTERS:,} characters"
+            raise _unreadable(place, "alias-bomb", message)
+        if _HALVES.search(text):
+            message = "holds half of a surrogate pair, which is no text"
+            raise _unreadable(place, "yaml-syntax", message)
 
     def mapping(self, node: MappingNode, place: Location) -> Mapping:
         items: dict[str, Tree] = {}
@@ -188,6 +203,7 @@ class _Builder:
             here = self.place(key_node)
             if not isinstance(key_node, ScalarNode):
                 raise _unreadable(here, "bad-key", "a key must be plain text")
+            self.count_text(key_node.value, here)
             if key_node.value == "<<" and key_node.style is None:
                 merged.extend(self.merged(value_node))
                 continue
