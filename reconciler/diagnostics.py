@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Literal
 
+MOST_SUGGESTIONS = 50
+MOST_SHOWN = 100
+"""Findings that a person is shown; how many more there are is said."""
 Severity = Literal["error", "warning"]
 
 
@@ -23,6 +27,17 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """A word that is not known, and those that are. ``form`` says the nearest one, ``otherwise``
+    stands where none is near."""
+
+    word: str
+    known: tuple[str, ...]
+    form: str = "did you mean {!r}?"
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding. ``code`` is stable and documented in ``docs/rules.md``."""
 
@@ -33,15 +48,30 @@ class Diagnostic:
     suggestion: str | None = None
     related: tuple[tuple[str, Location], ...] = ()
     """Other places that belong to the finding, each with what stands there."""
+    near: Near | None = field(default=None, compare=False)
+    """Becomes the suggestion of the first findings; see ``in_order``."""
 
     def __str__(self) -> str:
         return f"{self.location}: {self.severity}[{self.code}]: {self.message}"
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sorted by place, each finding once."""
+    """Sorted by place, each finding once. To look for the word that was meant takes longer than to
+    read the file, so it is done for the first findings only."""
     unique = dict.fromkeys(diagnostics)
-    return tuple(sorted(unique, key=lambda d: (d.location, d.code, d.message)))
+    ordered = sorted(unique, key=lambda d: (d.location, d.code, d.message))
+    asked = (place for place, d in enumerate(ordered) if d.near is not None)
+    for place in islice(asked, MOST_SUGGESTIONS):
+        found = ordered[place]
+        ordered[place] = replace(found, suggestion=_suggestion(found.near), near=None)
+    return tuple(ordered)
+
+
+def _suggestion(near: Near | None) -> str | None:
+    if near is None:
+        return None
+    close = nearest(near.word, near.known)
+    return near.otherwise if close is None else near.form.format(close)
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

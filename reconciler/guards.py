@@ -106,7 +106,8 @@ def _share(
         return
     if most >= 100 or not number:
         return
-    if existing < options.settings.guards.min_existing:
+    # Of nothing there is no share: a first adoption is no change of what exists.
+    if existing < max(1, options.settings.guards.min_existing):
         if key == "delete" and number > SMALL_DELETIONS:
             reason = f"{number} deletions, where {existing} resources exist"
             yield Guard(key, reason, f"--allow {key}={number}", addresses)

@@ -19,17 +19,18 @@ class Outgoing:
 
     session: Session
 
-    def read_object(self, bucket: str, key: str) -> str | None:
-        """``None`` where there is none. Source: docs.aws.amazon.com/AmazonS3/latest/API"""
+    def read_object(self, bucket: str, key: str, most_bytes: int) -> bytes | None:
+        """Its head; ``None`` where there is none.
+        Source: docs.aws.amazon.com/AmazonS3/latest/API"""
         client = self.session.client("s3", None, ATTEMPTS)
         try:
             with translated("s3:GetObject"):
-                body: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+                body: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read(most_bytes)
         except AwsError as error:
             if error.code == "NoSuchKey":
                 return None
             raise
-        return body.decode("utf-8", "replace")
+        return body
 
     def write_object(self, bucket: str, key: str, text: str) -> None:
         client = self.session.client("s3", None, ATTEMPTS)

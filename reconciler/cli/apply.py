@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +14,17 @@ from reconciler.cli import options as o
 from reconciler.cli.carry_out import How, carry_out
 from reconciler.cli.connect import world
 from reconciler.cli.console import Console
+from reconciler.cli.files import saved_plan
 from reconciler.cli.plan import planning_in
 from reconciler.cli.progress import Quiet
 from reconciler.cli.reports import wanted_of
 from reconciler.commands.plan import Planned
-from reconciler.commands.request import Request
 from reconciler.commands.saved import (
     Saved,
     growth,
-    load_saved,
     refuse_stale,
     refuse_unexpected,
+    saved_from,
     specs_digest,
 )
 from reconciler.plan import intended
@@ -36,11 +37,15 @@ SpecsOrPlan = Annotated[
     ),
 ]
 Expect = Annotated[
-    str | None, typer.Option("--expect", help="Digest of the plan that was approved: sha256:...")
+    str | None,
+    typer.Option(
+        "--expect", help="Digest of the plan that was approved, or of its file: sha256:..."
+    ),
 ]
 
 
 def apply(
+    context: typer.Context,
     specs: SpecsOrPlan = "specs",
     expect: Expect = None,
     auto_approve: o.AutoApprove = False,
@@ -67,16 +72,19 @@ def apply(
     color: o.ColorFlag = o.Color.auto,
 ) -> None:
     """Plan, ask, apply, and plan again: what is left is reported."""
-    request = o.request_of(locals())
-    login = o.Login(profile, endpoint_url, tuple(region or ()), no_input)
     wanted = wanted_of(report, formats.PLAN, as_json)
+    if expect is not None and not DIGEST.fullmatch(expect):
+        raise typer.BadParameter(f"--expect takes sha256: and 64 digits, not {expect[:80]!r}")
+    saved = _saved(Path(specs), context, o.allowances(allow))
+    request = o.request_of(locals()) if saved is None else saved.request
+    request = replace(request, parallelism=parallelism)
+    login = o.Login(profile, endpoint_url, tuple(region or ()), no_input)
     console = Console(color.value, quiet, verbose)
-    saved = _saved(request)
     made = world(login, Quiet(console), request.parallelism)
-    planned = planning_in(made, _of_saved(saved, request) if saved else request, console)
+    planned = planning_in(made, request, console)
     if saved:
         _compare(saved, planned)
-    if expect is not None:
+    if expect is not None and (saved is None or expect != saved.file_digest):
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
     how = How(made, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
@@ -84,25 +92,33 @@ def apply(
     raise typer.Exit(carry_out(planned, how, console, more))
 
 
-def _saved(request: Request) -> Saved | None:
-    """The saved plan, where one is given in place of specs. It holds its own flags."""
-    path = Path(request.path)
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_OF_A_PLAN = (
+    "target",
+    "only",
+    "exclude",
+    "region",
+    "owner",
+    "prune",
+    "adopt",
+    "take_over",
+    "refresh_adopted",
+    "var",
+)
+"""Flags that a saved plan holds, by the names of their arguments."""
+
+
+def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]) -> Saved | None:
+    """The saved plan, where one is given in place of specs, with what is allowed now: that more
+    instances are touched. It holds its own flags; what the environment says for plans is said in
+    it."""
     if path.suffix in (".yaml", ".yml") or not path.is_file():
         return None
-    bare = Request(path=request.path, parallelism=request.parallelism, allow=request.allow)
-    if request != bare or any(key != "growth" for key, _ in request.allow):
+    if o.typed(context, _OF_A_PLAN) or any(key != "growth" for key, _ in allow):
         message = "a saved plan holds its flags; give it none but how to reach AWS, --max-time, "
         raise typer.BadParameter(f"{message}--expect and --allow growth=")
-    return load_saved(path)
-
-
-def _of_saved(saved: Saved, request: Request) -> Request:
-    """What was asked then, with what is allowed now: that more instances are touched."""
-    return replace(
-        saved.request,
-        allow=saved.request.allow | request.allow,
-        parallelism=request.parallelism,
-    )
+    saved = saved_from(saved_plan(path), str(path))
+    return replace(saved, request=replace(saved.request, allow=saved.request.allow | allow))
 
 
 def _compare(saved: Saved, planned: Planned) -> None:

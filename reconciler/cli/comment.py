@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, NotRequired
 
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from reconciler.cli.console import Console
+from reconciler.cli.files import read_foreign, saved_plan
 from reconciler.cli.reports import repository
 from reconciler.commands.request import Refused
 from reconciler.exit_codes import ExitCode
 from reconciler.outlets.comments import Hoster, bodies, post
 from reconciler.outlets.hosters import GitHub, GitLab
 from reconciler.outlets.web import OutletError
-from reconciler.report.shapes import PlanShape
+from reconciler.report.json_text import parsed
 from reconciler.report.styled import data
 
 
@@ -37,7 +38,7 @@ Project = Annotated[
     typer.Option("--repository", metavar="NAME", help="Default: the job's own."),
 ]
 Number = Annotated[
-    int | None, typer.Option("--number", help="Of the request. Default: the job's own.")
+    int | None, typer.Option("--number", min=1, help="Of the request. Default: the job's own.")
 ]
 ApiUrl = Annotated[str | None, typer.Option("--api-url", help="Default: the job's own.")]
 _TOKENS = {Where.github: ("GITHUB_TOKEN", "GH_TOKEN"), Where.gitlab: ("GITLAB_TOKEN",)}
@@ -57,7 +58,7 @@ def comment(
     """Post a saved plan on its pull or merge request, or edit what was posted: one comment for each
     account. The token comes from GITHUB_TOKEN or GITLAB_TOKEN."""
     console = Console()
-    document = _document(plan)
+    document = saved_plan(plan)
     hoster = _hoster(where, project, number, api_url)
     try:
         for key, body in bodies(document, repository()).items():
@@ -65,15 +66,6 @@ def comment(
     except OutletError as error:
         console.error(str(error), _NEEDS[where] if error.status in (401, 403, 404) else None)
         raise typer.Exit(ExitCode.ERROR) from error
-
-
-def _document(path: Path) -> PlanShape:
-    try:
-        text = path.read_text("utf-8")
-        return TypeAdapter(PlanShape).validate_json(text)
-    except ValidationError as error:
-        message = f"{path} is not a plan that `reconciler plan --out` saved"
-        raise Refused(message, ExitCode.ERROR) from error
 
 
 def _hoster(where: Where, project: str | None, number: int | None, api_url: str | None) -> Hoster:
@@ -111,6 +103,24 @@ def _pull_request() -> str:
     if found:
         return found[1]
     path = os.environ.get("GITHUB_EVENT_PATH")
-    event = cast("Any", json.loads(Path(path).read_text("utf-8"))) if path else {}
-    number = (event.get("pull_request") or event.get("issue") or {}).get("number", "")
-    return str(number)
+    if not path:
+        return ""
+    try:
+        event = parsed(read_foreign(Path(path)), _Event)
+    except ValueError as error:
+        message = f"GITHUB_EVENT_PATH: {path} is not an event of GitHub: {error}"
+        raise Refused(message, ExitCode.ERROR) from error
+    subject = event.get("pull_request") or event.get("issue")
+    return str(subject["number"]) if subject else ""
+
+
+class _Numbered(TypedDict):
+    number: Annotated[int, Field(gt=0)]
+
+
+class _Event(TypedDict):
+    """What a workflow runs for, as far as we look at it.
+    Source: docs.github.com/webhooks/webhook-events-and-payloads"""
+
+    pull_request: NotRequired[_Numbered | None]
+    issue: NotRequired[_Numbered | None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import Any, TextIO, cast
 from rich.console import Console as RichConsole
 from rich.text import Text
 
+from reconciler.report.json_text import json_text
 from reconciler.report.styled import Line, Piece, data, line
 
 
@@ -115,7 +115,7 @@ class Console:
 
     def out_json(self, value: Any, indent: int | None = 2) -> None:
         """Raises ``OSError`` when nobody can hear it, but for what is said ``unheard``."""
-        self.out_text(json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+        self.out_text(json_text(value, indent) + "\n")
 
     def out_text(self, text: str) -> None:
         """Raises ``OSError`` when nobody can hear it, but for what is said ``unheard``."""

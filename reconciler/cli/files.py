@@ -1,4 +1,4 @@
-"""Files that the program writes."""
+"""Files that the program writes, and those of others that it reads besides specs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+
+from reconciler.commands.request import Refused
+from reconciler.exit_codes import ExitCode
+from reconciler.report.saved_json import plan_of
+from reconciler.report.shapes import PlanShape
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -19,6 +24,37 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         # The file that could not be written may be one that nobody has heard of.
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+MOST_BYTES = 100 * 1024 * 1024
+
+
+def read_foreign(path: Path) -> str:
+    """The text of a file that somebody else may have written. Raises ``OSError``, and
+    ``ValueError``, which says why it is none."""
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    return text_of(data)
+
+
+def text_of(data: bytes) -> str:
+    """Raises ``ValueError``."""
+    if len(data) > MOST_BYTES:
+        raise ValueError("it has more than 100 MiB")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8 text") from error
+
+
+def saved_plan(path: Path) -> PlanShape:
+    """Raises ``OSError``, and ``Refused`` for what `plan --out` did not save, or is changed."""
+    try:
+        text = read_foreign(path)
+    except ValueError as error:
+        message = f"{path} is not a plan that `reconciler plan --out` saved: {error}"
+        raise Refused(message, ExitCode.ERROR) from error
+    return plan_of(text, str(path))
 
 
 def append(path: Path, text: str) -> None:

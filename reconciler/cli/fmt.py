@@ -54,17 +54,18 @@ def fmt(
 
 
 def _paths(given: list[str]) -> list[Path]:
-    """Every file once. Raises ``Refused`` for what is not there."""
+    """Every file once. Raises ``Refused`` for what is not there, or leads out of its set."""
     found: dict[Path, None] = {}
     for text in given:
         path = Path(text)
-        if path.is_file():
-            found[path] = None
-            continue
         there = find(text)
-        if has_errors(there.diagnostics):
-            raise Refused("there is nothing to format", ExitCode.ERROR, there.diagnostics)
-        found |= dict.fromkeys(there.files)
+        names = (text, display_name(path))
+        is_one = path.is_file()
+        # A file is formatted whatever else is wrong with its set.
+        wrong = tuple(d for d in there.diagnostics if not is_one or d.location.file in names)
+        if has_errors(wrong):
+            raise Refused("nothing is formatted", ExitCode.ERROR, wrong)
+        found |= dict.fromkeys([path] if is_one else there.files)
     return list(found)
 
 

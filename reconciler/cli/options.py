@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ import typer
 
 from reconciler.commands.request import Request
 from reconciler.ownership import OWNER_PATTERN
-from reconciler.planner.options import ALLOW_KEYS, NUMBER
+from reconciler.planner.options import allowance
 from reconciler.spec.scalars import seconds_of
 
 
@@ -151,13 +151,17 @@ def pairs(given: list[str] | None, flag: str) -> dict[str, str]:
 
 def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:
     """``--allow KEY=VALUE`` flags. A key may be given more than once."""
-    found: set[tuple[str, str]] = set()
-    for text in given or ():
-        key, equals, value = text.partition("=")
-        if not equals or not value or key not in ALLOW_KEYS:
-            known = ", ".join(ALLOW_KEYS)
-            raise typer.BadParameter(f"--allow takes KEY=VALUE with a KEY of {known}; not {text!r}")
-        if key in ("delete", "change") and not NUMBER.fullmatch(value):
-            raise typer.BadParameter(f"--allow {key}= takes a number, not {value!r}")
-        found.add((key, value))
-    return frozenset(found)
+    try:
+        return frozenset(allowance(text) for text in given or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def typed(context: typer.Context, names: Iterable[str]) -> list[str]:
+    """Those of a command's arguments that were given on its command line: variables that a job has
+    for all its commands, and defaults, do not count."""
+    return [
+        name
+        for name in names
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    ]

@@ -24,6 +24,7 @@ from reconciler.report.formats import DriftReport, PlanReport
 from reconciler.report.markdown import SUMMARY_BYTES, Page, drift_markdown, plan_markdown
 from reconciler.report.plan_json import now_as_text, plan_json
 from reconciler.report.repository import Repository
+from reconciler.report.saved_json import sealed
 from reconciler.report.shapes import PlanShape
 from reconciler.report.styled import Line
 
@@ -73,7 +74,7 @@ class Wanted:
             return
         made = document or plan_json(planned, now_as_text())
         if ended is not None:
-            made = {**made, "outcome": outcome_json(*ended)}
+            made = sealed({**made, "outcome": outcome_json(*ended)})
         place = repository()
         subject = PlanReport(planned.plan, made, place, tuple(result))
         self.write(formats.PLAN, subject, console)

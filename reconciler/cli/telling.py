@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import typer
 
 from reconciler.cli.connect import outgoing_of
 from reconciler.cli.console import Console, close_stdout
-from reconciler.cli.files import write_whole
+from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
 from reconciler.cli.options import Login
 from reconciler.commands.baseline import Baseline, Covers, following, to_tell
 from reconciler.commands.drift import Drift, Finding
@@ -54,7 +55,7 @@ MetricsFlag = Annotated[
 class Outgoing(Publisher, Protocol):
     """What is left in AWS: see ``aws.outgoing``."""
 
-    def read_object(self, bucket: str, key: str) -> str | None: ...
+    def read_object(self, bucket: str, key: str, most_bytes: int) -> bytes | None: ...
 
     def write_object(self, bucket: str, key: str, text: str) -> None: ...
 
@@ -140,16 +141,17 @@ class Telling:
         now = time.time()
         run = Run(now, now - began, is_success and not self.problems, found, self.undelivered)
         with self.noted():
-            write_whole(path, metrics(run, path.read_text("utf-8") if path.is_file() else ""))
+            write_whole(path, metrics(run, _before(path)))
 
     def exit_code(self, drift: Drift) -> ExitCode:
         return ExitCode.ERROR if self.problems else drift.exit_code
 
     def _read(self, place: str) -> str | None:
         if (found := _object(place)) is not None:
-            return self._outgoing().read_object(*found)
+            read = self._outgoing().read_object(*found, MOST_BYTES + 1)
+            return None if read is None else text_of(read)
         path = Path(place)
-        return path.read_text("utf-8") if path.exists() else None
+        return read_foreign(path) if path.exists() else None
 
     def _write(self, place: str, text: str) -> None:
         if (found := _object(place)) is not None:
@@ -161,6 +163,15 @@ class Telling:
         if not self._opened:
             self._opened.append(outgoing_of(self.login))
         return self._opened[0]
+
+
+def _before(path: Path) -> str:
+    """What the metrics were, empty for none. Raises ``OSError``: a file that is none of ours is not
+    written over."""
+    try:
+        return read_foreign(path) if path.is_file() else ""
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"this is no file of metrics: {error}", str(path)) from error
 
 
 def _object(place: str) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ from reconciler.commands.plan import Planned, PlannedTarget
 from reconciler.model import DEFAULT_SESSION_SECONDS
 from reconciler.policy_document import PolicyDocument
 from reconciler.spec.desired import Desired, DesiredProfile
+from reconciler.spec.documents import place_of_inline
 from reconciler.spec.editing import Editing, Keys
 from reconciler.spec.variables import escaped
 from reconciler.spec.written import NotWritable
@@ -113,7 +114,8 @@ class _Edit:
             case "managed_policies":
                 self._policy(difference)
             case "inline_policies":
-                self._put(self._within("inline_policies", key), as_spec(live) if live else None)
+                within = place_of_inline(self.entity.place.tree, self.keys[1], key)
+                self._put((*self.keys, *within), as_spec(live) if live else None)
             case "trust_policy":
                 self._trust(live)
             case "document":
@@ -130,11 +132,10 @@ class _Edit:
         elif self.editing.has(keys):
             self.text = self.editing.remove(keys)
 
-    def _within(self, attribute: str, key: str) -> Keys:
-        """Lists and mappings that are not exclusive have one level more."""
-        inner = (*self.keys, attribute, "policies")
-        is_wrapped = self.editing.has((*self.keys, attribute, "exclusive"))
-        return (*inner, key) if is_wrapped else (*self.keys, attribute, key)
+    def _managed(self) -> Keys:
+        """A list that is not exclusive has one level more."""
+        keys = (*self.keys, "managed_policies")
+        return (*keys, "policies") if self.editing.has((*keys, "exclusive")) else keys
 
     def _tag(self, key: str, live: Any) -> None:
         keys = (*self.keys, "tags", key)
@@ -159,7 +160,7 @@ class _Edit:
 
     def _policy(self, difference: Difference) -> None:
         name = difference.path.partition(".")[2]
-        keys = self._within("managed_policies", "")[:-1]
+        keys = self._managed()
         arn = difference.before or difference.after
         if difference.before is not None:
             known = self.target.spec.desired.policy(name)

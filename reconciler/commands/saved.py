@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from reconciler.changes import Guard
@@ -20,15 +19,17 @@ from reconciler.commands.plan import Planned
 from reconciler.commands.request import Refused, Request
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan, digest_of_intended, intended
-from reconciler.planner.options import day_of, lifted
+from reconciler.planner.options import allowance, day_of, lifted
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """``intended`` is what the digest covers, ``specs`` the digest of the files it was made of."""
+    """``intended`` is what the digest covers, ``file_digest`` covers all of the file, ``specs`` is
+    the digest of the specs it was made of."""
 
     request: Request
     digest: str
+    file_digest: str
     specs: str
     intended: Mapping[str, Any]
     consumers: Mapping[str, int]
@@ -51,32 +52,31 @@ def specs_digest(planned: Planned) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_saved(path: Path) -> Saved:
-    """Raises ``Refused``: 1 for a file that is no plan, 5 for one whose digest is not its own."""
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        saved = Saved(
-            request=_request(document["request"]),
-            digest=document["digest"],
-            specs=document["specs_digest"],
-            intended=_intended(document),
-            consumers=_consumers(document),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(
-            f"{path} is not a plan that `reconciler plan --out` saved", ExitCode.ERROR
-        ) from error
+def saved_from(document: Mapping[str, Any], name: str) -> Saved:
+    """From the plan JSON, whose shape is right (``report.saved_json``). Raises ``Refused`` with 5
+    where its digest is not that of what it intends, with 1 for flags that there are not."""
+    saved = Saved(
+        request=_request(document["request"], name),
+        digest=document["digest"],
+        file_digest=document["file_digest"],
+        specs=document["specs_digest"],
+        intended=_intended(document),
+        consumers=_consumers(document),
+    )
     if digest_of_intended(saved.intended) != saved.digest:
-        message = f"{path}: its digest is not that of its content; it was changed after it was made"
+        message = f"{name}: its digest is not that of its content; it was changed after it was made"
         raise Refused(message, ExitCode.STALE)
     return saved
 
 
-def _request(flags: Mapping[str, Any]) -> Request:
-    pairs = (tuple(text.split("=", 1)) for text in flags["allow"])
+def _request(flags: Mapping[str, Any], name: str) -> Request:
+    try:
+        allow = frozenset(allowance(text) for text in flags["allow"])
+    except ValueError as error:
+        raise Refused(f"{name}: {error}", ExitCode.ERROR) from error
     lists = {name: tuple(flags[name]) for name in ("targets", "only", "exclude", "regions")}
     known: dict[str, Any] = {name: flags[name] for name in _PLAIN}
-    return Request(**{**known, **lists}, allow=frozenset((k, v) for k, v in pairs))
+    return Request(**{**known, **lists}, allow=allow)
 
 
 _PLAIN = (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from reconciler.address import Address
 from reconciler.ports import Clock
 
 PIECE_SECONDS = 0.5
@@ -57,27 +56,27 @@ class Interrupt:
 
 @dataclass
 class Flights:
-    """Addresses of which something is half done: an instance is without its profile or stopped, a
+    """What is half done: an instance is without its profile or stopped, a
     profile is between two roles. As long as there is one, the network is waited for longer."""
 
-    _open: set[Address] = field(default_factory=set)
+    _open: set[Hashable] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __bool__(self) -> bool:
         return bool(self._open)
 
-    def note(self, address: Address, *, is_open: bool) -> None:
+    def note(self, of: Hashable, *, is_open: bool) -> None:
         with self._lock:
             if is_open:
-                self._open.add(address)
+                self._open.add(of)
             else:
-                self._open.discard(address)
+                self._open.discard(of)
 
     @contextmanager
-    def noted(self, address: Address, *, is_open: bool) -> Iterator[None]:
+    def noted(self, of: Hashable, *, is_open: bool) -> Iterator[None]:
         """For as long as the block lasts."""
-        self.note(address, is_open=is_open)
+        self.note(of, is_open=is_open)
         try:
             yield
         finally:
-            self.note(address, is_open=False)
+            self.note(of, is_open=False)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NotRequired
 from urllib.parse import quote
 
+from typing_extensions import TypedDict
+
 from reconciler.outlets.comments import Comment
-from reconciler.outlets.web import OutletError, Web
+from reconciler.outlets.web import Web
 
 PAGE = 100
 MOST_PAGES = 100
@@ -91,16 +93,22 @@ class GitLab:
         return {"PRIVATE-TOKEN": self.token}
 
 
-def _paged(web: Web, url: str, headers: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Every item of a list, page by page. Raises ``OutletError``."""
+class _Answer(TypedDict):
+    """A comment, as far as we look at it."""
+
+    id: int
+    body: NotRequired[str | None]
+    system: NotRequired[bool]
+
+
+def _paged(web: Web, url: str, headers: Mapping[str, str]) -> Iterator[_Answer]:
+    """Every comment of a list, page by page. Raises ``OutletError``."""
     for page in range(1, MOST_PAGES + 1):
-        found = web.ask("GET", f"{url}&page={page}", headers=headers).json()
-        if not isinstance(found, list):
-            raise OutletError("answered with what is no list of comments")
+        found = web.ask("GET", f"{url}&page={page}", headers=headers).json(list[_Answer])
         yield from found
         if len(found) < PAGE:
             return
 
 
-def _comment(answer: dict[str, Any]) -> Comment:
+def _comment(answer: _Answer) -> Comment:
     return Comment(answer["id"], answer.get("body") or "")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.report.drift_shapes import DriftShape, FindingShape
+from reconciler.report.json_text import json_text
 
 _WORDS = ("new", "changed", "resolved")
 
@@ -70,4 +70,4 @@ class Notice:
 
 def size(value: Any) -> int:
     """Bytes of the value as JSON."""
-    return len(json.dumps(value, ensure_ascii=False).encode())
+    return len(json_text(value, None).encode())

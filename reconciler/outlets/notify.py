@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +11,7 @@ from reconciler.outlets.notice import Notice
 from reconciler.outlets.slack import slack_message
 from reconciler.outlets.web import OutletError, Web, host_of
 from reconciler.ports import AwsError
+from reconciler.report.json_text import json_text
 
 KINDS = ("slack", "webhook", "sns", "eventbridge")
 FROM_ENVIRONMENT = "env:"
@@ -84,7 +84,7 @@ def deliver(outlet: Outlet, notice: Notice, web: Web, publisher: Publisher) -> N
             case "sns":
                 _publish(outlet, notice, publisher)
             case _:
-                detail = json.dumps(notice.fitting(MOST_BYTES), ensure_ascii=False)
+                detail = json_text(notice.fitting(MOST_BYTES), None)
                 ended = "Resolved" if notice.status == "resolved" else "Detected"
                 kind = f"Reconciler Drift {ended}"
                 publisher.put_event(outlet.place, SOURCE, kind, detail)
@@ -99,5 +99,5 @@ def _publish(outlet: Outlet, notice: Notice, publisher: Publisher) -> None:
         "severity": notice.severity,
         "account": ",".join(notice.accounts),
     }
-    message = json.dumps(notice.fitting(MOST_BYTES), ensure_ascii=False)
+    message = json_text(notice.fitting(MOST_BYTES), None)
     publisher.publish(outlet.place, subject, message, attributes)

@@ -33,7 +33,7 @@ def metrics(run: Run, before: str) -> str:
 
 
 def _last_success(text: str) -> float | None:
-    found = re.search(rf"^{_LAST_SUCCESS} ([0-9.e+]+)$", text, re.M)
+    found = re.search(rf"^{_LAST_SUCCESS} ([0-9]{{1,12}}(?:\.[0-9]{{1,9}})?)$", text, re.M)
     return float(found[1]) if found else None
 
 

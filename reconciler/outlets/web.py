@@ -5,7 +5,6 @@ No address is ever said in full: those of webhooks are secrets.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import urllib.error
@@ -14,10 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPException
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from reconciler import __version__
+from reconciler.report.json_text import json_text, parsed
+
+_T = TypeVar("_T")
 
 TIMEOUT_SECONDS = 20.0
 TRIES = 4
@@ -42,12 +44,12 @@ class Answer:
     headers: Message
     body: bytes
 
-    def json(self) -> Any:
-        """Raises ``OutletError`` for what is none."""
+    def json(self, shape: type[_T]) -> _T:
+        """Raises ``OutletError`` for what is no JSON, or of another shape."""
         try:
-            return json.loads(self.body)
+            return parsed(self.body.decode("utf-8"), shape)
         except ValueError as error:
-            raise OutletError("answered with what is no JSON") from error
+            raise OutletError("answered with what is not of the shape that it should be") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Web:
         """``body`` is sent as JSON. Raises ``OutletError``. A request whose answer was lost is sent
         once more: what is sent here may arrive twice."""
         host = host_of(url)
-        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        data = None if body is None else json_text(body, None).encode()
         sent = {"User-Agent": f"reconciler/{__version__}", **(headers or {})}
         if data is not None:
             sent["Content-Type"] = "application/json; charset=utf-8"
@@ -87,7 +89,11 @@ class Web:
 
 def host_of(url: str) -> str:
     """What may be said of an address. Raises ``OutletError`` for one that is no web address."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise OutletError("the address is no web address") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise OutletError("the address must begin with https:// or http://")
     return parts.hostname
@@ -133,5 +139,6 @@ def _why(error: Exception) -> str:
 
 def _pause(tries: int, asked: str | None) -> float:
     """Seconds: what the other system asks for, else twice as long each time."""
-    wanted = float(asked) if asked and re.fullmatch("[0-9]{1,9}", asked) else 2.0 ** (tries - 1)
+    is_number = asked is not None and re.fullmatch("[0-9]{1,12}", asked)
+    wanted = float(asked) if asked is not None and is_number else 2.0 ** (tries - 1)
     return min(wanted, LONGEST_WAIT_SECONDS)

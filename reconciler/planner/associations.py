@@ -113,18 +113,13 @@ def _claims_of(
     association: DesiredAssociation, view: View, problems: list[Diagnostic]
 ) -> Iterator[Claim]:
     regions = association.regions or view.options.regions
-    missing = set(association.instances)
     for region in regions:
         here = association.in_region(region)
         here = replace(here, profile=profile_named(here.profile, view.desired, view.live))
         for instance in _matching(here, region, view):
-            missing -= set(association.instances) if here.select is None else set()
             yield Claim(instance, here, here.select is not None)
-    if association.select is None:
-        known = {i.key.instance for i in view.live.instances.values() if not i.is_gone}
-        unread = [region for region in regions if region in view.live.unread_regions]
-        if not unread:
-            problems.extend(_absent(association, set(association.instances) - known, regions))
+    if association.select is None and not view.live.unread_regions.keys() & set(regions):
+        problems.extend(_absent(association, regions, view))
 
 
 def _matching(association: DesiredAssociation, region: str, view: View) -> Iterator[LiveInstance]:
@@ -139,13 +134,21 @@ def _matching(association: DesiredAssociation, region: str, view: View) -> Itera
 
 
 def _absent(
-    association: DesiredAssociation, missing: set[str], regions: tuple[str, ...]
+    association: DesiredAssociation, regions: tuple[str, ...], view: View
 ) -> Iterator[Diagnostic]:
+    """Instances that are listed and live in none of the regions; what lives in another one is told
+    with it, as far as that was read."""
+    live = [i.key for i in view.live.instances.values() if not i.is_gone]
+    here = {key.instance for key in live if key.region in regions}
+    elsewhere = {key.instance: key.region for key in live if key.region not in regions}
     for number, instance in enumerate(association.instances):
-        if instance in missing:
-            message = f"there is no instance {instance} in {', '.join(regions)}"
-            place = association.place.at("instances", number)
-            yield Diagnostic("error", "no-such-instance", message, place)
+        if instance in here:
+            continue
+        message = f"there is no instance {instance} in {', '.join(regions)}"
+        if region := elsewhere.get(instance):
+            message += f": it is in {region}"
+        place = association.place.at("instances", number)
+        yield Diagnostic("error", "no-such-instance", message, place)
 
 
 def _claimed_twice(first: Claim, second: Claim) -> Diagnostic:

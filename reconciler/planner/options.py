@@ -27,8 +27,24 @@ ALLOW = {
 """What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of
 addresses."""
 ALLOW_KEYS = tuple(ALLOW)
-NUMBER = re.compile(r"[0-9]{1,9}")
-"""``str.isdigit`` takes more than ``int`` does."""
+_COUNTS = ("delete", "change")
+_NUMBER = re.compile(r"[0-9]{1,12}")
+
+
+def allowance(text: str) -> tuple[str, str]:
+    """``KEY=VALUE`` of ``--allow``, taken apart. Raises ``ValueError``, whose message follows the
+    name of the flag, for another form."""
+    key, equals, value = text.partition("=")
+    if not equals or not value or key not in ALLOW_KEYS:
+        known = ", ".join(ALLOW_KEYS)
+        raise ValueError(f"--allow takes KEY=VALUE with a KEY of {known}; not {_cut(text)!r}")
+    if key in _COUNTS and not _NUMBER.fullmatch(value):
+        raise ValueError(f"--allow {key}= takes a number, not {_cut(value)!r}")
+    return key, value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +101,7 @@ class Options:
         return lifted(key, address, self.allow, self.settings, self.today)
 
     def allowed_number(self, key: str) -> int | None:
-        given = [value for k, value in self.allow if k == key and NUMBER.fullmatch(value)]
+        given = [value for k, value in self.allow if k == key and _NUMBER.fullmatch(value)]
         numbers = [int(v) for v in (*given, *_standing(key, self.settings, self.today))]
         return max(numbers) if numbers else None
 

@@ -7,7 +7,6 @@ Source: docs.aws.amazon.com/cli/latest/userguide/cli-usage-parameters-types.html
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from reconciler.address import Address
 from reconciler.plan import Plan, Step, TargetPlan
 from reconciler.report.escape import printable as spoken
+from reconciler.report.json_text import json_text
 from reconciler.requests import NOW, RUN, ApiCall, Joined, Ref, Wait, refs_in
 
 _HEAD = """\
@@ -96,7 +96,8 @@ def _is_plain(value: Any) -> bool:
         case Ref() | Joined() | int():
             return not isinstance(value, bool)
         case str():
-            return bool(value) and not _TAKEN_FOR_ELSE.match(value)
+            # What a terminal or a log would act on is written as an escape, which JSON has.
+            return bool(value) and not _TAKEN_FOR_ELSE.match(value) and spoken(value) == value
         case _:
             return False
 
@@ -119,7 +120,7 @@ def _json(value: Any) -> Joined:
             case _:
                 return inner
 
-    text = json.dumps(marked(value), ensure_ascii=False).replace("\\u0001", "\u0001")
+    text = json_text(marked(value), None).replace("\\u0001", "\u0001")
     parts = re.split("(\u0001\\d+\u0001)", text)
     return Joined(tuple(marks.get(part, part) for part in parts if part))
 

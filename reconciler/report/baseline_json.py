@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError, with_config
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 from reconciler import __version__
@@ -16,6 +15,7 @@ from reconciler.commands.drift import Finding
 from reconciler.diagnostics import Location
 from reconciler.report.drift_json import finding_json
 from reconciler.report.drift_shapes import FindingShape
+from reconciler.report.json_text import json_text, parsed
 from reconciler.report.shapes import CLOSED, SourceShape
 
 
@@ -38,17 +38,12 @@ def baseline_text(baseline: Baseline, created_at: str) -> str:
         "findings": [finding_json(f) for f in baseline.findings],
         "owed": {name: [finding_json(f) for f in owed] for name, owed in baseline.owed.items()},
     }
-    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    return json_text(made) + "\n"
 
 
 def baseline_of(text: str) -> Baseline:
     """Raises ``ValueError`` for what is none."""
-    try:
-        made = TypeAdapter(BaselineShape).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+    made = parsed(text, BaselineShape)
     findings = tuple(_finding(one) for one in made["findings"])
     owed = {name: tuple(_finding(one) for one in many) for name, many in made["owed"].items()}
     return Baseline(findings, owed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from reconciler.diagnostics import Diagnostic, Location
+from reconciler.diagnostics import MOST_SHOWN, Diagnostic, Location
 from reconciler.report.styled import Line, Piece, data, line
 
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
@@ -12,12 +12,28 @@ _LONGEST = 120
 
 
 def concise(diagnostics: Iterable[Diagnostic]) -> list[Line]:
-    return [_head(d) for d in diagnostics]
+    shown, left = _some(diagnostics)
+    return [*(_head(d) for d in shown), *_more(left)]
+
+
+def _some(diagnostics: Iterable[Diagnostic]) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """The findings that are shown, in their order, and those that are counted: errors come first
+    where not all fit."""
+    found = list(diagnostics)
+    ranked = sorted(range(len(found)), key=lambda n: (found[n].severity != "error", n))
+    chosen = set(ranked[:MOST_SHOWN])
+    shown = [d for n, d in enumerate(found) if n in chosen]
+    return shown, [d for n, d in enumerate(found) if n not in chosen]
+
+
+def _more(left: list[Diagnostic]) -> list[Line]:
+    return [line(f"and {count(left)} more")] if left else []
 
 
 def full(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> list[Line]:
     lines: list[Line] = []
-    for diagnostic in diagnostics:
+    shown, left = _some(diagnostics)
+    for diagnostic in shown:
         lines.append(_head(diagnostic))
         lines.extend(_frame(diagnostic.location, sources, "^"))
         for label, place in diagnostic.related:
@@ -26,7 +42,7 @@ def full(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> list[
         if diagnostic.suggestion:
             lines.append(line(Piece("  = help: ", "blue"), data(diagnostic.suggestion)))
         lines.append(())
-    return lines
+    return [*lines, *_more(left)]
 
 
 def _head(diagnostic: Diagnostic) -> Line:

@@ -6,8 +6,9 @@ import re
 import unicodedata
 
 _SPOKEN = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_LOG_COMMAND = re.compile(r"##(?=\[|vso\[)")
-"""GitHub's and Azure's runners obey ``##[…]`` and ``##vso[…]`` anywhere in a line of a log."""
+LOG_COMMAND = re.compile(r"##([a-z]*)\[", re.IGNORECASE)
+"""Runners obey ``##[…]`` (GitHub), ``##vso[…]`` (Azure) and ``##teamcity[…]`` in a line of a log;
+GitHub's anywhere in it."""
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&#@!$^=])|(:)(?=//)|(?<=www)(\.)")
 """What is markup in the middle of a line, or begins a link."""
 _LINKING = re.compile(r"([@#])(?=\w)")
@@ -18,11 +19,11 @@ def printable(text: object) -> str:
     """One line that a terminal, and the log of a pipeline, shows as it is: control, format and
     private characters (among them those that reverse the direction of text) are written as
     escapes."""
-    plain = "".join(c if _is_plain(c) else _SPOKEN.get(c, f"\\u{ord(c):04x}") for c in str(text))
-    return _LOG_COMMAND.sub(r"#\\u0023", plain)
+    plain = "".join(c if is_plain(c) else _SPOKEN.get(c, f"\\u{ord(c):04x}") for c in str(text))
+    return LOG_COMMAND.sub(lambda found: f"#\\u0023{found[1]}[", plain)
 
 
-def _is_plain(character: str) -> bool:
+def is_plain(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 
 

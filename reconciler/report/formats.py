@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from reconciler.report.diagnostics_json import diagnostics_json
 from reconciler.report.diagnostics_text import concise, full
 from reconciler.report.drift_shapes import DriftShape
 from reconciler.report.drift_text import drift_lines
+from reconciler.report.json_text import json_text
 from reconciler.report.junit import drift_junit, validate_junit
 from reconciler.report.markdown import COMMENT_BYTES, Page, drift_markdown, plan_markdown
 from reconciler.report.page import drift_page, plan_page
@@ -56,7 +56,7 @@ class ValidateReport:
 
 
 def as_text(document: Any) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_text(document) + "\n"
 
 
 def _links(plan: Plan) -> list[Link]:

@@ -6,11 +6,11 @@ Source: docs.gitlab.com/ci/yaml/artifacts_reports (terraform, codequality)
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 
 from reconciler.report import outline
 from reconciler.report.drift_shapes import DriftShape
+from reconciler.report.json_text import json_text
 from reconciler.report.repository import Repository
 from reconciler.report.shapes import DiagnosticShape, PlanShape
 
@@ -37,7 +37,7 @@ def drift_widget(document: DriftShape) -> str:
 
 def _widget(create: int, update: int, delete: int) -> str:
     counts = {"create": create, "update": update, "delete": delete}
-    return json.dumps({name: min(count, MOST) for name, count in counts.items()}) + "\n"
+    return json_text({name: min(count, MOST) for name, count in counts.items()}, None) + "\n"
 
 
 def code_quality(found: Iterable[DiagnosticShape], repository: Repository) -> str:
@@ -58,4 +58,4 @@ def code_quality(found: Iterable[DiagnosticShape], repository: Repository) -> st
                 "location": {"path": path, "lines": {"begin": max(1, one["line"])}},
             }
         )
-    return json.dumps(issues, indent=2, ensure_ascii=False) + "\n"
+    return json_text(issues) + "\n"

@@ -156,6 +156,8 @@ def _entries(name: str, before: Any, after: Any) -> list[tuple[str, Any, Any]]:
     if name not in ("tags", "managed_policies", "inline_policies"):
         return [(name, before, after)]
     left, right = before or {}, after or {}
+    if not isinstance(left, dict) or not isinstance(right, dict):
+        return [(name, before, after)]
     keys = sorted(left.keys() | right.keys())
     return [(f"{name}.{key}", left.get(key), right.get(key)) for key in keys]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from reconciler.changes import Difference, Link, Mark
 from reconciler.report import outline
 from reconciler.report.drift_shapes import DriftShape, FindingShape
 from reconciler.report.escape import printable
+from reconciler.report.json_text import json_text
 from reconciler.report.lasting import in_words
 from reconciler.report.page_notes import Note, plan_notes, warnings
 from reconciler.report.picture import picture
@@ -195,7 +195,7 @@ def _page(
         f'<meta name="referrer" content="no-referrer"><title>{text(title)}</title>'
         f"<style>{css}</style>"
     )
-    data = json.dumps(document, ensure_ascii=False).replace("<", "\\u003c")
+    data = json_text(document, None).replace("<", "\\u003c")
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>{"".join(parts)}</main>'
         f'<script type="application/json" id="document">{data}</script>'

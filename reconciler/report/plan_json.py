@@ -15,6 +15,7 @@ from reconciler.plan import Plan, Step, TargetPlan, summary
 from reconciler.report import shapes
 from reconciler.report.diagnostics_json import diagnostics_json
 from reconciler.report.lasting import lasting
+from reconciler.report.saved_json import sealed
 from reconciler.requests import Wait, printable
 
 
@@ -22,7 +23,7 @@ def plan_json(planned: Planned, created_at: str) -> shapes.PlanShape:
     """With what it takes to make the plan again. ``created_at`` is as ``now_as_text`` has it."""
     plan = planned.plan
     head = header(plan, created_at)
-    return {
+    document: shapes.PlanShape = {
         "format_version": head["format_version"],
         "reconciler": head["reconciler"],
         "created_at": head["created_at"],
@@ -35,7 +36,9 @@ def plan_json(planned: Planned, created_at: str) -> shapes.PlanShape:
         "diagnostics": diagnostics_json(planned.diagnostics),
         "request": cast("shapes.RequestShape", request_json(planned.request)),
         "specs_digest": specs_digest(planned),
+        "file_digest": "",
     }
+    return sealed(document)
 
 
 def now_as_text() -> str:

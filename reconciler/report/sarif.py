@@ -6,12 +6,12 @@ Source: docs.github.com/code-security/reference/code-scanning/sarif-support-for-
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
 from reconciler import __version__
+from reconciler.report.json_text import json_text
 from reconciler.report.repository import Repository
 from reconciler.report.shapes import DiagnosticShape
 
@@ -35,7 +35,7 @@ def sarif(found: Iterable[DiagnosticShape], repository: Repository) -> str:
         "results": [_result(one, codes, repository) for one in shown],
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    return json_text(log) + "\n"
 
 
 def _rule(code: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ Time = Annotated[str, Field(description="UTC, as 2026-11-23T20:00:00Z.")]
 Attributes = Annotated[
     dict[str, Any] | None, Field(description="The attributes that differ; null for absent.")
 ]
+Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
 Calls = Annotated[dict[str, int], Field(description="Reads made, by call; pages one by one.")]
 
 
@@ -270,7 +271,7 @@ class PlanShape(Header):
     """What ``plan --json`` prints and ``plan --out`` saves; ``outcome`` is there in a report of
     ``apply`` or ``destroy``."""
 
-    digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+    digest: Digest
     targets: list[TargetShape]
     summary: SummaryShape
     seconds: SecondsShape
@@ -278,4 +279,7 @@ class PlanShape(Header):
     api_calls: Calls
     diagnostics: Annotated[list[DiagnosticShape], Field(description="Warnings about the specs.")]
     request: RequestShape
-    specs_digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+    specs_digest: Digest
+    file_digest: Annotated[
+        Digest, Field(description="Of all of this but times and places; apply refuses another.")
+    ]

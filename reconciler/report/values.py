@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.changes import Difference
-from reconciler.policy_document import canonical, statements_of
+from reconciler.policy_document import as_list, canonical, statements_of
 from reconciler.report.styled import Line, data, line
 
 LONGEST = 88
@@ -16,7 +16,8 @@ LONGEST = 88
 def difference_lines(difference: Difference) -> Iterator[Line]:
     """One line for a scalar, one for each statement that differs of a document."""
     before, after = difference.before, difference.after
-    if _is_document(before) or _is_document(after):
+    given = [value for value in (before, after) if value is not None]
+    if given and all(map(_is_document, given)):
         yield line("      ~ ", data(difference.path))
         yield from _statements(before, after)
         return
@@ -50,7 +51,9 @@ def shown(value: Any) -> str:
 
 
 def _is_document(value: Any) -> bool:
-    return isinstance(value, dict) and "Statement" in value
+    if not isinstance(value, dict) or "Statement" not in value:
+        return False
+    return all(isinstance(statement, dict) for statement in as_list(value["Statement"]))
 
 
 def _statements(before: Any, after: Any) -> Iterator[Line]:

@@ -18,6 +18,7 @@ from reconciler.spec.desired import (
     DesiredState,
     Place,
 )
+from reconciler.spec.documents import place_of_inline
 from reconciler.spec.settings import Settings
 
 EC2_SERVICES = frozenset({"ec2.amazonaws.com", "ec2.amazonaws.com.cn"})
@@ -201,7 +202,7 @@ def _inline(entity: DesiredRole) -> Iterator[Diagnostic]:
     names = tuple(name for name, _ in role.inline_policies)
     yield from _folded("names of inline policies", names, place, "inline_policies")
     for name, document in role.inline_policies:
-        at = ("inline_policies", "policies", name)
+        at = place_of_inline(place.tree, role.name, name)
         yield from _name("the name of an inline policy", name, limits.NAME_LENGTH, place, *at)
         yield from policy_checks.identity_policy(document, place, at)
     size = sum(document.size for _, document in role.inline_policies)

@@ -1,4 +1,8 @@
-"""Which files make up a spec set."""
+"""Which files make up a spec set, and which of them may be read.
+
+Specs are data that others send: nothing that they hold, links included, may make the program read
+or write a file outside of the set.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,13 @@ _SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``part`` is the path that was asked for when it lies inside the root, else ``None``."""
+    """``part`` is the path that was asked for when it lies inside the root, else ``None``;
+    ``bound`` is the real folder that no file of the set may lie outside of."""
 
     root: Path
     files: tuple[Path, ...]
     part: Path | None
+    bound: Path
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -32,38 +38,83 @@ def display_name(path: Path) -> str:
 
 def find(given: str) -> Found:
     """The set that ``given`` belongs to: from the nearest ``reconciler.yaml`` upwards, else from
-    ``given`` itself."""
+    ``given`` itself.
+
+    ``given`` may be a link or lie behind one, unless the link leads out of the Git work tree that
+    it stands in: such a link was sent by somebody, and not typed. What is found below the root may
+    be a link that stays inside, and nothing else.
+    """
     path = Path(given)
-    problems: list[Diagnostic] = []
     if not path.exists():
         is_loop = path.is_symlink()
         message = "is a link that leads nowhere" if is_loop else "does not exist"
         problem = Diagnostic("error", "no-such-path", message, Location(given))
-        return Found(path, (), None, (problem,))
-    root = _root(path)
+        return Found(path, (), None, path, (problem,))
+    if _leaves_its_work_tree(path):
+        problem = _outside(path, "the repository; name the folder that it leads to")
+        return Found(path, (), None, path, (problem,))
+    root = root_of(path)
     if not root.is_dir():
-        return Found(root, (root,), None)
-    files = tuple(sorted(_walk(root, (), problems)))
+        return Found(root, (root,), None, _real(_absolute(root).parent))
+    problems: list[Diagnostic] = []
+    bound = _real(root)
+    if not stays_within(path, bound):
+        return Found(root, (), path, bound, (_outside(path, "the set"),))
+    files = tuple(sorted(_walk(root, bound, (), problems)))
     if not files and not problems:
         message = "there is no .yaml or .yml file here"
         problems.append(Diagnostic("warning", "no-specs", message, Location(display_name(root))))
-    is_part = root.resolve() != path.resolve()
-    return Found(root, files, path if is_part else None, tuple(problems))
+    is_part = bound != _real(path)
+    return Found(root, files, path if is_part else None, bound, tuple(problems))
 
 
-def _root(path: Path) -> Path:
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user wrote them
+def root_of(path: Path) -> Path:
+    """The nearest folder, from ``path`` upwards, that has settings; ``path`` where none has."""
+    absolute = _absolute(path)
     start = absolute if absolute.is_dir() else absolute.parent
     for folder in (start, *start.parents):
-        if (folder / SETTINGS_FILE).exists():
+        # Settings that are a broken link are still meant, and told as such.
+        if os.path.lexists(folder / SETTINGS_FILE):
             return path if folder == absolute else folder
     return path
 
 
+def stays_within(path: Path, bound: Path) -> bool:
+    """Whether what ``path`` leads to, links followed, is ``bound`` or lies below it."""
+    return _real(path).is_relative_to(bound)
+
+
+def is_inside(file: Path, part: Path) -> bool:
+    """Whether ``file`` is ``part`` or lies below it."""
+    return _real(file).is_relative_to(_real(part))
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user wrote them
+
+
+def _real(path: Path) -> Path:
+    # Path.resolve raises for a link that leads to itself.
+    return Path(os.path.realpath(path))
+
+
+def _leaves_its_work_tree(path: Path) -> bool:
+    absolute = _absolute(path)
+    trees = [folder for folder in absolute.parents if os.path.lexists(folder / ".git")]
+    return not all(stays_within(absolute, _real(tree)) for tree in trees)
+
+
+def _outside(link: Path, where: str) -> Diagnostic:
+    """Names the link and nothing of what it leads to: that may be a secret."""
+    message = f"is a link that leads out of {where}"
+    return Diagnostic("error", "link-outside", message, Location(display_name(link)))
+
+
 def _walk(
-    folder: Path, above: tuple[tuple[int, int], ...], problems: list[Diagnostic]
+    folder: Path, bound: Path, above: tuple[tuple[int, int], ...], problems: list[Diagnostic]
 ) -> Iterator[Path]:
-    """Spec files below ``folder``, hidden ones aside. Links are followed, loops reported."""
+    """Spec files below ``folder``, hidden ones aside. Links are followed inside of ``bound``; those
+    that lead out of it, and loops, are reported."""
     place = Location(display_name(folder))
     try:
         status = folder.stat()
@@ -77,14 +128,13 @@ def _walk(
         problems.append(Diagnostic("error", "link-loop", "leads back to a folder above it", place))
         return
     for entry in entries:
-        if entry.name.startswith("."):
+        is_spec = entry.suffix in _SUFFIXES
+        is_folder = entry.is_dir() and entry.name != SETTINGS_FILE
+        if entry.name.startswith(".") or not (is_spec or is_folder):
             continue
-        if entry.is_dir():
-            yield from _walk(entry, (*above, identity), problems)
-        elif entry.suffix in _SUFFIXES:
+        if entry.is_symlink() and not stays_within(entry, bound):
+            problems.append(_outside(entry, "the set"))
+        elif is_folder:
+            yield from _walk(entry, bound, (*above, identity), problems)
+        else:
             yield entry
-
-
-def is_inside(file: Path, part: Path) -> bool:
-    """Whether ``file`` is ``part`` or lies below it."""
-    return file.resolve().is_relative_to(part.resolve())

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from reconciler.spec.comments import Comments, Place, comments_of
-from reconciler.spec.order import Path, rank
+from reconciler.spec.documents import Path, inside
+from reconciler.spec.order import rank
 from reconciler.spec.scalars_text import is_plain, is_readable, quoted
 from reconciler.spec.source import Unreadable, parse
 from reconciler.spec.tree import plain
@@ -107,9 +108,10 @@ class _Layout:
 
     def mapping(self, node: Mapping, indent: str, path: Path) -> list[str]:
         lines: list[str] = []
+        here = _inside(node, path)
         for entry in self.ordered(node, path):
             lines += self.above(entry, indent, is_first=not lines)
-            lines += self.entry(entry, indent, (*path, _name(entry)))
+            lines += self.entry(entry, indent, (*here, _name(entry)))
         return lines + self.below(node, indent)
 
     def sequence(self, node: Sequence, indent: str, path: Path) -> list[str]:
@@ -200,8 +202,9 @@ class _Layout:
                 return _prefix(node, _scalar(node, in_flow)).lstrip()
             case Mapping():
                 pairs = []
+                here = _inside(node, path)
                 for entry in self.ordered(node, path):
-                    inner = self.inline(entry.value, (*path, _name(entry)), True)
+                    inner = self.inline(entry.value, (*here, _name(entry)), True)
                     pairs.append(f"{self.inline(entry.key, (), True)}: {inner}".rstrip())
                 return _prefix(node, "{" + ", ".join(pairs) + "}").lstrip()
             case Sequence():
@@ -211,11 +214,16 @@ class _Layout:
     def ordered(self, node: Mapping, path: Path) -> list[Entry]:
         if not self.in_order:
             return node.entries
-        return sorted(node.entries, key=lambda entry: rank(path, _name(entry)))
+        here = _inside(node, path)
+        return sorted(node.entries, key=lambda entry: rank(here, _name(entry)))
 
 
 def _is_value(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _inside(node: Mapping, path: Path) -> Path:
+    return inside(path, {_name(entry): entry.value for entry in node.entries})
 
 
 def _name(entry: Entry) -> str:

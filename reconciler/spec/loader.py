@@ -13,13 +13,14 @@ from pathlib import Path as FilePath
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.spec import assembly, checks
 from reconciler.spec.desired import Place, SpecSet
-from reconciler.spec.files import Found, display_name, find, is_inside
+from reconciler.spec.documents import mapped_documents
+from reconciler.spec.files import Found, display_name, find, is_inside, stays_within
 from reconciler.spec.mistakes import validated_model
 from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
 from reconciler.spec.source import Unreadable, parse, read_text
-from reconciler.spec.tree import Mapping, Path, Scalar, Tree
-from reconciler.spec.variables import substituted
+from reconciler.spec.tree import Mapping, Scalar, Tree
+from reconciler.spec.variables import Room, substituted
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 """Stands for the account where none is known, so that sizes can be counted offline."""
@@ -61,7 +62,7 @@ def read(path: str) -> ParsedSet:
     found = find(path)
     problems = list(found.diagnostics)
     sources: dict[str, str] = {}
-    parsed = [_parse_file(file, sources, problems) for file in found.files]
+    parsed = [_parse_file(file, found.bound, sources, problems) for file in found.files]
     files = tuple(file for file in parsed if file is not None)
     settings, place = Settings(), None
     resources = []
@@ -112,8 +113,9 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
         **caller.variables,
     }
     builder = assembly.Assembly(problems)
+    room = Room()
     for file in parsed.files:
-        tree = substituted(file.tree, variables, problems)
+        tree = substituted(file.tree, variables, problems, room)
         spec = validated_model(FileSpec, tree, problems) if isinstance(tree, Mapping) else None
         if spec is not None:
             builder.add(spec, tree, _is_chosen(parsed, file))
@@ -136,7 +138,7 @@ def _is_chosen(parsed: ParsedSet, file: ParsedFile) -> bool:
 
 
 def _parse_file(
-    path: FilePath, sources: dict[str, str], problems: list[Diagnostic]
+    path: FilePath, bound: FilePath, sources: dict[str, str], problems: list[Diagnostic]
 ) -> ParsedFile | None:
     name = display_name(path)
     try:
@@ -150,7 +152,8 @@ def _parse_file(
             message = "a spec is a mapping with keys such as roles and instance_profiles"
             problems.append(Diagnostic("error", "wrong-type", message, tree.location))
             return None
-        return ParsedFile(path, name, _included(_without_extensions(tree), path, sources, problems))
+        including = _Including(path, bound, sources, problems)
+        return ParsedFile(path, name, including.included(_without_extensions(tree)))
     except Unreadable as error:
         problems.append(error.diagnostic)
         return None
@@ -162,51 +165,46 @@ def _without_extensions(tree: Mapping) -> Mapping:
     return Mapping(items, tree.keys, tree.location)
 
 
-def _included(
-    tree: Mapping, path: FilePath, sources: dict[str, str], problems: list[Diagnostic]
-) -> Mapping:
-    """Every ``{file: NAME.json}`` that stands for a policy document, replaced by the document."""
+@dataclass(frozen=True, slots=True)
+class _Including:
+    """Puts the documents in their places that ``{file: NAME.json}`` of one spec stands for."""
 
-    def walk(node: Tree, where: Path) -> Tree:
-        if not isinstance(node, Mapping):
+    path: FilePath
+    bound: FilePath
+    sources: dict[str, str]
+    problems: list[Diagnostic]
+
+    def included(self, tree: Mapping) -> Mapping:
+        found = mapped_documents(tree, self._document)
+        return found if isinstance(found, Mapping) else tree
+
+    def _document(self, node: Tree) -> Tree:
+        if not isinstance(node, Mapping) or node.items.keys() != {"file"}:
             return node
-        if _is_document(where) and node.items.keys() == {"file"}:
-            return _document_file(node, path, sources, problems)
-        items = {key: walk(value, (*where, key)) for key, value in node.items.items()}
-        return Mapping(items, node.keys, node.location)
+        value = node.items["file"]
+        if (target := self._target(value)) is None:
+            return Mapping({}, {}, node.location)
+        name = display_name(target)
+        try:
+            self.sources[name] = read_text(target, name)
+            read = parse(self.sources[name], name, self.problems)
+            return read or Mapping({}, {}, Location(name, 1, 1))
+        except Unreadable as error:
+            related = (("named here", value.location),)
+            self.problems.append(replace(error.diagnostic, related=related))
+            return Mapping({}, {}, node.location)
 
-    result = walk(tree, ())
-    return result if isinstance(result, Mapping) else tree
-
-
-def _is_document(path: Path) -> bool:
-    match path:
-        case ("policies", _, "document") | ("roles", _, "trust_policy"):
-            return True
-        case ("roles", _, "inline_policies", _) | ("roles", _, "inline_policies", "policies", _):
-            return True
-        case _:
-            return False
-
-
-def _document_file(
-    node: Mapping, path: FilePath, sources: dict[str, str], problems: list[Diagnostic]
-) -> Tree:
-    value = node.items["file"]
-    text = value.text if isinstance(value, Scalar) else None
-    if text is None or FilePath(text).is_absolute() or ".." in FilePath(text).parts:
-        message = "must name a file beside this one"
-        problems.append(Diagnostic("error", "bad-file", message, value.location))
-        return Mapping({}, {}, node.location)
-    target = path.parent / text
-    name = display_name(target)
-    try:
-        sources[name] = read_text(target, name)
-        return parse(sources[name], name, problems) or Mapping({}, {}, Location(name, 1, 1))
-    except Unreadable as error:
-        related = (("named here", value.location),)
-        found = error.diagnostic
-        problems.append(
-            Diagnostic("error", found.code, found.message, found.location, related=related)
-        )
-        return Mapping({}, {}, node.location)
+    def _target(self, value: Tree) -> FilePath | None:
+        """The file that is named, if it may be read: beside the spec or below, not hidden, and not
+        outside of the set by way of a link."""
+        named = FilePath((isinstance(value, Scalar) and value.text) or "..")
+        if named.is_absolute() or any(part.startswith(".") for part in named.parts):
+            message = "must name a file beside this one"
+            self.problems.append(Diagnostic("error", "bad-file", message, value.location))
+            return None
+        target = self.path.parent / named
+        if stays_within(target, self.bound):
+            return target
+        message = f"{display_name(target)} is a link that leads out of the set"
+        self.problems.append(Diagnostic("error", "link-outside", message, value.location))
+        return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.diagnostics import Diagnostic, nearest
+from reconciler.diagnostics import Diagnostic, Near
 from reconciler.spec.tree import Mapping, Path, Scalar, Tree, child, locate, plain, value_location
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -21,7 +22,7 @@ def validated_model(model: type[_M], tree: Mapping, problems: list[Diagnostic]) 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found = error.errors()
+        found = error.errors(include_url=False, include_input=False, include_context=False)
     problems.extend(_diagnostic(details, tree, model) for details in found)
     for details in found:
         _drop(data, details["loc"])
@@ -84,19 +85,22 @@ def _lowered(message: str) -> str:
 def _unknown_key(path: Path, tree: Tree, model: type[BaseModel]) -> Diagnostic:
     key = str(path[-1])
     known = known_keys(model, path[:-1])
-    close = nearest(key, known)
-    hint = f"did you mean {close!r}?" if close else f"known keys: {', '.join(known)}"
+    near = Near(key, known, otherwise=f"known keys: {', '.join(known)}")
     message = f"there is no key {key!r} here"
-    return Diagnostic("error", "unknown-key", message, locate(tree, path), hint)
+    return Diagnostic("error", "unknown-key", message, locate(tree, path), near=near)
 
 
 def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
     """The keys that the schema has at ``path``, names of resources passed over."""
-    schema = model.model_json_schema()
-    node = schema
+    schema = node = _schema(model)
     for segment in path:
         node = _schema_child(node, segment, schema.get("$defs", {}))
     return tuple(_resolved(node, schema.get("$defs", {})).get("properties", {}))
+
+
+@cache
+def _schema(model: type[BaseModel]) -> _Schema:
+    return model.model_json_schema()
 
 
 def _schema_child(node: _Schema, segment: str | int, definitions: _Schema) -> _Schema:

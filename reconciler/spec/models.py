@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from reconciler.spec.documents import is_wrapped
 from reconciler.spec.scalars import MaxUnavailable, Seconds, Text
 
 
@@ -61,8 +62,8 @@ def _managed(value: Any) -> Any:
 
 
 def _inline(value: Any) -> Any:
-    is_wrapper = isinstance(value, dict) and "exclusive" in value
-    return value if is_wrapper or not isinstance(value, dict) else {"policies": value}
+    is_short = isinstance(value, dict) and not is_wrapped(value)
+    return {"policies": value} if is_short else value
 
 
 def _listed(value: Any) -> Any:

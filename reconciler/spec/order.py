@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from reconciler.spec import models
+from reconciler.spec.documents import Path, is_document
 from reconciler.spec.settings import Allow, Guards, IgnoreRule, Quotas, Settings, TargetSpec
 
 _DOCUMENT = ("Version", "Id", "Statement")
@@ -43,8 +44,6 @@ _MODELS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("allow", "*"): _fields(Allow),
     ("targets", "*"): _fields(TargetSpec),
 }
-Path = tuple[str, ...]
-"""Keys on the way; ``*`` for an item of a sequence."""
 
 
 def rank(path: Path, name: str) -> int:
@@ -66,14 +65,3 @@ def _known(path: Path) -> Sequence[str]:
     if is_document(path[:-1]) and path[-1] == "Statement":
         return _STATEMENT
     return _STATEMENT if is_document(path[:-2]) and path[-2:] == ("Statement", "*") else ()
-
-
-def is_document(path: Path) -> bool:
-    """Whether a policy document stands there."""
-    match path:
-        case ("policies", _, "document") | ("roles", _, "trust_policy"):
-            return True
-        case ("roles", _, "inline_policies", _) | ("roles", _, "inline_policies", "policies", _):
-            return path[-1] not in ("exclusive", "policies") or len(path) == 5
-        case _:
-            return False

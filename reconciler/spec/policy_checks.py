@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.diagnostics import Diagnostic, nearest
+from reconciler.diagnostics import Diagnostic, Near
 from reconciler.policy_document import PolicyDocument, as_list
 from reconciler.spec import limits
 from reconciler.spec.desired import Place
@@ -147,6 +147,6 @@ def _condition(value: Any, place: Place, at: At) -> Iterator[Diagnostic]:
 
 
 def _unknown(key: str, known: tuple[str, ...], place: Place, at: At) -> Diagnostic:
-    close = nearest(key, known)
-    hint = f"did you mean {close!r}?" if close else f"known keys: {', '.join(known)}"
-    return _error("unknown-key", f"there is no key {key!r} here", place, (*at, key), hint)
+    near = Near(key, known, otherwise=f"known keys: {', '.join(known)}")
+    message = f"there is no key {key!r} here"
+    return Diagnostic("error", "unknown-key", message, place.at(*at, key), near=near)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path as FilePath
 from typing import Any
@@ -17,7 +18,10 @@ from reconciler.spec.tree import Mapping, Scalar, Sequence, Tree
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_NODES = 200_000
 """Values that one file may come to when its aliases are followed: an alias bomb has billions."""
+MAX_CHARACTERS = 2 * MAX_FILE_BYTES
+"""Of all values when aliases are followed: a long text is as good for a bomb as many short ones."""
 MAX_LINES = 1_000_000
+_HALVES = re.compile("[\ud800-\udfff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CORE_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
@@ -41,13 +45,20 @@ def read_text(path: FilePath, name: str) -> str:
         if not stat.S_ISREG(status.st_mode):
             raise _unreadable(whole, "not-a-file", "not a regular file: it is not read")
         if status.st_size > MAX_FILE_BYTES:
-            size = f"{status.st_size / 1024 / 1024:.1f} MiB"
-            raise _unreadable(whole, "file-too-large", f"{size}; a spec has at most 10 MiB")
-        data = path.read_bytes()
+            raise _unreadable(whole, "file-too-large", _large(status.st_size))
+        # It may have grown since, and a file of /proc tells no size.
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise _unreadable(whole, "unreadable-file", f"cannot be read: {reason}") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise _unreadable(whole, "file-too-large", _large(len(data)))
     return _decoded(data, whole)
+
+
+def _large(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MiB; a spec has at most 10 MiB"
 
 
 def _decoded(data: bytes, whole: Location) -> str:
@@ -141,6 +152,7 @@ class _Builder:
         self.name = name
         self.problems = problems
         self.count = 0
+        self.size = 0
         self.open: set[int] = set()
 
     def place(self, node: Node) -> Location:
@@ -168,10 +180,20 @@ class _Builder:
             case SequenceNode():
                 return Sequence(tuple(self.build(item) for item in node.value), place)
             case ScalarNode():
+                self.count_text(node.value, place)
                 is_null = node.style is None and node.value in _NULLS
                 return Scalar(None if is_null else node.value, place)
             case _:
                 raise _unreadable(place, "yaml-syntax", "is not valid YAML")
+
+    def count_text(self, text: str, place: Location) -> None:
+        self.size += len(text)
+        if self.size > MAX_CHARACTERS:
+            message = f"comes to more than {MAX_CHARACTERS:,} characters"
+            raise _unreadable(place, "alias-bomb", message)
+        if _HALVES.search(text):
+            message = "holds half of a surrogate pair, which is no text"
+            raise _unreadable(place, "yaml-syntax", message)
 
     def mapping(self, node: MappingNode, place: Location) -> Mapping:
         items: dict[str, Tree] = {}
@@ -181,6 +203,7 @@ class _Builder:
             here = self.place(key_node)
             if not isinstance(key_node, ScalarNode):
                 raise _unreadable(here, "bad-key", "a key must be plain text")
+            self.count_text(key_node.value, here)
             if key_node.value == "<<" and key_node.style is None:
                 merged.extend(self.merged(value_node))
                 continue

@@ -28,11 +28,12 @@ def outgoing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outgoing]:
 
 def test_objects(outgoing: Outgoing) -> None:
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="drift")
-    assert outgoing.read_object("drift", "a/last.json") is None
+    assert outgoing.read_object("drift", "a/last.json", 100) is None
     outgoing.write_object("drift", "a/last.json", '{"ä": 1}')
-    assert outgoing.read_object("drift", "a/last.json") == '{"ä": 1}'
+    assert outgoing.read_object("drift", "a/last.json", 100) == '{"ä": 1}'.encode()
+    assert outgoing.read_object("drift", "a/last.json", 2) == b'{"'
     with pytest.raises(AwsError, match="NoSuchBucket"):
-        outgoing.read_object("elsewhere", "x")
+        outgoing.read_object("elsewhere", "x", 100)
 
 
 def test_messages_go_to_the_region_of_the_topic(outgoing: Outgoing) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from reconciler.cli.files import saved_plan
 from reconciler.commands.request import Refused
-from reconciler.commands.saved import load_saved, refuse_stale
+from reconciler.commands.saved import refuse_stale, saved_from
 from reconciler.plan import intended
 from tests.behaviour.faults import refusing
 from tests.rig import HOME, Rig, save
@@ -100,7 +101,7 @@ def test_what_is_told_says_of_which_target(two: Rig) -> None:
 
 def test_what_moved_is_told_with_its_target(two: Rig) -> None:
     save(two.plan(), two.folder / "plan.json")
-    saved = load_saved(two.folder / "plan.json")
+    saved = saved_from(saved_plan(two.folder / "plan.json"), "plan.json")
     two.settle(targets=("prod",))
     plan = two.plan().plan
     now = intended(plan.targets, "tests")

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.files import saved_plan
 from reconciler.commands.apply import Apply
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Refused
 from reconciler.commands.saved import (
     Saved,
     growth,
-    load_saved,
     refuse_stale,
     refuse_unexpected,
+    saved_from,
     specs_digest,
 )
 from reconciler.plan import intended
@@ -45,8 +46,12 @@ def path(aws: Rig) -> Path:
     return aws.folder / "plan.json"
 
 
+def load(aws: Rig) -> Saved:
+    return saved_from(saved_plan(path(aws)), "plan.json")
+
+
 def made_again(aws: Rig) -> tuple[Saved, Planned]:
-    saved = load_saved(path(aws))
+    saved = load(aws)
     return saved, make_plan(saved.request, aws.commands())
 
 
@@ -145,7 +150,7 @@ def test_forged(ready: Rig, case: str) -> None:
     FORGED[case](document)
     path(ready).write_text(json.dumps(document))
     with pytest.raises(Refused) as caught:
-        load_saved(path(ready))
+        load(ready)
     assert caught.value.exit_code == 5
 
 
@@ -155,7 +160,7 @@ def test_forged(ready: Rig, case: str) -> None:
 def test_no_plan(ready: Rig, text: str) -> None:
     path(ready).write_text(text)
     with pytest.raises(Refused) as caught:
-        load_saved(path(ready))
+        load(ready)
     assert caught.value.exit_code == 1
 
 
@@ -168,7 +173,7 @@ def test_flags_are_kept(ready: Rig) -> None:
     }
     planned = ready.plan(**flags)
     save(planned, path(ready))
-    assert load_saved(path(ready)).request == planned.request
+    assert load(ready).request == planned.request
 
 
 def test_an_expected_digest(ready: Rig) -> None:

@@ -3,15 +3,19 @@ wants them."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from reconciler.address import role_address
 from reconciler.diagnostics import has_errors
+from reconciler.policy_document import as_list
 from reconciler.spec.desired import SpecSet
+from reconciler.spec.layout import formatted
 from reconciler.spec.loader import Caller, for_target, interpret, load, read, validated
 
+STATEMENT = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}
 ASSUME = {
     "Effect": "Allow",
     "Principal": {"Service": "ec2.amazonaws.com"},
@@ -221,3 +225,46 @@ def test_an_anchor_that_is_used_again(tmp_path: Path) -> None:
     role = good(tmp_path, a=text).desired.role("r")
     assert role is not None
     assert dict(role.resource.tags) == {"b": "2"}
+
+
+BODY = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:Get*", Resource: "*"}]}'
+INLINE = {
+    "short": ("{NAME: BODY, other: BODY}", True),
+    "short, from a file": ("{NAME: {file: p.json}, other: BODY}", True),
+    "long": ("{exclusive: false, policies: {NAME: BODY, other: BODY}}", False),
+    "long, from a file": ("{exclusive: true, policies: {NAME: {file: p.json}, other: BODY}}", True),
+    "long, the only one": ("{exclusive: true, policies: {NAME: BODY}}", True),
+    "short, the only one": ("{NAME: {file: p.json}}", True),
+}
+
+
+@pytest.mark.parametrize("name", ["file", "policies", "exclusive", "Version"])
+@pytest.mark.parametrize("form", INLINE)
+def test_an_inline_policy_may_have_any_name(tmp_path: Path, form: str, name: str) -> None:
+    """Those of our own keys too, in either form; and `fmt` has the same idea of where it stands."""
+    (tmp_path / "p.json").write_text(json.dumps({"Version": "2012-10-17", "Statement": STATEMENT}))
+    written, exclusive = INLINE[form]
+    text = written.replace("NAME", name).replace("BODY", BODY)
+    spec = good(tmp_path, a=f"roles: {{r: {{trust: ec2, inline_policies: {text}}}}}\n")
+    role = spec.desired.role("r")
+    assert role is not None
+    found = dict(role.resource.inline_policies)
+    assert found.keys() <= {name, "other"}
+    assert as_list(found[name].value["Statement"]) == [STATEMENT]
+    assert ("inline_policies" not in role.leave) == exclusive
+    mixed = text.replace('Version: "2012-10-17", Statement', "Statement").replace(
+        '"*"}]}', '"*"}], Version: "2012-10-17"}'
+    )
+    sorted_again = formatted(f"roles: {{r: {{trust: ec2, inline_policies: {mixed}}}}}\n")
+    assert "Statement" not in sorted_again.partition("Version")[0].rpartition("inline")[2]
+
+
+def test_the_place_of_an_inline_policy_named_as_one_of_our_keys(tmp_path: Path) -> None:
+    wrong = (
+        "{Version: '2012-10-17', Statement: [{Effect: Perhaps, Action: 's3:Get*', Resource: '*'}]}"
+    )
+    spec = loaded(
+        tmp_path,
+        a=f"roles:\n  r:\n    trust: ec2\n    inline_policies:\n      policies: {BODY}\n      x: {wrong}\n",
+    )
+    assert [d.location.line for d in spec.diagnostics] == [6]
