@@ -26,7 +26,7 @@ from reconciler.changes import (
     actions_of,
 )
 from reconciler.cutover.rehearsal import Printed
-from reconciler.cutover.value import CutOver
+from reconciler.cutover.value import CutOver, Seen
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Ordered
 from reconciler.live import LiveEntity
@@ -62,6 +62,8 @@ class TargetPlan:
     work: tuple[Ordered[Work], ...] = ()
     printed: Mapping[CutOver, tuple[Printed, ...]] = field(default_factory=dict)
     """Each cut-over's steps on today's state."""
+    begins: Mapping[CutOver, Seen] = field(default_factory=dict)
+    """How each cut-over finds its profile when what this plan does before it is done."""
     kept: tuple[Kept, ...] = ()
     ignored: tuple[Kept, ...] = ()
     conflicts: tuple[Conflict, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover import memory as remembering
@@ -70,9 +71,12 @@ class CutOverRun:
     progress: Progress
     stop: threading.Event
     window: Window
+    check: Callable[[], None]
+    """Raises ``AwsError`` where the profile is not as it was planned any more."""
     notes: list[str] = field(default_factory=list)
     _again: int = 0
     _looks: int = 0
+    _has_written: bool = False
 
     def __post_init__(self) -> None:
         self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
@@ -82,8 +86,18 @@ class CutOverRun:
         try:
             return self._loop(self.cutover)
         except AwsError as error:
+            if error.code == "NoSuchEntity" and not self._has_written:
+                error = self._changed() or error
             reason = f"{error.call}: {error.code}: {error.message}"
             return self._outcome("failed", reason, error.request_id)
+
+    def _changed(self) -> AwsError | None:
+        """What became of the profile since it was planned."""
+        try:
+            self.check()
+        except AwsError as error:
+            return error
+        return None
 
     def _loop(self, cutover: CutOver) -> Outcome:
         seen = self._observer.observe(cutover)
@@ -122,6 +136,9 @@ class CutOverRun:
     def _step(
         self, cutover: CutOver, decision: Decision, seen: Seen, memory: Memory
     ) -> tuple[Seen, Memory]:
+        if isinstance(decision, Ask | Act) and not self._has_written:
+            self.check()
+            self._has_written = isinstance(decision, Act)
         match decision:
             case Ask(call):
                 return self._ask(cutover, call, seen, memory)

@@ -56,7 +56,9 @@ class Executor:
         self._reader: Reader = PatientReader(tools.reader, tools.clock, self.stop)
         self._sender = Sender(tools.writer, self._reader, tools.clock, self.stop, start, pace=pace)
         self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
-        self._comparison = Comparison(self._reader, tools.clock, self.plan.based_on)
+        self._comparison = Comparison(
+            self._reader, tools.clock, self.plan.based_on, self.plan.begins, tools.run
+        )
 
     def execute(self) -> Result:
         outcomes: dict[int, Outcome] = {}
@@ -145,7 +147,6 @@ class Executor:
                     is_closing = draft.closes or draft.group is not None
                     self._waiter.wait(draft.address, draft.action, to_the_end=is_closing)
                 case CutOver():
-                    self._comparison.passed(draft.address)
                     return self._cut_over(draft.action)
         except AwsError as error:
             wanted = needed(draft.action, error) if isinstance(draft.action, ApiCall) else ""
@@ -156,6 +157,8 @@ class Executor:
 
     def _cut_over(self, cutover: CutOver) -> Outcome:
         tools = self.tools
+        with self._lock:
+            made_id = self._known.get(Ref(cutover.address, "id"))
         return CutOverRun(
             cutover=cutover,
             identity=self.plan.identity,
@@ -166,6 +169,7 @@ class Executor:
             progress=tools.progress,
             stop=self.stop,
             window=tools.window,
+            check=lambda: self._comparison.check_cut_over(cutover, made_id),
         ).execute()
 
     def _call(self, draft: Draft[Work], call: ApiCall) -> None:

@@ -20,7 +20,7 @@ from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_o
 from reconciler.planner.entities import plan_entities
 from reconciler.planner.links import links
 from reconciler.planner.options import Options
-from reconciler.planner.part import Part, View, resolved, together
+from reconciler.planner.part import Part, View, WorkDraft, resolved, together
 from reconciler.planner.removals import hidden, is_made, plan_removals
 from reconciler.planner.replacements import replaced
 from reconciler.planner.shadows import without_shadows
@@ -90,6 +90,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         changes=changes,
         work=ordered_work(whole.drafts),
         printed=dict(whole.printed),
+        begins=dict(whole.begins),
         kept=_sorted((*whole.kept, *_in_vain(view), *(k for k in strangers if k not in passed))),
         ignored=_sorted((*whole.ignored, *hidden(view), *passed)),
         conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
@@ -101,7 +102,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         not_whole=live.not_whole,
         unmanaged=unmanaged(view) if options.unmanaged else (),
         links=links(view, changes),
-        based_on=_based_on(view, changes),
+        based_on=_based_on(view, changes, whole.drafts),
     )
 
 
@@ -133,9 +134,13 @@ def _not_read(view: View) -> Iterator[Unread]:
         yield Unread("*", view.live.not_whole)
 
 
-def _based_on(view: View, changes: tuple[Change, ...]) -> dict[str, LiveEntity]:
+def _based_on(
+    view: View, changes: tuple[Change, ...], drafts: tuple[WorkDraft, ...]
+) -> dict[str, LiveEntity]:
+    """A note on a profile that does not change is a write like any other."""
     by_address = {entity.resource.address: entity for entity in view.live.entities()}
-    touched = {c.address for c in changes if c.address in by_address}
+    written = {*(c.address for c in changes), *(d.address for d in drafts)}
+    touched = written & by_address.keys()
     return {address: by_address[address] for address in sorted(touched)}
 
 

@@ -77,7 +77,12 @@ def _phase(phase: Phase, view: View) -> Part:
         changes = (note_change(phase),)
     group = REPLACED if cutover.half else None
     draft = Draft(address, cutover, phase.needs, phase.gives, group=group)
-    return Part(changes=changes, drafts=(draft,), printed=((cutover, printed),))
+    return Part(
+        changes=changes,
+        drafts=(draft,),
+        printed=((cutover, printed),),
+        begins=((cutover, phase.seen),),
+    )
 
 
 def _not_restarted(phase: Phase) -> Iterator[Diagnostic]:

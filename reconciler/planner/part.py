@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 from reconciler.changes import Change, Conflict, Guard, Kept
 from reconciler.cutover.rehearsal import Printed
-from reconciler.cutover.value import CutOver
+from reconciler.cutover.value import CutOver, Seen
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft
 from reconciler.kinds.context import Context
@@ -31,6 +31,7 @@ class Part:
     guards: tuple[Guard, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     printed: tuple[tuple[CutOver, tuple[Printed, ...]], ...] = ()
+    begins: tuple[tuple[CutOver, Seen], ...] = ()
 
 
 def together(parts: Iterable[Part]) -> Part:
