@@ -77,6 +77,7 @@ class CutOverRun:
     _again: int = 0
     _looks: int = 0
     _has_written: bool = False
+    _met: set[InstanceKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
@@ -109,16 +110,25 @@ class CutOverRun:
         while True:
             closed = self.window.forbids_batch()
             memory = replace(memory, stopping=self.stop.is_set(), closed=closed)
+            self._met.update(i.key for i in seen.instances.values() if i.is_running)
             decision = decide(cutover, seen, memory)
             match decision:
                 case Done():
-                    return self._outcome("applied", "; ".join(self.notes))
+                    done = self._outcome("applied", "; ".join(self.notes))
+                    return replace(done, ended=self._ended(seen))
                 case GiveUp(reason, roll_back) if roll_back:
                     return self._roll_back(cutover, seen, reason)
                 case GiveUp(reason, is_stop=is_stop):
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
                     seen, memory = self._step(cutover, decision, seen, memory)
+
+    def _ended(self, seen: Seen) -> tuple[str, ...]:
+        """Instances that were met running, and have ended: nobody lists them any more."""
+        missing = [k for k in self._met if k not in seen.instances or seen.instances[k].is_gone]
+        found = {i.key: i for i in self.reader.instances(missing)} if missing else {}
+        ended = [k for k in sorted(missing) if k not in found or found[k].is_gone]
+        return tuple(f"association/{key.instance}" for key in ended)
 
     def _until_next_look(self, most: float) -> float:
         """Soon at first, since most things are done in a second; then less and less often."""

@@ -24,6 +24,8 @@ class Outcome:
     """The address that it waited for, where that is why it was skipped."""
     target: str | None = None
     """Of which target, where there are several."""
+    ended: tuple[str, ...] = ()
+    """Addresses of instances that ended meanwhile, so that nothing was left to do for them."""
 
 
 def failed(address: str, what: str, error: AwsError, wanted: str = "") -> Outcome:
@@ -41,6 +43,11 @@ class Result:
 
     def count(self, status: Status) -> int:
         return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def ended(self) -> frozenset[tuple[str | None, str]]:
+        """Target and address of each instance that ended meanwhile."""
+        return frozenset((o.target, address) for o in self.outcomes for address in o.ended)
 
     @property
     def is_complete(self) -> bool:

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.cutover.value import CutOver
-from reconciler.executor.comparing import Comparison
+from reconciler.executor.comparing import CHANGED, Comparison
 from reconciler.executor.cutovers import CutOverRun
 from reconciler.executor.denied import needed
+from reconciler.executor.evidence import InstanceEnded, ended, taken
 from reconciler.executor.outcomes import Outcome, Result, failed
 from reconciler.executor.patience import PatientReader
 from reconciler.executor.sending import Pace, Sender, Stopped
 from reconciler.executor.waits import TEXT, Waiter
 from reconciler.executor.window import Window
 from reconciler.graph import Draft, exists
+from reconciler.model import same_name
 from reconciler.ownership import InstanceKey
 from reconciler.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
@@ -132,7 +134,8 @@ class Executor:
         outcome = self._outcome(draft, what)
         seconds = self.tools.clock.now() - began
         if outcome.status == "applied":
-            self.tools.progress.done(address, what, seconds)
+            is_over = address in outcome.ended
+            self.tools.progress.done(address, outcome.reason if is_over else what, seconds)
         else:
             self.tools.progress.failed(address, what, outcome.reason)
         return outcome
@@ -148,6 +151,8 @@ class Executor:
                     self._waiter.wait(draft.address, draft.action, to_the_end=is_closing)
                 case CutOver():
                     return self._cut_over(draft.action)
+        except InstanceEnded as error:
+            return Outcome(draft.address, what, "applied", error.message, ended=(draft.address,))
         except AwsError as error:
             wanted = needed(draft.action, error) if isinstance(draft.action, ApiCall) else ""
             return failed(draft.address, what, error, wanted)
@@ -229,14 +234,26 @@ class Executor:
             self._known[Ref(ref.address, "arn")] = found.arn
 
     def _learn_association(self, ref: Ref, region: str) -> None:
-        """Always read: a cut-over may have given the instance a new association."""
-        key = InstanceKey(region, ref.address.partition("/")[2])
+        """Always read: a cut-over may have given the instance a new association. Nothing but the
+        profile that was planned is taken off it."""
+        key, call = InstanceKey(region, ref.address.partition("/")[2]), f"read:{ref.address}"
         found = next(iter(self._reader.instances([key])), None)
-        if found is None or found.row is None:
-            message = f"{key.instance} has no association any more"
-            raise AwsError(f"read:{ref.address}", "InvalidAssociationID.NotFound", message)
+        if found is None or found.is_gone:
+            raise InstanceEnded(call, "InvalidInstanceID.NotFound", ended(key.instance))
+        if found.row is None:
+            message = f"{key.instance} has no association any more; plan again"
+            raise AwsError(call, "InvalidAssociationID.NotFound", message)
+        before = self._profile_before(ref.address, region)
+        if before is not None and not same_name(found.row.profile_name, before):
+            raise AwsError(call, CHANGED, taken(key.instance, found.row))
         with self._lock:
             self._known[ref] = found.row.id
+
+    def _profile_before(self, address: str, region: str) -> str | None:
+        """The profile that the instance had when it was planned."""
+        changes = [c for c in self.plan.changes if (c.address, c.region) == (address, region)]
+        named = [(c.before or {}).get("instance_profile") for c in changes]
+        return next((name for name in named if name is not None), None)
 
 
 def describe(draft: Draft[Work]) -> str:

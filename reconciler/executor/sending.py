@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.executor.evidence import is_done, is_named_there
+from reconciler.executor.evidence import is_done, is_named_there, standing
 from reconciler.executor.retries import REPEATABLE, budget, contradiction, may_be_done
 from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
 from reconciler.requests import ApiCall
@@ -74,9 +74,9 @@ class Sender:
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
     ) -> Mapping[str, Any]:
         """The answer, empty where the effect was there already. Raises ``AwsError`` for a refusal
-        that stays. ``instance`` is the one that the call is about, where it does not say so itself;
-        refusals ``hoped_for`` are raised as they come; ``told`` hears of each that is waited out,
-        with the seconds."""
+        that stays, ``InstanceEnded`` where the instance that it is about has ended. ``instance`` is
+        the one that the call is about, where it does not say so itself; refusals ``hoped_for`` are
+        raised as they come; ``told`` hears of each that is waited out, with the seconds."""
         began, pause, was_lost = self.clock.now(), FIRST_SECONDS, False
         while True:
             try:
@@ -89,11 +89,14 @@ class Sender:
                     return {}
                 patience = budget(call, error, is_fresh or self._is_known(call, error))
                 patience = max(patience, contradiction(call, error, was_lost))
+                found = standing(call, error, self.reader, instance)
+                if found is not None:
+                    patience = min(patience, found.seconds)
                 if self.stop.is_set():
                     patience = min(patience, STOPPING_SECONDS)
                 left = began + patience - self.clock.now()
                 if left <= 0:
-                    raise
+                    raise error if found is None else found.explained(error) from error
                 seconds = min(pause, LONGEST_SECONDS, left) * (0.5 + self.dice.random() / 2)
                 told(error, seconds)
                 self.clock.sleep(seconds)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from reconciler.executor.evidence import taken
 from reconciler.executor.sending import Stopped
 from reconciler.live import LiveInstance
+from reconciler.model import same_name
 from reconciler.ownership import InstanceKey
 from reconciler.ports import AwsError, Clock, Progress, Reader
 from reconciler.requests import Wait
@@ -14,6 +16,9 @@ from reconciler.requests import Wait
 POLL_SECONDS = 2.0
 FIRST_LOOK_SECONDS = 0.25
 """Most conditions hold within a second; from there it is looked at less and less often."""
+OTHERS_SECONDS = 10.0
+"""After so long the only association that stays, if it is with another profile, is somebody else's
+doing, and not how it was before our own call."""
 
 TEXT = {
     "gone": "the association to be gone",
@@ -39,6 +44,8 @@ class Waiter:
             elapsed = self.clock.now() - began
             if self._holds(wait, began):
                 return
+            if elapsed >= OTHERS_SECONDS and (why := self._taken(wait)):
+                raise AwsError(f"wait:{wait.condition}", "ChangedSincePlanned", why)
             if elapsed >= wait.seconds and wait.condition != "propagated":
                 raise AwsError(f"wait:{wait.condition}", "TimedOut", self._why(wait))
             if self.stop.is_set() and not to_the_end:
@@ -65,6 +72,14 @@ class Waiter:
         key = InstanceKey(wait.region or "", wait.instance or "")
         return next(iter(self.reader.instances([key])), None)
 
+    def _taken(self, wait: Wait) -> str | None:
+        """Whether somebody else gave the instance a profile meanwhile."""
+        instance = self._instance(wait) if wait.profile and wait.instance else None
+        row = instance.row if instance else None
+        if row is None or same_name(row.profile_name, wait.profile):
+            return None
+        return taken(wait.instance or "", row)
+
     def _why(self, wait: Wait) -> str:
         if wait.condition != "associated":
             return f"{wait.instance}: waited {wait.seconds:.0f} s for {TEXT[wait.condition]}"
@@ -83,6 +98,6 @@ def is_taken_on(instance: LiveInstance, profile: str | None) -> bool:
     """One association, with the profile, in effect; for a stopped instance that is when it
     starts."""
     row = instance.row
-    if row is None or len(instance.rows) > 1 or row.profile_name != profile:
+    if row is None or len(instance.rows) > 1 or not same_name(row.profile_name, profile):
         return False
     return row.state == "associated" or not instance.is_running

@@ -60,10 +60,11 @@ def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
     label = f"off {live.key}"
     params = {"AssociationId": _id(live, context)}
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, live.key.region)
-    left = f"instance-profile/{live.row.profile_name}"
+    name, region = live.row.profile_name, live.key.region
+    left = f"instance-profile/{name}"
     yield step(address, call, needs={ready(left), released(left)}, gives={label})
-    gone = Wait("gone", SETTLE_SECONDS, instance=live.key.instance, region=live.key.region)
-    freed = frozenset({free(f"instance-profile/{live.row.profile_name}"), f"gone {live.key}"})
+    gone = Wait("gone", SETTLE_SECONDS, live.key.instance, name, region)
+    freed = frozenset({free(left), f"gone {live.key}"})
     yield Draft(address, gone, frozenset({label}), freed)
     tags = [{"Key": context.prefix + ownership.ASSOCIATION}]
     forget = ApiCall(
@@ -137,7 +138,8 @@ def _reassociate(
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, key.region)
     before = {*needs, f"noted {key}", f"tagged {key}", f"stable {key}"}
     yield step(address, call, needs=before, gives={off})
-    wait = Wait("gone", SETTLE_SECONDS, key.instance, region=key.region)
+    left = live.row.profile_name if live.row else None
+    wait = Wait("gone", SETTLE_SECONDS, key.instance, left, key.region)
     yield Draft(address, wait, frozenset({off}), frozenset({f"gone {key}"}), closes=True)
     give = _profile_params(after, context, InstanceId=key.instance)
     call = ApiCall("ec2", "AssociateIamInstanceProfile", give, key.region)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from reconciler.changes import Change
+from reconciler.executor.evidence import ended
 from reconciler.executor.outcomes import Outcome, Result
-from reconciler.plan import Plan, summary
+from reconciler.plan import Plan, TargetPlan, summary
 from reconciler.report.plan_text import Look, symbol
 from reconciler.report.styled import Line, Piece, data, line
 
@@ -17,9 +20,15 @@ def result_lines(plan: Plan, result: Result, left: Plan | None, verb: str = "app
         # What waits for a step of the same address is left out with it.
         if outcome.status != "applied" and outcome.cause != outcome.address:
             lines.extend(_broken(outcome))
+    over = _over(plan, result)
+    lines.extend(line("  ", data(f"{change.address}: {why}")) for change, why in over)
     is_whole = result.is_complete and left is not None and left.is_empty
     if is_whole:
-        lines.append(line(Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(plan)))
+        lines.append(
+            line(
+                Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(_without(plan, over))
+            )
+        )
         return lines
     lines.append(
         line(
@@ -30,6 +39,32 @@ def result_lines(plan: Plan, result: Result, left: Plan | None, verb: str = "app
     )
     lines.extend(_left(left))
     return lines
+
+
+def _over(plan: Plan, result: Result) -> list[tuple[Change, str]]:
+    """Changes that are about an instance which ended meanwhile, each with what to say of it."""
+    several = len(plan.targets) > 1
+    return [
+        (change, ended(change.name) + _named(change))
+        for target in plan.targets
+        for change in target.changes
+        if (target.target if several else None, change.address) in result.ended
+    ]
+
+
+def _named(change: Change) -> str:
+    """The specs name an instance by its id where nothing selects it."""
+    is_by_id = change.source is not None and "select" not in change.intent
+    return "; the specs name it: take it out" if is_by_id else ""
+
+
+def _without(plan: Plan, over: list[tuple[Change, str]]) -> Plan:
+    gone = [change for change, _ in over]
+
+    def rest(target: TargetPlan) -> TargetPlan:
+        return replace(target, changes=tuple(c for c in target.changes if c not in gone))
+
+    return replace(plan, targets=tuple(rest(target) for target in plan.targets))
 
 
 def _broken(outcome: Outcome) -> Iterator[Line]:
