@@ -55,7 +55,9 @@ class Silence:
 
     def done(self, address: str, what: str, seconds: float) -> None: ...
 
-    def failed(self, address: str, what: str, reason: str) -> None:
+    def skipped(self, address: str, what: str, reason: str) -> None: ...
+
+    def failed(self, address: str, what: str, reason: str, brief: str = "") -> None:
         self.told.append(f"{address}: {what} failed: {reason}")
 
 

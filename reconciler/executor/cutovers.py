@@ -25,7 +25,7 @@ from reconciler.cutover.value import (
 )
 from reconciler.executor.denied import needed
 from reconciler.executor.observing import Observer
-from reconciler.executor.outcomes import Outcome, Status
+from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice
 from reconciler.executor.sending import Sender
 from reconciler.executor.window import Window
 from reconciler.model import Identity
@@ -78,6 +78,11 @@ class CutOverRun:
     _looks: int = 0
     _has_written: bool = False
     _met: set[InstanceKey] = field(default_factory=set)
+    _calls: int = 0
+    _flying: tuple[InstanceKey, ...] = ()
+    _advice: str = MEND
+    _brief: str = ""
+    """Of what went wrong last, where AWS refused it."""
 
     def __post_init__(self) -> None:
         self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
@@ -89,8 +94,13 @@ class CutOverRun:
         except AwsError as error:
             if error.code == "NoSuchEntity" and not self._has_written:
                 error = self._changed() or error
+            _, needs, what = error.message.rpartition("; needs ")
+            self._went_wrong(error, needs and needs + what)
             reason = f"{error.call}: {error.code}: {error.message}"
             return self._outcome("failed", reason, error.request_id)
+
+    def _went_wrong(self, error: AwsError, wanted: str = "") -> None:
+        self._brief, self._advice = f"{error.call}: {error.code}", advice(error, wanted)
 
     def _changed(self) -> AwsError | None:
         """What became of the profile since it was planned."""
@@ -119,6 +129,8 @@ class CutOverRun:
                 case GiveUp(reason, roll_back) if roll_back:
                     return self._roll_back(cutover, seen, reason)
                 case GiveUp(reason, is_stop=is_stop):
+                    if seen.unread and not memory.failed:
+                        self._advice = f"apply again once {', '.join(sorted(seen.unread))} answers"
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
                     seen, memory = self._step(cutover, decision, seen, memory)
@@ -137,11 +149,22 @@ class CutOverRun:
 
     def _roll_back(self, cutover: CutOver, seen: Seen, reason: str) -> Outcome:
         """The role that was there goes back in, and to whoever had the new one."""
-        self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back")
+        why = self._brief or reason
+        self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back", "rolling back")
+        self._brief = ""
         ended = self._loop(cutover.reversed(seen.target))
         if ended.status == "applied":
+            self._brief = f"{why}; rolled back"
+            self._advice = (
+                f"find out why; --allow retry={cutover.address} tries this role once more, and "
+                "another role needs no flag"
+            )
             return self._outcome("failed", f"{reason}; rolled back, the old role is in again")
-        return self._outcome("failed", f"{reason}; rolling back failed too: {ended.reason}")
+        # AWS's own words are long, and most often the same.
+        again = f"rolling back failed too: {self._brief or ended.reason}"
+        self._advice = ended.advice
+        self._brief = f"{why}; rolling back failed too"
+        return self._outcome("failed", f"{reason}; {again}")
 
     def _step(
         self, cutover: CutOver, decision: Decision, seen: Seen, memory: Memory
@@ -164,6 +187,7 @@ class CutOverRun:
                 return seen, remembering.ended_batch(memory, self.clock.now())
             case Lose(key, reason):
                 self.progress.failed(f"association/{key.instance}", "cut-over", reason)
+                self._brief, self._advice = f"{key.instance} {reason}", MEND
                 return seen, remembering.lost(memory, key, reason)
             case _:
                 return seen, memory
@@ -190,6 +214,8 @@ class CutOverRun:
                 memory = remembering.remember(memory, call, before, self.clock.now())
                 seen = remembering.after_call(cutover, before, call)
                 touched.extend(remembering.instances_of(call, before))
+                self._calls += problem is None
+                self._flying = tuple(k for k in memory.away if k not in memory.back)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 if call.service == "iam":
@@ -199,7 +225,9 @@ class CutOverRun:
             if key is None or call.operation not in OF_ONE_INSTANCE:
                 self._undo(act)
                 raise _explained(call, problem)
-            why = f"{problem.code}: {problem.message}{needed(call, problem)}"
+            wanted = needed(call, problem)
+            self._went_wrong(problem, wanted)
+            why = f"{problem.code}: {problem.message}{wanted}"
             memory = remembering.lost(memory, key, why)
         self._again = 0
         if any(call.service == "iam" for call in act.calls):
@@ -251,9 +279,15 @@ class CutOverRun:
 
     def _outcome(self, status: Status, reason: str, request_id: str = "") -> Outcome:
         address = self.cutover.address
-        left = f"the cut-over of {address}; apply again to go on"
-        remaining = () if status == "applied" else (left,)
-        return Outcome(address, "cut-over", status, reason, remaining, request_id)
+        remaining = () if status == "applied" else (f"the cut-over of {address}",)
+        made = Outcome(address, "cut-over", status, reason, remaining, request_id)
+        return replace(
+            made,
+            brief=self._brief,
+            advice=AGAIN if status == "skipped" else self._advice,
+            calls=self._calls,
+            in_flight=self._flying,
+        )
 
 
 def _explained(call: ApiCall, error: AwsError) -> AwsError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.cutover.value import CutOver
@@ -13,9 +13,10 @@ from reconciler.executor.comparing import CHANGED, Comparison
 from reconciler.executor.cutovers import CutOverRun
 from reconciler.executor.denied import needed
 from reconciler.executor.evidence import InstanceEnded, ended, taken
-from reconciler.executor.outcomes import Outcome, Result, failed
+from reconciler.executor.outcomes import AGAIN, Outcome, Result, Stranded, failed
 from reconciler.executor.patience import PatientReader
 from reconciler.executor.sending import Pace, Sender, Stopped
+from reconciler.executor.stranded import stranded
 from reconciler.executor.waits import TEXT, Waiter
 from reconciler.executor.window import Window
 from reconciler.graph import Draft, exists
@@ -24,6 +25,8 @@ from reconciler.ownership import InstanceKey
 from reconciler.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
 from reconciler.requests import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
+
+ASSOCIATE = "AssociateIamInstanceProfile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,19 @@ class Executor:
                 for future in finished:
                     outcomes[running.pop(future)] = future.result()
         ordered = tuple(outcomes[place] for place in sorted(outcomes))
-        return Result(ordered, interrupted=self.stop.is_set())
+        lost = () if all(o.status == "applied" for o in ordered) else self._stranded(outcomes)
+        return Result(ordered, self.stop.is_set(), lost)
+
+    def _stranded(self, outcomes: Mapping[int, Outcome]) -> tuple[Stranded, ...]:
+        given: list[ApiCall] = []
+        for place, ordered in enumerate(self.plan.work):
+            action = ordered.draft.action
+            if not isinstance(action, ApiCall) or outcomes[place].status == "applied":
+                continue
+            is_known = all(ref in self._known for ref in refs_in(action.params))
+            if action.operation == ASSOCIATE and ordered.draft.closes and is_known:
+                given.append(replace(action, params=filled(action.params, self._known)))
+        return stranded(self.plan, outcomes, given, self._reader)
 
     def _startable(
         self, outcomes: Mapping[int, Outcome], running: Mapping[Future[Outcome], int]
@@ -111,7 +126,9 @@ class Executor:
                     draft.address, what, "skipped", reason, cause=cause.address
                 )
             elif (why := self._ending()) and not self._closes(place, _begun(outcomes, started)):
-                outcomes[place] = Outcome(draft.address, describe(draft), "skipped", why)
+                outcomes[place] = Outcome(
+                    draft.address, describe(draft), "skipped", why, advice=AGAIN
+                )
 
     def _ending(self) -> str | None:
         """Why nothing new begins."""
@@ -136,8 +153,10 @@ class Executor:
         if outcome.status == "applied":
             is_over = address in outcome.ended
             self.tools.progress.done(address, outcome.reason if is_over else what, seconds)
+        elif outcome.status == "skipped":
+            self.tools.progress.skipped(address, what, outcome.reason)
         else:
-            self.tools.progress.failed(address, what, outcome.reason)
+            self.tools.progress.failed(address, what, outcome.reason, outcome.brief)
         return outcome
 
     def _outcome(self, draft: Draft[Work], what: str) -> Outcome:
@@ -157,7 +176,7 @@ class Executor:
             wanted = needed(draft.action, error) if isinstance(draft.action, ApiCall) else ""
             return failed(draft.address, what, error, wanted)
         except Stopped:
-            return Outcome(draft.address, what, "skipped", "interrupted")
+            return Outcome(draft.address, what, "skipped", "interrupted", advice=AGAIN)
         return Outcome(draft.address, what, "applied")
 
     def _cut_over(self, cutover: CutOver) -> Outcome:

@@ -99,6 +99,8 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         diagnostics=in_order((*whole.diagnostics, *_references(view), *_unread(view, cutovers))),
         managed=existing,
         unread=tuple(_not_read(view)),
+        destroys=options.destroy,
+        prunes=options.deletes_what_is_left and live.not_whole is None,
         not_whole=live.not_whole,
         unmanaged=unmanaged(view) if options.unmanaged else (),
         links=links(view, changes),

@@ -36,7 +36,7 @@ def before(aws: Rig, operation: str, do: Callable[[], object]) -> Iterator[None]
 
 
 def said(applied: Applied) -> str:
-    return plain(result_lines(applied.planned.plan, applied.result, applied.left))
+    return plain(result_lines(applied))
 
 
 def timed(aws: Rig) -> tuple[Applied, float]:

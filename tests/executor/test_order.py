@@ -41,7 +41,9 @@ class Counting:
         with self.lock:
             self.open[address] -= 1
 
-    def failed(self, address: str, what: str, reason: str) -> None:
+    def skipped(self, address: str, what: str, reason: str) -> None: ...
+
+    def failed(self, address: str, what: str, reason: str, brief: str = "") -> None:
         raise AssertionError(reason)
 
 
