@@ -27,7 +27,7 @@ from reconciler.changes import (
     actions_of,
 )
 from reconciler.cutover.rehearsal import Printed
-from reconciler.cutover.value import CutOver
+from reconciler.cutover.value import CutOver, Seen
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Ordered
 from reconciler.live import LiveEntity
@@ -63,6 +63,8 @@ class TargetPlan:
     work: tuple[Ordered[Work], ...] = ()
     printed: Mapping[CutOver, tuple[Printed, ...]] = field(default_factory=dict)
     """Each cut-over's steps on today's state."""
+    begins: Mapping[CutOver, Seen] = field(default_factory=dict)
+    """How each cut-over finds its profile when what this plan does before it is done."""
     kept: tuple[Kept, ...] = ()
     ignored: tuple[Kept, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
@@ -75,6 +77,10 @@ class TargetPlan:
     diagnostics: tuple[Diagnostic, ...] = ()
     managed: int = 0
     unread: tuple[Unread, ...] = ()
+    destroys: bool = False
+    """Everything of the owner's is to go."""
+    prunes: bool = False
+    """What left the specs is to go."""
     not_whole: str | None = None
     """Why what left the specs is not known, where it is not."""
     unmanaged: tuple[Unmanaged, ...] = ()
@@ -88,6 +94,20 @@ class TargetPlan:
     @property
     def is_empty(self) -> bool:
         return not self.changes
+
+    @property
+    def held(self) -> tuple[Kept, ...]:
+        """What was to go and has to stay. To a prune a role that was let go an hour ago is no such
+        thing, nor what that role uses: it goes by itself, once the time is over."""
+        if not self.destroys and not self.prunes:
+            return ()
+        released = tuple(f"{k.address} " for k in self.kept if k.status == "released")
+        return tuple(
+            kept
+            for kept in self.kept
+            if (kept.status == "left" and (self.destroys or not kept.reason.startswith(released)))
+            or (kept.status == "released" and self.destroys)
+        )
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -108,6 +128,11 @@ class Plan:
     @property
     def unread(self) -> tuple[Unread, ...]:
         return tuple(unread for target in self.targets for unread in target.unread)
+
+    @property
+    def held(self) -> tuple[Kept, ...]:
+        """What a destroy or a prune was to take and has to leave, each with the reason."""
+        return tuple(kept for target in self.targets for kept in target.held)
 
     @property
     def changes(self) -> tuple[Change, ...]:

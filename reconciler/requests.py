@@ -61,7 +61,8 @@ Condition = Literal["propagated", "gone", "associated", "stable", "stopped", "ru
 class Wait:
     """Something that must hold before the steps after this one.
 
-    ``condition`` is one of ``gone`` (no association is listed for the instance), ``associated``
+    ``condition`` is one of ``gone`` (no association is listed for the instance; ``profile`` is what
+    it is taken off), ``associated``
     (the instance's one association names the profile and has settled), ``propagated`` (``seconds``
     have passed) and ``stable`` (the instance is neither starting nor stopping). A cut-over that is
     printed has ``stopped`` and ``running`` as well.

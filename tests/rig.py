@@ -56,7 +56,9 @@ class Silence:
 
     def done(self, address: Address, what: str, seconds: float) -> None: ...
 
-    def failed(self, address: Address, what: str, reason: str) -> None:
+    def skipped(self, address: Address, what: str, reason: str) -> None: ...
+
+    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
         self.told.append(f"{address}: {what} failed: {reason}")
 
 

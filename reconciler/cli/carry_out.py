@@ -19,7 +19,9 @@ from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.window import BATCH_SECONDS
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan, summary
-from reconciler.report.apply_text import result_lines
+from reconciler.report.apply_json import summary_json
+from reconciler.report.apply_text import result_lines, stranded_lines
+from reconciler.report.outline import lacking
 from reconciler.report.plan_json import change_json
 from reconciler.report.plan_text import Look, guard_line, plan_lines, summary_line
 from reconciler.report.styled import Line, Piece, line, plain
@@ -60,7 +62,7 @@ def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, .
 
 
 def _lines(applied: Applied, how: How) -> list[Line]:
-    return result_lines(applied.planned.plan, applied.result, applied.left, how.verb)
+    return [*result_lines(applied, how.verb), *stranded_lines(applied)]
 
 
 def _say_stopping(console: Console, words: str) -> None:
@@ -79,7 +81,9 @@ def _stopped(
         console.error(f"{how.verb} stops here: a decision of yours is missing, as shown above")
         return ExitCode.UNDECIDED
     if plan.is_empty:
-        _summary(console, how.as_json, 0, 0, 0, 0)
+        _summary(console, how.as_json, plan, None)
+        if plan.held and not plan.unread:
+            return ExitCode.PARTLY_APPLIED
         return ExitCode.ERROR if plan.unread else ExitCode.OK
     _warn_of_expiry(planned, console)
     if how.asks and not _approved(console, how):
@@ -152,25 +156,28 @@ def _run(planned: Planned, how: How, console: Console, stop: Interrupt) -> Appli
 
 
 def _report(applied: Applied, console: Console, how: How) -> None:
-    result = applied.result
+    result, lost = applied.result, stranded_lines(applied)
     if how.as_json:
-        left = len(applied.left.changes) if applied.left else 0
-        failed, skipped = result.count("failed"), result.count("skipped")
-        _summary(console, True, result.count("applied"), failed, skipped, left)
+        _summary(console, True, applied.planned.plan, applied)
         return
     if how.reports.shows_text:
-        console.out(_lines(applied, how))
+        console.out(result_lines(applied, how.verb))
     if result.interrupted:
-        put_right = "instances in flight got their profile back; apply again to go on."
-        not_all = "not all could be put right, as shown above; apply again."
-        console.out([line("Interrupted: ", not_all if result.count("failed") else put_right)])
+        put_right = "instances in flight got their profile back."
+        not_all = "not all could be put right, as shown here."
+        is_all = not lost and not result.count("failed")
+        console.out([line("Interrupted: ", put_right if is_all else not_all)])
+    if how.reports.shows_text:
+        console.out(lost)
+    else:
+        console.err(*lost)
 
 
-def _summary(
-    console: Console, as_json: bool, applied: int, failed: int, skipped: int, remaining: int
-) -> None:
+def _summary(console: Console, as_json: bool, plan: Plan, applied: Applied | None) -> None:
     if not as_json:
         return
-    counts = {"applied": applied, "failed": failed, "skipped": skipped, "remaining": remaining}
-    message = ", ".join(f"{number} {name}" for name, number in counts.items())
-    Events(console).emit("apply_summary", message, counts)
+    told = summary_json(plan, applied)
+    words = [f"{told[name]} {name}" for name in ("applied", "failed", "skipped", "remaining")]
+    words += [lacking(one) for one in told["stranded"]]
+    level = "error" if told["stranded"] else "info"
+    Events(console).emit("apply_summary", ", ".join(words), told, level)

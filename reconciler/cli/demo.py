@@ -217,7 +217,7 @@ class Story:
         self.console.out([()])
         self.command("reconciler apply --auto-approve")
         applied = self.quietly(lambda world: Apply(planned, world).execute())
-        self.console.out(result_lines(planned.plan, applied.result, applied.left))
+        self.console.out(result_lines(applied))
         code: int = applied.exit_code
         return code
 

@@ -37,8 +37,12 @@ class Quiet:
 
     def done(self, address: Address, what: str, seconds: float) -> None: ...
 
-    def failed(self, address: Address, what: str, reason: str) -> None:
-        self.console.err(line(Piece("failed ", "bold red"), data(f"{address} {what}: {reason}")))
+    def skipped(self, address: Address, what: str, reason: str) -> None: ...
+
+    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
+        self.console.err(
+            line(Piece("failed ", "bold red"), data(f"{address} {what}: {brief or reason}"))
+        )
 
 
 @dataclass
@@ -71,8 +75,13 @@ class Lines:
     def done(self, address: Address, what: str, seconds: float) -> None:
         self.console.note(data(f"{address}: {what} done after {seconds:.1f} s"))
 
-    def failed(self, address: Address, what: str, reason: str) -> None:
-        self.console.err(line(Piece("failed ", "bold red"), data(f"{address} {what}: {reason}")))
+    def skipped(self, address: Address, what: str, reason: str) -> None:
+        self.console.note(data(f"{address}: {what} skipped: {reason}"))
+
+    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
+        self.console.err(
+            line(Piece("failed ", "bold red"), data(f"{address} {what}: {brief or reason}"))
+        )
 
 
 @dataclass
@@ -101,9 +110,15 @@ class Live:
         ended = f" {seconds:.1f} s" if seconds >= 1 else ""
         self.console.note(Piece("  ✓ ", "green"), data(address), data(f" {what}{ended}", "dim"))
 
-    def failed(self, address: Address, what: str, reason: str) -> None:
+    def skipped(self, address: Address, what: str, reason: str) -> None:
         self._close(address)
-        self.console.err(line(Piece("  ✗ ", "bold red"), data(f"{address} {what}: {reason}")))
+        self.console.note(data(f"  - {address} {what} skipped: {reason}"))
+
+    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
+        self._close(address)
+        self.console.err(
+            line(Piece("  ✗ ", "bold red"), data(f"{address} {what}: {brief or reason}"))
+        )
 
     def stop(self) -> None:
         with self._lock:
@@ -156,7 +171,17 @@ class Events:
         message = f"{address}: {what} done"
         self.emit("apply_complete", message, _timed(address, what, seconds))
 
-    def failed(self, address: Address, what: str, reason: str) -> None:
+    def skipped(self, address: Address, what: str, reason: str) -> None:
+        message = f"{address}: {what} skipped: {reason}"
+        self.emit("apply_progress", message, _timed(address, what, 0.0))
+
+    def failed(
+        self,
+        address: Address,
+        what: str,
+        reason: str,
+        brief: str = "",  # noqa: ARG002 - a program is told the whole
+    ) -> None:
         message = f"{address}: {what} failed: {reason}"
         more = {"address": str(address), "what": what, "reason": reason}
         self.emit("apply_errored", message, more, "error")

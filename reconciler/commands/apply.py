@@ -9,7 +9,7 @@ from reconciler.commands.plan import Planned, PlannedTarget, make_plan
 from reconciler.commands.request import Refused, World
 from reconciler.executor import Executor, Tools
 from reconciler.executor.interrupt import Interrupt
-from reconciler.executor.outcomes import Outcome, Result
+from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.executor.window import Window
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan
@@ -22,18 +22,20 @@ AGAIN_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """``left`` is the plan made afterwards, ``None`` where it could not be made."""
+    """``left`` is the plan made afterwards, ``None`` where it could not be made; ``unplanned`` says
+    why not."""
 
     planned: Planned
     result: Result
     left: Plan | None
+    unplanned: str = ""
 
     @property
     def exit_code(self) -> ExitCode:
         if self.result.interrupted:
             return ExitCode.INTERRUPTED
         left = self.left
-        is_whole = left is not None and left.is_empty and not left.unread
+        is_whole = left is not None and left.is_empty and not left.unread and not left.held
         return ExitCode.OK if self.result.is_complete and is_whole else ExitCode.PARTLY_APPLIED
 
 
@@ -50,6 +52,7 @@ class Apply:
 
     def execute(self) -> Applied:
         outcomes: list[Outcome] = []
+        lost: list[Stranded] = []
         interrupted = False
         began = self.world.clock.now()
         ends_at = None if self.max_seconds is None else began + self.max_seconds
@@ -60,9 +63,11 @@ class Apply:
                 self.world.progress.entering(name)
             result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
             outcomes.extend(replace(outcome, target=name) for outcome in result.outcomes)
+            lost.extend(replace(one, target=name) for one in result.stranded)
             interrupted = interrupted or result.interrupted
-        whole = Result(tuple(outcomes), interrupted)
-        return Applied(self.planned, whole, self._left(whole))
+        whole = Result(tuple(outcomes), interrupted, tuple(lost))
+        left, why = self._left(whole)
+        return Applied(self.planned, whole, left, why)
 
     def _tools(self, target: PlannedTarget, ends_at: float | None) -> Tools:
         connection, clock = target.connection, self.world.clock
@@ -76,28 +81,31 @@ class Apply:
             parallelism=self.planned.request.parallelism,
         )
 
-    def _left(self, result: Result) -> Plan | None:
+    def _left(self, result: Result) -> tuple[Plan | None, str]:
         """Bounded: what IAM shows late, or in part, is waited for; what failed is not."""
         began = self.world.clock.now()
         while True:
             if self.stop.hurries:
-                return None
-            plan = self._again()
+                return None, "there was no time to look"
+            plan, why = self._again()
             elapsed = self.world.clock.now() - began
             if (
                 (plan is not None and plan.is_empty)
                 or not result.is_complete
                 or elapsed >= READ_LAG_SECONDS
             ):
-                return plan
+                return plan, why
             if self.stop.is_set():
-                return plan
+                return plan, why
             self.world.progress.waiting(Address("plan"), "IAM to show what was written", elapsed)
             self.world.clock.sleep(AGAIN_SECONDS)
 
-    def _again(self) -> Plan | None:
+    def _again(self) -> tuple[Plan | None, str]:
         """A list may show a profile whose tags are not to be found yet."""
         try:
-            return make_plan(self.planned.request, self.world).plan
-        except (AwsError, Refused):
-            return None
+            return make_plan(self.planned.request, self.world).plan, ""
+        except AwsError as error:
+            return None, f"{error.call}: {error.code}"
+        except Refused as refused:
+            found = "; ".join(d.message for d in refused.diagnostics if d.severity == "error")
+            return None, found or refused.message

@@ -2,7 +2,8 @@
 
 IAM has no compare-and-swap, so two who write at once overwrite each other; what was changed since
 the plan was read is left alone and said. Instances need none of this: their calls name an
-association, and AWS refuses one that is not the active one any more.
+association, and AWS refuses one that is not the active one any more. A cut-over is compared with
+what the plan expects by then: it comes after an adoption, or after the first half of a replace.
 """
 
 from __future__ import annotations
@@ -11,24 +12,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.address import Address
-from reconciler.live import LiveEntity
+from reconciler.cutover.value import CutOver, Seen
+from reconciler.live import LiveEntity, LiveProfile
 from reconciler.model import InstanceProfile, Policy, Role
+from reconciler.ownership import Pending, RoleMark
 from reconciler.policy_document import dangling_principals
 from reconciler.ports import AwsError, Clock, Reader
 
 LAG_SECONDS = 10.0
 """IAM's reads may be older than those that the plan was made from."""
+OWN_LAG_SECONDS = 120.0
+"""For as long they may be older than what this run has written."""
 AGAIN_SECONDS = 2.0
 CHANGED = "ChangedSincePlanned"
 
 
 @dataclass
 class Comparison:
-    """``planned`` is what was read, by address."""
+    """``planned`` is what was read, by address; ``begins`` how each cut-over should find its
+    profiles; ``run`` the id of this run."""
 
     reader: Reader
     clock: Clock
     planned: Mapping[Address, LiveEntity]
+    begins: Mapping[CutOver, Seen] = field(default_factory=dict)
+    run: str = ""
     _seen: set[Address] = field(default_factory=set)
 
     def check(self, address: Address) -> None:
@@ -44,9 +52,69 @@ class Comparison:
             self.clock.sleep(AGAIN_SECONDS)
         self._seen.add(address)
 
-    def passed(self, address: Address) -> None:
-        """What begins with a cut-over decides from what it sees, and changes the profile itself."""
-        self._seen.add(address)
+    def check_cut_over(self, cutover: CutOver, made_id: str | None) -> None:
+        """Before the first write of a cut-over: both its profiles. ``made_id`` is the id of a
+        profile that this run has made. Raises ``AwsError`` with ``ChangedSincePlanned``."""
+        # From here on the profile changes by the cut-over's own hand.
+        self._seen.add(cutover.address)
+        seen = self.begins.get(cutover)
+        if seen is None:
+            return
+        self._check_profile(cutover, seen.profile, made_id)
+        if seen.shadow is not None:
+            self._check_profile(cutover, seen.shadow, None)
+
+    def _check_profile(self, cutover: CutOver, before: LiveProfile, made_id: str | None) -> None:
+        address, began = before.resource.address, self.clock.now()
+        while True:
+            now = self.reader.profile(before.resource.name)
+            what = self._profile_difference(cutover, before, now, made_id)
+            if what is None:
+                return
+            is_ours = self._may_be_older_than_our_writes(before, now)
+            if self.clock.now() - began >= (OWN_LAG_SECONDS if is_ours else LAG_SECONDS):
+                raise AwsError(f"compare:{address}", CHANGED, f"{address} {what}; plan again")
+            self.clock.sleep(AGAIN_SECONDS)
+
+    def _profile_difference(
+        self,
+        cutover: CutOver,
+        before: LiveProfile,
+        now: LiveProfile | None,
+        made_id: str | None,
+    ) -> str | None:
+        if now is None:
+            return "was deleted since it was planned"
+        if now.id != (made_id or before.id):
+            return "was deleted and made again since it was planned"
+        if now.owner != before.owner:
+            return f"was taken over by the owner {now.owner!r} since it was planned"
+        mark = now.mark
+        if mark not in self._marks(cutover, before):
+            if isinstance(mark, Pending):
+                return f"is in a cut-over that run {mark.run} began since it was planned"
+            return "was marked by another run since it was planned"
+        if now.role_id != before.role_id:
+            inside = f"role/{now.resource.role}" if now.resource.role else "no role"
+            return f"was given {inside} by another hand since it was planned"
+        return None
+
+    def _marks(self, cutover: CutOver, before: LiveProfile) -> tuple[RoleMark | None, ...]:
+        """A profile that was found empty has the mark of whoever emptied it."""
+        planned = self.planned.get(cutover.address)
+        if cutover.half != "second" or not isinstance(planned, LiveProfile):
+            return (before.mark,)
+        return (before.mark, planned.mark) if planned.role_id is None else (before.mark,)
+
+    def _may_be_older_than_our_writes(self, before: LiveProfile, now: LiveProfile | None) -> bool:
+        """Whether it is shown as it was before what this run has done to it."""
+        planned = self.planned.get(before.resource.address)
+        if not isinstance(planned, LiveProfile):
+            return now is None
+        if now is None:
+            return planned.id != before.id
+        is_own = isinstance(now.mark, Pending) and now.mark.run == self.run
+        return is_own or (_facts(planned) != _facts(before) and _facts(now) == _facts(planned))
 
     def _difference(self, address: Address, before: LiveEntity) -> str | None:
         now = self.reader.entity(address, before.arn)
@@ -58,6 +126,11 @@ class Comparison:
             other = now.claimed_by
             return f"was taken over by the owner {other!r}" if other else "lost its owner's tag"
         return None if _same(now.resource, before.resource) else "was changed by another hand"
+
+
+def _facts(profile: LiveProfile) -> tuple[str, str | None, RoleMark | None, str | None]:
+    """What a cut-over must find as it was planned."""
+    return profile.id, profile.owner, profile.mark, profile.role_id
 
 
 def _same(now: Policy | Role | InstanceProfile, before: Policy | Role | InstanceProfile) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from reconciler.address import instance_address
+from reconciler.address import Address, instance_address
 from reconciler.cutover import memory as remembering
 from reconciler.cutover.batches import POLL_SECONDS
 from reconciler.cutover.decide import decide, is_half_done
@@ -25,7 +26,7 @@ from reconciler.cutover.value import (
 from reconciler.executor.denied import needed
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.observing import Observer
-from reconciler.executor.outcomes import Outcome, Status
+from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice
 from reconciler.executor.sending import Sender
 from reconciler.executor.window import Window
 from reconciler.model import Identity
@@ -71,10 +72,19 @@ class CutOverRun:
     progress: Progress
     stop: Interrupt
     window: Window
+    check: Callable[[], None]
+    """Raises ``AwsError`` where the profile is not as it was planned any more."""
     flights: Flights = field(default_factory=Flights)
     notes: list[str] = field(default_factory=list)
     _again: int = 0
     _looks: int = 0
+    _has_written: bool = False
+    _met: set[InstanceKey] = field(default_factory=set)
+    _calls: int = 0
+    _flying: tuple[InstanceKey, ...] = ()
+    _advice: str = MEND
+    _brief: str = ""
+    """Of what went wrong last, where AWS refused it."""
 
     def __post_init__(self) -> None:
         self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
@@ -84,6 +94,10 @@ class CutOverRun:
         try:
             return self._loop(self.cutover)
         except AwsError as error:
+            if error.code == "NoSuchEntity" and not self._has_written:
+                error = self._changed() or error
+            _, needs, what = error.message.rpartition("; needs ")
+            self._went_wrong(error, needs and needs + what)
             reason = f"{error.call}: {error.code}: {error.message}"
             return self._outcome("failed", reason, error.request_id)
         finally:
@@ -92,6 +106,17 @@ class CutOverRun:
     def _note_flights(self, cutover: CutOver, seen: Seen, memory: Memory) -> None:
         half_done = is_half_done(cutover, seen, memory)
         self.flights.note(self.cutover.address, is_open=half_done)
+
+    def _went_wrong(self, error: AwsError, wanted: str = "") -> None:
+        self._brief, self._advice = f"{error.call}: {error.code}", advice(error, wanted)
+
+    def _changed(self) -> AwsError | None:
+        """What became of the profile since it was planned."""
+        try:
+            self.check()
+        except AwsError as error:
+            return error
+        return None
 
     def _loop(self, cutover: CutOver) -> Outcome:
         seen = self._observer.observe(cutover)
@@ -105,16 +130,27 @@ class CutOverRun:
             closed = self.window.forbids_batch()
             asked, hurries = self.stop.is_set(), self.stop.hurries
             memory = replace(memory, stopping=asked, hurrying=hurries, closed=closed)
+            self._met.update(i.key for i in seen.instances.values() if i.is_running)
             decision = decide(cutover, seen, memory)
             match decision:
                 case Done():
-                    return self._outcome("applied", "; ".join(self.notes))
+                    done = self._outcome("applied", "; ".join(self.notes))
+                    return replace(done, ended=self._ended(seen))
                 case GiveUp(reason, roll_back) if roll_back:
                     return self._roll_back(cutover, seen, reason)
                 case GiveUp(reason, is_stop=is_stop):
+                    if seen.unread and not memory.failed:
+                        self._advice = f"apply again once {', '.join(sorted(seen.unread))} answers"
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
                     seen, memory = self._step(cutover, decision, seen, memory)
+
+    def _ended(self, seen: Seen) -> tuple[Address, ...]:
+        """Instances that were met running, and have ended: nobody lists them any more."""
+        missing = [k for k in self._met if k not in seen.instances or seen.instances[k].is_gone]
+        found = {i.key: i for i in self.reader.instances(missing)} if missing else {}
+        ended = [k for k in sorted(missing) if k not in found or found[k].is_gone]
+        return tuple(instance_address(key.instance) for key in ended)
 
     def _until_next_look(self, most: float) -> float:
         """Soon at first, since most things are done in a second; then less and less often."""
@@ -123,15 +159,29 @@ class CutOverRun:
 
     def _roll_back(self, cutover: CutOver, seen: Seen, reason: str) -> Outcome:
         """The role that was there goes back in, and to whoever had the new one."""
-        self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back")
+        why = self._brief or reason
+        self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back", "rolling back")
+        self._brief = ""
         ended = self._loop(cutover.reversed(seen.target))
         if ended.status == "applied":
+            self._brief = f"{why}; rolled back"
+            self._advice = (
+                f"find out why; --allow retry={cutover.address} tries this role once more, and "
+                "another role needs no flag"
+            )
             return self._outcome("failed", f"{reason}; rolled back, the old role is in again")
-        return self._outcome("failed", f"{reason}; rolling back failed too: {ended.reason}")
+        # AWS's own words are long, and most often the same.
+        again = f"rolling back failed too: {self._brief or ended.reason}"
+        self._advice = ended.advice
+        self._brief = f"{why}; rolling back failed too"
+        return self._outcome("failed", f"{reason}; {again}")
 
     def _step(
         self, cutover: CutOver, decision: Decision, seen: Seen, memory: Memory
     ) -> tuple[Seen, Memory]:
+        if isinstance(decision, Ask | Act) and not self._has_written:
+            self.check()
+            self._has_written = isinstance(decision, Act)
         match decision:
             case Ask(call):
                 return self._ask(cutover, call, seen, memory)
@@ -147,6 +197,7 @@ class CutOverRun:
                 return seen, remembering.ended_batch(memory, self.clock.now())
             case Lose(key, reason):
                 self.progress.failed(instance_address(key.instance), "cut-over", reason)
+                self._brief, self._advice = f"{key.instance} {reason}", MEND
                 return seen, remembering.lost(memory, key, reason)
             case _:
                 return seen, memory
@@ -174,6 +225,8 @@ class CutOverRun:
                 seen = remembering.after_call(cutover, before, call)
                 touched.extend(remembering.instances_of(call, before))
                 self._note_flights(cutover, seen, memory)
+                self._calls += problem is None
+                self._flying = tuple(k for k in memory.away if k not in memory.back)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 if call.service == "iam":
@@ -183,7 +236,9 @@ class CutOverRun:
             if key is None or call.operation not in OF_ONE_INSTANCE:
                 self._undo(act)
                 raise _explained(call, problem)
-            why = f"{problem.code}: {problem.message}{needed(call, problem)}"
+            wanted = needed(call, problem)
+            self._went_wrong(problem, wanted)
+            why = f"{problem.code}: {problem.message}{wanted}"
             memory = remembering.lost(memory, key, why)
         self._again = 0
         if any(call.service == "iam" for call in act.calls):
@@ -252,9 +307,15 @@ class CutOverRun:
 
     def _outcome(self, status: Status, reason: str, request_id: str = "") -> Outcome:
         address = self.cutover.address
-        left = f"the cut-over of {address}; apply again to go on"
-        remaining = () if status == "applied" else (left,)
-        return Outcome(address, "cut-over", status, reason, remaining, request_id)
+        remaining = () if status == "applied" else (f"the cut-over of {address}",)
+        made = Outcome(address, "cut-over", status, reason, remaining, request_id)
+        return replace(
+            made,
+            brief=self._brief,
+            advice=AGAIN if status == "skipped" else self._advice,
+            calls=self._calls,
+            in_flight=self._flying,
+        )
 
 
 def _explained(call: ApiCall, error: AwsError) -> AwsError:

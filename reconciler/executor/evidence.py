@@ -1,16 +1,111 @@
-"""Whether AWS already looks as a call would leave it: read after a lost answer, never guessed."""
+"""Whether AWS already looks as a call would leave it, and what became of the instance that a call
+is about: read after a lost answer or a refusal, never guessed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from reconciler.address import name_of, policy_address, role_address, same_name
-from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
+from reconciler.address import name_of, policy_address, role_address, same_name, same_resource
+from reconciler.live import (
+    AssociationRow,
+    LiveEntity,
+    LiveInstance,
+    LivePolicy,
+    LiveProfile,
+    LiveRole,
+)
 from reconciler.ownership import InstanceKey
 from reconciler.policy_document import PolicyDocument, principals
-from reconciler.ports import Facts, Reader
+from reconciler.ports import AwsError, Facts, Reader
 from reconciler.requests import ApiCall
+
+OF_ITS_STATE = frozenset(
+    {
+        "IncorrectState",
+        "IncorrectInstanceState",
+        "InvalidAssociationID.NotFound",
+        "InvalidInstanceID.NotFound",
+    }
+)
+"""Refusals that come from what the instance, or its association, has become."""
+UNSHOWN_SECONDS = 10.0
+"""For an instance that EC2 does not show: it ended long ago, or this is an old answer."""
+OTHERS_SECONDS = 2.0
+"""For an association of somebody else's: a listing may show for a moment what is gone."""
+
+
+class InstanceEnded(AwsError):  # noqa: N818 - the end of an instance is no error
+    """The instance that a call is about was terminated: nothing is left to do for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why AWS refused a call about an instance, and for how many seconds that may yet pass."""
+
+    because: str
+    seconds: float = 0.0
+    has_ended: bool = False
+
+    def explained(self, error: AwsError) -> AwsError:
+        made = InstanceEnded if self.has_ended else AwsError
+        message = self.because if self.has_ended else f"{error.message}; {self.because}"
+        return made(
+            error.call, error.code, message, status=error.status, request_id=error.request_id
+        )
+
+
+def standing(
+    call: ApiCall, error: AwsError, reader: Reader, instance: str | None
+) -> Standing | None:
+    """What became of the one instance that ``call`` is about, if that is why it was refused;
+    ``None`` where it is as it should be, starts or stops, or where nothing can be told."""
+    name = named_instance(call) or instance
+    if call.service != "ec2" or error.code not in OF_ITS_STATE or name is None:
+        return None
+    found = next(iter(reader.instances([InstanceKey(call.region or "", name)])), None)
+    if found is None:
+        return Standing(ended(name), UNSHOWN_SECONDS, has_ended=True)
+    if found.is_gone:
+        return Standing(ended(name), has_ended=True)
+    if call.operation == "ReplaceIamInstanceProfileAssociation":
+        return _not_replaced(call, found)
+    if call.operation == "AssociateIamInstanceProfile" and error.code == "IncorrectState":
+        row = found.row
+        arn = call.params.get("IamInstanceProfile", {}).get("Arn", "")
+        if row is not None and not same_resource(row.profile_arn, arn):
+            return Standing(taken(name, row), OTHERS_SECONDS)
+    return None
+
+
+def _not_replaced(call: ApiCall, found: LiveInstance) -> Standing | None:
+    name, row = found.key.instance, found.row
+    if row is None:
+        return Standing(f"the association of {name} was removed since it was planned; plan again")
+    if row.id != call.params["AssociationId"]:
+        return Standing(taken(name, row), OTHERS_SECONDS)
+    if found.state in ("stopping", "stopped"):
+        return Standing(f"{name} has stopped since it was planned; the next apply moves it stopped")
+    return None
+
+
+def ended(instance: str) -> str:
+    return f"{instance} ended meanwhile; nothing is left to do for it"
+
+
+def taken(instance: str, row: AssociationRow) -> str:
+    return (
+        f"somebody else gave {instance} instance-profile/{row.profile_name} since it was planned; "
+        "plan again"
+    )
+
+
+def named_instance(call: ApiCall) -> str | None:
+    """The one instance that the call names; ``None`` for none, or several."""
+    named = [*call.params.get("Resources", ()), *call.params.get("InstanceIds", ())]
+    only = call.params.get("InstanceId") or (named[0] if len(named) == 1 else None)
+    return None if only is None else str(only)
 
 
 def is_done(

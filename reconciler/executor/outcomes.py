@@ -6,9 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.address import Address
-from reconciler.ports import AwsError
+from reconciler.executor.comparing import CHANGED
+from reconciler.ownership import InstanceKey
+from reconciler.ports import DENIED, THROTTLED, AwsError
+from reconciler.requests import ApiCall
 
 Status = Literal["applied", "failed", "skipped"]
+AGAIN = "apply again to go on"
+MEND = "put right what was refused, then apply again"
+_SIGN_IN = ("Expired", "RequestExpired", "InvalidClientTokenId", "UnauthorizedSSOToken")
+_LOST = (
+    "EndpointConnectionError",
+    "ConnectTimeoutError",
+    "ProxyConnectionError",
+    "SSLError",
+    "HTTPClientError",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +38,64 @@ class Outcome:
     """The address that it waited for, where that is why it was skipped."""
     target: str | None = None
     """Of which target, where there are several."""
+    ended: tuple[Address, ...] = ()
+    """Addresses of instances that ended meanwhile, so that nothing was left to do for them."""
+    brief: str = ""
+    """The reason without AWS's own words, for a line that is followed by the whole."""
+    advice: str = ""
+    """What to do next, where this is why the rest is left undone."""
+    calls: int = 0
+    """Of a cut-over: how many of its calls took effect."""
+    in_flight: tuple[InstanceKey, ...] = ()
+    """Of a cut-over: instances that it took something from and did not give it back."""
 
 
 def failed(address: Address, what: str, error: AwsError, wanted: str = "") -> Outcome:
     """``wanted`` says which permission is missing."""
-    reason = f"{error.code}: {error.message}{wanted}"
-    return Outcome(address, what, "failed", reason, request_id=error.request_id)
+    return Outcome(
+        address,
+        what,
+        "failed",
+        f"{error.code}: {error.message}{wanted}",
+        request_id=error.request_id,
+        brief=error.code,
+        advice=advice(error, wanted),
+    )
+
+
+def advice(error: AwsError, wanted: str = "") -> str:
+    """What to do about a refusal: again only where that can help."""
+    if error.code in DENIED:
+        missing = wanted.removeprefix("; needs ") or error.call
+        return f"give whoever runs this {missing}, then apply again"
+    if error.code == CHANGED:
+        return "plan again: somebody else changed it"
+    if error.code.startswith(_SIGN_IN):
+        return "sign in again, then apply again"
+    if error.code in THROTTLED or error.is_uncertain or error.code in _LOST:
+        return AGAIN
+    return MEND
+
+
+StrandedAs = Literal["no_profile", "not_running", "no_role"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """Something is without what a run took from it. ``call`` gives it back; ``unknown`` says why it
+    is not known for sure."""
+
+    address: Address
+    what: StrandedAs
+    call: ApiCall
+    region: str | None = None
+    unknown: str = ""
+    target: str | None = None
+
+    @property
+    def name(self) -> str:
+        """An instance by its id, a profile by its address."""
+        return self.address.name if self.address.is_instance else str(self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +104,26 @@ class Result:
 
     outcomes: tuple[Outcome, ...]
     interrupted: bool = False
+    stranded: tuple[Stranded, ...] = ()
 
     def count(self, status: Status) -> int:
         return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def steps_applied(self) -> int:
+        """Steps that took effect: of a cut-over each of its calls, also where it failed."""
+        return sum(o.calls or (o.status == "applied") for o in self.outcomes)
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to do next, each thing once."""
+        given = (o.advice for o in self.outcomes if o.status != "applied" and o.advice)
+        return tuple(dict.fromkeys(given))
+
+    @property
+    def ended(self) -> frozenset[tuple[str | None, Address]]:
+        """Target and address of each instance that ended meanwhile."""
+        return frozenset((o.target, address) for o in self.outcomes for address in o.ended)
 
     @property
     def is_complete(self) -> bool:

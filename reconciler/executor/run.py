@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.address import ROLE, Address
+from reconciler.address import ROLE, Address, same_name
 from reconciler.cutover.value import CutOver
-from reconciler.executor.comparing import Comparison
+from reconciler.executor.comparing import CHANGED, Comparison
 from reconciler.executor.cutovers import CutOverRun
 from reconciler.executor.denied import needed
+from reconciler.executor.evidence import InstanceEnded, ended, taken
 from reconciler.executor.interrupt import Flights, Interrupt
-from reconciler.executor.outcomes import Outcome, Result, failed
+from reconciler.executor.outcomes import AGAIN, Outcome, Result, Stranded, failed
 from reconciler.executor.patience import PatientReader
 from reconciler.executor.sending import Pace, Sender, Stopped
+from reconciler.executor.stranded import stranded
 from reconciler.executor.waits import TEXT, Waiter
 from reconciler.executor.window import Window
 from reconciler.graph import Draft, Label, exists
@@ -24,6 +26,8 @@ from reconciler.ownership import InstanceKey
 from reconciler.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
 from reconciler.requests import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
+
+ASSOCIATE = "AssociateIamInstanceProfile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ class Executor:
             tools.writer, self._reader, clock, stop, start, pace=pace, flights=flights
         )
         self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
-        self._comparison = Comparison(self._reader, tools.clock, self.plan.based_on)
+        self._comparison = Comparison(
+            self._reader, tools.clock, self.plan.based_on, self.plan.begins, tools.run
+        )
 
     def execute(self) -> Result:
         outcomes: dict[int, Outcome] = {}
@@ -79,7 +85,19 @@ class Executor:
                 for future in finished:
                     outcomes[running.pop(future)] = future.result()
         ordered = tuple(outcomes[place] for place in sorted(outcomes))
-        return Result(ordered, interrupted=self.stop.is_set())
+        lost = () if all(o.status == "applied" for o in ordered) else self._stranded(outcomes)
+        return Result(ordered, self.stop.is_set(), lost)
+
+    def _stranded(self, outcomes: Mapping[int, Outcome]) -> tuple[Stranded, ...]:
+        given: list[ApiCall] = []
+        for place, ordered in enumerate(self.plan.work):
+            action = ordered.draft.action
+            if not isinstance(action, ApiCall) or outcomes[place].status == "applied":
+                continue
+            is_known = all(ref in self._known for ref in refs_in(action.params))
+            if action.operation == ASSOCIATE and ordered.draft.closes and is_known:
+                given.append(replace(action, params=filled(action.params, self._known)))
+        return stranded(self.plan, outcomes, given, self._reader)
 
     def _startable(
         self, outcomes: Mapping[int, Outcome], running: Mapping[Future[Outcome], int]
@@ -114,7 +132,9 @@ class Executor:
                     draft.address, what, "skipped", reason, cause=cause.address
                 )
             elif (why := self._ending()) and not self._closes(place, _begun(outcomes, started)):
-                outcomes[place] = Outcome(draft.address, describe(draft), "skipped", why)
+                outcomes[place] = Outcome(
+                    draft.address, describe(draft), "skipped", why, advice=AGAIN
+                )
 
     def _told(self, error: AwsError, seconds: float) -> None:
         self.tools.progress.waiting(Address("AWS"), f"{error.code}, {error.call} again", seconds)
@@ -141,9 +161,12 @@ class Executor:
             outcome = self._outcome(draft, what)
         seconds = self.tools.clock.now() - began
         if outcome.status == "applied":
-            self.tools.progress.done(address, what, seconds)
+            is_over = address in outcome.ended
+            self.tools.progress.done(address, outcome.reason if is_over else what, seconds)
+        elif outcome.status == "skipped":
+            self.tools.progress.skipped(address, what, outcome.reason)
         else:
-            self.tools.progress.failed(address, what, outcome.reason)
+            self.tools.progress.failed(address, what, outcome.reason, outcome.brief)
         return outcome
 
     def _outcome(self, draft: Draft[Work], what: str) -> Outcome:
@@ -156,17 +179,20 @@ class Executor:
                     is_closing = draft.closes or draft.group is not None
                     self._waiter.wait(draft.address, draft.action, to_the_end=is_closing)
                 case CutOver():
-                    self._comparison.passed(draft.address)
                     return self._cut_over(draft.action)
+        except InstanceEnded as error:
+            return Outcome(draft.address, what, "applied", error.message, ended=(draft.address,))
         except AwsError as error:
             wanted = needed(draft.action, error) if isinstance(draft.action, ApiCall) else ""
             return failed(draft.address, what, error, wanted)
         except Stopped:
-            return Outcome(draft.address, what, "skipped", "interrupted")
+            return Outcome(draft.address, what, "skipped", "interrupted", advice=AGAIN)
         return Outcome(draft.address, what, "applied")
 
     def _cut_over(self, cutover: CutOver) -> Outcome:
         tools = self.tools
+        with self._lock:
+            made_id = self._known.get(Ref(cutover.address, "id"))
         return CutOverRun(
             cutover=cutover,
             identity=self.plan.identity,
@@ -178,6 +204,7 @@ class Executor:
             stop=self.stop,
             window=tools.window,
             flights=self._flights,
+            check=lambda: self._comparison.check_cut_over(cutover, made_id),
         ).execute()
 
     def _call(self, draft: Draft[Work], call: ApiCall) -> None:
@@ -235,14 +262,26 @@ class Executor:
             self._known[Ref(ref.address, "arn")] = found.arn
 
     def _learn_association(self, ref: Ref, region: str) -> None:
-        """Always read: a cut-over may have given the instance a new association."""
-        key = InstanceKey(region, ref.address.name)
+        """Always read: a cut-over may have given the instance a new association. Nothing but the
+        profile that was planned is taken off it."""
+        key, call = InstanceKey(region, ref.address.name), f"read:{ref.address}"
         found = next(iter(self._reader.instances([key])), None)
-        if found is None or found.row is None:
-            message = f"{key.instance} has no association any more"
-            raise AwsError(f"read:{ref.address}", "InvalidAssociationID.NotFound", message)
+        if found is None or found.is_gone:
+            raise InstanceEnded(call, "InvalidInstanceID.NotFound", ended(key.instance))
+        if found.row is None:
+            message = f"{key.instance} has no association any more; plan again"
+            raise AwsError(call, "InvalidAssociationID.NotFound", message)
+        before = self._profile_before(ref.address, region)
+        if before is not None and not same_name(found.row.profile_name, before):
+            raise AwsError(call, CHANGED, taken(key.instance, found.row))
         with self._lock:
             self._known[ref] = found.row.id
+
+    def _profile_before(self, address: Address, region: str) -> str | None:
+        """The profile that the instance had when it was planned."""
+        changes = [c for c in self.plan.changes if (c.address, c.region) == (address, region)]
+        named = [(c.before or {}).get("instance_profile") for c in changes]
+        return next((name for name in named if name is not None), None)
 
 
 def describe(draft: Draft[Work]) -> str:

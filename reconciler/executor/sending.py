@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.executor.evidence import is_done, is_named_there
+from reconciler.executor.evidence import is_done, is_named_there, standing
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retries import REPEATABLE, Tries, budget, contradiction, may_be_done
 from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
@@ -72,9 +72,9 @@ class Sender:
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
     ) -> Mapping[str, Any]:
         """The answer, empty where the effect was there already. Raises ``AwsError`` for a refusal
-        that stays. ``instance`` is the one that the call is about, where it does not say so itself;
-        refusals ``hoped_for`` are raised as they come; ``told`` hears of each that is waited out,
-        with the seconds."""
+        that stays, ``InstanceEnded`` where the instance that it is about has ended. ``instance`` is
+        the one that the call is about, where it does not say so itself; refusals ``hoped_for`` are
+        raised as they come; ``told`` hears of each that is waited out, with the seconds."""
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
         while True:
             try:
@@ -87,8 +87,11 @@ class Sender:
                     return {}
                 patience = budget(call, error, is_fresh or self._is_known(call, error))
                 patience = max(patience, contradiction(call, error, was_lost))
+                found = standing(call, error, self.reader, instance)
+                if found is not None:
+                    patience = min(patience, found.seconds)
                 if not tries.wait(error, patience, told, 0.5 + self.dice.random() / 2):
-                    raise
+                    raise error if found is None else found.explained(error) from error
 
     def _is_known(self, call: ApiCall, error: AwsError) -> bool:
         """Whether what the call refers to is there though AWS says it is not: a run before this one

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.address import Address, same_name
+from reconciler.executor.evidence import taken
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.sending import Stopped
 from reconciler.live import LiveInstance
@@ -15,6 +16,9 @@ from reconciler.requests import Wait
 POLL_SECONDS = 2.0
 FIRST_LOOK_SECONDS = 0.25
 """Most conditions hold within a second; from there it is looked at less and less often."""
+OTHERS_SECONDS = 10.0
+"""After so long the only association that stays, if it is with another profile, is somebody else's
+doing, and not how it was before our own call."""
 
 TEXT = {
     "gone": "the association to be gone",
@@ -42,6 +46,8 @@ class Waiter:
             elapsed = self.clock.now() - began
             if self._holds(wait, began):
                 return
+            if elapsed >= OTHERS_SECONDS and (why := self._taken(wait)):
+                raise AwsError(f"wait:{wait.condition}", "ChangedSincePlanned", why)
             if elapsed >= wait.seconds and wait.condition != "propagated":
                 raise AwsError(f"wait:{wait.condition}", "TimedOut", self._why(wait))
             if self.stop.hurries and to_the_end and wait.condition != "associated":
@@ -69,6 +75,14 @@ class Waiter:
     def _instance(self, wait: Wait) -> LiveInstance | None:
         key = InstanceKey(wait.region or "", wait.instance or "")
         return next(iter(self.reader.instances([key])), None)
+
+    def _taken(self, wait: Wait) -> str | None:
+        """Whether somebody else gave the instance a profile meanwhile."""
+        instance = self._instance(wait) if wait.profile and wait.instance else None
+        row = instance.row if instance else None
+        if row is None or same_name(row.profile_name, wait.profile):
+            return None
+        return taken(wait.instance or "", row)
 
     def _why(self, wait: Wait) -> str:
         if wait.condition != "associated":

@@ -63,9 +63,10 @@ def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
     label, gone = Label("off", live.key), Label("gone", live.key)
     params = {"AssociationId": _id(live, context)}
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, live.key.region)
-    left = profile_address(live.row.profile_name)
+    name, region = live.row.profile_name, live.key.region
+    left = profile_address(name)
     yield step(address, call, after={ready(left), released(left)}, gives={label})
-    wait = Wait("gone", SETTLE_SECONDS, instance=live.key.instance, region=live.key.region)
+    wait = Wait("gone", SETTLE_SECONDS, live.key.instance, name, region)
     yield Draft(address, wait, frozenset({label}), gives=frozenset({free(left), gone}))
     tags = [{"Key": context.prefix + ownership.ASSOCIATION}]
     forget = ApiCall(
@@ -151,7 +152,8 @@ def _reassociate(
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, key.region)
     before = {*later, *(Label(state, key) for state in ("noted", "tagged", "stable"))}
     yield step(address, call, needs=needs, after=before, gives={off})
-    wait = Wait("gone", SETTLE_SECONDS, key.instance, region=key.region)
+    left = live.row.profile_name if live.row else None
+    wait = Wait("gone", SETTLE_SECONDS, key.instance, left, key.region)
     yield Draft(address, wait, frozenset({off}), gives=frozenset({gone}), closes=True)
     give = _profile_params(after, context, InstanceId=key.instance)
     call = ApiCall("ec2", "AssociateIamInstanceProfile", give, key.region)

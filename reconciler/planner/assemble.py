@@ -32,7 +32,7 @@ from reconciler.planner.entities import plan_entities
 from reconciler.planner.in_use import InUse
 from reconciler.planner.links import links
 from reconciler.planner.options import Options
-from reconciler.planner.part import Part, View, resolved, together
+from reconciler.planner.part import Part, View, WorkDraft, resolved, together
 from reconciler.planner.releases import plan_releases
 from reconciler.planner.removals import hidden, is_made, plan_removals, takes_away
 from reconciler.planner.replacements import replaced
@@ -117,6 +117,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         changes=changes,
         work=ordered_work((*whole.drafts, *releases), _there(view, references)),
         printed=dict(whole.printed),
+        begins=dict(whole.begins),
         kept=_sorted(
             (
                 *whole.kept,
@@ -137,10 +138,12 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         ),
         managed=existing,
         unread=tuple(_not_read(view)),
+        destroys=options.destroy,
+        prunes=options.deletes_what_is_left and live.not_whole is None,
         not_whole=live.not_whole,
         unmanaged=unmanaged(view) if options.unmanaged else (),
         links=links(view, changes),
-        based_on=_based_on(view, changes),
+        based_on=_based_on(view, changes, whole.drafts),
     )
 
 
@@ -189,9 +192,13 @@ def _not_read(view: View) -> Iterator[Unread]:
         yield Unread(EVERYTHING, view.live.not_whole)
 
 
-def _based_on(view: View, changes: tuple[Change, ...]) -> dict[Address, LiveEntity]:
+def _based_on(
+    view: View, changes: tuple[Change, ...], drafts: tuple[WorkDraft, ...]
+) -> dict[Address, LiveEntity]:
+    """A note on a profile that does not change is a write like any other."""
     by_address = {entity.resource.address: entity for entity in view.live.entities()}
-    touched = {c.address for c in changes if c.address in by_address}
+    written = {*(c.address for c in changes), *(d.address for d in drafts)}
+    touched = written & by_address.keys()
     return {address: by_address[address] for address in sorted(touched)}
 
 

@@ -84,6 +84,7 @@ def _phase(phase: Phase, view: View) -> Part:
         drafts=(draft,),
         guards=tuple(_emptied(phase, view)),
         printed=((cutover, printed),),
+        begins=((cutover, phase.seen),),
     )
 
 

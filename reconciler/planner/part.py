@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from reconciler.address import ROLE, name_of
 from reconciler.changes import Change, Conflict, Guard, Kept
 from reconciler.cutover.rehearsal import Printed
-from reconciler.cutover.value import CutOver
+from reconciler.cutover.value import CutOver, Seen
 from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Draft
 from reconciler.kinds.context import Context
@@ -33,6 +33,7 @@ class Part:
     guards: tuple[Guard, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     printed: tuple[tuple[CutOver, tuple[Printed, ...]], ...] = ()
+    begins: tuple[tuple[CutOver, Seen], ...] = ()
 
 
 def together(parts: Iterable[Part]) -> Part:

@@ -3,33 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from reconciler.changes import Change, Kept
+from reconciler.commands.apply import Applied
+from reconciler.executor.evidence import ended
 from reconciler.executor.outcomes import Outcome, Result
-from reconciler.plan import Plan, summary
+from reconciler.plan import Plan, TargetPlan, summary
+from reconciler.report.apply_json import advised, stranded_json
+from reconciler.report.outline import lacking, sentence
 from reconciler.report.plan_text import Look, symbol
 from reconciler.report.styled import Line, Piece, data, line
 
+_PARTS = {"destroy": "Destroyed in part: "}
 
-def result_lines(plan: Plan, result: Result, left: Plan | None, verb: str = "apply") -> list[Line]:
-    """``left`` is the plan made again, ``None`` where it could not be."""
+
+def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
+    """All but what is stranded, which is said last."""
+    plan, result, left = applied.planned.plan, applied.result, applied.left
     lines: list[Line] = []
     for outcome in result.outcomes:
         # What waits for a step of the same address is left out with it.
         if outcome.status != "applied" and outcome.cause != outcome.address:
             lines.extend(_broken(outcome))
-    is_whole = result.is_complete and left is not None and left.is_empty
-    if is_whole:
-        lines.append(line(Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(plan)))
+    over = _over(plan, result)
+    lines.extend(line("  ", data(f"{change.address}: {why}")) for change, why in over)
+    if result.is_complete and left is not None and left.is_empty and not left.held:
+        lines.append(
+            line(
+                Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(_without(plan, over))
+            )
+        )
         return lines
     lines.append(
         line(
-            Piece("Applied in part: ", "bold red"),
-            f"{result.count('applied')} steps applied, {result.count('failed')} failed, "
+            Piece(_PARTS.get(verb, "Applied in part: "), "bold red"),
+            f"{result.steps_applied} steps applied, {result.count('failed')} failed, "
             f"{result.count('skipped')} skipped.",
         )
     )
-    lines.extend(_left(left))
+    lines.extend(_left(applied))
+    lines.extend(line(data(sentence(advice))) for advice in advised(applied))
     return lines
+
+
+def stranded_lines(applied: Applied) -> list[Line]:
+    """What a run took and that is not back, each with the command that gives it back."""
+    lines: list[Line] = []
+    for one in map(stranded_json, applied.result.stranded):
+        lines.append(line(data(lacking(one), "bold red")))
+        lines.append(line("  To give it back: ", data(one["command"], "bold")))
+    return lines
+
+
+def held_lines(held: tuple[Kept, ...]) -> list[Line]:
+    return [line("  held back: ", data(k.address, "bold"), data(f": {k.reason}")) for k in held]
+
+
+def _over(plan: Plan, result: Result) -> list[tuple[Change, str]]:
+    """Changes that are about an instance which ended meanwhile, each with what to say of it."""
+    several = len(plan.targets) > 1
+    return [
+        (change, ended(change.name) + _named(change))
+        for target in plan.targets
+        for change in target.changes
+        if (target.target if several else None, change.address) in result.ended
+    ]
+
+
+def _named(change: Change) -> str:
+    """The specs name an instance by its id where nothing selects it."""
+    is_by_id = change.source is not None and "select" not in change.intent
+    return "; the specs name it: take it out" if is_by_id else ""
+
+
+def _without(plan: Plan, over: list[tuple[Change, str]]) -> Plan:
+    gone = [change for change, _ in over]
+
+    def rest(target: TargetPlan) -> TargetPlan:
+        return replace(target, changes=tuple(c for c in target.changes if c not in gone))
+
+    return replace(plan, targets=tuple(rest(target) for target in plan.targets))
 
 
 def _broken(outcome: Outcome) -> Iterator[Line]:
@@ -45,14 +99,15 @@ def _broken(outcome: Outcome) -> Iterator[Line]:
         yield line("  left undone: ", data(remaining))
 
 
-def _left(left: Plan | None) -> Iterator[Line]:
+def _left(applied: Applied) -> Iterator[Line]:
+    left = applied.left
     if left is None:
-        yield line("What is left could not be read; run plan to see it.")
+        why = f" ({applied.unplanned})" if applied.unplanned else ""
+        yield line("What is left could not be planned", data(why), "; run plan to see it.")
         return
     for change in left.changes:
         yield line("  still to do: ", symbol(change, Look()), " ", data(change.address))
-    if not left.is_empty:
-        yield line("Apply again to go on.")
+    yield from held_lines(left.held)
 
 
 def counts(plan: Plan) -> str:

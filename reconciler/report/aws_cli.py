@@ -25,6 +25,7 @@ _HEAD = """\
 set -eu
 export AWS_PAGER=
 """
+_HARMLESS = re.compile(r"[A-Za-z0-9][\w:/.@+-]*", re.ASCII)
 _TAKEN_FOR_ELSE = re.compile(r"(-|file://|fileb://|https?://|@)")
 
 
@@ -57,6 +58,29 @@ def commands_for(target: TargetPlan, address: Address) -> list[str]:
     named."""
     calls = [s for s in target.steps if s.address == address and isinstance(s.action, ApiCall)]
     return [_call(step.action) for step in calls if isinstance(step.action, ApiCall)]
+
+
+def by_hand(call: ApiCall) -> str:
+    """One call, for a person to run: structures in the CLI's short form where that is safe."""
+    words = ["aws", call.service, kebab(call.operation)]
+    if call.region is not None:
+        words += ["--region", shlex.quote(call.region)]
+    for name, value in call.params.items():
+        words += [f"--{kebab(name)}", shlex.quote(_short(value))]
+    return " ".join(words)
+
+
+def _short(value: Any) -> str:
+    pairs = list(value.items()) if isinstance(value, Mapping) else [("", v) for v in _listed(value)]
+    if not all(_HARMLESS.fullmatch(str(inner)) for _, inner in pairs):
+        return value if isinstance(value, str) else json_text(value, None)
+    return (",".join if isinstance(value, Mapping) else " ".join)(
+        f"{key}={inner}" if key else str(inner) for key, inner in pairs
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _step(step: Step) -> Iterator[str]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
-from pydantic import with_config
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from reconciler.report.shapes import CLOSED, Address, ChangeShape, SummaryShape
+from reconciler.report.shapes import (
+    CLOSED,
+    Address,
+    ChangeShape,
+    KeptShape,
+    StrandedShape,
+    SummaryShape,
+)
 
 Envelope = TypedDict(
     "Envelope",
@@ -69,14 +76,23 @@ class ApplyErrored(OfTarget):
 
 
 @with_config(CLOSED)
-class ApplySummary(Envelope):
-    """The last line: steps, and changes that remain."""
+class SummaryMembers(TypedDict):
+    """Steps, and what remains: changes, and what was to go and had to stay."""
 
-    type: Literal["apply_summary"]
     applied: int
     failed: int
     skipped: int
     remaining: int
+    kept: Annotated[list[KeptShape], Field(description="What a destroy or a prune had to leave.")]
+    stranded: list[StrandedShape]
+    advice: Annotated[list[str], Field(description="What to do next.")]
+
+
+@with_config(CLOSED)
+class ApplySummary(Envelope, SummaryMembers):
+    """The last line."""
+
+    type: Literal["apply_summary"]
 
 
 Event = (

@@ -35,6 +35,9 @@ def plan_annotations(document: PlanShape, repository: Repository) -> str:
 
 def _stops(document: PlanShape) -> Iterator[Annotation]:
     if "outcome" in document:
+        for lost in document["outcome"]["stranded"]:
+            said = f"to give it back: {lost['command']}"
+            yield Annotation("error", outline.lacking(lost), said)
         for failure in document["outcome"]["failures"]:
             if failure["status"] == "failed":
                 said = f"{failure['what']}: {failure['reason']}"

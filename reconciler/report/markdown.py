@@ -120,7 +120,9 @@ def _notes(document: PlanShape, repository: Repository) -> Iterator[str]:
 
 
 def _outcome(outcome: OutcomeShape) -> Iterator[str]:
-    yield f"- **{outline.ended(outcome)}**"
+    yield f"- **{words(outline.ended(outcome))}**"
+    for lost in outcome["stranded"]:
+        yield f"- **{words(outline.lacking(lost))}.** To give it back: {code(lost['command'])}"
     for one in outcome["failures"]:
         request = f" (request {code(one['request_id'])})" if one["request_id"] else ""
         said = f"{words(one['what'])}: {words(one['reason'])}{request}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from reconciler.report.drift_shapes import ActorShape, FindingShape
-from reconciler.report.shapes import ChangeShape, OutcomeShape, PlanShape
+from reconciler.report.shapes import ChangeShape, OutcomeShape, PlanShape, StrandedShape
 
 Verb = Literal["create", "adopt", "update", "replace", "delete", "cutover", "restore"]
 
@@ -122,12 +122,38 @@ def ended(outcome: OutcomeShape) -> str:
         case 4:
             return "Stopped: a decision is missing. Nothing was changed."
         case 130:
-            return f"Interrupted: {counts}. Apply again to go on."
+            return f"Interrupted: {counts}.{_advice(outcome)}"
         case _ if outcome["applied"] or outcome["failed"]:
             broken = f"{outcome['failed']} failed, {outcome['skipped']} skipped"
-            return f"Applied in part: {counts}, {broken}. Apply again to go on."
+            return f"Applied in part: {counts}, {broken}.{_advice(outcome)}"
         case _:
             return "Nothing was changed."
+
+
+def _advice(outcome: OutcomeShape) -> str:
+    return "".join(f" {sentence(one)}" for one in outcome["advice"])
+
+
+def sentence(advice: str) -> str:
+    return f"{advice[0].upper()}{advice[1:]}."
+
+
+_LACKS = {
+    "no_profile": ("HAS NO PROFILE", "MAY HAVE NO PROFILE"),
+    "not_running": ("WAS STOPPED AND IS NOT RUNNING", "MAY BE STOPPED"),
+    "no_role": ("HAS NO ROLE", "MAY HAVE NO ROLE"),
+}
+
+
+def lacking(one: StrandedShape) -> str:
+    """``i-0abc (eu-west-1) HAS NO PROFILE``."""
+    kind, _, name = one["address"].partition("/")
+    subject = name if kind == "association" else one["address"]
+    where = f" ({one['region']})" if one["region"] else ""
+    target = f"{one['target']}: " if one["target"] else ""
+    words = _LACKS[one["what"]][one["unknown"] is not None]
+    why = f": {one['unknown']}" if one["unknown"] else ""
+    return f"{target}{subject}{where} {words}{why}"
 
 
 def who(actor: ActorShape) -> str:

@@ -16,6 +16,8 @@ def plan_notes(document: PlanShape) -> Iterator[Note]:
     if "outcome" in document:
         outcome = document["outcome"]
         yield ("stop" if outcome["exit_code"] else "", outline.ended(outcome))
+        for lost in outcome["stranded"]:
+            yield "stop", f"{outline.lacking(lost)}. To give it back: {lost['command']}"
         for one in outcome["failures"]:
             yield "stop", f"{one['address']} {one['status']}: {one['what']}: {one['reason']}"
     for target in document["targets"]:

@@ -39,7 +39,10 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         if len(plan.targets) > 1 or target.target != "default":
             lines.append(line("Target ", data(target.target, "bold")))
         lines.extend(_target(target, look))
-    if plan.is_empty:
+    if plan.is_empty and plan.held:
+        held = f"{len(plan.held)} {'resource is' if len(plan.held) == 1 else 'resources are'}"
+        lines.append(line(Piece("Nothing can go: ", "bold yellow"), f"{held} held back."))
+    elif plan.is_empty:
         managed = sum(target.managed for target in plan.targets)
         found = f" {managed} managed resources are as the specs want them." if managed else ""
         lines.append(line(Piece("No changes.", "bold green"), found))

@@ -252,6 +252,18 @@ class FailureShape(TypedDict):
 
 
 @with_config(CLOSED)
+class StrandedShape(TypedDict):
+    """What a run took and that is not back."""
+
+    target: str | None
+    address: Address
+    region: Annotated[str | None, Field(description="Of an instance.")]
+    what: Literal["no_profile", "not_running", "no_role"]
+    unknown: Annotated[str | None, Field(description="Why it is not known for sure.")]
+    command: Annotated[str, Field(description="Of the AWS CLI: gives it back.")]
+
+
+@with_config(CLOSED)
 class OutcomeShape(TypedDict):
     """What became of the plan."""
 
@@ -264,6 +276,8 @@ class OutcomeShape(TypedDict):
     left: Annotated[
         list[str] | None, Field(description="Addresses that still differ; null: not known.")
     ]
+    stranded: list[StrandedShape]
+    advice: Annotated[list[str], Field(description="What to do next.")]
 
 
 @with_config(CLOSED)

@@ -42,7 +42,9 @@ class Counting:
         with self.lock:
             self.open[address] -= 1
 
-    def failed(self, address: Address, what: str, reason: str) -> None:
+    def skipped(self, address: Address, what: str, reason: str) -> None: ...
+
+    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
         raise AssertionError(reason)
 
 
