@@ -61,13 +61,29 @@ class Failed:
     role_id: str
 
 
-RoleMark = Settled | Pending | Waiting | Failed
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Every consumer in these regions has taken up the role; nobody looked into others. Without
+    regions, those that were looked at did not fit into the tag."""
+
+    role_id: str
+    regions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, role_id: str, regions: Iterable[str]) -> Partial:
+        made = cls(role_id, tuple(sorted(set(regions))))
+        return made if len(encode_role_mark(made)) <= TAG_VALUE_LENGTH else cls(role_id, ())
+
+
+RoleMark = Settled | Partial | Pending | Waiting | Failed
 
 
 def encode_role_mark(mark: RoleMark) -> str:
     match mark:
         case Settled(role_id):
             return role_id
+        case Partial(role_id, regions):
+            return f"partial/{role_id}/{' '.join(regions)}"
         case Pending(before, after, epoch, run):
             return f"pending/{before}/{after}/{epoch}/{run}"
         case Waiting(role_id, epoch):
@@ -83,6 +99,8 @@ def decode_role_mark(value: str | None) -> RoleMark | None:
             return Pending(before, after, int(epoch), run)
         case ["waiting", role_id, epoch] if epoch.isdigit():
             return Waiting(role_id, int(epoch))
+        case ["partial", role_id, regions] if role_id:
+            return Partial(role_id, tuple(regions.split()))
         case ["failed", role_id]:
             return Failed(role_id)
         case [role_id] if role_id:

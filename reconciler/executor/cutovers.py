@@ -29,7 +29,7 @@ from reconciler.executor.sending import Sender
 from reconciler.executor.window import Window
 from reconciler.model import Identity
 from reconciler.ownership import InstanceKey
-from reconciler.ports import AwsError, Clock, Progress, Reader
+from reconciler.ports import DENIED, THROTTLED, AwsError, Clock, Progress, Reader
 from reconciler.requests import ApiCall
 
 LOST_ANSWERS = 10
@@ -100,7 +100,7 @@ class CutOverRun:
                 case Done():
                     return self._outcome("applied", "; ".join(self.notes))
                 case GiveUp(reason, roll_back) if roll_back:
-                    return self._roll_back(cutover, seen, reason)
+                    return self._roll_back(cutover.reversed(seen.target, memory), reason)
                 case GiveUp(reason, is_stop=is_stop):
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
@@ -111,10 +111,10 @@ class CutOverRun:
         self._looks += 1
         return min(most, FIRST_LOOK_SECONDS * 2.0 ** (self._looks - 1))
 
-    def _roll_back(self, cutover: CutOver, seen: Seen, reason: str) -> Outcome:
-        """The role that was there goes back in, and to whoever had the new one."""
+    def _roll_back(self, cutover: CutOver, reason: str) -> Outcome:
+        """The role that was there goes back in, and to whoever may have taken up the new one."""
         self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back")
-        ended = self._loop(cutover.reversed(seen.target))
+        ended = self._loop(cutover)
         if ended.status == "applied":
             return self._outcome("failed", f"{reason}; rolled back, the old role is in again")
         return self._outcome("failed", f"{reason}; rolling back failed too: {ended.reason}")
@@ -123,8 +123,10 @@ class CutOverRun:
         self, cutover: CutOver, decision: Decision, seen: Seen, memory: Memory
     ) -> tuple[Seen, Memory]:
         match decision:
-            case Ask(call):
-                return self._ask(cutover, call, seen, memory)
+            case Ask(calls, refusal="LimitExceeded"):
+                return self._ask_iam(cutover, decision, calls[0], seen, memory)
+            case Ask():
+                return self._ask_ec2(cutover, decision, seen, memory)
             case Act():
                 return self._act(cutover, decision, seen, memory)
             case Pause(seconds, why, watch, is_poll):
@@ -141,8 +143,8 @@ class CutOverRun:
             case _:
                 return seen, memory
 
-    def _ask(
-        self, cutover: CutOver, call: ApiCall, seen: Seen, memory: Memory
+    def _ask_iam(
+        self, cutover: CutOver, ask: Ask, call: ApiCall, seen: Seen, memory: Memory
     ) -> tuple[Seen, Memory]:
         """``LimitExceeded`` is the answer hoped for. Any other refusal ends it, nothing changed."""
         try:
@@ -150,7 +152,32 @@ class CutOverRun:
         except AwsError as error:
             if error.code not in HOPED_FOR:
                 raise _explained(call, error) from error
-        return self._observer.look(cutover, seen, ()), replace(memory, asked=True)
+        return self._observer.look(cutover, seen, ()), remembering.answered(memory, ask, seen)
+
+    def _ask_ec2(
+        self, cutover: CutOver, ask: Ask, seen: Seen, memory: Memory
+    ) -> tuple[Seen, Memory]:
+        """Whoever is refused keeps what it has. Who answers neither *allowed* nor *denied* does not
+        know such questions, or the instance is not as it was: then it is looked at again."""
+        doubtful: list[InstanceKey] = []
+        memory = remembering.answered(memory, ask, seen)
+        for call in ask.calls:
+            keys = remembering.instances_of(call, seen)
+            try:
+                self.sender.send(call, is_fresh=True)
+            except AwsError as error:
+                if error.code in DENIED:
+                    why = f"{error.code}: {error.message}{needed(call, error)}"
+                    for key in keys:
+                        memory = remembering.refused(memory, key, why)
+                elif error.code in THROTTLED or error.is_uncertain:
+                    raise
+                elif error.code != ask.refusal:
+                    doubtful.extend(keys)
+            else:
+                self.notes.append(f"{call.name}: DryRun is not known there, so nobody was asked")
+                doubtful.extend(keys)
+        return self._observer.look(cutover, seen, doubtful), memory
 
     def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
         touched: list[InstanceKey] = []

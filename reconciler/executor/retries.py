@@ -83,6 +83,8 @@ def budget(call: ApiCall, error: AwsError, is_fresh: bool) -> float:
         return THROTTLE_SECONDS
     if error.is_uncertain:
         return LOST_SECONDS
+    if call.is_dry_run:
+        return 0.0
     return max((p.seconds for p in PASSING if p.covers(call, error, is_fresh)), default=0.0)
 
 
@@ -96,8 +98,10 @@ def contradiction(call: ApiCall, error: AwsError, was_lost: bool) -> float:
     name may well have been there. EC2 shows its own associations as they are."""
     is_meant = call.service == "iam" and (was_lost or not call.operation.startswith("Create"))
     told_done = error.code in ALREADY.get(call.operation, frozenset())
-    return STALE_SECONDS if is_meant and told_done else 0.0
+    return STALE_SECONDS if not call.is_dry_run and is_meant and told_done else 0.0
 
 
 def may_be_done(call: ApiCall, error: AwsError) -> bool:
+    if call.is_dry_run:
+        return False
     return error.is_uncertain or error.code in ALREADY.get(call.operation, frozenset())
