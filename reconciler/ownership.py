@@ -52,6 +52,7 @@ _LAST_EPOCH = 253_370_764_800
 _OWNER_TAG = re.compile(rf"({OWNER_PATTERN.pattern})(?:/({_TAGGED_NAME}))?")
 _PENDING = re.compile(rf"pending/({_ROLE_ID})/({_ROLE_ID})/([0-9]{{1,12}})/({_RUN})")
 _WAITING = re.compile(rf"waiting/({_ROLE_ID})/([0-9]{{1,12}})")
+_PARTIAL = re.compile(rf"partial/({_ROLE_ID})/((?:{_REGION}(?: {_REGION})*)?)")
 _FAILED = re.compile(rf"failed/({_ROLE_ID})")
 _SETTLED = re.compile(_ROLE_ID)
 _FLIGHT = re.compile(rf"({_REGION})/({_INSTANCE})(/start)?")
@@ -147,13 +148,29 @@ class Failed:
     role_id: str
 
 
-RoleMark = Settled | Pending | Waiting | Failed
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Every consumer in these regions has taken up the role; nobody looked into others. Without
+    regions, those that were looked at did not fit into the tag."""
+
+    role_id: str
+    regions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, role_id: str, regions: Iterable[str]) -> Partial:
+        made = cls(role_id, tuple(sorted(set(regions))))
+        return made if len(encode_role_mark(made)) <= TAG_VALUE_LENGTH else cls(role_id, ())
+
+
+RoleMark = Settled | Partial | Pending | Waiting | Failed
 
 
 def encode_role_mark(mark: RoleMark) -> str:
     match mark:
         case Settled(role_id):
             return role_id
+        case Partial(role_id, regions):
+            return f"partial/{role_id}/{' '.join(regions)}"
         case Pending(before, after, epoch, run):
             return f"pending/{before}/{after}/{epoch}/{run}"
         case Waiting(role_id, epoch):
@@ -171,6 +188,8 @@ def decode_role_mark(value: str | None) -> RoleMark | None:
     if found := _WAITING.fullmatch(text):
         epoch = _epoch(found[2])
         return None if epoch is None else Waiting(found[1], epoch)
+    if found := _PARTIAL.fullmatch(text):
+        return Partial(found[1], tuple(found[2].split()))
     if found := _FAILED.fullmatch(text):
         return Failed(found[1])
     return Settled(text) if _SETTLED.fullmatch(text) else None

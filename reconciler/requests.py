@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from reconciler.address import Address
@@ -52,6 +52,15 @@ class ApiCall:
     @property
     def name(self) -> str:
         return f"{self.service}:{self.operation}"
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether EC2 is only asked: it answers with a refusal and changes nothing. Source:
+        docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html"""
+        return bool(self.params.get("DryRun"))
+
+    def as_dry_run(self) -> ApiCall:
+        return replace(self, params={**self.params, "DryRun": True})
 
 
 Condition = Literal["propagated", "gone", "associated", "stable", "stopped", "running"]

@@ -36,7 +36,6 @@ ACCOUNT = "123456789012"
 HOME = "us-east-1"
 AWAY = "eu-west-1"
 SETTINGS = "version: 1\nowner: tests\n"
-READS = ("Get", "List", "Describe")
 
 
 @dataclass
@@ -228,7 +227,7 @@ class Rig:
 
     def writes(self) -> list[Logged]:
         """Calls that could change something, in order."""
-        return [logged for logged in self.aws.log if not logged.operation.startswith(READS)]
+        return [logged for logged in self.aws.log if not logged.is_read]
 
 
 def save(planned: Planned, path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
+
+from botocore.model import OperationModel
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
@@ -24,9 +27,37 @@ class AwsWriter:
 
     def send(self, call: ApiCall) -> Mapping[str, Any]:
         client = self._clients.get(call.service, call.region)
+        if call.is_dry_run:
+            _let_ask(client)
         with translated(call.name):
             answer: Mapping[str, Any] = getattr(client, _method(call.operation))(**call.params)
             return answer
+
+
+_LOCK = threading.Lock()
+
+
+def _let_ask(client: Any) -> None:
+    """EC2 takes ``DryRun`` for every action, and botocore's model lacks it for the four calls about
+    associations: there it would be refused before it is sent. Two handlers carry it past the
+    model, in the context of that one request."""
+    with _LOCK:
+        for event, handler in (("before-parameter-build", _taken_out), ("before-call", _put_in)):
+            name = f"reconciler-{event}"
+            client.meta.events.register(f"{event}.ec2", handler, unique_id=name)
+
+
+def _taken_out(
+    params: dict[str, Any], model: OperationModel, context: dict[str, Any], **_: object
+) -> None:
+    shape = model.input_shape
+    if "DryRun" in params and (shape is None or "DryRun" not in shape.members):
+        context["reconciler_dry_run"] = params.pop("DryRun")
+
+
+def _put_in(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    if context.get("reconciler_dry_run"):
+        params["body"]["DryRun"] = "true"
 
 
 def _method(operation: str) -> str:

@@ -110,7 +110,8 @@ Deny = Annotated[
     typer.Option(
         "--deny",
         metavar="ACTION",
-        help="Action that is denied, such as iam:PassRole; may be repeated.",
+        help="Action that is denied, such as iam:PassRole, or ec2:StopInstances@i-0abc for one "
+        "instance; may be repeated.",
     ),
 ]
 

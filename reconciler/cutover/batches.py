@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.consumers import Fleet
-from reconciler.cutover.value import Act, Decision, EndBatch, GiveUp, Lose, Pause
+from reconciler.cutover.value import Act, Ask, Decision, EndBatch, GiveUp, Lose, Pause
 from reconciler.live import LiveInstance
+from reconciler.ownership import Flight, InstanceKey
 
 POLL_SECONDS = 2.0
 SETTLE_SECONDS = 300.0
 """How long an instance may take to give up or to take on its profile."""
+NOTE_LET_GO = "note when the role was let go"
 DENIED_TRUST = (
     "the association stays in 'associating'; its role may not trust ec2.amazonaws.com, or the "
     "profile may be empty"
@@ -69,18 +71,54 @@ def after_failure(fleet: Fleet) -> Decision | None:
     failed = fleet.memory.failed
     if not failed:
         return None
-    key, reason = sorted(failed.items())[0]
-    is_canary = fleet.memory.batches <= 1
     can_roll_back = (
-        is_canary
+        fleet.memory.batches == 0
         and fleet.cutover.limits.on_failure == "rollback"
-        and fleet.cutover.before is not None
-        and fleet.cutover.settle_as is None
+        and fleet.cutover.roll_back_to is not None
         and fleet.is_unsettled
         # A hop that has swapped the role in the profile has nowhere to bring its canary back to.
         and not (fleet.cutover.hops and fleet.seen.profile.role_id == fleet.seen.after_id)
     )
-    return GiveUp(f"{key.instance} in {key.region}: {reason}", roll_back=can_roll_back)
+    return GiveUp(_told(failed), roll_back=can_roll_back)
+
+
+def _told(failed: Mapping[InstanceKey, str]) -> str:
+    key, reason = sorted(failed.items())[0]
+    return f"{key.instance} in {key.region}: {reason}"
+
+
+def ask_first(fleet: Fleet) -> Decision | None:
+    """Before anything is changed: would the instances of the first batch get back what is to be
+    taken from them? A roll-back asks them one by one, since the role that works is to be inside
+    whatever becomes of them."""
+    if fleet.memory.refused:
+        told = _told(fleet.memory.refused)
+        return GiveUp(f"{told}; it was asked before anything was changed, so nothing was")
+    cutover = fleet.cutover
+    if fleet.seen.profile.role_id is None or cutover.settle_as is not None:
+        return None
+    if cutover.half == "first":
+        # What it takes the role from is refreshed by the second of the two.
+        batch = fleet.runners([i for i in fleet.seen.consumers() if i.row is not None])
+    elif cutover.hops:
+        batch = fleet.runners(fleet.to_leave())
+    else:
+        batch = fleet.batch(fleet.todo())
+    return ask(fleet, batch)
+
+
+def ask(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
+    """EC2 tells without doing anything whether it would give an instance its profile back, or start
+    it; one that has nothing to lose any more is not asked about."""
+    unasked = [i for i in batch if i.key not in fleet.memory.allowed and not fleet.is_lent(i)]
+    flights = [(i, fleet.flight(i)) for i in unasked]
+    calls = Calls(fleet.cutover, fleet.seen)
+    named = tuple(calls.ask(i, flight) for i, flight in flights if not _is_kept(i, flight))
+    return Ask(named, "DryRunOperation", "ask whether it would be given back") if named else None
+
+
+def _is_kept(instance: LiveInstance, flight: Flight) -> bool:
+    return flight.is_stop and instance.unstoppable is not None
 
 
 def next_batch(fleet: Fleet) -> Decision | None:
@@ -116,6 +154,8 @@ def take(fleet: Fleet, todo: Sequence[LiveInstance]) -> Decision:
     for flight, instance in flights.items():
         if flight.is_stop and instance.unstoppable:
             return Lose(instance.key, f"is not restarted: {instance.unstoppable}")
+    if decision := ask(fleet, batch):
+        return decision
     if not fleet.seen.profile.flights >= flights.keys():
         noted = (*fleet.unfinished(), *flights)
         is_stop = all(flight.is_stop for flight in flights)

@@ -8,8 +8,15 @@ from itertools import groupby
 from reconciler import ownership
 from reconciler.cutover.value import CutOver, Memory, Seen, final_mark
 from reconciler.live import LiveInstance, LiveProfile
-from reconciler.ownership import Flight, InstanceKey, Pending, Settled
+from reconciler.ownership import Flight, InstanceKey, Partial, Pending, Settled, Waiting
 from reconciler.requests import ApiCall
+
+RESOURCES_OF_A_CALL = 1000
+
+
+def _pieces(names: list[str]) -> list[list[str]]:
+    starts = range(0, len(names), RESOURCES_OF_A_CALL)
+    return [names[start : start + RESOURCES_OF_A_CALL] for start in starts]
 
 
 class Calls:
@@ -38,10 +45,12 @@ class Calls:
         mark = ownership.Swapped(self._seen.target, epoch)
         return self._tag({ownership.SWAPPED: ownership.encode_swapped(mark)})
 
-    def mark_released(self, role: str) -> ApiCall:
+    def mark_released(self) -> tuple[ApiCall, ...]:
+        """A call for each role that loses consumers."""
         key = self._cutover.prefix + ownership.RELEASED
         tags = [{"Key": key, "Value": str(int(self._seen.now))}]
-        return ApiCall("iam", "TagRole", {"RoleName": role, "Tags": tags})
+        roles = self._cutover.releases
+        return tuple(ApiCall("iam", "TagRole", {"RoleName": r, "Tags": tags}) for r in roles)
 
     def mark_in_flight(self, flights: Iterable[Flight]) -> ApiCall:
         return self._tag(ownership.encode_in_flight(flights))
@@ -98,6 +107,14 @@ class Calls:
         }
         return ApiCall("ec2", "AssociateIamInstanceProfile", params, key.region)
 
+    def ask(self, instance: LiveInstance, flight: Flight) -> ApiCall:
+        """The call that would give back what ``flight`` takes, as a question."""
+        if self._cutover.hops and not flight.is_stop and instance.row is not None:
+            return self.move(instance, self._seen.profile).as_dry_run()
+        if flight.is_stop:
+            return self.start(instance.key).as_dry_run()
+        return self.associate(instance.key).as_dry_run()
+
     def disassociate(self, instance: LiveInstance) -> ApiCall:
         association = instance.row.id if instance.row else ""
         params = {"AssociationId": association}
@@ -108,10 +125,15 @@ class Calls:
         return tuple(self._note(i) for i in instances)
 
     def forget_holds(self, instances: Sequence[LiveInstance]) -> tuple[ApiCall, ...]:
-        """A call for each region."""
+        """A call for each region and each thousand instances: DeleteTags takes no more. Source:
+        docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html"""
         ordered = sorted(instances, key=lambda i: i.key)
         regions = groupby(ordered, key=lambda i: i.key.region)
-        return tuple(self._forget(region, [i.key.instance for i in g]) for region, g in regions)
+        return tuple(
+            self._forget(region, names)
+            for region, group in regions
+            for names in _pieces([i.key.instance for i in group])
+        )
 
     def _note(self, instance: LiveInstance) -> ApiCall:
         association = instance.row.id if instance.row else ""
@@ -126,14 +148,17 @@ class Calls:
         return ApiCall("ec2", "DeleteTags", params, region)
 
     def _before_id(self) -> str:
-        """The role whose credentials consumers may hold: the one inside, else the noted one."""
+        """The role whose credentials consumers hold: the one to go back to, or the one inside, or
+        the noted one."""
+        if self._cutover.roll_back_to is not None:
+            return self._cutover.roll_back_to.id or ownership.NO_ROLE
         profile = self._seen.profile
         if profile.role_id is not None and profile.role_id != self._seen.after_id:
             return profile.role_id
         match profile.mark:
             case Pending(before):
                 return before
-            case Settled(role_id):
+            case Settled(role_id) | Partial(role_id) | Waiting(role_id):
                 return role_id
             case _:
                 return ownership.NO_ROLE

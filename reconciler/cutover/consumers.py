@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler import ownership
-from reconciler.cutover.value import CutOver, Memory, Seen, spread_at
+from reconciler.cutover.value import CutOver, Memory, Seen, Standing, spread_at
 from reconciler.live import LiveInstance
 from reconciler.ownership import Flight, InstanceKey
 
@@ -28,10 +28,13 @@ class Fleet:
     seen: Seen
     memory: Memory
     is_unsettled: bool
+    is_own: bool = False
+    """Of those in flight only the ones that this run took something from."""
 
     def in_flight(self) -> tuple[LiveInstance, ...]:
         """Instances that are noted as in flight, or that this run took the profile from."""
-        keys = {*self.seen.profile.in_flight, *self.memory.away}
+        noted = () if self.is_own else self.seen.profile.in_flight
+        keys = {*noted, *self.memory.away}
         known = [self.seen.instances[k] for k in sorted(keys) if k in self.seen.instances]
         return tuple(i for i in known if not i.is_gone and i.operator is None)
 
@@ -231,7 +234,12 @@ class Fleet:
         return not self._is_proven(instance, row.id)
 
     def _is_proven(self, instance: LiveInstance, association: str) -> bool:
-        """Whether the instance surely holds the new role's credentials."""
+        """Whether the instance surely holds the credentials of the role that it is to have."""
+        if instance.key.region in self.seen.covered:
+            return True
+        standing = Standing(instance.key, association, instance.launched_at)
+        if self.cutover.untouched is not None and standing in self.cutover.untouched:
+            return True
         if self.memory.refreshed.get(instance.key) == association:
             return True
         swapped = self.memory.swapped_at

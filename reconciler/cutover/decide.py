@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from reconciler import ownership
 from reconciler.cutover import batches, beyond, hop
 from reconciler.cutover.calls import Calls
@@ -18,15 +20,21 @@ from reconciler.cutover.value import (
     Pause,
     Seen,
     final_mark,
+    is_covered,
     spread_at,
 )
-from reconciler.ownership import Pending, Settled, Waiting
+from reconciler.ownership import Partial, Pending, Settled, Waiting
 
+ASK_ROLE = "ask: must answer LimitExceeded, since the profile has a role"
+MOST_SWAPS = 3
+"""By one run: who changes the role each time that it was swapped is not to be outlasted."""
 NOTE_THE_SWAP = "note the swap, so that any run knows of it"
 
 
 def decide(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     """What comes next. Asks nothing of the world and changes nothing."""
+    if decision := _overtaken(cutover, seen, memory):
+        return decision
     if memory.stopping and cutover.half != "first":
         return _stop(cutover, seen, memory)
     if cutover.after is not None and seen.after_id is None:
@@ -52,7 +60,34 @@ def is_unsettled(cutover: CutOver, seen: Seen) -> bool:
     mark = seen.profile.mark
     if cutover.comes_home or (mark is not None and mark == cutover.settle_as):
         return False
+    if isinstance(mark, Partial):
+        return not is_covered(cutover, seen)
     return not isinstance(mark, Settled | Waiting) or mark.role_id != seen.target
+
+
+def _overtaken(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
+    """Another run began to bring another role in after this one began, so it is the one that is
+    wanted. Whoever this run has in flight gets the profile back; the rest is for the other."""
+    mark = seen.profile.mark
+    if not isinstance(mark, Pending) or mark.run == memory.run or mark.after == seen.target:
+        return None
+    if memory.marked_at is None:
+        is_younger = mark.epoch > memory.began_at
+    else:
+        # Both see the same two marks, and in the same second one of them wins all the same.
+        is_younger = (mark.epoch, mark.run) > (memory.marked_at, memory.run)
+    if not is_younger:
+        return None
+    fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen), is_own=True)
+    if seen.profile.role_id is None and (waiting := fleet.in_flight()):
+        since = max(memory.away.values())
+        if seen.now - since <= batches.SETTLE_SECONDS or cutover.after is None:
+            return batches.poll(f"run {mark.run} to put its role in", waiting)
+        return Act((Calls(cutover, seen).add_role(cutover.after.name),), "put the role in")
+    if decision := batches.bring_back(fleet):
+        return decision
+    began = datetime.fromtimestamp(mark.epoch, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return GiveUp(f"run {mark.run} of another commit began a cut-over of it at {began}; it wins")
 
 
 def is_half_done(cutover: CutOver, seen: Seen, memory: Memory) -> bool:
@@ -90,12 +125,18 @@ def _begin(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     profile = seen.profile
     if profile.role_id == seen.after_id:
         return None
+    if profile.role_id is not None and memory.swaps >= MOST_SWAPS:
+        again = f"its role was changed by another hand, and put back {memory.swaps} times"
+        return GiveUp(f"{again}; find out who else is at work")
     calls = Calls(cutover, seen)
     is_begun = _is_begun(seen, memory)
     if memory.closed and not is_begun and cutover.half is None:
         return GiveUp(memory.closed, is_stop=True)
     if cutover.after is not None and profile.role_id is not None and not memory.asked:
-        return Ask(calls.add_role(cutover.after.name))
+        return Ask((calls.add_role(cutover.after.name),), "LimitExceeded", ASK_ROLE)
+    fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
+    if not is_begun and (decision := batches.ask_first(fleet)):
+        return decision
     if held := seen.noted():
         # What an earlier cut-over noted is worth nothing once the role changes again.
         return Act(calls.forget_holds(held), "forget which instances held the role")
@@ -118,8 +159,8 @@ def _swap(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     if profile.role_id is not None:
         if cutover.hops and (decision := hop.nobody_uses_it(seen, memory)):
             return decision
-        if cutover.releases and not memory.released and any(i.is_running for i in seen.consumers()):
-            return Act((calls.mark_released(cutover.releases),), "note when the role was let go")
+        if not memory.released and _lets_go(cutover, seen):
+            return Act(calls.mark_released(), batches.NOTE_LET_GO)
         return Act((calls.remove_role(),), "take the role out")
     if cutover.after is None:
         return None
@@ -132,8 +173,10 @@ def _mark(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     if not is_unsettled(cutover, seen):
         return None
     mark = seen.profile.mark
-    if isinstance(mark, Pending) and mark.after == seen.target:
+    if seen.covered or (isinstance(mark, Pending) and mark.after == seen.target):
         return None
+    if decision := batches.ask_first(Fleet(cutover, seen, memory, is_unsettled=True)):
+        return decision
     calls = Calls(cutover, seen)
     if held := seen.noted():
         return Act(calls.forget_holds(held), "forget which instances held the role")
@@ -173,6 +216,8 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
         return decision
     if (held := seen.noted()) and not memory.cleared:
         return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
+    if memory.let_go and _lets_go(cutover, seen):
+        return Act(calls.mark_released(), batches.NOTE_LET_GO)
     if seen.profile.mark != final_mark(cutover, seen, memory):
         return Act((calls.mark_settled(memory),), "note that every consumer has the role")
     if ownership.SWAPPED in seen.profile.marks:
@@ -180,3 +225,9 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
         names = (ownership.SWAPPED,)
         return Act((calls.forget_in_flight(names),), "note that nobody is waited for")
     return Done()
+
+
+def _lets_go(cutover: CutOver, seen: Seen) -> bool:
+    """Whether somebody may lose, or has lost, a role that is ours: also where nobody looked."""
+    is_used = any(i.is_running for i in seen.consumers())
+    return bool(cutover.releases) and (is_used or cutover.is_narrow or bool(seen.unread))

@@ -93,9 +93,10 @@ def _next(fleet: Fleet, to_leave: Sequence[LiveInstance]) -> Decision | None:
     if not batch:
         return batches.poll("instances to finish starting or stopping", to_leave)
     calls, shadow = Calls(fleet.cutover, fleet.seen), fleet.seen.shadow
-    role = fleet.cutover.releases
-    if role and not fleet.memory.released:
-        return Act((calls.mark_released(role),), "note when the role was let go")
+    if decision := batches.ask(fleet, batch):
+        return decision
+    if fleet.cutover.releases and not fleet.memory.released:
+        return Act(calls.mark_released(), batches.NOTE_LET_GO)
     return Act(tuple(calls.move(i, shadow) for i in batch), "move it to the shadow")
 
 

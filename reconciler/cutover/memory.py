@@ -7,13 +7,22 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from reconciler.cutover.value import CutOver, Memory, Seen
+from reconciler import ownership
+from reconciler.cutover.value import Ask, CutOver, Memory, Seen, Standing
 from reconciler.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model import InstanceProfile, frozen_tags
 from reconciler.ownership import HOLDS, InstanceKey, Pending, holds_mark
 from reconciler.requests import ApiCall
 
 _V = TypeVar("_V")
+_GIVES_BACK = frozenset(
+    {
+        "AssociateIamInstanceProfile",
+        "ReplaceIamInstanceProfileAssociation",
+        "StartInstances",
+        "CreateTags",
+    }
+)
 
 
 def beginning(seen: Seen, run: str) -> Memory:
@@ -21,23 +30,64 @@ def beginning(seen: Seen, run: str) -> Memory:
     that they followed is still the last one."""
     mark, profile = seen.profile.mark, seen.profile
     is_swapped = profile.role_id is not None and profile.role_id == seen.after_id
-    resumed = is_swapped and isinstance(mark, Pending) and mark.after == seen.target
+    is_gone_on = isinstance(mark, Pending) and mark.after == seen.target
+    resumed = is_swapped and (is_gone_on or bool(seen.covered))
     shadow = seen.shadow
     is_filled = shadow is not None and shadow.role_id == seen.after_id
-    return Memory(
+    memory = Memory(
         run=run,
         began_at=seen.now,
         resumed=resumed,
         swapped_at=seen.now if is_swapped else None,
         filled_at=seen.now if is_filled else None,
+        untouched=_before_the_swap(seen, mark)
+        if isinstance(mark, Pending) and is_gone_on
+        else None,
+    )
+    return replace(memory, batches=1) if _had_a_canary(seen, memory) else memory
+
+
+def standings(seen: Seen) -> frozenset[Standing]:
+    return frozenset(
+        Standing(i.key, i.row.id, i.launched_at) for i in seen.consumers() if i.row is not None
+    )
+
+
+def _before_the_swap(seen: Seen, mark: Pending) -> frozenset[Standing]:
+    """Those that an earlier run has not touched. AWS does not say how old an association is; but
+    whose profile the earlier run took off is noted, on the profile until the next batch and on the
+    instance from then on."""
+    untouched = set()
+    for standing in standings(seen):
+        held = seen.instances[standing.key].marks.get(HOLDS)
+        is_noted = held == holds_mark(mark.after, standing.association)
+        is_young = standing.launched_at >= mark.epoch
+        if not (is_noted or is_young or standing.key in seen.profile.in_flight):
+            untouched.add(standing)
+    return frozenset(untouched)
+
+
+def _had_a_canary(seen: Seen, memory: Memory) -> bool:
+    """Whether an earlier run brought an instance over, so that a failure now is a later one.
+    Whoever may tag instances could have noted it too; the worst that follows is that a failure
+    stops the cut-over in place of rolling it back."""
+    if not isinstance(seen.profile.mark, Pending) or seen.profile.mark.after != seen.target:
+        return False
+    if memory.resumed and _noted(seen):
+        return True
+    is_filled = seen.shadow is not None and seen.shadow.role_id == seen.after_id
+    return is_filled and any(
+        i.is_running and i.row is not None and i.row.state == "associated" for i in seen.lent()
     )
 
 
 def noted_as_done(seen: Seen) -> tuple[LiveInstance, ...]:
     """Consumers that a run which goes on would leave alone, because an earlier one noted that they
     hold the role. Whoever may tag instances could have written that too, so it is told."""
-    if not beginning(seen, "").resumed:
-        return ()
+    return _noted(seen) if beginning(seen, "").resumed else ()
+
+
+def _noted(seen: Seen) -> tuple[LiveInstance, ...]:
     known = [i for i in seen.noted() if i.is_running and i.row is not None]
     return tuple(
         i for i in known if i.row and i.marks.get(HOLDS) == holds_mark(seen.target, i.row.id)
@@ -56,15 +106,29 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
             return replace(memory, filled_at=ended_at)
         case "AddRoleToInstanceProfile":
             return replace(
-                memory, swapped_at=ended_at, resumed=False, changed_at=ended_at, refreshed={}
+                _snapshot(memory, seen),
+                swapped_at=ended_at,
+                resumed=False,
+                changed_at=ended_at,
+                refreshed={},
+                allowed=frozenset(),
+                swaps=memory.swaps + 1,
             )
+        case "RemoveRoleFromInstanceProfile" if not is_shadow(call, seen):
+            return _snapshot(memory, seen)
+        case "TagInstanceProfile":
+            marks = [ownership.decode_role_mark(tag["Value"]) for tag in call.params["Tags"]]
+            epochs = [mark.epoch for mark in marks if isinstance(mark, Pending)]
+            return replace(memory, marked_at=epochs[0]) if epochs else memory
         case "TagRole":
-            return replace(memory, released=True)
+            return replace(memory, released=True, let_go=False)
         case "DisassociateIamInstanceProfile":
             key = _disassociated(call, seen)
             away, back = _with(memory.away, key, now), _without(memory.back, key)
             taken = _with(memory.taken, key, call.params["AssociationId"])
-            return replace(memory, away=away, back=back, taken=taken, changed_at=ended_at)
+            return replace(
+                memory, away=away, back=back, taken=taken, changed_at=ended_at, let_go=True
+            )
         case "ReplaceIamInstanceProfileAssociation":
             return _moved(memory, call, seen, ended_at)
         case "AssociateIamInstanceProfile" | "StartInstances":
@@ -75,7 +139,9 @@ def remember(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memo
             away, back = _with(memory.away, key, now), _without(memory.back, key)
             launched = seen.instances[key].launched_at if key in seen.instances else 0.0
             stopped = _with(memory.stopped, key, launched)
-            return replace(memory, away=away, back=back, stopped=stopped, changed_at=ended_at)
+            return replace(
+                memory, away=away, back=back, stopped=stopped, changed_at=ended_at, let_go=True
+            )
         case "CreateTags":
             key = InstanceKey(call.region or "", call.params["Resources"][0])
             association = call.params["Tags"][0]["Value"].removeprefix(f"{seen.target}/")
@@ -97,7 +163,12 @@ def _moved(memory: Memory, call: ApiCall, seen: Seen, ended_at: float) -> Memory
         back=_with(memory.back, key, seen.now),
         taken=_with(memory.taken, key, call.params["AssociationId"]),
         changed_at=ended_at,
+        let_go=True,
     )
+
+
+def _snapshot(memory: Memory, seen: Seen) -> Memory:
+    return memory if memory.untouched is not None else replace(memory, untouched=standings(seen))
 
 
 def _kept(memory: Memory, call: ApiCall, seen: Seen) -> Mapping[InstanceKey, str]:
@@ -114,13 +185,25 @@ def _kept(memory: Memory, call: ApiCall, seen: Seen) -> Mapping[InstanceKey, str
 
 
 def ended_batch(memory: Memory, now: float) -> Memory:
-    return replace(
-        memory, away={}, back={}, stopped={}, batches=memory.batches + 1, batch_ended_at=now
-    )
+    batches = memory.batches if memory.failed else memory.batches + 1
+    return replace(memory, away={}, back={}, stopped={}, batches=batches, batch_ended_at=now)
 
 
 def lost(memory: Memory, key: InstanceKey, reason: str) -> Memory:
     return replace(memory, failed=_with(memory.failed, key, reason))
+
+
+def answered(memory: Memory, ask: Ask, seen: Seen) -> Memory:
+    """``ask`` was answered as it must be, or by somebody who does not know such questions."""
+    if ask.refusal == "LimitExceeded":
+        return replace(memory, asked=True)
+    keys = {key for call in ask.calls for key in instances_of(call, seen)}
+    return replace(memory, allowed=memory.allowed | keys)
+
+
+def refused(memory: Memory, key: InstanceKey, reason: str) -> Memory:
+    """It would not get back what is taken from it, so nothing is."""
+    return replace(lost(memory, key, reason), refused=_with(memory.refused, key, reason))
 
 
 def _with(
@@ -145,6 +228,16 @@ def instances_of(call: ApiCall, seen: Seen) -> list[InstanceKey]:
     association = call.params.get("AssociationId")
     known = seen.instances.values()
     return [i.key for i in known if any(r.id == association for r in i.rows)]
+
+
+def given_back(call: ApiCall, seen: Seen) -> list[InstanceKey]:
+    """Instances that a call brings over, or says of that they were."""
+    gives = (
+        "AssociateIamInstanceProfile",
+        "ReplaceIamInstanceProfileAssociation",
+        "StartInstances",
+    )
+    return instances_of(call, seen) if call.operation in (*gives, "CreateTags") else []
 
 
 def is_shadow(call: ApiCall, seen: Seen) -> bool:

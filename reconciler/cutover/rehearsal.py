@@ -26,6 +26,7 @@ from reconciler.cutover.value import (
     Pause,
     Seen,
 )
+from reconciler.ownership import Pending
 from reconciler.requests import NOW, RUN, Action, ApiCall, Condition, Joined, Ref, Wait
 
 _RUN = "this-run"
@@ -46,6 +47,10 @@ class Printed:
 
 def rehearse(cutover: CutOver, seen: Seen) -> Iterator[Printed]:
     """Every step, in order, as it would go if all goes well and nothing changes meanwhile."""
+    mark = seen.profile.mark
+    if isinstance(mark, Pending):
+        # Whatever is noted was there before: a clock that is ahead does not make it another's.
+        seen = replace(seen, now=max(seen.now, float(mark.epoch)))
     memory = remembering.beginning(seen, _RUN)
     for _ in range(MAX_DECISIONS):
         decision = decide(cutover, seen, memory)
@@ -58,9 +63,10 @@ def rehearse(cutover: CutOver, seen: Seen) -> Iterator[Printed]:
 
 def _printed(cutover: CutOver, decision: Decision, seen: Seen) -> Iterator[Printed]:
     match decision:
-        case Ask(call):
-            said = "ask: must answer LimitExceeded, since the profile has a role"
-            yield Printed(call, said, refusal="LimitExceeded")
+        case Ask(calls, refusal, why):
+            for call in calls:
+                printed = _with_refs(call)
+                yield Printed(printed, why, _instance(call, seen), refusal=refusal)
         case Act(calls, why):
             for call in calls:
                 instance = _instance(call, seen)
@@ -148,7 +154,7 @@ def _instance(call: ApiCall, seen: Seen) -> str | None:
 def _after(cutover: CutOver, decision: Decision, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
     match decision:
         case Ask():
-            return seen, replace(memory, asked=True)
+            return seen, remembering.answered(memory, decision, seen)
         case Act(calls):
             for call in calls:
                 memory = remembering.remember(memory, call, seen, seen.now)

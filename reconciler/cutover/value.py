@@ -10,7 +10,16 @@ from typing import Literal
 from reconciler.address import Address, profile_address
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.model import Limits
-from reconciler.ownership import HOLDS, NO_ROLE, Failed, InstanceKey, RoleMark, Settled, Waiting
+from reconciler.ownership import (
+    HOLDS,
+    NO_ROLE,
+    Failed,
+    InstanceKey,
+    Partial,
+    RoleMark,
+    Settled,
+    Waiting,
+)
 from reconciler.requests import ApiCall
 
 
@@ -23,11 +32,20 @@ class RoleRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How an instance was seen: on which association, and started when."""
+
+    key: InstanceKey
+    association: str
+    launched_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class CutOver:
     """From one role to another inside a profile, and out to every running consumer.
 
-    ``before`` and ``after`` are ``None`` for no role. ``settle_as`` is the mark at the end in place
-    of the new role's id: a roll-back ends in ``failed/...``.
+    ``before`` is the role inside now; it and ``after`` are ``None`` for no role. ``settle_as`` is
+    the mark at the end in place of the new role's id: a roll-back ends in ``failed/...``.
     """
 
     profile: str
@@ -37,8 +55,18 @@ class CutOver:
     regions: tuple[str, ...]
     prefix: str
     settle_as: RoleMark | None = None
-    releases: str | None = None
-    """The role that loses its consumers, if it is ours: it is noted when they were let go."""
+    roll_back_to: RoleRef | None = None
+    """The role that consumers hold, as the mark on the profile says: it goes back in if the canary
+    fails. ``None`` where consumers may hold more than one, or ``after`` already: then a failure
+    stops the cut-over, since after a roll-back the mark says that nobody holds ``after``."""
+    releases: tuple[str, ...] = ()
+    """Roles of ours that lose consumers: it is noted on them when they were let go."""
+    releases_back: tuple[str, ...] = ()
+    """The same for a roll-back."""
+    is_narrow: bool = False
+    """Whether ``regions`` were chosen, so that others may have consumers as well."""
+    untouched: frozenset[Standing] | None = None
+    """Of a roll-back: instances that are still so never took up the role that goes."""
     half: Literal["first", "second"] | None = None
     """Of two, between which the role or the profile is made again. Though asked to stop, the first
     goes to its end, and the second puts the role in."""
@@ -56,15 +84,18 @@ class CutOver:
         """Whether running consumers are to go to a shadow while the role is swapped."""
         return self.limits.strategy == "hop" and self.after is not None and not self.comes_home
 
-    def reversed(self, failed_id: str) -> CutOver:
-        """Back to the role that was there."""
+    def reversed(self, failed_id: str, memory: Memory) -> CutOver:
+        """Back to the role that consumers held, for those that may have taken up the other."""
         return replace(
             self,
             before=self.after,
-            after=self.before,
+            after=self.roll_back_to,
             settle_as=Failed(failed_id),
-            releases=None,
+            roll_back_to=None,
+            releases=self.releases_back,
+            releases_back=(),
             comes_home=self.hops,
+            untouched=memory.untouched or frozenset(),
         )
 
 
@@ -86,6 +117,13 @@ class Seen:
     @property
     def target(self) -> str:
         return self.after_id or NO_ROLE
+
+    @property
+    def covered(self) -> frozenset[str]:
+        """Regions whose consumers have the role, as a cut-over of fewer regions has noted."""
+        mark = self.profile.mark
+        is_so = isinstance(mark, Partial) and mark.role_id == self.target
+        return frozenset(mark.regions) if isinstance(mark, Partial) and is_so else frozenset()
 
     def consumers(self) -> tuple[LiveInstance, ...]:
         return self._on(self.profile)
@@ -121,7 +159,20 @@ class Memory:
     run: str
     began_at: float = 0.0
     asked: bool = False
+    allowed: frozenset[InstanceKey] = frozenset()
+    """Instances for which EC2 was asked, and did not refuse, since the role inside last changed."""
+    refused: Mapping[InstanceKey, str] = field(default_factory=_reasons)
+    """Those that would not get back what is taken from them; they are among ``failed`` too."""
     released: bool = False
+    let_go: bool = True
+    """Whether an instance let go of the role before since that was last noted; so at the start,
+    since an earlier run may have died before it noted it."""
+    swaps: int = 0
+    marked_at: int | None = None
+    """When this run last noted on the profile that it is at work."""
+    untouched: frozenset[Standing] | None = None
+    """Consumers as they were before the swap, but for those that an earlier run, or a launch since
+    then, may have given the new role."""
     cleared: bool = False
     """Notes on instances were taken off, or it was tried: they are hints, and may stay."""
     resumed: bool = False
@@ -140,6 +191,7 @@ class Memory:
     failed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
     waiting_since: float | None = None
     batches: int = 0
+    """Batches that went well, an earlier run's canary included."""
     batch_ended_at: float | None = None
     changed_at: float = 0.0
     closed: str | None = None
@@ -152,9 +204,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A call that must be refused: ``LimitExceeded`` means that it would be allowed."""
+    """Calls that change nothing, since they must be refused: with the code ``refusal`` where they
+    would be allowed."""
 
-    call: ApiCall
+    calls: tuple[ApiCall, ...]
+    refusal: Literal["LimitExceeded", "DryRunOperation"]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +284,22 @@ def shadow_spread_at(cutover: CutOver, seen: Seen, memory: Memory) -> float:
 def final_mark(cutover: CutOver, seen: Seen, memory: Memory) -> RoleMark:
     if cutover.settle_as is not None:
         return cutover.settle_as
-    if cutover.limits.strategy != "wait" or seen.after_id is None:
-        return Settled(seen.target)
     mark = seen.profile.mark
-    if isinstance(mark, Waiting | Settled) and mark.role_id == seen.target:
+    if mark == Settled(seen.target) or seen.after_id is None:
+        return Settled(seen.target)
+    if cutover.limits.strategy != "wait" and cutover.is_narrow:
+        return Partial.of(seen.target, {*cutover.regions, *seen.covered})
+    if cutover.limits.strategy != "wait":
+        return Settled(seen.target)
+    if isinstance(mark, Waiting) and mark.role_id == seen.target:
         return mark
     return Waiting(seen.target, int(memory.swapped_at or seen.now))
+
+
+def is_covered(cutover: CutOver, seen: Seen) -> bool:
+    """Whether the regions noted on the profile are all that are asked for. Where they did not fit
+    into the tag, any list that does not fit either is taken for the same."""
+    mark = seen.profile.mark
+    if not isinstance(mark, Partial) or mark.role_id != seen.target or not cutover.is_narrow:
+        return False
+    return Partial.of(seen.target, {*cutover.regions, *mark.regions}) == mark

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.address import Address, instance_address
 from reconciler.cutover import memory as remembering
 from reconciler.cutover.batches import POLL_SECONDS
-from reconciler.cutover.decide import decide, is_half_done
+from reconciler.cutover.decide import decide, is_half_done, is_unsettled
 from reconciler.cutover.value import (
     Act,
     Ask,
@@ -31,7 +31,7 @@ from reconciler.executor.sending import Sender
 from reconciler.executor.window import Window
 from reconciler.model import Identity
 from reconciler.ownership import InstanceKey
-from reconciler.ports import AwsError, Clock, Progress, Reader
+from reconciler.ports import DENIED, THROTTLED, AwsError, Clock, Progress, Reader
 from reconciler.requests import ApiCall
 
 LOST_ANSWERS = 10
@@ -80,6 +80,9 @@ class CutOverRun:
     _looks: int = 0
     _has_written: bool = False
     _met: set[InstanceKey] = field(default_factory=set)
+    _ended: tuple[Address, ...] = ()
+    _brought: set[InstanceKey] = field(default_factory=set)
+    """Instances that took up the role, or were associated anew where only that was needed."""
     _calls: int = 0
     _flying: tuple[InstanceKey, ...] = ()
     _advice: str = MEND
@@ -134,10 +137,10 @@ class CutOverRun:
             decision = decide(cutover, seen, memory)
             match decision:
                 case Done():
-                    done = self._outcome("applied", "; ".join(self.notes))
-                    return replace(done, ended=self._ended(seen))
+                    self._ended = self._gone(seen)
+                    return self._outcome("applied", "; ".join(self.notes))
                 case GiveUp(reason, roll_back) if roll_back:
-                    return self._roll_back(cutover, seen, reason)
+                    return self._roll_back(cutover.reversed(seen.target, memory), reason)
                 case GiveUp(reason, is_stop=is_stop):
                     if seen.unread and not memory.failed:
                         self._advice = f"apply again once {', '.join(sorted(seen.unread))} answers"
@@ -145,7 +148,7 @@ class CutOverRun:
                 case _:
                     seen, memory = self._step(cutover, decision, seen, memory)
 
-    def _ended(self, seen: Seen) -> tuple[Address, ...]:
+    def _gone(self, seen: Seen) -> tuple[Address, ...]:
         """Instances that were met running, and have ended: nobody lists them any more."""
         missing = [k for k in self._met if k not in seen.instances or seen.instances[k].is_gone]
         found = {i.key: i for i in self.reader.instances(missing)} if missing else {}
@@ -157,12 +160,12 @@ class CutOverRun:
         self._looks += 1
         return min(most, FIRST_LOOK_SECONDS * 2.0 ** (self._looks - 1))
 
-    def _roll_back(self, cutover: CutOver, seen: Seen, reason: str) -> Outcome:
-        """The role that was there goes back in, and to whoever had the new one."""
+    def _roll_back(self, cutover: CutOver, reason: str) -> Outcome:
+        """The role that was there goes back in, and to whoever may have taken up the new one."""
         why = self._brief or reason
         self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back", "rolling back")
         self._brief = ""
-        ended = self._loop(cutover.reversed(seen.target))
+        ended = self._loop(cutover)
         if ended.status == "applied":
             self._brief = f"{why}; rolled back"
             self._advice = (
@@ -183,8 +186,10 @@ class CutOverRun:
             self.check()
             self._has_written = isinstance(decision, Act)
         match decision:
-            case Ask(call):
-                return self._ask(cutover, call, seen, memory)
+            case Ask(calls, refusal="LimitExceeded"):
+                return self._ask_iam(cutover, decision, calls[0], seen, memory)
+            case Ask():
+                return self._ask_ec2(cutover, decision, seen, memory)
             case Act():
                 return self._act(cutover, decision, seen, memory)
             case Pause(seconds, why, watch, is_poll):
@@ -202,8 +207,8 @@ class CutOverRun:
             case _:
                 return seen, memory
 
-    def _ask(
-        self, cutover: CutOver, call: ApiCall, seen: Seen, memory: Memory
+    def _ask_iam(
+        self, cutover: CutOver, ask: Ask, call: ApiCall, seen: Seen, memory: Memory
     ) -> tuple[Seen, Memory]:
         """``LimitExceeded`` is the answer hoped for. Any other refusal ends it, nothing changed."""
         try:
@@ -211,7 +216,32 @@ class CutOverRun:
         except AwsError as error:
             if error.code not in HOPED_FOR:
                 raise _explained(call, error) from error
-        return self._observer.look(cutover, seen, ()), replace(memory, asked=True)
+        return self._observer.look(cutover, seen, ()), remembering.answered(memory, ask, seen)
+
+    def _ask_ec2(
+        self, cutover: CutOver, ask: Ask, seen: Seen, memory: Memory
+    ) -> tuple[Seen, Memory]:
+        """Whoever is refused keeps what it has. Who answers neither *allowed* nor *denied* does not
+        know such questions, or the instance is not as it was: then it is looked at again."""
+        doubtful: list[InstanceKey] = []
+        memory = remembering.answered(memory, ask, seen)
+        for call in ask.calls:
+            keys = remembering.instances_of(call, seen)
+            try:
+                self.sender.send(call, is_fresh=True)
+            except AwsError as error:
+                if error.code in DENIED:
+                    why = f"{error.code}: {error.message}{needed(call, error)}"
+                    for key in keys:
+                        memory = remembering.refused(memory, key, why)
+                elif error.code in THROTTLED or error.is_uncertain:
+                    raise
+                elif error.code != ask.refusal:
+                    doubtful.extend(keys)
+            else:
+                self.notes.append(f"{call.name}: DryRun is not known there, so nobody was asked")
+                doubtful.extend(keys)
+        return self._observer.look(cutover, seen, doubtful), memory
 
     def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
         touched: list[InstanceKey] = []
@@ -226,6 +256,8 @@ class CutOverRun:
                 touched.extend(remembering.instances_of(call, before))
                 self._note_flights(cutover, seen, memory)
                 self._calls += problem is None
+                if call.operation == "CreateTags" or not is_unsettled(cutover, before):
+                    self._brought.update(remembering.given_back(call, before))
                 self._flying = tuple(k for k in memory.away if k not in memory.back)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
@@ -314,7 +346,11 @@ class CutOverRun:
             brief=self._brief,
             advice=AGAIN if status == "skipped" else self._advice,
             calls=self._calls,
+            cut_over=len(
+                {k for k in self._brought if instance_address(k.instance) not in self._ended}
+            ),
             in_flight=self._flying,
+            ended=self._ended,
         )
 
 

@@ -46,6 +46,8 @@ class Outcome:
     """What to do next, where this is why the rest is left undone."""
     calls: int = 0
     """Of a cut-over: how many of its calls took effect."""
+    cut_over: int = 0
+    """Of a cut-over: how many instances it brought over, those left out that ended meanwhile."""
     in_flight: tuple[InstanceKey, ...] = ()
     """Of a cut-over: instances that it took something from and did not give it back."""
 
@@ -124,6 +126,11 @@ class Result:
     def ended(self) -> frozenset[tuple[str | None, Address]]:
         """Target and address of each instance that ended meanwhile."""
         return frozenset((o.target, address) for o in self.outcomes for address in o.ended)
+
+    @property
+    def cut_over(self) -> int:
+        """Instances that were brought over, not those that were planned to be."""
+        return sum(outcome.cut_over for outcome in self.outcomes)
 
     @property
     def is_complete(self) -> bool:

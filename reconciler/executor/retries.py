@@ -92,8 +92,11 @@ REPEATABLE = (
 
 def budget(call: ApiCall, error: AwsError, is_fresh: bool) -> float:
     """Seconds for which this refusal is waited out; 0 for one that stays."""
-    passing = (p.seconds for p in PASSING if p.covers(call, error, is_fresh))
-    return way_budget(error) or max(passing, default=0.0)
+    if way := way_budget(error):
+        return way
+    if call.is_dry_run:
+        return 0.0
+    return max((p.seconds for p in PASSING if p.covers(call, error, is_fresh)), default=0.0)
 
 
 def way_budget(error: AwsError) -> float:
@@ -115,10 +118,12 @@ def contradiction(call: ApiCall, error: AwsError, was_lost: bool) -> float:
     name may well have been there. EC2 shows its own associations as they are."""
     is_meant = call.service == "iam" and (was_lost or not call.operation.startswith("Create"))
     told_done = error.code in ALREADY.get(call.operation, frozenset())
-    return STALE_SECONDS if is_meant and told_done else 0.0
+    return STALE_SECONDS if not call.is_dry_run and is_meant and told_done else 0.0
 
 
 def may_be_done(call: ApiCall, error: AwsError) -> bool:
+    if call.is_dry_run:
+        return False
     return error.is_uncertain or error.code in ALREADY.get(call.operation, frozenset())
 
 

@@ -9,7 +9,7 @@ from reconciler.address import instance_address, role_address
 from reconciler.changes import Change, CutOverInstance, Difference, Restore, Update
 from reconciler.cutover.memory import noted_as_done
 from reconciler.cutover.rehearsal import Printed
-from reconciler.cutover.value import CutOver, Seen
+from reconciler.cutover.value import CutOver, Seen, is_covered
 from reconciler.live import LiveInstance, LiveProfile
 from reconciler.ownership import InstanceKey, Pending, Settled, Waiting
 from reconciler.planner.part import View
@@ -26,6 +26,7 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
     before, after = phase.role_before, cutover.after.name if cutover.after else None
     mark, held = live.mark, live.role_id or ownership.NO_ROLE
     is_settled = isinstance(mark, Settled | Waiting) and mark.role_id == held
+    is_settled = is_settled or is_covered(cutover, phase.seen)
     if before == after and is_settled and not phase.is_second:
         return ()
     found: tuple[Difference, ...] = ()
@@ -109,7 +110,7 @@ def instance_changes(
     touched: set[InstanceKey] = set()
     for step in printed:
         action = step.action
-        if not isinstance(action, ApiCall) or action.service != "ec2":
+        if not isinstance(action, ApiCall) or action.service != "ec2" or action.is_dry_run:
             continue
         key = _touched(action, off)
         if key is None or key in touched:

@@ -25,7 +25,7 @@ from reconciler.live import (
     LiveRole,
     LiveState,
 )
-from reconciler.ownership import Failed, Pending, RoleMark, Settled, Waiting
+from reconciler.ownership import Failed, Partial, Pending, RoleMark, Settled, Waiting
 
 RELEASE_SECONDS = 7 * 3600
 """Processes may hold credentials of a role for up to six hours after it was let go; an hour more
@@ -146,7 +146,7 @@ def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
     """Ids of the roles that a mark says consumers may hold. One that was given up is not among
     them: the roll-back took it off whoever had it."""
     match mark:
-        case Settled(role_id) | Waiting(role_id):
+        case Settled(role_id) | Partial(role_id) | Waiting(role_id):
             return (role_id,)
         case Pending(before, after):
             return before, after

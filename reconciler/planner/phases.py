@@ -7,16 +7,16 @@ it sees, so a run that dies between the two is gone on with like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler import ownership
 from reconciler.address import PROFILE, name_key, role_address, same_name
-from reconciler.cutover.value import CutOver, RoleRef, Seen
+from reconciler.cutover.value import CutOver, RoleRef, Seen, is_covered
 from reconciler.graph import Label, emptied, exists, free, ready
-from reconciler.live import LiveInstance, LiveProfile
+from reconciler.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Limits
-from reconciler.ownership import InstanceKey, Pending, Settled, Waiting
+from reconciler.ownership import Failed, InstanceKey, Partial, Pending, Settled, Waiting
 from reconciler.planner.part import View
 from reconciler.planner.standing import adopted_marks, is_ours, settled, unread
 from reconciler.spec.desired import DesiredProfile, Place, ordered
@@ -128,14 +128,22 @@ def needs_cutover(after: InstanceProfile, live: LiveProfile, view: View) -> bool
     if any(i.row and i.row.profile_id != live.id for i in view.live.consumers(live.arn)):
         return True
     mark, held = live.mark, live.role_id or ownership.NO_ROLE
+    if isinstance(mark, Partial) and mark.role_id == held:
+        seen = Seen(view.options.now, live, live.role_id, {}, view.options.now)
+        return not is_covered(_cutover(Wish(after, Limits()), live, None, after.role, view), seen)
     return not isinstance(mark, Settled | Waiting) or mark.role_id != held
 
 
 def _ordinary(wish: Wish, live: LiveProfile, view: View) -> Phase:
     after, before = wish.after.role, _before(live, view)
     whole = _cutover(wish, live, before, after, view)
-    cutover = replace(whole, releases=_released(before, after, view))
-    gives = {ready(live.resource.address)}
+    cutover = replace(
+        whole,
+        roll_back_to=_roll_back_to(live, after, view),
+        releases=_released(live, after, view),
+        releases_back=_released_by_a_roll_back(after, view),
+    )
+    gives = {ready(live.resource.address), *(free(role_address(name)) for name in cutover.releases)}
     if before is not None and not same_name(before.name, after):
         gives.add(free(role_address(before.name)))
     needs, later = set[Label](), {Label("adopted", live.resource.address)}
@@ -158,9 +166,10 @@ def _ordinary(wish: Wish, live: LiveProfile, view: View) -> Phase:
 def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
     address, inside = live.resource.address, live.resource.role
     before = RoleRef(inside or "", live.role_id)
-    released = _released(before, wish.after.role, view)
+    released = _released(live, wish.after.role, view)
     whole = _cutover(wish, live, before, None, view)
     cutover = replace(whole, half="first", releases=released)
+    freed = {free(role_address(name)) for name in (inside, *released) if name is not None}
     return Phase(
         wish=wish,
         live=live,
@@ -168,7 +177,7 @@ def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
         seen=_seen(live, None, view),
         needs=frozenset(),
         after=frozenset({Label("adopted", address)}),
-        gives=frozenset({emptied(address), free(role_address(inside or ""))}),
+        gives=frozenset({emptied(address), *freed}),
         role_before=inside,
     )
 
@@ -226,14 +235,19 @@ def _role_id(name: str | None, view: View) -> str | None:
 
 
 def _seen(live: LiveProfile, after: str | None, view: View) -> Seen:
+    """What the apply will see: it looks into the regions of the cut-over alone."""
+    regions = view.options.consumer_regions
     now = view.options.now
     shadow = view.live.shadows.get(name_key(live.resource.name))
-    known = _known(live, view)
+    known = _known(live, regions, view)
     return Seen(now, live, _role_id(after, view), known, listed_at=now, shadow=shadow)
 
 
-def _known(live: LiveProfile, view: View) -> dict[InstanceKey, LiveInstance]:
-    consumers = {i.key: i for i in view.live.consumers(live.arn)}
+def _known(
+    live: LiveProfile, regions: Collection[str] | None, view: View
+) -> dict[InstanceKey, LiveInstance]:
+    found = view.live.consumers(live.arn)
+    consumers = {i.key: i for i in found if regions is None or i.key.region in regions}
     flying = {k: view.live.instances[k] for k in live.in_flight if k in view.live.instances}
     whole = {**consumers, **flying}
     return {key: view.live.lent.get(key, instance) for key, instance in whole.items()}
@@ -255,6 +269,7 @@ def _cutover(
         limits=wish.limits,
         regions=regions if regions is not None else known,
         prefix=view.options.prefix,
+        is_narrow=regions is not None,
     )
 
 
@@ -264,15 +279,51 @@ def _before(live: LiveProfile, view: View) -> RoleRef | None:
         return RoleRef(live.resource.role, live.role_id)
     mark = live.mark
     ids = (mark.before, mark.after) if isinstance(mark, Pending) else ()
-    for role_id in ids:
-        for role in view.live.roles.values():
-            if role.id == role_id:
-                return RoleRef(role.resource.name, role.id)
-    return None
+    found = (_by_id(role_id, view) for role_id in ids)
+    return next((RoleRef(r.resource.name, r.id) for r in found if r is not None), None)
 
 
-def _released(before: RoleRef | None, after: str | None, view: View) -> str | None:
-    role = view.live.role(before.name) if before else None
-    if role is None or role.owner != view.options.owner or same_name(role.resource.name, after):
-        return None
-    return role.resource.name
+def _by_id(role_id: str | None, view: View) -> LiveRole | None:
+    return next((r for r in view.live.roles.values() if r.id == role_id), None)
+
+
+def _roll_back_to(live: LiveProfile, after: str | None, view: View) -> RoleRef | None:
+    """The one role that consumers hold, as the mark says. ``None`` where they may hold the wanted
+    role already, or more than one: what was left half done, and then changed in the specs."""
+    wanted, mark = _role_id(after, view), live.mark
+    match mark:
+        case Pending(before, going):
+            held = before if going == wanted else None
+        case Settled(role_id) | Partial(role_id):
+            # Swapped by another hand to what is wanted now: nobody knows who has taken it up.
+            held = role_id if live.role_id != wanted else None
+        case Waiting(role_id):
+            held = role_id if live.role_id == role_id else None
+        case Failed(role_id):
+            held = live.role_id if live.role_id != role_id else None
+        case None:
+            held = live.role_id
+    role = _by_id(held, view)
+    return RoleRef(role.resource.name, role.id) if role is not None and held != wanted else None
+
+
+def _released(live: LiveProfile, after: str | None, view: View) -> tuple[str, ...]:
+    """Roles of ours that consumers may hold, and let go of: the one inside, and those of the mark,
+    though they were swapped out by another hand."""
+    found = (_by_id(role_id, view) for role_id in view.in_use.roles_held(live))
+    return tuple(
+        role.resource.name
+        for role in found
+        if role is not None
+        and role.owner == view.options.owner
+        and not same_name(role.resource.name, after)
+    )
+
+
+def _released_by_a_roll_back(after: str | None, view: View) -> tuple[str, ...]:
+    role = view.live.role(after)
+    is_made = after is not None and role is None
+    is_own = is_made or (role is not None and role.owner == view.options.owner)
+    if after is None or not is_own:
+        return ()
+    return (role.resource.name if role else after,)

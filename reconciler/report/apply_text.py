@@ -31,7 +31,8 @@ def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
     if result.is_complete and left is not None and left.is_empty and not left.held:
         lines.append(
             line(
-                Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(_without(plan, over))
+                Piece(f"{verb.capitalize()} complete! ", "bold green"),
+                counts(_without(plan, over), result.cut_over),
             )
         )
         return lines
@@ -110,15 +111,16 @@ def _left(applied: Applied) -> Iterator[Line]:
     yield from held_lines(left.held)
 
 
-def counts(plan: Plan) -> str:
-    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was."""
+def counts(plan: Plan, cut_over: int) -> str:
+    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was. ``cut_over`` counts
+    the instances that were brought over, which may be others than those of the plan."""
     n = summary(plan)
     adopted = f"{n['adopt']} adopted, " if n["adopt"] else ""
     replaced = f", {n['replace']} replaced" if n["replace"] else ""
     moved = ""
-    if n["cutover"]:
-        noun = "instance" if n["cutover"] == 1 else "instances"
-        moved = f"; {n['cutover']} {noun} cut over"
+    if cut_over:
+        noun = "instance" if cut_over == 1 else "instances"
+        moved = f"; {cut_over} {noun} cut over"
     return (
         f"Resources: {adopted}{n['add']} added, {n['change']} changed{replaced}, "
         f"{n['destroy']} destroyed{moved}."

@@ -97,6 +97,9 @@ def _step(step: Step) -> Iterator[str]:
 
 def _refused(call: ApiCall, code: str) -> Iterator[str]:
     """A question, whose answer is a refusal with this code."""
+    if call.is_dry_run and call.operation.endswith(("InstanceProfile", "ProfileAssociation")):
+        yield "# only apply can ask this: the command line has no --dry-run for it"
+        return
     wrong = f"echo 'this must be refused with {code}' >&2; exit 1"
     yield f'said="$({_call(call)} 2>&1)" && {{ {wrong}; }}'
     other = """printf '%s\\n' "$said" >&2; exit 1"""

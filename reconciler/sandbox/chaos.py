@@ -83,7 +83,8 @@ class Chaos:
     outage: Outage | None = None
     """When nobody is reached, once."""
     denied: frozenset[str] = frozenset()
-    """Actions, such as ``ec2:AssociateIamInstanceProfile`` or ``iam:PassRole``."""
+    """Actions, such as ``ec2:AssociateIamInstanceProfile`` or ``iam:PassRole``; with ``@i-0abc``
+    for requests that name that instance alone."""
     only: str = ""
     """Spares requests whose user agent does not have this in it."""
 

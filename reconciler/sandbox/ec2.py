@@ -15,11 +15,35 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.iam.models import iam_backends
 
 from reconciler.sandbox.faults import refused
+from reconciler.sandbox.logged import Logged
 from reconciler.sandbox.world import Row, World
 
 _FILTERS = ("instance-id", "state")
 FEWEST_ON_A_PAGE = 5
 _GONE = ("shutting-down", "terminated")
+
+
+_ASKED = (
+    "AssociateIamInstanceProfile",
+    "DisassociateIamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation",
+    "DescribeIamInstanceProfileAssociations",
+    "StartInstances",
+    "StopInstances",
+)
+PRECONDITION_FAILED = 412
+
+
+def dry_run(request: EC2BaseResponse, logged: Logged) -> None:
+    """Who may do it is told so by a refusal, whatever state the instance is in; who may not was
+    refused before."""
+    if not logged.is_dry_run or logged.operation not in _ASKED:
+        return
+    names = [logged.params["InstanceId"]] if "InstanceId" in logged.params else []
+    for name in (*names, *logged.params.get("InstanceIds", ())):
+        request.ec2_backend.get_instance(name)
+    message = "Request would have succeeded, but DryRun flag is set."
+    raise refused("ec2", "DryRunOperation", message, PRECONDITION_FAILED)
 
 
 class Ec2Layer:

@@ -20,7 +20,7 @@ from moto.ec2.responses.instances import InstanceResponse
 from moto.iam.responses import IamResponse
 
 from reconciler.sandbox import rules
-from reconciler.sandbox.ec2 import Ec2Layer
+from reconciler.sandbox.ec2 import Ec2Layer, dry_run
 from reconciler.sandbox.faults import Cut, Faults
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.logged import Logged
@@ -141,6 +141,8 @@ def _answered(world: World, faults: Faults, request: Any, logged: Logged, origin
         faults.before(world.chaos, logged, now, dice)
     if logged.service == "iam":
         rules.check(request)
+    if logged.service == "ec2":
+        dry_run(request, logged)
     late = dice.random() if is_met else 0.0
     with _view(world, request, logged, late):
         answer = original(request)
@@ -171,12 +173,16 @@ def _view(
 
 
 def _logged(request: Any, now: float) -> Logged:
+    params = dict(getattr(request, "params", None) or {})
+    if asked := request.data.get("DryRun"):
+        # botocore's model, by which moto reads a request, lacks it for the calls of associations.
+        params["DryRun"] = asked[0] if isinstance(asked, list) else asked
     return Logged(
         service=request.service_name,
         operation=request._get_action(),
         account=request.current_account,
         region=request.region,
-        params=dict(getattr(request, "params", None) or {}),
+        params=params,
         user_agent=request.headers.get("User-Agent", ""),
         at=now,
     )

@@ -21,4 +21,9 @@ class Logged:
 
     @property
     def is_read(self) -> bool:
-        return self.operation.startswith(READS)
+        return self.operation.startswith(READS) or self.is_dry_run
+
+    @property
+    def is_dry_run(self) -> bool:
+        """It asks, and changes nothing."""
+        return str(self.params.get("DryRun", "")).casefold() == "true"

@@ -10,7 +10,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 
 from reconciler.sandbox.logged import Logged
-from tests.rig import ACCOUNT, READS, Rig
+from tests.rig import ACCOUNT, Rig
 
 
 class Crash(BaseException):
@@ -18,19 +18,21 @@ class Crash(BaseException):
 
 
 def is_write(logged: Logged) -> bool:
-    return not logged.operation.startswith(READS)
+    return not logged.is_read
 
 
 @contextmanager
 def refusing(
-    aws: Rig, operation: str, code: str, times: int = 10**9, **about: str
+    aws: Rig, operation: str, code: str, times: int = 10**9, *, asked: bool = False, **about: str
 ) -> Iterator[list[Logged]]:
     """Calls of ``operation`` with the parameters ``about`` are refused, the first ``times`` of
-    them."""
+    them; with ``asked`` also when EC2 is only asked whether it would do it."""
     refused: list[Logged] = []
 
     def listen(logged: Logged) -> None:
         is_meant = all(logged.params.get(name) == value for name, value in about.items())
+        if logged.is_dry_run and not asked:
+            return
         if logged.operation == operation and is_meant and len(refused) < times:
             refused.append(logged)
             error = EC2ClientError if logged.service == "ec2" else IAMException

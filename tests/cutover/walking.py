@@ -229,7 +229,7 @@ def step(
     the decision is carried out whole (else the run died there)."""
     match decision:
         case Ask():
-            yield world, replace(memory, asked=True), True
+            yield world, remembering.answered(memory, decision, look(world)), True
         case Act(calls):
             for number, call in enumerate(calls, start=1):
                 before = look(world)
@@ -334,6 +334,9 @@ def _memory_key(memory: Memory, world: World) -> object:
         isinstance(mark, Pending) and mark.run == memory.run,
         memory.asked,
         memory.released,
+        memory.let_go,
+        tuple(sorted(memory.allowed)),
+        memory.swaps,
         memory.resumed,
         swapped is not None and world.now - swapped >= 60,
         swapped is None,

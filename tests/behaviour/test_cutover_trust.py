@@ -1,0 +1,495 @@
+"""What a cut-over must never do: take what it cannot give back, forget the role that consumers hold,
+touch who has nothing to do with a failure, or fight another run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from moto.ec2.exceptions import EC2ClientError
+
+from reconciler.requests import ApiCall
+from reconciler.sandbox.logged import Logged
+from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
+from tests.rig import ACCOUNT, AWAY, HOME, Rig
+
+SPEC = """
+roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}, v3: {{trust: ec2}}}}
+instance_profiles:
+  web: {{role: {role}, cutover: {{max_unavailable: {most}, strategy: {strategy}}}}}
+"""
+GIVES_BACK = {
+    "reassociate": "AssociateIamInstanceProfile",
+    "restart": "StartInstances",
+    "hop": "ReplaceIamInstanceProfileAssociation",
+}
+TAKES = {
+    "reassociate": "DisassociateIamInstanceProfile",
+    "restart": "StopInstances",
+    "hop": "ReplaceIamInstanceProfileAssociation",
+}
+
+
+def spec(role: str, strategy: str = "reassociate", most: int = 1) -> str:
+    return SPEC.format(role=role, strategy=strategy, most=most)
+
+
+class Consumers:
+    """Five of them, launched with the profile, one in another region."""
+
+    def __init__(self, aws: Rig) -> None:
+        self.aws = aws
+        aws.write(spec("v1"))
+        aws.settle()
+        aws.clock.sleep(60)
+        home = [(HOME, i) for i in aws.launch(4, profile="web")]
+        self.all = [*home, (AWAY, aws.launch(1, region=AWAY, profile="web")[0])]
+        self.all.sort()
+        aws.clock.sleep(60)
+
+    def served(self) -> list[str | None]:
+        return [self.aws.served(i, region) for region, i in self.all]
+
+    def mark(self) -> str:
+        return self.aws.profile_tags("web")["reconciler:role-id"]
+
+    def is_whole(self, role: str) -> None:
+        assert self.served() == [role] * 5
+        assert self.aws.role_in("web") == role
+        assert self.mark() == self.aws.role_id(role)
+
+
+@pytest.fixture
+def five(aws: Rig) -> Consumers:
+    return Consumers(aws)
+
+
+@contextmanager
+def refusing_one(aws: Rig, operation: str, instance: str, *, asked: bool = True) -> Iterator[None]:
+    """As a condition on a tag of the instance does, whatever names it."""
+
+    def listen(logged: Logged) -> None:
+        named = [*logged.params.get("InstanceIds", ()), logged.params.get("InstanceId")]
+        if "AssociationId" in logged.params:
+            rows = aws.aws.rows
+            named += [r.instance for r in rows if r.id == logged.params["AssociationId"]]
+        is_meant = logged.operation == operation and instance in named
+        if is_meant and (asked or not logged.is_dry_run):
+            raise EC2ClientError("UnauthorizedOperation", f"no {operation}")
+
+    with listening(aws.aws.before, listen):
+        yield
+
+
+def taken(aws: Rig, since: int) -> int:
+    """How many had something taken from them."""
+    calls = aws.aws.log[since:]
+    return sum(c.operation in ("DisassociateIamInstanceProfile", "StopInstances") for c in calls)
+
+
+@pytest.mark.parametrize("strategy", GIVES_BACK)
+def test_a_canary_that_would_not_get_it_back_changes_nothing(
+    aws: Rig, five: Consumers, strategy: str
+) -> None:
+    aws.write(spec("v2", strategy))
+    since = len(aws.aws.log)
+    with refusing_one(aws, GIVES_BACK[strategy], five.all[0][1]):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    reason = next(o.reason for o in applied.result.outcomes if o.status == "failed")
+    assert f"ec2:{GIVES_BACK[strategy]}" in reason
+    assert five.all[0][1] in reason
+    assert "nothing" in reason
+    five.is_whole("v1")
+    writes = {c.operation for c in aws.aws.log[since:] if not c.is_read}
+    assert writes == {"AddRoleToInstanceProfile"}  # the question, which the role inside refuses
+    aws.settle()
+    five.is_whole("v2")
+
+
+@pytest.mark.parametrize("strategy", GIVES_BACK)
+def test_a_later_one_that_would_not_get_it_back_keeps_what_it_has(
+    aws: Rig, five: Consumers, strategy: str
+) -> None:
+    aws.write(spec("v2", strategy))
+    third = five.all[2]
+    watch = Watch(aws, (third,))
+    with (
+        refusing_one(aws, GIVES_BACK[strategy], third[1]),
+        listening(aws.aws.before, watch),
+    ):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert watch.most == 0
+    states = aws.ec2(third[0]).describe_instances(InstanceIds=[third[1]])
+    assert states["Reservations"][0]["Instances"][0]["State"]["Name"] == "running"
+    if strategy != "hop":
+        assert five.served() == ["v2", "v2", "v1", "v1", "v1"]
+    else:
+        assert None not in five.served()
+    assert five.mark().startswith("pending/")
+    aws.settle()
+    five.is_whole("v2")
+
+
+def test_the_role_that_is_inside_now_is_asked_for_too(aws: Rig, five: Consumers) -> None:
+    """What may be passed is seen only when the new role is in: the role goes back, and nobody has
+    lost anything meanwhile."""
+    aws.write(spec("v2"))
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "AssociateIamInstanceProfile" and aws.role_in("web") == "v2":
+            raise EC2ClientError("UnauthorizedOperation", "iam:PassRole on resource v2")
+
+    since = len(aws.aws.log)
+    with listening(aws.aws.before, listen):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert taken(aws, since) == 0
+    assert five.served() == ["v1"] * 5
+    assert aws.role_in("web") == "v1"
+    assert five.mark() == f"failed/{aws.role_id('v2')}"
+
+
+def test_the_plan_shows_what_is_asked(aws: Rig, five: Consumers) -> None:
+    aws.write(spec("v2", most=2))
+    steps = aws.plan().plan.targets[0].steps
+    asked = [s for s in steps if s.refusal == "DryRunOperation"]
+    assert all(isinstance(s.action, ApiCall) and s.action.params["DryRun"] for s in asked)
+    # The first batch before the swap, and everyone before his batch.
+    assert len(asked) == 2 + 5
+    since = len(aws.aws.log)
+    aws.settle()
+    done = [c for c in aws.aws.log[since:] if c.is_dry_run]
+    assert [c.params["InstanceId"] for c in done] == [
+        s.action.params["InstanceId"] for s in asked if isinstance(s.action, ApiCall)
+    ]
+
+
+def test_who_does_not_know_the_question_is_not_held_up(aws: Rig, five: Consumers) -> None:
+    """An emulator that would carry it out refuses a consumer, which has its association."""
+    aws.write(spec("v2"))
+
+    def listen(logged: Logged) -> None:
+        if logged.is_dry_run:
+            raise EC2ClientError("IncorrectState", "There is an existing association")
+
+    began = aws.clock.now()
+    with listening(aws.aws.before, listen):
+        aws.settle()
+    five.is_whole("v2")
+    assert aws.clock.now() - began < 600
+
+
+def die(aws: Rig, five: Consumers, when: Callable[[Logged], bool], **flags: Any) -> None:
+    dead: list[Logged] = []
+
+    def after(logged: Logged) -> None:
+        if dead or when(logged):
+            dead.append(logged)
+            raise Crash
+
+    aws.write(spec("v2", **flags))
+    with listening(aws.aws.after, after), pytest.raises(Crash):
+        aws.apply()
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "restart"])
+def test_a_resumed_run_that_meets_a_refusal_leaves_what_works(
+    aws: Rig, five: Consumers, strategy: str
+) -> None:
+    """Killed when the first instance was noted to hold the role: the canary is past."""
+    die(aws, five, lambda c: c.operation == "CreateTags", strategy=strategy)
+    with refusing(aws, TAKES[strategy], "UnauthorizedOperation", times=1):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert "rolled back" not in applied.result.outcomes[-1].reason
+    assert aws.role_in("web") == "v2"
+    assert not five.mark().startswith("failed/")
+    assert not aws.plan().plan.guards
+    aws.settle()
+    five.is_whole("v2")
+
+
+def test_a_resumed_hop_that_meets_a_refusal_leaves_what_works(aws: Rig, five: Consumers) -> None:
+    moved: list[Logged] = []
+
+    def second_move(logged: Logged) -> bool:
+        if logged.operation == "ReplaceIamInstanceProfileAssociation" and not logged.is_dry_run:
+            moved.append(logged)
+        return len(moved) == 2
+
+    die(aws, five, second_move, strategy="hop")
+    aws.clock.sleep(30)
+    with refusing(aws, "ReplaceIamInstanceProfileAssociation", "UnauthorizedOperation", times=1):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert not five.mark().startswith("failed/")
+    aws.settle()
+    five.is_whole("v2")
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "restart"])
+def test_a_resumed_run_rolls_back_to_the_role_of_the_mark(
+    aws: Rig, five: Consumers, strategy: str
+) -> None:
+    """Killed before anybody took up the new role, though it is in: the canary is still to come."""
+    aws.clock.sleep(600)
+    swaps: list[Logged] = []
+
+    def swapped(logged: Logged) -> bool:
+        if logged.operation == "AddRoleToInstanceProfile":
+            swaps.append(logged)
+        return aws.role_in("web") == "v2"
+
+    die(aws, five, swapped, strategy=strategy)
+    assert aws.role_in("web") == "v2"
+    since = len(aws.aws.log)
+    with refusing(aws, TAKES[strategy], "UnauthorizedOperation", times=1):
+        applied = aws.apply()
+    assert "rolled back" in applied.result.outcomes[-1].reason
+    assert aws.role_in("web") == "v1"
+    assert five.served() == ["v1"] * 5
+    assert five.mark() == f"failed/{aws.role_id('v2')}"
+    assert taken(aws, since) == 1  # the one that was refused
+    aws.write(spec("v1"))
+    aws.settle()
+    five.is_whole("v1")
+
+
+def test_a_roll_back_touches_who_took_up_the_role_and_nobody_else(
+    aws: Rig, five: Consumers
+) -> None:
+    """The canary, and one that was launched after the swap."""
+    aws.write(spec("v2"))
+    late: list[str] = []
+
+    def launch(logged: Logged) -> None:
+        is_batch = logged.operation == "DisassociateIamInstanceProfile"
+        if is_batch and not late:
+            late.append("launching")
+            late[0] = aws.launch(1, profile="web")[0]
+
+    since = len(aws.aws.log)
+    with (
+        listening(aws.aws.after, launch),
+        refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1),
+    ):
+        applied = aws.apply()
+    assert "rolled back" in applied.result.outcomes[-1].reason
+    assert five.served() == ["v1"] * 5
+    assert aws.served(late[0]) == "v1"
+    given = [
+        c.params["InstanceId"]
+        for c in aws.aws.log[since:]
+        if c.operation == "AssociateIamInstanceProfile" and not c.is_dry_run
+    ]
+    assert set(given) == {five.all[0][1], late[0]}
+
+
+def test_after_a_failed_roll_back_the_plan_counts_all(aws: Rig, five: Consumers) -> None:
+    aws.write(spec("v2"))
+    before = aws.plan().plan.digest
+    with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation"):
+        applied = aws.apply()
+    assert "rolling back failed too" in applied.result.outcomes[-1].reason
+    assert five.served().count(None) == 1
+    plan = aws.plan().plan
+    cut = {str(c.address) for c in plan.changes if c.actions in (("cutover",), ("restore",))}
+    assert cut == {f"association/{i}" for _, i in five.all}
+    assert plan.digest != before
+    since = len(aws.aws.log)
+    aws.settle()
+    five.is_whole("v2")
+    counted = sum(c.actions == ("cutover",) for c in plan.changes)
+    assert counted >= 4
+    assert taken(aws, since) == 5
+
+
+@pytest.mark.parametrize("who", ["old", "new"])
+def test_of_two_commits_at_once_the_younger_wins(aws: Rig, five: Consumers, who: str) -> None:
+    """While one run takes the profile off its second instance, the other commit is applied."""
+    other = Rig(aws.folder, aws.aws, aws.clock, aws.settings, 100)
+    count: list[Logged] = []
+    ended: list[int] = []
+
+    def listen(logged: Logged) -> None:
+        is_off = logged.operation == "DisassociateIamInstanceProfile" and not logged.is_dry_run
+        if not is_off or ended:
+            return
+        count.append(logged)
+        if len(count) == 2:
+            ended.append(-1)
+            other.write(spec("v3"))
+            ended[0] = other.apply().exit_code
+
+    aws.write(spec("v2"))
+    with listening(aws.aws.after, listen):
+        applied = aws.apply()
+    assert ended == [0] if who == "old" else ended
+    assert applied.exit_code == 3
+    for region, instance in five.all:
+        assert aws.profile_of(instance, region) == "web"
+    assert "reconciler:in-flight" not in aws.profile_tags("web")
+    aws.write(spec("v3"))
+    aws.settle()
+    five.is_whole("v3")
+
+
+def test_two_commits_at_once_in_two_threads_come_to_an_end(aws: Rig, five: Consumers) -> None:
+    """They take turns at every write; each stops or ends, and swaps a bounded number of times."""
+    ends: dict[str, str] = {}
+
+    def run(rig: Rig, role: str) -> None:
+        applied = rig.apply()
+        ends[role] = applied.result.outcomes[-1].reason or "applied"
+
+    aws.write(spec("v2"))
+    planned = aws.plan()
+    other = Rig(aws.folder, aws.aws, aws.clock, aws.settings, 100)
+    aws.write(spec("v3"))
+    since = len(aws.aws.log)
+    _ = planned
+    threads = [threading.Thread(target=run, args=(r, n)) for r, n in ((aws, "a"), (other, "b"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert set(ends) == {"a", "b"}
+    swaps = [c for c in aws.aws.log[since:] if c.operation == "RemoveRoleFromInstanceProfile"]
+    assert len(swaps) <= 6
+
+
+def narrowed(*regions: str) -> str:
+    return f"version: 1\nowner: tests\nconsumer_regions: [{', '.join(regions)}]\n"
+
+
+def test_a_narrowed_list_is_noted_and_a_wider_one_goes_on(aws: Rig, five: Consumers) -> None:
+    aws.write(spec("v2"), narrowed(HOME))
+    plan = aws.settle()
+    cut = {str(c.address) for c in plan.changes if c.actions == ("cutover",)}
+    assert cut == {f"association/{i}" for region, i in five.all if region == HOME}
+    assert five.mark() == f"partial/{aws.role_id('v2')}/{HOME}"
+    assert {aws.served(i, AWAY) for r, i in five.all if r == AWAY} == {"v1"}
+    assert "reconciler:released" in aws.role_tags("v1")
+    assert aws.plan().plan.is_empty
+    since = len(aws.aws.log)
+    aws.write(spec("v2"))
+    plan = aws.settle()
+    cut = {str(c.address) for c in plan.changes if c.actions == ("cutover",)}
+    assert cut == {f"association/{i}" for region, i in five.all if region == AWAY}
+    assert taken(aws, since) == 1
+    five.is_whole("v2")
+
+
+def test_a_narrowed_list_that_leaves_all_out(aws: Rig, five: Consumers) -> None:
+    """Nobody is touched, so nobody is counted, and the old role is as if it were held."""
+    away = [key for key in five.all if key[0] == AWAY]
+    aws.ec2(AWAY).terminate_instances(InstanceIds=[i for _, i in away])
+    aws.write(spec("v2"), narrowed(AWAY))
+    applied = aws.apply()
+    assert applied.exit_code == 0
+    assert not [c for c in applied.planned.plan.changes if c.actions == ("cutover",)]
+    assert five.mark() == f"partial/{aws.role_id('v2')}/{AWAY}"
+    assert "reconciler:released" in aws.role_tags("v1")
+    aws.write(spec("v2"), narrowed(HOME))
+    aws.settle()
+    assert five.mark() == f"partial/{aws.role_id('v2')}/{AWAY} {HOME}"
+    assert {aws.served(i) for region, i in five.all if region == HOME} == {"v2"}
+    assert aws.plan().plan.is_empty
+
+
+def test_a_wider_list_that_dies_goes_on(aws: Rig, five: Consumers) -> None:
+    aws.write(spec("v2"), narrowed(AWAY))
+    aws.settle()
+    aws.write(spec("v2"))
+    with crashing(aws, 5, after=True), pytest.raises(Crash):
+        aws.apply()
+    since = len(aws.aws.log)
+    aws.settle()
+    five.is_whole("v2")
+    assert not [c for c in aws.aws.log[since:] if c.region == AWAY and not c.is_read]
+
+
+def by_hand(aws: Rig, before: str, after: str) -> None:
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName=before)
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName=after)
+    aws.clock.sleep(60)
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "restart", "hop", "wait"])
+@pytest.mark.parametrize("wanted", ["v2", "v3"])
+def test_the_role_that_consumers_held_is_released(
+    aws: Rig, five: Consumers, strategy: str, wanted: str
+) -> None:
+    """It was swapped out by hand, so it is not inside; the specs agree with the hand, or not."""
+    by_hand(aws, "v1", "v2")
+    aws.write(spec(wanted, strategy))
+    aws.settle()
+    assert aws.role_in("web") == wanted
+    assert "reconciler:released" in aws.role_tags("v1")
+    held = aws.role_tags("v2") if wanted == "v3" else {"reconciler:released": ""}
+    assert "reconciler:released" in held
+
+
+def test_released_is_when_the_last_one_let_go(aws: Rig, five: Consumers) -> None:
+    """A roll-out may take longer than a role is kept for."""
+    aws.write(spec("v2").replace("max_unavailable: 1", "max_unavailable: 1, pause: 3h"))
+    aws.settle()
+    released = int(aws.role_tags("v1")["reconciler:released"])
+    assert aws.clock.now() - released < 600
+
+
+def test_a_roll_back_notes_it_on_the_role_that_goes(aws: Rig, five: Consumers) -> None:
+    aws.write(spec("v2"))
+    with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1):
+        aws.apply()
+    assert "reconciler:released" in aws.role_tags("v2")
+
+
+def test_a_role_swapped_by_hand_has_nothing_to_go_back_to(aws: Rig, five: Consumers) -> None:
+    """Who was launched since holds the new role, so it is never marked as failed."""
+    by_hand(aws, "v1", "v2")
+    aws.write(spec("v2"))
+    with refusing(aws, "DisassociateIamInstanceProfile", "UnauthorizedOperation", times=1):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert aws.role_in("web") == "v2"
+    assert not aws.plan().plan.guards
+    aws.settle()
+    five.is_whole("v2")
+
+
+@pytest.mark.parametrize("how", ["terminate_instances", "stop_instances"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_instance_that_ends_or_stops_costs_nothing(
+    aws: Rig, five: Consumers, how: str, when: str
+) -> None:
+    region, name = five.all[1]
+    done: list[Logged] = []
+
+    def listen(logged: Logged) -> None:
+        is_off = logged.operation == "DisassociateIamInstanceProfile" and not logged.is_dry_run
+        is_due = (
+            is_off and aws.aws.staying(ACCOUNT, region, name) is None
+            if when == "after"
+            else is_off and not done
+        )
+        if is_due and not done:
+            done.append(logged)
+            getattr(aws.ec2(region), how)(InstanceIds=[name])
+
+    aws.write(spec("v2"))
+    began = aws.clock.now()
+    with listening(aws.aws.after, listen):
+        applied = aws.apply()
+    assert applied.exit_code == 0, applied.result.outcomes
+    assert aws.clock.now() - began < 300
+    assert five.served().count("v2") == 4
+    assert aws.plan().plan.is_empty
+    if how == "terminate_instances":
+        outcome = next(o for o in applied.result.outcomes if o.what == "cut-over")
+        assert outcome.cut_over == 4
