@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from reconciler.aws.asking import Asking
@@ -143,7 +144,7 @@ def cut_off(asking: Asking, times: int) -> list[int]:
     left = [1] * times
 
     def answer(request: Any, **_: object) -> AWSResponse | None:
-        return AWSResponse(request.url, 200, {}, Body()) if left and left.pop() else None
+        return AWSResponse(request.url, 200, HTTPHeaders(), Body()) if left and left.pop() else None
 
     client = asking._clients.get("iam")
     client.meta.events.register_first("before-send.iam", answer)

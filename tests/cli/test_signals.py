@@ -45,8 +45,13 @@ def slow(shell: Shell) -> Iterator[Shell]:
 
 def profiles(shell: Shell) -> list[str]:
     """Of all instances, those that are on their way off left out."""
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    client: Any = boto3.client("ec2", region_name=HOME, endpoint_url=shell.endpoint, **keys)
+    client: Any = boto3.client(
+        "ec2",
+        region_name=HOME,
+        endpoint_url=shell.endpoint,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
     rows = client.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
     return [
         row["IamInstanceProfile"]["Arn"].rpartition("/")[2]
