@@ -4,6 +4,7 @@ that does not. Work is counted, not time: machines differ."""
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
@@ -60,13 +61,11 @@ def test_the_first_are_suggested_and_shown_and_the_rest_is_counted(
     assert all(d.near is None or d.suggestion is None for d in found)
     left = [d for d in found if d.severity == "error"][MOST_SHOWN:]
     if case != "names":
-        assert found[0].suggestion
+        assert [d for d in found if d.suggestion]
     for lines in (full(found, {}), concise(found)):
         text = plain(lines)
         assert text.count("a.yaml:") == MOST_SHOWN
-        assert f"and {len(found) - MOST_SHOWN:d} errors more" in text.replace(
-            ", 1 warning", ""
-        ) or ("warning" in text)
+        assert re.search(rf"^and {len(left)} errors(, 1 warning)? more$", text, re.MULTILINE)
 
 
 def test_errors_are_shown_before_warnings(tmp_path: Path) -> None:
