@@ -63,22 +63,33 @@ class Imported:
 
 
 def imported(
-    live: LiveState, selection: Selection, owner: str, without: frozenset[Address] = frozenset()
+    live: LiveState,
+    selection: Selection,
+    owner: str,
+    without: frozenset[Address] = frozenset(),
+    known: frozenset[Address] = frozenset(),
 ) -> Imported:
-    """``without`` are addresses that cannot be in a spec; see ``spec.checks``."""
-    making = _Importing(live, selection, owner, without)
+    """``without`` are addresses that cannot be in a spec, see ``spec.checks``; ``known`` are those
+    that the specs have already."""
+    making = _Importing(live, selection, owner, without, known)
     files = making.files()
     return Imported(files, dict(sorted(making.skipped.items())), tuple(making.missing()))
 
 
 class _Importing:
     def __init__(
-        self, live: LiveState, selection: Selection, owner: str, without: frozenset[Address]
+        self,
+        live: LiveState,
+        selection: Selection,
+        owner: str,
+        without: frozenset[Address],
+        known: frozenset[Address],
     ) -> None:
         self.live = live
         self.selection = selection
         self.owner = owner
         self.without = without
+        self.known = known
         self.skipped: Counter[str] = Counter()
         chosen = {e.resource.address: e for e in live.entities() if selection.takes(e)}
         self.profiles = self._kept(self._profiles(chosen))
@@ -93,6 +104,8 @@ class _Importing:
             self.skipped[why.partition(" at ")[0]] += 1
         elif entity.claimed_by not in (None, self.owner):
             self.skipped["another owner has it"] += 1
+        elif entity.resource.address in self.known:
+            self.skipped["the specs have it already"] += 1
         elif entity.resource.address in self.without:
             self.skipped["a spec cannot say it"] += 1
         else:

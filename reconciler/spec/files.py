@@ -50,22 +50,28 @@ def find(given: str) -> Found:
         message = "is a link that leads nowhere" if is_loop else "does not exist"
         problem = Diagnostic("error", "no-such-path", message, Location(given))
         return Found(path, (), None, path, (problem,))
-    if _leaves_its_work_tree(path):
-        problem = _outside(path, "the repository; name the folder that it leads to")
-        return Found(path, (), None, path, (problem,))
     root = root_of(path)
+    if (outside := leads_out(path, root)) is not None:
+        return Found(path, (), None, path, (outside,))
     if not root.is_dir():
         return Found(root, (root,), None, _real(_absolute(root).parent))
     problems: list[Diagnostic] = []
     bound = _real(root)
-    if not stays_within(path, bound):
-        return Found(root, (), path, bound, (_outside(path, "the set"),))
     files = tuple(sorted(_walk(root, bound, (), problems)))
     if not files and not problems:
         message = "there is no .yaml or .yml file here"
         problems.append(Diagnostic("warning", "no-specs", message, Location(display_name(root))))
     is_part = bound != _real(path)
     return Found(root, files, path if is_part else None, bound, tuple(problems))
+
+
+def leads_out(path: Path, root: Path) -> Diagnostic | None:
+    """What is wrong with a path that is given for a set of that root; it may not be there yet."""
+    if _leaves_its_work_tree(path):
+        return _outside(path, "the repository; name what it leads to")
+    if root.is_dir() and not stays_within(path, _real(root)):
+        return _outside(path, "the set")
+    return None
 
 
 def root_of(path: Path) -> Path:

@@ -17,6 +17,8 @@ _TYPED = re.compile(
     re.IGNORECASE,
 )
 """What one YAML reader or another takes for something else than text."""
+_LOG_COMMAND = re.compile(r"##([a-z]*)\[", re.IGNORECASE)
+"""What the runner of a pipeline would obey, were it in a patch that is printed to its log."""
 DATES = frozenset({"2012-10-17", "2008-10-17"})
 """Versions of the policy language: plain by everybody's custom, and read as text here."""
 
@@ -32,18 +34,20 @@ def is_readable(text: str, in_flow: bool = False) -> bool:
     """Whether the text without quotes is read as it is; what type it has is for the schema."""
     if not text or text != text.strip() or _INDICATORS.match(text) or _INSIDE.search(text):
         return False
-    if text.startswith(("---", "...")):
+    if text.startswith(("---", "...")) or _LOG_COMMAND.search(text):
         return False
     return not (in_flow and _IN_FLOW.search(text))
 
 
 def quoted(text: str) -> str:
     """In double quotes; in single ones where that saves escapes."""
-    if text.isprintable() and ('"' in text or "\\" in text):
+    has_command = _LOG_COMMAND.search(text) is not None
+    if text.isprintable() and ('"' in text or "\\" in text) and not has_command:
         return "'" + text.replace("'", "''") + "'"
     plain = '"\\'
     kept = (c if c.isprintable() and c not in plain else _escaped(c) for c in text)
-    return f'"{"".join(kept)}"'
+    made = f'"{"".join(kept)}"'
+    return _LOG_COMMAND.sub(lambda found: f"##{found[1]}\\x5b", made)
 
 
 _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}

@@ -49,6 +49,22 @@ def test_regions_of_an_association(aws: Rig) -> None:
     assert aws.served(away[0], AWAY) == "a"
 
 
+def test_an_id_of_a_region_that_is_left_out(aws: Rig) -> None:
+    """It would never get its profile, so it is an error that says where it is, also for a drift."""
+    home, away = aws.launch(1), aws.launch(1, region=AWAY)
+    ids = f"instances: [{home[0]}, {away[0]}]"
+    aws.write(two("one", f"{ids}, regions: [{HOME}]"))
+    with pytest.raises(Refused) as refused:
+        aws.plan()
+    (found,) = refused.value.diagnostics
+    assert found.code == "no-such-instance"
+    assert found.message == f"there is no instance {away[0]} in {HOME}: it is in {AWAY}"
+    assert found.location.line == 5
+    aws.write(two("one", f"{ids}, regions: [{HOME}, {AWAY}]"))
+    aws.settle()
+    assert aws.served(away[0], AWAY) == "a"
+
+
 def test_a_region_in_a_name(aws: Rig) -> None:
     home, away = aws.launch(1, tags={"app": "web"}), aws.launch(1, region=AWAY, tags={"app": "web"})
     aws.write(

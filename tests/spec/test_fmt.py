@@ -236,3 +236,13 @@ def test_the_command(tmp_path: Path) -> None:
     code = "not-formatted"
     assert f"specs/a.yaml: error[{code}]" in program.run("fmt").stderr
     assert program.run("fmt", "nowhere").returncode == 1
+
+
+@pytest.mark.parametrize("text", ["##[group]x", 'a "##vso[x]y"', "\\##[x] it's", "##[a\n##[b"])
+def test_no_command_for_a_runner(text: str) -> None:
+    """What is in AWS comes into a patch, and that into a job's log."""
+    written = scalar(text)
+    assert "##[" not in written
+    assert "##vso[" not in written
+    assert meaning(f"x-a: {written}\n") == {"x-a": text}
+    assert meaning(formatted(f"x-a: [{scalar(text, True)}]\n")) == {"x-a": [text]}

@@ -1,0 +1,90 @@
+"""What is imported becomes a part of the set that it is written into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.program import Program
+
+SETTINGS = "owner: mine\ntag_prefix: 'acme:iam/'\nregions: [us-east-1]\npropagation: 0s\n"
+SPEC = "roles: {prefixed: {trust: ec2, tags: {a: b}}}\n"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """A role that a set with a prefix of its own has made, and one that nobody has."""
+    made = Program(tmp_path_factory.mktemp("import"))
+    with made.sandbox("instances: []"):
+        for name, owner, prefix in (("first", "mine", "acme:iam/"), ("second", "x", "other:")):
+            specs = made.folder / name
+            specs.mkdir()
+            text = SETTINGS.replace("mine", owner).replace("acme:iam/", prefix)
+            (specs / "reconciler.yaml").write_text(text)
+            (specs / "a.yaml").write_text(SPEC.replace("prefixed", f"of-{name}"))
+            done = made.run("apply", name, "--auto-approve")
+            assert done.returncode == 0, done.stdout + done.stderr
+        yield made
+
+
+def settings(program: Program, folder: str, text: str = SETTINGS) -> None:
+    (program.folder / folder).mkdir()
+    (program.folder / folder / "reconciler.yaml").write_text(text)
+
+
+def test_the_settings_of_the_destination(program: Program) -> None:
+    """Its owner and its prefix: the owner's tag is ours and no user's."""
+    settings(program, "one")
+    done = program.run("import", "--role", "of-first", "--out", "one/imported")
+    assert done.returncode == 0, done.stderr
+    written = [p.name for p in (program.folder / "one/imported").iterdir()]
+    assert written == ["of-first.yaml"]
+    text = (program.folder / "one/imported/of-first.yaml").read_text()
+    assert "acme" not in text
+    assert "a: b" in text
+    plan = program.run("plan", "one", "--detailed-exitcode")
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+
+
+def test_what_another_owner_has_under_this_prefix(program: Program) -> None:
+    settings(program, "two", SETTINGS.replace("owner: mine", "owner: somebody"))
+    done = program.run("import", "--all", "--out", "two")
+    assert done.returncode == 0, done.stderr
+    assert "another owner has it" in done.stdout
+    assert not (program.folder / "two/of-first.yaml").exists()
+
+
+def test_a_new_set_has_the_defaults(program: Program) -> None:
+    done = program.run("import", "--role", "of-second", "--out", "new", AWS_REGION="us-east-1")
+    assert done.returncode == 0, done.stderr
+    assert "owner: default" in (program.folder / "new/reconciler.yaml").read_text()
+
+
+def test_what_the_specs_have_already(program: Program) -> None:
+    done = program.run("import", "--all", "--out", "first/more")
+    assert done.returncode == 0, done.stderr
+    assert "the specs have it already" in done.stdout
+    assert program.run("validate", "first").returncode == 0
+
+
+def test_the_wrong_account_and_settings_with_errors(program: Program) -> None:
+    settings(program, "three", 'account_id: "999999999999"\nregions: [us-east-1]\n')
+    done = program.run("import", "--all", "--out", "three")
+    assert done.returncode == 4
+    assert "nothing was read" in done.stderr
+    settings(program, "four", "ownr: x\n")
+    done = program.run("import", "--all", "--out", "four")
+    assert done.returncode == 1
+    assert "unknown-key" in done.stderr
+
+
+def test_a_folder_that_leads_out_of_the_repository(program: Program) -> None:
+    (program.folder / "repo/.git").mkdir(parents=True)
+    (program.folder / "elsewhere").mkdir()
+    (program.folder / "repo/specs").symlink_to(program.folder / "elsewhere")
+    for out in ("repo/specs", "repo/specs/deeper"):
+        done = program.run("import", "--all", "--out", out, AWS_REGION="us-east-1")
+        assert done.returncode == 1
+        assert "link-outside" in done.stderr
+    assert list((program.folder / "elsewhere").iterdir()) == []
