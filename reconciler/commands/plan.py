@@ -101,10 +101,12 @@ ADJUSTABLE = frozenset({"too-many-policies", "trust-too-large"})
 
 
 def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
-    known = reader.quotas()
+    known, given = reader.quotas(), parsed.settings.quotas
     quotas = Quotas(
-        managed_policies_per_role=known["AttachedPoliciesPerRoleQuota"],
-        trust_policy_size=known["AssumeRolePolicySizeQuota"],
+        managed_policies_per_role=known.get(
+            "AttachedPoliciesPerRoleQuota", given.managed_policies_per_role
+        ),
+        trust_policy_size=known.get("AssumeRolePolicySizeQuota", given.trust_policy_size),
     )
     return replace(parsed, settings=parsed.settings.model_copy(update={"quotas": quotas}))
 

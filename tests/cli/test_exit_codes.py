@@ -188,7 +188,7 @@ DENIED = [
 
 @pytest.mark.parametrize(("command", "operation", "wanted"), DENIED)
 def test_denied(folder: Rig, command: str, operation: str, wanted: ExitCode) -> None:
-    nothing(folder)
+    folder.write("roles: {web: {trust: ec2, instance_profile: true}}", SETTINGS)
     with refusing(folder, operation, "AccessDenied"):
         assert run(command.split()) == wanted
 
