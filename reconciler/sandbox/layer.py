@@ -20,7 +20,7 @@ from moto.ec2.responses.instances import InstanceResponse
 from moto.iam.responses import IamResponse
 
 from reconciler.sandbox import rules
-from reconciler.sandbox.ec2 import Ec2Layer
+from reconciler.sandbox.ec2 import Ec2Layer, check_sizes
 from reconciler.sandbox.faults import Cut, Faults
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.logged import Logged
@@ -129,6 +129,8 @@ def _answered(world: World, faults: Faults, request: Any, logged: Logged, origin
         faults.before(world.chaos, logged, now, dice)
     if logged.service == "iam":
         rules.check(request)
+    else:
+        check_sizes(logged)
     late = dice.random() if is_met else 0.0
     with _view(world, request, logged, late):
         answer = original(request)
