@@ -107,7 +107,7 @@ def actions_of(change: Change) -> tuple[Action, ...]:
     return change.actions
 
 
-KeptStatus = Literal["left", "released", "waiting", "warning", "blocked", "ignored"]
+KeptStatus = Literal["left", "released", "waiting", "warning", "blocked", "ignored", "revoked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,8 @@ class Kept:
     reason: str
     status: KeptStatus = "left"
     """``left``: ours, in no spec; ``released``: kept for a while; ``waiting``: AWS will serve its
-    instances the new role by itself; ``warning``, ``blocked``,
+    instances the new role by itself; ``revoked``: somebody revoked sessions of the role, which a
+    policy inside it does; ``warning``, ``blocked``,
     ``ignored``: told and no more."""
 
 

@@ -28,7 +28,7 @@ _MEANINGS = {
     "at; something could not be read",
     ExitCode.DIFFERENCES: "success, and there are differences: `plan --detailed-exitcode`, `drift`",
     ExitCode.PARTLY_APPLIED: "applied in part: some steps failed or were skipped, `--max-time` was "
-    "over, or the plan made again is not empty",
+    "over, the plan made again is not empty, or a destroy or a prune had to leave something",
     ExitCode.UNDECIDED: "a person's decision is missing: a conflict of ownership (`plan` too), a "
     "guard (`apply`, `destroy`), the wrong account (every command)",
     ExitCode.STALE: "the saved or expected plan no longer matches AWS, or the specs",

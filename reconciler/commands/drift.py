@@ -73,12 +73,15 @@ class Finding:
     region: str | None = None
     """Of an instance."""
     has_died: bool = False
-    """A run ended in the middle: a profile is pending, or an instance is without one."""
+    """A run ended in the middle, and a profile is pending."""
+    is_bare: bool = False
+    """An instance is without what a run took from it: its profile, or its running."""
 
     @property
     def severity(self) -> Severity:
-        """A run that died is the gravest: somebody may be without credentials."""
-        if self.has_died:
+        """An instance without credentials is the gravest, also while a run may be at work; then a
+        run that died, for somebody may be without them."""
+        if self.has_died or self.is_bare:
             return "critical"
         return "info" if self.status in ("left", "unmanaged") else "warning"
 
@@ -126,7 +129,13 @@ def drift_of(planned: Planned) -> Drift:
 
 def gravest_first(finding: Finding) -> tuple[object, ...]:
     rank = SEVERITIES.index(finding.severity)
-    return rank, finding.target, STATUSES.index(finding.status), finding.address
+    return (
+        rank,
+        not finding.is_bare,
+        finding.target,
+        STATUSES.index(finding.status),
+        finding.address,
+    )
 
 
 def _notes(target: TargetPlan) -> Iterator[Kept]:
@@ -136,13 +145,17 @@ def _notes(target: TargetPlan) -> Iterator[Kept]:
 
 def _findings(target: TargetPlan) -> Iterator[Finding]:
     for change in target.changes:
-        yield replace(_finding(change), region=change.region, has_died=change.has_died)
+        is_bare = isinstance(change, Restore)
+        made = replace(_finding(change), region=change.region, has_died=change.has_died)
+        yield replace(made, is_bare=is_bare)
     for conflict in target.conflicts:
         reason = f"{conflict.reason}; {conflict.lift} takes it over"
         yield Finding(conflict.address, "unadopted", (), conflict.source, reason)
     for kept in target.kept:
         if kept.status in ("left", "released"):
             yield Finding(kept.address, "left", (), None, kept.reason)
+        if kept.status == "revoked":
+            yield Finding(kept.address, "unmanaged", (), None, kept.reason)
         if kept.status == "waiting":
             yield Finding(kept.address, "stale", (), None, kept.reason)
     for one in target.unread:

@@ -9,18 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.address import Address, name_key, name_of, policy_address
+from reconciler.address import Address, name_key, name_of, policy_address, same_name
 from reconciler.graph import Label, exists, free, gone, ready
 from reconciler.kinds.context import Context, Step, iam, step
 from reconciler.kinds.references import trusted_roles
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveRole
-from reconciler.model import Role, no_tags
+from reconciler.model import Role, no_tags, same_name
 from reconciler.policy_document import PolicyDocument
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredRole
 from reconciler.spec.limits import INLINE_POLICIES_SIZE
+
+REVOKED = "AWSRevokeOlderSessions"
+"""The inline policy by which the console revokes sessions. Whoever put it in did so in need, so it
+is never deleted unasked; with the role itself it goes. Source:
+docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html"""
 
 NOBODY = PolicyDocument.of(
     {
@@ -38,9 +43,17 @@ def settled(desired: DesiredRole, live: LiveRole, leave: frozenset[str]) -> Role
         (spelled.get(name_key(name), name), document)
         for name, document in desired.resource.inline_policies
     )
+    inline = (*inline, *revoking(desired, live))
     wanted = with_fields(desired.resource, name=live.resource.name, inline_policies=inline)
     result: Role = left(wanted, live.resource, leave)
     return result
+
+
+def revoking(desired: DesiredRole, live: LiveRole) -> tuple[tuple[str, PolicyDocument], ...]:
+    """The policy that revokes sessions, where the role has one that the specs do not name."""
+    if any(same_name(name, REVOKED) for name, _ in desired.resource.inline_policies):
+        return ()
+    return tuple(pair for pair in live.resource.inline_policies if same_name(pair[0], REVOKED))
 
 
 def create(after: Role, context: Context) -> Iterator[Step]:

@@ -47,7 +47,8 @@ def _line(finding: FindingShape) -> str:
     """One finding, short enough for a section."""
     is_gone = finding["transition"] == "resolved"
     mark = ":white_check_mark:" if is_gone else _MARKS[finding["severity"]]
-    status = f"{finding['transition'] or 'found'}: {finding['status'].replace('_', ' ')}"
+    said = outline.state(finding["status"], (d["path"] for d in finding["differences"]))
+    status = f"{finding['transition'] or 'found'}: {said}"
     what = mrkdwn(outline.found(finding))
     who = f"; _{mrkdwn(outline.who(finding['actor']))}_" if finding["actor"] else ""
     name = f"{finding['target']} {finding['address']}"

@@ -184,9 +184,16 @@ def _restored(cutover: CutOver, seen: Seen, key: InstanceKey) -> Restore:
         before={"instance_profile": None},
         after={"instance_profile": cutover.profile},
         differences=(Difference("instance_profile", None, cutover.profile),),
-        reason="an earlier run died while it was in flight",
+        reason=_bare("it has no profile", "it was in flight", seen),
         has_died=has_died(seen.profile, seen.now),
     )
+
+
+def _bare(what: str, when: str, seen: Seen) -> str:
+    mark = seen.profile.mark
+    if isinstance(mark, Pending) and not has_died(seen.profile, seen.now):
+        return f"{what}: run {mark.run} began a moment ago, and ended or is at work while {when}"
+    return f"{what}: an earlier run ended while {when}"
 
 
 def _started(seen: Seen, key: InstanceKey) -> Restore:
@@ -196,6 +203,6 @@ def _started(seen: Seen, key: InstanceKey) -> Restore:
         before={"state": "stopped"},
         after={"state": "running"},
         differences=(Difference("state", "stopped", "running"),),
-        reason="an earlier run died while it had stopped it",
+        reason=_bare("it is stopped", "it was to be started again", seen),
         has_died=has_died(seen.profile, seen.now),
     )

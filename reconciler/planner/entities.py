@@ -17,6 +17,7 @@ from reconciler.changes import (
 )
 from reconciler.diagnostics import Diagnostic
 from reconciler.diff import changed_attributes, differences
+from reconciler.kinds import role
 from reconciler.kinds.context import Step
 from reconciler.kinds.kind import kind_of
 from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
@@ -25,7 +26,7 @@ from reconciler.planner.part import Part, View, together
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
 from reconciler.planner.standing import is_ours, settled, unowned, unread
 from reconciler.policy_document import dangling_principals
-from reconciler.spec.desired import Desired
+from reconciler.spec.desired import Desired, DesiredRole
 
 
 def plan_entities(view: View) -> Part:
@@ -138,6 +139,10 @@ def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:
     ):
         reason = "its description cannot change in AWS"
         yield Kept(wanted.address, reason, "warning")
+    if isinstance(entity, DesiredRole) and isinstance(live, LiveRole):
+        for name, _ in role.revoking(entity, live):
+            reason = f"somebody revoked its sessions; the inline policy {name} is left as it is"
+            yield Kept(live.resource.address, reason, "revoked")
 
 
 def _ignored(entity: Desired, live: LiveEntity, view: View) -> tuple[Kept, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from reconciler.commands.drift import COUNTED, Drift, Finding, Status
 from reconciler.report.drift_json import actor_json
-from reconciler.report.outline import who
+from reconciler.report.outline import state, who
 from reconciler.report.styled import Line, Piece, data, line
 from reconciler.report.values import difference_lines
 
@@ -47,14 +47,14 @@ def _told(counted: Mapping[Status, int]) -> str:
 
 
 def _finding(finding: Finding) -> list[Line]:
-    style = _STYLES.get(finding.status, "dim")
+    style = "bold red" if finding.is_bare else _STYLES.get(finding.status, "dim")
     where = f"  {finding.source}" if finding.source else ""
     since = f"  {finding.transition}" if finding.transition else ""
     if finding.transition == "ongoing":
         since += f" since {finding.first_seen}"
     lines = [
         line(
-            Piece(f"{finding.status.replace('_', ' '):<11} ", style),
+            Piece(f"{state(finding.status, (d.path for d in finding.differences)):<11} ", style),
             data(finding.address, "bold"),
             data(where, "dim"),
             data(since, "dim"),

@@ -76,7 +76,8 @@ def _finding(finding: FindingShape) -> Annotation:
     status = finding["status"]
     quiet = status in ("left", "unmanaged")
     level: Level = "error" if status == "unknown" else "notice" if quiet else "warning"
-    title = f"{finding['address']}: {status.replace('_', ' ')}"
+    said = outline.state(status, (d["path"] for d in finding["differences"]))
+    title = f"{finding['address']}: {said}"
     return Annotation(level, title, outline.found(finding), finding["source"])
 
 

@@ -178,7 +178,7 @@ def drift_markdown(document: DriftShape, page: Page) -> str:
 
 
 def _finding_row(finding: FindingShape, several: bool, repository: Repository) -> str:
-    status = finding["status"].replace("_", " ")
+    status = outline.state(finding["status"], (d["path"] for d in finding["differences"]))
     since = finding["transition"]
     said = words(outline.found(finding))
     if finding["actor"]:

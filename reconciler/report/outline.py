@@ -110,7 +110,14 @@ def found(finding: FindingShape) -> str:
     words = [few(paths)] if paths else []
     if finding["reason"]:
         words.append(finding["reason"])
-    return "; ".join(words) or finding["status"].replace("_", " ")
+    return "; ".join(words) or state(finding["status"], (d["path"] for d in finding["differences"]))
+
+
+def state(status: str, paths: Iterable[str]) -> str:
+    """The status in words for people: of what a run took from an instance, what it lacks."""
+    lacks = {"instance_profile": "no profile", "state": "stopped"}
+    found = [lacks[path] for path in paths if path in lacks]
+    return found[0] if status == "stale" and found else status.replace("_", " ")
 
 
 def ended(outcome: OutcomeShape) -> str:

@@ -147,7 +147,7 @@ def _finding(finding: FindingShape) -> _Item:
         look=_LOOKS.get(finding["status"], "faint"),
         sign="!" if finding["severity"] == "critical" else "~",
         address=finding["address"],
-        said=f"{finding['status'].replace('_', ' ')}{since}",
+        said=outline.state(finding["status"], (d["path"] for d in finding["differences"])) + since,
         source=finding["source"],
         differences=[(d["path"], d["before"], d["after"]) for d in finding["differences"]],
         notes=notes,

@@ -46,6 +46,25 @@ def dry_run(request: EC2BaseResponse, logged: Logged) -> None:
     raise refused("ec2", "DryRunOperation", message, PRECONDITION_FAILED)
 
 
+MOST_IDS = 1000
+MOST_VALUES = 200
+
+
+def check_sizes(logged: Logged) -> None:
+    """No call names more than a thousand ids, no filter has more than two hundred values; which
+    code AWS gives the first is not documented. Source:
+    docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html and
+    docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html"""
+    for name in ("Resources", "InstanceIds", "AssociationIds"):
+        if len(logged.params.get(name) or ()) > MOST_IDS:
+            message = f"The maximum number of resources in a request is {MOST_IDS}"
+            raise refused("ec2", "InvalidParameterValue", message)
+    for one in logged.params.get("Filters") or ():
+        if len(one.get("Values") or ()) > MOST_VALUES:
+            message = f"The maximum number of filter values on a single call is {MOST_VALUES}"
+            raise refused("ec2", "FilterLimitExceeded", message)
+
+
 class Ec2Layer:
     """Answers in moto's place; each method is named for the operation it answers."""
 

@@ -20,7 +20,7 @@ from moto.ec2.responses.instances import InstanceResponse
 from moto.iam.responses import IamResponse
 
 from reconciler.sandbox import rules
-from reconciler.sandbox.ec2 import Ec2Layer, dry_run
+from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
 from reconciler.sandbox.faults import Cut, Faults
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.logged import Logged
@@ -142,6 +142,7 @@ def _answered(world: World, faults: Faults, request: Any, logged: Logged, origin
     if logged.service == "iam":
         rules.check(request)
     if logged.service == "ec2":
+        check_sizes(logged)
         dry_run(request, logged)
     late = dice.random() if is_met else 0.0
     with _view(world, request, logged, late):

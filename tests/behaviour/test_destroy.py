@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from reconciler.commands.apply import Applied
 from reconciler.commands.request import Refused
+from reconciler.exit_codes import ExitCode
+from reconciler.report.apply_json import summary_json
+from reconciler.report.apply_text import result_lines
+from reconciler.report.plan_text import Look, plan_lines
+from reconciler.report.styled import plain
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import Rig
 
@@ -32,6 +40,7 @@ def test_all_of_it_goes(used: Rig) -> None:
     assert [g.lift for g in plan.guards] == wanted
     assert {c.actions for c in plan.changes} == {("delete",)}
     assert [str(k.address) for t in plan.targets for k in t.kept] == ["policy/read", "role/web"]
+    assert plan.held == tuple(k for t in plan.targets for k in t.kept)
     released = frozenset({USED, ("release", "role/web"), ("delete", "5")})
     used.settle(destroy=True, allow=released)
     assert used.names() == {"roles": ["theirs"], "profiles": [], "policies": []}
@@ -39,11 +48,62 @@ def test_all_of_it_goes(used: Rig) -> None:
 
 
 def test_a_role_that_was_served_stays_for_hours(used: Rig) -> None:
-    used.settle(destroy=True, allow=frozenset({USED, ("delete", "3")}))
+    applied = used.apply(destroy=True, allow=frozenset({USED, ("delete", "3")}))
+    assert applied.exit_code == ExitCode.PARTLY_APPLIED
+    assert "held back: role/web: processes may hold its credentials until" in said(applied)
     assert used.names()["roles"] == ["theirs", "web"]
     used.clock.sleep(7 * 3600)
     used.settle(destroy=True)
     assert used.names()["roles"] == ["theirs"]
+
+
+def said(applied: Applied) -> str:
+    return plain(result_lines(applied, "destroy"))
+
+
+def borrowed(aws: Rig) -> None:
+    """Somebody else's profile holds our role; nothing else is ours."""
+    aws.write("roles: {ddr: {trust: ec2}}")
+    aws.settle()
+    aws.iam.create_instance_profile(InstanceProfileName="eks-auto-x")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="eks-auto-x", RoleName="ddr")
+
+
+HELD = ("role/ddr", "instance-profile/eks-auto-x holds it")
+
+
+def test_nothing_can_go(aws: Rig) -> None:
+    borrowed(aws)
+    plan = aws.plan(destroy=True).plan
+    assert [(str(k.address), k.reason) for k in plan.held] == [HELD]
+    words = plain(plan_lines(plan, Look()))
+    assert "No changes" not in words and "as the specs want" not in words
+    assert "Nothing can go: 1 resource is held back." in words
+    told = summary_json(plan, None)
+    assert told["remaining"] == 1
+    assert [(k["address"], k["reason"]) for k in told["kept"]] == [HELD]
+
+
+@pytest.mark.parametrize("flags", [{"destroy": True}, {"prune": True}])
+def test_something_is_held_back(aws: Rig, flags: dict[str, Any]) -> None:
+    borrowed(aws)
+    aws.write("roles: {ddr: {trust: ec2}, other: {trust: ec2}}")
+    aws.settle()
+    aws.write("roles: {third: {trust: lambda}}")
+    applied = aws.apply(allow=frozenset({("delete", "1")}), **flags)
+    assert "other" not in aws.names()["roles"]
+    assert applied.exit_code == ExitCode.PARTLY_APPLIED
+    told = summary_json(applied.planned.plan, applied)
+    assert told["remaining"] == 1
+    assert [(k["address"], k["reason"]) for k in told["kept"]] == [HELD]
+    assert "held back: role/ddr" in said(applied)
+    assert "complete" not in said(applied)
+
+
+def test_what_left_the_specs_without_prune_is_no_failure(aws: Rig) -> None:
+    borrowed(aws)
+    aws.write("roles: {third: {trust: lambda}}")
+    aws.settle()
 
 
 def test_launched_consumers_are_guarded(used: Rig) -> None:

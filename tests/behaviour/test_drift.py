@@ -13,8 +13,10 @@ from reconciler.changes import Difference
 from reconciler.commands.drift import Drift, Finding, drift_of
 from reconciler.commands.request import Refused
 from reconciler.commands.who import Asking, events_for
+from reconciler.report.drift_text import drift_lines
+from reconciler.report.styled import plain
 from reconciler.sandbox.logged import Logged
-from tests.behaviour.faults import Crash, crashing, listening, refusing
+from tests.behaviour.faults import Crash, crashing, dying, listening, refusing
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, Rig
 
@@ -168,7 +170,7 @@ def test_a_run_that_died_is_the_gravest(managed: Rig) -> None:
     )
     with crashing(managed, 8, after=True), pytest.raises(Crash):
         managed.apply()
-    assert {f.severity for f in drift(managed).findings} == {"warning"}
+    assert {f.severity for f in drift(managed).findings if not f.is_bare} == {"warning"}
     managed.clock.sleep(3600)
     found = drift(managed)
     gravest = [f for f in found.findings if f.severity == "critical"]
@@ -253,3 +255,25 @@ def test_calls_that_could_have_done_it(address: str, path: str, event: str) -> N
     assert event in events_for(
         Finding(Address.parse(address), "modified", (Difference(path, 1, 2),))
     )
+
+
+@pytest.mark.parametrize("is_young", [True, False])
+def test_an_instance_without_its_profile_is_the_gravest(aws: Rig, is_young: bool) -> None:
+    """Whatever else there is; and nobody is told that it is stale."""
+    aws.write("roles: {a: {trust: ec2}, b: {trust: ec2}}\ninstance_profiles: {web: {role: a}}")
+    aws.settle()
+    aws.clock.sleep(60)
+    instance = aws.launch(1, profile="web")[0]
+    aws.write("roles: {a: {trust: ec2}, b: {trust: ec2}}\ninstance_profiles: {web: {role: b}}")
+    with dying(aws, "DisassociateIamInstanceProfile"), pytest.raises(Crash):
+        aws.apply()
+    if not is_young:
+        aws.clock.sleep(3600)
+    drift = aws.drift()
+    first = drift.findings[0]
+    assert (str(first.address), first.severity) == (f"association/{instance}", "critical")
+    assert (first.reason or "").startswith("it has no profile: ")
+    if not is_young:
+        assert first.reason == "it has no profile: an earlier run ended while it was in flight"
+    words = plain(drift_lines(drift)).splitlines()
+    assert words[0].startswith("no profile  association/")

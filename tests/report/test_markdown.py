@@ -119,6 +119,8 @@ def test_an_apply_that_failed_in_part() -> None:
         "interrupted": False,
         "failures": [failure],
         "left": ["role/a"],
+        "stranded": [],
+        "advice": ["apply again to go on"],
     }
     document = plan_document(change())
     document["outcome"] = outcome

@@ -683,3 +683,31 @@ def test_many_at_once(made: Rig) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(40)))
     assert len(made.iam.list_instance_profiles()["InstanceProfiles"]) == 42
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "code"),
+    [
+        ("create_tags", {"Tags": [{"Key": "k", "Value": "v"}]}, "InvalidParameterValue"),
+        ("delete_tags", {"Tags": [{"Key": "k"}]}, "InvalidParameterValue"),
+    ],
+)
+def test_no_call_names_more_than_a_thousand_ids(
+    aws: Rig, operation: str, params: dict[str, Any], code: str
+) -> None:
+    ids = aws.launch(1) * 1001
+    with pytest.raises(ClientError) as refused:
+        getattr(aws.ec2(), operation)(Resources=ids, **params)
+    assert refused.value.response["Error"]["Code"] == code
+    getattr(aws.ec2(), operation)(Resources=ids[:1000], **params)
+
+
+@pytest.mark.parametrize(
+    "operation", ["describe_instances", "describe_iam_instance_profile_associations"]
+)
+def test_no_filter_has_more_than_two_hundred_values(aws: Rig, operation: str) -> None:
+    values = aws.launch(1) * 201
+    with pytest.raises(ClientError) as refused:
+        getattr(aws.ec2(), operation)(Filters=[{"Name": "instance-id", "Values": values}])
+    assert refused.value.response["Error"]["Code"] == "FilterLimitExceeded"
+    getattr(aws.ec2(), operation)(Filters=[{"Name": "instance-id", "Values": values[:200]}])
