@@ -29,6 +29,7 @@ def beginning(seen: Seen, run: str) -> Memory:
     memory = Memory(
         run=run,
         began_at=seen.now,
+        began_with=mark,
         resumed=resumed,
         swapped_at=seen.now if is_swapped else None,
         filled_at=seen.now if is_filled else None,

@@ -71,6 +71,10 @@ class CutOverRun:
     stop: threading.Event
     window: Window
     notes: list[str] = field(default_factory=list)
+    _taken: set[InstanceKey] = field(default_factory=set)
+    _given: set[InstanceKey] = field(default_factory=set)
+    """Those that this run took something from, and those of them that have it back."""
+    _gone: set[InstanceKey] = field(default_factory=set)
     _again: int = 0
     _looks: int = 0
 
@@ -95,6 +99,7 @@ class CutOverRun:
         while True:
             closed = self.window.forbids_batch()
             memory = replace(memory, stopping=self.stop.is_set(), closed=closed)
+            self._gone = {k for k in self._given if _is_gone(seen, k)}
             decision = decide(cutover, seen, memory)
             match decision:
                 case Done():
@@ -190,6 +195,7 @@ class CutOverRun:
                 memory = remembering.remember(memory, call, before, self.clock.now())
                 seen = remembering.after_call(cutover, before, call)
                 touched.extend(remembering.instances_of(call, before))
+                self._count(call, before)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 if call.service == "iam":
@@ -205,6 +211,17 @@ class CutOverRun:
         if any(call.service == "iam" for call in act.calls):
             self._observer.wrote(seen)
         return self._observer.look(cutover, seen, touched), memory
+
+    def _count(self, call: ApiCall, seen: Seen) -> None:
+        keys = remembering.instances_of(call, seen)
+        match call.operation:
+            case "DisassociateIamInstanceProfile" | "StopInstances":
+                self._taken.update(keys)
+            case "ReplaceIamInstanceProfileAssociation":
+                is_home = call.params["IamInstanceProfile"]["Arn"] == seen.profile.arn
+                self._given.update(keys if is_home else ())
+            case "AssociateIamInstanceProfile" | "StartInstances":
+                self._given.update(self._taken.intersection(keys))
 
     def _tell(self, cutover: CutOver, act: Act, call: ApiCall, seen: Seen, memory: Memory) -> None:
         """An instance that has the role is told with how long it was without a profile."""
@@ -253,7 +270,12 @@ class CutOverRun:
         address = self.cutover.address
         left = f"the cut-over of {address}; apply again to go on"
         remaining = () if status == "applied" else (left,)
-        return Outcome(address, "cut-over", status, reason, remaining, request_id)
+        done = Outcome(address, "cut-over", status, reason, remaining, request_id)
+        return replace(done, cut_over=len(self._given - self._gone))
+
+
+def _is_gone(seen: Seen, key: InstanceKey) -> bool:
+    return key not in seen.instances or seen.instances[key].is_gone
 
 
 def _explained(call: ApiCall, error: AwsError) -> AwsError:

@@ -24,6 +24,8 @@ class Outcome:
     """The address that it waited for, where that is why it was skipped."""
     target: str | None = None
     """Of which target, where there are several."""
+    cut_over: int = 0
+    """How many instances it brought over, and are there still."""
 
 
 def failed(address: str, what: str, error: AwsError, wanted: str = "") -> Outcome:

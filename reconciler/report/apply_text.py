@@ -19,7 +19,7 @@ def result_lines(plan: Plan, result: Result, left: Plan | None, verb: str = "app
             lines.extend(_broken(outcome))
     is_whole = result.is_complete and left is not None and left.is_empty
     if is_whole:
-        lines.append(line(Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(plan)))
+        lines.append(line(Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(plan, result)))
         return lines
     lines.append(
         line(
@@ -55,15 +55,17 @@ def _left(left: Plan | None) -> Iterator[Line]:
         yield line("Apply again to go on.")
 
 
-def counts(plan: Plan) -> str:
-    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was."""
+def counts(plan: Plan, result: Result) -> str:
+    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was; of instances as many
+    as were brought over, whatever was planned."""
     n = summary(plan)
+    cut_over = sum(outcome.cut_over for outcome in result.outcomes)
     adopted = f"{n['adopt']} adopted, " if n["adopt"] else ""
     replaced = f", {n['replace']} replaced" if n["replace"] else ""
     moved = ""
-    if n["cutover"]:
-        noun = "instance" if n["cutover"] == 1 else "instances"
-        moved = f"; {n['cutover']} {noun} cut over"
+    if cut_over:
+        noun = "instance" if cut_over == 1 else "instances"
+        moved = f"; {cut_over} {noun} cut over"
     return (
         f"Resources: {adopted}{n['add']} added, {n['change']} changed{replaced}, "
         f"{n['destroy']} destroyed{moved}."
