@@ -11,7 +11,6 @@ from reconciler.live import LiveInstance, LiveProfile
 from reconciler.ownership import Flight, InstanceKey, Partial, Pending, Settled, Waiting
 from reconciler.requests import ApiCall
 
-
 RESOURCES_OF_A_CALL = 1000
 
 

@@ -212,13 +212,14 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
         return Act((calls.forget_in_flight(names),), "note that nobody is in flight")
     if decision := hop.away(calls, seen):
         return decision
-    held = [i for i in seen.consumers() if ownership.HOLDS in i.marks]
-    if held and not memory.cleared:
-        return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
     if memory.let_go and _lets_go(cutover, seen):
         return Act(calls.mark_released(), batches.NOTE_LET_GO)
     if seen.profile.mark != final_mark(cutover, seen, memory):
         return Act((calls.mark_settled(memory),), "note that every consumer has the role")
+    # Only now: without them a run that goes on would take the fleet for one that nobody touched.
+    held = [i for i in seen.consumers() if ownership.HOLDS in i.marks]
+    if held and not memory.cleared:
+        return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
     return Done()
 
 

@@ -19,7 +19,9 @@ def result_lines(plan: Plan, result: Result, left: Plan | None, verb: str = "app
             lines.extend(_broken(outcome))
     is_whole = result.is_complete and left is not None and left.is_empty
     if is_whole:
-        lines.append(line(Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(plan, result)))
+        lines.append(
+            line(Piece(f"{verb.capitalize()} complete! ", "bold green"), counts(plan, result))
+        )
         return lines
     lines.append(
         line(
