@@ -61,9 +61,9 @@ def _before_the_swap(seen: Seen, mark: Pending) -> frozenset[Standing]:
 
 
 def _had_a_canary(seen: Seen, memory: Memory) -> bool:
-    """Whether an earlier run brought an instance over, so that a failure now is a later one. Whoever
-    may tag instances could have noted it too; the worst that follows is that a failure stops the
-    cut-over in place of rolling it back."""
+    """Whether an earlier run brought an instance over, so that a failure now is a later one.
+    Whoever may tag instances could have noted it too; the worst that follows is that a failure
+    stops the cut-over in place of rolling it back."""
     if not isinstance(seen.profile.mark, Pending) or seen.profile.mark.after != seen.target:
         return False
     if memory.resumed and _noted(seen):

@@ -58,8 +58,8 @@ def _left(left: Plan | None) -> Iterator[Line]:
 
 
 def counts(plan: Plan, result: Result) -> str:
-    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was; of instances as many
-    as were brought over, whatever was planned."""
+    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was; of instances as
+    many as were brought over, whatever was planned."""
     n = summary(plan)
     cut_over = sum(outcome.cut_over for outcome in result.outcomes)
     adopted = f"{n['adopt']} adopted, " if n["adopt"] else ""

@@ -48,8 +48,8 @@ class Chaos:
     expires_after: int | None = None
     """Calls after which the credentials of a run are expired."""
     denied: frozenset[str] = frozenset()
-    """Actions, such as ``ec2:AssociateIamInstanceProfile`` or ``iam:PassRole``; with ``@i-0abc`` for
-    requests that name that instance alone."""
+    """Actions, such as ``ec2:AssociateIamInstanceProfile`` or ``iam:PassRole``; with ``@i-0abc``
+    for requests that name that instance alone."""
     only: str = ""
     """Spares requests whose user agent does not have this in it."""
 

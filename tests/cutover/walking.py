@@ -142,7 +142,7 @@ def planned(world: World, plan: CutOver) -> CutOver:
     match mark:
         case Pending(before, after) if after == NEW:
             held = before
-        case Settled(role) if role != NEW and world.profile.role_id != NEW:
+        case Settled(role) if NEW not in (role, world.profile.role_id):
             held = role
         case Failed(role) if world.profile.role_id != role:
             held = world.profile.role_id or ""
