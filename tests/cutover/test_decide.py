@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cutover.decide import decide
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.consumers import CLOCKS_APART
+from reconciler.cutover.decide import decide
 from reconciler.cutover.value import Act, Ask, Done, GiveUp, Lose, Memory, Pause
 from reconciler.ownership import Partial, Pending, RoleMark, Settled, with_prefix
 from tests.cutover.walking import (
