@@ -13,6 +13,7 @@ from reconciler.ownership import (
     Flight,
     InstanceKey,
     OwnerTag,
+    Partial,
     Pending,
     RoleMark,
     Settled,
@@ -44,6 +45,9 @@ MARKS: list[tuple[RoleMark, str]] = [
     (Pending("-", "AROA2", 17, "run"), "pending/-/AROA2/17/run"),
     (Waiting("AROA1", 17), "waiting/AROA1/17"),
     (Failed("AROA1"), "failed/AROA1"),
+    (Partial("AROA1", ("eu-west-1",)), "partial/AROA1/eu-west-1"),
+    (Partial.of("AROA1", ["us-east-1", "eu-west-1"]), "partial/AROA1/eu-west-1 us-east-1"),
+    (Partial.of("AROA1", [f"region-{n:05}" for n in range(30)]), "partial/AROA1/"),
 ]
 
 

@@ -157,7 +157,7 @@ def take(fleet: Fleet, todo: Sequence[LiveInstance]) -> Decision:
     if decision := ask(fleet, batch):
         return decision
     if not fleet.seen.profile.flights >= flights.keys():
-        noted = (*fleet.unfinished(), *flights)
+        noted = {flight.key: flight for flight in (*fleet.unfinished(), *flights)}.values()
         is_stop = all(flight.is_stop for flight in flights)
         what = "stopped" if is_stop else "without a profile"
         return Act((calls.mark_in_flight(noted),), f"note who is about to be {what}")

@@ -127,16 +127,20 @@ class Fleet:
         return bool(self.memory.away)
 
     def unfinished(self) -> tuple[Flight, ...]:
-        """In flight and without the profile, or not running, still: they must not be forgotten."""
+        """In flight and without the profile, or not running, still: they must not be forgotten. Nor
+        are those that were brought back before EC2 saw the role: a roll-back is for them too."""
         stops = self._to_start()
-        return tuple(
-            Flight(i.key, i.key in stops)
+        bare = {
+            i.key: Flight(i.key, i.key in stops)
             for i in self.in_flight()
             if (i.state != "running" if i.key in stops else not i.names(self.seen.profile.arn))
-        )
+        }
+        early = (i.key for i in self.in_flight() if self._needs_refresh(i))
+        return tuple({**{key: Flight(key) for key in early}, **bare}.values())
 
     def todo(self) -> tuple[LiveInstance, ...]:
-        """Consumers that need to be refreshed, those that run first."""
+        """Consumers that need to be refreshed: those that run first, and of them those that are
+        noted as in flight already."""
         failed = self.memory.failed
         lent = [
             i
@@ -144,7 +148,8 @@ class Fleet:
             if i.key not in failed and i.untouchable is None and not self._is_off(i)
         ]
         waiting = [*(i for i in self.seen.consumers() if self._needs_refresh(i)), *lent]
-        return tuple(sorted(waiting, key=lambda i: (not i.is_running, i.key)))
+        noted = self.seen.profile.in_flight
+        return tuple(sorted(waiting, key=lambda i: (not i.is_running, i.key not in noted, i.key)))
 
     def out_of_reach(self) -> tuple[LiveInstance, ...]:
         """Running consumers, or such whose state nobody knows, that are not ours to refresh and

@@ -23,7 +23,7 @@ from reconciler.cutover.value import (
     is_covered,
     spread_at,
 )
-from reconciler.ownership import Partial, Pending, Settled, Waiting
+from reconciler.ownership import Failed, Partial, Pending, Settled, Waiting
 
 ASK_ROLE = "ask: must answer LimitExceeded, since the profile has a role"
 MOST_SWAPS = 3
@@ -66,28 +66,41 @@ def is_unsettled(cutover: CutOver, seen: Seen) -> bool:
 
 
 def _overtaken(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
-    """Another run began to bring another role in after this one began, so it is the one that is
-    wanted. Whoever this run has in flight gets the profile back; the rest is for the other."""
-    mark = seen.profile.mark
-    if not isinstance(mark, Pending) or mark.run == memory.run or mark.after == seen.target:
-        return None
-    if memory.marked_at is None:
-        is_younger = mark.epoch > memory.began_at
-    else:
-        # Both see the same two marks, and in the same second one of them wins all the same.
-        is_younger = (mark.epoch, mark.run) > (memory.marked_at, memory.run)
-    if not is_younger:
+    """Another run began to bring another role in after this one began, or has done so, and is the
+    one that is wanted. Whoever this run has in flight gets the profile back; the rest is for the
+    other."""
+    other = _younger(cutover, seen, memory)
+    if other is None:
         return None
     fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen), is_own=True)
     if seen.profile.role_id is None and (waiting := fleet.in_flight()):
         since = max(memory.away.values())
         if seen.now - since <= batches.SETTLE_SECONDS or cutover.after is None:
-            return batches.poll(f"run {mark.run} to put its role in", waiting)
+            return batches.poll("the other run to put its role in", waiting)
         return Act((Calls(cutover, seen).add_role(cutover.after.name),), "put the role in")
     if decision := batches.bring_back(fleet):
         return decision
-    began = datetime.fromtimestamp(mark.epoch, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return GiveUp(f"run {mark.run} of another commit began a cut-over of it at {began}; it wins")
+    return GiveUp(f"{other}; it wins")
+
+
+def _younger(cutover: CutOver, seen: Seen, memory: Memory) -> str | None:
+    mark = seen.profile.mark
+    if isinstance(mark, Pending):
+        if mark.run == memory.run or mark.after == seen.target:
+            return None
+        if memory.marked_at is None:
+            is_younger = mark.epoch > memory.began_at
+        else:
+            # Both see the same two marks, and in the same second one of them wins all the same.
+            is_younger = (mark.epoch, mark.run) > (memory.marked_at, memory.run)
+        began = datetime.fromtimestamp(mark.epoch, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        told = f"run {mark.run} of another commit began a cut-over of it at {began}"
+        return told if is_younger else None
+    if memory.marked_at is None or mark is None or mark in (memory.began_with, cutover.settle_as):
+        return None
+    if mark.role_id == seen.target and not isinstance(mark, Failed):
+        return None
+    return "another run has meanwhile ended a cut-over of it to another role"
 
 
 def is_half_done(cutover: CutOver, seen: Seen, memory: Memory) -> bool:
@@ -214,16 +227,17 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
         return decision
     if decision := hop.away(calls, seen):
         return decision
-    if (held := seen.noted()) and not memory.cleared:
-        return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
     if memory.let_go and _lets_go(cutover, seen):
         return Act(calls.mark_released(), batches.NOTE_LET_GO)
     if seen.profile.mark != final_mark(cutover, seen, memory):
         return Act((calls.mark_settled(memory),), "note that every consumer has the role")
     if ownership.SWAPPED in seen.profile.marks:
-        # Last: until the end is noted, it tells which instances are new enough.
+        # Until the end is noted, it tells which instances are new enough.
         names = (ownership.SWAPPED,)
         return Act((calls.forget_in_flight(names),), "note that nobody is waited for")
+    # Last: without them a run that goes on would take the fleet for one that nobody touched.
+    if (held := seen.noted()) and not memory.cleared:
+        return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
     return Done()
 
 

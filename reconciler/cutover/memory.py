@@ -15,14 +15,6 @@ from reconciler.ownership import HOLDS, InstanceKey, Pending, holds_mark
 from reconciler.requests import ApiCall
 
 _V = TypeVar("_V")
-_GIVES_BACK = frozenset(
-    {
-        "AssociateIamInstanceProfile",
-        "ReplaceIamInstanceProfileAssociation",
-        "StartInstances",
-        "CreateTags",
-    }
-)
 
 
 def beginning(seen: Seen, run: str) -> Memory:
@@ -37,6 +29,7 @@ def beginning(seen: Seen, run: str) -> Memory:
     memory = Memory(
         run=run,
         began_at=seen.now,
+        began_with=mark,
         resumed=resumed,
         swapped_at=seen.now if is_swapped else None,
         filled_at=seen.now if is_filled else None,
@@ -228,16 +221,6 @@ def instances_of(call: ApiCall, seen: Seen) -> list[InstanceKey]:
     association = call.params.get("AssociationId")
     known = seen.instances.values()
     return [i.key for i in known if any(r.id == association for r in i.rows)]
-
-
-def given_back(call: ApiCall, seen: Seen) -> list[InstanceKey]:
-    """Instances that a call brings over, or says of that they were."""
-    gives = (
-        "AssociateIamInstanceProfile",
-        "ReplaceIamInstanceProfileAssociation",
-        "StartInstances",
-    )
-    return instances_of(call, seen) if call.operation in (*gives, "CreateTags") else []
 
 
 def is_shadow(call: ApiCall, seen: Seen) -> bool:

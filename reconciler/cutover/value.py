@@ -168,6 +168,8 @@ class Memory:
     """Whether an instance let go of the role before since that was last noted; so at the start,
     since an earlier run may have died before it noted it."""
     swaps: int = 0
+    began_with: RoleMark | None = None
+    """The mark on the profile when this run began."""
     marked_at: int | None = None
     """When this run last noted on the profile that it is at work."""
     untouched: frozenset[Standing] | None = None

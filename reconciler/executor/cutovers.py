@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.address import Address, instance_address
 from reconciler.cutover import memory as remembering
 from reconciler.cutover.batches import POLL_SECONDS
-from reconciler.cutover.decide import decide, is_half_done, is_unsettled
+from reconciler.cutover.decide import decide, is_half_done
 from reconciler.cutover.value import (
     Act,
     Ask,
@@ -76,13 +76,15 @@ class CutOverRun:
     """Raises ``AwsError`` where the profile is not as it was planned any more."""
     flights: Flights = field(default_factory=Flights)
     notes: list[str] = field(default_factory=list)
+    _taken: set[InstanceKey] = field(default_factory=set)
+    _given: set[InstanceKey] = field(default_factory=set)
+    """Those that this run took something from, and those of them that have it back."""
+    _gone: set[InstanceKey] = field(default_factory=set)
     _again: int = 0
     _looks: int = 0
     _has_written: bool = False
     _met: set[InstanceKey] = field(default_factory=set)
     _ended: tuple[Address, ...] = ()
-    _brought: set[InstanceKey] = field(default_factory=set)
-    """Instances that took up the role, or were associated anew where only that was needed."""
     _calls: int = 0
     _flying: tuple[InstanceKey, ...] = ()
     _advice: str = MEND
@@ -134,10 +136,11 @@ class CutOverRun:
             asked, hurries = self.stop.is_set(), self.stop.hurries
             memory = replace(memory, stopping=asked, hurrying=hurries, closed=closed)
             self._met.update(i.key for i in seen.instances.values() if i.is_running)
+            self._gone = {k for k in self._given if _is_gone(seen, k)}
             decision = decide(cutover, seen, memory)
             match decision:
                 case Done():
-                    self._ended = self._gone(seen)
+                    self._ended = self._those_ended(seen)
                     return self._outcome("applied", "; ".join(self.notes))
                 case GiveUp(reason, roll_back) if roll_back:
                     return self._roll_back(cutover.reversed(seen.target, memory), reason)
@@ -148,7 +151,7 @@ class CutOverRun:
                 case _:
                     seen, memory = self._step(cutover, decision, seen, memory)
 
-    def _gone(self, seen: Seen) -> tuple[Address, ...]:
+    def _those_ended(self, seen: Seen) -> tuple[Address, ...]:
         """Instances that were met running, and have ended: nobody lists them any more."""
         missing = [k for k in self._met if k not in seen.instances or seen.instances[k].is_gone]
         found = {i.key: i for i in self.reader.instances(missing)} if missing else {}
@@ -256,9 +259,8 @@ class CutOverRun:
                 touched.extend(remembering.instances_of(call, before))
                 self._note_flights(cutover, seen, memory)
                 self._calls += problem is None
-                if call.operation == "CreateTags" or not is_unsettled(cutover, before):
-                    self._brought.update(remembering.given_back(call, before))
                 self._flying = tuple(k for k in memory.away if k not in memory.back)
+                self._count(call, before)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 if call.service == "iam":
@@ -276,6 +278,17 @@ class CutOverRun:
         if any(call.service == "iam" for call in act.calls):
             self._observer.wrote(seen)
         return self._observer.look(cutover, seen, touched), memory
+
+    def _count(self, call: ApiCall, seen: Seen) -> None:
+        keys = remembering.instances_of(call, seen)
+        match call.operation:
+            case "DisassociateIamInstanceProfile" | "StopInstances":
+                self._taken.update(keys)
+            case "ReplaceIamInstanceProfileAssociation":
+                is_home = call.params["IamInstanceProfile"]["Arn"] == seen.profile.arn
+                self._given.update(keys if is_home else ())
+            case "AssociateIamInstanceProfile" | "StartInstances":
+                self._given.update(self._taken.intersection(keys))
 
     def _tell(self, cutover: CutOver, act: Act, call: ApiCall, seen: Seen, memory: Memory) -> None:
         """An instance that has the role is told with how long it was without a profile."""
@@ -346,12 +359,14 @@ class CutOverRun:
             brief=self._brief,
             advice=AGAIN if status == "skipped" else self._advice,
             calls=self._calls,
-            cut_over=len(
-                {k for k in self._brought if instance_address(k.instance) not in self._ended}
-            ),
+            cut_over=len(self._given - self._gone),
             in_flight=self._flying,
             ended=self._ended,
         )
+
+
+def _is_gone(seen: Seen, key: InstanceKey) -> bool:
+    return key not in seen.instances or seen.instances[key].is_gone
 
 
 def _explained(call: ApiCall, error: AwsError) -> AwsError:

@@ -47,7 +47,7 @@ class Outcome:
     calls: int = 0
     """Of a cut-over: how many of its calls took effect."""
     cut_over: int = 0
-    """Of a cut-over: how many instances it brought over, those left out that ended meanwhile."""
+    """Of a cut-over: how many instances it brought over, and are there still."""
     in_flight: tuple[InstanceKey, ...] = ()
     """Of a cut-over: instances that it took something from and did not give it back."""
 

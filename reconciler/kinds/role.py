@@ -16,7 +16,7 @@ from reconciler.kinds.references import trusted_roles
 from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveRole
-from reconciler.model import Role, no_tags, same_name
+from reconciler.model import Role, no_tags
 from reconciler.policy_document import PolicyDocument
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredRole

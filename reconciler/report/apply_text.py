@@ -32,7 +32,7 @@ def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
         lines.append(
             line(
                 Piece(f"{verb.capitalize()} complete! ", "bold green"),
-                counts(_without(plan, over), result.cut_over),
+                counts(_without(plan, over), result),
             )
         )
         return lines
@@ -111,10 +111,11 @@ def _left(applied: Applied) -> Iterator[Line]:
     yield from held_lines(left.held)
 
 
-def counts(plan: Plan, cut_over: int) -> str:
-    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was. ``cut_over`` counts
-    the instances that were brought over, which may be others than those of the plan."""
+def counts(plan: Plan, result: Result) -> str:
+    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was; of instances as
+    many as were brought over, whatever was planned."""
     n = summary(plan)
+    cut_over = result.cut_over
     adopted = f"{n['adopt']} adopted, " if n["adopt"] else ""
     replaced = f", {n['replace']} replaced" if n["replace"] else ""
     moved = ""

@@ -3,17 +3,16 @@ touch who has nothing to do with a failure, or fight another run."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from moto.ec2.exceptions import EC2ClientError
 
 from reconciler.requests import ApiCall
+from reconciler.sandbox.embedded import JumpingClock
 from reconciler.sandbox.logged import Logged
-from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
+from tests.behaviour.faults import Crash, Watch, crashing, dying, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 SPEC = """
@@ -184,7 +183,7 @@ def test_who_does_not_know_the_question_is_not_held_up(aws: Rig, five: Consumers
     assert aws.clock.now() - began < 600
 
 
-def die(aws: Rig, five: Consumers, when: Callable[[Logged], bool], **flags: Any) -> None:
+def die(aws: Rig, when: Callable[[Logged], bool], strategy: str = "reassociate") -> None:
     dead: list[Logged] = []
 
     def after(logged: Logged) -> None:
@@ -192,7 +191,7 @@ def die(aws: Rig, five: Consumers, when: Callable[[Logged], bool], **flags: Any)
             dead.append(logged)
             raise Crash
 
-    aws.write(spec("v2", **flags))
+    aws.write(spec("v2", strategy))
     with listening(aws.aws.after, after), pytest.raises(Crash):
         aws.apply()
 
@@ -202,7 +201,7 @@ def test_a_resumed_run_that_meets_a_refusal_leaves_what_works(
     aws: Rig, five: Consumers, strategy: str
 ) -> None:
     """Killed when the first instance was noted to hold the role: the canary is past."""
-    die(aws, five, lambda c: c.operation == "CreateTags", strategy=strategy)
+    die(aws, lambda c: c.operation == "CreateTags", strategy=strategy)
     with refusing(aws, TAKES[strategy], "UnauthorizedOperation", times=1):
         applied = aws.apply()
     assert applied.exit_code == 3
@@ -222,7 +221,7 @@ def test_a_resumed_hop_that_meets_a_refusal_leaves_what_works(aws: Rig, five: Co
             moved.append(logged)
         return len(moved) == 2
 
-    die(aws, five, second_move, strategy="hop")
+    die(aws, second_move, strategy="hop")
     aws.clock.sleep(30)
     with refusing(aws, "ReplaceIamInstanceProfileAssociation", "UnauthorizedOperation", times=1):
         applied = aws.apply()
@@ -241,11 +240,11 @@ def test_a_resumed_run_rolls_back_to_the_role_of_the_mark(
     swaps: list[Logged] = []
 
     def swapped(logged: Logged) -> bool:
-        if logged.operation == "AddRoleToInstanceProfile":
+        if logged.operation == "RemoveRoleFromInstanceProfile":
             swaps.append(logged)
-        return aws.role_in("web") == "v2"
+        return bool(swaps) and logged.operation == "AddRoleToInstanceProfile"
 
-    die(aws, five, swapped, strategy=strategy)
+    die(aws, swapped, strategy=strategy)
     assert aws.role_in("web") == "v2"
     since = len(aws.aws.log)
     with refusing(aws, TAKES[strategy], "UnauthorizedOperation", times=1):
@@ -309,58 +308,99 @@ def test_after_a_failed_roll_back_the_plan_counts_all(aws: Rig, five: Consumers)
     assert taken(aws, since) == 5
 
 
-@pytest.mark.parametrize("who", ["old", "new"])
-def test_of_two_commits_at_once_the_younger_wins(aws: Rig, five: Consumers, who: str) -> None:
-    """While one run takes the profile off its second instance, the other commit is applied."""
+class Paused(JumpingClock):
+    """A run's clock, at whose first sleep after some moment somebody else acts."""
+
+    def __init__(self, inner: JumpingClock, acts: Callable[[], bool]) -> None:
+        super().__init__()
+        self._inner, self._acts = inner, acts
+
+    def now(self) -> float:
+        return self._inner.now()
+
+    def sleep(self, seconds: float) -> None:
+        if not self._acts():
+            self._inner.sleep(seconds)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "at"), [("reassociate", 1), ("reassociate", 2), ("restart", 1), ("hop", 1)]
+)
+def test_of_two_commits_at_once_the_younger_wins(
+    aws: Rig, five: Consumers, at: int, strategy: str
+) -> None:
+    """While one run waits for an instance, the other commit is applied: whole."""
     other = Rig(aws.folder, aws.aws, aws.clock, aws.settings, 100)
-    count: list[Logged] = []
     ended: list[int] = []
 
-    def listen(logged: Logged) -> None:
-        is_off = logged.operation == "DisassociateIamInstanceProfile" and not logged.is_dry_run
-        if not is_off or ended:
-            return
-        count.append(logged)
-        if len(count) == 2:
-            ended.append(-1)
-            other.write(spec("v3"))
-            ended[0] = other.apply().exit_code
+    def act() -> bool:
+        off = [
+            c for c in aws.aws.log[since:] if c.operation == TAKES[strategy] and not c.is_dry_run
+        ]
+        if len(off) < at or ended:
+            return False
+        ended.append(-1)
+        other.write(spec("v3", strategy))
+        ended[0] = other.apply().exit_code
+        return True
 
-    aws.write(spec("v2"))
-    with listening(aws.aws.after, listen):
-        applied = aws.apply()
-    assert ended == [0] if who == "old" else ended
-    assert applied.exit_code == 3
+    since = len(aws.aws.log)
+    first = Rig(aws.folder, aws.aws, Paused(aws.clock, act), aws.settings, 50)
+    first.write(spec("v2", strategy))
+    assert first.apply().exit_code == 3
+    assert ended == [0]
     for region, instance in five.all:
         assert aws.profile_of(instance, region) == "web"
-    assert "reconciler:in-flight" not in aws.profile_tags("web")
-    aws.write(spec("v3"))
     aws.settle()
     five.is_whole("v3")
 
 
-def test_two_commits_at_once_in_two_threads_come_to_an_end(aws: Rig, five: Consumers) -> None:
-    """They take turns at every write; each stops or ends, and swaps a bounded number of times."""
-    ends: dict[str, str] = {}
-
-    def run(rig: Rig, role: str) -> None:
-        applied = rig.apply()
-        ends[role] = applied.result.outcomes[-1].reason or "applied"
-
-    aws.write(spec("v2"))
-    planned = aws.plan()
+def test_two_commits_that_meet_in_the_middle(aws: Rig, five: Consumers) -> None:
+    """The other has noted that it begins, and goes on when the first has looked."""
     other = Rig(aws.folder, aws.aws, aws.clock, aws.settings, 100)
-    aws.write(spec("v3"))
+    state: list[str] = []
+
+    def act() -> bool:
+        off = [c for c in aws.aws.log[since:] if c.operation == "DisassociateIamInstanceProfile"]
+        if len(off) < 2 or state:
+            return False
+        state.append("begun")
+        other.write(spec("v3"))
+        with dying(aws, "TagInstanceProfile"), pytest.raises(Crash):
+            other.apply()
+        return True
+
     since = len(aws.aws.log)
-    _ = planned
-    threads = [threading.Thread(target=run, args=(r, n)) for r, n in ((aws, "a"), (other, "b"))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert set(ends) == {"a", "b"}
-    swaps = [c for c in aws.aws.log[since:] if c.operation == "RemoveRoleFromInstanceProfile"]
-    assert len(swaps) <= 6
+    first = Rig(aws.folder, aws.aws, Paused(aws.clock, act), aws.settings, 50)
+    first.write(spec("v2"))
+    applied = first.apply()
+    assert applied.exit_code == 3
+    reason = next(o.reason for o in applied.result.outcomes if o.status == "failed")
+    assert "of another commit began" in reason
+    assert "it wins" in reason
+    assert None not in five.served()
+    for region, instance in five.all:
+        assert aws.profile_of(instance, region) == "web"
+    aws.settle()
+    five.is_whole("v3")
+
+
+def test_who_changes_the_role_each_time_is_not_outlasted(aws: Rig, five: Consumers) -> None:
+    aws.write(spec("v2"))
+    swaps: list[int] = []
+
+    def act() -> bool:
+        if aws.role_in("web") == "v2" and len(swaps) < 20:
+            swaps.append(1)
+            aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v2")
+            aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v3")
+        return False
+
+    first = Rig(aws.folder, aws.aws, Paused(aws.clock, act), aws.settings, 50)
+    applied = first.apply()
+    assert applied.exit_code == 3
+    assert len(swaps) <= 4
+    assert None not in five.served()
 
 
 def narrowed(*regions: str) -> str:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.cutover.calls import Calls
+from reconciler.cutover.consumers import CLOCKS_APART
 from reconciler.cutover.decide import decide
-from reconciler.cutover.value import Act, Done, GiveUp, Lose, Memory, Pause
+from reconciler.cutover.value import Act, Ask, Done, GiveUp, Lose, Memory, Pause
 from reconciler.live import UNKNOWN
-from reconciler.ownership import Pending, Settled, with_prefix
+from reconciler.ownership import Partial, Pending, RoleMark, Settled, with_prefix
 from tests.cutover.walking import (
     NEW,
     OLD,
@@ -189,3 +191,70 @@ def test_a_stale_one_of_a_service_s_is_named() -> None:
     decision = decide(cutover(), look(world), Memory("run"))
     assert isinstance(decision, GiveUp)
     assert "its profile was made again" in decision.reason
+
+
+def two_running(mark: RoleMark, role: str = NEW) -> World:
+    ones = [instance(name, "running", "AIPAWEB") for name in ("a", "b")]
+    return World(
+        profile(role, mark),
+        {one.key: one for one in ones},
+        {one.key: OLD for one in ones},
+        ((0.0, role),),
+    )
+
+
+def test_the_next_batch_waits_for_the_pause() -> None:
+    world = two_running(Pending(OLD, NEW, 900, "run"))
+    plan = replace(cutover(), limits=replace(cutover().limits, pause_seconds=90))
+    memory = Memory("run", swapped_at=900.0, batches=1, batch_ended_at=990.0)
+    decision = decide(plan, look(world), memory)
+    assert isinstance(decision, Pause)
+    assert decision.seconds == 80.0
+    assert isinstance(decide(plan, look(replace(world, now=1081.0)), memory), Ask)
+
+
+@pytest.mark.parametrize(("late", "is_done"), [(CLOCKS_APART - 1, False), (CLOCKS_APART, True)])
+def test_a_launch_is_believed_when_no_two_clocks_could_say_otherwise(
+    late: float, is_done: bool
+) -> None:
+    world = two_running(Pending(OLD, NEW, 900, "run"))
+    instances = {
+        key: replace(one, launched_at=960.0 + late) for key, one in world.instances.items()
+    }
+    seen = look(replace(world, instances=instances, now=2000.0))
+    decision = decide(cutover(), seen, Memory("run", swapped_at=900.0))
+    assert isinstance(decision, Act if is_done else Ask)
+
+
+def test_a_note_of_more_than_a_thousand_takes_several_calls() -> None:
+    """EC2 refuses more in one call."""
+    ones = [instance(f"i{number:04}", "running", "AIPAWEB") for number in range(2001)]
+    named = [
+        call.params["Resources"]
+        for call in Calls(cutover(), look(two_running(Settled(OLD)))).forget_holds(ones)
+    ]
+    assert [len(names) for names in named] == [1000, 1000, 1]
+    assert len({name for names in named for name in names}) == 2001
+
+
+@pytest.mark.parametrize(
+    ("mark", "regions", "is_narrow", "is_done"),
+    [
+        (Partial(NEW, ("here",)), ("here",), True, True),
+        (Partial(NEW, ("here", "there")), ("here",), True, True),
+        (Partial(NEW, ("there",)), ("here",), True, False),
+        (Partial(NEW, ("here",)), ("here",), False, True),
+        (Partial(NEW, ("there",)), ("here", "there"), False, False),
+        (Partial(NEW, ()), ("here",), True, False),
+        (Partial(NEW, ()), tuple(f"region-{n:05}-1" for n in range(30)), True, True),
+    ],
+)
+def test_what_a_narrowed_cut_over_covered(
+    mark: Partial, regions: tuple[str, ...], is_narrow: bool, is_done: bool
+) -> None:
+    """Instances of regions that were looked at need nothing; where they cover all that is asked
+    for, nothing at all is to be done."""
+    world = two_running(mark)
+    plan = replace(cutover(), regions=regions, is_narrow=is_narrow)
+    decision = decide(plan, look(replace(world, now=2000.0)), Memory("run", swapped_at=900.0))
+    assert isinstance(decision, Ask) is not is_done

@@ -141,14 +141,66 @@ def cutover(
     return CutOver("web", RoleRef("old", OLD), RoleRef("new", NEW), limits, (HERE,), PREFIX)
 
 
-def look(world: World) -> Seen:
-    return Seen(world.now, world.profile, NEW, world.instances, world.now, shadow=world.shadow)
+def planned(world: World, plan: CutOver) -> CutOver:
+    """What a plan that is made on this world has to go back to: ``planner/phases`` says it."""
+    mark = world.profile.mark
+    match mark:
+        case Pending(before, after) if after == NEW:
+            held = before
+        case Settled(role) if NEW not in (role, world.profile.role_id):
+            held = role
+        case Failed(role) if world.profile.role_id != role:
+            held = world.profile.role_id or ""
+        case _:
+            held = ""
+    back = RoleRef(NAMES[held], held) if held in NAMES and held != NEW else None
+    return replace(plan, roll_back_to=back)
+
+
+def refused(
+    world: World, memory: Memory, decision: Decision, plan: CutOver
+) -> Iterator[tuple[World, Memory]]:
+    """EC2 denies one of the calls; those before it took effect, and those after it are made."""
+    if isinstance(decision, Ask) and decision.refusal == "DryRunOperation":
+        answered = remembering.answered(memory, decision, look(world, plan))
+        for call in decision.calls:
+            key = remembering.instances_of(call, look(world, plan))[0]
+            yield world, remembering.refused(answered, key, "denied")
+    if not isinstance(decision, Act) or decision.is_hint:
+        return
+    for number, denied in enumerate(decision.calls):
+        if denied.operation not in OF_ONE_INSTANCE:
+            continue
+        after, remembered = world, memory
+        for other, call in enumerate(decision.calls):
+            before = look(after, plan)
+            if other == number:
+                key = remembering.instances_of(call, before)[0]
+                remembered = remembering.lost(remembered, key, "denied")
+                continue
+            after = happened(after, call, plan)
+            remembered = remembering.remember(remembered, call, before, after.now)
+        yield after, remembered
+
+
+OF_ONE_INSTANCE = (
+    "AssociateIamInstanceProfile",
+    "DisassociateIamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation",
+    "StopInstances",
+    "StartInstances",
+)
+
+
+def look(world: World, plan: CutOver | None = None) -> Seen:
+    wanted = plan.after.id if plan is not None and plan.after is not None else NEW
+    return Seen(world.now, world.profile, wanted, world.instances, world.now, shadow=world.shadow)
 
 
 def happened(world: World, call: ApiCall, plan: CutOver) -> World:
     """AWS after the call."""
     before = world
-    seen = remembering.after_call(plan, look(world), call)
+    seen = remembering.after_call(plan, look(world, plan), call)
     world = replace(
         world,
         profile=seen.profile,
@@ -229,10 +281,10 @@ def step(
     the decision is carried out whole (else the run died there)."""
     match decision:
         case Ask():
-            yield world, remembering.answered(memory, decision, look(world)), True
+            yield world, remembering.answered(memory, decision, look(world, plan)), True
         case Act(calls):
             for number, call in enumerate(calls, start=1):
-                before = look(world)
+                before = look(world, plan)
                 world = happened(world, call, plan)
                 memory = remembering.remember(memory, call, before, world.now)
                 yield world, memory, number == len(calls)
@@ -254,33 +306,49 @@ class Walk:
     plan: CutOver
     crashes: int
     humans: int = 0
+    refusals: int = 0
+    """How many calls EC2 may refuse, anywhere; a roll-back that follows is walked as well."""
     seen: set[object] = field(default_factory=set)
     ended: list[tuple[World, Decision]] = field(default_factory=list)
 
     def walk(self, start: World) -> None:
         memory = remembering.beginning(look(start), "run0")
-        stack = [(start, memory, self.crashes, self.humans)]
+        whole = (self.crashes, self.humans, self.refusals)
+        stack = [(start, memory, self.plan, whole)]
         while stack:
-            world, memory, left, humans = stack.pop()
-            name = (world.key(), _memory_key(memory, world), left, humans)
+            world, memory, plan, (left, humans, refusals) = stack.pop()
+            rest = (left, humans, refusals)
+            name = (world.key(), _memory_key(memory, world), plan.settle_as, plan.untouched, rest)
             if name in self.seen:
                 continue
             self.seen.add(name)
             assert len(self.seen) < 400_000
-            decision = decide(self.plan, look(world), memory)
+            decision = decide(plan, look(world, plan), memory)
+            if isinstance(decision, GiveUp) and decision.roll_back:
+                back = plan.reversed(NEW, memory)
+                begun = remembering.beginning(look(world, back), memory.run)
+                stack.append((world, begun, back, rest))
+                continue
             if isinstance(decision, Done | GiveUp):
                 self.ended.append((world, decision))
                 continue
             if humans:
-                stack += [(acted, memory, left, humans - 1) for acted in by_hand(world)]
-            for after, remembered, is_whole in step(world, memory, decision, self.plan):
+                fewer = (left, humans - 1, refusals)
+                stack += [(acted, memory, plan, fewer) for acted in by_hand(world)]
+            if refusals:
+                fewer = (left, humans, refusals - 1)
+                for after, remembered in refused(world, memory, decision, plan):
+                    has_way_back(after)
+                    stack.append((after, remembered, plan, fewer))
+            for after, remembered, is_whole in step(world, memory, decision, plan):
                 has_way_back(after)
                 if is_whole:
-                    stack.append((after, remembered, left, humans))
+                    stack.append((after, remembered, plan, rest))
                 if left:
                     run = f"run{self.crashes - left + 1}"
-                    begun = remembering.beginning(look(after), run)
-                    stack.append((after, begun, left - 1, humans))
+                    again = planned(after, self.plan)
+                    begun = remembering.beginning(look(after, again), run)
+                    stack.append((after, begun, again, (left - 1, humans, refusals)))
 
 
 def by_hand(world: World) -> Iterator[World]:
@@ -332,6 +400,9 @@ def _memory_key(memory: Memory, world: World) -> object:
     swapped, mark = memory.swapped_at, world.profile.mark
     return (
         isinstance(mark, Pending) and mark.run == memory.run,
+        memory.untouched,
+        tuple(sorted(memory.refused)),
+        memory.batches > 0,
         memory.asked,
         memory.released,
         memory.let_go,
@@ -345,7 +416,6 @@ def _memory_key(memory: Memory, world: World) -> object:
         tuple(sorted((k, v >= (swapped or 0) + 60) for k, v in memory.back.items())),
         tuple(sorted(k for k, v in memory.refreshed.items() if _row(world, k) == v)),
         tuple(sorted(memory.failed)),
-        memory.batches > 0,
         memory.changed_at > 0,
         memory.filled_at is not None and world.now - memory.filled_at >= 60,
         memory.filled_at is None,
