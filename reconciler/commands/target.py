@@ -14,7 +14,7 @@ from reconciler.model import Identity
 from reconciler.ownership import shadow_name
 from reconciler.plan import TargetPlan
 from reconciler.planner import Options, plan_target
-from reconciler.planner.assemble import needs_all_regions, needs_instances, view_of
+from reconciler.planner.assemble import needs_instances, reach, view_of
 from reconciler.planner.associations import profiles_to_look_at
 from reconciler.planner.part import resolved
 from reconciler.ports import UNREADABLE, AwsError, Named, Progress, Reader, Scope
@@ -147,9 +147,10 @@ def _read(
         return live
     _refuse_nowhere(options)
     live = _with_regions(live, planned, reader, progress)
-    if not needs_all_regions(desired, live, options):
+    needed = reach(desired, live, options)
+    if needed == "planned":
         return live
-    chosen = options.consumer_regions
+    chosen = options.consumer_regions if needed == "consumers" else None
     everywhere = chosen if chosen is not None else reader.enabled_regions(options.regions[0])
     return _with_regions(live, set(everywhere), reader, progress)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from reconciler import guards
 from reconciler.address import (
@@ -27,7 +27,7 @@ from reconciler.live import LiveEntity, LiveState
 from reconciler.plan import TargetPlan
 from reconciler.planner import beyond
 from reconciler.planner.associations import moved, plan_associations, rules, unread_before
-from reconciler.planner.cutovers import filled, plan_cutovers, profiles_to_cut_over
+from reconciler.planner.cutovers import empties, filled, plan_cutovers, profiles_to_cut_over
 from reconciler.planner.entities import plan_entities
 from reconciler.planner.in_use import InUse
 from reconciler.planner.links import links
@@ -80,18 +80,26 @@ def _circles(desired: DesiredState, context: Context) -> frozenset[Address]:
 
 def needs_instances(desired: DesiredState, live: LiveState, options: Options) -> bool:
     """Whether the plan has to do with instances at all: the specs have a profile or an association,
-    or the owner has a profile. A set of roles and policies alone makes no call to EC2."""
-    named = bool(desired.profiles or desired.associations) or options.unmanaged
-    return named or any(p.owner == options.owner for p in live.profiles.values())
-
-
-def needs_all_regions(desired: DesiredState, live: LiveState, options: Options) -> bool:
-    """Whether something is taken away or cut over, so that whoever may be using it must be looked
-    for in every region; or what is in no spec and nobody's is asked for."""
-    if options.unmanaged:
+    the owner has a profile, or something goes that instances may be using. A set of roles and
+    policies alone makes no call to EC2."""
+    if desired.profiles or desired.associations or options.unmanaged:
         return True
+    is_owned = any(p.owner == options.owner for p in live.profiles.values())
+    return is_owned or takes_away(view_of(desired, live, options))
+
+
+Reach = Literal["planned", "consumers", "everywhere"]
+
+
+def reach(desired: DesiredState, live: LiveState, options: Options) -> Reach:
+    """In which regions instances must be known: where something is taken away, or what is nobody's
+    is asked for, in every enabled one, whatever the settings say of cut-overs."""
+    if options.unmanaged:
+        return "everywhere"
     view = view_of(desired, live, options)
-    return bool(profiles_to_cut_over(view)) or takes_away(view)
+    if takes_away(view) or empties(view):
+        return "everywhere"
+    return "consumers" if profiles_to_cut_over(view) else "planned"
 
 
 def plan_target(desired: DesiredState, live: LiveState, options: Options) -> TargetPlan:

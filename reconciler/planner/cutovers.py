@@ -57,6 +57,11 @@ def profiles_to_cut_over(view: View) -> tuple[Address, ...]:
     return tuple(phase.live.resource.address for phase in phases(view))
 
 
+def empties(view: View) -> bool:
+    """Whether some profile is to be without a role, though nothing is made again."""
+    return any(p.cutover.after is None and p.cutover.half is None for p in phases(view))
+
+
 def filled(view: View) -> frozenset[Address]:
     """Addresses of profiles to be made that are made empty, for their cut-over to fill."""
     return frozenset(p.live.resource.address for p in phases(view) if p.is_made and p.is_second)

@@ -82,6 +82,15 @@ class InUse:
                 found[key] = self.live.instances[key]
         return tuple(found[key] for key in sorted(found))
 
+    def profiles_of(self, role: LiveRole) -> tuple[LiveProfile, ...]:
+        """Profiles that hold it or whose mark names it: their consumers may have it."""
+        return self._profiles.get(role.id, ())
+
+    def untouchable(self, profile: LiveProfile) -> tuple[LiveInstance, ...]:
+        """Running consumers that we cannot give a profile back to: another service manages them,
+        or AWS does not show them."""
+        return tuple(i for i in self.consumers(profile) if i.untouchable and i.is_running)
+
     def roles_held(self, profile: LiveProfile) -> tuple[str, ...]:
         """Ids of the roles whose credentials its consumers may hold: of the one inside, and of
         those that its mark names."""
@@ -89,7 +98,7 @@ class InUse:
         return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
 
     def _uses_of_role(self, role: LiveRole) -> Iterator[Use]:
-        for profile in self._profiles.get(role.id, ()):
+        for profile in self.profiles_of(role):
             yield from self._through(profile, role)
         for address, why in sorted(self.live.unread.items()):
             if address.kind == PROFILE:

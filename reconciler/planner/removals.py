@@ -261,7 +261,7 @@ def takes_away(view: View) -> bool:
     if not view.options.deletes_what_is_left or view.live.not_whole is not None:
         return False
     left = any(
-        isinstance(e, LiveProfile) or (isinstance(e, LiveRole) and view.in_use.uses(e))
+        isinstance(e, LiveProfile) or (isinstance(e, LiveRole) and view.in_use.profiles_of(e))
         for e in _left(view)
     )
     return left or any(_all_made(view))

@@ -125,21 +125,27 @@ def _users(live: LiveEntity, view: View) -> Iterator[str]:
             yield from _users_of_policy(live, view)
         case LiveRole():
             yield from _users_of_role(live, view)
+            for profile in view.in_use.profiles_of(live):
+                yield from _beyond_reach(profile, view)
         case LiveProfile():
-            return
+            yield from _beyond_reach(live, view)
+
+
+def _beyond_reach(profile: LiveProfile, view: View) -> Iterator[str]:
+    """Consumers that would lose their credentials, for we could not bring them over."""
+    yield from (use.reason for use in view.in_use.uses(profile) if use.kind == "unknown")
+    for instance in view.in_use.untouchable(profile):
+        yield f"{instance.key.instance} uses {profile.resource.address}: {instance.untouchable}"
 
 
 def _users_of_policy(policy: LivePolicy, view: View) -> Iterator[str]:
-    attached = 0
     for name, role in sorted(view.live.roles.items()):
         address = role.resource.address
-        attached += policy.arn in role.resource.managed_policies
         if policy.arn == role.resource.permissions_boundary:
             yield f"{address} has it as its boundary, and would be without one meanwhile"
         elif policy.arn in role.resource.managed_policies and not _lets_go(name, role, view):
             yield f"{address} outside this plan has it attached"
-    if policy.attachments > attached:
-        yield f"{policy.attachments - attached} users or groups have it attached"
+    yield from (use.reason for use in view.in_use.uses(policy) if use.by is None)
 
 
 def _lets_go(name: str, role: LiveRole, view: View) -> bool:
@@ -151,10 +157,8 @@ def _lets_go(name: str, role: LiveRole, view: View) -> bool:
 
 
 def _users_of_role(role: LiveRole, view: View) -> Iterator[str]:
-    for name, profile in sorted(view.live.profiles.items()):
-        wanted = view.desired.profiles.get(name)
-        if profile.role_id != role.id:
-            continue
+    for profile in view.in_use.profiles_of(role):
+        wanted = view.desired.profile(profile.resource.name)
         is_planned = wanted is not None and view.options.includes(wanted.resource.address)
         if not is_planned or not is_ours(profile, view):
             yield f"{profile.resource.address} outside this plan holds it"
