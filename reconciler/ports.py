@@ -129,6 +129,10 @@ class Reader(Protocol):
 
     def policy(self, arn: str) -> Facts | None: ...
 
+    def profiles_with(self, role: str) -> tuple[str, ...]:
+        """Names of the profiles that hold the role, sorted."""
+        ...
+
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]: ...
 
 

@@ -146,6 +146,17 @@ class AwsReader:
         with whole("iam:GetRole"):
             return parse.facts(role, "RoleId")
 
+    def profiles_with(self, role: str) -> tuple[str, ...]:
+        operation, key = "list_instance_profiles_for_role", "InstanceProfiles"
+        try:
+            found = self._ask.pages("iam", operation, key, RoleName=role)
+        except AwsError as error:
+            if error.code == "NoSuchEntity":
+                return ()
+            raise
+        with whole("iam:ListInstanceProfilesForRole"):
+            return tuple(sorted(parse.name_of(p, "InstanceProfileName") for p in found))
+
     def policy(self, arn: str) -> Facts | None:
         policy = self._ask.found("get_policy", "Policy", PolicyArn=arn)
         if policy is None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.address import Address
+from reconciler.address import POLICY, ROLE, Address, profile_address
 from reconciler.cutover.value import CutOver, Seen
-from reconciler.live import LiveEntity, LiveProfile
+from reconciler.live import LiveEntity, LivePolicy, LiveProfile
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.ownership import Pending, RoleMark
 from reconciler.policy_document import dangling_principals
 from reconciler.ports import AwsError, Clock, Reader
+from reconciler.requests import ApiCall
 
 LAG_SECONDS = 10.0
 """IAM's reads may be older than those that the plan was made from."""
@@ -37,7 +38,10 @@ class Comparison:
     planned: Mapping[Address, LiveEntity]
     begins: Mapping[CutOver, Seen] = field(default_factory=dict)
     run: str = ""
+    going: frozenset[Address] = frozenset()
+    """What the plan deletes, also to make it again."""
     _seen: set[Address] = field(default_factory=set)
+    _unused: set[Address] = field(default_factory=set)
 
     def check(self, address: Address) -> None:
         """Once for each address. Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
@@ -51,6 +55,34 @@ class Comparison:
                 raise AwsError(f"compare:{address}", CHANGED, message)
             self.clock.sleep(AGAIN_SECONDS)
         self._seen.add(address)
+
+    def check_unused(self, address: Address, call: ApiCall) -> None:
+        """Before anything is taken away from what is to be deleted: AWS refuses the deletion itself
+        while something uses it, and by then its permissions or its older versions would be gone.
+        Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
+        takes_away = call.operation.startswith(("Detach", "Delete"))
+        if not takes_away or address not in self.going or address in self._unused:
+            return
+        began = self.clock.now()
+        while (user := self._user(address)) is not None:
+            if self.clock.now() - began >= OWN_LAG_SECONDS:
+                message = f"{address} is in use since it was planned: {user}; plan again"
+                raise AwsError(f"compare:{address}", CHANGED, message)
+            self.clock.sleep(AGAIN_SECONDS)
+        self._unused.add(address)
+
+    def _user(self, address: Address) -> str | None:
+        if address.kind == ROLE:
+            holders = self.reader.profiles_with(address.name)
+            return f"{profile_address(holders[0])} holds it" if holders else None
+        planned = self.planned.get(address)
+        if address.kind != POLICY or planned is None:
+            return None
+        now = self.reader.entity(address, planned.arn)
+        if isinstance(now, LivePolicy) and now.attachments:
+            return f"it is attached to {now.attachments} users, groups or roles"
+        is_boundary = isinstance(now, LivePolicy) and now.boundaries
+        return "it is somebody's permissions boundary" if is_boundary else None
 
     def check_cut_over(self, cutover: CutOver, made_id: str | None) -> None:
         """Before the first write of a cut-over: both its profiles. ``made_id`` is the id of a
@@ -88,7 +120,7 @@ class Comparison:
         if now.id != (made_id or before.id):
             return "was deleted and made again since it was planned"
         if now.owner != before.owner:
-            return f"was taken over by the owner {now.owner!r} since it was planned"
+            return f"{_whose(now)} since it was planned"
         mark = now.mark
         if mark not in self._marks(cutover, before):
             if isinstance(mark, Pending):
@@ -123,9 +155,13 @@ class Comparison:
         if now.id != before.id:
             return "was deleted and made again"
         if now.owner != before.owner:
-            other = now.claimed_by
-            return f"was taken over by the owner {other!r}" if other else "lost its owner's tag"
+            return _whose(now)
         return None if _same(now.resource, before.resource) else "was changed by another hand"
+
+
+def _whose(now: LiveEntity) -> str:
+    other = now.claimed_by
+    return f"was taken over by the owner {other!r}" if other else "lost its owner's tag"
 
 
 def _facts(profile: LiveProfile) -> tuple[str, str | None, RoleMark | None, str | None]:

@@ -65,6 +65,9 @@ class PatientReader:
     def role(self, name: str) -> Facts | None:
         return self._patiently(lambda: self.reader.role(name))
 
+    def profiles_with(self, role: str) -> tuple[str, ...]:
+        return self._patiently(lambda: self.reader.profiles_with(role))
+
     def policy(self, arn: str) -> Facts | None:
         return self._patiently(lambda: self.reader.policy(arn))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.address import ROLE, Address, same_name
+from reconciler.changes import Delete, Replace
 from reconciler.cutover.value import CutOver
 from reconciler.executor.comparing import CHANGED, Comparison
 from reconciler.executor.cutovers import CutOverRun
@@ -67,7 +68,12 @@ class Executor:
         )
         self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
         self._comparison = Comparison(
-            self._reader, tools.clock, self.plan.based_on, self.plan.begins, tools.run
+            self._reader,
+            tools.clock,
+            self.plan.based_on,
+            self.plan.begins,
+            tools.run,
+            frozenset(c.address for c in self.plan.changes if isinstance(c, Delete | Replace)),
         )
 
     def execute(self) -> Result:
@@ -174,6 +180,7 @@ class Executor:
             match draft.action:
                 case ApiCall():
                     self._comparison.check(draft.address)
+                    self._comparison.check_unused(draft.address, draft.action)
                     self._call(draft, draft.action)
                 case Wait():
                     is_closing = draft.closes or draft.group is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler import ownership
@@ -37,8 +37,16 @@ class Claim:
 def plan_associations(view: View) -> Part:
     claims, problems = _claims(view)
     parts = [_claim(claim, view) for claim in claims]
+    moving = moved(together(parts))
     told = Part(diagnostics=problems, kept=tuple(_managed(view)))
-    return together([told, *parts, _noted(claims, view), _fresh(claims, view)])
+    return together(
+        [
+            told,
+            *parts,
+            _noted([c for c in claims if c.instance.key in moving], view),
+            _fresh(claims, view),
+        ]
+    )
 
 
 def _managed(view: View) -> Iterator[Kept]:
@@ -345,7 +353,7 @@ def _renamed(claim: Claim, view: View, *, is_told: bool) -> Part:
     return Part(changes=(change,), drafts=drafts)
 
 
-def _moving(claims: tuple[Claim, ...], view: View) -> dict[str, list[InstanceKey]]:
+def _moving(claims: Iterable[Claim], view: View) -> dict[str, list[InstanceKey]]:
     """Stopped instances on their way to another profile, by the name of that profile."""
     found: dict[str, list[InstanceKey]] = {}
     for claim in claims:
@@ -357,8 +365,8 @@ def _moving(claims: tuple[Claim, ...], view: View) -> dict[str, list[InstanceKey
     return found
 
 
-def _noted(claims: tuple[Claim, ...], view: View) -> Part:
-    """Notes on profiles of ours; on another's we leave no mark, and the specs are the note."""
+def _noted(claims: Iterable[Claim], view: View) -> Part:
+    """Notes on profiles of ours, of what really moves; on another's we leave no mark, and the specs are the note."""
     drafts: list[WorkDraft] = []
     for name, keys in sorted(_moving(claims, view).items()):
         live = view.live.profile(name)

@@ -34,7 +34,7 @@ def fleet(aws: Rig) -> Rig:
 
 
 def owned_by_others(aws: Rig) -> None:
-    tags = [{"Key": "reconciler:owner", "Value": "other-team"}]
+    tags = [{"Key": "reconciler:owner", "Value": "other-team/web"}]
     aws.iam.tag_instance_profile(InstanceProfileName="web", Tags=tags)
 
 
@@ -76,7 +76,7 @@ def failed(aws: Rig) -> None:
 
 HANDS: list[tuple[Callable[[Rig], None], str]] = [
     (owned_by_others, "was taken over by the owner 'other-team'"),
-    (unowned, "was taken over by the owner None"),
+    (unowned, "lost its owner's tag since it was planned"),
     (with_another_role, "was given role/gamma by another hand"),
     (emptied, "was given no role by another hand"),
     (deleted, "was deleted since it was planned"),
@@ -203,7 +203,7 @@ def test_a_temporary_profile_that_changed_hands(fleet: Rig) -> None:
         fleet.apply()
     planned = fleet.plan()
     names = [n for n in fleet.names()["profiles"] if n != "web"]
-    tags = [{"Key": "reconciler:owner", "Value": "other-team"}]
+    tags = [{"Key": "reconciler:owner", "Value": f"other-team/{names[0]}"}]
     fleet.iam.tag_instance_profile(InstanceProfileName=names[0], Tags=tags)
     applied = Apply(planned, fleet.commands()).execute()
     broken = [o for o in applied.result.outcomes if o.status == "failed"]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.commands.apply import Apply
 from reconciler.exit_codes import ExitCode
 from reconciler.plan import Plan
 from tests.behaviour.faults import refusing
@@ -225,6 +226,34 @@ def test_a_policy_that_a_user_has(aws: Rig) -> None:
     assert kept(aws.plan(prune=True).plan) == {"policy/p": "1 user or group has it attached"}
     aws.apply(prune=True)
     assert len(aws.iam.list_policy_versions(PolicyArn=arn)["Versions"]) == 2
+
+
+@pytest.mark.parametrize("address", ["role/alpha", "policy/p"])
+def test_what_is_taken_up_since_the_plan_keeps_all_it_has(made: Rig, address: str) -> None:
+    """AWS would refuse the deletion, and by then policies or versions would be gone."""
+    document = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
+    )
+    made.write(SPEC + "policies: {p: {document: " + document + "}}\n")
+    made.settle()
+    arn = "arn:aws:iam::123456789012:policy/p"
+    made.iam.create_policy_version(PolicyArn=arn, PolicyDocument=document, SetAsDefault=True)
+    made.write(BETA)
+    planned = made.plan(prune=True, allow=frozenset({("delete", "3")}))
+    if address == "role/alpha":
+        made.iam.create_instance_profile(InstanceProfileName="theirs")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="alpha")
+    else:
+        made.iam.create_user(UserName="somebody")
+        made.iam.attach_user_policy(UserName="somebody", PolicyArn=arn)
+    outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert str(failed.address) == address
+    assert "in use since it was planned" in failed.reason
+    if address == "role/alpha":
+        assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+    else:
+        assert len(made.iam.list_policy_versions(PolicyArn=arn)["Versions"]) == 2
 
 
 REMOVALS = [

@@ -63,6 +63,9 @@ class Known:
     def role(self, name: str) -> Facts | None:
         return Facts("AROA", "arn", self.tags) if self.has_role else None
 
+    def profiles_with(self, role: str) -> tuple[str, ...]:
+        return ()
+
     def policy(self, arn: str) -> Facts | None:
         return Facts("ANPA", arn, {}, self.document)
 
