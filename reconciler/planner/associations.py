@@ -366,7 +366,8 @@ def _moving(claims: Iterable[Claim], view: View) -> dict[str, list[InstanceKey]]
 
 
 def _noted(claims: Iterable[Claim], view: View) -> Part:
-    """Notes on profiles of ours, of what really moves; on another's we leave no mark, and the specs are the note."""
+    """Notes on profiles of ours, of what really moves; on another's we leave no mark, and the specs
+    are the note."""
     drafts: list[WorkDraft] = []
     for name, keys in sorted(_moving(claims, view).items()):
         live = view.live.profile(name)

@@ -51,11 +51,22 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
                 "max_unavailable": limits.max_unavailable,
                 "pause": limits.pause_seconds,
                 "on_failure": limits.on_failure,
+                **_turned(phase),
             },
             is_under_way=isinstance(mark, Pending),
             has_died=isinstance(mark, Pending) and has_died(live, view.options.now),
         ),
     )
+
+
+def _turned(phase: Phase) -> dict[str, str]:
+    """A cut-over to another role was begun and not ended: all consumers are in for it once more,
+    which is not what was planned before that one began. Whoever goes on with this very one does
+    what was planned, so it changes no digest."""
+    mark = phase.live.mark
+    if not isinstance(mark, Pending) or mark.after == phase.seen.target:
+        return {}
+    return {"in_place_of": mark.after}
 
 
 def note_change(phase: Phase) -> Change:

@@ -225,6 +225,8 @@ def happened(world: World, call: ApiCall, plan: CutOver) -> World:
         case "ReplaceIamInstanceProfileAssociation":
             return _replaced(before, world, call)
         case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile":
+            # A profile that we leave without a role says which one it is to have.
+            assert isinstance(before.profile.mark, Pending)
             return replace(world, history=(*world.history, (world.now, world.profile.role_id)))
         case "DisassociateIamInstanceProfile":
             gone = [k for k, i in world.instances.items() if not i.rows]
@@ -429,16 +431,13 @@ def _row(world: World, key: InstanceKey) -> str | None:
 
 
 def has_way_back(world: World) -> None:
-    """No instance is without a profile unless the profile says that it must get it back, and no
-    profile without a role unless it says which."""
+    """No instance is without a profile unless the profile says that it must get it back."""
     flying = world.profile.in_flight
     for key, one in world.instances.items():
         if one.is_gone or key in world.freed:
             continue
         assert one.rows or key in flying, key
         assert one.state != "stopped" or key in world.idle | world.profile.to_start, key
-    if world.profile.role_id is None:
-        assert isinstance(world.profile.mark, Pending) or world.profile.mark is None
 
 
 def took_up(world: World) -> None:
