@@ -227,9 +227,9 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
         return decision
     if decision := hop.away(calls, seen):
         return decision
-    if memory.let_go and _lets_go(cutover, seen):
-        return Act(calls.mark_released(), batches.NOTE_LET_GO)
     if seen.profile.mark != final_mark(cutover, seen, memory):
+        if memory.let_go and _lets_go(cutover, seen):
+            return Act(calls.mark_released(), batches.NOTE_LET_GO)
         return Act((calls.mark_settled(memory),), "note that every consumer has the role")
     if ownership.SWAPPED in seen.profile.marks:
         # Until the end is noted, it tells which instances are new enough.

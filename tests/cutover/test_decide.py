@@ -13,6 +13,7 @@ from reconciler.cutover.value import Act, Ask, Done, GiveUp, Lose, Memory, Pause
 from reconciler.live import UNKNOWN
 from reconciler.ownership import Partial, Pending, RoleMark, Settled, with_prefix
 from tests.cutover.walking import (
+    HERE,
     NEW,
     OLD,
     PREFIX,
@@ -166,7 +167,7 @@ def test_one_that_is_not_ours_to_touch_keeps_it_open(strategy: str, state: str) 
     for ended, decision in walk.ended:
         assert isinstance(decision, GiveUp)
         assert not decision.roll_back
-        assert "b (here)" in decision.reason
+        assert f"{theirs.key.instance} ({HERE})" in decision.reason
         assert isinstance(ended.profile.mark, Pending)
         assert ended.instances[theirs.key] == theirs
         if (strategy, state) != ("hop", UNKNOWN):
@@ -191,6 +192,9 @@ def test_a_stale_one_of_a_service_s_is_named() -> None:
     decision = decide(cutover(), look(world), Memory("run"))
     assert isinstance(decision, GiveUp)
     assert "its profile was made again" in decision.reason
+
+
+THERE = "eu-west-1"
 
 
 def two_running(mark: RoleMark, role: str = NEW) -> World:
@@ -228,7 +232,7 @@ def test_a_launch_is_believed_when_no_two_clocks_could_say_otherwise(
 
 def test_a_note_of_more_than_a_thousand_takes_several_calls() -> None:
     """EC2 refuses more in one call."""
-    ones = [instance(f"i{number:04}", "running", "AIPAWEB") for number in range(2001)]
+    ones = [instance(chr(0x100 + number), "running", "AIPAWEB") for number in range(2001)]
     named = [
         call.params["Resources"]
         for call in Calls(cutover(), look(two_running(Settled(OLD)))).forget_holds(ones)
@@ -240,13 +244,18 @@ def test_a_note_of_more_than_a_thousand_takes_several_calls() -> None:
 @pytest.mark.parametrize(
     ("mark", "regions", "is_narrow", "is_done"),
     [
-        (Partial(NEW, ("here",)), ("here",), True, True),
-        (Partial(NEW, ("here", "there")), ("here",), True, True),
-        (Partial(NEW, ("there",)), ("here",), True, False),
-        (Partial(NEW, ("here",)), ("here",), False, True),
-        (Partial(NEW, ("there",)), ("here", "there"), False, False),
-        (Partial(NEW, ()), ("here",), True, False),
-        (Partial(NEW, ()), tuple(f"region-{n:05}-1" for n in range(30)), True, True),
+        (Partial(NEW, (HERE,)), (HERE,), True, True),
+        (Partial(NEW, (HERE, THERE)), (HERE,), True, True),
+        (Partial(NEW, (THERE,)), (HERE,), True, False),
+        (Partial(NEW, (HERE,)), (HERE,), False, True),
+        (Partial(NEW, (THERE,)), (HERE, THERE), False, False),
+        (Partial(NEW, ()), (HERE,), True, False),
+        (
+            Partial(NEW, ()),
+            tuple(f"xx-{chr(97 + n % 26)}{chr(97 + n // 26)}{'x' * 6}-1" for n in range(30)),
+            True,
+            True,
+        ),
     ],
 )
 def test_what_a_narrowed_cut_over_covered(
