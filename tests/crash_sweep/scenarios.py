@@ -56,6 +56,13 @@ class Scenario:
     arrange: Callable[[Stage], None] = lambda _stage: None
     is_served: bool = True
     reverted: str | None = None
+    command: str = "apply"
+    code: int = 0
+    """With which an apply ends that nothing disturbs."""
+    stays: tuple[str, ...] = ()
+    """Roles that instances were served until now: they are there, with all their permissions."""
+    other_commit: str | None = None
+    """The specs of a second run that begins in the middle of the first."""
 
 
 def _launched(stage: Stage) -> None:
@@ -66,8 +73,18 @@ def _launched(stage: Stage) -> None:
     stage.ec2(HOME).stop_instances(InstanceIds=[stopped])
 
 
+def _unreadable(stage: Stage) -> None:
+    """While the first run is at work, EC2 answers nothing in the other region."""
+    _launched(stage)
+    stage.denied.add(AWAY)
+
+
 def _one_stopped(stage: Stage) -> None:
     stage.ec2(HOME).stop_instances(InstanceIds=[stage.fleet[0]])
+
+
+def _elsewhere(stage: Stage) -> None:
+    stage.elsewhere = stage.launch(AWAY, profile="web")
 
 
 def _by_hand(stage: Stage) -> None:
@@ -133,6 +150,52 @@ SCENARIOS = (
     ),
     Scenario("move", moved("web"), moved("other"), "v2", arrange=_one_stopped),
     Scenario("prune", swapped("v1"), POLICY + ROLES, None, PRUNED),
+    Scenario(
+        "prune, consumers elsewhere",
+        swapped("v1"),
+        POLICY + "roles: {v2: {trust: ec2, managed_policies: [read]}}\n",
+        None,
+        PRUNED,
+        arrange=_launched,
+        stays=("v1",),
+    ),
+    Scenario(
+        "destroy, consumers elsewhere",
+        swapped("v2"),
+        swapped("v2"),
+        None,
+        ("--allow", "consumers=*"),
+        arrange=_launched,
+        command="destroy",
+        code=3,
+        stays=("v2",),
+    ),
+    Scenario(
+        "move and prune, a consumer elsewhere",
+        moved("web"),
+        moved("other").replace("web: {role: v1}, ", "").replace("v1: {trust: ec2}, ", ""),
+        "v2",
+        PRUNED,
+        arrange=_elsewhere,
+        stays=("v1",),
+    ),
+    Scenario(
+        "prune, a region that cannot be read",
+        swapped("v1"),
+        POLICY + "roles: {v2: {trust: ec2, managed_policies: [read]}}\n",
+        None,
+        PRUNED,
+        arrange=_unreadable,
+        stays=("v1",),
+    ),
+    Scenario(
+        "role swap, another commit begins",
+        swapped("v1"),
+        swapped("v2"),
+        "v2",
+        arrange=_launched,
+        other_commit=swapped("v1"),
+    ),
     Scenario("replace", at("/a/"), at("/b/"), "v1", ALLOWED, arrange=_launched),
     Scenario(
         "adoption", None, swapped("v1"), "v1", ("--adopt", "--refresh-adopted"), arrange=_by_hand

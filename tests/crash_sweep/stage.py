@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 import requests
 from botocore.loaders import JSONFileLoader
+from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 
 from reconciler.cli.app import run
@@ -85,6 +86,11 @@ def start_another(stage: Stage) -> None:
     stage.beside.append(stage.start(*stage.scenario.flags))
 
 
+def start_another_commit(stage: Stage) -> None:
+    """Somebody else applies other specs of the same owner."""
+    stage.beside.append(stage.start(*stage.scenario.flags, specs="commit"))
+
+
 def start_others(stage: Stage) -> None:
     """Another owner applies specs of its own."""
     stage.beside.append(stage.start(specs="others"))
@@ -113,6 +119,10 @@ class Stage:
     """The user agent, which names the run, of each victim."""
     bare_since: dict[tuple[str, str], float] = field(default_factory=dict)
     longest: float = 0.0
+    denied: set[str] = field(default_factory=set)
+    """Regions that EC2 does not show to the program while it is struck."""
+    elsewhere: str = ""
+    """An instance that the specs have nothing to do with."""
 
     def client(self, service: str, region: str) -> Any:
         made: Any = boto3.client(  # type: ignore[call-overload]
@@ -143,7 +153,7 @@ class Stage:
     def write(self, spec: str, specs: str = "specs") -> None:
         folder = self.folder / specs
         folder.mkdir(exist_ok=True)
-        owner = "sweep" if specs == "specs" else specs
+        owner = "others" if specs == "others" else "sweep"
         (folder / "reconciler.yaml").write_text(SETTINGS.replace("OWNER", owner))
         (folder / "spec.yaml").write_text(spec)
 
@@ -200,10 +210,12 @@ class Stage:
         return "--endpoint-url", self.endpoint
 
     def _apply(self, flags: tuple[str, ...], specs: str = "specs") -> list[str]:
-        return ["apply", specs, "--auto-approve", "--quiet", *flags]
+        return [self.scenario.command, specs, "--auto-approve", "--quiet", *flags]
 
     def before(self, logged: Logged) -> None:
         self._watch()
+        if self.victim is not None and logged.service == "ec2" and logged.region in self.denied:
+            raise EC2ClientError("UnauthorizedOperation", "not in this region")
         if self._is_victims(logged):
             self.writes += 1
             self._strike(is_after=False)
@@ -272,11 +284,13 @@ def staged(scenario: Scenario, folder: Path) -> Iterator[Stage]:
         stage.fleet = [stage.launch(HOME, tags={"app": "web"}) for _ in range(2)]
         if scenario.before is not None:
             stage.write(scenario.before)
-            code, told = stage.apply()
+            code, told = stage.run("apply", "specs", "--auto-approve", "--quiet")
             assert code == 0, told
         scenario.arrange(stage)
         stage.look()
         stage.write(scenario.after)
+        if scenario.other_commit is not None:
+            stage.write(scenario.other_commit, "commit")
         world.before.append(stage.before)
         world.after.append(stage.after)
         yield stage
