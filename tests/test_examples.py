@@ -79,7 +79,8 @@ group = pytest.mark.xdist_group("examples")
 def test_at_a_terminal(program: Program) -> None:
     told = follow(program)
     assert "Only 'yes' will be accepted to approve." in told[2]
-    assert "left the specs; use --prune" in told[-2]
+    assert "left the specs; use --prune" in told[-3]
+    assert "2 running instances would be left without instance-profile/app" in told[-2]
     ec2 = client(program, "ec2")
     rows = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
     assert rows == []

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.ownership import (
+    IN_FLIGHT_TAGS,
     OWNER_PATTERN,
     AssociationMark,
     Failed,
@@ -192,9 +193,9 @@ def test_who_is_in_flight(flights: set[Flight]) -> None:
     chosen = fitting((), sorted(flights))
     marks = encode_in_flight(chosen)
     assert decode_in_flight(marks) == set(chosen)
-    assert len(marks) <= 4
+    assert len(marks) <= IN_FLIGHT_TAGS
     assert all(len(value) <= 256 for value in marks.values())
-    assert len(chosen) == len(flights) or len(chosen) >= 24
+    assert len(chosen) == len(flights) or len(chosen) >= 18
 
 
 def test_who_is_in_flight_is_read_as_written() -> None:

@@ -55,9 +55,9 @@ def _target(target: TargetPlan) -> str:
 
 def commands_for(target: TargetPlan, address: Address) -> list[str]:
     """The calls of one change, for a person to copy; values that AWS invents stay as they are
-    named."""
-    calls = [s for s in target.steps if s.address == address and isinstance(s.action, ApiCall)]
-    return [_call(step.action) for step in calls if isinstance(step.action, ApiCall)]
+    named. Questions are left out: a person sees the answer."""
+    own = (step.action for step in target.steps if step.address == address)
+    return [_call(call) for call in own if isinstance(call, ApiCall) and not call.is_dry_run]
 
 
 def by_hand(call: ApiCall) -> str:

@@ -68,7 +68,7 @@ def test_what_could_not_be_seen_is_not_gone() -> None:
     before = Baseline((finding("role/a"), finding("role/b")))
 
     def covers(found: Finding) -> bool:
-        return found.address != "role/a"
+        return str(found.address) != "role/a"
 
     found = compared(drift(), before, covers, LATER)
     assert [str(f.address) for f in found.resolved] == ["role/b"]
