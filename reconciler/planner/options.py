@@ -19,10 +19,10 @@ ALLOW = {
     "strip": "adopting it would take policies away from it, or make it again",
     "boundary": "a role would lose its permissions boundary",
     "retry": "the last cut-over to this role failed and was rolled back",
-    "consumers": "running instances would be left without a profile",
+    "consumers": "instances would be left without a profile, or without a role in it",
     "self": "trust or permissions of the role that this runs as would change",
     "growth": "given to `apply PLAN.json`: running instances grew by over a quarter meanwhile",
-    "release": "a role was let go less than seven hours ago, and would be deleted",
+    "release": "instances or processes may hold the credentials of a role that would be deleted",
 }
 """What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of
 addresses."""
