@@ -121,7 +121,9 @@ def test_a_role_that_the_profile_keeps_is_not_stripped(made: Rig, way: str, stat
     written, spec = WAYS[way]
     made.write(spec, written)
     made.aws.log.clear()
-    assert made.apply(prune=True).exit_code == ExitCode.OK
+    applied = made.apply(prune=True)
+    assert applied.exit_code == ExitCode.PARTLY_APPLIED, "what it had to leave is told"
+    assert applied.left is not None and applied.left.is_empty
     assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
     assert made.role_in("web") == "alpha"
     assert not [c for c in made.writes() if c.operation.startswith("Delete")]

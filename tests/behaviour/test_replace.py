@@ -214,7 +214,7 @@ USES: dict[str, tuple[Any, str, str]] = {
     "a profile": (_outside_profile, "role", "instance-profile/theirs outside this plan holds it"),
     "a trust": (_outside_trust, "role", "role/theirs trusts it by the ARN that it has now"),
     "a role": (_outside_role, "policy", "role/theirs outside this plan has it attached"),
-    "a user": (_a_user, "policy", "1 users or groups have it attached"),
+    "a user": (_a_user, "policy", "1 user or group has it attached"),
     "a boundary": (_a_boundary, "policy", "role/theirs has it as its boundary"),
 }
 
