@@ -59,7 +59,7 @@ EDITED: dict[str, Callable[[Any], object]] = {
     "another version": lambda d: d.update(reconciler="9"),
     "an outcome": lambda d: d.update(
         outcome=dict.fromkeys(("exit_code", "applied", "failed", "skipped"), 0)
-        | {"interrupted": False, "failures": [], "left": None}
+        | {"interrupted": False, "failures": [], "left": None, "stranded": [], "advice": []}
     ),
 }
 
