@@ -77,7 +77,7 @@ def test_one_resource_whatever_its_path(left: str, right: str, wanted: bool) -> 
     assert same_resource(left, right) is wanted
 
 
-FOLDS = re.compile(r"\.(casefold|lower|upper)\(")
+FOLDS = re.compile(r"\.(casefold|lower|upper)\b")
 """Anything that makes a comparison of names by itself."""
 ELSEWHERE = {
     "address.py": "this is the place",

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from reconciler import ownership
+from reconciler.address import same_name
 from reconciler.cutover.value import Ask, CutOver, Memory, Seen, Standing
 from reconciler.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model import InstanceProfile, frozen_tags
@@ -335,8 +336,8 @@ def _profile(cutover: CutOver, seen: Seen, call: ApiCall) -> LiveProfile:
 def _id_of(cutover: CutOver, seen: Seen, call: ApiCall) -> str | None:
     """A role that was made again has the name of the one before, and only its own id is there."""
     before, after, name = cutover.before, cutover.after, call.params["RoleName"]
-    is_before = before is not None and before.name == name
-    if before is None or not is_before or (after is not None and after.name == name):
+    is_before = before is not None and same_name(before.name, name)
+    if before is None or not is_before or (after is not None and same_name(after.name, name)):
         return seen.after_id
     return before.id
 

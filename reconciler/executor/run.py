@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.address import ROLE, Address, same_name
+from reconciler.address import POLICY, ROLE, Address, same_name
 from reconciler.changes import Delete, Replace
 from reconciler.cutover.value import CutOver
 from reconciler.executor.comparing import CHANGED, Comparison
@@ -59,7 +59,7 @@ class Executor:
 
     def __post_init__(self) -> None:
         identity, tools = self.plan.identity, self.tools
-        start = f"arn:{identity.partition}:iam::{identity.account_id}:policy"
+        start = identity.arns.of(POLICY, "", "")
         pace = Pace(tools.clock)
         clock, stop, flights = tools.clock, self.stop, self._flights
         self._reader: Reader = PatientReader(tools.reader, clock, stop, flights, self._told)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from reconciler.address import name_key, name_of, same_name
 from reconciler.model import InstanceProfile, Policy, Role, Tags
 from reconciler.ownership import exact
 
@@ -31,18 +32,18 @@ def _left(desired: Policy | Role | InstanceProfile, live: Any, attribute: str, k
     wanted, there = getattr(desired, attribute), getattr(live, attribute)
     match attribute:
         case "tags" if key:
-            return _tag_left(wanted, there, key, str.casefold if isinstance(live, Role) else exact)
+            return _tag_left(wanted, there, key, name_key if isinstance(live, Role) else exact)
         case "managed_policies":
-            return tuple({*wanted, *(p for p in there if not key or p.endswith(f"/{key}"))})
+            return tuple({*wanted, *(p for p in there if not key or same_name(name_of(p), key))})
         case "inline_policies":
-            kept = {name: document for name, document in there if not key or name == key}
+            kept = {name: document for name, document in there if not key or same_name(name, key)}
             return tuple({**kept, **({} if key else dict(wanted)), **_others(wanted, key)}.items())
         case _:
             return there
 
 
 def _others(wanted: tuple[tuple[str, Any], ...], key: str) -> dict[str, Any]:
-    return {name: document for name, document in wanted if name != key}
+    return {name: document for name, document in wanted if not same_name(name, key)}
 
 
 def _tag_left(wanted: Tags, there: Tags, key: str, same_key: Callable[[str], str]) -> Tags:
