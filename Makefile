@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types unit sweep crash-sweep soak bench docs clean
+.PHONY: demo test lint types unit sweep crash-sweep soak bench golden docs clean
 
 demo: $(VENV)/installed  #? the whole story on an AWS inside the process
 	@$(BIN)/reconciler demo
@@ -33,6 +33,9 @@ soak: $(VENV)/installed  #? 500 random runs on a sandbox that misbehaves; writes
 
 bench: $(VENV)/installed  #? calls and seconds of a plan
 	$(BIN)/python -m tests.bench
+
+golden: $(VENV)/installed  #? everything that is seen, as files: read what it changes
+	$(BIN)/python -W ignore::UserWarning -m tests.golden
 
 docs: $(VENV)/installed  #? docs/reference.md, from the code
 	$(BIN)/python -m tests.reference

@@ -44,12 +44,12 @@ HOSTILE = (
 )
 
 
-def in_trouble(aws: Rig) -> Rig:
+def in_trouble(aws: Rig, **flags: Any) -> Rig:
     """A world in which a plan has something of everything."""
     aws.launch(2, tags={"app": "web"})
     aws.launch(1, region=AWAY, tags={"app": "web"})
     aws.write(FIRST, SETTINGS)
-    aws.settle()
+    aws.settle(**flags)
     aws.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
     owned = [{"Key": "reconciler:owner", "Value": "others/others"}]
     aws.iam.create_role(RoleName="others", AssumeRolePolicyDocument=TRUST, Tags=owned)
@@ -58,7 +58,7 @@ def in_trouble(aws: Rig) -> Rig:
     aws.launch(1, tags={"app": "web"})
     aws.write(SECOND, SETTINGS)
     with pytest.raises(Crash), crashing(aws, 7, after=True):
-        aws.plan() and aws.apply(only=("instance-profile/web",))
+        aws.plan() and aws.apply(only=("instance-profile/web",), **flags)
     return aws
 
 

@@ -1,0 +1,179 @@
+"""Everything that a user or a program sees, as files: `--help`, JSON Schemas, plans, drifts, reports
+and results. ``python -m tests.golden`` writes them; read what it changes before you commit it."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import typer
+from moto.moto_api._internal import mock_random
+from typer.testing import CliRunner
+
+import reconciler
+from reconciler.cli.app import app
+from reconciler.commands.apply import Applied
+from reconciler.commands.drift import drift_of
+from reconciler.commands.plan import Planned
+from reconciler.report import formats
+from reconciler.report.apply_json import outcome_json
+from reconciler.report.apply_text import result_lines, stranded_lines
+from reconciler.report.schemas import PRINTED, schema_of
+from reconciler.report.styled import plain
+from reconciler.sandbox.chaos import Lags
+from reconciler.spec.schema import json_schema
+from tests.behaviour.faults import refusing
+from tests.report.situations import FIRST, SECOND, SETTINGS, drift_report, in_trouble, plan_report
+from tests.rig import AWAY, Rig, rig
+
+ROOT = Path(reconciler.__file__).parent.parent
+FILES = Path(__file__).parent / "files"
+SETS = ("specs", "examples/terminal/specs", "examples/cutover/specs", "examples/adopt/specs")
+HOP = "cutover: {strategy: hop}"
+RESTART = "cutover: {strategy: restart, max_unavailable: 50%}"
+
+
+@contextmanager
+def seeded(seed: int = 7) -> Iterator[Rig]:
+    """A sandbox that invents the same ids each time."""
+    mock_random.seed(seed)
+    with tempfile.TemporaryDirectory() as folder, rig(Path(folder), Lags(30.0, 5.0, 5.0)) as aws:
+        yield aws
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00| UTC)?")
+_EPOCH = re.compile(r"(?<![\w-])1[789]\d{8}(?![\w-])")
+_FOLDER = re.compile(re.escape(tempfile.gettempdir()) + r"/\w+")
+
+
+_ID = re.compile(r"\b(AROA|AIPA|ANPA)[A-Z0-9]{16,}\b|\b(iip-assoc-)[0-9a-f]{8,}\b")
+_FILE_DIGEST = re.compile(r'("file_digest": "sha256:)[0-9a-f]+')
+
+
+def scrubbed(text: str) -> str:
+    """Without times, without the name of the folder that it was made in, and with ids numbered as
+    they come: a retried call makes the sandbox invent others."""
+    numbers: dict[str, str] = {}
+
+    def numbered(found: re.Match[str]) -> str:
+        kind = found[1] or found[2]
+        return numbers.setdefault(found[0], f"{kind}{len(numbers) + 1}")
+
+    text = _FILE_DIGEST.sub(r"\1DIGEST", _ID.sub(numbered, text))
+    text = _FOLDER.sub("FOLDER", text.replace(str(ROOT), "ROOT"))
+    return _EPOCH.sub("EPOCH", _TIME.sub("TIME", text)).replace(reconciler.__version__, "VERSION")
+
+
+def helped() -> Iterator[tuple[str, str]]:
+    names = getattr(typer.main.get_command(app), "commands", {})
+    asked = (("--help",), *((name, "--help") for name in names))
+    pages = (f"$ reconciler {' '.join(arguments)}\n{_output(*arguments)}" for arguments in asked)
+    yield "help.txt", "\n".join(pages)
+
+
+def _output(*arguments: str) -> str:
+    environment = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    return CliRunner().invoke(app, arguments, env=environment).output
+
+
+def schemas() -> Iterator[tuple[str, str]]:
+    yield "schema-specs.json", _json(json_schema())
+    for name in PRINTED:
+        yield f"schema-{name}.json", _json(schema_of(name))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def of_plan(
+    name: str, planned: Planned, forms: Iterable[str] = ("text", "json")
+) -> Iterator[tuple[str, str]]:
+    report = plan_report(planned)
+    for form in forms:
+        made = formats.PLAN[form]
+        yield f"{name}.plan.{form}.txt", made(report)
+
+
+def of_drift(name: str, planned: Planned) -> Iterator[tuple[str, str]]:
+    report = drift_report(drift_of(planned))
+    for form, made in formats.DRIFT.items():
+        yield f"{name}.drift.{form}.txt", made(report)
+
+
+def of_apply(name: str, aws: Rig, applied: Applied) -> Iterator[tuple[str, str]]:
+    told = "\n".join(aws.progress.told)
+    lines = plain([*result_lines(applied), *stranded_lines(applied)])
+    document = _json(outcome_json(applied, applied.exit_code))
+    yield f"{name}.apply.txt", f"{told}\n\n{lines}\n\n{document}"
+    # Each once, in the order in which they came first: how often one is retried is a matter of time.
+    calls = dict.fromkeys(f"{c.operation} {c.region or '-'}" for c in aws.writes())
+    yield f"{name}.writes.txt", "\n".join(calls) + "\n"
+
+
+def example(folder: str) -> Iterator[tuple[str, str]]:
+    """A set of specs in an empty account with a few instances, then applied."""
+    name = folder.replace("/", "-")
+    with seeded() as aws:
+        for tags in ({"app": "web"}, {"app": "fleet"}, {"app": "legacy"}):
+            aws.launch(2, tags=tags)
+        path = ROOT / folder
+        planned = aws.plan(path=str(path))
+        yield from of_plan(name, planned)
+        if not planned.plan.conflicts:
+            yield from of_apply(name, aws, aws.apply(path=str(path), parallelism=1))
+
+
+def in_every_trouble() -> Iterator[tuple[str, str]]:
+    with seeded() as aws:
+        in_trouble(aws, parallelism=1)
+        with refusing(aws, "ListPolicyTags", "AccessDenied"):
+            stopped = aws.plan(adopt=True)
+        yield from of_plan("trouble-stopped", stopped, formats.PLAN)
+        yield from of_drift("trouble", aws.plan())
+        decided = aws.plan(adopt=True, take_over=True, prune=True)
+        yield from of_plan("trouble-decided", decided, formats.PLAN)
+
+
+def swaps() -> Iterator[tuple[str, str]]:
+    """A role swap by each strategy, here and in another region."""
+    for strategy, block in (("reassociate", ""), ("hop", HOP), ("restart", RESTART)):
+        with seeded() as aws:
+            aws.launch(3, tags={"app": "web"})
+            aws.launch(1, region=AWAY, tags={"app": "web"})
+            aws.write(FIRST, SETTINGS)
+            aws.settle(parallelism=1)
+            swapped = FIRST.replace("web: {role: v1}", f"web: {{role: v2, {block}}}")
+            aws.write(swapped.replace(", }", "}"), SETTINGS)
+            yield from of_plan(f"swap-{strategy}", aws.plan())
+            aws.progress.told.clear()
+            yield from of_apply(f"swap-{strategy}", aws, aws.apply(parallelism=1))
+
+
+def removals() -> Iterator[tuple[str, str]]:
+    with seeded() as aws:
+        aws.launch(1, tags={"app": "web"})
+        aws.write(FIRST, SETTINGS)
+        aws.settle(parallelism=1)
+        yield from of_plan("destroy", aws.plan(destroy=True))
+        aws.write(SECOND, SETTINGS)
+        yield from of_plan("prune", aws.plan(prune=True))
+
+
+MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "help": helped,
+    "schemas": schemas,
+    **{folder: partial(example, folder) for folder in SETS},
+    "trouble": in_every_trouble,
+    "swaps": swaps,
+    "removals": removals,
+}
+
+
+def made(name: str) -> dict[str, str]:
+    return {file: scrubbed(text) for file, text in MAKERS[name]()}
