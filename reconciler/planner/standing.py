@@ -6,6 +6,7 @@ from dataclasses import replace as with_fields
 
 from reconciler import ownership
 from reconciler.address import role_address
+from reconciler.diagnostics import Diagnostic, Location
 from reconciler.kinds import instance_profile
 from reconciler.kinds.kind import kind_of
 from reconciler.live import LiveEntity, LiveProfile
@@ -25,6 +26,20 @@ def unread(entity: Desired, view: View) -> str | None:
         if role in view.live.unread:
             return f"{role} cannot be read"
     return None
+
+
+def is_left_out(entity: Desired, view: View) -> bool:
+    """Whether the set would make it, and this plan, which is for a part of the set, does not."""
+    address = entity.resource.address
+    is_there = view.live.entity(address) is not None or address in view.live.unread
+    return not is_there and not view.options.includes(address)
+
+
+def not_made_here(entity: Desired, code: str, place: Location) -> Diagnostic:
+    """What the plan needs, and leaves out. ``place`` is where the specs refer to it."""
+    address = entity.resource.address
+    message = f"{address} of this set is not in AWS yet, and this plan leaves it out"
+    return Diagnostic("error", code, message, place, f"plan {address} as well, or first")
 
 
 def is_ours(live: LiveEntity, view: View) -> bool:
