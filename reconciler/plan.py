@@ -32,6 +32,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Ordered
 from reconciler.live import LiveEntity
 from reconciler.model import Identity
+from reconciler.ownership import InstanceKey
 from reconciler.requests import ApiCall, Wait
 
 Work = ApiCall | Wait | CutOver
@@ -48,6 +49,16 @@ class Step:
     note: str | None = None
     refusal: str | None = None
     """The code with which AWS must refuse it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Who used a profile, and the regions where they were looked for, some of which may have
+    refused."""
+
+    instances: frozenset[InstanceKey]
+    regions: tuple[str, ...]
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,9 @@ class TargetPlan:
     based_on: Mapping[Address, LiveEntity] = field(default_factory=dict)
     """What was read of everything that changes, by address: compared again before its first
     step."""
+    users: Mapping[Address, Users] = field(default_factory=dict)
+    """Of each profile that goes, or is left without a role: whoever else has it by then was not
+    asked about."""
 
     @property
     def is_empty(self) -> bool:

@@ -11,6 +11,7 @@ from reconciler.address import (
     ANY_INSTANCE,
     EVERYTHING,
     POLICY,
+    PROFILE,
     Address,
     instance_address,
     name_of,
@@ -24,7 +25,7 @@ from reconciler.graph import in_order as ordered_work
 from reconciler.kinds.context import Context
 from reconciler.kinds.references import trusted_roles
 from reconciler.live import LiveEntity, LiveState
-from reconciler.plan import TargetPlan
+from reconciler.plan import TargetPlan, Users
 from reconciler.planner import beyond
 from reconciler.planner.associations import moved, plan_associations, rules, unread_before
 from reconciler.planner.cutovers import empties, filled, plan_cutovers, profiles_to_cut_over
@@ -152,6 +153,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         unmanaged=unmanaged(view) if options.unmanaged else (),
         links=links(view, changes),
         based_on=_based_on(view, changes, whole.drafts),
+        users=_users(view, changes),
     )
 
 
@@ -208,6 +210,20 @@ def _based_on(
     written = {*(c.address for c in changes), *(d.address for d in drafts)}
     touched = written & by_address.keys()
     return {address: by_address[address] for address in sorted(touched)}
+
+
+def _users(view: View, changes: tuple[Change, ...]) -> dict[Address, Users]:
+    """Of profiles that are deleted or emptied."""
+    live, found = view.live, dict[Address, Users]()
+    regions = tuple(sorted({*live.regions, *live.unread_regions}))
+    for change in changes:
+        profile = live.profile(change.address.name) if change.kind == PROFILE else None
+        had_role = (change.before or {}).get("role") is not None
+        is_emptied = had_role and (change.after or {}).get("role", "") is None
+        if profile is not None and (isinstance(change, Delete) or is_emptied):
+            keys = frozenset(i.key for i in view.in_use.consumers(profile))
+            found[change.address] = Users(keys, regions, frozenset(live.unread_regions))
+    return found
 
 
 def _joined(entities: Part, cutovers: Part) -> Part:

@@ -258,6 +258,57 @@ def test_what_is_taken_up_since_the_plan_keeps_all_it_has(made: Rig, address: st
         assert len(made.iam.list_policy_versions(PolicyArn=arn)["Versions"]) == 2
 
 
+@pytest.mark.parametrize("region", [HOME, AWAY])
+@pytest.mark.parametrize(
+    "after",
+    [
+        BETA,
+        SPEC.replace("role: alpha", "role: null"),
+        SPEC.replace("role: alpha", "role: null, path: /new/"),
+    ],
+)
+def test_who_takes_the_profile_up_since_the_plan_keeps_it(
+    made: Rig, after: str, region: str
+) -> None:
+    """AWS deletes and empties a profile whoever uses it; a flag was given for those of the plan."""
+    made.write(after)
+    flags = frozenset({("replace", "instance-profile/web")})
+    planned = made.plan(prune=True, allow=flags)
+    assert not planned.plan.guards
+    (instance,) = made.launch(region=region, profile="web")
+    outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert f"{instance} ({region}) took it up since it was planned" in failed.reason
+    assert made.served(instance, region) == "alpha"
+    assert made.role_in("web") == "alpha"
+    made.clock.sleep(60)
+    assert made.served(made.launch(region=region, profile="web")[0], region) == "alpha"
+    assert lifts(made.plan(prune=True, allow=flags).plan) == {
+        "--allow consumers=instance-profile/web"
+    }
+
+
+def test_a_region_that_refuses_since_the_plan_counts_as_somebody(made: Rig) -> None:
+    made.write(BETA)
+    planned = made.plan(prune=True)
+    made.launch(region=AWAY, profile="web")
+    with refusing(made, "DescribeInstances", "UnauthorizedOperation"):
+        outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert f"{AWAY} cannot be read" in failed.reason
+    assert made.role_in("web") == "alpha"
+
+
+def test_at_another_path_and_empty_it_needs_both_flags(made: Rig) -> None:
+    made.launch(region=AWAY, profile="web")
+    made.write(SPEC.replace("role: alpha", "role: null, path: /new/"))
+    address = "instance-profile/web"
+    assert lifts(made.plan().plan) == {
+        f"--allow replace={address}",
+        f"--allow consumers={address}",
+    }
+
+
 REMOVALS = [
     BETA,
     HELD,
