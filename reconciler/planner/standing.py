@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace as with_fields
 
 from reconciler import ownership
-from reconciler.address import role_address
+from reconciler.address import Address, role_address, same_name
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.kinds import instance_profile
 from reconciler.kinds.kind import kind_of
-from reconciler.live import LiveEntity, LiveProfile
+from reconciler.live import LiveEntity, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.planner.options import Options
 from reconciler.planner.part import View
@@ -71,6 +72,23 @@ def settled(entity: Desired, live: LiveEntity, view: View) -> Policy | Role | In
     leave = entity.leave | view.options.ignored(address)
     after: Policy | Role | InstanceProfile = kind_of(address).settled(entity, live, leave)
     return after
+
+
+def gives_up(profile: Address, role: LiveRole, going: Collection[Address], view: View) -> bool:
+    """Whether this plan takes the role out of the profile, as far as it gets: the deletion waits
+    for that to end well."""
+    if profile in going:
+        return True
+    live, wanted = view.live.profile(profile.name), view.desired.profile(profile.name)
+    if live is None or wanted is None or not view.options.includes(profile):
+        return False
+    if not is_ours(live, view) or unread(wanted, view):
+        return False
+    if live.role_id != role.id:
+        # Its cut-over has begun and not ended; until it has, the role may have to go back in.
+        return False
+    after = settled(wanted, live, view)
+    return isinstance(after, InstanceProfile) and not same_name(after.role, role.resource.name)
 
 
 def adopted_marks(live: LiveProfile, view: View) -> LiveProfile:

@@ -309,6 +309,49 @@ def test_at_another_path_and_empty_it_needs_both_flags(made: Rig) -> None:
     }
 
 
+LESS = {
+    "trust": SPEC.replace("alpha: {trust: ec2", "alpha: {trust: lambda"),
+    "inline policy": SPEC.replace(ALPHA, "alpha: {trust: ec2}"),
+}
+
+
+@pytest.mark.parametrize("what", LESS)
+def test_a_role_keeps_all_it_has_until_its_instances_have_another(made: Rig, what: str) -> None:
+    """One commit moves a profile to another role and takes something from the one before: the
+    canary fails, and the role that goes back in must be as it was."""
+    (instance,) = made.launch(profile="web")
+    made.write(LESS[what].replace("role: alpha", "role: beta"))
+    assert not made.plan().plan.guards
+    before = made.iam.get_role(RoleName="alpha")["Role"]["AssumeRolePolicyDocument"]
+    refusal = refusing(made, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1)
+    with refusal:
+        made.apply()
+    made.clock.sleep(60)
+    assert made.role_in("web") == "alpha"
+    assert made.iam.get_role(RoleName="alpha")["Role"]["AssumeRolePolicyDocument"] == before
+    assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+    made.settle(allow=frozenset({("retry", "instance-profile/web")}))
+    assert made.served(instance) == "beta"
+
+
+@pytest.mark.parametrize("whose", ["another hand's", "ignored", "swapped by hand"])
+def test_a_role_that_instances_may_have_stays_theirs_to_take(made: Rig, whose: str) -> None:
+    settings = None
+    if whose == "another hand's":
+        made.iam.create_instance_profile(InstanceProfileName="theirs")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="alpha")
+    elif whose == "ignored":
+        rule = "{match: instance-profile/web, attributes: [role], reason: test}"
+        settings = f"version: 1\nowner: tests\nignore: [{rule}]\n"
+    else:
+        made.launch(profile="web")
+        made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="beta")
+    made.write(LESS["trust"].replace("role: alpha", "role: beta"), settings)
+    assert lifts(made.plan().plan) == {"--allow consumers=role/alpha"}
+    assert not made.plan(allow=frozenset({("consumers", "role/ALPHA")})).plan.guards
+
+
 REMOVALS = [
     BETA,
     HELD,
