@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from reconciler import ownership
-from reconciler.address import PROFILE, Address, name_key
+from reconciler.address import PROFILE, Address, name_key, profile_address
 from reconciler.live import (
     LiveEntity,
     LiveInstance,
@@ -26,6 +26,8 @@ from reconciler.live import (
     LiveState,
 )
 from reconciler.ownership import Failed, Partial, Pending, RoleMark, Settled, Waiting
+from reconciler.policy_document import trusts_service
+from reconciler.spec.checks import EC2_SERVICES
 
 RELEASE_SECONDS = 7 * 3600
 """Processes may hold credentials of a role for up to six hours after it was let go; an hour more
@@ -107,6 +109,23 @@ class InUse:
         if epoch is not None and epoch + RELEASE_SECONDS > self.now:
             hour = hour_of(epoch + RELEASE_SECONDS)
             yield Use("released", f"processes may hold its credentials until {hour}")
+        if is_for_ec2(role):
+            yield from self._of_lost_profiles()
+
+    def _of_lost_profiles(self) -> Iterator[Use]:
+        """Instances of a profile that somebody deleted: they go on being served the role that was
+        inside, and nothing tells which one it was."""
+        profiles = (*self.live.profiles.values(), *self.live.shadows.values())
+        known = {profile.id for profile in profiles}
+        for name, instances in sorted(self._consumers.items()):
+            lost = [
+                i for i in instances if i.is_running and i.row and i.row.profile_id not in known
+            ]
+            if lost and profile_address(name) not in self.live.unread:
+                address = profile_address(lost[0].row.profile_name if lost[0].row else name)
+                noun = "instance" if len(lost) == 1 else "instances"
+                reason = f"{len(lost)} running {noun} of {address}, which was deleted, may hold it"
+                yield Use("unknown", reason, address, tuple(lost))
 
     def _through(self, profile: LiveProfile, role: LiveRole) -> Iterator[Use]:
         address = profile.resource.address
@@ -149,6 +168,11 @@ class InUse:
         if (others := policy.boundaries - bounded) > 0:
             has = "user has it as its" if others == 1 else "users have it as their"
             yield Use("attached", f"{others} {has} permissions boundary")
+
+
+def is_for_ec2(role: LiveRole) -> bool:
+    """Whether EC2 can serve it to instances."""
+    return trusts_service(role.resource.trust_policy.value, EC2_SERVICES)
 
 
 def ids_in(mark: RoleMark | None) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from reconciler.model import Role
 from reconciler.ownership import InstanceKey
 from reconciler.plan import Work
 from reconciler.planner.associations import claimed, moves
-from reconciler.planner.in_use import Use, counted
+from reconciler.planner.in_use import Use, counted, is_for_ec2
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.phases import left_half_way
 from reconciler.planner.standing import gives_up, is_ours, settled, unread
@@ -242,11 +242,15 @@ def takes_away(view: View) -> bool:
         return True
     if not view.options.deletes_what_is_left or view.live.not_whole is not None:
         return False
-    left = any(
-        isinstance(e, LiveProfile) or (isinstance(e, LiveRole) and view.in_use.profiles_of(e))
-        for e in _left(view)
-    )
-    return left or any(_all_made(view))
+    return any(_may_be_held(e, view) for e in _left(view)) or any(_all_made(view))
+
+
+def _may_be_held(entity: LiveEntity, view: View) -> bool:
+    """Whether instances may have it: a role that EC2 can take also where no profile has it now,
+    since somebody may have deleted the one that had."""
+    if isinstance(entity, LiveRole):
+        return bool(view.in_use.profiles_of(entity)) or is_for_ec2(entity)
+    return isinstance(entity, LiveProfile)
 
 
 def _all_made(view: View) -> Iterator[LiveInstance]:

@@ -352,6 +352,34 @@ def test_a_role_that_instances_may_have_stays_theirs_to_take(made: Rig, whose: s
     assert not made.plan(allow=frozenset({("consumers", "role/ALPHA")})).plan.guards
 
 
+@pytest.mark.parametrize("again", [None, "theirs", "ours"])
+@pytest.mark.parametrize("region", [HOME, AWAY])
+def test_a_profile_was_deleted_by_hand_and_nobody_knows_which_role_it_had(
+    made: Rig, region: str, again: str | None
+) -> None:
+    """EC2 goes on serving what was inside, also where the name has another profile by now."""
+    (instance,) = made.launch(region=region, profile="web")
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.delete_instance_profile(InstanceProfileName="web")
+    if again == "theirs":
+        made.iam.create_instance_profile(InstanceProfileName="web")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="beta")
+    made.write(HELD if again == "ours" else BETA)
+    plan = made.plan(prune=True).plan
+    assert kept(plan)["role/alpha"].startswith(
+        "1 running instance of instance-profile/web, which was deleted, may hold it; --allow release"
+    )
+    is_refreshed = again == "ours"
+    done = ExitCode.OK if is_refreshed else ExitCode.PARTLY_APPLIED
+    assert made.apply(prune=True).exit_code == done
+    assert "alpha" in made.names()["roles"]
+    assert made.served(instance, region) == ("beta" if is_refreshed else "alpha")
+    if is_refreshed:
+        assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+    allowed = made.plan(prune=True, allow=frozenset({("release", "role/alpha")})).plan
+    assert "role/alpha" in {str(c.address) for c in allowed.changes}
+
+
 REMOVALS = [
     BETA,
     HELD,
