@@ -17,6 +17,7 @@ from typing import Literal
 
 from reconciler import ownership
 from reconciler.address import PROFILE, Address, name_key, profile_address
+from reconciler.cutover.consumers import CLOCKS_APART
 from reconciler.live import (
     LiveEntity,
     LiveInstance,
@@ -63,7 +64,8 @@ class InUse:
 
     @staticmethod
     def of(live: LiveState, now: float) -> InUse:
-        return InUse(live, now, _by_profile(live), _by_role(live), _by_policy(live))
+        consumers = _by_profile(live)
+        return InUse(live, now, consumers, _by_role(live, consumers), _by_policy(live))
 
     def uses(self, entity: LiveEntity) -> tuple[Use, ...]:
         """Everything that may be using it today, whatever is planned."""
@@ -94,9 +96,10 @@ class InUse:
         return tuple(i for i in self.consumers(profile) if i.untouchable and i.is_running)
 
     def roles_held(self, profile: LiveProfile) -> tuple[str, ...]:
-        """Ids of the roles whose credentials its consumers may hold: of the one inside, and of
-        those that its mark names."""
-        named = (profile.role_id, *ids_in(profile.mark))
+        """Ids of the roles whose credentials its consumers may hold: of the one inside, of those
+        that its mark names, and of those that it had before."""
+        users = self._consumers.get(name_key(profile.resource.name), ())
+        named = (profile.role_id, *ids_in(profile.mark), *_ids_before(profile, users, self.live))
         return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
 
     def _uses_of_role(self, role: LiveRole) -> Iterator[Use]:
@@ -214,12 +217,37 @@ def _by_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
     return {name: tuple(instances) for name, instances in found.items()}
 
 
-def _by_role(live: LiveState) -> dict[str, tuple[LiveProfile, ...]]:
-    """Profiles by the ids of the roles that they hold or that their marks name."""
+def _ids_before(
+    profile: LiveProfile, users: Iterable[LiveInstance], live: LiveState
+) -> Iterator[str]:
+    """Ids of roles that were let go by somebody since a consumer was launched that no cut-over has
+    brought over for sure: a mark names the last two roles, and there may have been more."""
+    match profile.mark:
+        case Pending():
+            behind = [i for i in users if i.is_running]
+        case Partial(_, regions):
+            behind = [i for i in users if i.is_running and i.key.region not in regions]
+        case _:
+            return
+    if not behind:
+        return
+    launched = min(i.launched_at for i in behind)
+    for role in live.roles.values():
+        epoch = released_at(role)
+        if epoch is not None and launched <= epoch + CLOCKS_APART:
+            yield role.id
+
+
+def _by_role(
+    live: LiveState, consumers: Mapping[str, tuple[LiveInstance, ...]]
+) -> dict[str, tuple[LiveProfile, ...]]:
+    """Profiles by the ids of the roles that their consumers may hold."""
     found: dict[str, list[LiveProfile]] = {}
     profiles = (*live.profiles.values(), *live.shadows.values())
     for profile in sorted(profiles, key=lambda p: p.resource.address):
-        for role_id in {profile.role_id or "", *ids_in(profile.mark)}:
+        users = consumers.get(name_key(profile.resource.name), ())
+        before = _ids_before(profile, users, live)
+        for role_id in {profile.role_id or "", *ids_in(profile.mark), *before}:
             found.setdefault(role_id, []).append(profile)
     return {role_id: tuple(held) for role_id, held in found.items()}
 

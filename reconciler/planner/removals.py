@@ -142,14 +142,16 @@ def _role_held(
     if view.options.allows("release", entity.resource.address):
         return None
     let_go = "it is let go by this plan; processes may hold its credentials for hours"
+    lift = f"--allow release={entity.resource.address} deletes it all the same"
     for use in uses:
         match use.kind:
-            case "served":
+            case "served" if use.by in going or use.by in view.context.cut_over:
                 return _Hold(let_go, "released")
+            case "served":
+                return _Hold(f"{use.reason}; {lift}")
             case "released":
                 return _Hold(use.reason, "released")
             case "unknown":
-                lift = f"--allow release={entity.resource.address} deletes it all the same"
                 return _Hold(f"{use.reason}; {lift}")
             case "inside" | "attached":
                 pass

@@ -352,6 +352,49 @@ def test_a_role_that_instances_may_have_stays_theirs_to_take(made: Rig, whose: s
     assert not made.plan(allow=frozenset({("consumers", "role/ALPHA")})).plan.guards
 
 
+HOURS = 8 * 3600
+GAMMA = "roles: {gamma: {trust: ec2}}\ninstance_profiles: {web: {role: gamma}}\n"
+
+
+def test_a_role_from_before_the_last_swap_but_one_is_kept(made: Rig) -> None:
+    """The mark of a cut-over names two roles; who was left out of the first may hold a third."""
+    made.launch(region=AWAY, profile="web", operator="ecs.amazonaws.com")
+    (instance,) = made.launch(profile="web")
+    for role in ("beta", "gamma"):
+        roles = f"roles: {{{ALPHA}, beta: {{trust: ec2}}, gamma: {{trust: ec2}}}}\n"
+        made.write(roles + f"instance_profiles: {{web: {{role: {role}}}}}\n")
+        assert made.apply().exit_code == ExitCode.PARTLY_APPLIED
+        made.clock.sleep(HOURS)
+    made.write(GAMMA)
+    made.apply(prune=True)
+    assert made.served(instance) == "gamma"
+    assert made.names()["roles"] == ["alpha", "beta", "gamma"]
+
+
+@pytest.mark.parametrize("roles", [["beta"], ["beta", "gamma"]])
+def test_a_role_stays_for_consumers_that_nobody_looked_at(made: Rig, roles: list[str]) -> None:
+    narrow = f"version: 1\nowner: tests\nconsumer_regions: [{HOME}]\n"
+    (instance,) = made.launch(region=AWAY, profile="web")
+    for role in roles:
+        spec = f"roles: {{{ALPHA}, beta: {{trust: ec2}}, gamma: {{trust: ec2}}}}\n"
+        made.write(spec + f"instance_profiles: {{web: {{role: {role}}}}}\n", narrow)
+        made.settle()
+        made.clock.sleep(HOURS)
+    made.write(GAMMA.replace("gamma", roles[-1]), narrow)
+    made.apply(prune=True)
+    assert made.served(instance, AWAY) == "alpha"
+    reason = kept(made.plan(prune=True).plan)["role/alpha"]
+    assert reason.startswith("1 running instance of instance-profile/web may hold its credentials")
+    # With every region looked at it is refreshed, and the role goes when its hours are over.
+    made.write(GAMMA.replace("gamma", roles[-1]))
+    made.apply(prune=True)
+    assert made.served(instance, AWAY) == roles[-1]
+    assert "alpha" in made.names()["roles"]
+    made.clock.sleep(HOURS)
+    made.apply(prune=True)
+    assert "alpha" not in made.names()["roles"]
+
+
 @pytest.mark.parametrize("again", [None, "theirs", "ours"])
 @pytest.mark.parametrize("region", [HOME, AWAY])
 def test_a_profile_was_deleted_by_hand_and_nobody_knows_which_role_it_had(
