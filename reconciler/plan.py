@@ -59,6 +59,8 @@ class Users:
     instances: frozenset[InstanceKey]
     regions: tuple[str, ...]
     unread: frozenset[str] = frozenset()
+    comes_back: bool = False
+    """Whether they get it again: then only who is not ours to touch is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ class TargetPlan:
     """What was read of everything that changes, by address: compared again before its first
     step."""
     users: Mapping[Address, Users] = field(default_factory=dict)
-    """Of each profile that goes, or is left without a role: whoever else has it by then was not
-    asked about."""
+    """Of each profile that goes, or is without a role, for a while too: whoever else has it by then
+    was not asked about."""
 
     @property
     def is_empty(self) -> bool:

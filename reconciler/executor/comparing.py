@@ -108,7 +108,7 @@ class Comparison:
         reasons = [
             f"{i.key.instance} ({i.key.region}) took it up since it was planned"
             for i in found
-            if i.key not in users.instances
+            if i.key not in users.instances and not (users.comes_back and i.untouchable is None)
         ]
         reasons += [
             f"{region} cannot be read ({why}): instances may use it"

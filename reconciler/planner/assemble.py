@@ -19,6 +19,7 @@ from reconciler.address import (
     role_address,
 )
 from reconciler.changes import Change, CutOverInstance, Delete, Kept, Restore, Unread
+from reconciler.cutover.value import CutOver
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.graph import cyclic
 from reconciler.graph import in_order as ordered_work
@@ -153,7 +154,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         unmanaged=unmanaged(view) if options.unmanaged else (),
         links=links(view, changes),
         based_on=_based_on(view, changes, whole.drafts),
-        users=_users(view, changes),
+        users=_users(view, changes, dict(whole.begins)),
     )
 
 
@@ -212,17 +213,27 @@ def _based_on(
     return {address: by_address[address] for address in sorted(touched)}
 
 
-def _users(view: View, changes: tuple[Change, ...]) -> dict[Address, Users]:
-    """Of profiles that are deleted or emptied."""
-    live, found = view.live, dict[Address, Users]()
+def _users(
+    view: View, changes: tuple[Change, ...], begins: Iterable[CutOver]
+) -> dict[Address, Users]:
+    """Of profiles that are deleted or emptied, or made again, or whose role is made again."""
+    live = view.live
     regions = tuple(sorted({*live.regions, *live.unread_regions}))
+    found: dict[Address, Users] = {}
+
+    def note(address: Address, *, comes_back: bool) -> None:
+        if (profile := live.profile(address.name)) is not None:
+            keys = frozenset(i.key for i in view.in_use.consumers(profile))
+            found[address] = Users(keys, regions, frozenset(live.unread_regions), comes_back)
+
+    for cutover in begins:
+        if cutover.half == "first":
+            note(cutover.address, comes_back=True)
     for change in changes:
-        profile = live.profile(change.address.name) if change.kind == PROFILE else None
         had_role = (change.before or {}).get("role") is not None
         is_emptied = had_role and (change.after or {}).get("role", "") is None
-        if profile is not None and (isinstance(change, Delete) or is_emptied):
-            keys = frozenset(i.key for i in view.in_use.consumers(profile))
-            found[change.address] = Users(keys, regions, frozenset(live.unread_regions))
+        if change.kind == PROFILE and (isinstance(change, Delete) or is_emptied):
+            note(change.address, comes_back=False)
     return found
 
 

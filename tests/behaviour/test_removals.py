@@ -288,6 +288,24 @@ def test_who_takes_the_profile_up_since_the_plan_keeps_it(
     }
 
 
+@pytest.mark.parametrize("what", ["role/alpha", "instance-profile/web"])
+def test_what_is_made_again_stays_for_whom_we_could_not_bring_over(made: Rig, what: str) -> None:
+    """An instance of ECS's that came since the plan would be left with a role that is gone."""
+    moved = {
+        "role/alpha": ("alpha: {", "alpha: {path: /n/, "),
+        "instance-profile/web": ("web: {", "web: {path: /n/, "),
+    }
+    made.write(SPEC.replace(*moved[what]))
+    planned = made.plan(allow=frozenset({("replace", what)}))
+    (own,) = made.launch(profile="web")
+    (theirs,) = made.launch(region=AWAY, profile="web", operator="ecs.amazonaws.com")
+    outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert f"{theirs} ({AWAY}) took it up since it was planned" in failed.reason
+    assert own not in failed.reason
+    assert made.served(own) == made.served(theirs, AWAY) == made.role_in("web") == "alpha"
+
+
 def test_a_region_that_refuses_since_the_plan_counts_as_somebody(made: Rig) -> None:
     made.write(BETA)
     planned = made.plan(prune=True)
