@@ -53,8 +53,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Who used a profile, and the regions where they were looked for, some of which may have
-    refused."""
+    """Running instances that used a profile, and the regions where they were looked for, some of
+    which may have refused."""
 
     instances: frozenset[InstanceKey]
     regions: tuple[str, ...]

@@ -106,7 +106,7 @@ class Comparison:
         now = self._fleet(self.identity, users.regions)
         found = [i for i in now.consumers(planned.arn) if i.is_running]
         reasons = [
-            f"{i.key.instance} ({i.key.region}) took it up since it was planned"
+            f"{i.key.instance} ({i.key.region}) runs with it since it was planned"
             for i in found
             if i.key not in users.instances and not (users.comes_back and i.untouchable is None)
         ]

@@ -223,7 +223,7 @@ def _users(
 
     def note(address: Address, *, comes_back: bool) -> None:
         if (profile := live.profile(address.name)) is not None:
-            keys = frozenset(i.key for i in view.in_use.consumers(profile))
+            keys = frozenset(i.key for i in view.in_use.consumers(profile) if i.is_running)
             found[address] = Users(keys, regions, frozenset(live.unread_regions), comes_back)
 
     for cutover in begins:

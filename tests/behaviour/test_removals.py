@@ -278,7 +278,7 @@ def test_who_takes_the_profile_up_since_the_plan_keeps_it(
     (instance,) = made.launch(region=region, profile="web")
     outcomes = Apply(planned, made.commands()).execute().result.outcomes
     (failed,) = [o for o in outcomes if o.status == "failed"]
-    assert f"{instance} ({region}) took it up since it was planned" in failed.reason
+    assert f"{instance} ({region}) runs with it since it was planned" in failed.reason
     assert made.served(instance, region) == "alpha"
     assert made.role_in("web") == "alpha"
     made.clock.sleep(60)
@@ -286,6 +286,22 @@ def test_who_takes_the_profile_up_since_the_plan_keeps_it(
     assert lifts(made.plan(prune=True, allow=flags).plan) == {
         "--allow consumers=instance-profile/web"
     }
+
+
+@pytest.mark.parametrize("after", [BETA, SPEC.replace("role: alpha", "role: null")])
+def test_who_was_started_since_the_plan_keeps_it(made: Rig, after: str) -> None:
+    """Of a stopped instance neither its role nor an empty profile takes anything away."""
+    (instance,) = made.launch(region=AWAY, profile="web")
+    made.ec2(AWAY).stop_instances(InstanceIds=[instance])
+    made.clock.sleep(60)
+    made.write(after)
+    planned = made.plan(prune=True, allow=frozenset({("consumers", "instance-profile/web")}))
+    made.ec2(AWAY).start_instances(InstanceIds=[instance])
+    made.clock.sleep(60)
+    outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert f"{instance} ({AWAY}) runs with it since it was planned" in failed.reason
+    assert made.served(instance, AWAY) == made.role_in("web") == "alpha"
 
 
 @pytest.mark.parametrize("what", ["role/alpha", "instance-profile/web"])
@@ -301,7 +317,7 @@ def test_what_is_made_again_stays_for_whom_we_could_not_bring_over(made: Rig, wh
     (theirs,) = made.launch(region=AWAY, profile="web", operator="ecs.amazonaws.com")
     outcomes = Apply(planned, made.commands()).execute().result.outcomes
     (failed,) = [o for o in outcomes if o.status == "failed"]
-    assert f"{theirs} ({AWAY}) took it up since it was planned" in failed.reason
+    assert f"{theirs} ({AWAY}) runs with it since it was planned" in failed.reason
     assert own not in failed.reason
     assert made.served(own) == made.served(theirs, AWAY) == made.role_in("web") == "alpha"
 
