@@ -308,7 +308,7 @@ def _references_of_profiles(view: View) -> Iterator[tuple[Address, Diagnostic]]:
         live, place = view.live.role(name), entity.place.at("role")
         if (wanted := view.desired.role(name)) is not None:
             if is_left_out(wanted, view):
-                yield role_address(name), not_made_here(wanted, "no-such-role", place)
+                yield role_address(name), not_made_here(wanted, "no-such-role", place, view)
             continue
         if role_address(name) in view.live.unread:
             continue
@@ -328,13 +328,13 @@ def _references_of_role(role: DesiredRole, view: View) -> Iterator[tuple[Address
         trusted = view.desired.role(address.name)
         if trusted is not None and is_left_out(trusted, view):
             place = role.place.at("trust_policy")
-            yield address, not_made_here(trusted, "no-such-role", place)
+            yield address, not_made_here(trusted, "no-such-role", place, view)
     for arn, attribute in named:
         wanted = _policy_of_the_set(arn, view)
         if wanted is not None and is_left_out(wanted, view):
             place = role.place.at(attribute)
             missing = wanted.resource.address
-            yield missing, not_made_here(wanted, "no-such-policy", place)
+            yield missing, not_made_here(wanted, "no-such-policy", place, view)
         elif _is_absent(arn, view):
             message = f"there is no policy {arn}, neither in the specs nor in AWS"
             missing, place = policy_address(name_of(arn)), role.place.at(attribute)

@@ -183,7 +183,7 @@ def _claim(claim: Claim, view: View) -> Part:
         return Part(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
     if wanted is not None and is_left_out(wanted, view):
         place = claim.association.place.at("instance_profile")
-        return Part(diagnostics=(not_made_here(wanted, "no-such-profile", place),))
+        return Part(diagnostics=(not_made_here(wanted, "no-such-profile", place, view),))
     address = claim.wanted.address
     if live is not None and wanted is not None and not is_ours(live, view):
         reason = f"its profile instance-profile/{live.resource.name} is not managed"

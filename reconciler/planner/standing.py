@@ -7,7 +7,7 @@ from dataclasses import replace as with_fields
 
 from reconciler import ownership
 from reconciler.address import Address, role_address, same_name
-from reconciler.diagnostics import Diagnostic, Location
+from reconciler.diagnostics import Diagnostic, Location, Severity
 from reconciler.kinds import instance_profile
 from reconciler.kinds.kind import kind_of
 from reconciler.live import LiveEntity, LiveProfile, LiveRole
@@ -36,11 +36,13 @@ def is_left_out(entity: Desired, view: View) -> bool:
     return not is_there and not view.options.includes(address)
 
 
-def not_made_here(entity: Desired, code: str, place: Location) -> Diagnostic:
-    """What the plan needs, and leaves out. ``place`` is where the specs refer to it."""
+def not_made_here(entity: Desired, code: str, place: Location, view: View) -> Diagnostic:
+    """What the plan needs, and leaves out. ``place`` is where the specs refer to it. A drift makes
+    nothing, and goes on."""
     address = entity.resource.address
     message = f"{address} of this set is not in AWS yet, and this plan leaves it out"
-    return Diagnostic("error", code, message, place, f"plan {address} as well, or first")
+    severity: Severity = "warning" if view.options.for_drift else "error"
+    return Diagnostic(severity, code, message, place, f"plan {address} as well, or first")
 
 
 def is_ours(live: LiveEntity, view: View) -> bool:

@@ -62,6 +62,13 @@ def test_what_a_part_needs_and_leaves_out_is_told(
     assert not errors(aws, **flags)
 
 
+def test_a_drift_of_a_part_goes_on(aws: Rig) -> None:
+    aws.write(SET)
+    found = aws.drift(only=("instance-profile/web", "role/bound"), for_drift=True).findings
+    missing = {str(f.address) for f in found if f.status == "missing"}
+    assert missing == {"instance-profile/web", "role/bound"}
+
+
 def test_the_role_of_a_profile_that_runs_is_left_out(aws: Rig) -> None:
     """A cut-over to a role that this plan does not make."""
     aws.write(SET)
