@@ -32,6 +32,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.graph import Ordered
 from reconciler.live import LiveEntity
 from reconciler.model import Identity
+from reconciler.ownership import InstanceKey
 from reconciler.requests import ApiCall, Wait
 
 Work = ApiCall | Wait | CutOver
@@ -48,6 +49,18 @@ class Step:
     note: str | None = None
     refusal: str | None = None
     """The code with which AWS must refuse it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Running instances that used a profile, and the regions where they were looked for, some of
+    which may have refused."""
+
+    instances: frozenset[InstanceKey]
+    regions: tuple[str, ...]
+    unread: frozenset[str] = frozenset()
+    comes_back: bool = False
+    """Whether they get it again: then only who is not ours to touch is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,9 @@ class TargetPlan:
     based_on: Mapping[Address, LiveEntity] = field(default_factory=dict)
     """What was read of everything that changes, by address: compared again before its first
     step."""
+    users: Mapping[Address, Users] = field(default_factory=dict)
+    """Of each profile that goes, or is without a role, for a while too: whoever else has it by then
+    was not asked about."""
 
     @property
     def is_empty(self) -> bool:

@@ -72,6 +72,7 @@ def make_plan(request: Request, world: World) -> Planned:
     identities = {name: connection.reader.identity() for name, connection in opened.items()}
     for name, target in wanted.items():
         _refuse_account(name, identities[name], target, parsed.settings)
+    _refuse_one_account_twice(identities, parsed.settings)
     made = []
     for name, target in wanted.items():
         connection, identity = opened[name], identities[name]
@@ -150,3 +151,26 @@ def _refuse_account(
             f"{wanted}; nothing was read"
         )
         raise Refused(message, ExitCode.UNDECIDED)
+
+
+def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Settings) -> None:
+    """Two targets in one account would each take what the other names for something that left the
+    specs, and each make what both name. One that is not planned now counts too, as far as the
+    settings tell its account."""
+    first: dict[str, str] = {}
+    for name, target in sorted(settings.targets.items()):
+        known = identities[name].account_id if name in identities else None
+        account = known or target.account_id or _account_of(target.role_arn)
+        if account is None:
+            continue
+        if (other := first.setdefault(account, name)) != name:
+            message = (
+                f"the targets {other} and {name} are both account {account}: each would take what "
+                "the other names for something that left the specs; make it one target, with the "
+                "regions and specs of both"
+            )
+            raise Refused(message, ExitCode.ERROR)
+
+
+def _account_of(arn: str | None) -> str | None:
+    return arn.split(":")[4] if arn is not None and arn.count(":") >= 5 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.address import POLICY, Address, name_key, profile_address
+from reconciler.address import POLICY, ROLE, Address, name_key, name_of, profile_address
 from reconciler.commands.request import Connection, Refused, Request, World
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.exit_codes import ExitCode
@@ -17,6 +17,7 @@ from reconciler.planner import Options, plan_target
 from reconciler.planner.assemble import needs_instances, reach, view_of
 from reconciler.planner.associations import profiles_to_look_at
 from reconciler.planner.part import resolved
+from reconciler.policy_document import principals
 from reconciler.ports import UNREADABLE, AwsError, Named, Progress, Reader, Scope
 from reconciler.requests import ApiCall
 from reconciler.spec.desired import DesiredState, SpecSet
@@ -211,8 +212,11 @@ def _named(desired: DesiredState, options: Options, identity: Identity) -> Named
         for p in (entity.resource for entity in wanted.policies.values())
         if options.includes(p.address)
     }
+    documents = (r.resource.trust_policy.value for r in roles)
+    trusted = {name_of(p) for d in documents for p in principals(d) if identity.arns.has(p, ROLE)}
+    of_the_set = {name for name in trusted if wanted.role(name) is not None}
     return Named(
-        roles=tuple(sorted({r.resource.name for r in roles} | inside)),
+        roles=tuple(sorted({r.resource.name for r in roles} | inside | of_the_set)),
         profiles=tuple(sorted(names)),
         policies=tuple(sorted(arn for arn in arns if identity.arns.has(arn, POLICY))),
     )

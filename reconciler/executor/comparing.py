@@ -8,14 +8,16 @@ what the plan expects by then: it comes after an adoption, or after the first ha
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.address import POLICY, ROLE, Address, profile_address
+from reconciler.address import POLICY, PROFILE, ROLE, Address, profile_address
 from reconciler.cutover.value import CutOver, Seen
-from reconciler.live import LiveEntity, LivePolicy, LiveProfile
-from reconciler.model import InstanceProfile, Policy, Role
+from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveState
+from reconciler.model import Identity, InstanceProfile, Policy, Role
 from reconciler.ownership import Pending, RoleMark
+from reconciler.plan import Users
 from reconciler.policy_document import dangling_principals
 from reconciler.ports import AwsError, Clock, Reader
 from reconciler.requests import ApiCall
@@ -26,6 +28,9 @@ OWN_LAG_SECONDS = 120.0
 """For as long they may be older than what this run has written."""
 AGAIN_SECONDS = 2.0
 CHANGED = "ChangedSincePlanned"
+MOST_NAMED = 12
+FLEET_SECONDS = 10.0
+"""How old a listing of all regions may be, of which there are dozens."""
 
 
 @dataclass
@@ -40,8 +45,13 @@ class Comparison:
     run: str = ""
     going: frozenset[Address] = frozenset()
     """What the plan deletes, also to make it again."""
+    identity: Identity | None = None
+    users: Mapping[Address, Users] = field(default_factory=dict)
+    """Of profiles that go or are emptied, as the plan found them."""
     _seen: set[Address] = field(default_factory=set)
     _unused: set[Address] = field(default_factory=set)
+    _listed: tuple[float, LiveState | None] = (0.0, None)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self, address: Address) -> None:
         """Once for each address. Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
@@ -59,7 +69,11 @@ class Comparison:
     def check_unused(self, address: Address, call: ApiCall) -> None:
         """Before anything is taken away from what is to be deleted: AWS refuses the deletion itself
         while something uses it, and by then its permissions or its older versions would be gone.
+        A profile goes whoever uses it, so that is looked at before its very first step.
         Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
+        if address.kind == PROFILE:
+            self._check_users(address)
+            return
         takes_away = call.operation.startswith(("Detach", "Delete"))
         if not takes_away or address not in self.going or address in self._unused:
             return
@@ -84,6 +98,38 @@ class Comparison:
         is_boundary = isinstance(now, LivePolicy) and now.boundaries
         return "it is somebody's permissions boundary" if is_boundary else None
 
+    def _check_users(self, address: Address) -> None:
+        """In every region that was looked at: a flag was given for those of the plan alone."""
+        users, planned = self.users.get(address), self.planned.get(address)
+        if users is None or planned is None or self.identity is None or address in self._unused:
+            return
+        now = self._fleet(self.identity, users.regions)
+        found = [i for i in now.consumers(planned.arn) if i.is_running]
+        reasons = [
+            f"{i.key.instance} ({i.key.region}) runs with it since it was planned"
+            for i in found
+            if i.key not in users.instances and not (users.comes_back and i.untouchable is None)
+        ]
+        reasons += [
+            f"{region} cannot be read ({why}): instances may use it"
+            for region, why in sorted(now.unread_regions.items())
+            if region not in users.unread
+        ]
+        if reasons:
+            more = f" and {len(reasons) - MOST_NAMED} more" if len(reasons) > MOST_NAMED else ""
+            message = f"{address} stays: {'; '.join(reasons[:MOST_NAMED])}{more}; plan again"
+            raise AwsError(f"compare:{address}", CHANGED, message)
+        self._unused.add(address)
+
+    def _fleet(self, identity: Identity, regions: tuple[str, ...]) -> LiveState:
+        """One listing serves all profiles that go in the same moments."""
+        with self._lock:
+            read_at, there = self._listed
+            if there is None or self.clock.now() - read_at > FLEET_SECONDS:
+                there = self.reader.read_regions(identity, regions)
+                self._listed = self.clock.now(), there
+            return there
+
     def check_cut_over(self, cutover: CutOver, made_id: str | None) -> None:
         """Before the first write of a cut-over: both its profiles. ``made_id`` is the id of a
         profile that this run has made. Raises ``AwsError`` with ``ChangedSincePlanned``."""
@@ -95,6 +141,7 @@ class Comparison:
         self._check_profile(cutover, seen.profile, made_id)
         if seen.shadow is not None:
             self._check_profile(cutover, seen.shadow, None)
+        self._check_users(cutover.address)
 
     def _check_profile(self, cutover: CutOver, before: LiveProfile, made_id: str | None) -> None:
         address, began = before.resource.address, self.clock.now()

@@ -74,6 +74,8 @@ class Executor:
             self.plan.begins,
             tools.run,
             frozenset(c.address for c in self.plan.changes if isinstance(c, Delete | Replace)),
+            identity,
+            self.plan.users,
         )
 
     def execute(self) -> Result:

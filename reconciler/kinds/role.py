@@ -17,8 +17,9 @@ from reconciler.kinds.settle import left
 from reconciler.kinds.tagging import tag_calls
 from reconciler.live import LiveRole
 from reconciler.model import Role, no_tags
-from reconciler.policy_document import PolicyDocument
+from reconciler.policy_document import PolicyDocument, trusts_service
 from reconciler.requests import ApiCall
+from reconciler.spec.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredRole
 from reconciler.spec.limits import INLINE_POLICIES_SIZE
 
@@ -93,13 +94,23 @@ def update(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
     if any(getattr(before, name) != getattr(after, name) for name in settings):
         yield step(address, _settings(after), gives={ready(address)})
     if before.trust_policy != after.trust_policy:
-        yield _trust(before.name, after, address, context)
+        trust = _trust(before.name, after, address, context)
+        # Instances that still have it get no credentials once EC2 may not take it.
+        later = frozenset({free(address)})
+        yield with_fields(trust, after=later) if shuts_out_ec2(before, after) else trust
     yield from _boundary(before, after, context)
     yield from _managed(before, after, context)
     yield from _inline(before, after)
     target = {"RoleName": before.name}
     for call in tag_calls("Role", target, before.tags, after.tags, name_key):
         yield step(address, call)
+
+
+def shuts_out_ec2(before: Role, after: Role) -> bool:
+    """Whether EC2 can serve instances the role now, and cannot afterwards."""
+    return trusts_service(before.trust_policy.value, EC2_SERVICES) and not trusts_service(
+        after.trust_policy.value, EC2_SERVICES
+    )
 
 
 def delete(live: LiveRole, _context: Context) -> Iterator[Step]:
@@ -159,7 +170,8 @@ def _attach(role: Role, arns: tuple[str, ...], context: Context) -> Iterator[Ste
 
 
 def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
-    """New permissions before old ones go, unless the quota leaves no room for both."""
+    """New permissions before old ones go, unless the quota leaves no room for both; and old ones
+    not before the cut-overs that take the role out of profiles have ended well."""
     added = tuple(sorted({*after.managed_policies} - {*before.managed_policies}))
     stale = sorted({*before.managed_policies} - {*after.managed_policies})
     address = before.address
@@ -169,9 +181,14 @@ def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
         call = iam("DetachRolePolicy", RoleName=before.name, PolicyArn=arn)
         # A policy that is made again can only be attached once it was gone.
         waits = fits and context.arns.address(arn) not in context.replaced
-        later = {Label("attached", address), Label("put", address)} if waits else set()
+        later = _later(address) if waits else set()
         gives = {_freed(arn)} if fits else {_freed(arn), Label("room", address)}
         yield step(address, call, after=later, gives=gives)
+
+
+def _later(address: Address) -> set[Label]:
+    """What comes before permissions are taken away."""
+    return {Label("attached", address), Label("put", address), free(address)}
 
 
 def _put(role: Role, documents: tuple[tuple[str, PolicyDocument], ...]) -> Iterator[Step]:
@@ -194,7 +211,7 @@ def _inline(before: Role, after: Role) -> Iterator[Step]:
     yield from _put(before, changed)
     for name in stale:
         call = iam("DeleteRolePolicy", RoleName=before.name, PolicyName=name)
-        later = {Label("put", address), Label("attached", address)} if fits else set()
+        later = _later(address) if fits else set()
         gives = set() if fits else {Label("inline room", address)}
         yield step(address, call, after=later, gives=gives)
 

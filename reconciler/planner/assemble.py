@@ -11,6 +11,7 @@ from reconciler.address import (
     ANY_INSTANCE,
     EVERYTHING,
     POLICY,
+    PROFILE,
     Address,
     instance_address,
     name_of,
@@ -18,13 +19,14 @@ from reconciler.address import (
     role_address,
 )
 from reconciler.changes import Change, CutOverInstance, Delete, Kept, Restore, Unread
+from reconciler.cutover.value import CutOver
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.graph import cyclic
 from reconciler.graph import in_order as ordered_work
 from reconciler.kinds.context import Context
 from reconciler.kinds.references import trusted_roles
 from reconciler.live import LiveEntity, LiveState
-from reconciler.plan import TargetPlan
+from reconciler.plan import TargetPlan, Users
 from reconciler.planner import beyond
 from reconciler.planner.associations import moved, plan_associations, rules, unread_before
 from reconciler.planner.cutovers import empties, filled, plan_cutovers, profiles_to_cut_over
@@ -37,12 +39,12 @@ from reconciler.planner.releases import plan_releases
 from reconciler.planner.removals import hidden, is_made, plan_removals, takes_away
 from reconciler.planner.replacements import replaced
 from reconciler.planner.shadows import without_shadows
-from reconciler.planner.standing import unread
+from reconciler.planner.standing import is_left_out, not_made_here, unread
 from reconciler.planner.strays import strays
 from reconciler.planner.unmanaged import others, unmanaged
 from reconciler.policy_document import trusts_service
 from reconciler.spec.checks import EC2_SERVICES
-from reconciler.spec.desired import DesiredState, ordered
+from reconciler.spec.desired import DesiredPolicy, DesiredRole, DesiredState, ordered
 
 _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
 
@@ -152,6 +154,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         unmanaged=unmanaged(view) if options.unmanaged else (),
         links=links(view, changes),
         based_on=_based_on(view, changes, whole.drafts),
+        users=_users(view, changes, dict(whole.begins)),
     )
 
 
@@ -208,6 +211,30 @@ def _based_on(
     written = {*(c.address for c in changes), *(d.address for d in drafts)}
     touched = written & by_address.keys()
     return {address: by_address[address] for address in sorted(touched)}
+
+
+def _users(
+    view: View, changes: tuple[Change, ...], begins: Iterable[CutOver]
+) -> dict[Address, Users]:
+    """Of profiles that are deleted or emptied, or made again, or whose role is made again."""
+    live = view.live
+    regions = tuple(sorted({*live.regions, *live.unread_regions}))
+    found: dict[Address, Users] = {}
+
+    def note(address: Address, *, comes_back: bool) -> None:
+        if (profile := live.profile(address.name)) is not None:
+            keys = frozenset(i.key for i in view.in_use.consumers(profile) if i.is_running)
+            found[address] = Users(keys, regions, frozenset(live.unread_regions), comes_back)
+
+    for cutover in begins:
+        if cutover.half == "first":
+            note(cutover.address, comes_back=True)
+    for change in changes:
+        had_role = (change.before or {}).get("role") is not None
+        is_emptied = had_role and (change.after or {}).get("role", "") is None
+        if change.kind == PROFILE and (isinstance(change, Delete) or is_emptied):
+            note(change.address, comes_back=False)
+    return found
 
 
 def _joined(entities: Part, cutovers: Part) -> Part:
@@ -267,12 +294,23 @@ def _there(view: View, references: Iterable[tuple[Address, Diagnostic]]) -> froz
 def _references(view: View) -> Iterator[tuple[Address, Diagnostic]]:
     """What the specs refer to and neither the set nor AWS has, or that cannot serve, with the
     address that they refer to."""
+    yield from _references_of_profiles(view)
+    for role in ordered(view.desired.roles):
+        if view.options.includes(role.resource.address):
+            yield from _references_of_role(role, view)
+
+
+def _references_of_profiles(view: View) -> Iterator[tuple[Address, Diagnostic]]:
     for entity in ordered(view.desired.profiles):
         name = entity.resource.role
         if not view.options.includes(entity.resource.address) or name is None:
             continue
         live, place = view.live.role(name), entity.place.at("role")
-        if view.desired.role(name) is not None or role_address(name) in view.live.unread:
+        if (wanted := view.desired.role(name)) is not None:
+            if is_left_out(wanted, view):
+                yield role_address(name), not_made_here(wanted, "no-such-role", place, view)
+            continue
+        if role_address(name) in view.live.unread:
             continue
         if live is None:
             message = f"there is no role {name!r}, neither in the specs nor in AWS"
@@ -280,17 +318,31 @@ def _references(view: View) -> Iterator[tuple[Address, Diagnostic]]:
         elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
             message = f"role/{name} does not trust ec2.amazonaws.com: no instance could use it"
             yield role_address(name), Diagnostic("error", "ec2-trust", message, place)
-    for role in ordered(view.desired.roles):
-        if not view.options.includes(role.resource.address):
-            continue
-        named = [(arn, "managed_policies") for arn in role.resource.managed_policies]
-        if role.resource.permissions_boundary is not None:
-            named.append((role.resource.permissions_boundary, "permissions_boundary"))
-        for arn, attribute in named:
-            if _is_absent(arn, view):
-                message = f"there is no policy {arn}, neither in the specs nor in AWS"
-                missing, place = policy_address(name_of(arn)), role.place.at(attribute)
-                yield missing, Diagnostic("error", "no-such-policy", message, place)
+
+
+def _references_of_role(role: DesiredRole, view: View) -> Iterator[tuple[Address, Diagnostic]]:
+    named = [(arn, "managed_policies") for arn in role.resource.managed_policies]
+    if role.resource.permissions_boundary is not None:
+        named.append((role.resource.permissions_boundary, "permissions_boundary"))
+    for address in trusted_roles(role.resource.trust_policy.value, view.context):
+        trusted = view.desired.role(address.name)
+        if trusted is not None and is_left_out(trusted, view):
+            place = role.place.at("trust_policy")
+            yield address, not_made_here(trusted, "no-such-role", place, view)
+    for arn, attribute in named:
+        wanted = _policy_of_the_set(arn, view)
+        if wanted is not None and is_left_out(wanted, view):
+            place = role.place.at(attribute)
+            missing = wanted.resource.address
+            yield missing, not_made_here(wanted, "no-such-policy", place, view)
+        elif _is_absent(arn, view):
+            message = f"there is no policy {arn}, neither in the specs nor in AWS"
+            missing, place = policy_address(name_of(arn)), role.place.at(attribute)
+            yield missing, Diagnostic("error", "no-such-policy", message, place)
+
+
+def _policy_of_the_set(arn: str, view: View) -> DesiredPolicy | None:
+    return view.desired.policy(name_of(arn)) if view.context.arns.has(arn, POLICY) else None
 
 
 def _is_absent(arn: str, view: View) -> bool:

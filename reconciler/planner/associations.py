@@ -15,7 +15,7 @@ from reconciler.live import SELECTABLE, LiveInstance
 from reconciler.model import Association, InstanceProfile
 from reconciler.ownership import InstanceKey
 from reconciler.planner.part import Part, View, WorkDraft, profile_named, together
-from reconciler.planner.standing import is_ours, settled, unread
+from reconciler.planner.standing import is_left_out, is_ours, not_made_here, settled, unread
 from reconciler.requests import Wait
 from reconciler.spec.desired import DesiredAssociation
 
@@ -181,6 +181,9 @@ def _claim(claim: Claim, view: View) -> Part:
         message = f"there is no instance profile {name!r}, neither in the specs nor in AWS"
         place = claim.association.place.at("instance_profile")
         return Part(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
+    if wanted is not None and is_left_out(wanted, view):
+        place = claim.association.place.at("instance_profile")
+        return Part(diagnostics=(not_made_here(wanted, "no-such-profile", place, view),))
     address = claim.wanted.address
     if live is not None and wanted is not None and not is_ours(live, view):
         reason = f"its profile instance-profile/{live.resource.name} is not managed"
@@ -387,6 +390,8 @@ def _fresh(claims: tuple[Claim, ...], view: View) -> Part:
         seconds = view.options.settings.propagation
         is_young = live is not None and view.options.now - live.created_at < seconds
         if wanted is None or wanted.resource.role is None or not (live is None or is_young):
+            continue
+        if is_left_out(wanted, view):
             continue
         address = wanted.resource.address
         wait = Wait("propagated", seconds, profile=name)

@@ -97,7 +97,7 @@ def _emptied(phase: Phase, view: View) -> Iterator[Guard]:
     """Without a role in their profile, instances are served no credentials once those that they
     have expire. Where some may be that nobody saw, the answer is the same."""
     address, was = phase.live.resource.address, phase.cutover.before
-    if phase.cutover.half or phase.cutover.after or was is None:
+    if phase.wish.after.role is not None or was is None:
         return
     if view.options.allows("consumers", address):
         return

@@ -24,7 +24,7 @@ from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
-from reconciler.planner.standing import is_ours, settled, unowned, unread
+from reconciler.planner.standing import gives_up, is_ours, settled, unowned, unread
 from reconciler.policy_document import dangling_principals
 from reconciler.spec.desired import Desired, DesiredRole
 
@@ -174,6 +174,22 @@ def _guards(
         reason = f"adopting {address} would take away {taken}"
         yield Guard("strip", reason, f"--allow strip={address}", (address,))
     removed = before.permissions_boundary is not None and after.permissions_boundary is None
+    if isinstance(live, LiveRole) and role.shuts_out_ec2(before, after):
+        yield from _unusable(live, view)
     if removed and not view.options.allows("boundary", address):
         reason = f"{address} would lose its permissions boundary"
         yield Guard("boundary", reason, f"--allow boundary={address}", (address,))
+
+
+def _unusable(live: LiveRole, view: View) -> Iterator[Guard]:
+    """Profiles that go on holding a role that EC2 may not take any more, or whose instances may
+    have it though it was swapped out. No instance need be known: it could be launched tomorrow."""
+    address = live.resource.address
+    if view.options.allows("consumers", address):
+        return
+    held = [p.resource.address for p in view.in_use.profiles_of(live)]
+    staying = [str(a) for a in held if not gives_up(a, live, (), view)]
+    if staying:
+        users = ", ".join(staying)
+        reason = f"{address} would not trust ec2.amazonaws.com any more, and is served to {users}"
+        yield Guard("consumers", reason, f"--allow consumers={address}", (address,))

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from reconciler import ownership
-from reconciler.address import PROFILE, Address, name_key
+from reconciler.address import PROFILE, Address, name_key, profile_address
+from reconciler.cutover.consumers import CLOCKS_APART
 from reconciler.live import (
     LiveEntity,
     LiveInstance,
@@ -26,6 +27,8 @@ from reconciler.live import (
     LiveState,
 )
 from reconciler.ownership import Failed, Partial, Pending, RoleMark, Settled, Waiting
+from reconciler.policy_document import trusts_service
+from reconciler.spec.checks import EC2_SERVICES
 
 RELEASE_SECONDS = 7 * 3600
 """Processes may hold credentials of a role for up to six hours after it was let go; an hour more
@@ -61,7 +64,8 @@ class InUse:
 
     @staticmethod
     def of(live: LiveState, now: float) -> InUse:
-        return InUse(live, now, _by_profile(live), _by_role(live), _by_policy(live))
+        consumers = _by_profile(live)
+        return InUse(live, now, consumers, _by_role(live, consumers), _by_policy(live))
 
     def uses(self, entity: LiveEntity) -> tuple[Use, ...]:
         """Everything that may be using it today, whatever is planned."""
@@ -92,9 +96,10 @@ class InUse:
         return tuple(i for i in self.consumers(profile) if i.untouchable and i.is_running)
 
     def roles_held(self, profile: LiveProfile) -> tuple[str, ...]:
-        """Ids of the roles whose credentials its consumers may hold: of the one inside, and of
-        those that its mark names."""
-        named = (profile.role_id, *ids_in(profile.mark))
+        """Ids of the roles whose credentials its consumers may hold: of the one inside, of those
+        that its mark names, and of those that it had before."""
+        users = self._consumers.get(name_key(profile.resource.name), ())
+        named = (profile.role_id, *ids_in(profile.mark), *_ids_before(profile, users, self.live))
         return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
 
     def _uses_of_role(self, role: LiveRole) -> Iterator[Use]:
@@ -107,6 +112,23 @@ class InUse:
         if epoch is not None and epoch + RELEASE_SECONDS > self.now:
             hour = hour_of(epoch + RELEASE_SECONDS)
             yield Use("released", f"processes may hold its credentials until {hour}")
+        if is_for_ec2(role):
+            yield from self._of_lost_profiles()
+
+    def _of_lost_profiles(self) -> Iterator[Use]:
+        """Instances of a profile that somebody deleted: they go on being served the role that was
+        inside, and nothing tells which one it was."""
+        profiles = (*self.live.profiles.values(), *self.live.shadows.values())
+        known = {profile.id for profile in profiles}
+        for name, instances in sorted(self._consumers.items()):
+            lost = [
+                i for i in instances if i.is_running and i.row and i.row.profile_id not in known
+            ]
+            if lost and profile_address(name) not in self.live.unread:
+                address = profile_address(lost[0].row.profile_name if lost[0].row else name)
+                noun = "instance" if len(lost) == 1 else "instances"
+                reason = f"{len(lost)} running {noun} of {address}, which was deleted, may hold it"
+                yield Use("unknown", reason, address, tuple(lost))
 
     def _through(self, profile: LiveProfile, role: LiveRole) -> Iterator[Use]:
         address = profile.resource.address
@@ -151,6 +173,11 @@ class InUse:
             yield Use("attached", f"{others} {has} permissions boundary")
 
 
+def is_for_ec2(role: LiveRole) -> bool:
+    """Whether EC2 can serve it to instances."""
+    return trusts_service(role.resource.trust_policy.value, EC2_SERVICES)
+
+
 def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
     """Ids of the roles that a mark says consumers may hold. One that was given up is not among
     them: the roll-back took it off whoever had it."""
@@ -190,12 +217,37 @@ def _by_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
     return {name: tuple(instances) for name, instances in found.items()}
 
 
-def _by_role(live: LiveState) -> dict[str, tuple[LiveProfile, ...]]:
-    """Profiles by the ids of the roles that they hold or that their marks name."""
+def _ids_before(
+    profile: LiveProfile, users: Iterable[LiveInstance], live: LiveState
+) -> Iterator[str]:
+    """Ids of roles that were let go by somebody since a consumer was launched that no cut-over has
+    brought over for sure: a mark names the last two roles, and there may have been more."""
+    match profile.mark:
+        case Pending():
+            behind = [i for i in users if i.is_running]
+        case Partial(_, regions):
+            behind = [i for i in users if i.is_running and i.key.region not in regions]
+        case _:
+            return
+    if not behind:
+        return
+    launched = min(i.launched_at for i in behind)
+    for role in live.roles.values():
+        epoch = released_at(role)
+        if epoch is not None and launched <= epoch + CLOCKS_APART:
+            yield role.id
+
+
+def _by_role(
+    live: LiveState, consumers: Mapping[str, tuple[LiveInstance, ...]]
+) -> dict[str, tuple[LiveProfile, ...]]:
+    """Profiles by the ids of the roles that their consumers may hold."""
     found: dict[str, list[LiveProfile]] = {}
     profiles = (*live.profiles.values(), *live.shadows.values())
     for profile in sorted(profiles, key=lambda p: p.resource.address):
-        for role_id in {profile.role_id or "", *ids_in(profile.mark)}:
+        users = consumers.get(name_key(profile.resource.name), ())
+        before = _ids_before(profile, users, live)
+        for role_id in {profile.role_id or "", *ids_in(profile.mark), *before}:
             found.setdefault(role_id, []).append(profile)
     return {role_id: tuple(held) for role_id, held in found.items()}
 

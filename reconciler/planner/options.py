@@ -19,7 +19,7 @@ ALLOW = {
     "strip": "adopting it would take policies away from it, or make it again",
     "boundary": "a role would lose its permissions boundary",
     "retry": "the last cut-over to this role failed and was rolled back",
-    "consumers": "instances would be left without a profile, or without a role in it",
+    "consumers": "instances would be left without a profile, or a role in it that EC2 can take",
     "self": "trust or permissions of the role that this runs as would change",
     "growth": "given to `apply PLAN.json`: running instances grew by over a quarter meanwhile",
     "release": "instances or processes may hold the credentials of a role that would be deleted",

@@ -17,6 +17,7 @@ from reconciler.graph import Label, emptied, exists, free, ready
 from reconciler.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Limits
 from reconciler.ownership import Failed, InstanceKey, Partial, Pending, Settled, Waiting
+from reconciler.planner.in_use import is_for_ec2
 from reconciler.planner.part import View
 from reconciler.planner.standing import adopted_marks, is_ours, settled, unread
 from reconciler.spec.desired import DesiredProfile, Place, ordered
@@ -184,7 +185,8 @@ def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
 
 def _filling(wish: Wish, live: LiveProfile, today: LiveProfile | None, view: View) -> Phase:
     address, after = live.resource.address, wish.after.role
-    cutover = replace(_cutover(wish, live, None, after, view), half="second")
+    released = _of_nobody(after, view) if today is None else ()
+    cutover = replace(_cutover(wish, live, None, after, view), half="second", releases=released)
     needs = {exists(address), *_role_is_there(cutover)}
     return Phase(
         wish=wish,
@@ -316,6 +318,19 @@ def _released(live: LiveProfile, after: str | None, view: View) -> tuple[str, ..
         for role in found
         if role is not None
         and role.owner == view.options.owner
+        and not same_name(role.resource.name, after)
+    )
+
+
+def _of_nobody(after: str | None, view: View) -> tuple[str, ...]:
+    """Roles of ours that EC2 can take and that no profile has: any of them may have been inside a
+    profile that somebody deleted, and its instances let go of it now."""
+    return tuple(
+        role.resource.name
+        for _, role in sorted(view.live.roles.items())
+        if role.owner == view.options.owner
+        and is_for_ec2(role)
+        and not view.in_use.profiles_of(role)
         and not same_name(role.resource.name, after)
     )
 

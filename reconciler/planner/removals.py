@@ -12,21 +12,20 @@ from reconciler.address import (
     instance_address,
     profile_address,
     role_address,
-    same_name,
 )
 from reconciler.changes import Delete, Guard, Kept, KeptStatus
 from reconciler.graph import Draft
 from reconciler.kinds import association
 from reconciler.kinds.kind import kind_of
 from reconciler.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole
-from reconciler.model import InstanceProfile, Role
+from reconciler.model import Role
 from reconciler.ownership import InstanceKey
 from reconciler.plan import Work
 from reconciler.planner.associations import claimed, moves
-from reconciler.planner.in_use import Use, counted
+from reconciler.planner.in_use import Use, counted, is_for_ec2
 from reconciler.planner.part import Part, View, together
 from reconciler.planner.phases import left_half_way
-from reconciler.planner.standing import is_ours, settled, unread
+from reconciler.planner.standing import gives_up, is_ours, settled, unread
 
 
 def plan_removals(view: View, moved: Collection[InstanceKey]) -> Part:
@@ -138,40 +137,25 @@ def _role_held(
     entity: LiveRole, uses: tuple[Use, ...], going: set[Address], view: View
 ) -> _Hold | None:
     for use in uses:
-        if use.kind == "inside" and not (use.by and _gives_up(use.by, entity, going, view)):
+        if use.kind == "inside" and not (use.by and gives_up(use.by, entity, going, view)):
             return _Hold(use.reason)
     if view.options.allows("release", entity.resource.address):
         return None
     let_go = "it is let go by this plan; processes may hold its credentials for hours"
+    lift = f"--allow release={entity.resource.address} deletes it all the same"
     for use in uses:
         match use.kind:
-            case "served":
+            case "served" if use.by in going or use.by in view.context.cut_over:
                 return _Hold(let_go, "released")
+            case "served":
+                return _Hold(f"{use.reason}; {lift}")
             case "released":
                 return _Hold(use.reason, "released")
             case "unknown":
-                lift = f"--allow release={entity.resource.address} deletes it all the same"
                 return _Hold(f"{use.reason}; {lift}")
             case "inside" | "attached":
                 pass
     return None
-
-
-def _gives_up(profile: Address, role: LiveRole, going: set[Address], view: View) -> bool:
-    """Whether this plan takes the role out of the profile, as far as it gets: the deletion waits
-    for that to end well."""
-    if profile in going:
-        return True
-    live, wanted = view.live.profile(profile.name), view.desired.profile(profile.name)
-    if live is None or wanted is None or not view.options.includes(profile):
-        return False
-    if not is_ours(live, view) or unread(wanted, view):
-        return False
-    if live.role_id != role.id:
-        # Its cut-over has begun and not ended; until it has, the role may have to go back in.
-        return False
-    after = settled(wanted, live, view)
-    return isinstance(after, InstanceProfile) and not same_name(after.role, role.resource.name)
 
 
 def _lets_go_of(user: Address, policy: LivePolicy, going: set[Address], view: View) -> bool:
@@ -260,11 +244,15 @@ def takes_away(view: View) -> bool:
         return True
     if not view.options.deletes_what_is_left or view.live.not_whole is not None:
         return False
-    left = any(
-        isinstance(e, LiveProfile) or (isinstance(e, LiveRole) and view.in_use.profiles_of(e))
-        for e in _left(view)
-    )
-    return left or any(_all_made(view))
+    return any(_may_be_held(e, view) for e in _left(view)) or any(_all_made(view))
+
+
+def _may_be_held(entity: LiveEntity, view: View) -> bool:
+    """Whether instances may have it: a role that EC2 can take also where no profile has it now,
+    since somebody may have deleted the one that had."""
+    if isinstance(entity, LiveRole):
+        return bool(view.in_use.profiles_of(entity)) or is_for_ec2(entity)
+    return isinstance(entity, LiveProfile)
 
 
 def _all_made(view: View) -> Iterator[LiveInstance]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace as with_fields
 
 from reconciler import ownership
-from reconciler.address import role_address
+from reconciler.address import Address, role_address, same_name
+from reconciler.diagnostics import Diagnostic, Location, Severity
 from reconciler.kinds import instance_profile
 from reconciler.kinds.kind import kind_of
-from reconciler.live import LiveEntity, LiveProfile
+from reconciler.live import LiveEntity, LiveProfile, LiveRole
 from reconciler.model import InstanceProfile, Policy, Role
 from reconciler.planner.options import Options
 from reconciler.planner.part import View
@@ -25,6 +27,22 @@ def unread(entity: Desired, view: View) -> str | None:
         if role in view.live.unread:
             return f"{role} cannot be read"
     return None
+
+
+def is_left_out(entity: Desired, view: View) -> bool:
+    """Whether the set would make it, and this plan, which is for a part of the set, does not."""
+    address = entity.resource.address
+    is_there = view.live.entity(address) is not None or address in view.live.unread
+    return not is_there and not view.options.includes(address)
+
+
+def not_made_here(entity: Desired, code: str, place: Location, view: View) -> Diagnostic:
+    """What the plan needs, and leaves out. ``place`` is where the specs refer to it. A drift makes
+    nothing, and goes on."""
+    address = entity.resource.address
+    message = f"{address} of this set is not in AWS yet, and this plan leaves it out"
+    severity: Severity = "warning" if view.options.for_drift else "error"
+    return Diagnostic(severity, code, message, place, f"plan {address} as well, or first")
 
 
 def is_ours(live: LiveEntity, view: View) -> bool:
@@ -56,6 +74,23 @@ def settled(entity: Desired, live: LiveEntity, view: View) -> Policy | Role | In
     leave = entity.leave | view.options.ignored(address)
     after: Policy | Role | InstanceProfile = kind_of(address).settled(entity, live, leave)
     return after
+
+
+def gives_up(profile: Address, role: LiveRole, going: Collection[Address], view: View) -> bool:
+    """Whether this plan takes the role out of the profile, as far as it gets: the deletion waits
+    for that to end well."""
+    if profile in going:
+        return True
+    live, wanted = view.live.profile(profile.name), view.desired.profile(profile.name)
+    if live is None or wanted is None or not view.options.includes(profile):
+        return False
+    if not is_ours(live, view) or unread(wanted, view):
+        return False
+    if live.role_id != role.id:
+        # Its cut-over has begun and not ended; until it has, the role may have to go back in.
+        return False
+    after = settled(wanted, live, view)
+    return isinstance(after, InstanceProfile) and not same_name(after.role, role.resource.name)
 
 
 def adopted_marks(live: LiveProfile, view: View) -> LiveProfile:

@@ -258,6 +258,205 @@ def test_what_is_taken_up_since_the_plan_keeps_all_it_has(made: Rig, address: st
         assert len(made.iam.list_policy_versions(PolicyArn=arn)["Versions"]) == 2
 
 
+@pytest.mark.parametrize("region", [HOME, AWAY])
+@pytest.mark.parametrize(
+    "after",
+    [
+        BETA,
+        SPEC.replace("role: alpha", "role: null"),
+        SPEC.replace("role: alpha", "role: null, path: /new/"),
+    ],
+)
+def test_who_takes_the_profile_up_since_the_plan_keeps_it(
+    made: Rig, after: str, region: str
+) -> None:
+    """AWS deletes and empties a profile whoever uses it; a flag was given for those of the plan."""
+    made.write(after)
+    flags = frozenset({("replace", "instance-profile/web")})
+    planned = made.plan(prune=True, allow=flags)
+    assert not planned.plan.guards
+    (instance,) = made.launch(region=region, profile="web")
+    outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert f"{instance} ({region}) runs with it since it was planned" in failed.reason
+    assert made.served(instance, region) == "alpha"
+    assert made.role_in("web") == "alpha"
+    made.clock.sleep(60)
+    assert made.served(made.launch(region=region, profile="web")[0], region) == "alpha"
+    assert lifts(made.plan(prune=True, allow=flags).plan) == {
+        "--allow consumers=instance-profile/web"
+    }
+
+
+@pytest.mark.parametrize("after", [BETA, SPEC.replace("role: alpha", "role: null")])
+def test_who_was_started_since_the_plan_keeps_it(made: Rig, after: str) -> None:
+    """Of a stopped instance neither its role nor an empty profile takes anything away."""
+    (instance,) = made.launch(region=AWAY, profile="web")
+    made.ec2(AWAY).stop_instances(InstanceIds=[instance])
+    made.clock.sleep(60)
+    made.write(after)
+    planned = made.plan(prune=True, allow=frozenset({("consumers", "instance-profile/web")}))
+    made.ec2(AWAY).start_instances(InstanceIds=[instance])
+    made.clock.sleep(60)
+    outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert f"{instance} ({AWAY}) runs with it since it was planned" in failed.reason
+    assert made.served(instance, AWAY) == made.role_in("web") == "alpha"
+
+
+@pytest.mark.parametrize("what", ["role/alpha", "instance-profile/web"])
+def test_what_is_made_again_stays_for_whom_we_could_not_bring_over(made: Rig, what: str) -> None:
+    """An instance of ECS's that came since the plan would be left with a role that is gone."""
+    moved = {
+        "role/alpha": ("alpha: {", "alpha: {path: /n/, "),
+        "instance-profile/web": ("web: {", "web: {path: /n/, "),
+    }
+    made.write(SPEC.replace(*moved[what]))
+    planned = made.plan(allow=frozenset({("replace", what)}))
+    (own,) = made.launch(profile="web")
+    (theirs,) = made.launch(region=AWAY, profile="web", operator="ecs.amazonaws.com")
+    outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert f"{theirs} ({AWAY}) runs with it since it was planned" in failed.reason
+    assert own not in failed.reason
+    assert made.served(own) == made.served(theirs, AWAY) == made.role_in("web") == "alpha"
+
+
+def test_a_region_that_refuses_since_the_plan_counts_as_somebody(made: Rig) -> None:
+    made.write(BETA)
+    planned = made.plan(prune=True)
+    made.launch(region=AWAY, profile="web")
+    with refusing(made, "DescribeInstances", "UnauthorizedOperation"):
+        outcomes = Apply(planned, made.commands()).execute().result.outcomes
+    (failed,) = [o for o in outcomes if o.status == "failed"]
+    assert f"{AWAY} cannot be read" in failed.reason
+    assert made.role_in("web") == "alpha"
+
+
+def test_at_another_path_and_empty_it_needs_both_flags(made: Rig) -> None:
+    made.launch(region=AWAY, profile="web")
+    made.write(SPEC.replace("role: alpha", "role: null, path: /new/"))
+    address = "instance-profile/web"
+    assert lifts(made.plan().plan) == {
+        f"--allow replace={address}",
+        f"--allow consumers={address}",
+    }
+
+
+LESS = {
+    "trust": SPEC.replace("alpha: {trust: ec2", "alpha: {trust: lambda"),
+    "inline policy": SPEC.replace(ALPHA, "alpha: {trust: ec2}"),
+}
+
+
+@pytest.mark.parametrize("what", LESS)
+def test_a_role_keeps_all_it_has_until_its_instances_have_another(made: Rig, what: str) -> None:
+    """One commit moves a profile to another role and takes something from the one before: the
+    canary fails, and the role that goes back in must be as it was."""
+    (instance,) = made.launch(profile="web")
+    made.write(LESS[what].replace("role: alpha", "role: beta"))
+    assert not made.plan().plan.guards
+    before = made.iam.get_role(RoleName="alpha")["Role"]["AssumeRolePolicyDocument"]
+    refusal = refusing(made, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1)
+    with refusal:
+        made.apply()
+    made.clock.sleep(60)
+    assert made.role_in("web") == "alpha"
+    assert made.iam.get_role(RoleName="alpha")["Role"]["AssumeRolePolicyDocument"] == before
+    assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+    made.settle(allow=frozenset({("retry", "instance-profile/web")}))
+    assert made.served(instance) == "beta"
+
+
+@pytest.mark.parametrize("whose", ["another hand's", "ignored", "swapped by hand"])
+def test_a_role_that_instances_may_have_stays_theirs_to_take(made: Rig, whose: str) -> None:
+    settings = None
+    if whose == "another hand's":
+        made.iam.create_instance_profile(InstanceProfileName="theirs")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="alpha")
+    elif whose == "ignored":
+        rule = "{match: instance-profile/web, attributes: [role], reason: test}"
+        settings = f"version: 1\nowner: tests\nignore: [{rule}]\n"
+    else:
+        made.launch(profile="web")
+        made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="beta")
+    made.write(LESS["trust"].replace("role: alpha", "role: beta"), settings)
+    assert lifts(made.plan().plan) == {"--allow consumers=role/alpha"}
+    assert not made.plan(allow=frozenset({("consumers", "role/ALPHA")})).plan.guards
+
+
+HOURS = 8 * 3600
+GAMMA = "roles: {gamma: {trust: ec2}}\ninstance_profiles: {web: {role: gamma}}\n"
+
+
+def test_a_role_from_before_the_last_swap_but_one_is_kept(made: Rig) -> None:
+    """The mark of a cut-over names two roles; who was left out of the first may hold a third."""
+    made.launch(region=AWAY, profile="web", operator="ecs.amazonaws.com")
+    (instance,) = made.launch(profile="web")
+    for role in ("beta", "gamma"):
+        roles = f"roles: {{{ALPHA}, beta: {{trust: ec2}}, gamma: {{trust: ec2}}}}\n"
+        made.write(roles + f"instance_profiles: {{web: {{role: {role}}}}}\n")
+        assert made.apply().exit_code == ExitCode.PARTLY_APPLIED
+        made.clock.sleep(HOURS)
+    made.write(GAMMA)
+    made.apply(prune=True)
+    assert made.served(instance) == "gamma"
+    assert made.names()["roles"] == ["alpha", "beta", "gamma"]
+
+
+@pytest.mark.parametrize("roles", [["beta"], ["beta", "gamma"]])
+def test_a_role_stays_for_consumers_that_nobody_looked_at(made: Rig, roles: list[str]) -> None:
+    narrow = f"version: 1\nowner: tests\nconsumer_regions: [{HOME}]\n"
+    (instance,) = made.launch(region=AWAY, profile="web")
+    for role in roles:
+        spec = f"roles: {{{ALPHA}, beta: {{trust: ec2}}, gamma: {{trust: ec2}}}}\n"
+        made.write(spec + f"instance_profiles: {{web: {{role: {role}}}}}\n", narrow)
+        made.settle()
+        made.clock.sleep(HOURS)
+    made.write(GAMMA.replace("gamma", roles[-1]), narrow)
+    made.apply(prune=True)
+    assert made.served(instance, AWAY) == "alpha"
+    reason = kept(made.plan(prune=True).plan)["role/alpha"]
+    assert reason.startswith("1 running instance of instance-profile/web may hold its credentials")
+    # With every region looked at it is refreshed, and the role goes when its hours are over.
+    made.write(GAMMA.replace("gamma", roles[-1]))
+    made.apply(prune=True)
+    assert made.served(instance, AWAY) == roles[-1]
+    assert "alpha" in made.names()["roles"]
+    made.clock.sleep(HOURS)
+    made.apply(prune=True)
+    assert "alpha" not in made.names()["roles"]
+
+
+@pytest.mark.parametrize("again", [None, "theirs", "ours"])
+@pytest.mark.parametrize("region", [HOME, AWAY])
+def test_a_profile_was_deleted_by_hand_and_nobody_knows_which_role_it_had(
+    made: Rig, region: str, again: str | None
+) -> None:
+    """EC2 goes on serving what was inside, also where the name has another profile by now."""
+    (instance,) = made.launch(region=region, profile="web")
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.delete_instance_profile(InstanceProfileName="web")
+    if again == "theirs":
+        made.iam.create_instance_profile(InstanceProfileName="web")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="beta")
+    made.write(HELD if again == "ours" else BETA)
+    plan = made.plan(prune=True).plan
+    assert kept(plan)["role/alpha"].startswith(
+        "1 running instance of instance-profile/web, which was deleted, may hold it; --allow release"
+    )
+    is_refreshed = again == "ours"
+    done = ExitCode.OK if is_refreshed else ExitCode.PARTLY_APPLIED
+    assert made.apply(prune=True).exit_code == done
+    assert "alpha" in made.names()["roles"]
+    assert made.served(instance, region) == ("beta" if is_refreshed else "alpha")
+    if is_refreshed:
+        assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+    allowed = made.plan(prune=True, allow=frozenset({("release", "role/alpha")})).plan
+    assert "role/alpha" in {str(c.address) for c in allowed.changes}
+
+
 REMOVALS = [
     BETA,
     HELD,

@@ -59,6 +59,40 @@ def test_every_target_in_one_run(two: Rig) -> None:
     assert two.names()["roles"] == []
 
 
+ONE_ACCOUNT = """
+version: 1
+owner: tests
+targets:
+  east: {%s regions: [us-east-1], specs: [east/]}
+  west: {%s regions: [eu-west-1], specs: [west/]}
+"""
+OWN = "account_id: '123456789012',"
+OTHER = "account_id: '222222222222',"
+ASSUMED = "role_arn: 'arn:aws:iam::222222222222:role/x',"
+
+
+@pytest.mark.parametrize(
+    ("east", "west", "chosen"),
+    [
+        (OWN, OWN, ()),
+        (OWN, OWN, ("west",)),
+        (OTHER, ASSUMED, ("west",)),
+        (ASSUMED, ASSUMED, ()),
+        ("", "", ()),
+    ],
+)
+def test_two_targets_in_one_account_are_refused(
+    aws: Rig, east: str, west: str, chosen: tuple[str, ...]
+) -> None:
+    """A prune for one would delete all that the other names."""
+    for name in ("east", "west"):
+        (aws.folder / name).mkdir()
+        (aws.folder / name / "a.yaml").write_text(f"roles: {{{name}: {{trust: ec2}}}}")
+    aws.write("x-nothing: 1", ONE_ACCOUNT % (east, west))
+    with pytest.raises(Refused, match="the targets east and west are both account"):
+        aws.plan(targets=chosen, regions=(), prune=True)
+
+
 def test_one_target(two: Rig) -> None:
     two.settle(targets=("prod",))
     assert roles("111111111111") and not roles("222222222222")
