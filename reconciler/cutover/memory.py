@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from reconciler import ownership
 from reconciler.address import same_name
-from reconciler.cutover.value import Ask, CutOver, Memory, Seen, Standing
+from reconciler.cutover.value import Ask, CutOver, Memory, Seen, Standing, spread_at
 from reconciler.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model import InstanceProfile, frozen_tags
 from reconciler.ownership import HOLDS, InstanceKey, Pending, holds_mark
@@ -185,6 +185,19 @@ def ended_batch(memory: Memory, now: float) -> Memory:
 
 def lost(memory: Memory, key: InstanceKey, reason: str) -> Memory:
     return replace(memory, failed=_with(memory.failed, key, reason))
+
+
+def not_given(
+    cutover: CutOver, seen: Seen, memory: Memory, key: InstanceKey, reason: str
+) -> Memory:
+    """AWS refused a call about one instance. In a roll-back that says nothing yet of the role that
+    is to be inside."""
+    is_there = seen.profile.role_id == seen.after_id and seen.now >= spread_at(
+        cutover, seen, memory
+    )
+    if cutover.settle_as is None or is_there:
+        return lost(memory, key, reason)
+    return replace(memory, postponed=_with(memory.postponed, key, reason))
 
 
 def answered(memory: Memory, ask: Ask, seen: Seen) -> Memory:
