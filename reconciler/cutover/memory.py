@@ -67,7 +67,9 @@ def _had_a_canary(seen: Seen, memory: Memory) -> bool:
     stops the cut-over in place of rolling it back."""
     if not isinstance(seen.profile.mark, Pending) or seen.profile.mark.after != seen.target:
         return False
-    if memory.resumed and _noted(seen):
+    swapped = seen.profile.swapped
+    is_told = swapped is not None and swapped.role_id == seen.target
+    if memory.resumed and (is_told or _noted(seen)):
         return True
     is_filled = seen.shadow is not None and seen.shadow.role_id == seen.after_id
     return is_filled and any(
