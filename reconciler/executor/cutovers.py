@@ -238,7 +238,7 @@ class CutOverRun:
                     why = f"{error.code}: {error.message}{needed(call, error)}"
                     for key in keys:
                         memory = remembering.refused(memory, key, why)
-                elif error.code in THROTTLED or error.is_uncertain:
+                elif error.code in THROTTLED or error.is_uncertain or error.was_not_sent:
                     raise
                 elif error.code != ask.refusal:
                     doubtful.extend(keys)
