@@ -198,7 +198,8 @@ def decode_role_mark(value: str | None) -> RoleMark | None:
 @dataclass(frozen=True, slots=True)
 class Swapped:
     """EC2 has seen this role in the profile since ``epoch``, in seconds: noted where a cut-over
-    waits for instances that others must roll, so that the next run knows which are new."""
+    waits for instances that others must roll, so that the next run knows which are new; and where
+    instances take no note of ours, so that it knows that a canary is past."""
 
     role_id: str
     epoch: int

@@ -19,8 +19,12 @@ _NOT_SENT = (
     boto.EndpointConnectionError,
     boto.ConnectTimeoutError,
     boto.ProxyConnectionError,
+    boto.CredentialRetrievalError,
+    boto.MetadataRetrievalError,
 )
-"""There was no connection: refused, no such host, no answer, or a proxy that makes none."""
+"""There was no connection: refused, no such host, no answer, or a proxy that makes none. Or there
+was nothing to sign the request with: what renews the credentials failed, and may answer next time.
+"""
 _UNCERTAIN = (boto.HTTPClientError, boto.IncompleteReadError, boto.SSLError)
 """The request may have left; whether it took effect is not known. ``HTTPClientError`` has what ends
 a connection in the middle, and whatever botocore has no name for."""
@@ -64,6 +68,12 @@ def translated(call: str) -> Iterator[None]:
         if raised_in.f_globals is not vars(credentials):
             raise
         raise AwsError(call, "ExpiredToken", HINTS["ExpiredToken"]) from error
+    except OSError as error:
+        # botocore names all failures of the network. What is left is a file or a program that the
+        # credentials come from, and that is gone when they are renewed.
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        message = f"the credentials cannot be read: {what}"
+        raise AwsError(call, "CredentialRetrievalError", message, was_not_sent=True) from error
     except ValueError as error:
         # botocore has no exception of its own for an endpoint that is no URL.
         raise AwsError(call, "InvalidConfiguration", str(error)) from error

@@ -103,4 +103,8 @@ def run(arguments: list[str]) -> int:
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # All is done and said: what comes while Python ends changes neither the words nor the code.
+    for name in (signal.SIGINT, *ending()):
+        signal.signal(name, signal.SIG_IGN)
+    sys.exit(code)

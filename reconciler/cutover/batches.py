@@ -160,7 +160,9 @@ def take(fleet: Fleet, todo: Sequence[LiveInstance]) -> Decision:
         noted = {flight.key: flight for flight in (*fleet.unfinished(), *flights)}.values()
         is_stop = all(flight.is_stop for flight in flights)
         what = "stopped" if is_stop else "without a profile"
-        return Act((calls.mark_in_flight(noted),), f"note who is about to be {what}")
+        # Where instances take no note, the profile tells a run that goes on of earlier batches.
+        since = fleet.swapped_at() if fleet.unnoted() else None
+        return Act((calls.mark_in_flight(noted, since),), f"note who is about to be {what}")
     if bound := [i for flight, i in flights.items() if not flight.is_stop]:
         return Act(tuple(calls.disassociate(i) for i in bound), "take the profile off")
     return Act(tuple(calls.stop(flight.key) for flight in flights), "stop the instance")

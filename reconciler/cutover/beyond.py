@@ -9,7 +9,7 @@ from itertools import islice
 from math import ceil
 
 from reconciler.cutover.calls import Calls
-from reconciler.cutover.consumers import CLOCKS_APART, Fleet
+from reconciler.cutover.consumers import Fleet
 from reconciler.cutover.value import Act, Decision, GiveUp
 from reconciler.live import LiveInstance
 
@@ -22,7 +22,7 @@ def waits_for(fleet: Fleet) -> Decision | None:
     if not left:
         return None
     since = ceil(fleet.safe_since())
-    noted, epoch = fleet.seen.profile.swapped, since - int(CLOCKS_APART)
+    noted, epoch = fleet.seen.profile.swapped, fleet.swapped_at()
     is_noted = noted is not None and (noted.role_id, noted.epoch) == (fleet.seen.target, epoch)
     if fleet.is_unsettled and fleet.seen.after_id is not None and not is_noted:
         call = Calls(fleet.cutover, fleet.seen).mark_swapped(epoch)

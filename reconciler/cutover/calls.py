@@ -42,8 +42,11 @@ class Calls:
         return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark)})
 
     def mark_swapped(self, epoch: int) -> ApiCall:
+        return self._tag(self._swapped(epoch))
+
+    def _swapped(self, epoch: int) -> dict[str, str]:
         mark = ownership.Swapped(self._seen.target, epoch)
-        return self._tag({ownership.SWAPPED: ownership.encode_swapped(mark)})
+        return {ownership.SWAPPED: ownership.encode_swapped(mark)}
 
     def mark_released(self) -> tuple[ApiCall, ...]:
         """A call for each role that loses consumers."""
@@ -52,8 +55,10 @@ class Calls:
         roles = self._cutover.releases
         return tuple(ApiCall("iam", "TagRole", {"RoleName": r, "Tags": tags}) for r in roles)
 
-    def mark_in_flight(self, flights: Iterable[Flight]) -> ApiCall:
-        return self._tag(ownership.encode_in_flight(flights))
+    def mark_in_flight(self, flights: Iterable[Flight], swapped: int | None = None) -> ApiCall:
+        """``swapped`` notes in the same call since when EC2 sees the role."""
+        more = {} if swapped is None else self._swapped(swapped)
+        return self._tag({**ownership.encode_in_flight(flights), **more})
 
     def stop(self, key: InstanceKey) -> ApiCall:
         return ApiCall("ec2", "StopInstances", {"InstanceIds": [key.instance]}, key.region)

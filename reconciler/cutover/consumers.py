@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from reconciler import ownership
 from reconciler.cutover.value import CutOver, Memory, Seen, Standing, spread_at
 from reconciler.live import LiveInstance
-from reconciler.ownership import Flight, InstanceKey
+from reconciler.ownership import Flight, InstanceKey, holds_mark
 
 CLOCKS_APART = 300.0
 """AWS refuses requests whose time is further than this from its own, so its launch times and our
@@ -117,6 +118,18 @@ class Fleet:
         since = spread_at(self.cutover, self.seen, self.memory)
         given = [i for i in self._given() if self.memory.back[i.key] >= since]
         return tuple(i for i in given if self._in_place(i) and not self._is_noted(i))
+
+    def unnoted(self) -> bool:
+        """Whether some instance has the role by this run, and its note could not be written."""
+        target, known = self.seen.target, self.seen.instances
+        return any(
+            key in known and known[key].marks.get(ownership.HOLDS) != holds_mark(target, row)
+            for key, row in self.memory.refreshed.items()
+        )
+
+    def swapped_at(self) -> int:
+        """Since when EC2 sees the role, in seconds of the epoch."""
+        return ceil(self.safe_since()) - int(CLOCKS_APART)
 
     def _is_noted(self, instance: LiveInstance) -> bool:
         row = instance.row
@@ -252,7 +265,7 @@ class Fleet:
         if swapped is not None and instance.launched_at >= swapped + spread + CLOCKS_APART:
             return True
         held = instance.marks.get(ownership.HOLDS)
-        return self.memory.resumed and held == ownership.holds_mark(self.seen.target, association)
+        return self.memory.resumed and held == holds_mark(self.seen.target, association)
 
 
 def _state(instance: LiveInstance) -> str:

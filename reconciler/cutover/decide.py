@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from reconciler import ownership
@@ -120,6 +121,7 @@ def _stop(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
             return Act((calls.add_role(cutover.after.name),), "put the role in")
         if cutover.half == "second":
             return Act((calls.mark_pending(memory.run),), NOTE_THE_SWAP)
+    memory = _without_postponed(memory)
     fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
     if decision := batches.bring_back(fleet):
         return decision
@@ -130,7 +132,13 @@ def _restore(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
     """Instances that a dead run left without a profile do not wait for anything but a role."""
     if seen.profile.role_id is None and cutover.after is not None:
         return None
+    if seen.profile.role_id != seen.after_id or seen.now < spread_at(cutover, seen, memory):
+        memory = _without_postponed(memory)
     return batches.bring_back(Fleet(cutover, seen, memory, is_unsettled(cutover, seen)))
+
+
+def _without_postponed(memory: Memory) -> Memory:
+    return replace(memory, failed={**memory.failed, **memory.postponed})
 
 
 def _begin(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
@@ -143,7 +151,9 @@ def _begin(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
         return GiveUp(f"{again}; find out who else is at work")
     calls = Calls(cutover, seen)
     is_begun = _is_begun(seen, memory)
-    if memory.closed and not is_begun and cutover.half is None:
+    # A role that goes back in may be all that an instance without its profile waits for.
+    is_new = not is_begun and cutover.half is None and cutover.settle_as is None
+    if memory.closed and is_new:
         return GiveUp(memory.closed, is_stop=True)
     if cutover.after is not None and profile.role_id is not None and not memory.asked:
         return Ask((calls.add_role(cutover.after.name),), "LimitExceeded", ASK_ROLE)

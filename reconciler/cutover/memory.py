@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from reconciler import ownership
 from reconciler.address import same_name
-from reconciler.cutover.value import Ask, CutOver, Memory, Seen, Standing
+from reconciler.cutover.value import Ask, CutOver, Memory, Seen, Standing, spread_at
 from reconciler.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model import InstanceProfile, frozen_tags
 from reconciler.ownership import HOLDS, InstanceKey, Pending, holds_mark
@@ -67,7 +67,9 @@ def _had_a_canary(seen: Seen, memory: Memory) -> bool:
     stops the cut-over in place of rolling it back."""
     if not isinstance(seen.profile.mark, Pending) or seen.profile.mark.after != seen.target:
         return False
-    if memory.resumed and _noted(seen):
+    swapped = seen.profile.swapped
+    is_told = swapped is not None and swapped.role_id == seen.target
+    if memory.resumed and (is_told or _noted(seen)):
         return True
     is_filled = seen.shadow is not None and seen.shadow.role_id == seen.after_id
     return is_filled and any(
@@ -185,6 +187,19 @@ def ended_batch(memory: Memory, now: float) -> Memory:
 
 def lost(memory: Memory, key: InstanceKey, reason: str) -> Memory:
     return replace(memory, failed=_with(memory.failed, key, reason))
+
+
+def not_given(
+    cutover: CutOver, seen: Seen, memory: Memory, key: InstanceKey, reason: str
+) -> Memory:
+    """AWS refused a call about one instance. In a roll-back that says nothing yet of the role that
+    is to be inside."""
+    is_there = seen.profile.role_id == seen.after_id and seen.now >= spread_at(
+        cutover, seen, memory
+    )
+    if cutover.settle_as is None or is_there:
+        return lost(memory, key, reason)
+    return replace(memory, postponed=_with(memory.postponed, key, reason))
 
 
 def answered(memory: Memory, ask: Ask, seen: Seen) -> Memory:

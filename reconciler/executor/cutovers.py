@@ -132,7 +132,8 @@ class CutOverRun:
             self.progress.started(cutover.address, note)
         while True:
             self._note_flights(cutover, seen, memory)
-            closed = self.window.forbids_batch()
+            is_roll_back = cutover.settle_as is not None
+            closed = self.window.forbids_batch(is_roll_back=is_roll_back)
             asked, hurries = self.stop.is_set(), self.stop.hurries
             memory = replace(memory, stopping=asked, hurrying=hurries, closed=closed)
             self._met.update(i.key for i in seen.instances.values() if i.is_running)
@@ -237,7 +238,7 @@ class CutOverRun:
                     why = f"{error.code}: {error.message}{needed(call, error)}"
                     for key in keys:
                         memory = remembering.refused(memory, key, why)
-                elif error.code in THROTTLED or error.is_uncertain:
+                elif error.code in THROTTLED or error.is_uncertain or error.was_not_sent:
                     raise
                 elif error.code != ask.refusal:
                     doubtful.extend(keys)
@@ -273,7 +274,7 @@ class CutOverRun:
             wanted = needed(call, problem)
             self._went_wrong(problem, wanted)
             why = f"{problem.code}: {problem.message}{wanted}"
-            memory = remembering.lost(memory, key, why)
+            memory = remembering.not_given(cutover, before, memory, key, why)
         self._again = 0
         if any(call.service == "iam" for call in act.calls):
             self._observer.wrote(seen)

@@ -32,9 +32,10 @@ class Window:
             return "the time of --max-time is over"
         return None
 
-    def forbids_batch(self) -> str | None:
-        """Why no instance may be taken its profile from: it might not get it back in time."""
-        if why := self.is_over():
+    def forbids_batch(self, *, is_roll_back: bool) -> str | None:
+        """Why no instance may be taken its profile from: it might not get it back in time. A
+        roll-back ends what was begun, so only our credentials may forbid it."""
+        if not is_roll_back and (why := self.is_over()):
             return why
         try:
             lasts = self.outlives(BATCH_SECONDS)

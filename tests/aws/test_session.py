@@ -49,6 +49,38 @@ def test_expired_ones_are_an_error_with_help(aws: World, monkeypatch: pytest.Mon
         assert "sign in again" in refused.value.message
 
 
+PROCESS = """#!/bin/sh
+echo '{{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "Expiration": "{until}"}}'
+"""
+
+
+@pytest.mark.parametrize("how", ["it is gone", "it fails"])
+def test_what_renews_them_fails_and_nothing_was_sent(
+    aws: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    """It may be back in a moment, and an instance may be without its profile meanwhile."""
+    process, config = tmp_path / "process", tmp_path / "config"
+    until = datetime.now(UTC) + timedelta(seconds=300)
+    process.write_text(PROCESS.format(until=until.isoformat()))
+    process.chmod(0o755)
+    config.write_text(f"[default]\nregion = us-east-1\ncredential_process = {process}\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    session = Session(Login(run="test"))
+    clients = reading(session)
+    assert identity_of(clients)
+    if how == "it fails":
+        process.write_text("#!/bin/sh\nexit 1\n")
+    else:
+        process.unlink()
+    for ask in (lambda: identity_of(clients), lambda: session.outlives(600)):
+        with pytest.raises(AwsError) as refused:
+            ask()
+        assert refused.value.was_not_sent
+        assert str(process) in refused.value.message or how == "it fails"
+
+
 def test_a_session_whose_end_nobody_knows_is_doubted(
     aws: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

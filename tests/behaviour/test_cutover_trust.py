@@ -213,6 +213,32 @@ def test_a_resumed_run_that_meets_a_refusal_leaves_what_works(
     five.is_whole("v2")
 
 
+@pytest.mark.parametrize("strategy", ["reassociate", "restart"])
+def test_a_resumed_run_knows_of_a_canary_that_takes_no_note(
+    aws: Rig, five: Consumers, strategy: str
+) -> None:
+    """Nobody may tag instances, or they have 50 tags: two hold the new role, the third is taken."""
+    off: list[Logged] = []
+
+    def third(logged: Logged) -> bool:
+        if logged.operation == TAKES[strategy]:
+            off.append(logged)
+        return len(off) == 3
+
+    with refusing(aws, "CreateTags", "TagLimitExceeded"):
+        die(aws, third, strategy=strategy)
+        aws.clock.sleep(60)
+        with refusing(aws, TAKES[strategy], "UnauthorizedOperation", times=1):
+            applied = aws.apply()
+    assert applied.exit_code == 3
+    assert aws.role_in("web") == "v2"
+    assert not five.mark().startswith("failed/")
+    assert not aws.plan().plan.guards
+    aws.settle()
+    five.is_whole("v2")
+    assert "reconciler:swapped" not in aws.profile_tags("web")
+
+
 def test_a_resumed_hop_that_meets_a_refusal_leaves_what_works(aws: Rig, five: Consumers) -> None:
     moved: list[Logged] = []
 

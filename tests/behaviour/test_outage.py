@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retries import IN_FLIGHT_SECONDS
@@ -62,6 +63,24 @@ def test_in_the_middle_of_a_cut_over(aws: Rig, operation: str, seconds: float) -
     assert aws.apply().exit_code == 0
     assert aws.clock.now() - began > seconds
     assert {aws.served(i, region) for region, i in instances} == {"v2"}
+
+
+def test_a_question_that_reaches_nobody_is_no_answer(aws: Rig) -> None:
+    """Whoever could not be asked for keeps what it has."""
+    fleet(aws)
+    since = len(aws.aws.log)
+
+    def listen(logged: Logged) -> None:
+        if logged.is_dry_run:
+            raise EndpointConnectionError(endpoint_url="https://ec2.invalid/")
+
+    with listening(aws.aws.before, listen):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    writes = {c.operation for c in aws.aws.log[since:] if not c.is_read}
+    assert writes == {"AddRoleToInstanceProfile"}  # the question, which the role inside refuses
+    assert aws.role_in("web") == "v1"
+    aws.settle()
 
 
 def test_while_an_instance_restarts(aws: Rig) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from moto.ec2.exceptions import EC2ClientError
 
 from reconciler.exit_codes import ExitCode
+from reconciler.sandbox.logged import Logged
+from tests.behaviour.faults import listening
 from tests.rig import Rig
 
 SPEC = """
@@ -64,3 +67,29 @@ def test_credentials_that_would_not_last(fleet: tuple[Rig, list[str]]) -> None:
     aws.expires_at = None
     aws.settle()
     assert {aws.served(i) for i in instances} == {"v2"}
+
+
+@pytest.mark.parametrize("ends", ["nothing", "the time", "the credentials"])
+@pytest.mark.parametrize("strategy", ["reassociate", "restart"])
+def test_a_canary_that_fails_when_it_is_over_is_rolled_back(
+    fleet: tuple[Rig, list[str]], ends: str, strategy: str
+) -> None:
+    """The old role goes back in, and the canary gets its profile: that ends what was begun."""
+    aws, instances = fleet
+    text = SPEC.replace("{{role: {role}}}", "{{role: {role}, cutover: {{strategy: STRATEGY}}}}")
+    aws.write(text.replace("STRATEGY", strategy).format(role="v2"))
+
+    def listen(logged: Logged) -> None:
+        is_given = logged.operation in ("AssociateIamInstanceProfile", "StartInstances")
+        if is_given and not logged.is_dry_run and aws.role_in("web") == "v2":
+            aws.clock.sleep(200)
+            raise EC2ClientError("UnauthorizedOperation", "not with this role")
+
+    seconds = 100 if ends == "the time" else None
+    aws.expires_at = aws.clock.now() + 700 if ends == "the credentials" else None
+    with listening(aws.aws.before, listen):
+        applied = aws.apply(max_seconds=seconds)
+    assert applied.exit_code == ExitCode.PARTLY_APPLIED
+    assert applied.result.stranded == ()
+    assert aws.role_in("web") == "v1"
+    assert [aws.served(i) for i in instances] == ["v1"] * 4

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +200,23 @@ role_arn = arn:aws:iam::123456789012:role/admin
 source_profile = home
 mfa_serial = arn:aws:iam::123456789012:mfa/me
 """
+
+
+LATE = """
+import atexit, os, signal, sys
+from reconciler.cli.app import main
+atexit.register(os.kill, os.getpid(), signal.{name})
+sys.argv = ["reconciler", "version"]
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_when_all_is_said(name: str) -> None:
+    """Python takes a moment to end: the exit code is that of the work, and nothing is added."""
+    command = [sys.executable, "-c", LATE.format(name=name)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("flags", [("plan",), ("apply", "--no-input"), ("drift", "--json")])
