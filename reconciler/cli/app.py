@@ -71,15 +71,20 @@ def options(
     """Sync YAML specs of IAM roles, instance profiles and associations to AWS."""
 
 
+class _Interrupted(BaseException):
+    """A signal, before anything is carried out. Not ``KeyboardInterrupt``, which typer takes for
+    the end of a command and says nothing."""
+
+
 def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 def run(arguments: list[str]) -> int:
     """The exit code. A traceback from here is a bug."""
     console = Console()
     try:
-        for name in ending():
+        for name in (signal.SIGINT, *ending()):
             signal.signal(name, _interrupt)
         result = app(arguments, standalone_mode=False)
     except TyperException as error:
@@ -96,7 +101,7 @@ def run(arguments: list[str]) -> int:
         console.error(f"{error.filename or 'output'}: {error.strerror or type(error).__name__}")
         close_stdout()
         return ExitCode.ERROR
-    except (KeyboardInterrupt, typer.Abort):
+    except (_Interrupted, typer.Abort):
         console.error("interrupted")
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else 0

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -200,6 +201,21 @@ role_arn = arn:aws:iam::123456789012:role/admin
 source_profile = home
 mfa_serial = arn:aws:iam::123456789012:mfa/me
 """
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_while_aws_is_read(name: str, tmp_path: Path) -> None:
+    """Nothing is planned yet: it ends at once, and says so."""
+    (tmp_path / "spec.yaml").write_text("roles: {a: {trust: ec2}}\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asked = Shell(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        process = asked.start("plan", "spec.yaml")
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.Signals[name])
+            out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "Error: interrupted" in err
 
 
 LATE = """
