@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from reconciler.address import Address
-from reconciler.live import LiveEntity, LiveInstance, LiveProfile, LiveState
-from reconciler.model import Identity
-from reconciler.ownership import InstanceKey
-from reconciler.requests import ApiCall
+from reconciler.model.address import Address
+from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Identity
+from reconciler.plan.calls import ApiCall
 
 
 class AwsError(Exception):

@@ -10,11 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from reconciler.report import formats
-from reconciler.report.diagnostics_text import full
-from reconciler.report.formats import PlanReport
-from reconciler.report.plan_json import now_as_text, plan_json
-from reconciler.sandbox.chaos import Lags
+from reconciler.render import formats
+from reconciler.render.formats import PlanReport
+from reconciler.render.json.plan import now_as_text, plan_json
+from reconciler.render.text.diagnostics import full
+from reconciler.sandbox.fault_config import Lags
 from reconciler.spec.loader import load
 from tests.rig import HOME, rig
 

@@ -11,25 +11,25 @@ from typing import Any
 import boto3
 from moto.iam.models import iam_backends
 
-from reconciler.address import Address
+from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Clients, Login, Session, reading, writing
-from reconciler.aws.trail import AwsTrail
 from reconciler.aws.writer import AwsWriter
 from reconciler.commands.apply import Applied, Apply
-from reconciler.commands.drift import Drift, drift_of
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Connection, Request
 from reconciler.commands.request import World as Commands
+from reconciler.drift.findings import Drift, drift_of
 from reconciler.executor.interrupt import Interrupt
-from reconciler.plan import Plan
+from reconciler.model.address import Address
+from reconciler.plan.plan import Plan
 from reconciler.ports import Clock
-from reconciler.report.formats import as_text
-from reconciler.report.plan_json import now_as_text, plan_json
-from reconciler.sandbox.chaos import Lags
+from reconciler.render.formats import as_text
+from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.sandbox.embedded import JumpingClock, embedded
-from reconciler.sandbox.logged import Logged
-from reconciler.sandbox.world import World
+from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import World
 from reconciler.spec.settings import Settings, TargetSpec
 
 ACCOUNT = "123456789012"

@@ -15,41 +15,27 @@ import reconciler
 ROOT = Path(reconciler.__file__).parent
 
 LAYERS = (
-    ("diagnostics", "exit_codes"),
-    ("address",),
-    ("policy_document", "requests", "ownership", "model"),
-    ("live", "graph", "changes", "ports"),
+    ("diagnostics", "exit_codes", "clock"),
+    ("model",),
+    ("plan",),
+    ("ports",),
     ("spec",),
-    ("diff",),
     ("kinds",),
     ("cutover",),
-    ("plan",),
-    ("planner", "guards"),
+    ("planner",),
     ("executor",),
     ("aws",),
     ("commands",),
-    ("report",),
-    ("outlets",),
+    ("drift", "importer"),
+    ("render",),
+    ("notify",),
     ("sandbox",),
     ("cli", "__main__"),
 )
-"""Lowest first. A module imports from lower layers, and from its own room."""
+"""Lowest first. A module imports from lower layers, and from its own package."""
 
-WITHIN = {
-    "requests": set(),
-    "ownership": set(),
-    "policy_document": set(),
-    "model": {"policy_document"},
-    "live": set(),
-    "graph": set(),
-    "changes": set(),
-    "ports": {"live"},
-    "planner": {"guards"},
-    "guards": {"planner"},
-    "__main__": {"cli"},
-    "cli": set(),
-}
-"""What rooms of one layer may take from each other."""
+WITHIN = {"__main__": {"cli"}, "plan": {"cutover"}}
+"""What packages of one layer may take from each other."""
 
 DRAWERS = {"utils", "util", "helpers", "common", "base", "manager", "misc"}
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -19,7 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from reconciler.cli.app import app
-from tests.outlets.hosting import TOKEN, Hosted
+from tests.notify.hosting import TOKEN, Hosted
 from tests.program import ROOT, Program
 from tests.receiver import receiver
 from tests.rig import HOME

@@ -1,1 +1,2 @@
-"""The only importer of boto3: sessions, the bulk reader, the writer, translated errors."""
+"""The only package that imports boto3: sessions, reads in few calls, writes, errors. Nothing here
+knows specs or plans."""

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from reconciler.address import Address, by_name, name_key, name_of, policy_address
 from reconciler.aws import parse
-from reconciler.aws.asking import Asking, call_name, has_no_answer, whole, why
-from reconciler.live import LivePolicy, LiveProfile, LiveRole
-from reconciler.ownership import Pending, shadow_name
+from reconciler.aws.paging import Asking, call_name, has_no_answer, whole, why
+from reconciler.model.address import Address, by_name, name_key, name_of, policy_address
+from reconciler.model.live import LivePolicy, LiveProfile, LiveRole
+from reconciler.model.ownership import Pending, shadow_name
 from reconciler.ports import DENIED, UNREADABLE, AwsError, Named
 
 _L = TypeVar("_L", LiveRole, LivePolicy, LiveProfile)

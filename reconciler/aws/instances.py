@@ -11,10 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from reconciler.aws import parse
-from reconciler.aws.asking import Asking, whole, why
-from reconciler.live import AssociationRow, LiveInstance, LiveState
-from reconciler.model import Identity
-from reconciler.ownership import InstanceKey
+from reconciler.aws.paging import Asking, whole, why
+from reconciler.model.live import AssociationRow, LiveInstance, LiveState
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Identity
 from reconciler.ports import AwsError
 
 IDS_AT_ONCE = 100

@@ -12,8 +12,8 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from reconciler.address import name_key
-from reconciler.live import (
+from reconciler.model.address import name_key
+from reconciler.model.live import (
     UNKNOWN,
     AssociationRow,
     LiveInstance,
@@ -22,9 +22,9 @@ from reconciler.live import (
     LiveRole,
     PolicyVersion,
 )
-from reconciler.model import DEFAULT_SESSION_SECONDS, InstanceProfile, Policy, Role
-from reconciler.ownership import InstanceKey, split_tags
-from reconciler.policy_document import PolicyDocument
+from reconciler.model.ownership import InstanceKey, split_tags
+from reconciler.model.policy_document import PolicyDocument
+from reconciler.model.resources import DEFAULT_SESSION_SECONDS, InstanceProfile, Policy, Role
 from reconciler.ports import Facts
 
 Answer = Mapping[str, Any]

@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from reconciler.address import Address, by_name, name_key, name_of
 from reconciler.aws import parse
-from reconciler.aws.asking import Asking, whole, why
 from reconciler.aws.entities import Entities
 from reconciler.aws.instances import Instances, Started
+from reconciler.aws.paging import Asking, whole, why
 from reconciler.aws.regions import Regions
 from reconciler.aws.session import Clients, identity_of
-from reconciler.live import (
+from reconciler.model.address import Address, by_name, name_key, name_of
+from reconciler.model.live import (
     LiveEntity,
     LiveInstance,
     LivePolicy,
@@ -28,8 +28,8 @@ from reconciler.live import (
     LiveRole,
     LiveState,
 )
-from reconciler.model import Identity
-from reconciler.ownership import InstanceKey
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Identity
 from reconciler.ports import DENIED, UNREADABLE, AwsError, Facts, Scope
 
 _Answers = list[dict[str, Any]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from reconciler.aws.asking import Asking
+from reconciler.aws.paging import Asking
 from reconciler.aws.session import Clients
 from reconciler.ports import AwsError
 

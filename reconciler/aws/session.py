@@ -17,7 +17,7 @@ from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCre
 
 from reconciler import __version__
 from reconciler.aws.errors import translated
-from reconciler.model import Identity
+from reconciler.model.resources import Identity
 from reconciler.ports import AwsError
 
 POOL = 32

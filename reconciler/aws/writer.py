@@ -11,7 +11,7 @@ from botocore.model import OperationModel
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
-from reconciler.requests import ApiCall
+from reconciler.plan.calls import ApiCall
 
 
 class AwsWriter:

@@ -1,1 +1,1 @@
-"""The command line: arguments, exit codes, and all that is printed."""
+"""The program: arguments, console, files, exit codes. Everything that prints is here."""

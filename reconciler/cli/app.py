@@ -9,21 +9,21 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from reconciler.cli.apply import apply
-from reconciler.cli.comment import comment
+from reconciler.cli.commands.apply import apply
+from reconciler.cli.commands.comment import comment
+from reconciler.cli.commands.demo import demo
+from reconciler.cli.commands.destroy import destroy
+from reconciler.cli.commands.drift import drift
+from reconciler.cli.commands.fmt import fmt
+from reconciler.cli.commands.import_ import import_
+from reconciler.cli.commands.plan import plan
+from reconciler.cli.commands.sandbox import sandbox
+from reconciler.cli.commands.schema import schema
+from reconciler.cli.commands.validate import validate
+from reconciler.cli.commands.version import version
 from reconciler.cli.console import Console, close_stdout
-from reconciler.cli.demo import demo
-from reconciler.cli.destroy import destroy
-from reconciler.cli.drift import drift
 from reconciler.cli.errors import aws_failed, refused
-from reconciler.cli.fmt import fmt
-from reconciler.cli.importing import import_
-from reconciler.cli.plan import plan
-from reconciler.cli.sandbox import sandbox
-from reconciler.cli.schema import schema
 from reconciler.cli.signals import ending
-from reconciler.cli.validate import validate
-from reconciler.cli.version import version
 from reconciler.commands.request import Refused
 from reconciler.exit_codes import ExitCode
 from reconciler.ports import AwsError

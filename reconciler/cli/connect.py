@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from reconciler.cli.options import Login
+from reconciler.cli.arguments import Login
+from reconciler.clock import SystemClock
 from reconciler.commands.request import Connect, Connection, World
-from reconciler.executor.clock import SystemClock
 from reconciler.ports import Progress
 from reconciler.spec.settings import Settings, TargetSpec
 
 if TYPE_CHECKING:
-    from reconciler.aws.outgoing import Outgoing
+    from reconciler.aws.outputs import Outgoing
 
 
 def new_run() -> str:

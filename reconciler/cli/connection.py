@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from reconciler.aws.outgoing import Outgoing
+from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.outputs import Outgoing
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Login as AwsLogin
 from reconciler.aws.session import Session, reading, writing
-from reconciler.aws.trail import AwsTrail
 from reconciler.aws.writer import AwsWriter
-from reconciler.cli.options import Login
+from reconciler.cli.arguments import Login
 from reconciler.commands.request import Connection
 from reconciler.ports import Clock, Trail, Writer
 from reconciler.spec.settings import Settings, TargetSpec

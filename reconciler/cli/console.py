@@ -14,8 +14,8 @@ from typing import Any, TextIO, cast
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from reconciler.report.json_text import json_text
-from reconciler.report.styled import Line, Piece, data, line
+from reconciler.render.json.encode import json_text
+from reconciler.render.styled_text import Line, Piece, data, line
 
 
 class _Stream:

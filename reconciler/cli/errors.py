@@ -6,8 +6,8 @@ from reconciler.cli.console import Console
 from reconciler.commands.request import Refused
 from reconciler.exit_codes import ExitCode
 from reconciler.ports import DENIED, AwsError
-from reconciler.report.diagnostics_text import count, full
-from reconciler.report.styled import data, line
+from reconciler.render.styled_text import data, line
+from reconciler.render.text.diagnostics import count, full
 
 _HELP = {
     "NoCredentialsError": "`aws sts get-caller-identity` tells whether there are any",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from reconciler.commands.request import Refused
 from reconciler.exit_codes import ExitCode
-from reconciler.report.saved_json import plan_of
-from reconciler.report.shapes import PlanShape
+from reconciler.render.json.planfile import plan_of
+from reconciler.render.json.types import PlanShape
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 from rich.status import Status
 from rich.text import Text
 
-from reconciler.address import Address
 from reconciler.cli.console import Console
-from reconciler.report.escape import printable
-from reconciler.report.styled import Piece, data, line
+from reconciler.model.address import Address
+from reconciler.render.escape import printable
+from reconciler.render.styled_text import Piece, data, line
 
 HEARTBEAT_SECONDS = 10.0
 

@@ -14,19 +14,20 @@ import typer
 from reconciler.cli.console import Console
 from reconciler.cli.files import append, write_whole
 from reconciler.commands.apply import Applied
-from reconciler.commands.drift import Drift
 from reconciler.commands.plan import Planned
+from reconciler.drift.findings import Drift
 from reconciler.exit_codes import ExitCode
-from reconciler.report import formats, github
-from reconciler.report.apply_json import outcome_json
-from reconciler.report.drift_shapes import DriftShape
-from reconciler.report.formats import DriftReport, PlanReport
-from reconciler.report.markdown import SUMMARY_BYTES, Page, drift_markdown, plan_markdown
-from reconciler.report.plan_json import now_as_text, plan_json
-from reconciler.report.repository import Repository
-from reconciler.report.saved_json import sealed
-from reconciler.report.shapes import PlanShape
-from reconciler.report.styled import Line
+from reconciler.render import formats
+from reconciler.render.ci import github
+from reconciler.render.ci.repository import Repository
+from reconciler.render.formats import DriftReport, PlanReport
+from reconciler.render.json.apply import outcome_json
+from reconciler.render.json.drift_types import DriftShape
+from reconciler.render.json.plan import now_as_text, plan_json
+from reconciler.render.json.planfile import sealed
+from reconciler.render.json.types import PlanShape
+from reconciler.render.markdown import SUMMARY_BYTES, Page, drift_markdown, plan_markdown
+from reconciler.render.styled_text import Line
 
 _S = TypeVar("_S")
 STDOUT = "-"

@@ -1,1 +1,2 @@
-"""Plan, apply, drift: from ports to values. Usable as a library; nothing here prints."""
+"""The public library: what each command does, from a request and ports to values. Nothing here
+prints, and nothing here imports boto3."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from reconciler.address import Address
 from reconciler.commands.plan import Planned, PlannedTarget, make_plan
 from reconciler.commands.request import Refused, World
 from reconciler.executor import Executor, Tools
+from reconciler.executor.deadline import Window
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.outcomes import Outcome, Result, Stranded
-from reconciler.executor.window import Window
 from reconciler.exit_codes import ExitCode
-from reconciler.plan import Plan
+from reconciler.model.address import Address
+from reconciler.plan.plan import Plan
 from reconciler.ports import AwsError
 
 READ_LAG_SECONDS = 30.0

@@ -10,8 +10,8 @@ from reconciler.commands.request import Connection, Refused, Request, World
 from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.exit_codes import ExitCode
-from reconciler.model import Identity
-from reconciler.plan import Plan, TargetPlan, digest_of
+from reconciler.model.resources import Identity
+from reconciler.plan.plan import Plan, TargetPlan, digest_of
 from reconciler.ports import Reader
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import (

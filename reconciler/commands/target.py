@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.address import POLICY, ROLE, Address, name_key, name_of, profile_address
 from reconciler.commands.request import Connection, Refused, Request, World
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.exit_codes import ExitCode
-from reconciler.live import LiveState
-from reconciler.model import Identity
-from reconciler.ownership import shadow_name
-from reconciler.plan import TargetPlan
+from reconciler.model.address import POLICY, ROLE, Address, name_key, name_of, profile_address
+from reconciler.model.live import LiveState
+from reconciler.model.ownership import shadow_name
+from reconciler.model.policy_document import principals
+from reconciler.model.resources import Identity
+from reconciler.plan.calls import ApiCall
+from reconciler.plan.plan import TargetPlan
 from reconciler.planner import Options, plan_target
-from reconciler.planner.assemble import needs_instances, reach, view_of
 from reconciler.planner.associations import profiles_to_look_at
-from reconciler.planner.part import resolved
-from reconciler.policy_document import principals
+from reconciler.planner.fragment import resolved
+from reconciler.planner.planner import needs_instances, reach, view_of
 from reconciler.ports import UNREADABLE, AwsError, Named, Progress, Reader, Scope
-from reconciler.requests import ApiCall
+from reconciler.spec.check.ignore_rules import expired
 from reconciler.spec.desired import DesiredState, SpecSet
-from reconciler.spec.ignoring import expired
 from reconciler.spec.settings import Settings, TargetSpec
 
 

@@ -1,5 +1,2 @@
-"""Having running instances served the credentials of a profile's new role, as a value.
-
-``decide`` says from what is observed now what comes next; the executor loops *observe, decide,
-act*, and going on after a crash is the same function on what is then observed.
-"""
+"""A role change that takes effect: from what is observed to the next decision, as pure functions.
+Nothing here calls AWS or sleeps; ``executor.cutover_runner`` does that."""

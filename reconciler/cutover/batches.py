@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from reconciler.cutover.calls import Calls
-from reconciler.cutover.consumers import Fleet
-from reconciler.cutover.value import Act, Ask, Decision, EndBatch, GiveUp, Lose, Pause
-from reconciler.live import LiveInstance
-from reconciler.ownership import Flight, InstanceKey
+from reconciler.cutover.fleet import Fleet
+from reconciler.cutover.types import Act, Ask, Decision, EndBatch, GiveUp, Lose, Pause
+from reconciler.model.live import LiveInstance
+from reconciler.model.ownership import Flight, InstanceKey
 
 POLL_SECONDS = 2.0
 SETTLE_SECONDS = 300.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from reconciler import ownership
-from reconciler.cutover.value import CutOver, Memory, Seen, final_mark
-from reconciler.live import LiveInstance, LiveProfile
-from reconciler.ownership import Flight, InstanceKey, Partial, Pending, Settled, Waiting
-from reconciler.requests import ApiCall
+from reconciler.cutover.types import CutOver, Memory, Seen, final_mark
+from reconciler.model import ownership
+from reconciler.model.live import LiveInstance, LiveProfile
+from reconciler.model.ownership import Flight, InstanceKey, Partial, Pending, Settled, Waiting
+from reconciler.plan.calls import ApiCall
 
 RESOURCES_OF_A_CALL = 1000
 

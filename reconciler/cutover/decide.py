@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from reconciler import ownership
-from reconciler.cutover import batches, beyond, hop
+from reconciler.cutover import batches, hop, out_of_reach
 from reconciler.cutover.calls import Calls
-from reconciler.cutover.consumers import Fleet
-from reconciler.cutover.value import (
+from reconciler.cutover.fleet import Fleet
+from reconciler.cutover.types import (
     Act,
     Ask,
     CutOver,
@@ -24,7 +23,8 @@ from reconciler.cutover.value import (
     is_covered,
     spread_at,
 )
-from reconciler.ownership import Failed, Partial, Pending, Settled, Waiting
+from reconciler.model import ownership
+from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waiting
 
 ASK_ROLE = "ask: must answer LimitExceeded, since the profile has a role"
 MOST_SWAPS = 3
@@ -233,7 +233,7 @@ def _finish(cutover: CutOver, seen: Seen, memory: Memory) -> Decision:
     if names := ownership.in_flight_names(seen.profile.marks):
         return Act((calls.forget_in_flight(names),), "note that nobody is in flight")
     fleet = Fleet(cutover, seen, memory, is_unsettled(cutover, seen))
-    if decision := beyond.waits_for(fleet):
+    if decision := out_of_reach.waits_for(fleet):
         return decision
     if decision := hop.away(calls, seen):
         return decision

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.address import same_name
 from reconciler.cutover import batches
 from reconciler.cutover.calls import Calls
-from reconciler.cutover.consumers import Fleet
-from reconciler.cutover.value import (
+from reconciler.cutover.fleet import Fleet
+from reconciler.cutover.types import (
     Act,
     Decision,
     GiveUp,
@@ -24,7 +23,8 @@ from reconciler.cutover.value import (
     Seen,
     shadow_spread_at,
 )
-from reconciler.live import LiveInstance, LiveProfile
+from reconciler.model.address import same_name
+from reconciler.model.live import LiveInstance, LiveProfile
 
 
 def out(fleet: Fleet) -> Decision | None:

@@ -1,5 +1,6 @@
-"""From a plan to outcomes, through the writer port."""
+"""Carries a plan out: preconditions, calls, retries, waits, cut-overs, outcomes. Nothing here
+decides what is to be done (``planner``, ``cutover``)."""
 
-from reconciler.executor.run import Executor, Tools
+from reconciler.executor.executor import Executor, Tools
 
 __all__ = ["Executor", "Tools"]

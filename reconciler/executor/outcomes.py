@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from reconciler.address import Address
-from reconciler.executor.comparing import CHANGED
-from reconciler.ownership import InstanceKey
+from reconciler.executor.precondition import CHANGED
+from reconciler.model.address import Address
+from reconciler.model.ownership import InstanceKey
+from reconciler.plan.calls import ApiCall
 from reconciler.ports import DENIED, THROTTLED, AwsError
-from reconciler.requests import ApiCall
 
 Status = Literal["applied", "failed", "skipped"]
 AGAIN = "apply again to go on"

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from reconciler.address import PROFILE, Address, instance_address
-from reconciler.cutover.value import CutOver, RoleRef
+from reconciler.cutover.types import CutOver, RoleRef
 from reconciler.executor.outcomes import Outcome, Stranded, StrandedAs
-from reconciler.live import LiveInstance, LiveProfile
-from reconciler.ownership import Flight, InstanceKey, Pending
-from reconciler.plan import TargetPlan
+from reconciler.model.address import PROFILE, Address, instance_address
+from reconciler.model.live import LiveInstance, LiveProfile
+from reconciler.model.ownership import Flight, InstanceKey, Pending
+from reconciler.plan.calls import ApiCall
+from reconciler.plan.plan import TargetPlan
 from reconciler.ports import AwsError, Reader
-from reconciler.requests import ApiCall
 
 
 def stranded(

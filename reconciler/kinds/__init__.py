@@ -1,1 +1,2 @@
-"""One file for each kind of resource: what its changes are made of, as values."""
+"""What differs between kinds of resource: the steps that create, update and delete each. What is
+the same for all of them is in ``planner``."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler import ownership
-from reconciler.address import instance_address, profile_address
-from reconciler.graph import Draft, Label, exists, free, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
-from reconciler.live import LiveInstance, LiveProfile
-from reconciler.model import Association
-from reconciler.ownership import Flight, InstanceKey
-from reconciler.requests import ApiCall, Joined, Ref, Wait
+from reconciler.model import ownership
+from reconciler.model.address import instance_address, profile_address
+from reconciler.model.live import LiveInstance, LiveProfile
+from reconciler.model.ownership import Flight, InstanceKey
+from reconciler.model.resources import Association
+from reconciler.plan.calls import ApiCall, Joined, Ref, Wait
+from reconciler.plan.graph import Draft, Label, exists, free, ready, released
 
 Labels = frozenset[Label]
 NONE: Labels = frozenset()

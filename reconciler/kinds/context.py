@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler import ownership
-from reconciler.address import Address, Arns
-from reconciler.graph import Draft, Label
-from reconciler.live import LiveProfile, LiveRole, LiveState
-from reconciler.model import Identity
-from reconciler.requests import Action, ApiCall
+from reconciler.model import ownership
+from reconciler.model.address import Address, Arns
+from reconciler.model.live import LiveProfile, LiveRole, LiveState
+from reconciler.model.resources import Identity
+from reconciler.plan.calls import Action, ApiCall
+from reconciler.plan.graph import Draft, Label
 from reconciler.spec.desired import DesiredState
 
 Step = Draft[Action]

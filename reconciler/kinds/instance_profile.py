@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler import ownership
-from reconciler.address import role_address, same_name
-from reconciler.graph import Label, emptied, exists, free, gone, ready, released
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
-from reconciler.kinds.settle import left
-from reconciler.kinds.tagging import tag_calls
-from reconciler.live import LiveProfile
-from reconciler.model import InstanceProfile, no_tags
-from reconciler.requests import NOW, RUN, ApiCall, Joined, Ref
+from reconciler.kinds.tags import tag_calls
+from reconciler.kinds.unmanaged_attributes import left
+from reconciler.model import ownership
+from reconciler.model.address import role_address, same_name
+from reconciler.model.live import LiveProfile
+from reconciler.model.resources import InstanceProfile, no_tags
+from reconciler.plan.calls import NOW, RUN, ApiCall, Joined, Ref
+from reconciler.plan.graph import Label, emptied, exists, free, gone, ready, released
 from reconciler.spec.desired import DesiredProfile
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.graph import Label, exists, free, gone, ready
 from reconciler.kinds.context import Context, Step, iam, step
-from reconciler.kinds.settle import left
-from reconciler.kinds.tagging import tag_calls
-from reconciler.live import LivePolicy
-from reconciler.model import Policy, no_tags
+from reconciler.kinds.tags import tag_calls
+from reconciler.kinds.unmanaged_attributes import left
+from reconciler.model.live import LivePolicy
+from reconciler.model.resources import Policy, no_tags
+from reconciler.plan.graph import Label, exists, free, gone, ready
 from reconciler.spec.desired import DesiredPolicy
 
 MOST_VERSIONS = 5

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.address import POLICY, ROLE, Address, name_of, same_resource
-from reconciler.kinds.aws_policies import PATHS
+from reconciler.kinds.aws_managed_policies import PATHS
 from reconciler.kinds.context import Context
-from reconciler.live import LiveState
-from reconciler.model import Identity
-from reconciler.policy_document import principals
+from reconciler.model.address import POLICY, ROLE, Address, name_of, same_resource
+from reconciler.model.live import LiveState
+from reconciler.model.policy_document import principals
+from reconciler.model.resources import Identity
 from reconciler.spec.desired import DesiredState
 
 

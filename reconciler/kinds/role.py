@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.address import Address, name_key, name_of, policy_address, same_name
-from reconciler.graph import Label, exists, free, gone, ready
 from reconciler.kinds.context import Context, Step, iam, step
 from reconciler.kinds.references import trusted_roles
-from reconciler.kinds.settle import left
-from reconciler.kinds.tagging import tag_calls
-from reconciler.live import LiveRole
-from reconciler.model import Role, no_tags
-from reconciler.policy_document import PolicyDocument, trusts_service
-from reconciler.requests import ApiCall
-from reconciler.spec.checks import EC2_SERVICES
+from reconciler.kinds.tags import tag_calls
+from reconciler.kinds.unmanaged_attributes import left
+from reconciler.model.address import Address, name_key, name_of, policy_address, same_name
+from reconciler.model.live import LiveRole
+from reconciler.model.policy_document import PolicyDocument, trusts_service
+from reconciler.model.resources import Role, no_tags
+from reconciler.plan.calls import ApiCall
+from reconciler.plan.graph import Label, exists, free, gone, ready
+from reconciler.spec.check.aws_limits import INLINE_POLICIES_SIZE
+from reconciler.spec.check.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredRole
-from reconciler.spec.limits import INLINE_POLICIES_SIZE
 
 REVOKED = "AWSRevokeOlderSessions"
 """The inline policy by which the console revokes sessions. Whoever put it in did so in need, so it

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from reconciler import ownership
-from reconciler.address import PROFILE, Address, profile_address
-from reconciler.changes import Conflict, Create, Difference, Guard, Kept, Unread, Update
 from reconciler.diagnostics import Diagnostic
-from reconciler.graph import Draft, Label, exists, ready
 from reconciler.kinds import association as kind
-from reconciler.live import SELECTABLE, LiveInstance
-from reconciler.model import Association, InstanceProfile
-from reconciler.ownership import InstanceKey
-from reconciler.planner.part import Part, View, WorkDraft, profile_named, together
-from reconciler.planner.standing import is_left_out, is_ours, not_made_here, settled, unread
-from reconciler.requests import Wait
+from reconciler.model import ownership
+from reconciler.model.address import PROFILE, Address, profile_address
+from reconciler.model.live import SELECTABLE, LiveInstance
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Association, InstanceProfile
+from reconciler.plan.calls import Wait
+from reconciler.plan.changes import Conflict, Create, Difference, Guard, Kept, Unread, Update
+from reconciler.plan.graph import Draft, Label, exists, ready
+from reconciler.planner.fragment import Part, View, WorkDraft, profile_named, together
+from reconciler.planner.ownership_checks import is_left_out, is_ours, not_made_here, settled, unread
 from reconciler.spec.desired import DesiredAssociation
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler import ownership
-from reconciler.address import instance_address, role_address
-from reconciler.changes import Change, CutOverInstance, Difference, Restore, Update
-from reconciler.cutover.memory import noted_as_done
-from reconciler.cutover.rehearsal import Printed
-from reconciler.cutover.value import CutOver, Seen, is_covered
-from reconciler.live import LiveInstance, LiveProfile
-from reconciler.ownership import InstanceKey, Pending, Settled, Waiting
-from reconciler.planner.part import View
-from reconciler.planner.phases import Phase
-from reconciler.requests import ApiCall, Ref
+from reconciler.cutover.preview import Printed
+from reconciler.cutover.run_state import noted_as_done
+from reconciler.cutover.types import CutOver, Seen, is_covered
+from reconciler.model import ownership
+from reconciler.model.address import instance_address, role_address
+from reconciler.model.live import LiveInstance, LiveProfile
+from reconciler.model.ownership import InstanceKey, Pending, Settled, Waiting
+from reconciler.plan.calls import ApiCall, Ref
+from reconciler.plan.changes import Change, CutOverInstance, Difference, Restore, Update
+from reconciler.planner.cutover_plan import Phase
+from reconciler.planner.fragment import View
 
 YOUNG_SECONDS = 600.0
 

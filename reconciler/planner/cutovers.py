@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from reconciler.address import ANY_INSTANCE, Address
-from reconciler.changes import Guard, Kept
-from reconciler.cutover.rehearsal import rehearse
+from reconciler.cutover.preview import rehearse
 from reconciler.diagnostics import Diagnostic
-from reconciler.graph import Draft
-from reconciler.ownership import Failed, Waiting
+from reconciler.model.address import ANY_INSTANCE, Address
+from reconciler.model.ownership import Failed, Waiting
+from reconciler.plan.changes import Guard, Kept
+from reconciler.plan.graph import Draft
 from reconciler.planner.cutover_changes import instance_changes, note_change, own_change
+from reconciler.planner.cutover_plan import Phase, phases
+from reconciler.planner.fragment import Part, View, together
 from reconciler.planner.in_use import counted
-from reconciler.planner.part import Part, View, together
-from reconciler.planner.phases import Phase, phases
+from reconciler.planner.ownership_checks import is_ours
 from reconciler.planner.replacements import REPLACED
-from reconciler.planner.standing import is_ours
 
 SERVED_SECONDS = 7 * 3600
 """When AWS has served the new role by itself: at the latest an hour or so after the swap, and

@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.changes import (
-    Adopt,
-    Change,
-    Conflict,
-    Create,
-    Difference,
-    Guard,
-    Kept,
-    Update,
-)
 from reconciler.diagnostics import Diagnostic
-from reconciler.diff import changed_attributes, differences
 from reconciler.kinds import role
 from reconciler.kinds.context import Step
-from reconciler.kinds.kind import kind_of
-from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
-from reconciler.model import InstanceProfile, Policy, Role
-from reconciler.planner.part import Part, View, together
+from reconciler.kinds.registry import kind_of
+from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
+from reconciler.model.policy_document import dangling_principals
+from reconciler.model.resources import InstanceProfile, Policy, Role
+from reconciler.plan.changes import Adopt, Change, Conflict, Create, Difference, Guard, Kept, Update
+from reconciler.plan.diff import changed_attributes, differences
+from reconciler.planner.fragment import Part, View, together
+from reconciler.planner.ownership_checks import gives_up, is_ours, settled, unowned, unread
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
-from reconciler.planner.standing import gives_up, is_ours, settled, unowned, unread
-from reconciler.policy_document import dangling_principals
 from reconciler.spec.desired import Desired, DesiredRole
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from reconciler import ownership
-from reconciler.address import PROFILE, Address, name_key, profile_address
-from reconciler.cutover.consumers import CLOCKS_APART
-from reconciler.live import (
+from reconciler.cutover.fleet import CLOCKS_APART
+from reconciler.model import ownership
+from reconciler.model.address import PROFILE, Address, name_key, profile_address
+from reconciler.model.live import (
     LiveEntity,
     LiveInstance,
     LivePolicy,
@@ -26,9 +26,9 @@ from reconciler.live import (
     LiveRole,
     LiveState,
 )
-from reconciler.ownership import Failed, Partial, Pending, RoleMark, Settled, Waiting
-from reconciler.policy_document import trusts_service
-from reconciler.spec.checks import EC2_SERVICES
+from reconciler.model.ownership import Failed, Partial, Pending, RoleMark, Settled, Waiting
+from reconciler.model.policy_document import trusts_service
+from reconciler.spec.check.checks import EC2_SERVICES
 
 RELEASE_SECONDS = 7 * 3600
 """Processes may hold credentials of a role for up to six hours after it was let go; an hour more

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from reconciler.address import Address, matches_any
-from reconciler.model import Limits
+from reconciler.model.address import Address, matches_any
+from reconciler.model.resources import Limits
 from reconciler.spec.settings import IgnoreRule, Settings
 
 ALLOW = {

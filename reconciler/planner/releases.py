@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler import ownership
-from reconciler.address import Address, profile_address
-from reconciler.changes import Change, Delete, Update
-from reconciler.graph import Draft, Label, free, released
 from reconciler.kinds.context import iam, tag_list
-from reconciler.live import LiveRole
-from reconciler.planner.part import View, WorkDraft
-from reconciler.requests import NOW
+from reconciler.model import ownership
+from reconciler.model.address import Address, profile_address
+from reconciler.model.live import LiveRole
+from reconciler.plan.calls import NOW
+from reconciler.plan.changes import Change, Delete, Update
+from reconciler.plan.graph import Draft, Label, free, released
+from reconciler.planner.fragment import View, WorkDraft
 
 
 def plan_releases(changes: Iterable[Change], view: View) -> Iterator[WorkDraft]:

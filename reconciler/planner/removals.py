@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler import ownership
-from reconciler.address import (
+from reconciler.kinds import association
+from reconciler.kinds.registry import kind_of
+from reconciler.model import ownership
+from reconciler.model.address import (
     EVERYTHING,
     Address,
     instance_address,
     profile_address,
     role_address,
 )
-from reconciler.changes import Delete, Guard, Kept, KeptStatus
-from reconciler.graph import Draft
-from reconciler.kinds import association
-from reconciler.kinds.kind import kind_of
-from reconciler.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole
-from reconciler.model import Role
-from reconciler.ownership import InstanceKey
-from reconciler.plan import Work
+from reconciler.model.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Role
+from reconciler.plan.changes import Delete, Guard, Kept, KeptStatus
+from reconciler.plan.graph import Draft
+from reconciler.plan.plan import Work
 from reconciler.planner.associations import claimed, moves
+from reconciler.planner.cutover_plan import left_half_way
+from reconciler.planner.fragment import Part, View, together
 from reconciler.planner.in_use import Use, counted, is_for_ec2
-from reconciler.planner.part import Part, View, together
-from reconciler.planner.phases import left_half_way
-from reconciler.planner.standing import gives_up, is_ours, settled, unread
+from reconciler.planner.ownership_checks import gives_up, is_ours, settled, unread
 
 
 def plan_removals(view: View, moved: Collection[InstanceKey]) -> Part:

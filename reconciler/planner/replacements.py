@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.address import Address
-from reconciler.changes import Difference, Guard, Replace
-from reconciler.diff import changed_attributes
-from reconciler.kinds.kind import kind_of
-from reconciler.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
-from reconciler.model import InstanceProfile, Policy, Role
-from reconciler.planner.part import Part, View
-from reconciler.planner.standing import is_ours, settled, unread
-from reconciler.policy_document import principals
+from reconciler.kinds.registry import kind_of
+from reconciler.model.address import Address
+from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
+from reconciler.model.policy_document import principals
+from reconciler.model.resources import InstanceProfile, Policy, Role
+from reconciler.plan.changes import Difference, Guard, Replace
+from reconciler.plan.diff import changed_attributes
+from reconciler.planner.fragment import Part, View
+from reconciler.planner.ownership_checks import is_ours, settled, unread
 from reconciler.spec.desired import Desired, DesiredRole
 
 REPLACED = "replaced"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.address import EVERYTHING
-from reconciler.changes import Kept, Unmanaged
-from reconciler.live import LiveEntity, LiveProfile, LiveRole
-from reconciler.planner.part import View
+from reconciler.model.address import EVERYTHING
+from reconciler.model.live import LiveEntity, LiveProfile, LiveRole
+from reconciler.plan.changes import Kept, Unmanaged
+from reconciler.planner.fragment import View
 
 
 def unmanaged(view: View) -> tuple[Unmanaged, ...]:

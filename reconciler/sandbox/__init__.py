@@ -1,1 +1,1 @@
-"""A local AWS: moto, with what it lacks for this job put in front of it (``docs/sandbox.md``)."""
+"""An AWS to try things on: moto, patched to behave as AWS does, with faults on demand."""

@@ -15,9 +15,9 @@ from botocore.exceptions import (
 )
 from moto import mock_aws
 
-from reconciler.sandbox.chaos import Broken
-from reconciler.sandbox.layer import installed
-from reconciler.sandbox.world import World
+from reconciler.sandbox.fault_config import Broken
+from reconciler.sandbox.moto_patches import installed
+from reconciler.sandbox.state import World
 
 _FAKE = {
     "AWS_ACCESS_KEY_ID": "sandbox",

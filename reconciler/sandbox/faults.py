@@ -14,8 +14,8 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 from moto.sts.exceptions import STSClientError
 
-from reconciler.sandbox.chaos import Broken, Chaos
-from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.fault_config import Broken, Chaos
+from reconciler.sandbox.request_log import Logged
 from reconciler.sandbox.throttle import Buckets
 
 _NAMES = {"RoleName": "role", "InstanceProfileName": "instance-profile", "PolicyArn": "policy"}

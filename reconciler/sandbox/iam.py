@@ -11,9 +11,9 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
 
-from reconciler.sandbox import rules
+from reconciler.sandbox import iam_rules
 from reconciler.sandbox.faults import refused
-from reconciler.sandbox.world import World
+from reconciler.sandbox.state import World
 
 _ROLE_FIELDS = {"Path": "path", "RoleName": "name", "RoleId": "id", "Arn": "arn"}
 _CATALOGUE: dict[str, Any] = {}
@@ -116,7 +116,7 @@ class IamLayer:
     def tag_instance_profile(self, request: IamResponse) -> ActionResult:
         profile = request.backend.get_instance_profile(request._get_param("InstanceProfileName"))
         given = {tag["Key"] for tag in request._get_param("Tags", [])}
-        rules.most_tags(given | {tag["Key"] for tag in profile.tags})
+        iam_rules.most_tags(given | {tag["Key"] for tag in profile.tags})
         return self._originals["tag_instance_profile"](request)
 
     def delete_role(self, request: IamResponse) -> ActionResult:
@@ -137,7 +137,7 @@ class IamLayer:
         role = request.backend.get_role(request._get_param("RoleName"))
         given = {tag["Key"].casefold() for tag in request._get_param("Tags", [])}
         stays = [tag for tag in role.tags if tag["Key"].casefold() not in given]
-        rules.most_tags(given | {tag["Key"].casefold() for tag in stays})
+        iam_rules.most_tags(given | {tag["Key"].casefold() for tag in stays})
         role.tags = stays
         return self._originals["tag_role"](request)
 
@@ -160,7 +160,7 @@ class IamLayer:
     def tag_policy(self, request: IamResponse) -> ActionResult:
         policy = request.backend.get_policy(request._get_param("PolicyArn"))
         given = {tag["Key"]: tag for tag in request._get_param("Tags", [])}
-        rules.most_tags({*policy.tags, *given})
+        iam_rules.most_tags({*policy.tags, *given})
         policy.tags.update(given)
         return EmptyResult()
 

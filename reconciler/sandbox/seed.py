@@ -11,8 +11,8 @@ from moto.moto_api._internal import mock_random
 from pydantic import Field
 
 from reconciler.spec.models import SpecModel
-from reconciler.spec.source import parse, read_text
-from reconciler.spec.tree import plain
+from reconciler.spec.yaml.parser import parse, read_text
+from reconciler.spec.yaml.tree import plain
 
 IMAGE = "ami-12c6146b"
 

@@ -18,9 +18,9 @@ from moto.iam.models import iam_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from reconciler.sandbox.chaos import Broken
-from reconciler.sandbox.layer import installed
-from reconciler.sandbox.world import World
+from reconciler.sandbox.fault_config import Broken
+from reconciler.sandbox.moto_patches import installed
+from reconciler.sandbox.state import World
 
 HOST = "127.0.0.1"
 CREDENTIALS = "/_sandbox/credentials"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reconciler.sandbox.logged import READS
+from reconciler.sandbox.request_log import READS
 
 _MUTATING = (50.0, 5.0)
 _DESCRIBING = (100.0, 20.0)

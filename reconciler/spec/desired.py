@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from reconciler.address import Address, named
 from reconciler.diagnostics import Diagnostic, Location
-from reconciler.model import InstanceProfile, Limits, Policy, Role
+from reconciler.model.address import Address, named
+from reconciler.model.resources import InstanceProfile, Limits, Policy, Role
 from reconciler.spec.settings import Settings
-from reconciler.spec.tree import Path, Tree, locate
+from reconciler.spec.yaml.tree import Path, Tree, locate
 
 _D = TypeVar("_D")
 

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 from reconciler.diagnostics import Diagnostic, Location, in_order
-from reconciler.spec import assembly, checks
+from reconciler.spec.build import builder
+from reconciler.spec.build.validation import validated_model
+from reconciler.spec.build.variables import Room, substituted
+from reconciler.spec.check import checks
 from reconciler.spec.desired import Place, SpecSet
-from reconciler.spec.documents import mapped_documents
 from reconciler.spec.files import Found, display_name, find, is_inside, stays_within
-from reconciler.spec.mistakes import validated_model
 from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
-from reconciler.spec.source import Unreadable, parse, read_text
-from reconciler.spec.tree import Mapping, Scalar, Tree
-from reconciler.spec.variables import Room, substituted
+from reconciler.spec.yaml.parser import Unreadable, parse, read_text
+from reconciler.spec.yaml.policy_documents import mapped_documents
+from reconciler.spec.yaml.tree import Mapping, Scalar, Tree
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 """Stands for the account where none is known, so that sizes can be counted offline."""
@@ -112,14 +113,14 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
         **parsed.settings.variables,
         **caller.variables,
     }
-    builder = assembly.Assembly(problems)
+    made = builder.Assembly(problems)
     room = Room()
     for file in parsed.files:
         tree = substituted(file.tree, variables, problems, room)
         spec = validated_model(FileSpec, tree, problems) if isinstance(tree, Mapping) else None
         if spec is not None:
-            builder.add(spec, tree, _is_chosen(parsed, file))
-    desired = builder.state()
+            made.add(spec, tree, _is_chosen(parsed, file))
+    desired = made.state()
     problems.extend(checks.check(desired, parsed.settings, parsed.settings_place))
     return SpecSet(
         root=str(parsed.found.root),
@@ -127,7 +128,7 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
         desired=desired,
         diagnostics=in_order(problems),
         sources=parsed.sources,
-        chosen=None if parsed.found.part is None else builder.chosen(),
+        chosen=None if parsed.found.part is None else made.chosen(),
         settings_place=parsed.settings_place,
     )
 

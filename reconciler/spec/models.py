@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from reconciler.spec.documents import is_wrapped
-from reconciler.spec.scalars import MaxUnavailable, Seconds, Text
+from reconciler.spec.build.scalars import MaxUnavailable, Seconds, Text
+from reconciler.spec.yaml.policy_documents import is_wrapped
 
 
 class SpecModel(BaseModel):

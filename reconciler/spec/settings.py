@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.ownership import DEFAULT_PREFIX, OWNER_PATTERN
-from reconciler.spec import limits
+from reconciler.model.ownership import DEFAULT_PREFIX, OWNER_PATTERN
+from reconciler.spec.build.scalars import Seconds, Share, Text
+from reconciler.spec.check import aws_limits
 from reconciler.spec.models import SpecModel, Version
-from reconciler.spec.scalars import Seconds, Share, Text
 
 SETTINGS_FILE = "reconciler.yaml"
 
 Account = Annotated[
-    str, Field(pattern=f"^{limits.ACCOUNT_ID.pattern}$", json_schema_extra={"type": "string"})
+    str, Field(pattern=f"^{aws_limits.ACCOUNT_ID.pattern}$", json_schema_extra={"type": "string"})
 ]
-Region = Annotated[str, Field(pattern=f"^{limits.REGION.pattern}$")]
+Region = Annotated[str, Field(pattern=f"^{aws_limits.REGION.pattern}$")]
 Regions = Annotated[list[Region], Field(min_length=1)]
 """An empty list is a slip: it would mean nowhere, or everywhere."""
 Count = Annotated[int, Field(ge=0)]
@@ -99,7 +99,7 @@ def _prefix(value: Any) -> Any:
         what = "must end in : or /"
     elif value.casefold().startswith("aws:"):
         what = "must not begin with aws:, which is AWS's own"
-    elif not limits.is_tag_text(value) or not value[:-1].strip(" :/"):
+    elif not aws_limits.is_tag_text(value) or not value[:-1].strip(" :/"):
         what = "must be made of letters, digits, blanks and _.:/=+-@"
     else:
         return value

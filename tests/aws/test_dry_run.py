@@ -10,9 +10,9 @@ from moto import mock_aws
 
 from reconciler.aws.session import Login, Session, writing
 from reconciler.aws.writer import AwsWriter
+from reconciler.plan.calls import ApiCall
 from reconciler.ports import AwsError
-from reconciler.requests import ApiCall
-from reconciler.sandbox.chaos import Chaos
+from reconciler.sandbox.fault_config import Chaos
 from tests.rig import HOME, Rig
 
 TRUST = (

@@ -16,12 +16,12 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
-from reconciler.aws.asking import Asking
 from reconciler.aws.errors import translated
+from reconciler.aws.paging import Asking
 from reconciler.aws.session import Login, Session, reading
 from reconciler.ports import AwsError
 from reconciler.sandbox.embedded import embedded
-from reconciler.sandbox.world import World
+from reconciler.sandbox.state import World
 
 Answer = Callable[[socket.socket], None]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.aws import asking
+from reconciler.aws import paging
 from reconciler.aws.reader import AwsReader
-from reconciler.plan import Plan
+from reconciler.plan.plan import Plan
 from reconciler.ports import AwsError
 from tests.rig import Rig, rig
 
@@ -176,7 +176,7 @@ def test_what_nothing_else_tells_is_one_clear_error(
         )
     assert error.value.call == call
     assert error.value.message == f"the answer has no {path[-1]}"
-    assert error.value.code == asking.INCOMPLETE
+    assert error.value.code == paging.INCOMPLETE
 
 
 EC2: list[tuple[str, tuple[str, ...]]] = [
@@ -229,14 +229,14 @@ NOT_THERE = {
 def test_tags_come_with_the_thing_where_nobody_lists_them(
     made: Rig, monkeypatch: pytest.MonkeyPatch, emulator: str, missing: str
 ) -> None:
-    asked = asking.Asking.raw_pages
+    asked = paging.Asking.raw_pages
 
     def pages(self: Any, service: str, operation: str, *more: Any, **params: Any) -> Any:
-        if asking.call_name(service, operation) == f"iam:{missing}":
+        if paging.call_name(service, operation) == f"iam:{missing}":
             raise NOT_THERE[emulator]
         return asked(self, service, operation, *more, **params)
 
-    monkeypatch.setattr(asking.Asking, "raw_pages", pages)
+    monkeypatch.setattr(paging.Asking, "raw_pages", pages)
     assert made.plan().plan.is_empty
     assert made.plan(prune=True).plan.is_empty
 

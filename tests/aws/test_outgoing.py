@@ -12,7 +12,7 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns.models import sns_backends
 
-from reconciler.aws.outgoing import Outgoing
+from reconciler.aws.outputs import Outgoing
 from reconciler.aws.session import Login, Session
 from reconciler.ports import AwsError
 

@@ -11,7 +11,7 @@ import pytest
 from reconciler.aws.session import Login, Session, identity_of, reading
 from reconciler.ports import AwsError
 from reconciler.sandbox.embedded import embedded
-from reconciler.sandbox.world import World
+from reconciler.sandbox.state import World
 
 ROLE = "arn:aws:iam::222222222222:role/reconciler"
 

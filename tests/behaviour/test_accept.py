@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.commands.accepting import Accepted, accept
-from reconciler.commands.drift import drift_of
+from reconciler.drift.accept import Accepted, accept
+from reconciler.drift.findings import drift_of
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import Rig
 

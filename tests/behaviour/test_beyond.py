@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.commands.apply import Applied
 from reconciler.exit_codes import ExitCode
-from reconciler.ownership import Pending, decode_role_mark
+from reconciler.model.ownership import Pending, decode_role_mark
 from tests.rig import AWAY, HOME, Rig
 
 ECS = "ecs.amazonaws.com"

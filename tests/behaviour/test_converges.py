@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from reconciler.plan import Plan
-from reconciler.report.plan_json import plan_json
-from reconciler.requests import ApiCall
+from reconciler.plan.calls import ApiCall
+from reconciler.plan.plan import Plan
+from reconciler.render.json.plan import plan_json
 from tests.rig import Rig, rig
 
 ROLES = ("r1", "r2", "r3")

@@ -9,8 +9,8 @@ from moto.iam.exceptions import IAMException
 
 from reconciler.commands.request import Refused
 from reconciler.executor.interrupt import Interrupt
-from reconciler.requests import ApiCall
-from reconciler.sandbox.logged import Logged
+from reconciler.plan.calls import ApiCall
+from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 from tests.sampling import deaths, sampled

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 from moto.ec2.exceptions import EC2ClientError
 
-from reconciler.requests import ApiCall
+from reconciler.plan.calls import ApiCall
 from reconciler.sandbox.embedded import JumpingClock
-from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, dying, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 

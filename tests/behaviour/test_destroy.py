@@ -9,10 +9,10 @@ import pytest
 from reconciler.commands.apply import Applied
 from reconciler.commands.request import Refused
 from reconciler.exit_codes import ExitCode
-from reconciler.report.apply_json import summary_json
-from reconciler.report.apply_text import result_lines
-from reconciler.report.plan_text import Look, plan_lines
-from reconciler.report.styled import plain
+from reconciler.render.json.apply import summary_json
+from reconciler.render.styled_text import plain
+from reconciler.render.text.apply import result_lines
+from reconciler.render.text.plan import Look, plan_lines
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import Rig
 

@@ -8,14 +8,14 @@ import pytest
 from moto.ec2.exceptions import EC2ClientError
 from moto.iam.models import iam_backends
 
-from reconciler.address import Address
-from reconciler.changes import Difference
-from reconciler.commands.drift import Drift, Finding, drift_of
 from reconciler.commands.request import Refused
-from reconciler.commands.who import Asking, events_for
-from reconciler.report.drift_text import drift_lines
-from reconciler.report.styled import plain
-from reconciler.sandbox.logged import Logged
+from reconciler.drift.attribution import Asking, events_for
+from reconciler.drift.findings import Drift, Finding, drift_of
+from reconciler.model.address import Address
+from reconciler.plan.changes import Difference
+from reconciler.render.styled_text import plain
+from reconciler.render.text.drift import drift_lines
+from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import Crash, crashing, dying, listening, refusing
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, Rig

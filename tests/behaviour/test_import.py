@@ -14,12 +14,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from moto.iam.models import iam_backends
 
-from reconciler.address import role_address
-from reconciler.changes import Adopt
-from reconciler.commands.importing import Imported, Selection, imported
+from reconciler.importer.importer import Imported, Selection, imported
+from reconciler.model.address import role_address
+from reconciler.plan.changes import Adopt
 from reconciler.ports import Scope
-from reconciler.spec.layout import formatted
-from reconciler.spec.rendering import rendered
+from reconciler.spec.format.dump import rendered
+from reconciler.spec.format.formatter import formatted
 from reconciler.spec.settings import Settings
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig

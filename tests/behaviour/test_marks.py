@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from moto.iam.models import iam_backends
 
-from reconciler.changes import Kept
-from reconciler.ownership import shadow_name
+from reconciler.model.ownership import shadow_name
+from reconciler.plan.changes import Kept
 from reconciler.spec.settings import Settings
 from tests.behaviour.faults import refusing
 from tests.rig import ACCOUNT, HOME, Rig

@@ -9,7 +9,7 @@ from moto.iam.models import iam_backends
 
 from reconciler.aws.reader import AwsReader
 from reconciler.commands.request import Refused
-from reconciler.sandbox import rules
+from reconciler.sandbox import iam_rules
 from tests.rig import Rig
 
 TRUST = (
@@ -231,7 +231,7 @@ def test_a_raised_quota_is_asked_for(aws: Rig, monkeypatch: pytest.MonkeyPatch) 
         aws.plan()
     assert [d.code for d in refused.value.diagnostics] == ["too-many-policies"]
     raised = {"AttachedPoliciesPerRoleQuota": 20, "AssumeRolePolicySizeQuota": 2048}
-    monkeypatch.setattr(rules, "ATTACHED_POLICIES", 20)
+    monkeypatch.setattr(iam_rules, "ATTACHED_POLICIES", 20)
     with mock.patch.object(AwsReader, "quotas", return_value=raised):
         aws.settle()
     attached = aws.iam.list_attached_role_policies(RoleName="r")["AttachedPolicies"]

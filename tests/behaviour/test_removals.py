@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.commands.apply import Apply
 from reconciler.exit_codes import ExitCode
-from reconciler.plan import Plan
+from reconciler.plan.plan import Plan
 from tests.behaviour.faults import refusing
 from tests.rig import AWAY, HOME, Rig, rig
 

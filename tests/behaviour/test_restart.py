@@ -11,8 +11,8 @@ from moto.ec2.models import ec2_backends
 from reconciler.commands.request import Refused
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
-from reconciler.sandbox.chaos import Lags
-from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.sampling import deaths

@@ -12,10 +12,10 @@ from moto.iam.exceptions import IAMException
 from reconciler.commands.apply import Applied
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
-from reconciler.report.apply_json import outcome_json, summary_json
-from reconciler.report.apply_text import result_lines, stranded_lines
-from reconciler.report.styled import plain
-from reconciler.sandbox.logged import Logged
+from reconciler.render.json.apply import outcome_json, summary_json
+from reconciler.render.styled_text import plain
+from reconciler.render.text.apply import result_lines, stranded_lines
+from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 

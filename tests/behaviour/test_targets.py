@@ -6,9 +6,9 @@ import boto3
 import pytest
 
 from reconciler.cli.files import saved_plan
+from reconciler.commands.planfile import refuse_stale, saved_from
 from reconciler.commands.request import Refused
-from reconciler.commands.saved import refuse_stale, saved_from
-from reconciler.plan import intended
+from reconciler.plan.plan import intended
 from tests.behaviour.faults import refusing
 from tests.rig import HOME, Rig, save
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.report.json_text import json_text
+from reconciler.render.json.encode import json_text
 from tests.program import Program
-from tests.report.situations import everything, plan_report
+from tests.render.situations import everything, plan_report
 
 SPEC = """
 roles: {v1: {trust: ec2}, v2: {trust: ec2}}

@@ -12,8 +12,7 @@ import pytest
 from reconciler.cli.files import saved_plan
 from reconciler.commands.apply import Apply
 from reconciler.commands.plan import Planned, make_plan
-from reconciler.commands.request import Refused
-from reconciler.commands.saved import (
+from reconciler.commands.planfile import (
     Saved,
     growth,
     refuse_stale,
@@ -21,7 +20,8 @@ from reconciler.commands.saved import (
     saved_from,
     specs_digest,
 )
-from reconciler.plan import intended
+from reconciler.commands.request import Refused
+from reconciler.plan.plan import intended
 from tests.rig import Rig, save
 
 SPEC = """

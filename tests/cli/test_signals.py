@@ -20,7 +20,7 @@ import pytest
 
 from reconciler.cli.app import run
 from reconciler.sandbox.embedded import embedded
-from reconciler.sandbox.world import World
+from reconciler.sandbox.state import World
 from tests.cli.test_commands import Shell
 from tests.program import ROOT
 from tests.rig import HOME

@@ -23,10 +23,10 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 
 from reconciler.cli.app import run
-from reconciler.sandbox.chaos import Lags
-from reconciler.sandbox.logged import Logged
+from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.request_log import Logged
 from reconciler.sandbox.server import credentials, serving
-from reconciler.sandbox.world import World
+from reconciler.sandbox.state import World
 from tests.behaviour.test_ownership import TRUST
 from tests.crash_sweep.scenarios import HOME, OTHERS, Scenario
 from tests.rig import ACCOUNT

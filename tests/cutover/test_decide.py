@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from reconciler.cutover.calls import Calls
-from reconciler.cutover.consumers import CLOCKS_APART
 from reconciler.cutover.decide import decide
-from reconciler.cutover.value import Act, Ask, Done, GiveUp, Lose, Memory, Pause
-from reconciler.live import UNKNOWN
-from reconciler.ownership import Partial, Pending, RoleMark, Settled, with_prefix
+from reconciler.cutover.fleet import CLOCKS_APART
+from reconciler.cutover.types import Act, Ask, Done, GiveUp, Lose, Memory, Pause
+from reconciler.model.live import UNKNOWN
+from reconciler.model.ownership import Partial, Pending, RoleMark, Settled, with_prefix
 from tests.cutover.walking import (
     HERE,
     NEW,

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from reconciler.cutover.value import Done, GiveUp
-from reconciler.ownership import Failed, Settled
+from reconciler.cutover.types import Done, GiveUp
+from reconciler.model.ownership import Failed, Settled
 from tests.cutover.walking import (
     NEW,
     OLD,

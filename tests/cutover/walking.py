@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.cutover import memory as remembering
+from reconciler.cutover import run_state as remembering
 from reconciler.cutover.decide import decide
-from reconciler.cutover.value import (
+from reconciler.cutover.types import (
     Act,
     Ask,
     CutOver,
@@ -25,9 +25,8 @@ from reconciler.cutover.value import (
     RoleRef,
     Seen,
 )
-from reconciler.live import AssociationRow, LiveInstance, LiveProfile
-from reconciler.model import InstanceProfile, Limits
-from reconciler.ownership import (
+from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
+from reconciler.model.ownership import (
     Failed,
     Flight,
     InstanceKey,
@@ -37,7 +36,8 @@ from reconciler.ownership import (
     encode_in_flight,
     encode_role_mark,
 )
-from reconciler.requests import ApiCall
+from reconciler.model.resources import InstanceProfile, Limits
+from reconciler.plan.calls import ApiCall
 
 PREFIX = "reconciler:"
 HERE = "us-east-1"

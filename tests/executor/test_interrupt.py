@@ -12,13 +12,13 @@ import pytest
 
 from reconciler.cli.signals import Hearing
 from reconciler.executor.interrupt import Flights, Interrupt, Level
-from reconciler.executor.patience import PatientReader
-from reconciler.executor.retries import IN_FLIGHT_SECONDS, LOST_SECONDS, UNREACHED_SECONDS
-from reconciler.executor.sending import Sender
+from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, LOST_SECONDS, UNREACHED_SECONDS
+from reconciler.executor.retrying_reader import PatientReader
+from reconciler.executor.sender import Sender
+from reconciler.plan.calls import ApiCall
 from reconciler.ports import AwsError, Reader
-from reconciler.requests import ApiCall
 from reconciler.sandbox.embedded import JumpingClock
-from tests.executor.test_sending import Known
+from tests.executor.test_sender import Known
 
 TAG = ApiCall("iam", "TagRole", {"RoleName": "r", "Tags": []})
 CREATE = ApiCall("iam", "CreateRole", {"RoleName": "r", "Tags": []})

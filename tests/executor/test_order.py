@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 
-from reconciler.address import Address
 from reconciler.commands.apply import Apply
 from reconciler.commands.request import World
+from reconciler.model.address import Address
 from tests.rig import Rig
 
 READ = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:Get*', Resource: '*'}]}"

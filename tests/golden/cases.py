@@ -18,17 +18,17 @@ from typer.testing import CliRunner
 import reconciler
 from reconciler.cli.app import app
 from reconciler.commands.apply import Applied
-from reconciler.commands.drift import drift_of
 from reconciler.commands.plan import Planned
-from reconciler.report import formats
-from reconciler.report.apply_json import outcome_json
-from reconciler.report.apply_text import result_lines, stranded_lines
-from reconciler.report.schemas import PRINTED, schema_of
-from reconciler.report.styled import plain
-from reconciler.sandbox.chaos import Lags
+from reconciler.drift.findings import drift_of
+from reconciler.render import formats
+from reconciler.render.json.apply import outcome_json
+from reconciler.render.json.schemas import PRINTED, schema_of
+from reconciler.render.styled_text import plain
+from reconciler.render.text.apply import result_lines, stranded_lines
+from reconciler.sandbox.fault_config import Lags
 from reconciler.spec.schema import json_schema
 from tests.behaviour.faults import refusing
-from tests.report.situations import FIRST, SECOND, SETTINGS, drift_report, in_trouble, plan_report
+from tests.render.situations import FIRST, SECOND, SETTINGS, drift_report, in_trouble, plan_report
 from tests.rig import AWAY, Rig, rig
 
 ROOT = Path(reconciler.__file__).parent.parent

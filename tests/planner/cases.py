@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.live import LiveInstance
-from reconciler.plan import TargetPlan
+from reconciler.model.live import LiveInstance
+from reconciler.plan.plan import TargetPlan
 from tests.planner.worlds import instance, live, plan, steps
 
 GOLDEN = Path(__file__).with_name("golden.txt")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.address import Address
-from reconciler.live import LiveInstance, LiveState
-from reconciler.ownership import RELEASED, ROLE_ID
+from reconciler.model.address import Address
+from reconciler.model.live import LiveInstance, LiveState
+from reconciler.model.ownership import RELEASED, ROLE_ID
 from tests.planner.worlds import AWAY, NOW, instance, live, plan, role_id
 
 READ = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}"

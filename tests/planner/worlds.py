@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from reconciler.address import Arns, name_key
 from reconciler.diagnostics import has_errors
-from reconciler.live import (
+from reconciler.model.address import Arns, name_key
+from reconciler.model.live import (
     AssociationRow,
     LiveInstance,
     LivePolicy,
@@ -20,8 +20,7 @@ from reconciler.live import (
     LiveState,
     PolicyVersion,
 )
-from reconciler.model import Identity
-from reconciler.ownership import (
+from reconciler.model.ownership import (
     NO_ROLE,
     OWNER,
     ROLE_ID,
@@ -29,9 +28,10 @@ from reconciler.ownership import (
     association_mark,
     encode_owner,
 )
-from reconciler.plan import TargetPlan
+from reconciler.model.resources import Identity
+from reconciler.plan.plan import TargetPlan
 from reconciler.planner import Options, plan_target
-from reconciler.planner.part import resolved
+from reconciler.planner.fragment import resolved
 from reconciler.spec.desired import DesiredState, SpecSet, ordered
 from reconciler.spec.loader import Caller, interpret, read
 from reconciler.spec.settings import Settings

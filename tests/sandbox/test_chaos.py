@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from reconciler.sandbox.chaos import Chaos, mixture
+from reconciler.sandbox.fault_config import Chaos, mixture
 from reconciler.sandbox.throttle import Buckets
 from tests.program import ROOT, Program
 from tests.rig import Rig

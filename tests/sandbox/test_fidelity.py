@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from reconciler.sandbox.chaos import Chaos
+from reconciler.sandbox.fault_config import Chaos
 from reconciler.sandbox.seed import Seed, plant
 from tests.rig import AWAY, HOME, Rig
 

@@ -18,7 +18,7 @@ from reconciler.commands.apply import Applied
 from reconciler.commands.request import Refused
 from reconciler.executor.outcomes import Outcome
 from reconciler.ports import AwsError
-from reconciler.sandbox.chaos import Chaos, mixture
+from reconciler.sandbox.fault_config import Chaos, mixture
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.soak.states import state
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from reconciler.diagnostics import has_errors
 from reconciler.spec.loader import load
-from reconciler.spec.source import MAX_FILE_BYTES
+from reconciler.spec.yaml.parser import MAX_FILE_BYTES
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(9)

@@ -13,9 +13,9 @@ import pytest
 
 from reconciler import diagnostics
 from reconciler.diagnostics import MOST_SHOWN, MOST_SUGGESTIONS
-from reconciler.report.diagnostics_text import concise, full
-from reconciler.report.styled import plain
-from reconciler.spec import mistakes, variables
+from reconciler.render.styled_text import plain
+from reconciler.render.text.diagnostics import concise, full
+from reconciler.spec.build import validation, variables
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import load
 from tests.program import Program
@@ -47,7 +47,7 @@ def test_the_first_are_suggested_and_shown_and_the_rest_is_counted(
 ) -> None:
     asked: list[str] = []
     look_up = diagnostics.nearest
-    schemas = mistakes._schema.cache_info().misses
+    schemas = validation._schema.cache_info().misses
 
     def counted(word: str, known: Iterable[str]) -> str | None:
         asked.append(word)
@@ -57,7 +57,7 @@ def test_the_first_are_suggested_and_shown_and_the_rest_is_counted(
     found = loaded(tmp_path, WRONG[case]).diagnostics
     assert len(found) >= 1200
     assert len(asked) <= MOST_SUGGESTIONS
-    assert mistakes._schema.cache_info().misses - schemas <= 2
+    assert validation._schema.cache_info().misses - schemas <= 2
     assert all(d.near is None or d.suggestion is None for d in found)
     left = [d for d in found if d.severity == "error"][MOST_SHOWN:]
     if case != "names":

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.spec.layout import formatted
-from reconciler.spec.scalars_text import scalar
-from reconciler.spec.source import parse
-from reconciler.spec.tree import plain
-from reconciler.spec.written import NotWritable
+from reconciler.spec.format.formatter import formatted
+from reconciler.spec.yaml.cst import NotWritable
+from reconciler.spec.yaml.parser import parse
+from reconciler.spec.yaml.quoting import scalar
+from reconciler.spec.yaml.tree import plain
 from tests.program import ROOT, Program
 
 SPECS = sorted([*(ROOT / "specs").glob("*.yaml"), *(ROOT / "examples").glob("*/specs/*.yaml")])

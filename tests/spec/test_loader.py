@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.address import role_address
 from reconciler.diagnostics import has_errors
-from reconciler.policy_document import as_list
+from reconciler.model.address import role_address
+from reconciler.model.policy_document import as_list
 from reconciler.spec.desired import SpecSet
-from reconciler.spec.layout import formatted
+from reconciler.spec.format.formatter import formatted
 from reconciler.spec.loader import Caller, for_target, interpret, load, read, validated
 
 STATEMENT = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}

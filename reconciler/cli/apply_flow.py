@@ -1,0 +1,183 @@
+"""From a plan to its outcome, for the commands that change AWS: shows it, asks, carries it out,
+and says what became of it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+
+from reconciler import __version__
+from reconciler.cli.console import Console, close_stdout
+from reconciler.cli.progress import Events, Live, Shown, progress_for
+from reconciler.cli.reports import NONE, Wanted
+from reconciler.cli.signals import heard
+from reconciler.commands.apply import Applied, Apply
+from reconciler.commands.plan import Planned
+from reconciler.commands.request import World
+from reconciler.executor.deadline import BATCH_SECONDS
+from reconciler.executor.interrupt import Interrupt
+from reconciler.exit_codes import ExitCode
+from reconciler.plan.changes import Guard
+from reconciler.plan.plan import Plan, summary
+from reconciler.render.json.apply import summary_json
+from reconciler.render.json.plan import change_json
+from reconciler.render.phrases import lacking
+from reconciler.render.styled_text import Line, Piece, line, plain
+from reconciler.render.text.apply import result_lines, stranded_lines
+from reconciler.render.text.plan import Look, guard_line, plan_lines, summary_line
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """``world`` is the one that the plan was made in; ``verb`` is what a person calls it; ``asks``
+    whether they are asked before."""
+
+    world: World
+    verb: str = "apply"
+    as_json: bool = False
+    asks: bool = True
+    no_input: bool = False
+    max_seconds: float | None = None
+    reports: Wanted = NONE
+
+
+def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, ...]) -> ExitCode:
+    """``more`` are guards besides those of the plan. Raises ``OSError`` for a report that cannot be
+    written, or a result that nobody could hear, when all else is done."""
+    stopped = _stopped(planned, how, console, more)
+    if stopped is not None:
+        how.reports.write_plan(planned, console, (None, stopped))
+        return stopped
+    stop = Interrupt()
+    with heard(stop, lambda words: _say_stopping(console, words)), console.unheard():
+        applied = _run(planned, how, console, stop)
+        _report(applied, console, how)
+        ended = (applied, applied.exit_code)
+        how.reports.write_plan(planned, console, ended, _lines(applied, how))
+    if console.lost is not None:
+        if applied.exit_code is ExitCode.OK:
+            raise console.lost
+        close_stdout()
+    return applied.exit_code
+
+
+def _lines(applied: Applied, how: How) -> list[Line]:
+    return [*result_lines(applied, how.verb), *stranded_lines(applied)]
+
+
+def _say_stopping(console: Console, words: str) -> None:
+    console.err(line(Piece("Stopping: ", "bold yellow"), words))
+
+
+def _stopped(
+    planned: Planned, how: How, console: Console, more: tuple[Guard, ...]
+) -> ExitCode | None:
+    """Shows the plan, and asks: the exit code where it is not carried out."""
+    plan = planned.plan
+    _show(plan, console, how)
+    for guard in more:
+        console.err(guard_line(guard))
+    if plan.conflicts or plan.guards or more:
+        console.error(f"{how.verb} stops here: a decision of yours is missing, as shown above")
+        return ExitCode.UNDECIDED
+    if plan.is_empty:
+        _summary(console, how.as_json, plan, None)
+        if plan.held and not plan.unread:
+            return ExitCode.PARTLY_APPLIED
+        return ExitCode.ERROR if plan.unread else ExitCode.OK
+    _warn_of_expiry(planned, console)
+    if how.asks and not _approved(console, how):
+        return ExitCode.ERROR
+    return None
+
+
+def _show(plan: Plan, console: Console, how: How) -> None:
+    if not how.as_json:
+        if not how.reports.shows_text and not how.asks:
+            return
+        console.out(plan_lines(plan, Look(console.unicode, console.verbose > 0)))
+        return
+    events = Events(console)
+    events.emit("version", f"reconciler {__version__}", {"reconciler": __version__, "ui": "1.0"})
+    for target in plan.targets:
+        events.target = target.target if len(plan.targets) > 1 else None
+        for change in target.changes:
+            made = change_json(change)
+            what = ", ".join(made["actions"])
+            events.emit("planned_change", f"{change.address}: {what}", {"change": made})
+    events.target = None
+    more = {"changes": summary(plan), "digest": plan.digest}
+    events.emit("change_summary", plain([summary_line(plan)]), more)
+
+
+def _warn_of_expiry(planned: Planned, console: Console) -> None:
+    """Where a cut-over is planned and no batch of it could begin."""
+    for target in planned.targets:
+        if target.plan.printed and not target.connection.outlives(BATCH_SECONDS):
+            minutes = f"{BATCH_SECONDS / 60:.0f} minutes"
+            text = f"the credentials expire within {minutes}, so no instance will be cut over"
+            console.err(line(Piece("Warning: ", "bold yellow"), text))
+            return
+
+
+def _approved(console: Console, how: How) -> bool:
+    """Asks on the terminal. Without one, refuses and says which flag answers."""
+    if how.no_input or how.as_json or not sys.stdin.isatty():
+        hint = f"give --auto-approve to {how.verb} unasked"
+        console.error("there is no terminal to ask at", hint)
+        return False
+    question = {"destroy": "Do you really want to destroy all of this?"}
+    console.out(
+        [
+            (),
+            line(Piece(question.get(how.verb, "Do you want to perform these actions?"), "bold")),
+            line("  Only 'yes' will be accepted to approve."),
+            (),
+        ]
+    )
+    try:
+        answer = input("  Enter a value: ")
+    except EOFError:
+        answer = ""
+    if answer.strip() != "yes":
+        console.err(line(f"{how.verb.capitalize()} cancelled: nothing was changed."))
+        return False
+    return True
+
+
+def _run(planned: Planned, how: How, console: Console, stop: Interrupt) -> Applied:
+    progress: Shown = Events(console) if how.as_json else progress_for(console)
+    world = replace(how.world, progress=progress)
+    try:
+        return Apply(planned, world, stop, how.max_seconds).execute()
+    finally:
+        if isinstance(progress, Live):
+            progress.stop()
+
+
+def _report(applied: Applied, console: Console, how: How) -> None:
+    result, lost = applied.result, stranded_lines(applied)
+    if how.as_json:
+        _summary(console, True, applied.planned.plan, applied)
+        return
+    if how.reports.shows_text:
+        console.out(result_lines(applied, how.verb))
+    if result.interrupted:
+        put_right = "instances in flight got their profile back."
+        not_all = "not all could be put right, as shown here."
+        is_all = not lost and not result.count("failed")
+        console.out([line("Interrupted: ", put_right if is_all else not_all)])
+    if how.reports.shows_text:
+        console.out(lost)
+    else:
+        console.err(*lost)
+
+
+def _summary(console: Console, as_json: bool, plan: Plan, applied: Applied | None) -> None:
+    if not as_json:
+        return
+    told = summary_json(plan, applied)
+    words = [f"{told[name]} {name}" for name in ("applied", "failed", "skipped", "remaining")]
+    words += [lacking(one) for one in told["stranded"]]
+    level = "error" if told["stranded"] else "info"
+    Events(console).emit("apply_summary", ", ".join(words), told, level)

@@ -1,0 +1,126 @@
+"""``reconciler comment``."""
+
+from __future__ import annotations
+
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NotRequired
+
+import typer
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from reconciler.cli.console import Console
+from reconciler.cli.files import read_foreign, saved_plan
+from reconciler.cli.reports import repository
+from reconciler.commands.request import Refused
+from reconciler.exit_codes import ExitCode
+from reconciler.notify.code_hosts import GitHub, GitLab
+from reconciler.notify.pr_comments import Hoster, bodies, post
+from reconciler.notify.webhook import OutletError
+from reconciler.render.json.encode import parsed
+from reconciler.render.styled_text import data
+
+
+class Where(StrEnum):
+    """Who hosts the request."""
+
+    github = "github"
+    gitlab = "gitlab"
+
+
+WhereArgument = Annotated[Where, typer.Argument(help="Who hosts the request.")]
+PlanArgument = Annotated[Path, typer.Argument(help="A plan that `plan --out` saved.")]
+Project = Annotated[
+    str | None,
+    typer.Option("--repository", metavar="NAME", help="Default: the job's own."),
+]
+Number = Annotated[
+    int | None, typer.Option("--number", min=1, help="Of the request. Default: the job's own.")
+]
+ApiUrl = Annotated[str | None, typer.Option("--api-url", help="Default: the job's own.")]
+_TOKENS = {Where.github: ("GITHUB_TOKEN", "GH_TOKEN"), Where.gitlab: ("GITLAB_TOKEN",)}
+_NEEDS = {
+    Where.github: "the job needs `permissions: {pull-requests: write}`",
+    Where.gitlab: "the token needs the scope `api`",
+}
+
+
+def comment(
+    where: WhereArgument,
+    plan: PlanArgument,
+    project: Project = None,
+    number: Number = None,
+    api_url: ApiUrl = None,
+) -> None:
+    """Post a saved plan on its pull or merge request, or edit what was posted: one comment for each
+    account. The token comes from GITHUB_TOKEN or GITLAB_TOKEN."""
+    console = Console()
+    document = saved_plan(plan)
+    hoster = _hoster(where, project, number, api_url)
+    try:
+        for key, body in bodies(document, repository()).items():
+            console.note(data(f"{key}: {post(hoster, key, body)}"))
+    except OutletError as error:
+        console.error(str(error), _NEEDS[where] if error.status in (401, 403, 404) else None)
+        raise typer.Exit(ExitCode.ERROR) from error
+
+
+def _hoster(where: Where, project: str | None, number: int | None, api_url: str | None) -> Hoster:
+    given = os.environ
+    token = next((given[name] for name in _TOKENS[where] if given.get(name)), None)
+    if token is None:
+        raise Refused(f"there is no token: set {_TOKENS[where][0]}", ExitCode.ERROR)
+    if where is Where.github:
+        api = api_url or given.get("GITHUB_API_URL") or "https://api.github.com"
+        name = project or given.get("GITHUB_REPOSITORY")
+        return GitHub(api, _given(name, "--repository"), _number(number, _pull_request()), token)
+    api = api_url or given.get("CI_API_V4_URL") or "https://gitlab.com/api/v4"
+    name = project or given.get("CI_PROJECT_ID")
+    iid = given.get("CI_MERGE_REQUEST_IID", "")
+    return GitLab(api, _given(name, "--repository"), _number(number, iid), token)
+
+
+def _given(value: str | None, flag: str) -> str:
+    if not value:
+        raise typer.BadParameter(f"{flag} is needed outside of a job")
+    return value
+
+
+def _number(given: int | None, own: str) -> int:
+    if given is None and not re.fullmatch("[0-9]{1,12}", own):
+        raise typer.BadParameter("--number is needed: this job is of no pull or merge request")
+    return int(own) if given is None else given
+
+
+def _pull_request() -> str:
+    """The number of the job's pull request, empty for none."""
+    found = re.fullmatch(
+        r"refs/pull/([0-9]{1,12})/(?:merge|head)", os.environ.get("GITHUB_REF", "")
+    )
+    if found:
+        return found[1]
+    path = os.environ.get("GITHUB_EVENT_PATH")
+    if not path:
+        return ""
+    try:
+        event = parsed(read_foreign(Path(path)), _Event)
+    except ValueError as error:
+        message = f"GITHUB_EVENT_PATH: {path} is not an event of GitHub: {error}"
+        raise Refused(message, ExitCode.ERROR) from error
+    subject = event.get("pull_request") or event.get("issue")
+    return str(subject["number"]) if subject else ""
+
+
+class _Numbered(TypedDict):
+    number: Annotated[int, Field(gt=0)]
+
+
+class _Event(TypedDict):
+    """What a workflow runs for, as far as we look at it.
+    Source: docs.github.com/webhooks/webhook-events-and-payloads"""
+
+    pull_request: NotRequired[_Numbered | None]
+    issue: NotRequired[_Numbered | None]

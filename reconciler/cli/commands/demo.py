@@ -1,0 +1,234 @@
+"""``reconciler demo``: the whole story in one process, on an AWS of its own."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import chdir
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+
+from reconciler.cli.arguments import Color, ColorFlag, Login
+from reconciler.cli.connect import connector, new_run
+from reconciler.cli.console import Console
+from reconciler.cli.progress import Live, progress_for
+from reconciler.commands.apply import Apply
+from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.request import Request, World
+from reconciler.drift.findings import drift_of
+from reconciler.exit_codes import ExitCode
+from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.text.apply import result_lines
+from reconciler.render.text.drift import drift_lines
+from reconciler.render.text.plan import Look, plan_lines
+from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.state import World as Sandbox
+from reconciler.spec.loader import load
+
+SPEC = """\
+roles:
+  web-v1:
+    trust: ec2
+    managed_policies: [AmazonSSMManagedInstanceCore]
+  web-v2:
+    trust: ec2
+    managed_policies: [AmazonSSMManagedInstanceCore, CloudWatchAgentServerPolicy]
+
+instance_profiles:
+  web:
+    role: web-v1
+    cutover: {max_unavailable: 1}
+
+associations:
+  web-fleet:
+    instance_profile: web
+    select: {tags: {app: web}}
+"""
+
+_T = TypeVar("_T")
+
+REAL_SHARE = 0.01
+"""An hour of the story takes 36 seconds at most, and no wait more than half a second."""
+
+
+@dataclass
+class StoryClock:
+    """Time of the story: it passes as it is slept, and a person waits a hundredth of it."""
+
+    seconds: float = field(default_factory=time.time)
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += max(seconds, 0.0)
+        time.sleep(min(max(seconds, 0.0) * REAL_SHARE, 0.5))
+
+
+def demo(color: ColorFlag = Color.auto) -> None:
+    """Tell the whole story on an AWS inside this process. Needs no account and no network."""
+    console = Console(color.value)
+    try:
+        from reconciler.sandbox.embedded import embedded  # noqa: PLC0415 - moto is an extra
+    except ImportError as error:
+        console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
+        raise typer.Exit(ExitCode.ERROR) from error
+    clock = StoryClock()
+    lags = Lags(ec2_sees_iam=30.0, associating=4.0, disassociating=4.0)
+    aws = Sandbox(clock=clock, lags=lags, regions=("us-east-1", "eu-west-1"))
+    with embedded(aws), tempfile.TemporaryDirectory() as folder, chdir(folder):
+        raise typer.Exit(Story(console, aws, clock, Path("web.yaml")).tell())
+
+
+@dataclass
+class Story:
+    """Each chapter does what it says, with the program's own commands."""
+
+    console: Console
+    aws: Sandbox
+    clock: StoryClock
+    spec: Path
+    number: int = 0
+
+    def tell(self) -> int:
+        self.beginning()
+        codes = [self.first_apply(), self.others(), self.cut_over(), self.by_hand()]
+        self.ending()
+        return max(codes)
+
+    def beginning(self) -> None:
+        from reconciler.sandbox.seed import (  # noqa: PLC0415 - moto is an extra
+            InstanceSeed,
+            Seed,
+            plant,
+        )
+
+        groups = [
+            InstanceSeed(count=2, tags={"app": "web"}),
+            InstanceSeed(region="eu-west-1", count=1, tags={"app": "web"}),
+        ]
+        plant(Seed(instances=groups))
+        self.spec.write_text(SPEC, "utf-8")
+        self.chapter("Three instances are running, and the specs say what they should have")
+        self.say(*(Piece(text, "cyan") for text in SPEC.splitlines()))
+        self.say("")
+        self.command("reconciler validate")
+        size = load(str(self.spec)).desired.size
+        self.say(Piece(f"Valid: {size} resources.", "bold green"))
+
+    def first_apply(self) -> int:
+        self.chapter("Plan, then apply")
+        code = self.apply()
+        self.credentials("Every instance is served the credentials of its role")
+        return code
+
+    def others(self) -> int:
+        """A swap of the role, as every other tool does it, and back again."""
+        self.chapter("What others do: swap the role inside the profile, and stop there")
+        iam = self.somebody_else()
+        swap = {"InstanceProfileName": "web"}
+        iam.remove_role_from_instance_profile(**swap, RoleName="web-v1")
+        iam.add_role_to_instance_profile(**swap, RoleName="web-v2")
+        self.clock.sleep(600)
+        self.credentials("The profile says web-v2. Ten minutes later the instances still hold")
+        self.say("AWS gets there within an hour or so; until then nobody knows who holds what.")
+        self.say("Back to web-v1, and now with reconciler.")
+        iam.remove_role_from_instance_profile(**swap, RoleName="web-v2")
+        iam.add_role_to_instance_profile(**swap, RoleName="web-v1")
+        self.clock.sleep(60)
+        return 0
+
+    def somebody_else(self) -> Any:
+        """IAM in the hands of whoever changes it without us."""
+        import boto3  # noqa: PLC0415 - validate and --help should not wait for it
+
+        return boto3.client("iam")
+
+    def cut_over(self) -> int:
+        self.chapter("The specs change: role: web-v2. The plan names who must take it up")
+        self.spec.write_text(SPEC.replace("role: web-v1", "role: web-v2"), "utf-8")
+        code = self.apply()
+        self.credentials("One at a time, each instance took up the new role")
+        return code
+
+    def by_hand(self) -> int:
+        self.chapter("Somebody changes AWS by hand, behind Git's back")
+        iam = self.somebody_else()
+        arn = "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"
+        iam.detach_role_policy(RoleName="web-v2", PolicyArn=arn)
+        iam.tag_role(RoleName="web-v2", Tags=[{"Key": "owner", "Value": "nobody"}])
+        self.command("reconciler drift")
+        found = drift_of(self.plan())
+        self.console.out(drift_lines(found))
+        self.say(Piece(f"(exit code {found.exit_code}: a cron job knows what to do)", "dim"))
+        self.chapter("Apply puts it right")
+        code = self.apply()
+        self.command("reconciler drift")
+        found = drift_of(self.plan())
+        self.console.out(drift_lines(found))
+        return max(code, found.exit_code)
+
+    def ending(self) -> None:
+        self.chapter("Now you")
+        self.say(
+            "An AWS that stays up, on this machine:",
+            Piece("  reconciler sandbox", "bold"),
+            Piece("  export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox", "bold"),
+            Piece("  reconciler apply specs --endpoint-url http://127.0.0.1:5000", "bold"),
+            "",
+            "An account of yours, reading only:",
+            Piece("  AWS_PROFILE=... reconciler plan specs", "bold"),
+        )
+
+    def chapter(self, title: str) -> None:
+        self.number += 1
+        self.console.out([(), line(Piece(f"{self.number}. {title}", "bold blue")), ()])
+
+    def command(self, text: str) -> None:
+        self.console.out([line(Piece("$ ", "dim"), Piece(text, "bold"))])
+
+    def say(self, *words: Piece | str) -> None:
+        self.console.out([line(word) for word in words])
+
+    def plan(self) -> Planned:
+        return self.quietly(lambda world: make_plan(self.request(), world))
+
+    def request(self) -> Request:
+        return Request(path=str(self.spec), regions=("us-east-1", "eu-west-1"))
+
+    def quietly(self, work: Callable[[World], _T]) -> _T:
+        progress = progress_for(self.console)
+        run = new_run()
+        try:
+            connect = connector(Login(None, None, ("us-east-1",)), run)
+            return work(World(connect, self.clock, progress, run))
+        finally:
+            if isinstance(progress, Live):
+                progress.stop()
+
+    def apply(self) -> int:
+        self.command("reconciler plan")
+        planned = self.plan()
+        self.console.out(plan_lines(planned.plan, Look(self.console.unicode)))
+        self.console.out([()])
+        self.command("reconciler apply --auto-approve")
+        applied = self.quietly(lambda world: Apply(planned, world).execute())
+        self.console.out(result_lines(applied))
+        code: int = applied.exit_code
+        return code
+
+    def credentials(self, title: str) -> None:
+        from reconciler.sandbox.server import credentials  # noqa: PLC0415 - moto is an extra
+
+        rows: list[Line] = [line(Piece(f"{title}:", "bold"))]
+        rows.extend(
+            line(
+                "    ", data(f"{row['region']:<10} {row['instance']}  "), data(row["role"], "green")
+            )
+            for row in credentials(self.aws)
+        )
+        self.console.out(rows)

@@ -1,0 +1,89 @@
+"""``reconciler fmt``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.cli.arguments import Color, ColorFlag, QuietFlag
+from reconciler.cli.console import Console
+from reconciler.cli.files import write_whole
+from reconciler.commands.request import Refused
+from reconciler.diagnostics import Diagnostic, Location, has_errors
+from reconciler.exit_codes import ExitCode
+from reconciler.render.styled_text import data
+from reconciler.render.text.diagnostics import full
+from reconciler.spec.files import display_name, find
+from reconciler.spec.format.formatter import formatted
+from reconciler.spec.yaml.cst import NotWritable
+from reconciler.spec.yaml.parser import Unreadable, parse, read_text
+
+Files = Annotated[
+    list[str] | None, typer.Argument(help="Files or folders; specs where none is given.")
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Change nothing; exit with 1 if something would change.")
+]
+
+
+def fmt(
+    files: Files = None,
+    check: Check = False,
+    color: ColorFlag = Color.auto,
+    quiet: QuietFlag = False,
+) -> None:
+    """Put specs into one layout: keys in order, quotes where they are needed, comments kept."""
+    console = Console(color=color.value, quiet=quiet)
+    problems: list[Diagnostic] = []
+    sources: dict[str, str] = {}
+    changed = 0
+    for path in _paths(files or ["specs"]):
+        name = display_name(path)
+        after = _formatted(path, name, sources, problems)
+        if after is None or after == sources[name]:
+            continue
+        changed += 1
+        console.note(data(f"{name}: {'would change' if check else 'formatted'}"))
+        if not check:
+            write_whole(path, after)
+    console.err(*full(problems, sources))
+    failed = has_errors(problems) or (check and changed)
+    raise typer.Exit(ExitCode.ERROR if failed else ExitCode.OK)
+
+
+def _paths(given: list[str]) -> list[Path]:
+    """Every file once. Raises ``Refused`` for what is not there, or leads out of its set."""
+    found: dict[Path, None] = {}
+    for text in given:
+        path = Path(text)
+        there = find(text)
+        names = (text, display_name(path))
+        is_one = path.is_file()
+        # A file is formatted whatever else is wrong with its set.
+        wrong = tuple(d for d in there.diagnostics if not is_one or d.location.file in names)
+        if has_errors(wrong):
+            raise Refused("nothing is formatted", ExitCode.ERROR, wrong)
+        found |= dict.fromkeys([path] if is_one else there.files)
+    return list(found)
+
+
+def _formatted(
+    path: Path, name: str, sources: dict[str, str], problems: list[Diagnostic]
+) -> str | None:
+    """``None`` for a file that stays as it is, with the reason among ``problems``."""
+    try:
+        sources[name] = text = read_text(path, name)
+        found: list[Diagnostic] = []
+        parse(text, name, found)
+        if has_errors(found):
+            problems.extend(found)
+            return None
+        return formatted(text)
+    except Unreadable as error:
+        problems.append(error.diagnostic)
+    except NotWritable as error:
+        message = f"is not formatted: {error}"
+        problems.append(Diagnostic("error", "not-formatted", message, Location(name)))
+    return None

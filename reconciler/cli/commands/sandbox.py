@@ -1,0 +1,248 @@
+"""``reconciler sandbox``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from reconciler.cli.console import Console
+from reconciler.exit_codes import ExitCode
+from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.text.diagnostics import concise
+from reconciler.sandbox.fault_config import Chaos, Lags, Outage, mixture
+from reconciler.sandbox.state import World
+from reconciler.spec.yaml.parser import Unreadable
+
+QUIET = Lags(ec2_sees_iam=3.0, associating=1.0, disassociating=1.0, restarting=1.0)
+"""Slow enough to be seen, and no worse than AWS on a good day."""
+_Knobs = TypeVar("_Knobs", Lags, Chaos)
+_FLAGS_OF_LAGS = {
+    "ec2_sees_iam": "--ec2-lag",
+    "associating": "--associating",
+    "disassociating": "--disassociating",
+    "restarting": "--restarting",
+}
+_FLAGS_OF_CHAOS = {
+    "stale_gets": "--stale-gets",
+    "stale_lists": "--stale-lists",
+    "unknown": "--unknown",
+    "conflict": "--conflict",
+    "page": "--page",
+    "throttle": "--throttle",
+    "errors": "--errors",
+    "lost": "--lost",
+    "concurrent": "--concurrent",
+    "expires_after": "--expires",
+    "outage": "--outage",
+}
+
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
+SeedFile = Annotated[
+    Path | None, typer.Option("--seed", help="YAML file of the instances to start with.")
+]
+ChaosSeed = Annotated[
+    int | None,
+    typer.Option("--chaos", min=0, help="Behave as badly as AWS: the mixture of this number."),
+]
+
+
+def _seconds(flag: str, text: str) -> Any:
+    return typer.Option(flag, min=0, help=f"Seconds {text}.")
+
+
+def _share(flag: str, text: str) -> Any:
+    return typer.Option(flag, min=0, max=1, help=text)
+
+
+Ec2Lag = Annotated[float | None, _seconds("--ec2-lag", "until EC2 sees a change in IAM")]
+Associating = Annotated[float | None, _seconds("--associating", "that an association takes")]
+Disassociating = Annotated[
+    float | None, _seconds("--disassociating", "until an association is gone")
+]
+Restarting = Annotated[float | None, _seconds("--restarting", "to stop, and again to start")]
+StaleGets = Annotated[
+    float | None, _seconds("--stale-gets", "by which IAM's answer about one thing may be old")
+]
+StaleLists = Annotated[float | None, _seconds("--stale-lists", "by which IAM's lists may be old")]
+Unknown = Annotated[
+    float | None, _seconds("--unknown", "for which writes do not find what was just made")
+]
+Conflict = Annotated[
+    float | None, _seconds("--conflict", "for which a delete meets what was just detached")
+]
+Page = Annotated[
+    int | None,
+    typer.Option("--page", min=1, help="The most items on a page."),
+]
+Throttle = Annotated[
+    float | None, _share("--throttle", "The part of AWS's request rates that is ours, 0 for all.")
+]
+Errors = Annotated[
+    float | None, _share("--errors", "Share of calls that meet a 5xx, a reset or a time-out.")
+]
+Lost = Annotated[
+    float | None, _share("--lost", "Share of writes that take effect and whose answer is lost.")
+]
+Concurrent = Annotated[
+    float | None, _share("--concurrent", "Share of writes that meet ConcurrentModification.")
+]
+Expires = Annotated[
+    int | None,
+    typer.Option("--expires", min=1, help="Calls that the credentials last."),
+]
+OutageFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--outage",
+        metavar="WHEN:SECONDS",
+        help="Refuse connections, once: START, after-N-calls or OPERATION, and for how long.",
+    ),
+]
+Deny = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--deny",
+        metavar="ACTION",
+        help="Action that is denied, such as iam:PassRole, or ec2:StopInstances@i-0abc for one "
+        "instance; may be repeated.",
+    ),
+]
+
+
+def sandbox(
+    port: Port = 5000,
+    seed: SeedFile = None,
+    chaos: ChaosSeed = None,
+    ec2_lag: Ec2Lag = None,
+    associating: Associating = None,
+    disassociating: Disassociating = None,
+    restarting: Restarting = None,
+    stale_gets: StaleGets = None,
+    stale_lists: StaleLists = None,
+    unknown: Unknown = None,
+    conflict: Conflict = None,
+    page: Page = None,
+    throttle: Throttle = None,
+    errors: Errors = None,
+    lost: Lost = None,
+    concurrent: Concurrent = None,
+    expires: Expires = None,
+    outage: OutageFlag = None,
+    deny: Deny = None,
+) -> None:
+    """Run a local AWS on 127.0.0.1 until Ctrl-C. Needs reconciler[sandbox] to be installed."""
+    lags = {
+        "ec2_sees_iam": ec2_lag,
+        "associating": associating,
+        "disassociating": disassociating,
+        "restarting": restarting,
+    }
+    knobs = {
+        "stale_gets": stale_gets,
+        "stale_lists": stale_lists,
+        "unknown": unknown,
+        "conflict": conflict,
+        "page": page,
+        "throttle": throttle,
+        "errors": errors,
+        "lost": lost,
+        "concurrent": concurrent,
+        "expires_after": expires,
+        "outage": _outage(outage),
+        "denied": frozenset(deny) if deny else None,
+    }
+    _serve(port, seed, chaos, lags, knobs)
+
+
+def _outage(text: str | None) -> Outage | None:
+    try:
+        return None if text is None else Outage.of(text)
+    except ValueError as error:
+        forms = "5:10 (seconds after the first call), after-40-calls:10 or CreateRole:10"
+        raise typer.BadParameter(f"--outage takes {forms}; not {text!r}") from error
+
+
+def _serve(
+    port: int,
+    seed: Path | None,
+    chaos: int | None,
+    lags: Mapping[str, Any],
+    knobs: Mapping[str, Any],
+) -> None:
+    """What a flag says counts more than the mixture."""
+    console = Console()
+    try:
+        from reconciler.sandbox import seed as seeds  # noqa: PLC0415 - moto is an extra
+        from reconciler.sandbox.server import (  # noqa: PLC0415 - moto is an extra
+            CREDENTIALS,
+            serving,
+        )
+    except ImportError as error:
+        console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
+        raise typer.Exit(ExitCode.ERROR) from error
+    try:
+        planted = seeds.load(seed) if seed else seeds.DEFAULT
+    except Unreadable as error:
+        console.err(*concise([error.diagnostic]))
+        raise typer.Exit(ExitCode.ERROR) from error
+    except ValidationError as error:
+        console.error(f"{seed}: {error.error_count()} mistakes, the first: {_first(error)}")
+        raise typer.Exit(ExitCode.ERROR) from error
+    drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
+    world = World(lags=_turned(drawn[0], lags))
+    with serving(world, port) as address:
+        groups = seeds.plant(planted, address)
+        world.chaos = _turned(drawn[1], knobs)
+        console.out(_welcome(address, groups, address + CREDENTIALS))
+        if not world.chaos.is_calm:
+            console.out(_misbehaving(world.lags, world.chaos))
+        _until_stopped()
+    console.out([line("The sandbox is gone, with all that was in it.")])
+
+
+def _turned(drawn: _Knobs, given: Mapping[str, Any]) -> _Knobs:
+    return replace(drawn, **{name: value for name, value in given.items() if value is not None})
+
+
+def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
+    """The flags that make this mixture again."""
+    said = {**_FLAGS_OF_LAGS, **_FLAGS_OF_CHAOS}
+    values = {**asdict(lags), **asdict(chaos), "outage": chaos.outage}
+    turned = [f"{flag} {values[name]}" for name, flag in said.items() if values[name]]
+    turned += [f"--deny {action}" for action in sorted(chaos.denied)]
+    return [(), line("It misbehaves: ", data(" ".join(turned)))]
+
+
+def _first(error: ValidationError) -> str:
+    details = error.errors()[0]
+    return f"{'.'.join(str(part) for part in details['loc'])}: {details['msg']}"
+
+
+def _welcome(address: str, groups: tuple[Any, ...], view: str) -> list[Line]:
+    return [
+        line(Piece("A local AWS is running at ", "bold green"), Piece(address, "bold")),
+        (),
+        *(line("  ", data(f"{g.region:<12} {' '.join(g.instances)}")) for g in groups),
+        (),
+        line("In another terminal:"),
+        (),
+        line("  export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox"),
+        line(f"  reconciler apply specs --endpoint-url {address}"),
+        (),
+        line(f"Whose credentials each instance is served: {view}"),
+        line("Ctrl-C ends it."),
+    ]
+
+
+def _until_stopped() -> None:
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    stop.wait()

@@ -1,0 +1,31 @@
+"""``reconciler schema``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from reconciler.cli.console import Console
+from reconciler.render.json.schemas import schema_of
+from reconciler.spec.schema import json_schema
+
+
+class Of(StrEnum):
+    """What is described."""
+
+    specs = "specs"
+    plan = "plan"
+    drift = "drift"
+    apply = "apply"
+    diagnostics = "diagnostics"
+
+
+OfFlag = Annotated[Of, typer.Option("--of", help="The spec format, or JSON that a command prints.")]
+
+
+def schema(of: OfFlag = Of.specs) -> None:
+    """Print the JSON Schema of the spec format, for editors, or of what is printed as JSON."""
+    made = json_schema() if of is Of.specs else schema_of(of.value)
+    Console(color="never").out_json(made)

@@ -1,0 +1,76 @@
+"""``reconciler validate``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from reconciler.cli.arguments import Color, ColorFlag, QuietFlag, Specs, Var, pairs
+from reconciler.cli.console import Console
+from reconciler.cli.reports import Wanted, repository, wanted_of
+from reconciler.diagnostics import has_errors
+from reconciler.exit_codes import ExitCode
+from reconciler.render.formats import VALIDATE, ValidateReport
+from reconciler.render.styled_text import Piece
+from reconciler.render.text.diagnostics import concise, count, full
+from reconciler.spec.desired import SpecSet
+from reconciler.spec.loader import read, validated
+
+
+class Format(StrEnum):
+    """How findings are shown."""
+
+    full = "full"
+    concise = "concise"
+    json = "json"
+    github = "github"
+    gitlab = "gitlab"
+    sarif = "sarif"
+    junit = "junit"
+
+
+FormatFlag = Annotated[Format, typer.Option("--format", help="How findings are shown.")]
+ReportFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report", metavar="FORMAT=PATH", help="Write findings to a file as well; repeat for more."
+    ),
+]
+_FOR_PEOPLE = (Format.full, Format.concise)
+
+
+def validate(
+    specs: Specs = "specs",
+    output: FormatFlag = Format.full,
+    report: ReportFlag = None,
+    var: Var = None,
+    color: ColorFlag = Color.auto,
+    quiet: QuietFlag = False,
+) -> None:
+    """Check the specs. Needs no credentials and no network."""
+    wanted = wanted_of(report, VALIDATE, output not in _FOR_PEOPLE)
+    console = Console(color=color.value, quiet=quiet)
+    spec = validated(read(specs), pairs(var, "--var"))
+    _show(spec, output, wanted, console)
+    wanted.write(VALIDATE, ValidateReport(spec.diagnostics, spec.sources, repository()), console)
+    raise typer.Exit(ExitCode.ERROR if has_errors(spec.diagnostics) else ExitCode.OK)
+
+
+def _show(spec: SpecSet, output: Format, wanted: Wanted, console: Console) -> None:
+    if output not in _FOR_PEOPLE:
+        subject = ValidateReport(spec.diagnostics, spec.sources, repository())
+        console.out_text(VALIDATE[output.value](subject))
+        return
+    if wanted.shows_text:
+        is_full = output is Format.full
+        found = spec.diagnostics
+        console.out(full(found, spec.sources) if is_full else concise(found))
+    found_in_words = count(spec.diagnostics)
+    if has_errors(spec.diagnostics):
+        console.note(Piece(f"{found_in_words}.", "bold red"))
+        return
+    noun = "resource" if spec.desired.size == 1 else "resources"
+    more = f" with {found_in_words}" if found_in_words else ""
+    console.note(Piece("Valid: ", "bold green"), f"{spec.desired.size} {noun}{more}.")

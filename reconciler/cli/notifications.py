@@ -1,0 +1,205 @@
+"""What becomes of a drift besides its text: what is remembered, who is told, what is measured."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from reconciler.cli.arguments import Login
+from reconciler.cli.connect import outgoing_of
+from reconciler.cli.console import Console, close_stdout
+from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
+from reconciler.commands.request import Refused
+from reconciler.drift.baseline import Baseline, Covers, following, to_tell
+from reconciler.drift.findings import Drift, Finding
+from reconciler.exit_codes import ExitCode
+from reconciler.notify.notice import Notice
+from reconciler.notify.notifier import Outlet, Publisher, deliver, outlet_of
+from reconciler.notify.prometheus import Run, metrics
+from reconciler.notify.webhook import OutletError, Web
+from reconciler.ports import AwsError
+from reconciler.render.json.baseline import baseline_of, baseline_text
+from reconciler.render.json.drift import finding_json
+from reconciler.render.json.drift_types import DriftShape
+
+BaselineFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE|s3://BUCKET/KEY",
+        help="Remember what was found: what is new, changed, ongoing, resolved.",
+    ),
+]
+NotifyFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="KIND=PLACE",
+        help="Tell what is new, changed or resolved: slack=URL, webhook=URL, sns=ARN, "
+        "eventbridge=BUS; env:NAME takes the place from a variable. Repeat for more.",
+    ),
+]
+MetricsFlag = Annotated[
+    str | None, typer.Option("--metrics", metavar="prometheus=FILE", help="Write metrics.")
+]
+
+
+class Outgoing(Publisher, Protocol):
+    """What is left in AWS: see ``aws.outgoing``."""
+
+    def read_object(self, bucket: str, key: str, most_bytes: int) -> bytes | None: ...
+
+    def write_object(self, bucket: str, key: str, text: str) -> None: ...
+
+
+@dataclass
+class Telling:
+    """Errors of all of this are said, and make the exit code 1; none hides the findings."""
+
+    baseline: str | None
+    outlets: tuple[Outlet, ...]
+    metrics: Path | None
+    login: Login
+    console: Console
+    problems: int = 0
+    undelivered: int = 0
+    drift: Drift | None = None
+    _opened: list[Outgoing] = field(default_factory=list)
+
+    def remembered(self) -> Baseline | None:
+        """``None`` where none is asked for. Raises ``Refused`` for one that cannot be read."""
+        if self.baseline is None:
+            return None
+        try:
+            text = self._read(self.baseline)
+            return Baseline() if text is None else baseline_of(text)
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            message = f"{self.baseline} is no baseline that drift wrote: {said}"
+            raise Refused(message, ExitCode.ERROR) from error
+
+    def tell(self, drift: Drift, document: DriftShape, before: Baseline, covers: Covers) -> None:
+        owed: dict[str, tuple[Finding, ...]] = {}
+        for outlet in self.outlets:
+            news = to_tell(drift, before.owed.get(outlet.id, ()))
+            if news and not self._delivered(outlet, document, news):
+                owed[outlet.id] = news
+        if self.baseline is not None:
+            text = baseline_text(following(drift, before, covers, owed), document["created_at"])
+            with self.noted():
+                self._write(self.baseline, text)
+
+    def _delivered(self, outlet: Outlet, document: DriftShape, news: tuple[Finding, ...]) -> bool:
+        notice = Notice(document, tuple(finding_json(finding) for finding in news))
+        try:
+            deliver(outlet, notice, Web(), self._outgoing())
+        except OutletError as error:
+            self.undelivered += 1
+            self.problems += 1
+            hint = "it is told the next time" if self.baseline else None
+            self.console.error(f"{outlet.name} was not told: {error}", hint)
+            return False
+        return True
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """What cannot be written or sent is said, and the rest goes on."""
+        try:
+            yield
+        except OSError as error:
+            self.problems += 1
+            if error.filename is None:
+                close_stdout()
+            if not isinstance(error, BrokenPipeError):
+                name = error.filename or "output"
+                self.console.error(f"{name}: {error.strerror or type(error).__name__}")
+        except AwsError as error:
+            self.problems += 1
+            self.console.error(f"{error.call}: {error.code}: {error.message}")
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Metrics are written whatever happens inside: that a job fails is what they are for."""
+        began = time.time()
+        try:
+            yield
+        finally:
+            if self.metrics is not None:
+                self._measure(self.metrics, began)
+
+    def _measure(self, path: Path, began: float) -> None:
+        found = self.drift
+        is_success = found is not None and found.exit_code is not ExitCode.ERROR
+        now = time.time()
+        run = Run(now, now - began, is_success and not self.problems, found, self.undelivered)
+        with self.noted():
+            write_whole(path, metrics(run, _before(path)))
+
+    def exit_code(self, drift: Drift) -> ExitCode:
+        return ExitCode.ERROR if self.problems else drift.exit_code
+
+    def _read(self, place: str) -> str | None:
+        if (found := _object(place)) is not None:
+            read = self._outgoing().read_object(*found, MOST_BYTES + 1)
+            return None if read is None else text_of(read)
+        path = Path(place)
+        return read_foreign(path) if path.exists() else None
+
+    def _write(self, place: str, text: str) -> None:
+        if (found := _object(place)) is not None:
+            self._outgoing().write_object(*found, text)
+        else:
+            write_whole(Path(place), text)
+
+    def _outgoing(self) -> Outgoing:
+        if not self._opened:
+            self._opened.append(outgoing_of(self.login))
+        return self._opened[0]
+
+
+def _before(path: Path) -> str:
+    """What the metrics were, empty for none. Raises ``OSError``: a file that is none of ours is not
+    written over."""
+    try:
+        return read_foreign(path) if path.is_file() else ""
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"this is no file of metrics: {error}", str(path)) from error
+
+
+def _object(place: str) -> tuple[str, str] | None:
+    """Bucket and key of ``s3://…``."""
+    if not place.startswith("s3://"):
+        return None
+    bucket, _, key = place.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def telling_of(
+    baseline: str | None,
+    notify: list[str] | None,
+    measure: str | None,
+    login: Login,
+    console: Console,
+) -> Telling:
+    """Raises a usage error for what is of the wrong form."""
+    if notify and baseline is None:
+        message = "--notify needs --baseline: without one everybody is told everything each time"
+        raise typer.BadParameter(message)
+    if baseline is not None and (found := _object(baseline)) and not all(found):
+        raise typer.BadParameter(f"--baseline takes s3://BUCKET/KEY, not {baseline!r}")
+    try:
+        outlets = tuple(outlet_of(text, os.environ) for text in notify or ())
+    except ValueError as error:
+        raise typer.BadParameter(f"--notify {error}") from error
+    kind, equals, path = (measure or "prometheus=").partition("=")
+    if kind != "prometheus" or not equals or (measure is not None and not path):
+        raise typer.BadParameter(f"--metrics takes prometheus=FILE, not {measure!r}")
+    return Telling(baseline, outlets, Path(path) if path else None, login, console)

@@ -1,0 +1,169 @@
+"""A saved plan: what was reviewed, and what it takes to make it again.
+
+Applying one makes the plan anew from what the file says was asked, and refuses when what is
+intended now is not what was intended then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from reconciler.commands.plan import Planned
+from reconciler.commands.request import Refused, Request
+from reconciler.exit_codes import ExitCode
+from reconciler.plan.changes import Guard
+from reconciler.plan.plan import Plan, digest_of_intended, intended
+from reconciler.plan.plan_diff import differences, in_short
+from reconciler.planner.options import allowance, day_of, lifted
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """``intended`` is what the digest covers, ``file_digest`` covers all of the file, ``specs`` is
+    the digest of the specs it was made of."""
+
+    request: Request
+    digest: str
+    file_digest: str
+    specs: str
+    intended: Mapping[str, Any]
+    consumers: Mapping[str, int]
+    """How many running instances each cut-over touched, by address."""
+
+
+def request_json(request: Request) -> dict[str, Any]:
+    """The flags that a plan was made with, so that it can be made again."""
+    flags = asdict(request)
+    del flags["for_drift"], flags["unmanaged"]  # a plan has neither
+    flags["allow"] = sorted(f"{key}={value}" for key, value in request.allow)
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
+
+
+def specs_digest(planned: Planned) -> str:
+    """Of every file's name, from the root on, and content."""
+    root = os.path.abspath(planned.root)  # noqa: PTH100 - as the names were made
+    files = {os.path.relpath(name, root): text for name, text in planned.sources.items()}
+    text = json.dumps(files, sort_keys=True, ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def saved_from(document: Mapping[str, Any], name: str) -> Saved:
+    """From the plan JSON, whose shape is right (``report.saved_json``). Raises ``Refused`` with 5
+    where its digest is not that of what it intends, with 1 for flags that there are not."""
+    saved = Saved(
+        request=_request(document["request"], name),
+        digest=document["digest"],
+        file_digest=document["file_digest"],
+        specs=document["specs_digest"],
+        intended=_intended(document),
+        consumers=_consumers(document),
+    )
+    if digest_of_intended(saved.intended) != saved.digest:
+        message = f"{name}: its digest is not that of its content; it was changed after it was made"
+        raise Refused(message, ExitCode.STALE)
+    return saved
+
+
+def _request(flags: Mapping[str, Any], name: str) -> Request:
+    try:
+        allow = frozenset(allowance(text) for text in flags["allow"])
+    except ValueError as error:
+        raise Refused(f"{name}: {error}", ExitCode.ERROR) from error
+    lists = {name: tuple(flags[name]) for name in ("targets", "only", "exclude", "regions")}
+    known: dict[str, Any] = {name: flags[name] for name in _PLAIN}
+    return Request(**{**known, **lists}, allow=allow)
+
+
+_PLAIN = (
+    "path",
+    "owner",
+    "prune",
+    "adopt",
+    "take_over",
+    "refresh_adopted",
+    "variables",
+    "parallelism",
+    "destroy",
+)
+
+
+def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
+    """From the plan JSON, as ``plan.intended`` has it from the plan."""
+    targets = [
+        {
+            "target": target["target"],
+            "account_id": target["account_id"],
+            "regions": target["regions"],
+            "changes": [_change(c) for c in target["changes"] if _counts(c)],
+            "rules": target["rules"],
+            "settings": target["settings"],
+        }
+        for target in document["targets"]
+    ]
+    return {"owner": document["owner"], "targets": targets}
+
+
+def _consumers(document: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        f"{target['target']} {change['address']}": len(change["consumers"])
+        for target in document["targets"]
+        for change in target["changes"]
+        if change["kind"] == "instance-profile"
+    }
+
+
+def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: change[name] for name in ("address", "region", "actions", "before", "after", "intent")
+    }
+
+
+def _counts(change: Mapping[str, Any]) -> bool:
+    is_instance = change["actions"] in (["cutover"], ["restore"])
+    return not is_instance and "select" not in change["intent"]
+
+
+def refuse_stale(saved: Saved, now: Mapping[str, Any], digest: str, specs: str) -> None:
+    """Raises ``Refused`` with 5, naming what moved."""
+    if saved.specs != specs:
+        raise Refused(
+            "the specs are not those that the plan was made of; plan again", ExitCode.STALE
+        )
+    if saved.digest == digest:
+        return
+    moved = tuple(differences(saved.intended, now)) or ("the target or its regions",)
+    message = "the plan no longer matches AWS; plan again. What moved:"
+    raise Refused(message, ExitCode.STALE, details=moved)
+
+
+MOST_GROWTH = 1.25
+"""A person approved a cut-over of so many instances; a quarter more is the same decision."""
+
+
+def growth(saved: Saved, planned: Planned, now: float) -> Iterator[Guard]:
+    """Cut-overs that touch many more running instances than when the plan was reviewed."""
+    for target in planned.targets:
+        settings = target.spec.settings
+        for change in target.plan.changes:
+            address, number = change.address, len(change.consumers)
+            then = saved.consumers.get(f"{target.plan.target} {address}")
+            if then is None or number <= then * MOST_GROWTH:
+                continue
+            if lifted("growth", address, planned.request.allow, settings, day_of(now)):
+                continue
+            reason = f"{address} has {number} running instances; {then} when the plan was saved"
+            yield Guard("growth", reason, f"--allow growth={address}", (address,))
+
+
+def refuse_unexpected(expected: str, planned: Plan) -> None:
+    """Raises ``Refused`` with 5 where the plan is not the one that was approved, and says what it
+    is: of that one only the digest is known."""
+    if expected != planned.digest:
+        message = f"the plan is not the one that was approved: {planned.digest}, not {expected}"
+        now = intended(planned.targets, planned.owner)
+        raise Refused(f"{message}. It is now:", ExitCode.STALE, details=tuple(in_short(now)))

@@ -1,0 +1,46 @@
+"""Consumers that are beyond our reach: those that an AWS service manages, and those that only their
+association tells of. A cut-over says who they are and what has to become of them, and does not
+claim that they have the role."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import islice
+from math import ceil
+
+from reconciler.cutover.calls import Calls
+from reconciler.cutover.fleet import Fleet
+from reconciler.cutover.types import Act, Decision, GiveUp
+from reconciler.model.live import LiveInstance
+
+MOST_NAMED = 100
+
+
+def waits_for(fleet: Fleet) -> Decision | None:
+    """The end of a cut-over that has done what it may, and some consumer may hold another role."""
+    left = fleet.out_of_reach()
+    if not left:
+        return None
+    since = ceil(fleet.safe_since())
+    noted, epoch = fleet.seen.profile.swapped, fleet.swapped_at()
+    is_noted = noted is not None and (noted.role_id, noted.epoch) == (fleet.seen.target, epoch)
+    if fleet.is_unsettled and fleet.seen.after_id is not None and not is_noted:
+        call = Calls(fleet.cutover, fleet.seen).mark_swapped(epoch)
+        return Act((call,), "note since when EC2 sees the role")
+    named = [_named(i, fleet, since) for i in islice(left, MOST_NAMED)]
+    more = len(left) - len(named)
+    return GiveUp("; ".join([*named, *([f"and {more} more"] if more else [])]))
+
+
+def _named(instance: LiveInstance, fleet: Fleet, since: float) -> str:
+    key, address = instance.key, fleet.cutover.address
+    where = f"{key.instance} ({key.region}) on {address}"
+    if instance.operator is None:
+        return f"{where}: {instance.untouchable}, so what it is served is not known"
+    if instance.row is None or instance.row.profile_id != fleet.seen.profile.id:
+        return f"{where}: {instance.operator} must roll it, its profile was made again"
+    role = fleet.cutover.after.name if fleet.cutover.after else "none"
+    hour = datetime.fromtimestamp(since, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        f"{where}: {instance.operator} must roll it; what is launched after {hour} has role/{role}"
+    )

@@ -1,0 +1,185 @@
+"""A cut-over played through on today's state: the steps that the plan prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Any
+
+from reconciler.cutover import run_state as remembering
+from reconciler.cutover.decide import decide
+from reconciler.cutover.types import (
+    Act,
+    Ask,
+    CutOver,
+    Decision,
+    Done,
+    EndBatch,
+    GiveUp,
+    List,
+    Lose,
+    Memory,
+    Pause,
+    Seen,
+)
+from reconciler.model import ownership
+from reconciler.model.address import Address
+from reconciler.model.ownership import Pending
+from reconciler.plan.calls import NOW, RUN, Action, ApiCall, Condition, Joined, Ref, Wait
+
+_RUN = "this-run"
+MAX_DECISIONS = 100_000
+"""A fleet of 10,000 in batches of one takes seven decisions each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """One step as the plan shows it; ``note`` says what it is for."""
+
+    action: Action
+    note: str
+    instance: str | None = None
+    refusal: str | None = None
+    """The code with which AWS must refuse it: it asks, and changes nothing."""
+
+
+def rehearse(cutover: CutOver, seen: Seen) -> Iterator[Printed]:
+    """Every step, in order, as it would go if all goes well and nothing changes meanwhile."""
+    mark = seen.profile.mark
+    if isinstance(mark, Pending):
+        # Whatever is noted was there before: a clock that is ahead does not make it another's.
+        seen = replace(seen, now=max(seen.now, float(mark.epoch)))
+    memory = remembering.beginning(seen, _RUN)
+    for _ in range(MAX_DECISIONS):
+        decision = decide(cutover, seen, memory)
+        if isinstance(decision, Done | GiveUp):
+            return
+        yield from _printed(cutover, decision, seen)
+        seen, memory = _after(cutover, decision, seen, memory)
+    raise RuntimeError(f"the cut-over of {cutover.address} does not come to an end")
+
+
+def _printed(cutover: CutOver, decision: Decision, seen: Seen) -> Iterator[Printed]:
+    match decision:
+        case Ask(calls, refusal, why):
+            for call in calls:
+                printed = _with_refs(call)
+                yield Printed(printed, why, _instance(call, seen), refusal=refusal)
+        case Act(calls, why):
+            for call in calls:
+                instance = _instance(call, seen)
+                yield Printed(_with_refs(_without_run(call)), why, instance)
+                yield from _settling(cutover, call, instance)
+        case Pause(seconds, why, watch, is_poll):
+            if not is_poll and not watch:
+                yield Printed(Wait("propagated", seconds, profile=cutover.profile), why)
+
+
+def _without_run(call: ApiCall) -> ApiCall:
+    """A plan knows neither its run nor the time at which it is applied."""
+    if call.operation == "TagRole":
+        tags = [{**tag, "Value": str(NOW)} for tag in call.params["Tags"]]
+        return replace(call, params={**call.params, "Tags": tags})
+    if call.operation != "TagInstanceProfile":
+        return call
+    tags = [{**tag, "Value": _timeless(tag["Value"])} for tag in call.params["Tags"]]
+    return replace(call, params={**call.params, "Tags": tags})
+
+
+def _timeless(value: str) -> str:
+    if (swapped := ownership.decode_swapped(value)) is not None:
+        return f"{swapped.role_id}/{NOW}"
+    if value.startswith("pending/"):
+        return "/".join([*value.split("/")[:3], str(NOW), str(RUN)])
+    if value.startswith("waiting/"):
+        return "/".join([*value.split("/")[:2], str(NOW)])
+    return value
+
+
+_REF = re.compile(r"\$\{([a-z-]+/[^{}]+|run)\.(id|arn|time)\}")
+
+
+def _with_refs(call: ApiCall) -> ApiCall:
+    """Values that AWS will invent, which a rehearsal has as text, as what they are."""
+    return replace(call, params={name: _referring(v) for name, v in call.params.items()})
+
+
+def _referring(value: Any) -> Any:
+    match value:
+        case str():
+            parts = _REF.split(value)
+            if len(parts) == 1:
+                return value
+            texts: list[str | Ref] = list(parts[::3])
+            refs = [
+                Ref(Address.parse(of), what)
+                for of, what in zip(parts[1::3], parts[2::3], strict=True)
+            ]
+            joined = [part for pair in zip_longest(texts, refs) for part in pair if part]
+            return joined[0] if len(joined) == 1 else Joined(tuple(joined))
+        case Mapping():
+            return {k: _referring(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_referring(v) for v in value]
+        case _:
+            return value
+
+
+def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator[Printed]:
+    """What the loop waits for after the call; in the rehearsal it is there at once."""
+    found = _SETTLING.get(call.operation)
+    if found is not None:
+        condition, why = found
+        wait = Wait(condition, 300.0, instance, cutover.profile, call.region)
+        yield Printed(wait, why, instance)
+
+
+_SETTLING: dict[str, tuple[Condition, str]] = {
+    "DisassociateIamInstanceProfile": ("gone", "the association to be gone"),
+    "AssociateIamInstanceProfile": ("associated", "the profile to be taken on"),
+    "ReplaceIamInstanceProfileAssociation": ("associated", "the profile to be taken on"),
+    "StopInstances": ("stopped", "the instance to stop"),
+    "StartInstances": ("running", "the instance to start"),
+}
+
+
+def _instance(call: ApiCall, seen: Seen) -> str | None:
+    """The one instance that a call is about."""
+    keys = remembering.instances_of(call, seen)
+    return keys[0].instance if len(keys) == 1 else None
+
+
+def _after(cutover: CutOver, decision: Decision, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
+    match decision:
+        case Ask():
+            return seen, remembering.answered(memory, decision, seen)
+        case Act(calls):
+            for call in calls:
+                memory = remembering.remember(memory, call, seen, seen.now)
+                seen = remembering.after_call(cutover, seen, call)
+            # Whoever is given a profile twice has two associations of one invented name: in a
+            # rehearsal no listing is old, so what was taken off is not to be looked out for.
+            return seen, replace(memory, taken={})
+        case Pause(seconds):
+            return _later(replace(seen, now=seen.now + seconds)), memory
+        case List():
+            return replace(seen, listed_at=seen.now), memory
+        case EndBatch():
+            return seen, remembering.ended_batch(memory, seen.now)
+        case Lose(key, reason):
+            return seen, remembering.lost(memory, key, reason)
+        case _:
+            return seen, memory
+
+
+def _later(seen: Seen) -> Seen:
+    """Whatever was under way has come to its end."""
+    instances = {}
+    for key, instance in seen.instances.items():
+        rows = tuple(r for r in instance.rows if r.state != "disassociating")
+        settled = tuple(replace(r, state="associated") for r in rows)
+        state = {"pending": "running", "stopping": "stopped"}.get(instance.state, instance.state)
+        instances[key] = replace(instance, rows=settled, state=state)
+    return replace(seen, instances=instances)

@@ -1,0 +1,174 @@
+"""``drift --accept``: what AWS has becomes what the specs say, in the files that say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.commands.plan import Planned, PlannedTarget
+from reconciler.drift.findings import Drift, Finding
+from reconciler.model.address import Address
+from reconciler.model.policy_document import PolicyDocument
+from reconciler.model.resources import DEFAULT_SESSION_SECONDS
+from reconciler.plan.changes import Difference
+from reconciler.spec.build.variables import escaped
+from reconciler.spec.desired import Desired, DesiredProfile
+from reconciler.spec.format.edit import Editing, Keys
+from reconciler.spec.format.export import as_spec, trust_as_spec
+from reconciler.spec.yaml.cst import NotWritable
+from reconciler.spec.yaml.policy_documents import place_of_inline
+
+_SECTIONS = {"role": "roles", "policy": "policies", "instance-profile": "instance_profiles"}
+_DEFAULTS = {"description": "", "path": "/", "max_session_duration": DEFAULT_SESSION_SECONDS}
+
+
+@dataclass
+class Accepted:
+    """``files`` are new texts by the name of the file; ``refused`` says of an address why it is
+    left to a person."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    addresses: list[Address] = field(default_factory=list)
+
+
+def accept(planned: Planned, drift: Drift, patterns: Iterable[str]) -> Accepted:
+    """The files as they have to be so that the findings of these addresses are gone."""
+    made = Accepted()
+    wanted = list(patterns)
+    matched: set[str] = set()
+    for finding in drift.findings:
+        fitting = [p for p in wanted if finding.address.matches(p)]
+        matched.update(fitting)
+        if fitting:
+            _accept(finding, planned, made)
+    for pattern in wanted:
+        if pattern not in matched:
+            made.refused[pattern] = "there is no such finding"
+    return made
+
+
+def _accept(finding: Finding, planned: Planned, made: Accepted) -> None:
+    target = next(t for t in planned.targets if t.plan.target == finding.target)
+    desired = target.spec.desired
+    by_address = {entity.resource.address: entity for entity in desired.entities()}
+    entity = by_address.get(finding.address)
+    try:
+        if finding.status not in ("modified", "missing") or entity is None:
+            raise NotWritable(_why(finding))
+        edit = _Edit(entity, target, made, planned.sources)
+        if finding.status == "missing":
+            edit.gone()
+        else:
+            for difference in finding.differences:
+                edit.take(difference)
+        made.files[edit.name] = edit.text
+        made.addresses.append(finding.address)
+    except NotWritable as error:
+        made.refused[str(finding.address)] = str(error)
+
+
+def _why(finding: Finding) -> str:
+    match finding.status:
+        case "left" | "unmanaged" | "unadopted":
+            return "it is in no spec of ours; `reconciler import` writes one"
+        case "stale" | "in_progress" | "unknown":
+            return f"it is {finding.status.replace('_', ' ')}, which is nothing to be written down"
+        case _:
+            return "which instances are meant follows from a rule, or from a list of ids"
+
+
+class _Edit:
+    """One resource in its file."""
+
+    def __init__(
+        self,
+        entity: Desired,
+        target: PlannedTarget,
+        made: Accepted,
+        sources: Mapping[str, str],
+    ) -> None:
+        place = entity.place.here
+        kind, name = entity.resource.address.kind, entity.resource.name
+        self.entity, self.target, self.name = entity, target, place.file
+        self.text = made.files.get(place.file, sources.get(place.file, ""))
+        self.keys: Keys = (_SECTIONS[kind], name)
+        if isinstance(entity, DesiredProfile) and not Editing(self.text).has(self.keys):
+            raise NotWritable("it comes from `instance_profile: true`; write it out first")
+
+    @property
+    def editing(self) -> Editing:
+        return Editing(self.text)
+
+    def gone(self) -> None:
+        self.text = self.editing.remove(self.keys)
+
+    def take(self, difference: Difference) -> None:
+        """``before`` is what AWS has."""
+        attribute, _, key = difference.path.partition(".")
+        live = difference.before
+        match attribute:
+            case "tags":
+                self._tag(key, live)
+            case "managed_policies":
+                self._policy(difference)
+            case "inline_policies":
+                within = place_of_inline(self.entity.place.tree, self.keys[1], key)
+                self._put((*self.keys, *within), as_spec(live) if live else None)
+            case "trust_policy":
+                self._trust(live)
+            case "document":
+                self._put((*self.keys, "document"), as_spec(live))
+            case "max_session_duration" | "description" | "path" | "permissions_boundary" | "role":
+                self._attribute(attribute, live)
+            case _:
+                raise NotWritable(f"{attribute} is nothing that a spec says")
+
+    def _put(self, keys: Keys, value: Any) -> None:
+        """``None`` takes the entry out."""
+        if value is not None:
+            self.text = self.editing.set(keys, value)
+        elif self.editing.has(keys):
+            self.text = self.editing.remove(keys)
+
+    def _managed(self) -> Keys:
+        """A list that is not exclusive has one level more."""
+        keys = (*self.keys, "managed_policies")
+        return (*keys, "policies") if self.editing.has((*keys, "exclusive")) else keys
+
+    def _tag(self, key: str, live: Any) -> None:
+        keys = (*self.keys, "tags", key)
+        if live is None and not self.editing.has(keys):
+            raise NotWritable(f"the tag {key} comes from `defaults` of its file")
+        self._put(keys, None if live is None else escaped(live))
+
+    def _attribute(self, name: str, live: Any) -> None:
+        value = escaped(live) if isinstance(live, str) else live
+        if name == "role":
+            self.text = self.editing.set((*self.keys, name), value)
+        elif live is None or live == _DEFAULTS.get(name):
+            self._put((*self.keys, name), None)
+        else:
+            self._put((*self.keys, name), value)
+
+    def _trust(self, live: Any) -> None:
+        ((name, value),) = trust_as_spec(PolicyDocument.of(live)).items()
+        other = "trust" if name == "trust_policy" else "trust_policy"
+        self.text = self.editing.set((*self.keys, name), value)
+        self._put((*self.keys, other), None)
+
+    def _policy(self, difference: Difference) -> None:
+        name = difference.path.partition(".")[2]
+        keys = self._managed()
+        arn = difference.before or difference.after
+        if difference.before is not None:
+            known = self.target.spec.desired.policy(name)
+            is_aws = ":iam::aws:policy/" in arn and arn.endswith(f":policy/{name}")
+            self.text = self.editing.append(keys, name if known or is_aws else arn)
+            return
+        for number, written in enumerate(self.editing.names(keys)):
+            if written in (name, arn) or written.endswith(f"/{name}"):
+                self.text = self.editing.discard(keys, number)
+                return
+        raise NotWritable(f"{name} is not written in this list as it is")

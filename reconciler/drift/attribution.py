@@ -1,0 +1,144 @@
+"""Who made a finding so: the newest event of CloudTrail that could have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from reconciler.commands.plan import PlannedTarget
+from reconciler.drift.findings import Actor, Drift, Finding
+from reconciler.model.address import POLICY
+from reconciler.plan.plan import TargetPlan
+from reconciler.ports import DENIED, AwsError, Clock, Event, Trail
+
+_OUR_RUN = re.compile(r"\breconciler/\S+ run/(\w+)")
+_HOME = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+"""Where each partition writes the events of IAM; of all others in us-east-1.
+Source: docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html"""
+_SILENT = frozenset({"in_progress", "unknown"})
+"""Nobody need be named: it is a run of ours, or nothing is known."""
+_PASSED_ON = ("AttachRolePolicy", "DetachRolePolicy")
+
+EVENTS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("role", "trust_policy"): ("UpdateAssumeRolePolicy",),
+    ("role", "managed_policies"): _PASSED_ON,
+    ("role", "inline_policies"): ("PutRolePolicy", "DeleteRolePolicy"),
+    ("role", "permissions_boundary"): (
+        "PutRolePermissionsBoundary",
+        "DeleteRolePermissionsBoundary",
+    ),
+    ("role", "description"): ("UpdateRole", "UpdateRoleDescription"),
+    ("role", "max_session_duration"): ("UpdateRole",),
+    ("role", "tags"): ("TagRole", "UntagRole"),
+    ("policy", "document"): ("CreatePolicyVersion", "SetDefaultPolicyVersion"),
+    ("policy", "tags"): ("TagPolicy", "UntagPolicy"),
+    ("instance-profile", "role"): (
+        "AddRoleToInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+    ),
+    ("instance-profile", "served_role"): (
+        "AddRoleToInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+    ),
+    ("instance-profile", "tags"): ("TagInstanceProfile", "UntagInstanceProfile"),
+    ("association", "instance_profile"): (
+        "AssociateIamInstanceProfile",
+        "DisassociateIamInstanceProfile",
+        "ReplaceIamInstanceProfileAssociation",
+    ),
+}
+"""Calls that could have made an attribute what it is."""
+GONE = {
+    "role": ("DeleteRole",),
+    "policy": ("DeletePolicy",),
+    "instance-profile": ("DeleteInstanceProfile",),
+    "association": ("DisassociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation"),
+}
+MADE = {
+    "role": ("CreateRole",),
+    "policy": ("CreatePolicy",),
+    "instance-profile": ("CreateInstanceProfile",),
+    "association": ("RunInstances", "AssociateIamInstanceProfile"),
+}
+
+
+@dataclass
+class Asking:
+    """Asks until it is told that it may not."""
+
+    targets: tuple[PlannedTarget, ...]
+    clock: Clock
+    refused: dict[str, str] = field(default_factory=dict)
+    """By target, why it asks no more."""
+    _trails: dict[str, Trail] = field(default_factory=dict)
+
+    def named(self, drift: Drift) -> Drift:
+        """The drift with an actor for each finding that somebody made."""
+        return replace(drift, findings=tuple(self._named(f) for f in drift.findings))
+
+    def _named(self, finding: Finding) -> Finding:
+        target = next((t for t in self.targets if t.plan.target == finding.target), None)
+        if target is None or finding.status in _SILENT:
+            return finding
+        if why := self.refused.get(finding.target):
+            return replace(finding, actor=Actor(unknown=why))
+        try:
+            return replace(finding, actor=self._actor(finding, target))
+        except AwsError as error:
+            is_denied = error.code in DENIED
+            why = "no permission for cloudtrail:LookupEvents" if is_denied else error.code
+            if is_denied:
+                self.refused[finding.target] = why
+            return replace(finding, actor=Actor(unknown=why))
+
+    def _actor(self, finding: Finding, target: PlannedTarget) -> Actor:
+        wanted = events_for(finding)
+        name = finding.target
+        if name not in self._trails:
+            self._trails[name] = target.connection.trail(self.clock)
+        events = self._trails[name].events(*_place(finding, target.plan))
+        found = next((e for e in events if e.name in wanted), None)
+        if found is None:
+            return Actor(unknown="no event of it: they come minutes late, and go after 90 days")
+        return _actor(found)
+
+
+def events_for(finding: Finding) -> frozenset[str]:
+    """Names of the calls that could have made the finding."""
+    kind = finding.address.kind
+    match finding.status:
+        case "missing":
+            return frozenset(GONE.get(kind, ()))
+        case "unmanaged" | "unadopted" | "left":
+            return frozenset(MADE.get(kind, ()))
+        case _:
+            parts = {d.path.partition(".")[0] for d in finding.differences}
+            named = (EVENTS.get((kind, part), ()) for part in parts)
+            return frozenset(name for names in named for name in names) or _all_of(kind)
+
+
+def _all_of(kind: str) -> frozenset[str]:
+    lists: Iterable[tuple[str, ...]] = (names for (k, _), names in EVENTS.items() if k == kind)
+    return frozenset(name for names in lists for name in names)
+
+
+def _place(finding: Finding, plan: TargetPlan) -> tuple[str, str]:
+    """The region whose history has it, and the name that it has there: a policy's is its ARN."""
+    kind, name = finding.address.kind, finding.address.name
+    if kind == "association":
+        return finding.region or plan.regions[0], name
+    identity = plan.identity
+    home = _HOME.get(identity.partition, "us-east-1")
+    if kind == "policy":
+        live = plan.based_on.get(finding.address)
+        made = identity.arns.of(POLICY, "/", name)
+        return home, live.arn if live is not None else made
+    return home, name
+
+
+def _actor(event: Event) -> Actor:
+    run = _OUR_RUN.search(event.user_agent)
+    time = datetime.fromtimestamp(event.at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Actor(event.by, event.name, event.id, time, run[1] if run else None)

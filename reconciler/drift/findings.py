@@ -1,0 +1,185 @@
+"""What differs between the specs and AWS, as findings. Nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from reconciler.commands.plan import Planned
+from reconciler.diagnostics import Diagnostic, Location
+from reconciler.exit_codes import ExitCode
+from reconciler.model.address import Address
+from reconciler.plan.changes import (
+    Adopt,
+    Change,
+    Create,
+    CutOverInstance,
+    Delete,
+    Difference,
+    Kept,
+    Replace,
+    Restore,
+    Update,
+)
+from reconciler.plan.plan import Plan, TargetPlan
+
+Status = Literal[
+    "modified",
+    "missing",
+    "unadopted",
+    "left",
+    "unmanaged",
+    "stale",
+    "in_progress",
+    "unknown",
+]
+STATUSES: tuple[Status, ...] = get_args(Status)
+Transition = Literal["new", "changed", "ongoing", "resolved"]
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+COUNTED = frozenset({"modified", "missing", "unadopted", "stale", "in_progress"})
+"""What makes the exit code 2. ``unknown`` makes it 1; the rest is told and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it, as CloudTrail has it; ``unknown`` says why nobody is named. ``run`` is the id of
+    a run of ours."""
+
+    arn: str | None = None
+    event: str | None = None
+    event_id: str | None = None
+    time: str | None = None
+    run: str | None = None
+    unknown: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``fingerprint`` is the same as long as the same thing is wrong in the same way."""
+
+    address: Address
+    status: Status
+    differences: tuple[Difference, ...] = ()
+    source: Location | None = None
+    reason: str | None = None
+    transition: Transition | None = None
+    first_seen: str | None = None
+    target: str = "default"
+    actor: Actor | None = None
+    region: str | None = None
+    """Of an instance."""
+    has_died: bool = False
+    """A run ended in the middle, and a profile is pending."""
+    is_bare: bool = False
+    """An instance is without what a run took from it: its profile, or its running."""
+
+    @property
+    def severity(self) -> Severity:
+        """An instance without credentials is the gravest, also while a run may be at work; then a
+        run that died, for somebody may be without them."""
+        if self.has_died or self.is_bare:
+            return "critical"
+        return "info" if self.status in ("left", "unmanaged") else "warning"
+
+    @property
+    def fingerprint(self) -> str:
+        found = [[d.path, d.before, d.after] for d in self.differences]
+        value = [self.target, str(self.address), self.status, found]
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    plan: Plan
+    findings: tuple[Finding, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    resolved: tuple[Finding, ...] = ()
+    """Those of the baseline that are gone."""
+    notes: tuple[Kept, ...] = ()
+    """What is not known or was passed over, each with the reason."""
+
+    @property
+    def summary(self) -> Mapping[Status, int]:
+        found = [finding.status for finding in self.findings]
+        return {status: found.count(status) for status in STATUSES}
+
+    @property
+    def exit_code(self) -> ExitCode:
+        statuses = {finding.status for finding in self.findings}
+        if "unknown" in statuses:
+            return ExitCode.ERROR
+        return ExitCode.DIFFERENCES if statuses & COUNTED else ExitCode.OK
+
+
+def drift_of(planned: Planned) -> Drift:
+    found = [
+        replace(finding, target=target.target)
+        for target in planned.plan.targets
+        for finding in _findings(target)
+    ]
+    notes = tuple(note for target in planned.plan.targets for note in _notes(target))
+    ordered = tuple(sorted(found, key=gravest_first))
+    return Drift(planned.plan, ordered, planned.diagnostics, notes=notes)
+
+
+def gravest_first(finding: Finding) -> tuple[object, ...]:
+    rank = SEVERITIES.index(finding.severity)
+    return (
+        rank,
+        not finding.is_bare,
+        finding.target,
+        STATUSES.index(finding.status),
+        finding.address,
+    )
+
+
+def _notes(target: TargetPlan) -> Iterator[Kept]:
+    yield from (kept for kept in target.kept if kept.status == "warning")
+    yield from target.ignored
+
+
+def _findings(target: TargetPlan) -> Iterator[Finding]:
+    for change in target.changes:
+        is_bare = isinstance(change, Restore)
+        made = replace(_finding(change), region=change.region, has_died=change.has_died)
+        yield replace(made, is_bare=is_bare)
+    for conflict in target.conflicts:
+        reason = f"{conflict.reason}; {conflict.lift} takes it over"
+        yield Finding(conflict.address, "unadopted", (), conflict.source, reason)
+    for kept in target.kept:
+        if kept.status in ("left", "released"):
+            yield Finding(kept.address, "left", (), None, kept.reason)
+        if kept.status == "revoked":
+            yield Finding(kept.address, "unmanaged", (), None, kept.reason)
+        if kept.status == "waiting":
+            yield Finding(kept.address, "stale", (), None, kept.reason)
+    for one in target.unread:
+        reason = f"{one.what} cannot be read: {one.reason}"
+        yield Finding(one.address, "unknown", reason=reason, region=one.region)
+    for stranger in target.unmanaged:
+        yield Finding(stranger.address, "unmanaged", reason=stranger.orphan)
+    for guard in target.guards:
+        if guard.key == "retry":
+            yield from (Finding(a, "stale", (), None, guard.reason) for a in guard.addresses)
+
+
+def _finding(change: Change) -> Finding:
+    match change:
+        case Create():
+            return Finding(change.address, "missing", (), change.source)
+        case CutOverInstance():
+            wanted = (change.after or {}).get("role")
+            reason = change.reason or f"it may be served another role than role/{wanted}"
+            return Finding(change.address, "stale", (), change.source, reason)
+        case Restore():
+            return Finding(change.address, "stale", change.differences, None, change.reason)
+        case Delete():
+            return Finding(change.address, "left", (), None, change.reason)
+        case Update() | Adopt() | Replace():
+            status: Status = "in_progress" if change.is_under_way else "modified"
+            return Finding(change.address, status, change.differences, change.source, change.reason)

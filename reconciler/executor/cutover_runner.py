@@ -1,0 +1,378 @@
+"""Runs a cut-over: observe, decide, act, until it is done or cannot go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from reconciler.cutover import run_state as remembering
+from reconciler.cutover.batches import POLL_SECONDS
+from reconciler.cutover.decide import decide, is_half_done
+from reconciler.cutover.types import (
+    Act,
+    Ask,
+    CutOver,
+    Decision,
+    Done,
+    EndBatch,
+    GiveUp,
+    List,
+    Lose,
+    Memory,
+    Pause,
+    Seen,
+)
+from reconciler.executor.deadline import Window
+from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.executor.missing_permission import needed
+from reconciler.executor.observer import Observer
+from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice
+from reconciler.executor.sender import Sender
+from reconciler.model.address import Address, instance_address
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Identity
+from reconciler.plan.calls import ApiCall
+from reconciler.ports import DENIED, THROTTLED, AwsError, Clock, Progress, Reader
+
+LOST_ANSWERS = 10
+FIRST_LOOK_SECONDS = 0.25
+OF_ONE_INSTANCE = (
+    "AssociateIamInstanceProfile",
+    "DisassociateIamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation",
+    "StopInstances",
+    "StartInstances",
+)
+"""Calls whose refusal loses one instance; that of any other ends the cut-over."""
+HOPED_FOR = frozenset({"LimitExceeded", "EntityAlreadyExists"})
+"""The answers to the question whether a role may be put in while another is inside."""
+LOOK_AGAIN = frozenset(
+    {
+        "IncorrectState",
+        "IncorrectInstanceState",
+        "InvalidAssociationID.NotFound",
+        "InvalidInstanceID.NotFound",
+        "EntityAlreadyExists",
+    }
+)
+"""Something is not as it was seen: somebody else acted, an instance starts, stops or ends, or IAM
+did not show yet what a run before this one made."""
+
+
+@dataclass
+class CutOverRun:
+    """One cut-over of one apply."""
+
+    cutover: CutOver
+    identity: Identity
+    run: str
+    reader: Reader
+    sender: Sender
+    clock: Clock
+    progress: Progress
+    stop: Interrupt
+    window: Window
+    check: Callable[[], None]
+    """Raises ``AwsError`` where the profile is not as it was planned any more."""
+    flights: Flights = field(default_factory=Flights)
+    notes: list[str] = field(default_factory=list)
+    _taken: set[InstanceKey] = field(default_factory=set)
+    _given: set[InstanceKey] = field(default_factory=set)
+    """Those that this run took something from, and those of them that have it back."""
+    _gone: set[InstanceKey] = field(default_factory=set)
+    _again: int = 0
+    _looks: int = 0
+    _has_written: bool = False
+    _met: set[InstanceKey] = field(default_factory=set)
+    _ended: tuple[Address, ...] = ()
+    _calls: int = 0
+    _flying: tuple[InstanceKey, ...] = ()
+    _advice: str = MEND
+    _brief: str = ""
+    """Of what went wrong last, where AWS refused it."""
+
+    def __post_init__(self) -> None:
+        self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
+
+    def execute(self) -> Outcome:
+        """Never raises ``AwsError``: what went wrong is in the outcome."""
+        try:
+            return self._loop(self.cutover)
+        except AwsError as error:
+            if error.code == "NoSuchEntity" and not self._has_written:
+                error = self._changed() or error
+            _, needs, what = error.message.rpartition("; needs ")
+            self._went_wrong(error, needs and needs + what)
+            reason = f"{error.call}: {error.code}: {error.message}"
+            return self._outcome("failed", reason, error.request_id)
+        finally:
+            self.flights.note(self.cutover.address, is_open=False)
+
+    def _note_flights(self, cutover: CutOver, seen: Seen, memory: Memory) -> None:
+        half_done = is_half_done(cutover, seen, memory)
+        self.flights.note(self.cutover.address, is_open=half_done)
+
+    def _went_wrong(self, error: AwsError, wanted: str = "") -> None:
+        self._brief, self._advice = f"{error.call}: {error.code}", advice(error, wanted)
+
+    def _changed(self) -> AwsError | None:
+        """What became of the profile since it was planned."""
+        try:
+            self.check()
+        except AwsError as error:
+            return error
+        return None
+
+    def _loop(self, cutover: CutOver) -> Outcome:
+        seen = self._observer.observe(cutover)
+        memory = remembering.beginning(seen, self.run)
+        for instance in remembering.noted_as_done(seen):
+            note = f"{instance.key.instance} is left alone: a tag on it says that it has the role"
+            self.notes.append(note)
+            self.progress.started(cutover.address, note)
+        while True:
+            self._note_flights(cutover, seen, memory)
+            is_roll_back = cutover.settle_as is not None
+            closed = self.window.forbids_batch(is_roll_back=is_roll_back)
+            asked, hurries = self.stop.is_set(), self.stop.hurries
+            memory = replace(memory, stopping=asked, hurrying=hurries, closed=closed)
+            self._met.update(i.key for i in seen.instances.values() if i.is_running)
+            self._gone = {k for k in self._given if _is_gone(seen, k)}
+            decision = decide(cutover, seen, memory)
+            match decision:
+                case Done():
+                    self._ended = self._those_ended(seen)
+                    return self._outcome("applied", "; ".join(self.notes))
+                case GiveUp(reason, roll_back) if roll_back:
+                    return self._roll_back(cutover.reversed(seen.target, memory), reason)
+                case GiveUp(reason, is_stop=is_stop):
+                    if seen.unread and not memory.failed:
+                        self._advice = f"apply again once {', '.join(sorted(seen.unread))} answers"
+                    return self._outcome("skipped" if is_stop else "failed", reason)
+                case _:
+                    seen, memory = self._step(cutover, decision, seen, memory)
+
+    def _those_ended(self, seen: Seen) -> tuple[Address, ...]:
+        """Instances that were met running, and have ended: nobody lists them any more."""
+        missing = [k for k in self._met if k not in seen.instances or seen.instances[k].is_gone]
+        found = {i.key: i for i in self.reader.instances(missing)} if missing else {}
+        ended = [k for k in sorted(missing) if k not in found or found[k].is_gone]
+        return tuple(instance_address(key.instance) for key in ended)
+
+    def _until_next_look(self, most: float) -> float:
+        """Soon at first, since most things are done in a second; then less and less often."""
+        self._looks += 1
+        return min(most, FIRST_LOOK_SECONDS * 2.0 ** (self._looks - 1))
+
+    def _roll_back(self, cutover: CutOver, reason: str) -> Outcome:
+        """The role that was there goes back in, and to whoever may have taken up the new one."""
+        why = self._brief or reason
+        self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back", "rolling back")
+        self._brief = ""
+        ended = self._loop(cutover)
+        if ended.status == "applied":
+            self._brief = f"{why}; rolled back"
+            self._advice = (
+                f"find out why; --allow retry={cutover.address} tries this role once more, and "
+                "another role needs no flag"
+            )
+            return self._outcome("failed", f"{reason}; rolled back, the old role is in again")
+        # AWS's own words are long, and most often the same.
+        again = f"rolling back failed too: {self._brief or ended.reason}"
+        self._advice = ended.advice
+        self._brief = f"{why}; rolling back failed too"
+        return self._outcome("failed", f"{reason}; {again}")
+
+    def _step(
+        self, cutover: CutOver, decision: Decision, seen: Seen, memory: Memory
+    ) -> tuple[Seen, Memory]:
+        if isinstance(decision, Ask | Act) and not self._has_written:
+            self.check()
+            self._has_written = isinstance(decision, Act)
+        match decision:
+            case Ask(calls, refusal="LimitExceeded"):
+                return self._ask_iam(cutover, decision, calls[0], seen, memory)
+            case Ask():
+                return self._ask_ec2(cutover, decision, seen, memory)
+            case Act():
+                return self._act(cutover, decision, seen, memory)
+            case Pause(seconds, why, watch, is_poll):
+                self.progress.waiting(cutover.address, why, seconds)
+                self._sleep(self._until_next_look(seconds) if is_poll else seconds)
+                return self._observer.look(cutover, seen, watch), memory
+            case List():
+                return self._observer.observe(cutover, memory), memory
+            case EndBatch():
+                return seen, remembering.ended_batch(memory, self.clock.now())
+            case Lose(key, reason):
+                self.progress.failed(instance_address(key.instance), "cut-over", reason)
+                self._brief, self._advice = f"{key.instance} {reason}", MEND
+                return seen, remembering.lost(memory, key, reason)
+            case _:
+                return seen, memory
+
+    def _ask_iam(
+        self, cutover: CutOver, ask: Ask, call: ApiCall, seen: Seen, memory: Memory
+    ) -> tuple[Seen, Memory]:
+        """``LimitExceeded`` is the answer hoped for. Any other refusal ends it, nothing changed."""
+        try:
+            self.sender.send(call, is_fresh=True, hoped_for=HOPED_FOR)
+        except AwsError as error:
+            if error.code not in HOPED_FOR:
+                raise _explained(call, error) from error
+        return self._observer.look(cutover, seen, ()), remembering.answered(memory, ask, seen)
+
+    def _ask_ec2(
+        self, cutover: CutOver, ask: Ask, seen: Seen, memory: Memory
+    ) -> tuple[Seen, Memory]:
+        """Whoever is refused keeps what it has. Who answers neither *allowed* nor *denied* does not
+        know such questions, or the instance is not as it was: then it is looked at again."""
+        doubtful: list[InstanceKey] = []
+        memory = remembering.answered(memory, ask, seen)
+        for call in ask.calls:
+            keys = remembering.instances_of(call, seen)
+            try:
+                self.sender.send(call, is_fresh=True)
+            except AwsError as error:
+                if error.code in DENIED:
+                    why = f"{error.code}: {error.message}{needed(call, error)}"
+                    for key in keys:
+                        memory = remembering.refused(memory, key, why)
+                elif error.code in THROTTLED or error.is_uncertain or error.was_not_sent:
+                    raise
+                elif error.code != ask.refusal:
+                    doubtful.extend(keys)
+            else:
+                self.notes.append(f"{call.name}: DryRun is not known there, so nobody was asked")
+                doubtful.extend(keys)
+        return self._observer.look(cutover, seen, doubtful), memory
+
+    def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
+        touched: list[InstanceKey] = []
+        self._looks = 0
+        for call in act.calls:
+            before = replace(seen, now=self.clock.now())
+            self._tell(cutover, act, call, before, memory)
+            problem = self._send(call, act, before)
+            if problem is None or act.is_hint:
+                memory = remembering.remember(memory, call, before, self.clock.now())
+                seen = remembering.after_call(cutover, before, call)
+                touched.extend(remembering.instances_of(call, before))
+                self._note_flights(cutover, seen, memory)
+                self._calls += problem is None
+                self._flying = tuple(k for k in memory.away if k not in memory.back)
+                self._count(call, before)
+                continue
+            if problem.is_uncertain or problem.code in LOOK_AGAIN:
+                if call.service == "iam":
+                    self._observer.forget()
+                return self._after_doubt(cutover, problem, seen, memory), memory
+            key = next(iter(remembering.instances_of(call, before)), None)
+            if key is None or call.operation not in OF_ONE_INSTANCE:
+                self._undo(act)
+                raise _explained(call, problem)
+            wanted = needed(call, problem)
+            self._went_wrong(problem, wanted)
+            why = f"{problem.code}: {problem.message}{wanted}"
+            memory = remembering.not_given(cutover, before, memory, key, why)
+        self._again = 0
+        if any(call.service == "iam" for call in act.calls):
+            self._observer.wrote(seen)
+        return self._observer.look(cutover, seen, touched), memory
+
+    def _count(self, call: ApiCall, seen: Seen) -> None:
+        keys = remembering.instances_of(call, seen)
+        match call.operation:
+            case "DisassociateIamInstanceProfile" | "StopInstances":
+                self._taken.update(keys)
+            case "ReplaceIamInstanceProfileAssociation":
+                is_home = call.params["IamInstanceProfile"]["Arn"] == seen.profile.arn
+                self._given.update(keys if is_home else ())
+            case "AssociateIamInstanceProfile" | "StartInstances":
+                self._given.update(self._taken.intersection(keys))
+
+    def _tell(self, cutover: CutOver, act: Act, call: ApiCall, seen: Seen, memory: Memory) -> None:
+        """An instance that has the role is told with how long it was without a profile."""
+        keys = remembering.instances_of(call, seen)
+        if call.operation == "CreateTags" and cutover.after is not None:
+            for key in keys:
+                away = seen.now - memory.away.get(key, seen.now)
+                text = f"taking up role/{cutover.after.name}"
+                self.progress.done(instance_address(key.instance), text, away)
+        elif len(keys) == 1:
+            self.progress.started(instance_address(keys[0].instance), act.why)
+        else:
+            self.progress.started(cutover.address, act.why)
+
+    def _send(self, call: ApiCall, act: Act, seen: Seen) -> AwsError | None:
+        key = next(iter(remembering.instances_of(call, seen)), None)
+        # In a hurry nobody waits for one instance while another could get its profile.
+        hoped_for = LOOK_AGAIN if self.stop.hurries else frozenset[str]()
+
+        def told(error: AwsError, seconds: float) -> None:
+            waited_for = f"{error.code}, {call.name} again"
+            self.progress.waiting(self.cutover.address, waited_for, seconds)
+
+        try:
+            self.sender.send(
+                call,
+                is_fresh=True,
+                instance=key.instance if key else None,
+                hoped_for=hoped_for,
+                told=told,
+            )
+        except AwsError as error:
+            if act.is_hint:
+                self.notes.append(f"{call.name}: {error.code}; harmless: {act.why}")
+            return error
+        return None
+
+    def _undo(self, act: Act) -> None:
+        for call in act.undo:
+            self.sender.send(call, is_fresh=True)
+
+    def _after_doubt(self, cutover: CutOver, problem: AwsError, seen: Seen, memory: Memory) -> Seen:
+        """What the call did is not known, so it is looked at, and decided anew. In a hurry that is
+        how a profile is given back: the call is refused until the time has come."""
+        if self.stop.hurries:
+            self.stop.rest(self.clock, POLL_SECONDS)
+            return self._observer.look(cutover, seen, tuple(memory.away))
+        self._again += 1
+        if self._again > LOST_ANSWERS:
+            raise problem
+        self._sleep(POLL_SECONDS)
+        return self._observer.observe(cutover, memory)
+
+    def _sleep(self, seconds: float) -> None:
+        """In pieces, so that a person need not wait for the end of a pause."""
+        until = self.clock.now() + seconds
+        while (left := until - self.clock.now()) > 0 and not self.stop.is_set():
+            self.clock.sleep(min(left, 1.0))
+        if self.stop.is_set():
+            self.stop.rest(self.clock, min(seconds, 1.0))
+
+    def _outcome(self, status: Status, reason: str, request_id: str = "") -> Outcome:
+        address = self.cutover.address
+        remaining = () if status == "applied" else (f"the cut-over of {address}",)
+        made = Outcome(address, "cut-over", status, reason, remaining, request_id)
+        return replace(
+            made,
+            brief=self._brief,
+            advice=AGAIN if status == "skipped" else self._advice,
+            calls=self._calls,
+            cut_over=len(self._given - self._gone),
+            in_flight=self._flying,
+            ended=self._ended,
+        )
+
+
+def _is_gone(seen: Seen, key: InstanceKey) -> bool:
+    return key not in seen.instances or seen.instances[key].is_gone
+
+
+def _explained(call: ApiCall, error: AwsError) -> AwsError:
+    """The same refusal, with the permission that is missing."""
+    message = error.message + needed(call, error)
+    return AwsError(
+        error.call, error.code, message, status=error.status, request_id=error.request_id
+    )

@@ -1,0 +1,80 @@
+"""How long carrying out a plan takes: at least, and at most.
+
+Every call, wait and read has a budget, so an apply is bounded. "At most" is when each of them uses
+all of it, ten at a time as far as their order allows; a failed canary's way back comes on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.executor.observer import READ_LAG_SECONDS
+from reconciler.executor.retry_rules import THROTTLE_SECONDS
+from reconciler.plan.calls import ApiCall, Wait
+from reconciler.plan.plan import Plan, Step, TargetPlan
+
+PARALLELISM = 10
+REQUEST_SECONDS = 70.0
+"""To connect, and for an answer that does not come: the last try may begin as the budget ends."""
+CALL_SECONDS = 2 * (THROTTLE_SECONDS + REQUEST_SECONDS)
+"""A call, and the look at what it did: each is asked again while it is throttled."""
+SURE = ("propagated",)
+"""Waits that last as long as they say, whatever AWS shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Seconds."""
+
+    least: int
+    most: int
+
+
+def lasting(plan: Plan) -> Lasting:
+    """Of all targets, which are carried out one after the other."""
+    parts = [_lasting(target) for target in plan.targets]
+    return Lasting(sum(p.least for p in parts), sum(p.most for p in parts))
+
+
+def _lasting(target: TargetPlan) -> Lasting:
+    steps = target.steps
+    least = _longest_way(steps, {step.id: _least(step) for step in steps})
+    most = {step.id: _most(step) for step in steps}
+    longest, whole = _longest_way(steps, most), sum(most.values())
+    # Graham's bound for steps that are taken up as soon as they may and hands are free.
+    return Lasting(round(least), round(longest + (whole - longest) / PARALLELISM))
+
+
+def _longest_way(steps: tuple[Step, ...], seconds: dict[int, float]) -> float:
+    """Through the steps, each after those that it names; they are in such an order already."""
+    ends: dict[int, float] = {}
+    for step in steps:
+        begins = max((ends[before] for before in step.after), default=0.0)
+        ends[step.id] = begins + seconds[step.id]
+    return max(ends.values(), default=0.0)
+
+
+def _least(step: Step) -> float:
+    is_sure = isinstance(step.action, Wait) and step.action.condition in SURE
+    return step.action.seconds if isinstance(step.action, Wait) and is_sure else 0.0
+
+
+def _most(step: Step) -> float:
+    match step.action:
+        case Wait(seconds=seconds):
+            return seconds
+        case ApiCall(service="iam"):
+            return CALL_SECONDS + READ_LAG_SECONDS
+        case _:
+            return CALL_SECONDS
+
+
+def in_words(seconds: int) -> str:
+    """``95`` is ``1 min 35 s``; beyond an hour seconds are left out."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    if minutes:
+        return f"{minutes} min" + (f" {left} s" if left else "")
+    return f"{left} s"

@@ -1,0 +1,315 @@
+"""Runs the work of a plan: as parallel as its order allows, one thing at a time per address."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.cutover.types import CutOver
+from reconciler.executor.cutover_runner import CutOverRun
+from reconciler.executor.deadline import Window
+from reconciler.executor.idempotency import InstanceEnded, ended, taken
+from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.executor.missing_permission import needed
+from reconciler.executor.outcomes import AGAIN, Outcome, Result, Stranded, failed
+from reconciler.executor.precondition import CHANGED, Comparison
+from reconciler.executor.retrying_reader import PatientReader
+from reconciler.executor.sender import Pace, Sender, Stopped
+from reconciler.executor.stranded import stranded
+from reconciler.executor.waiter import TEXT, Waiter
+from reconciler.model.address import POLICY, ROLE, Address, same_name
+from reconciler.model.ownership import InstanceKey
+from reconciler.plan.calls import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
+from reconciler.plan.changes import Delete, Replace
+from reconciler.plan.graph import Draft, Label, exists
+from reconciler.plan.plan import TargetPlan, Work
+from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
+
+ASSOCIATE = "AssociateIamInstanceProfile"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an apply works with. ``run`` is the id of this run."""
+
+    reader: Reader
+    writer: Writer
+    clock: Clock
+    progress: Progress
+    run: str
+    window: Window
+    parallelism: int = 10
+
+
+@dataclass
+class Executor:
+    """Runs one target's plan once. ``stop`` may be set from any thread, or by a signal: then
+    nothing new starts, and what is half done is put right."""
+
+    plan: TargetPlan
+    tools: Tools
+    stop: Interrupt = field(default_factory=Interrupt)
+    _flights: Flights = field(default_factory=Flights)
+    _known: dict[Ref, str] = field(default_factory=dict)
+    _made: set[Label] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        identity, tools = self.plan.identity, self.tools
+        start = identity.arns.of(POLICY, "", "")
+        pace = Pace(tools.clock)
+        clock, stop, flights = tools.clock, self.stop, self._flights
+        self._reader: Reader = PatientReader(tools.reader, clock, stop, flights, self._told)
+        self._sender = Sender(
+            tools.writer, self._reader, clock, stop, start, pace=pace, flights=flights
+        )
+        self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
+        self._comparison = Comparison(
+            self._reader,
+            tools.clock,
+            self.plan.based_on,
+            self.plan.begins,
+            tools.run,
+            frozenset(c.address for c in self.plan.changes if isinstance(c, Delete | Replace)),
+            identity,
+            self.plan.users,
+        )
+
+    def execute(self) -> Result:
+        outcomes: dict[int, Outcome] = {}
+        running: dict[Future[Outcome], int] = {}
+        with ThreadPoolExecutor(self.tools.parallelism) as pool:
+            while len(outcomes) < len(self.plan.work):
+                self._skip(outcomes, running)
+                for place in self._startable(outcomes, running):
+                    closes = self._closes(place, _begun(outcomes, set(running.values())))
+                    running[pool.submit(self._work, place, closes)] = place
+                if not running:
+                    continue
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    outcomes[running.pop(future)] = future.result()
+        ordered = tuple(outcomes[place] for place in sorted(outcomes))
+        lost = () if all(o.status == "applied" for o in ordered) else self._stranded(outcomes)
+        return Result(ordered, self.stop.is_set(), lost)
+
+    def _stranded(self, outcomes: Mapping[int, Outcome]) -> tuple[Stranded, ...]:
+        given: list[ApiCall] = []
+        for place, ordered in enumerate(self.plan.work):
+            action = ordered.draft.action
+            if not isinstance(action, ApiCall) or outcomes[place].status == "applied":
+                continue
+            is_known = all(ref in self._known for ref in refs_in(action.params))
+            if action.operation == ASSOCIATE and ordered.draft.closes and is_known:
+                given.append(replace(action, params=filled(action.params, self._known)))
+        return stranded(self.plan, outcomes, given, self._reader)
+
+    def _startable(
+        self, outcomes: Mapping[int, Outcome], running: Mapping[Future[Outcome], int]
+    ) -> list[int]:
+        """Work whose predecessors are done and whose address is free, in the plan's order."""
+        started = {*outcomes, *running.values()}
+        busy = {self.plan.work[place].draft.address for place in running.values()}
+        chosen: list[int] = []
+        room = self.tools.parallelism - len(running)
+        for place, ordered in enumerate(self.plan.work):
+            if place in started or len(chosen) >= room:
+                continue
+            address = ordered.draft.address
+            if address not in busy and all(before in outcomes for before in ordered.after):
+                busy.add(address)
+                chosen.append(place)
+        return chosen
+
+    def _skip(self, outcomes: dict[int, Outcome], running: Mapping[Future[Outcome], int]) -> None:
+        """What waits for something that failed is skipped, and what waits for that, and no more."""
+        started = set(running.values())
+        for place, ordered in enumerate(self.plan.work):
+            if place in outcomes or place in started:
+                continue
+            broken = [b for b in ordered.after if b in outcomes and _is_broken(outcomes[b])]
+            draft = ordered.draft
+            if broken:
+                cause = outcomes[broken[0]]
+                reason = f"needs {cause.address} ({cause.what}), which {_past(cause)}"
+                what = describe(draft)
+                outcomes[place] = Outcome(
+                    draft.address, what, "skipped", reason, cause=cause.address
+                )
+            elif (why := self._ending()) and not self._closes(place, _begun(outcomes, started)):
+                outcomes[place] = Outcome(
+                    draft.address, describe(draft), "skipped", why, advice=AGAIN
+                )
+
+    def _told(self, error: AwsError, seconds: float) -> None:
+        self.tools.progress.waiting(Address("AWS"), f"{error.code}, {error.call} again", seconds)
+
+    def _ending(self) -> str | None:
+        """Why nothing new begins."""
+        return "interrupted" if self.stop.is_set() else self.tools.window.is_over()
+
+    def _closes(self, place: int, begun: set[int]) -> bool:
+        """Whether it must run all the same, since what it puts right is done or under way: its
+        predecessors have begun, or wait for that like itself; or some of its group has."""
+        work = self.plan.work
+        draft, after = work[place].draft, work[place].after
+        if draft.group is not None:
+            return any(work[other].draft.group == draft.group for other in begun)
+        return draft.closes and all(b in begun or work[b].draft.closes for b in after)
+
+    def _work(self, place: int, closes: bool) -> Outcome:
+        draft = self.plan.work[place].draft
+        what, address = describe(draft), draft.address
+        began = self.tools.clock.now()
+        self.tools.progress.started(address, what)
+        with self._flights.noted(f"step {place}", is_open=closes):
+            outcome = self._outcome(draft, what)
+        seconds = self.tools.clock.now() - began
+        if outcome.status == "applied":
+            is_over = address in outcome.ended
+            self.tools.progress.done(address, outcome.reason if is_over else what, seconds)
+        elif outcome.status == "skipped":
+            self.tools.progress.skipped(address, what, outcome.reason)
+        else:
+            self.tools.progress.failed(address, what, outcome.reason, outcome.brief)
+        return outcome
+
+    def _outcome(self, draft: Draft[Work], what: str) -> Outcome:
+        try:
+            match draft.action:
+                case ApiCall():
+                    self._comparison.check(draft.address)
+                    self._comparison.check_unused(draft.address, draft.action)
+                    self._call(draft, draft.action)
+                case Wait():
+                    is_closing = draft.closes or draft.group is not None
+                    self._waiter.wait(draft.address, draft.action, to_the_end=is_closing)
+                case CutOver():
+                    return self._cut_over(draft.action)
+        except InstanceEnded as error:
+            return Outcome(draft.address, what, "applied", error.message, ended=(draft.address,))
+        except AwsError as error:
+            wanted = needed(draft.action, error) if isinstance(draft.action, ApiCall) else ""
+            return failed(draft.address, what, error, wanted)
+        except Stopped:
+            return Outcome(draft.address, what, "skipped", "interrupted", advice=AGAIN)
+        return Outcome(draft.address, what, "applied")
+
+    def _cut_over(self, cutover: CutOver) -> Outcome:
+        tools = self.tools
+        with self._lock:
+            made_id = self._known.get(Ref(cutover.address, "id"))
+        return CutOverRun(
+            cutover=cutover,
+            identity=self.plan.identity,
+            run=tools.run,
+            reader=self._reader,
+            sender=self._sender,
+            clock=tools.clock,
+            progress=tools.progress,
+            stop=self.stop,
+            window=tools.window,
+            flights=self._flights,
+            check=lambda: self._comparison.check_cut_over(cutover, made_id),
+        ).execute()
+
+    def _call(self, draft: Draft[Work], call: ApiCall) -> None:
+        refs = refs_in(call.params)
+        for ref in refs:
+            if ref == NOW:
+                self._known[ref] = str(int(self.tools.clock.now()))
+            elif ref == RUN:
+                self._known[ref] = self.tools.run
+            elif ref.address.is_instance:
+                self._learn_association(ref, call.region or "")
+            else:
+                self._learn(ref)
+        ready = ApiCall(call.service, call.operation, filled(call.params, self._known), call.region)
+        address = draft.address
+
+        def told(error: AwsError, seconds: float) -> None:
+            self.tools.progress.waiting(address, f"{error.code}, {call.name} again", seconds)
+
+        instance = address.name if address.is_instance else None
+        answer = self._sender.send(
+            ready, is_fresh=self._is_fresh(draft), instance=instance, told=told
+        )
+        self._note(address, draft, answer)
+
+    def _is_fresh(self, draft: Draft[Work]) -> bool:
+        """Whether this run made something that the call may refer to."""
+        with self._lock:
+            return bool(self._made & draft.needs)
+
+    def _note(self, address: Address, draft: Draft[Work], answer: Mapping[str, Any]) -> None:
+        """What was made, and the values that AWS invented for it."""
+        if exists(address) not in draft.gives:
+            return
+        found = answer.get("Role") or answer.get("InstanceProfile") or answer.get("Policy") or {}
+        with self._lock:
+            self._made.update(draft.gives)
+            for key, value in found.items():
+                if key in ("RoleId", "InstanceProfileId", "PolicyId"):
+                    self._known[Ref(address, "id")] = value
+                elif key == "Arn":
+                    self._known[Ref(address, "arn")] = value
+
+    def _learn(self, ref: Ref) -> None:
+        """A value whose answer was lost is read."""
+        with self._lock:
+            if ref in self._known:
+                return
+        reader, name = self._reader, ref.address.name
+        found = reader.role(name) if ref.address.kind == ROLE else reader.profile(name)
+        if found is None:
+            raise AwsError(f"read:{ref.address}", "NoSuchEntity", f"{ref.address} is not there")
+        with self._lock:
+            self._known[Ref(ref.address, "id")] = found.id
+            self._known[Ref(ref.address, "arn")] = found.arn
+
+    def _learn_association(self, ref: Ref, region: str) -> None:
+        """Always read: a cut-over may have given the instance a new association. Nothing but the
+        profile that was planned is taken off it."""
+        key, call = InstanceKey(region, ref.address.name), f"read:{ref.address}"
+        found = next(iter(self._reader.instances([key])), None)
+        if found is None or found.is_gone:
+            raise InstanceEnded(call, "InvalidInstanceID.NotFound", ended(key.instance))
+        if found.row is None:
+            message = f"{key.instance} has no association any more; plan again"
+            raise AwsError(call, "InvalidAssociationID.NotFound", message)
+        before = self._profile_before(ref.address, region)
+        if before is not None and not same_name(found.row.profile_name, before):
+            raise AwsError(call, CHANGED, taken(key.instance, found.row))
+        with self._lock:
+            self._known[ref] = found.row.id
+
+    def _profile_before(self, address: Address, region: str) -> str | None:
+        """The profile that the instance had when it was planned."""
+        changes = [c for c in self.plan.changes if (c.address, c.region) == (address, region)]
+        named = [(c.before or {}).get("instance_profile") for c in changes]
+        return next((name for name in named if name is not None), None)
+
+
+def describe(draft: Draft[Work]) -> str:
+    match draft.action:
+        case ApiCall():
+            return draft.action.name
+        case Wait(condition):
+            return f"wait for {TEXT[condition]}"
+        case CutOver():
+            return "cut-over"
+
+
+def _begun(outcomes: Mapping[int, Outcome], started: set[int]) -> set[int]:
+    return {place for place, one in outcomes.items() if one.status != "skipped"} | started
+
+
+def _is_broken(outcome: Outcome) -> bool:
+    return outcome.status != "applied"
+
+
+def _past(outcome: Outcome) -> str:
+    return "failed" if outcome.status == "failed" else "was skipped"

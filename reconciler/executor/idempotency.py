@@ -1,0 +1,225 @@
+"""Whether AWS already looks as a call would leave it, and what became of the instance that a call
+is about: read after a lost answer or a refusal, never guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reconciler.model.address import name_of, policy_address, role_address, same_name, same_resource
+from reconciler.model.live import (
+    AssociationRow,
+    LiveEntity,
+    LiveInstance,
+    LivePolicy,
+    LiveProfile,
+    LiveRole,
+)
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.policy_document import PolicyDocument, principals
+from reconciler.plan.calls import ApiCall
+from reconciler.ports import AwsError, Facts, Reader
+
+OF_ITS_STATE = frozenset(
+    {
+        "IncorrectState",
+        "IncorrectInstanceState",
+        "InvalidAssociationID.NotFound",
+        "InvalidInstanceID.NotFound",
+    }
+)
+"""Refusals that come from what the instance, or its association, has become."""
+UNSHOWN_SECONDS = 10.0
+"""For an instance that EC2 does not show: it ended long ago, or this is an old answer."""
+OTHERS_SECONDS = 2.0
+"""For an association of somebody else's: a listing may show for a moment what is gone."""
+
+
+class InstanceEnded(AwsError):  # noqa: N818 - the end of an instance is no error
+    """The instance that a call is about was terminated: nothing is left to do for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why AWS refused a call about an instance, and for how many seconds that may yet pass."""
+
+    because: str
+    seconds: float = 0.0
+    has_ended: bool = False
+
+    def explained(self, error: AwsError) -> AwsError:
+        made = InstanceEnded if self.has_ended else AwsError
+        message = self.because if self.has_ended else f"{error.message}; {self.because}"
+        return made(
+            error.call, error.code, message, status=error.status, request_id=error.request_id
+        )
+
+
+def standing(
+    call: ApiCall, error: AwsError, reader: Reader, instance: str | None
+) -> Standing | None:
+    """What became of the one instance that ``call`` is about, if that is why it was refused;
+    ``None`` where it is as it should be, starts or stops, or where nothing can be told."""
+    name = named_instance(call) or instance
+    if call.service != "ec2" or error.code not in OF_ITS_STATE or name is None:
+        return None
+    found = next(iter(reader.instances([InstanceKey(call.region or "", name)])), None)
+    if found is None:
+        return Standing(ended(name), UNSHOWN_SECONDS, has_ended=True)
+    if found.is_gone:
+        return Standing(ended(name), has_ended=True)
+    if call.operation == "ReplaceIamInstanceProfileAssociation":
+        return _not_replaced(call, found)
+    if call.operation == "AssociateIamInstanceProfile" and error.code == "IncorrectState":
+        row = found.row
+        arn = call.params.get("IamInstanceProfile", {}).get("Arn", "")
+        if row is not None and not same_resource(row.profile_arn, arn):
+            return Standing(taken(name, row), OTHERS_SECONDS)
+    return None
+
+
+def _not_replaced(call: ApiCall, found: LiveInstance) -> Standing | None:
+    name, row = found.key.instance, found.row
+    if row is None:
+        return Standing(f"the association of {name} was removed since it was planned; plan again")
+    if row.id != call.params["AssociationId"]:
+        return Standing(taken(name, row), OTHERS_SECONDS)
+    if found.state in ("stopping", "stopped"):
+        return Standing(f"{name} has stopped since it was planned; the next apply moves it stopped")
+    return None
+
+
+def ended(instance: str) -> str:
+    return f"{instance} ended meanwhile; nothing is left to do for it"
+
+
+def taken(instance: str, row: AssociationRow) -> str:
+    return (
+        f"somebody else gave {instance} instance-profile/{row.profile_name} since it was planned; "
+        "plan again"
+    )
+
+
+def named_instance(call: ApiCall) -> str | None:
+    """The one instance that the call names; ``None`` for none, or several."""
+    named = [*call.params.get("Resources", ()), *call.params.get("InstanceIds", ())]
+    only = call.params.get("InstanceId") or (named[0] if len(named) == 1 else None)
+    return None if only is None else str(only)
+
+
+def is_done(
+    call: ApiCall, reader: Reader, account_policies: str, instance: str | None = None
+) -> bool:
+    """``account_policies`` is the start of the ARNs of this account's policies, ``instance`` the
+    one that a call about an association is for. ``False`` also where nothing can be told; then the
+    call is sent again."""
+    params = call.params
+    match call.operation:
+        case "CreateRole":
+            return _is_made(call, reader.role(params["RoleName"]))
+        case "CreatePolicy":
+            arn = account_policies + params["Path"] + params["PolicyName"]
+            return _is_made(call, reader.policy(arn))
+        case "CreatePolicyVersion":
+            default = reader.policy(params["PolicyArn"])
+            return default is not None and _same(default.document, params["PolicyDocument"])
+        case "CreateInstanceProfile":
+            profile = reader.profile(params["InstanceProfileName"])
+            return profile is not None and _has_marks(call, profile)
+        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile":
+            return _is_swapped(call, reader)
+        case "DeleteRole":
+            return reader.role(params["RoleName"]) is None
+        case "DeletePolicy":
+            return reader.policy(params["PolicyArn"]) is None
+        case "DeleteInstanceProfile":
+            return reader.profile(params["InstanceProfileName"]) is None
+        case "DetachRolePolicy" | "DeleteRolePolicy" | "DeleteRolePermissionsBoundary":
+            return _is_off(call, reader.entity(role_address(params["RoleName"]), ""))
+        case "DeletePolicyVersion":
+            arn, version = params["PolicyArn"], params["VersionId"]
+            found = reader.entity(policy_address(name_of(arn)), arn)
+            return isinstance(found, LivePolicy) and version not in {v.id for v in found.versions}
+        case _:
+            return _is_associated(call, reader, call.params.get("InstanceId", instance))
+
+
+def is_named_there(call: ApiCall, reader: Reader, account_policies: str) -> bool:
+    """Whether everything that the call refers to can be read: then a refusal that says otherwise
+    comes from a part of IAM that has not heard of it yet."""
+    params = call.params
+    is_there = True
+    if "InstanceProfileName" in params:
+        is_there = reader.profile(params["InstanceProfileName"]) is not None
+    if "RoleName" in params and call.operation != "CreateRole":
+        is_there = is_there and reader.role(params["RoleName"]) is not None
+    if "PolicyArn" in params:
+        is_there = is_there and reader.policy(params["PolicyArn"]) is not None
+    return is_there and all(
+        reader.role(name) is not None for name in _trusted(call, account_policies)
+    )
+
+
+def _trusted(call: ApiCall, account_policies: str) -> Iterator[str]:
+    """Names of this account's roles that a trust policy in the call names."""
+    key = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}
+    start = account_policies.removesuffix(":policy") + ":role/"
+    named = principals(json.loads(call.params.get(key.get(call.operation, ""), "{}")))
+    return (name_of(arn) for arn in named if arn.startswith(start))
+
+
+def _is_off(call: ApiCall, role: LiveEntity | None) -> bool:
+    """Whether the role is there without what the call takes off it."""
+    if not isinstance(role, LiveRole):
+        return False
+    held = role.resource
+    match call.operation:
+        case "DetachRolePolicy":
+            return call.params["PolicyArn"] not in held.managed_policies
+        case "DeleteRolePolicy":
+            names = [name for name, _ in held.inline_policies]
+            return not any(same_name(name, call.params["PolicyName"]) for name in names)
+        case _:
+            return held.permissions_boundary is None
+
+
+def _is_made(call: ApiCall, found: Facts | None) -> bool:
+    """Ours by its tags: another's resource of that name is no proof that our call arrived."""
+    if found is None:
+        return False
+    wanted = {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", ())}
+    return all(found.tags.get(key) == value for key, value in wanted.items())
+
+
+def _has_marks(call: ApiCall, profile: LiveProfile) -> bool:
+    """Ours by its marks, of which the call has every one, and the owner's names this profile."""
+    given = {str(tag["Key"]): str(tag["Value"]) for tag in call.params.get("Tags", ())}
+    is_given = [
+        any(key.endswith(name) and value == mark for key, value in given.items())
+        for name, mark in profile.marks.items()
+    ]
+    return profile.owner is not None and all(is_given)
+
+
+def _same(document: object, text: str) -> bool:
+    return PolicyDocument.of(document) == PolicyDocument.of(json.loads(text))
+
+
+def _is_swapped(call: ApiCall, reader: Reader) -> bool:
+    profile = reader.profile(call.params["InstanceProfileName"])
+    if profile is None:
+        return False
+    is_inside = same_name(profile.resource.role, call.params["RoleName"])
+    return is_inside if call.operation.startswith("Add") else not is_inside
+
+
+def _is_associated(call: ApiCall, reader: Reader, instance: str | None) -> bool:
+    if instance is None or call.region is None:
+        return False
+    found = reader.instances([InstanceKey(call.region, instance)])
+    if call.operation == "DisassociateIamInstanceProfile":
+        association = call.params["AssociationId"]
+        return all(i.row is None or i.row.id != association for i in found)
+    arn = call.params.get("IamInstanceProfile", {}).get("Arn")
+    return any(i.row is not None and i.row.profile_arn == arn for i in found)

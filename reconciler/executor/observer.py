@@ -1,0 +1,155 @@
+"""What a cut-over sees of the world, and when it may believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from reconciler.cutover.batches import POLL_SECONDS
+from reconciler.cutover.types import CutOver, Memory, Seen
+from reconciler.executor.interrupt import Interrupt
+from reconciler.executor.retry_rules import STOPPING_SECONDS
+from reconciler.model.live import LiveProfile
+from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, shadow_name
+from reconciler.model.resources import Identity
+from reconciler.ports import AwsError, Clock, Reader
+
+AGAIN_SECONDS = 0.5
+READ_LAG_SECONDS = 120.0
+"""For how long IAM may not show what was written. Source:
+docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html"""
+
+
+_Look = tuple[tuple[tuple[str, str], ...], str | None, str | None]
+"""Our marks and the role of a profile, and what is in its shadow."""
+
+
+@dataclass
+class Observer:
+    """Raises ``AwsError`` where it cannot see; a region that refuses is told as unread."""
+
+    identity: Identity
+    run: str
+    reader: Reader
+    clock: Clock
+    stop: Interrupt
+    _written: tuple[_Look, float] | None = None
+    """How our last write made them look, and when it was."""
+    _earlier: set[_Look] = field(default_factory=set)
+    """How they looked before."""
+
+    def __post_init__(self) -> None:
+        self.began = self.clock.now()
+
+    def observe(self, cutover: CutOver, memory: Memory | None = None) -> Seen:
+        """Everything, in every region."""
+        profile, shadow = self._profiles(cutover)
+        began = self.clock.now()
+        state = self.reader.read_regions(self.identity, cutover.regions)
+        flying = set(profile.in_flight) | (set(memory.away) | set(memory.back) if memory else set())
+        users = state.consumers(profile.arn) + (state.consumers(shadow.arn) if shadow else ())
+        instances = {i.key: i for i in users}
+        instances.update({k: state.instances[k] for k in flying if k in state.instances})
+        unseen = [k for k in flying if k not in instances and k.region not in cutover.regions]
+        instances.update({i.key: i for i in self.reader.instances(unseen)})
+        return Seen(
+            now=began,
+            profile=profile,
+            after_id=self._wanted(cutover),
+            instances=instances,
+            listed_at=began,
+            unread=state.unread_regions,
+            shadow=shadow,
+        )
+
+    def look(self, cutover: CutOver, seen: Seen, keys: Collection[InstanceKey]) -> Seen:
+        """Both profiles and some instances again, as of before they were read."""
+        profile, shadow = self._profiles(cutover)
+        now = self.clock.now()
+        instances = dict(seen.instances)
+        if keys:
+            found = {i.key: i for i in self.reader.instances(keys)}
+            instances.update(found)
+            for key in set(keys) - found.keys():
+                instances.pop(key, None)
+        return replace(
+            seen,
+            profile=profile,
+            instances=instances,
+            now=now,
+            after_id=self._wanted(cutover),
+            shadow=shadow,
+        )
+
+    def wrote(self, expected: Seen) -> None:
+        """What our own calls have made of the two profiles."""
+        self._written = (_look(expected.profile, expected.shadow), self.clock.now())
+
+    def forget(self) -> None:
+        """It is not known what the last call did."""
+        self._written = None
+
+    def _profiles(self, cutover: CutOver) -> tuple[LiveProfile, LiveProfile | None]:
+        """Both, as of after our own writes. IAM may show for a while, now and again, how they were
+        before: then what we noted of instances in flight would be forgotten. How they never were is
+        what somebody else has made of them, and is believed at once."""
+        while True:
+            profile = self._profile(cutover)
+            shadow = self._shadow(cutover, profile)
+            shown = _look(profile, shadow)
+            if self.stop.is_set() or not self._is_old(shown, profile):
+                break
+            self.clock.sleep(AGAIN_SECONDS)
+        self._earlier.add(shown)
+        if self._written is not None and self._written[0] != shown:
+            # Somebody else's doing, and so what is to be seen from now on.
+            self._written = (shown, self.clock.now())
+        return profile, shadow
+
+    def _is_old(self, shown: _Look, profile: LiveProfile) -> bool:
+        if self._written is None:
+            return False
+        expected, at = self._written
+        if shown == expected or shown not in self._earlier or self._is_of_another_run(profile):
+            return False
+        return self.clock.now() - at <= READ_LAG_SECONDS
+
+    def _is_of_another_run(self, profile: LiveProfile) -> bool:
+        """Marked since we began: two who apply at once take turns in writing their marks."""
+        mark = profile.mark
+        return isinstance(mark, Pending) and mark.run != self.run and mark.epoch >= int(self.began)
+
+    def _profile(self, cutover: CutOver) -> LiveProfile:
+        profile = self.reader.profile(cutover.profile)
+        if profile is None:
+            raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile is gone")
+        return profile
+
+    def _shadow(self, cutover: CutOver, profile: LiveProfile) -> LiveProfile | None:
+        """There is one only during a hop; an earlier run may have begun it."""
+        if cutover.limits.strategy != "hop" and not isinstance(profile.mark, Pending):
+            return None
+        return self.reader.profile(shadow_name(profile.resource.name))
+
+    def _wanted(self, cutover: CutOver) -> str | None:
+        """The id of the role that is to be inside: it may have been made a moment ago."""
+        if cutover.after is None:
+            return None
+        return self._until_there(cutover.after.name)
+
+    def _until_there(self, role: str) -> str | None:
+        began = self.clock.now()
+        while (found := self.reader.role(role)) is None:
+            patience = STOPPING_SECONDS if self.stop.is_set() else READ_LAG_SECONDS
+            if self.clock.now() - began > patience:
+                return None
+            self.stop.rest(self.clock, POLL_SECONDS)
+        return found.id
+
+
+def _look(profile: LiveProfile, shadow: LiveProfile | None) -> _Look:
+    return (
+        tuple(sorted(profile.marks.items())),
+        profile.role_id,
+        None if shadow is None else shadow.role_id or NO_ROLE,
+    )

@@ -1,0 +1,226 @@
+"""Before the first step of a change: is what it is about still as it was when it was planned?
+
+IAM has no compare-and-swap, so two who write at once overwrite each other; what was changed since
+the plan was read is left alone and said. Instances need none of this: their calls name an
+association, and AWS refuses one that is not the active one any more. A cut-over is compared with
+what the plan expects by then: it comes after an adoption, or after the first half of a replace.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.cutover.types import CutOver, Seen
+from reconciler.model.address import POLICY, PROFILE, ROLE, Address, profile_address
+from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveState
+from reconciler.model.ownership import Pending, RoleMark
+from reconciler.model.policy_document import dangling_principals
+from reconciler.model.resources import Identity, InstanceProfile, Policy, Role
+from reconciler.plan.calls import ApiCall
+from reconciler.plan.plan import Users
+from reconciler.ports import AwsError, Clock, Reader
+
+LAG_SECONDS = 10.0
+"""IAM's reads may be older than those that the plan was made from."""
+OWN_LAG_SECONDS = 120.0
+"""For as long they may be older than what this run has written."""
+AGAIN_SECONDS = 2.0
+CHANGED = "ChangedSincePlanned"
+MOST_NAMED = 12
+FLEET_SECONDS = 10.0
+"""How old a listing of all regions may be, of which there are dozens."""
+
+
+@dataclass
+class Comparison:
+    """``planned`` is what was read, by address; ``begins`` how each cut-over should find its
+    profiles; ``run`` the id of this run."""
+
+    reader: Reader
+    clock: Clock
+    planned: Mapping[Address, LiveEntity]
+    begins: Mapping[CutOver, Seen] = field(default_factory=dict)
+    run: str = ""
+    going: frozenset[Address] = frozenset()
+    """What the plan deletes, also to make it again."""
+    identity: Identity | None = None
+    users: Mapping[Address, Users] = field(default_factory=dict)
+    """Of profiles that go or are emptied, as the plan found them."""
+    _seen: set[Address] = field(default_factory=set)
+    _unused: set[Address] = field(default_factory=set)
+    _listed: tuple[float, LiveState | None] = (0.0, None)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self, address: Address) -> None:
+        """Once for each address. Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
+        before = self.planned.get(address)
+        if before is None or address in self._seen:
+            return
+        began = self.clock.now()
+        while (what := self._difference(address, before)) is not None:
+            if self.clock.now() - began >= LAG_SECONDS:
+                message = f"{address} {what} since it was planned; plan again"
+                raise AwsError(f"compare:{address}", CHANGED, message)
+            self.clock.sleep(AGAIN_SECONDS)
+        self._seen.add(address)
+
+    def check_unused(self, address: Address, call: ApiCall) -> None:
+        """Before anything is taken away from what is to be deleted: AWS refuses the deletion itself
+        while something uses it, and by then its permissions or its older versions would be gone.
+        A profile goes whoever uses it, so that is looked at before its very first step.
+        Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
+        if address.kind == PROFILE:
+            self._check_users(address)
+            return
+        takes_away = call.operation.startswith(("Detach", "Delete"))
+        if not takes_away or address not in self.going or address in self._unused:
+            return
+        began = self.clock.now()
+        while (user := self._user(address)) is not None:
+            if self.clock.now() - began >= OWN_LAG_SECONDS:
+                message = f"{address} is in use since it was planned: {user}; plan again"
+                raise AwsError(f"compare:{address}", CHANGED, message)
+            self.clock.sleep(AGAIN_SECONDS)
+        self._unused.add(address)
+
+    def _user(self, address: Address) -> str | None:
+        if address.kind == ROLE:
+            holders = self.reader.profiles_with(address.name)
+            return f"{profile_address(holders[0])} holds it" if holders else None
+        planned = self.planned.get(address)
+        if address.kind != POLICY or planned is None:
+            return None
+        now = self.reader.entity(address, planned.arn)
+        if isinstance(now, LivePolicy) and now.attachments:
+            return f"it is attached to {now.attachments} users, groups or roles"
+        is_boundary = isinstance(now, LivePolicy) and now.boundaries
+        return "it is somebody's permissions boundary" if is_boundary else None
+
+    def _check_users(self, address: Address) -> None:
+        """In every region that was looked at: a flag was given for those of the plan alone."""
+        users, planned = self.users.get(address), self.planned.get(address)
+        if users is None or planned is None or self.identity is None or address in self._unused:
+            return
+        now = self._fleet(self.identity, users.regions)
+        found = [i for i in now.consumers(planned.arn) if i.is_running]
+        reasons = [
+            f"{i.key.instance} ({i.key.region}) runs with it since it was planned"
+            for i in found
+            if i.key not in users.instances and not (users.comes_back and i.untouchable is None)
+        ]
+        reasons += [
+            f"{region} cannot be read ({why}): instances may use it"
+            for region, why in sorted(now.unread_regions.items())
+            if region not in users.unread
+        ]
+        if reasons:
+            more = f" and {len(reasons) - MOST_NAMED} more" if len(reasons) > MOST_NAMED else ""
+            message = f"{address} stays: {'; '.join(reasons[:MOST_NAMED])}{more}; plan again"
+            raise AwsError(f"compare:{address}", CHANGED, message)
+        self._unused.add(address)
+
+    def _fleet(self, identity: Identity, regions: tuple[str, ...]) -> LiveState:
+        """One listing serves all profiles that go in the same moments."""
+        with self._lock:
+            read_at, there = self._listed
+            if there is None or self.clock.now() - read_at > FLEET_SECONDS:
+                there = self.reader.read_regions(identity, regions)
+                self._listed = self.clock.now(), there
+            return there
+
+    def check_cut_over(self, cutover: CutOver, made_id: str | None) -> None:
+        """Before the first write of a cut-over: both its profiles. ``made_id`` is the id of a
+        profile that this run has made. Raises ``AwsError`` with ``ChangedSincePlanned``."""
+        # From here on the profile changes by the cut-over's own hand.
+        self._seen.add(cutover.address)
+        seen = self.begins.get(cutover)
+        if seen is None:
+            return
+        self._check_profile(cutover, seen.profile, made_id)
+        if seen.shadow is not None:
+            self._check_profile(cutover, seen.shadow, None)
+        self._check_users(cutover.address)
+
+    def _check_profile(self, cutover: CutOver, before: LiveProfile, made_id: str | None) -> None:
+        address, began = before.resource.address, self.clock.now()
+        while True:
+            now = self.reader.profile(before.resource.name)
+            what = self._profile_difference(cutover, before, now, made_id)
+            if what is None:
+                return
+            is_ours = self._may_be_older_than_our_writes(before, now)
+            if self.clock.now() - began >= (OWN_LAG_SECONDS if is_ours else LAG_SECONDS):
+                raise AwsError(f"compare:{address}", CHANGED, f"{address} {what}; plan again")
+            self.clock.sleep(AGAIN_SECONDS)
+
+    def _profile_difference(
+        self,
+        cutover: CutOver,
+        before: LiveProfile,
+        now: LiveProfile | None,
+        made_id: str | None,
+    ) -> str | None:
+        if now is None:
+            return "was deleted since it was planned"
+        if now.id != (made_id or before.id):
+            return "was deleted and made again since it was planned"
+        if now.owner != before.owner:
+            return f"{_whose(now)} since it was planned"
+        mark = now.mark
+        if mark not in self._marks(cutover, before):
+            if isinstance(mark, Pending):
+                return f"is in a cut-over that run {mark.run} began since it was planned"
+            return "was marked by another run since it was planned"
+        if now.role_id != before.role_id:
+            inside = f"role/{now.resource.role}" if now.resource.role else "no role"
+            return f"was given {inside} by another hand since it was planned"
+        return None
+
+    def _marks(self, cutover: CutOver, before: LiveProfile) -> tuple[RoleMark | None, ...]:
+        """A profile that was found empty has the mark of whoever emptied it."""
+        planned = self.planned.get(cutover.address)
+        if cutover.half != "second" or not isinstance(planned, LiveProfile):
+            return (before.mark,)
+        return (before.mark, planned.mark) if planned.role_id is None else (before.mark,)
+
+    def _may_be_older_than_our_writes(self, before: LiveProfile, now: LiveProfile | None) -> bool:
+        """Whether it is shown as it was before what this run has done to it."""
+        planned = self.planned.get(before.resource.address)
+        if not isinstance(planned, LiveProfile):
+            return now is None
+        if now is None:
+            return planned.id != before.id
+        is_own = isinstance(now.mark, Pending) and now.mark.run == self.run
+        return is_own or (_facts(planned) != _facts(before) and _facts(now) == _facts(planned))
+
+    def _difference(self, address: Address, before: LiveEntity) -> str | None:
+        now = self.reader.entity(address, before.arn)
+        if now is None:
+            return "was deleted"
+        if now.id != before.id:
+            return "was deleted and made again"
+        if now.owner != before.owner:
+            return _whose(now)
+        return None if _same(now.resource, before.resource) else "was changed by another hand"
+
+
+def _whose(now: LiveEntity) -> str:
+    other = now.claimed_by
+    return f"was taken over by the owner {other!r}" if other else "lost its owner's tag"
+
+
+def _facts(profile: LiveProfile) -> tuple[str, str | None, RoleMark | None, str | None]:
+    """What a cut-over must find as it was planned."""
+    return profile.id, profile.owner, profile.mark, profile.role_id
+
+
+def _same(now: Policy | Role | InstanceProfile, before: Policy | Role | InstanceProfile) -> bool:
+    """Two reads of one thing. A policy's description is in some answers and not in others; and AWS
+    itself rewrites a trust when a role that it names is deleted, as this very plan may do."""
+    if isinstance(now, Policy) and isinstance(before, Policy):
+        return replace(now, description=before.description) == before
+    if isinstance(now, Role) and dangling_principals(now.trust_policy.value):
+        return isinstance(before, Role) and replace(now, trust_policy=before.trust_policy) == before
+    return now == before

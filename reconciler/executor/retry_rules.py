@@ -1,0 +1,170 @@
+"""Which refusals pass by themselves, for how long they are waited out, and which mean *done*.
+
+Codes and budgets are those of IAM's and EC2's eventual consistency; nothing is matched on the text
+of a message. Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.plan.calls import ApiCall
+from reconciler.ports import THROTTLED, AwsError, Clock
+
+PROPAGATION_SECONDS = 120.0
+THROTTLE_SECONDS = 300.0
+LOST_SECONDS = 60.0
+"""For a call whose answer was lost, each time after reading what it did."""
+UNREACHED_SECONDS = 60.0
+"""For a call that was not sent, since there was no connection: to repeat it is always safe."""
+IN_FLIGHT_SECONDS = 600.0
+"""The same while an instance is in flight. Whoever asks the run to end does not shorten it: when
+the network is back, nobody else is there to give the profile back."""
+STOPPING_SECONDS = 60.0
+"""Patience of a call once a person asked to stop, and nothing is in flight."""
+FIRST_SECONDS = 0.5
+LONGEST_SECONDS = 20.0
+UNREACHED_PAUSE_SECONDS = 2.0
+"""The longest pause between two tries to connect, which cost AWS nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """``code`` passes when an operation that begins with one of ``operations`` meets it."""
+
+    code: str
+    operations: tuple[str, ...]
+    seconds: float
+    only_fresh: bool = False
+    """Only where this run made what the call refers to, or it can be read: otherwise the name is
+    simply wrong."""
+
+    def covers(self, call: ApiCall, error: AwsError, is_fresh: bool) -> bool:
+        return (
+            error.code == self.code
+            and call.operation.startswith(self.operations)
+            and (is_fresh or not self.only_fresh)
+        )
+
+
+_ABOUT_NAMED = ("Attach", "Put", "Add", "Tag", "Untag", "Update", "CreatePolicyVersion")
+PASSING = (
+    Passing("MalformedPolicyDocument", ("CreateRole", "UpdateAssumeRolePolicy"), 120.0, True),
+    Passing("NoSuchEntity", _ABOUT_NAMED, 120.0, True),
+    Passing("InvalidParameterValue", ("Associate", "Replace"), 120.0),
+    Passing("IncorrectState", ("Associate",), 120.0),
+    Passing("IncorrectInstanceState", ("Associate", "Disassociate", "Replace"), 300.0),
+    Passing("IncorrectInstanceState", ("StartInstances", "StopInstances"), 60.0),
+    Passing("DeleteConflict", ("DeleteRole", "DeleteInstanceProfile", "DeletePolicy"), 120.0),
+    Passing("ConcurrentModification", ("",), 120.0),
+    Passing("InvalidInstanceID.NotFound", ("CreateTags",), 30.0),
+)
+
+ALREADY = {
+    "CreateRole": frozenset({"EntityAlreadyExists"}),
+    "CreateInstanceProfile": frozenset({"EntityAlreadyExists"}),
+    "CreatePolicy": frozenset({"EntityAlreadyExists"}),
+    "AddRoleToInstanceProfile": frozenset({"LimitExceeded", "EntityAlreadyExists"}),
+    "RemoveRoleFromInstanceProfile": frozenset({"NoSuchEntity"}),
+    "DeleteRolePolicy": frozenset({"NoSuchEntity"}),
+    "DetachRolePolicy": frozenset({"NoSuchEntity"}),
+    "DeleteRolePermissionsBoundary": frozenset({"NoSuchEntity"}),
+    "DeleteRole": frozenset({"NoSuchEntity"}),
+    "DeleteInstanceProfile": frozenset({"NoSuchEntity"}),
+    "DeletePolicy": frozenset({"NoSuchEntity"}),
+    "DeletePolicyVersion": frozenset({"NoSuchEntity"}),
+    "AssociateIamInstanceProfile": frozenset({"IncorrectState"}),
+    "ReplaceIamInstanceProfileAssociation": frozenset(
+        {"InvalidAssociationID.NotFound", "IncorrectState"}
+    ),
+    "DisassociateIamInstanceProfile": frozenset({"InvalidAssociationID.NotFound"}),
+}
+"""Refusals that may mean that the call's effect is there: then AWS is read and compared."""
+
+REPEATABLE = (
+    *("Tag", "Untag", "Put", "Attach", "Update", "SetDefault", "CreateTags", "DeleteTags"),
+    *("StartInstances", "StopInstances"),
+)
+"""Operations that do the same when they are sent twice."""
+
+
+def budget(call: ApiCall, error: AwsError, is_fresh: bool) -> float:
+    """Seconds for which this refusal is waited out; 0 for one that stays."""
+    if way := way_budget(error):
+        return way
+    if call.is_dry_run:
+        return 0.0
+    return max((p.seconds for p in PASSING if p.covers(call, error, is_fresh)), default=0.0)
+
+
+def way_budget(error: AwsError) -> float:
+    """The same for what any call may meet on its way; 0 for an answer."""
+    if error.code in THROTTLED:
+        return THROTTLE_SECONDS
+    if error.was_not_sent:
+        return UNREACHED_SECONDS
+    return LOST_SECONDS if error.is_uncertain else 0.0
+
+
+STALE_SECONDS = 30.0
+"""For a refusal that says *done* while a read says *not done*: one of the two is an old answer."""
+
+
+def contradiction(call: ApiCall, error: AwsError, was_lost: bool) -> float:
+    """Seconds for which a refusal that may mean *done*, and cannot be seen to be, is asked again.
+    A create that meets its own name is none, unless an answer was lost before: something of that
+    name may well have been there. EC2 shows its own associations as they are."""
+    is_meant = call.service == "iam" and (was_lost or not call.operation.startswith("Create"))
+    told_done = error.code in ALREADY.get(call.operation, frozenset())
+    return STALE_SECONDS if not call.is_dry_run and is_meant and told_done else 0.0
+
+
+def may_be_done(call: ApiCall, error: AwsError) -> bool:
+    if call.is_dry_run:
+        return False
+    return error.is_uncertain or error.code in ALREADY.get(call.operation, frozenset())
+
+
+@dataclass
+class Tries:
+    """The tries of one call. Patience counts from the first failure of its kind: a call that takes
+    a minute to fail is made twice all the same, and one kind does not use up that of another."""
+
+    clock: Clock
+    stop: Interrupt
+    flights: Flights
+    _since: dict[str, float] = field(default_factory=dict)
+    _pause: float = FIRST_SECONDS
+
+    def wait(
+        self,
+        error: AwsError,
+        seconds: float,
+        told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
+        share: float = 1.0,
+    ) -> bool:
+        """Waits before the next try, ``share`` of the full pause. ``False`` where the ``seconds``
+        of patience with such an error are over. ``told`` hears how long it waits."""
+        now = self.clock.now()
+        left = self._since.setdefault(_kind(error), now) + self._patience(error, seconds) - now
+        if left <= 0:
+            return False
+        longest = UNREACHED_PAUSE_SECONDS if error.was_not_sent else LONGEST_SECONDS
+        pause = min(self._pause, longest, left) * share
+        self._pause *= 2
+        told(error, pause)
+        self.stop.rest(self.clock, pause)
+        return True
+
+    def _patience(self, error: AwsError, seconds: float) -> float:
+        if self.flights:
+            return max(seconds, IN_FLIGHT_SECONDS) if error.was_not_sent else seconds
+        return min(seconds, STOPPING_SECONDS) if self.stop.is_set() else seconds
+
+
+def _kind(error: AwsError) -> str:
+    if error.was_not_sent:
+        return "not sent"
+    return "lost" if error.is_uncertain else error.code

@@ -1,0 +1,86 @@
+"""A reader that waits out throttling, lost answers and lost connections, beyond what botocore
+repeats: in the middle of a cut-over an instance may be without its profile, and must not stay so
+for a refused read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, Tries, way_budget
+from reconciler.model.address import Address
+from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Identity
+from reconciler.ports import AwsError, Clock, Facts, Reader, Scope
+
+_T = TypeVar("_T")
+
+
+def _nobody(_error: AwsError, _seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PatientReader:
+    """A ``Reader`` in front of another. Reading does no harm twice, so it need not be asked what a
+    lost call did. ``told`` hears of each failure that is waited out, with the seconds."""
+
+    reader: Reader
+    clock: Clock
+    stop: Interrupt
+    flights: Flights = field(default_factory=Flights)
+    told: Callable[[AwsError, float], None] = _nobody
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        return self.reader.calls
+
+    def identity(self) -> Identity:
+        return self._patiently(self.reader.identity)
+
+    def read(self, identity: Identity, scope: Scope) -> LiveState:
+        return self._patiently(lambda: self.reader.read(identity, scope))
+
+    def enabled_regions(self, near: str) -> tuple[str, ...]:
+        return self._patiently(lambda: self.reader.enabled_regions(near))
+
+    def quotas(self) -> Mapping[str, int]:
+        return self._patiently(self.reader.quotas)
+
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+        return self._patiently(lambda: self.reader.read_regions(identity, regions))
+
+    def entity(self, address: Address, arn: str) -> LiveEntity | None:
+        return self._patiently(lambda: self.reader.entity(address, arn))
+
+    def profile(self, name: str) -> LiveProfile | None:
+        return self._patiently(lambda: self.reader.profile(name))
+
+    def role(self, name: str) -> Facts | None:
+        return self._patiently(lambda: self.reader.role(name))
+
+    def profiles_with(self, role: str) -> tuple[str, ...]:
+        return self._patiently(lambda: self.reader.profiles_with(role))
+
+    def policy(self, arn: str) -> Facts | None:
+        return self._patiently(lambda: self.reader.policy(arn))
+
+    def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
+        return self._patiently(lambda: self.reader.instances(keys))
+
+    def _patiently(self, read: Callable[[], _T]) -> _T:
+        tries = Tries(self.clock, self.stop, self.flights)
+        while True:
+            try:
+                return read()
+            except AwsError as error:
+                if not tries.wait(error, self._patience(error), self.told):
+                    raise
+
+    def _patience(self, error: AwsError) -> float:
+        """Seconds for which this refusal is waited out. Nothing can be done for an instance in
+        flight without seeing it, however its state is lost on the way."""
+        budget = way_budget(error)
+        return max(budget, IN_FLIGHT_SECONDS) if error.is_uncertain and self.flights else budget

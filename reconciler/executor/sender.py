@@ -1,0 +1,125 @@
+"""Sends calls at a pace that AWS bears, waits out what passes, and finds out what a lost answer
+did."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.executor.idempotency import is_done, is_named_there, standing
+from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.executor.retry_rules import REPEATABLE, Tries, budget, contradiction, may_be_done
+from reconciler.plan.calls import ApiCall
+from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
+
+
+class Stopped(Exception):  # noqa: N818 - a person's wish, no error
+    """A person asked to stop while something was waited for."""
+
+
+@dataclass
+class Pace:
+    """The time between two writes to IAM: doubled by a throttle, regained by what goes through."""
+
+    clock: Clock
+    least: float = 0.02
+    most: float = 5.0
+    _gap: float = 0.02
+    _next: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def wait(self) -> None:
+        with self._lock:
+            now = self.clock.now()
+            at = max(now, self._next)
+            self._next = at + self._gap
+        if at > now:
+            self.clock.sleep(at - now)
+
+    def throttled(self) -> None:
+        with self._lock:
+            self._gap = min(self.most, max(self._gap * 2, 0.1))
+
+    def passed(self) -> None:
+        with self._lock:
+            self._gap = max(self.least, self._gap * 0.9)
+
+
+@dataclass
+class Sender:
+    """``stop`` is set when a person asked to stop; then patience is short, but while something is
+    in flight: the call may be the one that gives a profile back."""
+
+    writer: Writer
+    reader: Reader
+    clock: Clock
+    stop: Interrupt
+    account_policies: str
+    dice: random.Random = field(default_factory=random.Random)
+    pace: Pace | None = None
+    flights: Flights = field(default_factory=Flights)
+
+    def send(
+        self,
+        call: ApiCall,
+        *,
+        is_fresh: bool = False,
+        instance: str | None = None,
+        hoped_for: frozenset[str] = frozenset(),
+        told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
+    ) -> Mapping[str, Any]:
+        """The answer, empty where the effect was there already. Raises ``AwsError`` for a refusal
+        that stays, ``InstanceEnded`` where the instance that it is about has ended. ``instance`` is
+        the one that the call is about, where it does not say so itself; refusals ``hoped_for`` are
+        raised as they come; ``told`` hears of each that is waited out, with the seconds."""
+        tries, was_lost = Tries(self.clock, self.stop, self.flights), False
+        while True:
+            try:
+                return self._once(call)
+            except AwsError as error:
+                was_lost = was_lost or error.is_uncertain
+                if error.code in hoped_for:
+                    raise
+                if self._is_there(call, error, was_lost, instance):
+                    return {}
+                patience = budget(call, error, is_fresh or self._is_known(call, error))
+                patience = max(patience, contradiction(call, error, was_lost))
+                found = standing(call, error, self.reader, instance)
+                if found is not None:
+                    patience = min(patience, found.seconds)
+                if not tries.wait(error, patience, told, 0.5 + self.dice.random() / 2):
+                    raise error if found is None else found.explained(error) from error
+
+    def _is_known(self, call: ApiCall, error: AwsError) -> bool:
+        """Whether what the call refers to is there though AWS says it is not: a run before this one
+        may have made it a moment ago."""
+        if not budget(call, error, is_fresh=True) > budget(call, error, is_fresh=False):
+            return False
+        return is_named_there(call, self.reader, self.account_policies)
+
+    def _once(self, call: ApiCall) -> Mapping[str, Any]:
+        pace = self.pace if call.service == "iam" else None
+        if pace is not None:
+            pace.wait()
+        try:
+            answer = self.writer.send(call)
+        except AwsError as error:
+            if pace is not None and error.code in THROTTLED:
+                pace.throttled()
+            raise
+        if pace is not None:
+            pace.passed()
+        return answer
+
+    def _is_there(
+        self, call: ApiCall, error: AwsError, was_lost: bool, instance: str | None
+    ) -> bool:
+        """A create that meets its own name is done only where it may have been ours."""
+        if call.operation.startswith(REPEATABLE) or not may_be_done(call, error):
+            return False
+        if call.operation.startswith("Create") and not was_lost:
+            return False
+        return is_done(call, self.reader, self.account_policies, instance)

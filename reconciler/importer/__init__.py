@@ -1,0 +1,1 @@
+"""Specs for what is in an account already."""

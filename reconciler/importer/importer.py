@@ -1,0 +1,291 @@
+"""Live state to specs: what somebody made by hand, as this program would have it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.kinds.references import aws_policy_arn
+from reconciler.model.address import Address, name_key, profile_address, role_address
+from reconciler.model.live import (
+    LiveEntity,
+    LiveInstance,
+    LivePolicy,
+    LiveProfile,
+    LiveRole,
+    LiveState,
+)
+from reconciler.model.policy_document import trusts_service
+from reconciler.model.resources import DEFAULT_SESSION_SECONDS
+from reconciler.spec.build.variables import escaped
+from reconciler.spec.check.checks import EC2_SERVICES
+from reconciler.spec.format.export import document_as_spec, duration_as_spec, trust_as_spec
+from reconciler.spec.settings import SETTINGS_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to be imported; any of them is enough. Names are compared as IAM compares them."""
+
+    roles: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    path_prefix: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    everything: bool = False
+
+    def takes(self, entity: LiveEntity) -> bool:
+        resource = entity.resource
+        names = {
+            LiveRole: self.roles,
+            LiveProfile: self.profiles,
+        }.get(type(entity), ())
+        if self.everything or name_key(resource.name) in {name_key(n) for n in names}:
+            return True
+        if self.path_prefix is not None and resource.path.startswith(self.path_prefix):
+            return True
+        return bool(self.tags) and self.tags.items() <= resource.tags.items()
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """``files`` are specs by their name; ``skipped`` counts what was left out, by the reason;
+    ``missing`` are names that were asked for and that AWS does not have."""
+
+    files: Mapping[str, dict[str, Any]]
+    skipped: Mapping[str, int]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        kinds = ("policies", "roles", "instance_profiles", "associations")
+        made = [file.get(kind, {}) for file in self.files.values() for kind in kinds]
+        short = sum(
+            bool(role.get("instance_profile"))
+            for file in self.files.values()
+            for role in file.get("roles", {}).values()
+        )
+        return sum(len(part) for part in made) + short
+
+
+def imported(
+    live: LiveState,
+    selection: Selection,
+    owner: str,
+    without: frozenset[Address] = frozenset(),
+    known: frozenset[Address] = frozenset(),
+) -> Imported:
+    """``without`` are addresses that cannot be in a spec, see ``spec.checks``; ``known`` are those
+    that the specs have already."""
+    making = _Importing(live, selection, owner, without, known)
+    files = making.files()
+    return Imported(files, dict(sorted(making.skipped.items())), tuple(making.missing()))
+
+
+class _Importing:
+    def __init__(
+        self,
+        live: LiveState,
+        selection: Selection,
+        owner: str,
+        without: frozenset[Address],
+        known: frozenset[Address],
+    ) -> None:
+        self.live = live
+        self.selection = selection
+        self.owner = owner
+        self.without = without
+        self.known = known
+        self.skipped: Counter[str] = Counter()
+        chosen = {e.resource.address: e for e in live.entities() if selection.takes(e)}
+        self.profiles = self._kept(self._profiles(chosen))
+        self.roles = self._kept(self._roles(chosen))
+        self.policies = self._kept(self._policies(chosen))
+
+    def _kept(self, entities: dict[str, Any]) -> dict[str, Any]:
+        return {name: e for name, e in sorted(entities.items()) if self._may(e)}
+
+    def _may(self, entity: LiveEntity) -> bool:
+        if why := entity.protected:
+            self.skipped[why.partition(" at ")[0]] += 1
+        elif entity.claimed_by not in (None, self.owner):
+            self.skipped["another owner has it"] += 1
+        elif entity.resource.address in self.known:
+            self.skipped["the specs have it already"] += 1
+        elif entity.resource.address in self.without:
+            self.skipped["a spec cannot say it"] += 1
+        else:
+            return True
+        return False
+
+    def _roles(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
+        """Those chosen, and those inside of profiles that are chosen by name."""
+        names = {name_key(e.resource.name) for e in chosen.values() if isinstance(e, LiveRole)}
+        inside = (p.resource.role for p in chosen.values() if isinstance(p, LiveProfile))
+        names |= {name_key(name) for name in inside if name}
+        return {n: self.live.roles[n] for n in names if n in self.live.roles}
+
+    def _profiles(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
+        """Those chosen, and those that hold a role that is chosen. One whose role does not trust
+        EC2 serves nobody, and is refused in a spec."""
+        roles = {e.id for e in chosen.values() if isinstance(e, LiveRole)}
+        found: dict[str, LiveEntity] = {}
+        for name, profile in self.live.profiles.items():
+            if profile.resource.address not in chosen and profile.role_id not in roles:
+                continue
+            role = self.live.role(profile.resource.role)
+            if role and not trusts_service(role.resource.trust_policy.value, EC2_SERVICES):
+                self.skipped["its role does not trust EC2"] += 1
+                continue
+            found[name] = profile
+        return found
+
+    def _policies(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
+        """Those chosen, and those that none but imported roles use."""
+        used: Counter[str] = Counter()
+        for role in self.roles.values():
+            used.update(role.resource.managed_policies)
+        return {
+            name: policy
+            for name, policy in self.live.policies.items()
+            if policy.resource.address in chosen
+            or (policy.attachments and used[policy.arn] == policy.attachments)
+        }
+
+    def missing(self) -> Iterator[str]:
+        for name in self.selection.roles:
+            if self.live.role(name) is None:
+                yield str(role_address(name))
+        for name in self.selection.profiles:
+            if self.live.profile(name) is None:
+                yield str(profile_address(name))
+
+    def files(self) -> dict[str, dict[str, Any]]:
+        """One for each role with its profiles, their instances, and policies that it alone has."""
+        made: dict[str, dict[str, Any]] = {}
+        for policy in self.policies.values():
+            home, name = self._home_of(policy), policy.resource.name
+            self._put(made, home, "policies", name, self._policy(policy))
+        shorthand = {p.resource.name for p in self.profiles.values() if self._is_shorthand(p)}
+        for role in self.roles.values():
+            value = self._role(role, role.resource.name in shorthand)
+            self._put(made, _file(role.resource.name), "roles", role.resource.name, value)
+        for profile in self.profiles.values():
+            file = self._file_of(profile)
+            resource = profile.resource
+            if resource.name not in shorthand:
+                value = {"role": resource.role, **_common(profile)}
+                self._put(made, file, "instance_profiles", resource.name, value)
+            if instances := self._instances(profile):
+                value = {"instance_profile": resource.name, "instances": instances}
+                self._put(made, file, "associations", resource.name, value)
+        return {name: _in_order(file) for name, file in sorted(made.items())}
+
+    def _put(
+        self, made: dict[str, dict[str, Any]], file: str, part: str, name: str, value: Any
+    ) -> None:
+        made.setdefault(file, {}).setdefault(part, {})[name] = value
+
+    def _home_of(self, policy: LivePolicy) -> str:
+        """Beside the one role that has it."""
+        arn = policy.arn
+        users = [
+            role.resource.name
+            for role in self.roles.values()
+            if arn in (*role.resource.managed_policies, role.resource.permissions_boundary)
+        ]
+        return _file(users[0]) if len(users) == 1 else "policies.yaml"
+
+    def _file_of(self, profile: LiveProfile) -> str:
+        role = self.roles.get(name_key(profile.resource.role or ""))
+        return _file(role.resource.name) if role else "instance-profiles.yaml"
+
+    def _is_shorthand(self, profile: LiveProfile) -> bool:
+        """What ``instance_profile: true`` would make."""
+        resource = profile.resource
+        role = self.roles.get(name_key(resource.name))
+        if role is None or {resource.name, resource.role} != {role.resource.name}:
+            return False
+        same = role.resource
+        return (resource.path, dict(resource.tags)) == (same.path, dict(same.tags))
+
+    def _policy(self, policy: LivePolicy) -> dict[str, Any]:
+        resource = policy.resource
+        made: dict[str, Any] = {}
+        if resource.description:
+            made["description"] = escaped(resource.description)
+        return {
+            **made,
+            **_path(policy),
+            "document": document_as_spec(resource.document),
+            **_tags(policy),
+        }
+
+    def _role(self, role: LiveRole, has_profile: bool) -> dict[str, Any]:
+        resource = role.resource
+        made: dict[str, Any] = {}
+        if resource.description:
+            made["description"] = escaped(resource.description)
+        made |= {**_path(role), **trust_as_spec(resource.trust_policy)}
+        if resource.managed_policies:
+            made["managed_policies"] = [self._reference(a) for a in resource.managed_policies]
+        if resource.inline_policies:
+            made["inline_policies"] = {n: document_as_spec(d) for n, d in resource.inline_policies}
+        if resource.permissions_boundary:
+            made["permissions_boundary"] = self._reference(resource.permissions_boundary)
+        if resource.max_session_seconds != DEFAULT_SESSION_SECONDS:
+            made["max_session_duration"] = duration_as_spec(resource.max_session_seconds)
+        return {**made, **_tags(role), **({"instance_profile": True} if has_profile else {})}
+
+    def _reference(self, arn: str) -> str:
+        """By name, where a name means the same: a policy of the set, or one of AWS's."""
+        name = arn.rpartition("/")[2]
+        mine = self.policies.get(name_key(name))
+        if mine is not None:
+            return mine.resource.name if mine.arn == arn else arn
+        return name if aws_policy_arn(name, self.live.identity) == arn else arn
+
+    def _instances(self, profile: LiveProfile) -> list[str]:
+        """Those that run or are stopped and that somebody chose one by one."""
+        found = []
+        for instance in self.live.consumers(profile.arn):
+            if _is_of_a_group(instance):
+                self.skipped["instances of an Auto Scaling group"] += 1
+            elif instance.row is not None and instance.row.profile_id == profile.id:
+                found.append(instance.key.instance)
+        return found
+
+
+def _is_of_a_group(instance: LiveInstance) -> bool:
+    return "Auto Scaling" in (instance.unstoppable or "")
+
+
+_RESERVED = ("policies", "instance-profiles", SETTINGS_FILE.partition(".")[0])
+
+
+def _file(role: str) -> str:
+    """Names of roles are names of files, but for ours and hidden ones."""
+    is_taken = name_key(role) in _RESERVED or role.startswith((".", "-"))
+    return f"{'role-' if is_taken else ''}{role}.yaml"
+
+
+_SECTIONS = ("policies", "roles", "instance_profiles", "associations")
+
+
+def _in_order(file: dict[str, Any]) -> dict[str, Any]:
+    return {"version": 1, **{name: file[name] for name in _SECTIONS if name in file}}
+
+
+def _path(entity: LiveEntity) -> dict[str, Any]:
+    path = entity.resource.path
+    return {} if path == "/" else {"path": path}
+
+
+def _tags(entity: LiveEntity) -> dict[str, Any]:
+    tags = {key: escaped(value) for key, value in entity.resource.tags.items()}
+    return {"tags": tags} if tags else {}
+
+
+def _common(entity: LiveEntity) -> dict[str, Any]:
+    return {**_path(entity), **_tags(entity)}

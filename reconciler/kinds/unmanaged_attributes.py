@@ -1,0 +1,53 @@
+"""What a resource will be: as the specs want it, with what they leave alone as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from reconciler.model.address import name_key, name_of, same_name
+from reconciler.model.ownership import exact
+from reconciler.model.resources import InstanceProfile, Policy, Role, Tags
+
+_FIELDS = {"max_session_duration": "max_session_seconds", "trust_policy": "trust_policy"}
+
+
+def left(desired: Any, live: Any, leave: Iterable[str]) -> Any:
+    """``desired`` with the attributes named in ``leave`` taken from ``live``.
+
+    ``managed_policies`` and ``inline_policies`` are joined; ``tags.KEY`` is that tag alone.
+    """
+    for name in sorted(leave):
+        attribute, _, key = name.partition(".")
+        attribute = _FIELDS.get(attribute, attribute)
+        if not hasattr(desired, attribute):
+            continue
+        value = _left(desired, live, attribute, key)
+        desired = replace(desired, **{attribute: value})
+    return desired
+
+
+def _left(desired: Policy | Role | InstanceProfile, live: Any, attribute: str, key: str) -> Any:
+    wanted, there = getattr(desired, attribute), getattr(live, attribute)
+    match attribute:
+        case "tags" if key:
+            return _tag_left(wanted, there, key, name_key if isinstance(live, Role) else exact)
+        case "managed_policies":
+            return tuple({*wanted, *(p for p in there if not key or same_name(name_of(p), key))})
+        case "inline_policies":
+            kept = {name: document for name, document in there if not key or same_name(name, key)}
+            return tuple({**kept, **({} if key else dict(wanted)), **_others(wanted, key)}.items())
+        case _:
+            return there
+
+
+def _others(wanted: tuple[tuple[str, Any], ...], key: str) -> dict[str, Any]:
+    return {name: document for name, document in wanted if not same_name(name, key)}
+
+
+def _tag_left(wanted: Tags, there: Tags, key: str, same_key: Callable[[str], str]) -> Tags:
+    """``same_key`` folds keys that AWS takes for one."""
+    name = same_key(key)
+    others = {k: v for k, v in wanted.items() if same_key(k) != name}
+    return {**others, **{k: v for k, v in there.items() if same_key(k) == name}}

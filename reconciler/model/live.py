@@ -1,0 +1,287 @@
+"""What AWS says now: resources of the model with what only AWS knows about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.model import ownership
+from reconciler.model.address import Address, name_of, named, same_name, same_resource
+from reconciler.model.ownership import Flight, InstanceKey, OwnerTag, Stray
+from reconciler.model.resources import Identity, InstanceProfile, Policy, Role, Tags, no_tags
+
+RUNNING = frozenset({"pending", "running"})
+SELECTABLE = frozenset({"pending", "running", "stopping", "stopped"})
+UNKNOWN = "unknown"
+"""The state of an instance that has an association and that ``DescribeInstances`` does not show."""
+_PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """What every IAM resource has. ``marks`` are our tags without their prefix, ``aws_tags`` those
+    that AWS writes, ``strays`` what is in a tag of ours and is no mark; ``tags_known`` is false
+    where tags were not read."""
+
+    resource: Policy | Role | InstanceProfile
+    id: str
+    arn: str
+    marks: Tags = field(default_factory=no_tags)
+    aws_tags: Tags = field(default_factory=no_tags)
+    strays: tuple[Stray, ...] = ()
+    tags_known: bool = True
+
+    @property
+    def owner_tag(self) -> OwnerTag | None:
+        return ownership.decode_owner(self.marks.get(ownership.OWNER))
+
+    @property
+    def owner(self) -> str | None:
+        """Whose it is. A tag that names another resource was copied from there, and says nothing
+        of this one."""
+        tag = self.owner_tag
+        return tag.owner if tag is not None and self._is_own(tag) else None
+
+    def _is_own(self, tag: OwnerTag) -> bool:
+        return tag.is_of(self.resource.name)
+
+    @property
+    def claimed_by(self) -> str | None:
+        """The owner, also where the tag has the form of the first release: that could have been
+        copied, so nothing is ours by it, and yet it is not to be taken unasked."""
+        tag = self.owner_tag
+        return tag.owner if tag is not None and tag.name is None else self.owner
+
+    def protection(self, path: str) -> str | None:
+        """Why this resource is never touched, or ``None``."""
+        if path.startswith(_PROTECTED_PATHS):
+            return f"AWS manages what lies at {path}"
+        stack = [k for k in self.aws_tags if k.casefold().startswith("aws:cloudformation:")]
+        return "CloudFormation manages it" if stack else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRole(Entity):
+    resource: Role
+
+    @property
+    def protected(self) -> str | None:
+        return self.protection(self.resource.path)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    id: str
+    is_default: bool
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePolicy(Entity):
+    """``attachments`` counts the users, groups and roles that it is attached to, ``boundaries`` the
+    users and roles whose permissions boundary it is."""
+
+    resource: Policy
+    versions: tuple[PolicyVersion, ...] = ()
+    """Sorted, the one made first at the head."""
+    attachments: int = 0
+    boundaries: int = 0
+
+    @property
+    def protected(self) -> str | None:
+        return self.protection(self.resource.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveProfile(Entity):
+    resource: InstanceProfile
+    role_id: str | None = None
+    created_at: float = 0.0
+    """Seconds of the epoch."""
+
+    @property
+    def protected(self) -> str | None:
+        return self.protection(self.resource.path)
+
+    def _is_own(self, tag: OwnerTag) -> bool:
+        """The name of a temporary profile says what it is for, whatever form its tag has."""
+        name, of = self.resource.name, self.shadow_of
+        is_temporary = of is not None and same_name(ownership.shadow_name(of), name)
+        return tag.is_of(name) or (tag.name is None and is_temporary)
+
+    @property
+    def mark(self) -> ownership.RoleMark | None:
+        return ownership.decode_role_mark(self.marks.get(ownership.ROLE_ID))
+
+    @property
+    def swapped(self) -> ownership.Swapped | None:
+        return ownership.decode_swapped(self.marks.get(ownership.SWAPPED))
+
+    @property
+    def flights(self) -> frozenset[Flight]:
+        return ownership.decode_in_flight(self.marks)
+
+    @property
+    def in_flight(self) -> frozenset[InstanceKey]:
+        return frozenset(flight.key for flight in self.flights)
+
+    @property
+    def to_start(self) -> frozenset[InstanceKey]:
+        """Those in flight that a run stopped, or is about to."""
+        return frozenset(flight.key for flight in self.flights if flight.is_stop)
+
+    @property
+    def shadow_of(self) -> str | None:
+        """The name of the profile that this one stands in for during a hop."""
+        return ownership.decode_temporary_of(self.marks)
+
+
+LiveEntity = LivePolicy | LiveRole | LiveProfile
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRow:
+    """``state`` is ``associating``, ``associated`` or ``disassociating``."""
+
+    id: str
+    profile_arn: str
+    profile_id: str
+    state: str
+
+    @property
+    def profile_name(self) -> str:
+        return name_of(self.profile_arn)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveInstance:
+    """``launched_at`` is in seconds of the epoch: of the last start, as EC2 has it.
+
+    An instance that only an association tells of has the state ``UNKNOWN``: it is a consumer, and
+    counts as running wherever it is asked who may be using something.
+    """
+
+    key: InstanceKey
+    state: str
+    launched_at: float = 0.0
+    rows: tuple[AssociationRow, ...] = ()
+    tags: Tags = field(default_factory=no_tags)
+    marks: Tags = field(default_factory=no_tags)
+    unstoppable: str | None = None
+    """Why it must not be stopped and started, or ``None``."""
+    strays: tuple[Stray, ...] = ()
+    """What is in a tag of ours and is no mark."""
+    operator: str | None = None
+    """The AWS service that manages it, as ``ecs.amazonaws.com``; ``None`` for an instance of the
+    account's own. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html
+    """
+
+    @property
+    def untouchable(self) -> str | None:
+        """Why we never associate, disassociate, stop or start it, or ``None``."""
+        if self.operator is not None:
+            return f"{self.operator} manages it"
+        return "DescribeInstances does not show it" if self.is_unknown else None
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.state == UNKNOWN
+
+    @property
+    def row(self) -> AssociationRow | None:
+        """The association that counts; during a replace the one that is leaving is listed too."""
+        staying = [row for row in self.rows if row.state != "disassociating"]
+        return staying[0] if staying else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, or may: what is not known counts as somebody."""
+        return self.state in RUNNING or self.is_unknown
+
+    @property
+    def is_gone(self) -> bool:
+        return self.state in ("shutting-down", "terminated")
+
+    @property
+    def in_transition(self) -> bool:
+        return self.state in ("pending", "stopping")
+
+    def names(self, profile_arn: str) -> bool:
+        """Whether a row that stays names the profile, by whatever id or path it had."""
+        return self.row is not None and same_resource(self.row.profile_arn, profile_arn)
+
+
+def _key(instance: LiveInstance) -> InstanceKey:
+    return instance.key
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """One read of an account. Roles, policies and profiles are keyed by ``name_key``;
+    ``regions`` are those whose instances were read.
+
+    ``instances`` are those that AWS shows and those that only an association tells of (state
+    ``UNKNOWN``), so ``consumers`` has both: whoever asks who may be using a profile need not ask
+    twice. ``unseen`` has the second kind alone.
+    """
+
+    identity: Identity
+    roles: Mapping[str, LiveRole] = field(default_factory=dict)
+    policies: Mapping[str, LivePolicy] = field(default_factory=dict)
+    profiles: Mapping[str, LiveProfile] = field(default_factory=dict)
+    instances: Mapping[InstanceKey, LiveInstance] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
+    unread_regions: Mapping[str, str] = field(default_factory=dict)
+    """Regions that could not be read, each with the reason."""
+    unread: Mapping[Address, str] = field(default_factory=dict)
+    """Addresses of roles, policies and profiles that could not be read, each with the reason."""
+    not_whole: str | None = None
+    """Why only what the specs name was read, so that what left them is not known."""
+
+    shadows: Mapping[str, LiveProfile] = field(default_factory=dict)
+    """Profiles that stand in for others during a hop, by those others' names in lower case; they
+    are not among ``profiles``."""
+    lent: Mapping[InstanceKey, LiveInstance] = field(default_factory=dict)
+    """Instances on a shadow, as they are; among ``instances`` they have the profile that it stands
+    in for."""
+
+    def role(self, name: str | None) -> LiveRole | None:
+        return named(self.roles, name)
+
+    def policy(self, name: str) -> LivePolicy | None:
+        return named(self.policies, name)
+
+    def profile(self, name: str) -> LiveProfile | None:
+        return named(self.profiles, name)
+
+    def entity(self, address: Address) -> LiveEntity | None:
+        """The policy, the role or the profile of that address."""
+        match address.kind:
+            case "policy":
+                return self.policy(address.name)
+            case "role":
+                return self.role(address.name)
+            case _:
+                return self.profile(address.name)
+
+    def entities(self) -> tuple[LiveEntity, ...]:
+        return (*self.policies.values(), *self.roles.values(), *self.profiles.values())
+
+    def consumers(self, profile_arn: str) -> tuple[LiveInstance, ...]:
+        """Instances whose association names the profile, sorted; those as well that AWS does not
+        show (``is_unknown``) and those that another service manages (``operator``)."""
+        found = [i for i in self.instances.values() if i.names(profile_arn) and not i.is_gone]
+        return tuple(sorted(found, key=lambda i: i.key))
+
+    def unseen(self) -> tuple[LiveInstance, ...]:
+        """Instances that only an association tells of, sorted: nobody knows their state."""
+        return tuple(sorted((i for i in self.instances.values() if i.is_unknown), key=_key))
+
+    def with_instances(self, other: LiveState) -> LiveState:
+        """The same account with the instances of more regions."""
+        return replace(
+            self,
+            instances={**self.instances, **other.instances},
+            regions=tuple(sorted({*self.regions, *other.regions})),
+            unread_regions={**self.unread_regions, **other.unread_regions},
+        )

@@ -1,0 +1,182 @@
+"""The resources, frozen and canonical: desired and live alike, so that ``==`` decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.model.address import (
+    Address,
+    Arns,
+    instance_address,
+    name_of,
+    policy_address,
+    profile_address,
+    role_address,
+)
+from reconciler.model.policy_document import PolicyDocument
+
+Tags = Mapping[str, str]
+
+
+def no_tags() -> Tags:
+    return MappingProxyType({})
+
+
+DEFAULT_SESSION_SECONDS = 3600
+
+
+def frozen_tags(tags: Mapping[str, str]) -> Tags:
+    return MappingProxyType(dict(sorted(tags.items())))
+
+
+def _set(resource: object, **values: Any) -> None:
+    for name, value in values.items():
+        object.__setattr__(resource, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A customer-managed policy."""
+
+    name: str
+    document: PolicyDocument
+    path: str = "/"
+    description: str = ""
+    tags: Tags = field(default_factory=no_tags)
+
+    def __post_init__(self) -> None:
+        _set(self, tags=frozen_tags(self.tags))
+
+    @property
+    def address(self) -> Address:
+        return policy_address(self.name)
+
+    def attributes(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "description": self.description,
+            "document": self.document.value,
+            "tags": dict(self.tags),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """``managed_policies`` are ARNs; ``inline_policies`` are pairs of name and document."""
+
+    name: str
+    trust_policy: PolicyDocument
+    path: str = "/"
+    description: str = ""
+    managed_policies: tuple[str, ...] = ()
+    inline_policies: tuple[tuple[str, PolicyDocument], ...] = ()
+    permissions_boundary: str | None = None
+    max_session_seconds: int = DEFAULT_SESSION_SECONDS
+    tags: Tags = field(default_factory=no_tags)
+
+    def __post_init__(self) -> None:
+        _set(
+            self,
+            managed_policies=tuple(sorted(set(self.managed_policies))),
+            inline_policies=tuple(sorted(self.inline_policies, key=lambda pair: pair[0])),
+            tags=frozen_tags(self.tags),
+        )
+
+    @property
+    def address(self) -> Address:
+        return role_address(self.name)
+
+    @property
+    def policies(self) -> frozenset[str]:
+        """ARNs of every managed policy that it has, its boundary among them."""
+        boundary = () if self.permissions_boundary is None else (self.permissions_boundary,)
+        return frozenset((*self.managed_policies, *boundary))
+
+    def attributes(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "description": self.description,
+            "trust_policy": self.trust_policy.value,
+            "managed_policies": {name_of(arn): arn for arn in self.managed_policies},
+            "inline_policies": {name: document.value for name, document in self.inline_policies},
+            "permissions_boundary": self.permissions_boundary,
+            "max_session_duration": self.max_session_seconds,
+            "tags": dict(self.tags),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceProfile:
+    """``role`` is a role's name, ``None`` an empty profile."""
+
+    name: str
+    role: str | None = None
+    path: str = "/"
+    tags: Tags = field(default_factory=no_tags)
+
+    def __post_init__(self) -> None:
+        _set(self, tags=frozen_tags(self.tags))
+
+    @property
+    def address(self) -> Address:
+        return profile_address(self.name)
+
+    def attributes(self) -> dict[str, Any]:
+        return {"path": self.path, "role": self.role, "tags": dict(self.tags)}
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """``profile`` is a profile's name."""
+
+    instance: str
+    region: str
+    profile: str
+
+    @property
+    def name(self) -> str:
+        return self.instance
+
+    @property
+    def address(self) -> Address:
+        return instance_address(self.instance)
+
+    def attributes(self) -> dict[str, Any]:
+        return {"instance_profile": self.profile}
+
+
+Resource = Policy | Role | InstanceProfile | Association
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a cut-over goes about: ``max_unavailable`` is a count or a share such as ``25%``."""
+
+    max_unavailable: str = "1"
+    pause_seconds: int = 0
+    propagation_seconds: int = 60
+    on_failure: str = "rollback"
+    strategy: str = "reassociate"
+
+    def at_once(self, running: int) -> int:
+        """How many of ``running`` consumers may be away at a time; at least one."""
+        if self.max_unavailable.endswith("%"):
+            return max(1, running * int(self.max_unavailable[:-1]) // 100)
+        return int(self.max_unavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom we are to AWS, from ``sts:GetCallerIdentity``."""
+
+    account_id: str
+    partition: str
+    arn: str = ""
+
+    @property
+    def arns(self) -> Arns:
+        """The ARNs of this account."""
+        return Arns(self.partition, self.account_id)

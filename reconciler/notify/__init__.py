@@ -1,0 +1,1 @@
+"""What leaves for other systems: messages, metrics, comments on pull requests."""

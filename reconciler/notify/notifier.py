@@ -1,0 +1,103 @@
+"""``--notify KIND=PLACE``: who is told of a drift, and how."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from reconciler.notify.notice import Notice
+from reconciler.notify.slack import slack_message
+from reconciler.notify.webhook import OutletError, Web, host_of
+from reconciler.ports import AwsError
+from reconciler.render.json.encode import json_text
+
+KINDS = ("slack", "webhook", "sns", "eventbridge")
+FROM_ENVIRONMENT = "env:"
+MOST_BYTES = 240_000
+"""SNS and EventBridge take 256 KiB, attributes and envelope included."""
+SUBJECT_CHARACTERS = 100
+SOURCE = "io.reconciler"
+
+
+class Publisher(Protocol):
+    """Sends to AWS's own. Raises ``AwsError``."""
+
+    def publish(
+        self, topic_arn: str, subject: str, message: str, attributes: Mapping[str, str]
+    ) -> None: ...
+
+    def put_event(self, bus: str, source: str, detail_type: str, detail: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """``place`` is an address, an ARN or a bus, and may be a secret: it is never said."""
+
+    kind: str
+    place: str
+
+    @property
+    def id(self) -> str:
+        """The same for the same place, and not to be turned back into it."""
+        text = f"{self.kind}={self.place}"
+        return f"{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def name(self) -> str:
+        """What may be said of it."""
+        if self.kind in ("slack", "webhook"):
+            return f"{self.kind} at {host_of(self.place)}"
+        return f"{self.kind} {self.place.rpartition(':')[2]}"
+
+
+def outlet_of(text: str, environment: Mapping[str, str]) -> Outlet:
+    """``slack=env:NAME`` takes the address from a variable, where ``ps`` does not show it. Raises
+    ``ValueError``, whose message holds no address."""
+    kind, equals, place = text.partition("=")
+    if kind not in KINDS or not equals or not place:
+        raise ValueError(f"takes KIND=PLACE with a KIND of {', '.join(KINDS)}")
+    if place.startswith(FROM_ENVIRONMENT):
+        name = place.removeprefix(FROM_ENVIRONMENT)
+        if not environment.get(name):
+            raise ValueError(f"{kind}: there is no variable {name}, or it is empty")
+        place = environment[name]
+    if kind in ("slack", "webhook"):
+        try:
+            host_of(place)
+        except OutletError as error:
+            raise ValueError(f"{kind}: {error}") from error
+    if kind == "sns" and not place.startswith("arn:"):
+        raise ValueError("sns: takes the ARN of a topic")
+    return Outlet(kind, place)
+
+
+def deliver(outlet: Outlet, notice: Notice, web: Web, publisher: Publisher) -> None:
+    """Raises ``OutletError``."""
+    try:
+        match outlet.kind:
+            case "slack":
+                web.ask("POST", outlet.place, slack_message(notice))
+            case "webhook":
+                web.ask("POST", outlet.place, notice.payload())
+            case "sns":
+                _publish(outlet, notice, publisher)
+            case _:
+                detail = json_text(notice.fitting(MOST_BYTES), None)
+                ended = "Resolved" if notice.status == "resolved" else "Detected"
+                kind = f"Reconciler Drift {ended}"
+                publisher.put_event(outlet.place, SOURCE, kind, detail)
+    except AwsError as error:
+        raise OutletError(f"{error.call}: {error.code}: {error.message}") from error
+
+
+def _publish(outlet: Outlet, notice: Notice, publisher: Publisher) -> None:
+    subject = notice.title.encode("ascii", "replace").decode()[:SUBJECT_CHARACTERS]
+    attributes = {
+        "status": notice.status,
+        "severity": notice.severity,
+        "account": ",".join(notice.accounts),
+    }
+    message = json_text(notice.fitting(MOST_BYTES), None)
+    publisher.publish(outlet.place, subject, message, attributes)

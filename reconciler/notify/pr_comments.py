@@ -1,0 +1,97 @@
+"""One comment for each account on a pull or merge request, edited in place.
+
+A comment is known by a marker that a reader does not see; it names the plan's digest, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+from urllib.parse import quote
+
+from reconciler.notify.webhook import OutletError
+from reconciler.render.ci.repository import HERE, Repository
+from reconciler.render.json.types import PlanShape, TargetShape
+from reconciler.render.markdown import COMMENT_BYTES, Page, plan_markdown
+
+Posted = Literal["created", "edited", "unchanged"]
+_MARKER = re.compile(r"\s*<!-- reconciler:plan v=1 key=(\S+) digest=\S+ -->")
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    id: int
+    body: str
+
+
+class Hoster(Protocol):
+    """The comments of one request. Every method raises ``OutletError``."""
+
+    def comments(self) -> Iterator[Comment]:
+        """The one made first at the head."""
+        ...
+
+    def create(self, body: str) -> None: ...
+
+    def edit(self, comment: Comment, body: str) -> None: ...
+
+    def delete(self, comment: Comment) -> None: ...
+
+
+def bodies(document: PlanShape, repository: Repository = HERE) -> dict[str, str]:
+    """By key, the comment of each account."""
+    made = {}
+    for target in document["targets"]:
+        key = _key(document, target)
+        head = f"<!-- reconciler:plan v=1 key={key} digest={document['digest']} -->"
+        narrowed: PlanShape = {**document, "targets": [target]}
+        made[key] = plan_markdown(narrowed, Page(COMMENT_BYTES, head, repository))
+    return made
+
+
+def _key(document: PlanShape, target: TargetShape) -> str:
+    name = "" if target["target"] == "default" else f"/{quote(target['target'], safe='')}"
+    return f"{target['account_id']}/{quote(document['owner'], safe='')}{name}"
+
+
+def key_of(body: str) -> str | None:
+    """The key in the marker of a comment, ``None`` for somebody else's words."""
+    found = _MARKER.match(body)
+    return found[1] if found else None
+
+
+def post(hoster: Hoster, key: str, body: str) -> Posted:
+    """Edits the comment of this key, or makes one. Raises ``OutletError``."""
+    there = [comment for comment in hoster.comments() if key_of(comment.body) == key]
+    for number, comment in enumerate(there):
+        if not _is_edited(hoster, comment, body):
+            continue
+        _delete_others(hoster, there[number + 1 :])
+        return "unchanged" if comment.body.strip() == body.strip() else "edited"
+    hoster.create(body)
+    return "created"
+
+
+def _is_edited(hoster: Hoster, comment: Comment, body: str) -> bool:
+    """Anyone may write a marker; what is not ours cannot be edited, and is passed over."""
+    if comment.body.strip() == body.strip():
+        return True
+    try:
+        hoster.edit(comment, body)
+    except OutletError as error:
+        if error.status in (403, 404):
+            return False
+        raise
+    return True
+
+
+def _delete_others(hoster: Hoster, comments: list[Comment]) -> None:
+    """Two jobs at once make two comments, and one of them would grow old."""
+    for comment in comments:
+        try:
+            hoster.delete(comment)
+        except OutletError as error:
+            if error.status not in (403, 404):
+                raise

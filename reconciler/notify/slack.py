@@ -1,0 +1,67 @@
+"""A message for a Slack channel, within what an incoming webhook takes.
+
+Source: docs.slack.dev/messaging/sending-messages-using-incoming-webhooks,
+docs.slack.dev/reference/block-kit/blocks
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.notify.notice import Notice
+from reconciler.render import phrases
+from reconciler.render.escape import printable
+from reconciler.render.json.drift_types import FindingShape
+
+MOST_BLOCKS = 50
+SECTION_CHARACTERS = 3_000
+HEADER_CHARACTERS = 150
+WHOLE_CHARACTERS = 12_000
+"""Slack refuses messages from about 13,000 characters on, whatever its pages say."""
+_MARKS = {"critical": ":rotating_light:", "warning": ":warning:", "info": ":information_source:"}
+
+
+def slack_message(notice: Notice) -> dict[str, Any]:
+    title = {"type": "plain_text", "text": _cut(notice.title, HEADER_CHARACTERS)}
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": title},
+        _section(f"*{mrkdwn(notice.counts)}*"),
+    ]
+    room = WHOLE_CHARACTERS
+    lines = [_line(finding) for finding in notice.findings]
+    for number, line in enumerate(lines):
+        room -= len(line)
+        if room < 0 or len(blocks) == MOST_BLOCKS - 1:
+            blocks.append(_section(f"_and {len(lines) - number} more_"))
+            break
+        blocks.append(_section(line))
+    text = _cut(mrkdwn(f"{notice.title}: {notice.counts}"), SECTION_CHARACTERS)
+    return {"text": text, "blocks": blocks}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def _line(finding: FindingShape) -> str:
+    """One finding, short enough for a section."""
+    is_gone = finding["transition"] == "resolved"
+    mark = ":white_check_mark:" if is_gone else _MARKS[finding["severity"]]
+    said = phrases.state(finding["status"], (d["path"] for d in finding["differences"]))
+    status = f"{finding['transition'] or 'found'}: {said}"
+    what = mrkdwn(phrases.found(finding))
+    who = f"; _{mrkdwn(phrases.who(finding['actor']))}_" if finding["actor"] else ""
+    name = f"{finding['target']} {finding['address']}"
+    return _cut(f"{mark} {status} `{mrkdwn(name)}` {what}{who}", SECTION_CHARACTERS)
+
+
+def mrkdwn(text: object) -> str:
+    """Words that mention nobody, link nowhere and end no code span."""
+    plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "`*_~":
+        plain = plain.replace(mark, f"{mark}\u200b" if mark != "`" else "\u02cb")
+    return plain
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,144 @@
+"""One HTTP request to another system, asked again where that helps.
+
+No address is ever said in full: those of webhooks are secrets.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPException
+from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
+
+from reconciler import __version__
+from reconciler.render.json.encode import json_text, parsed
+
+_T = TypeVar("_T")
+
+TIMEOUT_SECONDS = 20.0
+TRIES = 4
+LONGEST_WAIT_SECONDS = 30.0
+MOST_BYTES = 20 * 1024 * 1024
+_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REDIRECTS = range(300, 400)
+
+
+class OutletError(Exception):
+    """The other system did not take it. The message names its host, and nothing that is secret;
+    ``status`` is of HTTP, 0 where there is none."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Message
+    body: bytes
+
+    def json(self, shape: type[_T]) -> _T:
+        """Raises ``OutletError`` for what is no JSON, or of another shape."""
+        try:
+            return parsed(self.body.decode("utf-8"), shape)
+        except ValueError as error:
+            raise OutletError("answered with what is not of the shape that it should be") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """``sleep`` is asked to wait between tries."""
+
+    sleep: Callable[[float], None] = time.sleep
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """``body`` is sent as JSON. Raises ``OutletError``. A request whose answer was lost is sent
+        once more: what is sent here may arrive twice."""
+        host = host_of(url)
+        data = None if body is None else json_text(body, None).encode()
+        sent = {"User-Agent": f"reconciler/{__version__}", **(headers or {})}
+        if data is not None:
+            sent["Content-Type"] = "application/json; charset=utf-8"
+        request = urllib.request.Request(url, data, sent, method=method)
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                answer = _sent(request)
+            except (OSError, HTTPException) as error:
+                if not left:
+                    raise OutletError(f"{host}: {_why(error)}") from None
+                self.sleep(_pause(TRIES - left, None))
+                continue
+            if answer.status not in _AGAIN or not left:
+                return _good(answer, host)
+            self.sleep(_pause(TRIES - left, answer.headers.get("Retry-After")))
+        raise AssertionError("the last try returns or raises")
+
+
+def host_of(url: str) -> str:
+    """What may be said of an address. Raises ``OutletError`` for one that is no web address."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise OutletError("the address is no web address") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise OutletError("the address must begin with https:// or http://")
+    return parts.hostname
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """A redirect would take tokens and findings to another host."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _sent(request: urllib.request.Request) -> Answer:
+    opener = urllib.request.build_opener(_Stay)
+    try:
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            return Answer(answer.status, answer.headers, _read(answer))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.headers, _read(error))
+
+
+def _read(answer: IO[bytes]) -> bytes:
+    return answer.read(MOST_BYTES)
+
+
+def _good(answer: Answer, host: str) -> Answer:
+    if answer.status in _REDIRECTS:
+        message = f"{host}: answered {answer.status}; redirects are not followed"
+        raise OutletError(message, answer.status)
+    if answer.status >= 400:
+        said = answer.body[:200].decode(errors="replace").strip()
+        message = f"{host}: answered {answer.status}{f': {said}' if said else ''}"
+        raise OutletError(message, answer.status)
+    return answer
+
+
+def _why(error: Exception) -> str:
+    """urllib's own words hold no address, but for bad ones, which were looked at before."""
+    reason = getattr(error, "reason", None) or error
+    return str(getattr(reason, "strerror", None) or reason or type(error).__name__)
+
+
+def _pause(tries: int, asked: str | None) -> float:
+    """Seconds: what the other system asks for, else twice as long each time."""
+    is_number = asked is not None and re.fullmatch("[0-9]{1,12}", asked)
+    wanted = float(asked) if asked is not None and is_number else 2.0 ** (tries - 1)
+    return min(wanted, LONGEST_WAIT_SECONDS)

@@ -1,1 +1,0 @@
-"""What leaves for other systems: comments, notifications, metrics."""

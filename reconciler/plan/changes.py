@@ -1,0 +1,179 @@
+"""Changes: one resource's difference between the specs and AWS, as a closed union."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from reconciler.diagnostics import Location
+from reconciler.model.address import Address
+
+Action = Literal["create", "adopt", "update", "delete", "cutover", "restore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``path`` names the attribute; ``None`` stands for absent."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """``before`` and ``after`` hold the attributes that differ, all of them where one is ``None``.
+
+    ``consumers`` are the running instances that it touches.
+    """
+
+    actions: ClassVar[tuple[Action, ...]]
+
+    address: Address
+    region: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    differences: tuple[Difference, ...] = ()
+    reason: str | None = None
+    consumers: tuple[str, ...] = ()
+    source: Location | None = None
+    intent: Mapping[str, Any] = field(default_factory=dict)
+    """What else is decided and belongs to the digest: for a cut-over its roles and limits."""
+    is_under_way: bool = False
+    """An earlier run began it and did not end it."""
+    has_died: bool = False
+    """The run that began it is so long ago that it no longer lives."""
+    unchanged: int = 0
+    """Attributes that do not differ, counted for the reader."""
+
+    @property
+    def kind(self) -> str:
+        return self.address.kind
+
+    @property
+    def name(self) -> str:
+        return self.address.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create(_Change):
+    actions: ClassVar[tuple[Action, ...]] = ("create",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(_Change):
+    """Takes over what exists; ``differences`` are what it changes on the way."""
+
+    actions: ClassVar[tuple[Action, ...]] = ("adopt",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update(_Change):
+    actions: ClassVar[tuple[Action, ...]] = ("update",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace(_Change):
+    actions: ClassVar[tuple[Action, ...]] = ("delete", "create")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete(_Change):
+    actions: ClassVar[tuple[Action, ...]] = ("delete",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutOverInstance(_Change):
+    """A running instance is served the credentials of its profile's role."""
+
+    actions: ClassVar[tuple[Action, ...]] = ("cutover",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore(_Change):
+    """An instance in flight gets the profile back that a run took from it."""
+
+    actions: ClassVar[tuple[Action, ...]] = ("restore",)
+
+
+Change = Create | Adopt | Update | Replace | Delete | CutOverInstance | Restore
+
+
+def actions_of(change: Change) -> tuple[Action, ...]:
+    """The ``actions`` of the plan JSON."""
+    if isinstance(change, Adopt) and change.differences:
+        return ("adopt", "update")
+    return change.actions
+
+
+KeptStatus = Literal["left", "released", "waiting", "warning", "blocked", "ignored", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that is left as it is, and why."""
+
+    address: Address
+    reason: str
+    status: KeptStatus = "left"
+    """``left``: ours, in no spec; ``released``: kept for a while; ``waiting``: AWS will serve its
+    instances the new role by itself; ``revoked``: somebody revoked sessions of the role, which a
+    policy inside it does; ``warning``, ``blocked``,
+    ``ignored``: told and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """In no spec, and not ours. ``orphan`` says that nothing uses it, and how that is known."""
+
+    address: Address
+    orphan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something of which nothing can be said, because it could not be read. ``region`` is set
+    where it is the instances of a region."""
+
+    address: Address
+    reason: str
+    region: str | None = None
+
+    @property
+    def what(self) -> str:
+        return self.region or str(self.address)
+
+
+Mark = Literal["same", "comes", "goes", "fresh", "changes"]
+"""What becomes of a link or of what it joins; ``fresh`` is taken up anew, by a cut-over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A role in a profile, or a profile of an instance, by their addresses."""
+
+    before: Address
+    after: Address
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A person's decision is missing: the resource is not ours. ``lift`` is the flag to give."""
+
+    address: Address
+    reason: str
+    lift: str
+    source: Location | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What stops ``apply``, and the flag that lifts it."""
+
+    key: str
+    reason: str
+    lift: str
+    addresses: tuple[Address, ...] = ()

@@ -1,0 +1,256 @@
+"""The plan: changes and ordered steps for each target, with a digest of what is intended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.cutover.preview import Printed
+from reconciler.cutover.types import CutOver, Seen
+from reconciler.diagnostics import Diagnostic
+from reconciler.model.address import Address, instance_address
+from reconciler.model.live import LiveEntity
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Identity
+from reconciler.plan.calls import ApiCall, Wait
+from reconciler.plan.changes import (
+    Adopt,
+    Change,
+    Conflict,
+    Create,
+    CutOverInstance,
+    Delete,
+    Guard,
+    Kept,
+    Link,
+    Replace,
+    Restore,
+    Unmanaged,
+    Unread,
+    Update,
+    actions_of,
+)
+from reconciler.plan.graph import Ordered
+
+Work = ApiCall | Wait | CutOver
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing the executor does, as it is printed. ``after`` holds the ids that come before."""
+
+    id: int
+    address: Address
+    action: ApiCall | Wait
+    after: tuple[int, ...]
+    note: str | None = None
+    refusal: str | None = None
+    """The code with which AWS must refuse it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Running instances that used a profile, and the regions where they were looked for, some of
+    which may have refused."""
+
+    instances: frozenset[InstanceKey]
+    regions: tuple[str, ...]
+    unread: frozenset[str] = frozenset()
+    comes_back: bool = False
+    """Whether they get it again: then only who is not ours to touch is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """``work`` is what the executor runs; ``steps`` is the same, cut-overs written out."""
+
+    target: str
+    identity: Identity
+    owner: str
+    prefix: str
+    regions: tuple[str, ...]
+    changes: tuple[Change, ...] = ()
+    work: tuple[Ordered[Work], ...] = ()
+    printed: Mapping[CutOver, tuple[Printed, ...]] = field(default_factory=dict)
+    """Each cut-over's steps on today's state."""
+    begins: Mapping[CutOver, Seen] = field(default_factory=dict)
+    """How each cut-over finds its profile when what this plan does before it is done."""
+    kept: tuple[Kept, ...] = ()
+    ignored: tuple[Kept, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    rules: tuple[Mapping[str, Any], ...] = ()
+    """The rules by which associations select instances: they are what is intended."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that are part of what is intended: the prefix of our tags and, where a cut-over is
+    planned or may come to be, how long it waits and where it looks for consumers."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    managed: int = 0
+    unread: tuple[Unread, ...] = ()
+    destroys: bool = False
+    """Everything of the owner's is to go."""
+    prunes: bool = False
+    """What left the specs is to go."""
+    not_whole: str | None = None
+    """Why what left the specs is not known, where it is not."""
+    unmanaged: tuple[Unmanaged, ...] = ()
+    """Only where it was asked for."""
+    links: tuple[Link, ...] = ()
+    """Roles, profiles and instances around what changes, for a picture."""
+    based_on: Mapping[Address, LiveEntity] = field(default_factory=dict)
+    """What was read of everything that changes, by address: compared again before its first
+    step."""
+    users: Mapping[Address, Users] = field(default_factory=dict)
+    """Of each profile that goes, or is without a role, for a while too: whoever else has it by then
+    was not asked about."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes
+
+    @property
+    def held(self) -> tuple[Kept, ...]:
+        """What was to go and has to stay. To a prune a role that was let go an hour ago is no such
+        thing, nor what that role uses: it goes by itself, once the time is over."""
+        if not self.destroys and not self.prunes:
+            return ()
+        released = tuple(f"{k.address} " for k in self.kept if k.status == "released")
+        return tuple(
+            kept
+            for kept in self.kept
+            if (kept.status == "left" and (self.destroys or not kept.reason.startswith(released)))
+            or (kept.status == "released" and self.destroys)
+        )
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(_steps(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    targets: tuple[TargetPlan, ...]
+    owner: str
+    digest: str
+    api_calls: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return all(target.is_empty for target in self.targets)
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        return tuple(unread for target in self.targets for unread in target.unread)
+
+    @property
+    def held(self) -> tuple[Kept, ...]:
+        """What a destroy or a prune was to take and has to leave, each with the reason."""
+        return tuple(kept for target in self.targets for kept in target.held)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(change for target in self.targets for change in target.changes)
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        return tuple(conflict for target in self.targets for conflict in target.conflicts)
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        return tuple(guard for target in self.targets for guard in target.guards)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return tuple(found for target in self.targets for found in target.diagnostics)
+
+
+def _steps(target: TargetPlan) -> Iterator[Step]:
+    """Numbers in order from 1. What comes after a cut-over comes after its last step."""
+    last: list[int] = []
+    number = 0
+    for ordered in target.work:
+        after = tuple(last[place] for place in ordered.after)
+        draft = ordered.draft
+        if not isinstance(draft.action, CutOver):
+            number += 1
+            yield Step(number, draft.address, draft.action, after)
+            last.append(number)
+            continue
+        for printed in target.printed.get(draft.action, ()):
+            number += 1
+            one = printed.instance
+            address = instance_address(one) if one else draft.address
+            yield Step(number, address, printed.action, after, printed.note, printed.refusal)
+            after = (number,)
+        last.append(number)
+
+
+def summary(plan: Plan) -> dict[str, int]:
+    """A replace counts as replaced, as added and as destroyed no more than once each."""
+    counts = dict.fromkeys(("adopt", "add", "change", "replace", "destroy", "cutover"), 0)
+    for change in plan.changes:
+        counts[_column(change)] += 1
+    return counts
+
+
+def _column(change: Change) -> str:
+    match change:
+        case Create():
+            return "add"
+        case Adopt():
+            return "adopt"
+        case Update() | Restore():
+            return "change"
+        case Replace():
+            return "replace"
+        case Delete():
+            return "destroy"
+        case CutOverInstance():
+            return "cutover"
+
+
+def digest_of(targets: tuple[TargetPlan, ...], owner: str) -> str:
+    return digest_of_intended(intended(targets, owner))
+
+
+def digest_of_intended(value: Mapping[str, Any]) -> str:
+    """``sha256:…`` over what is intended, in canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def intended(targets: tuple[TargetPlan, ...], owner: str) -> dict[str, Any]:
+    """What a person approves: neither consumers nor steps, times nor places."""
+    return {"owner": owner, "targets": [_intended(target) for target in targets]}
+
+
+def _intended(target: TargetPlan) -> dict[str, Any]:
+    return {
+        "target": target.target,
+        "account_id": target.identity.account_id,
+        "regions": list(target.regions),
+        "changes": [
+            {
+                "address": str(change.address),
+                "region": change.region,
+                "actions": list(actions_of(change)),
+                "before": change.before,
+                "after": change.after,
+                "intent": change.intent,
+            }
+            for change in target.changes
+            if _is_intended(change)
+        ],
+        "rules": list(target.rules),
+        "settings": dict(target.settings),
+    }
+
+
+def _is_intended(change: Change) -> bool:
+    """Which instances live today, and were chosen by a rule, is not decided by the plan."""
+    if isinstance(change, CutOverInstance | Restore):
+        return False
+    return "select" not in change.intent

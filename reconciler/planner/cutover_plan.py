@@ -1,0 +1,344 @@
+"""The cut-overs of one profile: nearly always one.
+
+Two where the profile, or the role inside, is deleted and made again: the first takes the role out,
+the second puts it in when both are there, and has every consumer take it up. Each decides from what
+it sees, so a run that dies between the two is gone on with like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from reconciler.cutover.types import CutOver, RoleRef, Seen, is_covered
+from reconciler.model import ownership
+from reconciler.model.address import PROFILE, name_key, role_address, same_name
+from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
+from reconciler.model.ownership import Failed, InstanceKey, Partial, Pending, Settled, Waiting
+from reconciler.model.resources import InstanceProfile, Limits
+from reconciler.plan.graph import Label, emptied, exists, free, ready
+from reconciler.planner.fragment import View
+from reconciler.planner.in_use import is_for_ec2
+from reconciler.planner.ownership_checks import adopted_marks, is_ours, settled, unread
+from reconciler.spec.desired import DesiredProfile, Place, ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a profile is to be. ``place`` is ``None`` for one that is in no spec any more, and whose
+    cut-over died: it is ended all the same."""
+
+    after: InstanceProfile
+    limits: Limits
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """``live`` is the profile as it is when the phase begins, ``seen`` all of what is seen then;
+    ``role_before`` the role that is inside today. ``is_second`` puts a role into a profile that was
+    emptied, or that ``is_made`` in this plan."""
+
+    wish: Wish
+    live: LiveProfile
+    cutover: CutOver
+    seen: Seen
+    needs: frozenset[Label]
+    after: frozenset[Label]
+    gives: frozenset[Label]
+    role_before: str | None
+    is_second: bool = False
+    is_made: bool = False
+    role_id_before: str | None = None
+    """The id of a role that is inside and that this plan makes again."""
+
+
+def phases(view: View) -> Iterator[Phase]:
+    for wish, live in left_half_way(view):
+        yield _ordinary(wish, live, view)
+    for entity in ordered(view.desired.profiles):
+        if view.options.includes(entity.resource.address) and not unread(entity, view):
+            yield from _phases(entity, view)
+
+
+def left_half_way(view: View) -> Iterator[tuple[Wish, LiveProfile]]:
+    """Profiles of ours that no spec names and whose cut-over died: they get the role that it was
+    about, or the one before, and instances in flight their profile."""
+    limits = view.options.limits(Limits())
+    for name, live in sorted(view.live.profiles.items()):
+        is_left = live.owner == view.options.owner and name not in view.desired.profiles
+        if not is_left or live.protected or not view.options.includes(live.resource.address):
+            continue
+        if (
+            live.in_flight
+            or name in view.live.shadows
+            or (isinstance(live.mark, Pending) and not _is_to_go(live.mark, view))
+        ):
+            role = live.resource.role or _role_of_mark(live, view)
+            yield Wish(replace(live.resource, role=role), limits), live
+
+
+def _is_to_go(mark: Pending, view: View) -> bool:
+    """Whether a prune died when it had taken the role out, and this one ends its work."""
+    return mark.after == ownership.NO_ROLE and view.options.deletes_what_is_left
+
+
+def _role_of_mark(live: LiveProfile, view: View) -> str | None:
+    mark = live.mark
+    ids = (mark.after, mark.before) if isinstance(mark, Pending) else ()
+    names = {role.id: role.resource.name for role in view.live.roles.values()}
+    return next((names[role_id] for role_id in ids if role_id in names), None)
+
+
+def _phases(entity: DesiredProfile, view: View) -> Iterator[Phase]:
+    live = view.live.profile(entity.resource.name)
+    limits, place = view.options.limits(entity.limits), entity.place
+    if live is None:
+        to_come = _to_come(entity.resource, view)
+        if view.live.consumers(to_come.arn):
+            yield _filling(Wish(entity.resource, limits, place), to_come, None, view)
+        return
+    if not is_ours(live, view):
+        return
+    after = settled(entity, live, view)
+    if not isinstance(after, InstanceProfile):
+        raise TypeError(f"{entity.resource.address} is no profile")
+    wish, adopted = Wish(after, limits, place), adopted_marks(live, view)
+    is_made = live.resource.address in view.context.replaced
+    if not is_made and not _holds_what_is_made_again(after, live, view):
+        if needs_cutover(after, adopted, view):
+            yield _ordinary(wish, adopted, view)
+        return
+    if live.role_id is not None:
+        yield _emptying(wish, adopted, view)
+    yield _filling(wish, _to_come(after, view) if is_made else _empty(adopted), live, view)
+
+
+def _holds_what_is_made_again(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
+    inside = view.live.role(live.resource.role)
+    is_made_again = inside is not None and inside.resource.address in view.context.replaced
+    return is_made_again and same_name(after.role, live.resource.role)
+
+
+def needs_cutover(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
+    """Whether the role differs, or some consumer may be served another than the profile's."""
+    if _role_id(after.role, view) != live.role_id or live.in_flight:
+        return True
+    if name_key(live.resource.name) in view.live.shadows:
+        return True
+    if any(i.row and i.row.profile_id != live.id for i in view.live.consumers(live.arn)):
+        return True
+    mark, held = live.mark, live.role_id or ownership.NO_ROLE
+    if isinstance(mark, Partial) and mark.role_id == held:
+        seen = Seen(view.options.now, live, live.role_id, {}, view.options.now)
+        return not is_covered(_cutover(Wish(after, Limits()), live, None, after.role, view), seen)
+    return not isinstance(mark, Settled | Waiting) or mark.role_id != held
+
+
+def _ordinary(wish: Wish, live: LiveProfile, view: View) -> Phase:
+    after, before = wish.after.role, _before(live, view)
+    whole = _cutover(wish, live, before, after, view)
+    cutover = replace(
+        whole,
+        roll_back_to=_roll_back_to(live, after, view),
+        releases=_released(live, after, view),
+        releases_back=_released_by_a_roll_back(after, view),
+    )
+    gives = {ready(live.resource.address), *(free(role_address(name)) for name in cutover.releases)}
+    if before is not None and not same_name(before.name, after):
+        gives.add(free(role_address(before.name)))
+    needs, later = set[Label](), {Label("adopted", live.resource.address)}
+    is_there = cutover.after is None or cutover.after.id is not None
+    if not is_there or not (live.in_flight or isinstance(live.mark, Pending)):
+        # What died before waits for nothing that may fail: instances may be without a profile.
+        needs = _role_is_there(cutover)
+    return Phase(
+        wish=wish,
+        live=live,
+        cutover=cutover,
+        seen=_seen(live, after, view),
+        needs=frozenset(needs),
+        after=frozenset(later),
+        gives=frozenset(gives),
+        role_before=live.resource.role,
+    )
+
+
+def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
+    address, inside = live.resource.address, live.resource.role
+    before = RoleRef(inside or "", live.role_id)
+    released = _released(live, wish.after.role, view)
+    whole = _cutover(wish, live, before, None, view)
+    cutover = replace(whole, half="first", releases=released)
+    freed = {free(role_address(name)) for name in (inside, *released) if name is not None}
+    return Phase(
+        wish=wish,
+        live=live,
+        cutover=cutover,
+        seen=_seen(live, None, view),
+        needs=frozenset(),
+        after=frozenset({Label("adopted", address)}),
+        gives=frozenset({emptied(address), *freed}),
+        role_before=inside,
+    )
+
+
+def _filling(wish: Wish, live: LiveProfile, today: LiveProfile | None, view: View) -> Phase:
+    address, after = live.resource.address, wish.after.role
+    released = _of_nobody(after, view) if today is None else ()
+    cutover = replace(_cutover(wish, live, None, after, view), half="second", releases=released)
+    needs = {exists(address), *_role_is_there(cutover)}
+    return Phase(
+        wish=wish,
+        live=live,
+        cutover=cutover,
+        seen=_seen(live, after, view),
+        needs=frozenset(needs),
+        after=frozenset({Label("adopted", address), emptied(address)}),
+        gives=frozenset({ready(address)}),
+        role_before=today.resource.role if today else None,
+        is_second=True,
+        is_made=today is None or address in view.context.replaced,
+        role_id_before=today.role_id if today else None,
+    )
+
+
+def _role_is_there(cutover: CutOver) -> set[Label]:
+    if cutover.after is None:
+        return set()
+    role = role_address(cutover.after.name)
+    return {exists(role), ready(role)}
+
+
+def _to_come(after: InstanceProfile, view: View) -> LiveProfile:
+    """A profile that this plan makes: empty, so that its consumers are known to hold nothing."""
+    owner = ownership.encode_owner(view.options.owner, after.name)
+    marks = {ownership.OWNER: owner, ownership.ROLE_ID: ownership.NO_ROLE}
+    return LiveProfile(
+        resource=replace(after, role=None),
+        id=f"${{{after.address}.id}}",
+        arn=view.context.arns.of(PROFILE, after.path, after.name),
+        marks=marks,
+    )
+
+
+def _empty(live: LiveProfile) -> LiveProfile:
+    marks = {**live.marks, ownership.ROLE_ID: ownership.NO_ROLE}
+    bare = replace(live.resource, role=None)
+    return replace(live, resource=bare, role_id=None, marks=marks)
+
+
+def _role_id(name: str | None, view: View) -> str | None:
+    if name is None:
+        return None
+    role = view.context.role_that_stays(name)
+    # For a role that is yet to be made. Marks have their parts between slashes, so it has none.
+    return role.id if role else f"${{{name}.id}}"
+
+
+def _seen(live: LiveProfile, after: str | None, view: View) -> Seen:
+    """What the apply will see: it looks into the regions of the cut-over alone."""
+    regions = view.options.consumer_regions
+    now = view.options.now
+    shadow = view.live.shadows.get(name_key(live.resource.name))
+    known = _known(live, regions, view)
+    return Seen(now, live, _role_id(after, view), known, listed_at=now, shadow=shadow)
+
+
+def _known(
+    live: LiveProfile, regions: Collection[str] | None, view: View
+) -> dict[InstanceKey, LiveInstance]:
+    found = view.live.consumers(live.arn)
+    consumers = {i.key: i for i in found if regions is None or i.key.region in regions}
+    flying = {k: view.live.instances[k] for k in live.in_flight if k in view.live.instances}
+    whole = {**consumers, **flying}
+    return {key: view.live.lent.get(key, instance) for key, instance in whole.items()}
+
+
+def _cutover(
+    wish: Wish, live: LiveProfile, before: RoleRef | None, after: str | None, view: View
+) -> CutOver:
+    there = view.live.role(after)
+    role = view.context.role_that_stays(after)
+    name = there.resource.name if there else after
+    regions = view.options.consumer_regions
+    # One that could not be read is asked again: while it cannot, the cut-over does not end.
+    known = tuple(sorted({*view.live.regions, *view.live.unread_regions}))
+    return CutOver(
+        profile=live.resource.name,
+        before=before,
+        after=RoleRef(name, role.id if role else None) if name is not None else None,
+        limits=wish.limits,
+        regions=regions if regions is not None else known,
+        prefix=view.options.prefix,
+        is_narrow=regions is not None,
+    )
+
+
+def _before(live: LiveProfile, view: View) -> RoleRef | None:
+    """The role inside, or the one that was when a run died between taking out and putting in."""
+    if live.resource.role is not None:
+        return RoleRef(live.resource.role, live.role_id)
+    mark = live.mark
+    ids = (mark.before, mark.after) if isinstance(mark, Pending) else ()
+    found = (_by_id(role_id, view) for role_id in ids)
+    return next((RoleRef(r.resource.name, r.id) for r in found if r is not None), None)
+
+
+def _by_id(role_id: str | None, view: View) -> LiveRole | None:
+    return next((r for r in view.live.roles.values() if r.id == role_id), None)
+
+
+def _roll_back_to(live: LiveProfile, after: str | None, view: View) -> RoleRef | None:
+    """The one role that consumers hold, as the mark says. ``None`` where they may hold the wanted
+    role already, or more than one: what was left half done, and then changed in the specs."""
+    wanted, mark = _role_id(after, view), live.mark
+    match mark:
+        case Pending(before, going):
+            held = before if going == wanted else None
+        case Settled(role_id) | Partial(role_id):
+            # Swapped by another hand to what is wanted now: nobody knows who has taken it up.
+            held = role_id if live.role_id != wanted else None
+        case Waiting(role_id):
+            held = role_id if live.role_id == role_id else None
+        case Failed(role_id):
+            held = live.role_id if live.role_id != role_id else None
+        case None:
+            held = live.role_id
+    role = _by_id(held, view)
+    return RoleRef(role.resource.name, role.id) if role is not None and held != wanted else None
+
+
+def _released(live: LiveProfile, after: str | None, view: View) -> tuple[str, ...]:
+    """Roles of ours that consumers may hold, and let go of: the one inside, and those of the mark,
+    though they were swapped out by another hand."""
+    found = (_by_id(role_id, view) for role_id in view.in_use.roles_held(live))
+    return tuple(
+        role.resource.name
+        for role in found
+        if role is not None
+        and role.owner == view.options.owner
+        and not same_name(role.resource.name, after)
+    )
+
+
+def _of_nobody(after: str | None, view: View) -> tuple[str, ...]:
+    """Roles of ours that EC2 can take and that no profile has: any of them may have been inside a
+    profile that somebody deleted, and its instances let go of it now."""
+    return tuple(
+        role.resource.name
+        for _, role in sorted(view.live.roles.items())
+        if role.owner == view.options.owner
+        and is_for_ec2(role)
+        and not view.in_use.profiles_of(role)
+        and not same_name(role.resource.name, after)
+    )
+
+
+def _released_by_a_roll_back(after: str | None, view: View) -> tuple[str, ...]:
+    role = view.live.role(after)
+    is_made = after is not None and role is None
+    is_own = is_made or (role is not None and role.owner == view.options.owner)
+    if after is None or not is_own:
+        return ()
+    return (role.resource.name if role else after,)

@@ -1,0 +1,111 @@
+"""A part of a plan, and the view that all parts are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+from reconciler.cutover.preview import Printed
+from reconciler.cutover.types import CutOver, Seen
+from reconciler.diagnostics import Diagnostic
+from reconciler.kinds.context import Context
+from reconciler.kinds.references import policy_arn
+from reconciler.model.address import ROLE, name_of
+from reconciler.model.live import LiveState
+from reconciler.model.policy_document import with_principals
+from reconciler.plan.changes import Change, Conflict, Guard, Kept
+from reconciler.plan.graph import Draft
+from reconciler.plan.plan import Work
+from reconciler.planner.in_use import InUse
+from reconciler.planner.options import Options
+from reconciler.spec.desired import DesiredAssociation, DesiredProfile, DesiredRole, DesiredState
+
+WorkDraft = Draft[Work]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    changes: tuple[Change, ...] = ()
+    drafts: tuple[WorkDraft, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    ignored: tuple[Kept, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    printed: tuple[tuple[CutOver, tuple[Printed, ...]], ...] = ()
+    begins: tuple[tuple[CutOver, Seen], ...] = ()
+
+
+def together(parts: Iterable[Part]) -> Part:
+    """All parts as one, each list in the order of the parts."""
+    listed = tuple(parts)
+    return Part(
+        **{
+            column.name: tuple(item for part in listed for item in getattr(part, column.name))
+            for column in fields(Part)
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """``desired`` spells every reference in one way (``resolved``)."""
+
+    desired: DesiredState
+    live: LiveState
+    options: Options
+    context: Context
+    in_use: InUse
+
+
+def profile_named(name: str, desired: DesiredState, live: LiveState) -> str:
+    """A profile's name as AWS has it, else as the set defines it, else as it is written."""
+    there, wanted = live.profile(name), desired.profile(name)
+    return there.resource.name if there else wanted.resource.name if wanted else name
+
+
+def role_named(name: str, desired: DesiredState, live: LiveState) -> str:
+    """A role's name as AWS has it, else as the set defines it, else as it is written."""
+    there, wanted = live.role(name), desired.role(name)
+    return there.resource.name if there else wanted.resource.name if wanted else name
+
+
+def resolved(desired: DesiredState, live: LiveState) -> DesiredState:
+    """The desired state with every reference spelled in one way: policies by their ARN, roles,
+    those in trusts too, and profiles by ``role_named`` and ``profile_named``."""
+
+    def role(entity: DesiredRole) -> DesiredRole:
+        wanted = entity.resource
+        boundary = wanted.permissions_boundary
+        arns = tuple(policy_arn(p, desired, live) for p in wanted.managed_policies)
+        bounded = policy_arn(boundary, desired, live) if boundary else None
+        resource = replace(
+            wanted,
+            managed_policies=arns,
+            permissions_boundary=bounded,
+            trust_policy=with_principals(wanted.trust_policy, principal),
+        )
+        return replace(entity, resource=resource)
+
+    def principal(arn: str) -> str:
+        if not live.identity.arns.has(arn, ROLE):
+            return arn
+        name = name_of(arn)
+        return arn.removesuffix(name) + role_named(name, desired, live)
+
+    def profile(entity: DesiredProfile) -> DesiredProfile:
+        held = entity.resource.role
+        if held is None:
+            return entity
+        spelled = replace(entity.resource, role=role_named(held, desired, live))
+        return replace(entity, resource=spelled)
+
+    def association(wanted: DesiredAssociation) -> DesiredAssociation:
+        return replace(wanted, profile=profile_named(wanted.profile, desired, live))
+
+    return replace(
+        desired,
+        roles={name: role(entity) for name, entity in desired.roles.items()},
+        profiles={name: profile(entity) for name, entity in desired.profiles.items()},
+        associations=tuple(association(wanted) for wanted in desired.associations),
+    )

@@ -1,0 +1,51 @@
+"""Tags of ours with something in them that is no mark: told, and nothing else follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.model import ownership
+from reconciler.model.address import Address, instance_address
+from reconciler.model.live import LiveEntity
+from reconciler.model.ownership import Stray
+from reconciler.plan.changes import Kept
+from reconciler.planner.fragment import View
+
+LONGEST = 80
+
+
+def strays(view: View) -> Iterator[Kept]:
+    """Of everything that was read and is included, but for what is another owner's."""
+    mine = view.options.owner
+    named = {entity.resource.address for entity in view.desired.entities()}
+    for entity in view.live.entities():
+        address = entity.resource.address
+        if entity.claimed_by not in (None, mine) or entity.protected is not None:
+            continue
+        yield from _told(address, entity.strays, view)
+        if address not in named:
+            yield from _first_form(entity, view)
+    for key, instance in sorted(view.live.instances.items()):
+        yield from _told(instance_address(key.instance), instance.strays, view)
+
+
+def _told(address: Address, found: Iterable[Stray], view: View) -> Iterator[Kept]:
+    if not view.options.includes(address):
+        return
+    for stray in found:
+        short = stray.value if len(stray.value) <= LONGEST else f"{stray.value[: LONGEST - 1]}…"
+        reason = (
+            f"its tag {stray.key} has {short!r}, which is no mark of ours and counts for nothing"
+        )
+        yield Kept(address, reason, "warning")
+
+
+def _first_form(entity: LiveEntity, view: View) -> Iterator[Kept]:
+    """Once a thing of ours, perhaps, and in no spec: nothing else would tell of it."""
+    address = entity.resource.address
+    if entity.owner != entity.claimed_by and view.options.includes(address):
+        key = view.options.prefix + ownership.OWNER
+        reason = (
+            f"carries the old form of our tag ({key}) and is in no spec: it is not ours to prune"
+        )
+        yield Kept(address, reason, "warning")

@@ -1,0 +1,103 @@
+"""Where a resource of the specs stands: whether it is there, whose it is, what it will be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace as with_fields
+
+from reconciler.diagnostics import Diagnostic, Location, Severity
+from reconciler.kinds import instance_profile
+from reconciler.kinds.registry import kind_of
+from reconciler.model import ownership
+from reconciler.model.address import Address, role_address, same_name
+from reconciler.model.live import LiveEntity, LiveProfile, LiveRole
+from reconciler.model.resources import InstanceProfile, Policy, Role
+from reconciler.planner.fragment import View
+from reconciler.planner.options import Options
+from reconciler.spec.desired import Desired
+
+
+def unread(entity: Desired, view: View) -> str | None:
+    """Why nothing can be said of it: itself, or the role that it should hold, cannot be read."""
+    wanted = entity.resource
+    if why := view.live.unread.get(wanted.address):
+        return why
+    if isinstance(wanted, InstanceProfile) and wanted.role is not None:
+        role = role_address(wanted.role)
+        if role in view.live.unread:
+            return f"{role} cannot be read"
+    return None
+
+
+def is_left_out(entity: Desired, view: View) -> bool:
+    """Whether the set would make it, and this plan, which is for a part of the set, does not."""
+    address = entity.resource.address
+    is_there = view.live.entity(address) is not None or address in view.live.unread
+    return not is_there and not view.options.includes(address)
+
+
+def not_made_here(entity: Desired, code: str, place: Location, view: View) -> Diagnostic:
+    """What the plan needs, and leaves out. ``place`` is where the specs refer to it. A drift makes
+    nothing, and goes on."""
+    address = entity.resource.address
+    message = f"{address} of this set is not in AWS yet, and this plan leaves it out"
+    severity: Severity = "warning" if view.options.for_drift else "error"
+    return Diagnostic(severity, code, message, place, f"plan {address} as well, or first")
+
+
+def is_ours(live: LiveEntity, view: View) -> bool:
+    """Ours already, or ours after this apply."""
+    return live.protected is None and may_take(live, view.options)
+
+
+def may_take(live: LiveEntity, options: Options) -> bool:
+    """Whether it is ours, or a person said that we may have it."""
+    if live.owner == options.owner:
+        return True
+    is_nobodys = live.claimed_by in (None, options.owner)
+    return options.adopt and (is_nobodys or options.take_over)
+
+
+def unowned(live: LiveEntity, options: Options) -> str:
+    """Why a resource that nobody else has is not ours."""
+    key, tag = options.prefix + ownership.OWNER, live.owner_tag
+    if tag is None:
+        return "exists and is not managed"
+    if tag.name is None:
+        return f"carries the old form of our tag ({key} = {tag.owner}); --adopt writes the new one"
+    return f"exists and is not managed: its tag {key} names another resource, {tag.name}"
+
+
+def settled(entity: Desired, live: LiveEntity, view: View) -> Policy | Role | InstanceProfile:
+    """What the resource will be, ignored attributes left as they are."""
+    address = entity.resource.address
+    leave = entity.leave | view.options.ignored(address)
+    after: Policy | Role | InstanceProfile = kind_of(address).settled(entity, live, leave)
+    return after
+
+
+def gives_up(profile: Address, role: LiveRole, going: Collection[Address], view: View) -> bool:
+    """Whether this plan takes the role out of the profile, as far as it gets: the deletion waits
+    for that to end well."""
+    if profile in going:
+        return True
+    live, wanted = view.live.profile(profile.name), view.desired.profile(profile.name)
+    if live is None or wanted is None or not view.options.includes(profile):
+        return False
+    if not is_ours(live, view) or unread(wanted, view):
+        return False
+    if live.role_id != role.id:
+        # Its cut-over has begun and not ended; until it has, the role may have to go back in.
+        return False
+    after = settled(wanted, live, view)
+    return isinstance(after, InstanceProfile) and not same_name(after.role, role.resource.name)
+
+
+def adopted_marks(live: LiveProfile, view: View) -> LiveProfile:
+    """The profile as it is once this apply has adopted it."""
+    if live.owner == view.options.owner:
+        return live
+    held = instance_profile.adopted_role_mark(live, view.context)
+    owner = ownership.encode_owner(view.options.owner, live.resource.name)
+    marks = {**live.marks, ownership.OWNER: owner, ownership.ROLE_ID: held}
+    return with_fields(live, marks=marks)

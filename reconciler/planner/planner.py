@@ -1,0 +1,364 @@
+"""All parts together: one plan for one target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Literal
+
+from reconciler.cutover.types import CutOver
+from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.kinds.context import Context
+from reconciler.kinds.references import trusted_roles
+from reconciler.model.address import (
+    ANY_INSTANCE,
+    EVERYTHING,
+    POLICY,
+    PROFILE,
+    Address,
+    instance_address,
+    name_of,
+    policy_address,
+    role_address,
+)
+from reconciler.model.live import LiveEntity, LiveState
+from reconciler.model.policy_document import trusts_service
+from reconciler.plan.changes import Change, CutOverInstance, Delete, Kept, Restore, Unread
+from reconciler.plan.graph import cyclic
+from reconciler.plan.graph import in_order as ordered_work
+from reconciler.plan.plan import TargetPlan, Users
+from reconciler.planner import guards, out_of_reach
+from reconciler.planner.associations import moved, plan_associations, rules, unread_before
+from reconciler.planner.cutovers import empties, filled, plan_cutovers, profiles_to_cut_over
+from reconciler.planner.entities import plan_entities
+from reconciler.planner.fragment import Part, View, WorkDraft, resolved, together
+from reconciler.planner.in_use import InUse
+from reconciler.planner.malformed_marks import strays
+from reconciler.planner.options import Options
+from reconciler.planner.ownership_checks import is_left_out, not_made_here, unread
+from reconciler.planner.releases import plan_releases
+from reconciler.planner.removals import hidden, is_made, plan_removals, takes_away
+from reconciler.planner.replacements import replaced
+from reconciler.planner.temporary_profiles import without_shadows
+from reconciler.planner.topology import links
+from reconciler.planner.unmanaged import others, unmanaged
+from reconciler.spec.check.checks import EC2_SERVICES
+from reconciler.spec.desired import DesiredPolicy, DesiredRole, DesiredState, ordered
+
+_KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
+
+
+def view_of(desired: DesiredState, read: LiveState, options: Options) -> View:
+    live = without_shadows(read, options.owner)
+    wanted = resolved(desired, live)
+    context = Context(
+        identity=live.identity,
+        owner=options.owner,
+        prefix=options.prefix,
+        live=live,
+        desired=wanted,
+        quota=options.settings.quotas.managed_policies_per_role,
+        refresh_adopted=options.refresh_adopted,
+    )
+    view = View(wanted, live, options, context, InUse.of(live, options.now))
+    context = replace(context, replaced=replaced(view))
+    context = replace(context, cyclic=_circles(wanted, context))
+    view = replace(view, context=context)
+    cut_over = frozenset(profiles_to_cut_over(view))
+    return replace(view, context=replace(context, cut_over=cut_over, filled=filled(view)))
+
+
+def _circles(desired: DesiredState, context: Context) -> frozenset[Address]:
+    """Roles to be made whose trusts name each other, or themselves."""
+    wanted = ordered(desired.roles)
+    made = [r for r in wanted if context.role_that_stays(r.resource.name) is None]
+    edges = {
+        r.resource.address: tuple(trusted_roles(r.resource.trust_policy.value, context))
+        for r in made
+    }
+    return cyclic(edges)
+
+
+def needs_instances(desired: DesiredState, live: LiveState, options: Options) -> bool:
+    """Whether the plan has to do with instances at all: the specs have a profile or an association,
+    the owner has a profile, or something goes that instances may be using. A set of roles and
+    policies alone makes no call to EC2."""
+    if desired.profiles or desired.associations or options.unmanaged:
+        return True
+    is_owned = any(p.owner == options.owner for p in live.profiles.values())
+    return is_owned or takes_away(view_of(desired, live, options))
+
+
+Reach = Literal["planned", "consumers", "everywhere"]
+
+
+def reach(desired: DesiredState, live: LiveState, options: Options) -> Reach:
+    """In which regions instances must be known: where something is taken away, or what is nobody's
+    is asked for, in every enabled one, whatever the settings say of cut-overs."""
+    if options.unmanaged:
+        return "everywhere"
+    view = view_of(desired, live, options)
+    if takes_away(view) or empties(view):
+        return "everywhere"
+    return "consumers" if profiles_to_cut_over(view) else "planned"
+
+
+def plan_target(desired: DesiredState, live: LiveState, options: Options) -> TargetPlan:
+    view = view_of(desired, live, options)
+    cutovers = plan_cutovers(view)
+    entities = _joined(plan_entities(view), cutovers)
+    associations = plan_associations(view)
+    removals = plan_removals(view, moved(associations))
+    whole = together([entities, replace(cutovers, changes=()), associations, removals])
+    changes = _in_order((*whole.changes, *_instances(cutovers)))
+    releases = plan_releases(changes, view)
+    existing = _existing(view)
+    strangers = tuple(others(view)) if options.unmanaged else ()
+    passed = tuple(k for k in strangers if k.status == "ignored")
+    references = tuple(_references(view))
+    found = (*whole.guards, *guards.check(changes, existing, guards.our_own(view.live), options))
+    return TargetPlan(
+        target=options.target,
+        identity=live.identity,
+        owner=options.owner,
+        prefix=options.prefix,
+        regions=options.regions,
+        changes=changes,
+        work=ordered_work((*whole.drafts, *releases), _there(view, references)),
+        printed=dict(whole.printed),
+        begins=dict(whole.begins),
+        kept=_sorted(
+            (
+                *whole.kept,
+                *_in_vain(view),
+                *strays(view),
+                *out_of_reach.managed(view, {c.address for c in changes}),
+                *out_of_reach.unseen(view),
+                *(k for k in strangers if k not in passed),
+            )
+        ),
+        ignored=_sorted((*whole.ignored, *hidden(view), *passed)),
+        conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
+        guards=tuple(sorted(found, key=lambda g: (g.key, g.addresses))),
+        rules=rules(view),
+        settings=_settings(view, cutovers),
+        diagnostics=in_order(
+            (*whole.diagnostics, *(d for _, d in references), *_unread(view, cutovers))
+        ),
+        managed=existing,
+        unread=tuple(_not_read(view)),
+        destroys=options.destroy,
+        prunes=options.deletes_what_is_left and live.not_whole is None,
+        not_whole=live.not_whole,
+        unmanaged=unmanaged(view) if options.unmanaged else (),
+        links=links(view, changes),
+        based_on=_based_on(view, changes, whole.drafts),
+        users=_users(view, changes, dict(whole.begins)),
+    )
+
+
+def _settings(view: View, cutovers: Part) -> dict[str, Any]:
+    """Those that a person approves with the plan. Any profile of the plan may come to need a
+    cut-over before it is applied."""
+    options, settings = view.options, view.options.settings
+    known: dict[str, Any] = {"tag_prefix": options.prefix}
+    included = any(options.includes(p.resource.address) for p in view.desired.profiles.values())
+    associated = bool(view.desired.associations) and options.may_include("association")
+    if not (cutovers.drafts or included or associated):
+        return known
+    regions = options.consumer_regions
+    known["propagation"] = settings.propagation
+    known["consumer_regions"] = "all" if regions is None else list(regions)
+    return known
+
+
+def _sorted(kept: Iterable[Kept]) -> tuple[Kept, ...]:
+    return tuple(sorted(kept, key=lambda k: (k.address, k.reason)))
+
+
+def _in_vain(view: View) -> Iterator[Kept]:
+    """Patterns that match nothing: most likely a slip, and the plan looks fine."""
+    known = {entity.resource.address for entity in view.desired.entities()}
+    known |= {instance_address(key.instance) for key in view.live.instances}
+    owned = (e for e in view.live.entities() if e.owner == view.options.owner)
+    known |= {entity.resource.address for entity in owned}
+    for flag, patterns in (("--only", view.options.only), ("--exclude", view.options.exclude)):
+        for pattern in patterns:
+            if not any(address.matches(pattern) for address in known):
+                yield Kept(EVERYTHING, f"{flag} {pattern} matches nothing", "warning")
+
+
+def _not_read(view: View) -> Iterator[Unread]:
+    """What the specs want and could not be compared with AWS."""
+    for entity in view.desired.entities():
+        if view.options.includes(entity.resource.address) and (why := unread(entity, view)):
+            yield Unread(entity.resource.address, why)
+    yield from unread_before(view)
+    for region, why in sorted(view.live.unread_regions.items()):
+        if region in view.options.regions:
+            yield Unread(ANY_INSTANCE, why, region)
+    yield from out_of_reach.not_known(view)
+    if view.options.unmanaged and view.live.not_whole is not None:
+        yield Unread(EVERYTHING, view.live.not_whole)
+
+
+def _based_on(
+    view: View, changes: tuple[Change, ...], drafts: tuple[WorkDraft, ...]
+) -> dict[Address, LiveEntity]:
+    """A note on a profile that does not change is a write like any other."""
+    by_address = {entity.resource.address: entity for entity in view.live.entities()}
+    written = {*(c.address for c in changes), *(d.address for d in drafts)}
+    touched = written & by_address.keys()
+    return {address: by_address[address] for address in sorted(touched)}
+
+
+def _users(
+    view: View, changes: tuple[Change, ...], begins: Iterable[CutOver]
+) -> dict[Address, Users]:
+    """Of profiles that are deleted or emptied, or made again, or whose role is made again."""
+    live = view.live
+    regions = tuple(sorted({*live.regions, *live.unread_regions}))
+    found: dict[Address, Users] = {}
+
+    def note(address: Address, *, comes_back: bool) -> None:
+        if (profile := live.profile(address.name)) is not None:
+            keys = frozenset(i.key for i in view.in_use.consumers(profile) if i.is_running)
+            found[address] = Users(keys, regions, frozenset(live.unread_regions), comes_back)
+
+    for cutover in begins:
+        if cutover.half == "first":
+            note(cutover.address, comes_back=True)
+    for change in changes:
+        had_role = (change.before or {}).get("role") is not None
+        is_emptied = had_role and (change.after or {}).get("role", "") is None
+        if change.kind == PROFILE and (isinstance(change, Delete) or is_emptied):
+            note(change.address, comes_back=False)
+    return found
+
+
+def _joined(entities: Part, cutovers: Part) -> Part:
+    """One change for each profile: what the entity's part found, with what its cut-over adds."""
+    added = {c.address: c for c in cutovers.changes if not isinstance(c, CutOverInstance | Restore)}
+    changes: list[Change] = []
+    for change in entities.changes:
+        other = added.pop(change.address, None)
+        changes.append(change if other is None else _join(change, other))
+    return replace(entities, changes=(*changes, *added.values()))
+
+
+def _join(change: Change, other: Change) -> Change:
+    return replace(
+        change,
+        differences=(*change.differences, *other.differences),
+        reason=change.reason or other.reason,
+        consumers=other.consumers,
+        intent=other.intent,
+        is_under_way=other.is_under_way,
+        has_died=other.has_died,
+    )
+
+
+def _instances(cutovers: Part) -> Iterator[Change]:
+    return (c for c in cutovers.changes if isinstance(c, CutOverInstance | Restore))
+
+
+def _in_order(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Deletions first, then by kind as they are made; instances of a cut-over in its order."""
+
+    def rank(change: Change) -> tuple[int, int, Address, str]:
+        kind = _KIND_ORDER[change.kind]
+        if isinstance(change, Delete):
+            return 0, kind, change.address, change.region or ""
+        if isinstance(change, CutOverInstance | Restore):
+            return 2, 0, EVERYTHING, ""
+        return 1, -kind, change.address, change.region or ""
+
+    return tuple(sorted(changes, key=rank))
+
+
+def _existing(view: View) -> int:
+    """Resources of the owner: what guards take their shares of."""
+    live = view.live
+    owned = sum(entity.owner == view.options.owner for entity in live.entities())
+    return owned + sum(is_made(instance, view) for instance in live.instances.values())
+
+
+def _there(view: View, references: Iterable[tuple[Address, Diagnostic]]) -> frozenset[Address]:
+    """What no step has to provide: it is in AWS, or could not be read, or a diagnostic tells that
+    it is missing, with which nothing is applied."""
+    live = {entity.resource.address for entity in view.live.entities()}
+    return frozenset({*live, *view.live.unread, *(address for address, _ in references)})
+
+
+def _references(view: View) -> Iterator[tuple[Address, Diagnostic]]:
+    """What the specs refer to and neither the set nor AWS has, or that cannot serve, with the
+    address that they refer to."""
+    yield from _references_of_profiles(view)
+    for role in ordered(view.desired.roles):
+        if view.options.includes(role.resource.address):
+            yield from _references_of_role(role, view)
+
+
+def _references_of_profiles(view: View) -> Iterator[tuple[Address, Diagnostic]]:
+    for entity in ordered(view.desired.profiles):
+        name = entity.resource.role
+        if not view.options.includes(entity.resource.address) or name is None:
+            continue
+        live, place = view.live.role(name), entity.place.at("role")
+        if (wanted := view.desired.role(name)) is not None:
+            if is_left_out(wanted, view):
+                yield role_address(name), not_made_here(wanted, "no-such-role", place, view)
+            continue
+        if role_address(name) in view.live.unread:
+            continue
+        if live is None:
+            message = f"there is no role {name!r}, neither in the specs nor in AWS"
+            yield role_address(name), Diagnostic("error", "no-such-role", message, place)
+        elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
+            message = f"role/{name} does not trust ec2.amazonaws.com: no instance could use it"
+            yield role_address(name), Diagnostic("error", "ec2-trust", message, place)
+
+
+def _references_of_role(role: DesiredRole, view: View) -> Iterator[tuple[Address, Diagnostic]]:
+    named = [(arn, "managed_policies") for arn in role.resource.managed_policies]
+    if role.resource.permissions_boundary is not None:
+        named.append((role.resource.permissions_boundary, "permissions_boundary"))
+    for address in trusted_roles(role.resource.trust_policy.value, view.context):
+        trusted = view.desired.role(address.name)
+        if trusted is not None and is_left_out(trusted, view):
+            place = role.place.at("trust_policy")
+            yield address, not_made_here(trusted, "no-such-role", place, view)
+    for arn, attribute in named:
+        wanted = _policy_of_the_set(arn, view)
+        if wanted is not None and is_left_out(wanted, view):
+            place = role.place.at(attribute)
+            missing = wanted.resource.address
+            yield missing, not_made_here(wanted, "no-such-policy", place, view)
+        elif _is_absent(arn, view):
+            message = f"there is no policy {arn}, neither in the specs nor in AWS"
+            missing, place = policy_address(name_of(arn)), role.place.at(attribute)
+            yield missing, Diagnostic("error", "no-such-policy", message, place)
+
+
+def _policy_of_the_set(arn: str, view: View) -> DesiredPolicy | None:
+    return view.desired.policy(name_of(arn)) if view.context.arns.has(arn, POLICY) else None
+
+
+def _is_absent(arn: str, view: View) -> bool:
+    """Whether the ARN names a policy of this account that is not there. AWS's are not listed."""
+    if not view.context.arns.has(arn, POLICY):
+        return False
+    name = name_of(arn)
+    known = view.desired.policy(name) is not None or view.live.policy(name) is not None
+    return not known and policy_address(name) not in view.live.unread
+
+
+def _unread(view: View, cutovers: Part) -> Iterator[Diagnostic]:
+    """A region that cannot be read may hide consumers, so a cut-over cannot end there."""
+    entities = (*ordered(view.desired.profiles), *view.desired.entities())
+    if not cutovers.drafts or not entities:
+        return
+    place = entities[0].place.here
+    for region, reason in sorted(view.live.unread_regions.items()):
+        message = f"{region} cannot be read ({reason}), so its instances cannot be cut over"
+        yield Diagnostic("warning", "unread-region", message, place, "set consumer_regions")

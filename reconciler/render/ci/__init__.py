@@ -1,0 +1,1 @@
+"""The formats of CI systems: annotations, widgets, JUnit, SARIF."""

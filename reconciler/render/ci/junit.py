@@ -1,0 +1,95 @@
+"""JUnit's XML, which every CI system shows as a table: findings about specs, and drift.
+
+A failure differs, an error could not be checked, and what is skipped is told and no more.
+Source: github.com/windyroad/JUnit-Schema (the Ant schema)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from reconciler.render import phrases
+from reconciler.render.ci.repository import Repository
+from reconciler.render.diff_block import differing
+from reconciler.render.escape import printable
+from reconciler.render.json.drift_types import DriftShape, FindingShape
+from reconciler.render.json.types import DiagnosticShape
+
+_Kind = Literal["failure", "error", "skipped"]
+
+
+def drift_junit(document: DriftShape) -> str:
+    """A suite for each target, a case for each finding; one that passes where there is none."""
+    suites = Element("testsuites", name="reconciler drift")
+    for target in document["targets"]:
+        findings = [f for f in document["findings"] if f["target"] == target["target"]]
+        name = f"{target['target']} {target['account_id']}"
+        suite = _suite(suites, name, document["created_at"])
+        for finding in findings:
+            kind = finding["address"].partition("/")[0]
+            case = _case(suite, kind, finding["address"])
+            pairs = [(d["path"], d["before"], d["after"]) for d in finding["differences"]]
+            said = differing(finding["address"], "!", pairs) if pairs else ""
+            _broken(case, _kind(finding), finding["status"], phrases.found(finding), said)
+        if not findings:
+            _case(suite, "drift", "no drift")
+    return _text(suites)
+
+
+def _kind(finding: FindingShape) -> _Kind:
+    if finding["status"] == "unknown":
+        return "error"
+    return "skipped" if finding["status"] in ("left", "unmanaged") else "failure"
+
+
+def validate_junit(found: Iterable[DiagnosticShape], repository: Repository, time: str) -> str:
+    """Errors fail; warnings are skipped."""
+    suites = Element("testsuites", name="reconciler validate")
+    suite = _suite(suites, "specs", time)
+    listed = list(found)
+    for one in listed:
+        place = f"{repository.path(one['file'])}:{one['line']}:{one['column']}"
+        case = _case(suite, one["code"], place)
+        kind: _Kind = "failure" if one["severity"] == "error" else "skipped"
+        _broken(case, kind, one["code"], one["message"])
+    if not listed:
+        _case(suite, "specs", "valid")
+    return _text(suites)
+
+
+def _suite(suites: Element, name: str, time: str) -> Element:
+    stamp = time.removesuffix("Z")
+    told = {"name": printable(name), "timestamp": stamp, "hostname": "localhost", "time": "0"}
+    return SubElement(suites, "testsuite", told)
+
+
+def _case(suite: Element, classname: str, name: str) -> Element:
+    told = {"classname": printable(classname), "name": printable(name), "time": "0"}
+    return SubElement(suite, "testcase", told)
+
+
+def _broken(case: Element, kind: _Kind, type_: str, message: str, more: str = "") -> None:
+    """``more`` are lines that are harmless already."""
+    said = printable(message)
+    if kind == "skipped":
+        SubElement(case, kind, {"message": said})
+    else:
+        SubElement(case, kind, {"message": said, "type": type_}).text = more or said
+
+
+def _text(suites: Element) -> str:
+    """With the counts that readers take from the attributes."""
+    for suite in suites:
+        _count(suite)
+    for name in ("tests", "failures", "errors"):
+        suites.set(name, str(sum(int(suite.get(name, "0")) for suite in suites)))
+    indent(suites)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(suites, encoding="unicode") + "\n"
+
+
+def _count(suite: Element) -> None:
+    counted = {"tests": "testcase", "failures": "*/failure", "errors": "*/error"}
+    for name, path in {**counted, "skipped": "*/skipped"}.items():
+        suite.set(name, str(len(suite.findall(path))))

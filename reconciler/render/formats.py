@@ -1,0 +1,103 @@
+"""Every report by its name: the same plan, the same drift, for another reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.drift.findings import Drift
+from reconciler.plan.changes import Link
+from reconciler.plan.plan import Plan
+from reconciler.render.aws_cli import aws_cli, commands_for
+from reconciler.render.ci import github, gitlab
+from reconciler.render.ci.junit import drift_junit, validate_junit
+from reconciler.render.ci.repository import HERE, Repository
+from reconciler.render.ci.sarif import sarif
+from reconciler.render.html.page import drift_page, plan_page
+from reconciler.render.json.diagnostics import diagnostics_json
+from reconciler.render.json.drift_types import DriftShape
+from reconciler.render.json.encode import json_text
+from reconciler.render.json.plan import now_as_text
+from reconciler.render.json.types import PlanShape
+from reconciler.render.markdown import COMMENT_BYTES, Page, drift_markdown, plan_markdown
+from reconciler.render.styled_text import Line, plain
+from reconciler.render.text.diagnostics import concise, full
+from reconciler.render.text.drift import drift_lines
+from reconciler.render.text.plan import Look, plan_lines
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """A plan, and the same as a document; ``repository`` is where its specs stand."""
+
+    plan: Plan
+    document: PlanShape
+    repository: Repository = HERE
+    result: tuple[Line, ...] = ()
+    """What an apply said in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    drift: Drift
+    document: DriftShape
+    repository: Repository = HERE
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateReport:
+    """Findings about specs; ``sources`` holds the text of each file."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, str]
+    repository: Repository = HERE
+
+
+def as_text(document: Any) -> str:
+    return json_text(document) + "\n"
+
+
+def _links(plan: Plan) -> list[Link]:
+    return [link for target in plan.targets for link in target.links]
+
+
+def _plan_page(report: PlanReport) -> str:
+    commands = {
+        str(change.address): commands_for(target, change.address)
+        for target in report.plan.targets
+        for change in target.changes
+    }
+    return plan_page(report.document, _links(report.plan), commands, report.repository)
+
+
+PLAN: Mapping[str, Callable[[PlanReport], str]] = {
+    "text": lambda r: plain([*plan_lines(r.plan, Look(is_full=True)), *r.result]) + "\n",
+    "json": lambda r: as_text(r.document),
+    "markdown": lambda r: plan_markdown(r.document, Page(repository=r.repository)),
+    "comment": lambda r: plan_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),
+    "github": lambda r: github.plan_annotations(r.document, r.repository),
+    "gitlab": lambda r: gitlab.plan_widget(r.document),
+    "html": _plan_page,
+    "aws-cli": lambda r: aws_cli(r.plan),
+}
+DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
+    "text": lambda r: plain(drift_lines(r.drift)) + "\n",
+    "json": lambda r: as_text(r.document),
+    "markdown": lambda r: drift_markdown(r.document, Page(repository=r.repository)),
+    "comment": lambda r: drift_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),
+    "github": lambda r: github.drift_annotations(r.document, r.repository),
+    "gitlab": lambda r: gitlab.drift_widget(r.document),
+    "html": lambda r: drift_page(r.document, _links(r.drift.plan), r.repository),
+    "junit": lambda r: drift_junit(r.document),
+}
+VALIDATE: Mapping[str, Callable[[ValidateReport], str]] = {
+    "full": lambda r: plain(full(r.diagnostics, r.sources)) + "\n",
+    "concise": lambda r: plain(concise(r.diagnostics)) + "\n",
+    "json": lambda r: as_text(diagnostics_json(r.diagnostics)),
+    "github": lambda r: github.validate_annotations(diagnostics_json(r.diagnostics), r.repository),
+    "gitlab": lambda r: gitlab.code_quality(diagnostics_json(r.diagnostics), r.repository),
+    "sarif": lambda r: sarif(diagnostics_json(r.diagnostics), r.repository),
+    "junit": lambda r: validate_junit(diagnostics_json(r.diagnostics), r.repository, now_as_text()),
+}

@@ -1,0 +1,278 @@
+"""One HTML file for a plan or a drift: nothing is fetched, nothing is run but its own script.
+
+Source: developer.mozilla.org/docs/Web/HTTP/Guides/CSP (hashes of inline styles and scripts)
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from reconciler.executor.estimate import in_words
+from reconciler.plan.changes import Difference, Link, Mark
+from reconciler.render import phrases
+from reconciler.render.ci.repository import Repository
+from reconciler.render.escape import printable
+from reconciler.render.html.diagram import picture
+from reconciler.render.html.notes import Note, plan_notes, warnings
+from reconciler.render.json.drift_types import DriftShape, FindingShape
+from reconciler.render.json.encode import json_text
+from reconciler.render.json.types import ChangeShape, PlanShape, SourceShape
+from reconciler.render.styled_text import Line
+from reconciler.render.text.values import difference_lines
+
+_MARKS: dict[str, Mark] = {
+    "create": "comes",
+    "adopt": "changes",
+    "update": "changes",
+    "restore": "changes",
+    "replace": "goes",
+    "delete": "goes",
+    "cutover": "fresh",
+}
+_LOOKS = {
+    "modified": "update",
+    "missing": "delete",
+    "unadopted": "delete",
+    "stale": "cutover",
+    "in_progress": "cutover",
+    "unknown": "delete",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """Something that can be opened: a change or a finding. ``verb`` is what it is filtered by."""
+
+    verb: str
+    look: str
+    sign: str
+    address: str
+    said: str
+    source: SourceShape | None
+    differences: list[tuple[str, Any, Any]]
+    notes: list[str]
+    commands: list[str]
+
+
+def text(value: object) -> str:
+    """Harmless in HTML, in text and in attributes."""
+    return escape(printable(value))
+
+
+def plan_page(
+    document: PlanShape,
+    links: Iterable[Link],
+    commands: dict[str, list[str]],
+    repository: Repository,
+) -> str:
+    """``commands`` are those of the AWS CLI, by address."""
+    changes = phrases.changes_of(document)
+    marks = {change["address"]: _MARKS[phrases.verb_of(change)] for change in changes}
+    items = [_change(change, commands.get(change["address"], [])) for change in changes]
+    counts = phrases.counts_in_words(phrases.counted(changes)) if changes else "no changes"
+    seconds = document["seconds"]
+    lasting = f"; it takes {in_words(seconds['most'])} at most" if changes else ""
+    verb = "Apply" if "outcome" in document else "Plan"
+    about = f"{counts}{lasting}. Made at {document['created_at']}. Digest {document['digest']}."
+    return _page(
+        title=f"{verb} for {document['owner']}, {_accounts(document)}",
+        about=about,
+        items=items,
+        notes=[*plan_notes(document)],
+        drawing=picture(links, marks),
+        document=document,
+        repository=repository,
+    )
+
+
+def drift_page(document: DriftShape, links: Iterable[Link], repository: Repository) -> str:
+    items = [_finding(finding) for finding in (*document["findings"], *document["resolved"])]
+    found = [f"{n} {k.replace('_', ' ')}" for k, n in document["summary"].items() if n]
+    marks: dict[str, Mark] = {f["address"]: "changes" for f in document["findings"]}
+    about = f"{', '.join(found) or 'no drift'}. Compared at {document['created_at']}."
+    notes = [("", f"{n['address']}: {n['reason']}") for n in document["notes"]]
+    return _page(
+        title=f"Drift of {document['owner']}, {_accounts(document)}",
+        about=about,
+        items=items,
+        notes=[*warnings(document), *notes],
+        drawing=picture(links, marks),
+        document=document,
+        repository=repository,
+    )
+
+
+def _accounts(document: PlanShape | DriftShape) -> str:
+    named = [(t["target"], t["account_id"]) for t in document["targets"]]
+    shown = [account if name == "default" else f"{name} {account}" for name, account in named]
+    return f"account {', '.join(shown)}"
+
+
+def _change(change: ChangeShape, commands: list[str]) -> _Item:
+    verb = phrases.verb_of(change)
+    where = f" in {change['region']}" if change["region"] else ""
+    notes = [change["reason"]] if change["reason"] else []
+    if change["consumers"]:
+        notes.append(f"running instances: {' '.join(change['consumers'])}")
+    return _Item(
+        verb=phrases.COUNTED[verb],
+        look=verb,
+        sign=phrases.SYMBOLS[verb],
+        address=change["address"],
+        said=phrases.what(change) + where,
+        source=change["source"],
+        differences=phrases.attributes(change),
+        notes=notes,
+        commands=commands,
+    )
+
+
+def _finding(finding: FindingShape) -> _Item:
+    notes = [finding["reason"]] if finding["reason"] else []
+    if finding["actor"]:
+        notes.append(phrases.who(finding["actor"]))
+    if finding["first_seen"]:
+        notes.append(f"first seen at {finding['first_seen']}")
+    since = f", {finding['transition']}" if finding["transition"] else ""
+    status = finding["transition"] if finding["transition"] == "resolved" else finding["status"]
+    return _Item(
+        verb=str(status),
+        look=_LOOKS.get(finding["status"], "faint"),
+        sign="!" if finding["severity"] == "critical" else "~",
+        address=finding["address"],
+        said=phrases.state(finding["status"], (d["path"] for d in finding["differences"])) + since,
+        source=finding["source"],
+        differences=[(d["path"], d["before"], d["after"]) for d in finding["differences"]],
+        notes=notes,
+        commands=[],
+    )
+
+
+@cache
+def _own(name: str) -> str:
+    return files("reconciler.render.html").joinpath(name).read_text("utf-8")
+
+
+def _hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _page(
+    *,
+    title: str,
+    about: str,
+    items: list[_Item],
+    notes: list[Note],
+    drawing: str,
+    document: PlanShape | DriftShape,
+    repository: Repository,
+) -> str:
+    css, script = _own("page.css"), _own("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(css)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    listed = "".join(f'<li class="{look}">{text(said)}</li>' for look, said in notes)
+    parts = [
+        f"<h1>{text(title)}</h1>",
+        f'<p class="about">{text(about)}</p>',
+        _cards(items),
+        f'<h2>To know</h2><ul class="notes">{listed}</ul>' if notes else "",
+        f"<h2>Who holds what</h2>{_LEGEND}{drawing}" if drawing else "",
+        _tools(items),
+        "".join(_shown(item, repository) for item in items),
+    ]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="referrer" content="no-referrer"><title>{text(title)}</title>'
+        f"<style>{css}</style>"
+    )
+    data = json_text(document, None).replace("<", "\\u003c")
+    return (
+        f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>{"".join(parts)}</main>'
+        f'<script type="application/json" id="document">{data}</script>'
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+_LEGEND = (
+    '<p class="faint">role, instance profile, instances; + comes, - goes, ~ changes, '
+    "↻ is cut over</p>"
+)
+
+
+def _cards(items: list[_Item]) -> str:
+    verbs = [item.verb for item in items]
+    looks = {item.verb: item.look for item in items}
+    cards = "".join(_card(verb, looks[verb], verbs.count(verb)) for verb in dict.fromkeys(verbs))
+    return f'<ul class="cards">{cards}</ul>'
+
+
+def _card(verb: str, look: str, count: int) -> str:
+    return (
+        f'<li><button type="button" data-verb="{text(verb)}" aria-pressed="false">'
+        f'<b class="{look}">{count}</b>{text(verb.replace("_", " "))}</button></li>'
+    )
+
+
+def _tools(items: list[_Item]) -> str:
+    kinds = sorted({item.address.partition("/")[0] for item in items})
+    options = "".join(f'<option value="{text(k)}">{text(k)}</option>' for k in kinds)
+    hidden = "" if items else " hidden"
+    return (
+        f'<div class="tools"{hidden}><input id="search" type="search" placeholder="Search  ( / )" '
+        'aria-label="Search"><select id="kind" aria-label="Kind">'
+        '<option value="">all kinds</option>'
+        f'{options}</select><button type="button" id="open">Open or close all</button>'
+        '<span id="shown" class="faint" role="status"></span></div>'
+    )
+
+
+def _shown(item: _Item, repository: Repository) -> str:
+    kind = item.address.partition("/")[0]
+    inside = [f"<p>{text(note)}</p>" for note in item.notes]
+    if item.differences:
+        lines = [line for d in item.differences for line in difference_lines(Difference(*d))]
+        inside.append(f"<pre>{chr(10).join(map(_colored, lines))}</pre>")
+    if item.commands:
+        code = text_lines(item.commands)
+        inside.append(f'<pre>{code}</pre><button type="button" class="copy">Copy</button>')
+    body = "".join(inside) or '<p class="faint">Nothing more is known of it.</p>'
+    return (
+        f'<details data-verb="{text(item.verb)}" data-kind="{text(kind)}"><summary>'
+        f'<span class="sign {item.look}">{text(item.sign)}</span>'
+        f'<span class="address">{text(item.address)}</span> '
+        f'<span class="faint">{text(item.said)}</span>{_place(item.source, repository)}'
+        f'</summary><div class="inside">{body}</div></details>'
+    )
+
+
+def text_lines(lines: list[str]) -> str:
+    return "\n".join(text(line) for line in lines)
+
+
+def _colored(line: Line) -> str:
+    looks = {"green", "red", "yellow", "magenta"}
+    return "".join(
+        f'<span class="{piece.style}">{text(piece.text)}</span>'
+        if piece.style in looks
+        else text(piece.text)
+        for piece in line
+    ).removeprefix("      ")
+
+
+def _place(source: SourceShape | None, repository: Repository) -> str:
+    if source is None:
+        return ""
+    name = text(f"{repository.path(source['file'])}:{source['line']}")
+    link = repository.link(source)
+    inside = f'<a href="{text(link)}">{name}</a>' if link else name
+    return f'<span class="where">{inside}</span>'

@@ -1,0 +1,1 @@
+"""For programs: the documents, and the types that their schemas are made from."""

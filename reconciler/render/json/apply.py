@@ -1,0 +1,77 @@
+"""What an apply did, as JSON."""
+
+from __future__ import annotations
+
+from reconciler.commands.apply import Applied
+from reconciler.executor.outcomes import AGAIN, Outcome, Stranded
+from reconciler.exit_codes import ExitCode
+from reconciler.plan.plan import Plan
+from reconciler.render.aws_cli import by_hand
+from reconciler.render.json.events import SummaryMembers
+from reconciler.render.json.plan import kept_json
+from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape
+
+
+def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
+    """``None`` for a plan that was not carried out: it was empty, stopped, or declined."""
+    outcomes = applied.result.outcomes if applied else ()
+    left = applied.left if applied else None
+    lost = applied.result.stranded if applied else ()
+    return {
+        "exit_code": int(exit_code),
+        "applied": applied.result.steps_applied if applied else 0,
+        "failed": sum(o.status == "failed" for o in outcomes),
+        "skipped": sum(o.status == "skipped" for o in outcomes),
+        "interrupted": applied.result.interrupted if applied else False,
+        "failures": [_failure(o) for o in outcomes if o.status != "applied"],
+        "left": None if left is None else [str(change.address) for change in left.changes],
+        "stranded": [stranded_json(one) for one in lost],
+        "advice": list(advised(applied)) if applied else [],
+    }
+
+
+def summary_json(plan: Plan, applied: Applied | None) -> SummaryMembers:
+    """The last line of ``apply --json``; ``None`` for a plan that was empty."""
+    left = applied.left if applied else plan
+    held = left.held if left is not None else plan.held
+    result = applied.result if applied else None
+    return {
+        "applied": result.steps_applied if result else 0,
+        "failed": result.count("failed") if result else 0,
+        "skipped": result.count("skipped") if result else 0,
+        "remaining": (len(left.changes) if left else 0) + len(held),
+        "kept": [kept_json(kept) for kept in held],
+        "stranded": [stranded_json(one) for one in (result.stranded if result else ())],
+        "advice": list(advised(applied)) if applied else [],
+    }
+
+
+def advised(applied: Applied) -> tuple[str, ...]:
+    """What to do next, each thing once; nothing where all is done."""
+    given = applied.result.advice
+    if given or (applied.left is not None and applied.left.is_empty):
+        return given
+    return (AGAIN,) if applied.left is not None else ()
+
+
+def stranded_json(one: Stranded) -> StrandedShape:
+    return {
+        "target": one.target,
+        "address": str(one.address),
+        "region": one.region,
+        "what": one.what,
+        "unknown": one.unknown or None,
+        "command": by_hand(one.call),
+    }
+
+
+def _failure(outcome: Outcome) -> FailureShape:
+    return {
+        "target": outcome.target,
+        "address": str(outcome.address),
+        "what": outcome.what,
+        "status": "failed" if outcome.status == "failed" else "skipped",
+        "reason": outcome.reason,
+        "request_id": outcome.request_id,
+        "remaining": list(outcome.remaining),
+    }

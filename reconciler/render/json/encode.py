@@ -1,0 +1,72 @@
+"""JSON as this program writes it, and JSON that others wrote: the one place for both."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from reconciler.render.escape import LOG_COMMAND, is_plain
+
+_T = TypeVar("_T")
+MOST_DEPTH = 100
+"""Of JSON that is read; what we write has less than twenty levels."""
+_HALVES = re.compile("[\ud800-\udfff]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
+
+
+def json_text(value: Any, indent: int | None = 2) -> str:
+    """JSON that is harmless in the log of a pipeline and on a terminal: what a runner would obey
+    (``##[…]``) and what is not shown as it is are written as escapes, which every reader of JSON
+    undoes. No line of it begins with ``::``."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    # Both stand in strings alone: the syntax of JSON has neither.
+    commands = LOG_COMMAND.sub(lambda found: f"##{found[1]}\\u005b", text)
+    return _BEYOND_ASCII.sub(lambda found: _escaped(found[0]), commands)
+
+
+def _escaped(character: str) -> str:
+    return character if is_plain(character) else json.dumps(character)[1:-1]
+
+
+def parsed(text: str, shape: type[_T]) -> _T:
+    """What somebody else's JSON holds, when it is of that shape. Raises ``ValueError`` that says
+    where it is not."""
+    try:
+        value = json.loads(text, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"it is no JSON ({error})") from error
+    _look_through(value)
+    try:
+        return TypeAdapter(shape).validate_python(value, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _look_through(value: Any) -> None:
+    """Raises ``ValueError`` for what no later step could go through or write again."""
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        if any(isinstance(v, str) and _HALVES.search(v) for v in level):
+            raise ValueError("it has text that is none: half of a surrogate pair")
+        inner = [v for v in level if isinstance(v, dict | list)]
+        level = [x for v in inner for x in (_both(v) if isinstance(v, dict) else v)]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
+
+
+def _both(value: dict[str, Any]) -> Iterator[Any]:
+    yield from value
+    yield from value.values()

@@ -1,0 +1,171 @@
+"""The plan as JSON, in the shapes of ``shapes``. Two plans of one situation are the same bytes but
+for ``created_at``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from reconciler import __version__
+from reconciler.commands.plan import Planned
+from reconciler.commands.planfile import request_json, specs_digest
+from reconciler.diagnostics import Location
+from reconciler.executor.estimate import lasting
+from reconciler.plan.calls import Wait, printable
+from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unread, actions_of
+from reconciler.plan.plan import Plan, Step, TargetPlan, summary
+from reconciler.render.json import types
+from reconciler.render.json.diagnostics import diagnostics_json
+from reconciler.render.json.planfile import sealed
+
+
+def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
+    """With what it takes to make the plan again. ``created_at`` is as ``now_as_text`` has it."""
+    plan = planned.plan
+    head = header(plan, created_at)
+    document: types.PlanShape = {
+        "format_version": head["format_version"],
+        "reconciler": head["reconciler"],
+        "created_at": head["created_at"],
+        "owner": head["owner"],
+        "digest": plan.digest,
+        "targets": [_target(target) for target in plan.targets],
+        "summary": cast("types.SummaryShape", summary(plan)),
+        "seconds": _seconds(plan),
+        "api_calls": dict(plan.api_calls),
+        "diagnostics": diagnostics_json(planned.diagnostics),
+        "request": cast("types.RequestShape", request_json(planned.request)),
+        "specs_digest": specs_digest(planned),
+        "file_digest": "",
+    }
+    return sealed(document)
+
+
+def now_as_text() -> str:
+    """UTC, to the second: ``2026-11-23T20:00:00Z``."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(plan: Plan) -> types.SecondsShape:
+    found = lasting(plan)
+    return {"least": found.least, "most": found.most}
+
+
+def header(plan: Plan, created_at: str) -> types.Header:
+    return {
+        "format_version": "1.0",
+        "reconciler": __version__,
+        "created_at": created_at,
+        "owner": plan.owner,
+    }
+
+
+def target_header(target: TargetPlan) -> types.TargetHeader:
+    return {
+        "target": target.target,
+        "account_id": target.identity.account_id,
+        "partition": target.identity.partition,
+        "regions": list(target.regions),
+    }
+
+
+def _target(target: TargetPlan) -> types.TargetShape:
+    return {
+        **target_header(target),
+        "changes": [change_json(change) for change in target.changes],
+        "steps": [step_json(step) for step in target.steps],
+        "kept": [kept_json(kept) for kept in target.kept],
+        "ignored": [kept_json(kept) for kept in target.ignored],
+        "conflicts": [_conflict(conflict) for conflict in target.conflicts],
+        "guards": [_guard(guard) for guard in target.guards],
+        "unread": [_unread(unread) for unread in target.unread],
+        "rules": [cast("types.RuleShape", dict(rule)) for rule in target.rules],
+        "settings": cast("types.SettingsShape", dict(target.settings)),
+    }
+
+
+def change_json(change: Change) -> types.ChangeShape:
+    return {
+        "address": str(change.address),
+        "kind": cast("Any", change.kind),
+        "name": change.name,
+        "region": change.region,
+        "actions": list(actions_of(change)),
+        "before": None if change.before is None else dict(change.before),
+        "after": None if change.after is None else dict(change.after),
+        "differences": [
+            {"path": d.path, "before": d.before, "after": d.after} for d in change.differences
+        ],
+        "reason": change.reason,
+        "consumers": list(change.consumers),
+        "intent": dict(change.intent),
+        "source": source_json(change.source),
+    }
+
+
+def source_json(source: Location | None) -> types.SourceShape | None:
+    if source is None:
+        return None
+    return {"file": source.file, "line": source.line, "column": source.column}
+
+
+def step_json(step: Step) -> types.CallShape | types.WaitShape:
+    action = step.action
+    if isinstance(action, Wait):
+        return _wait(step, action)
+    made: types.CallShape = {
+        "id": step.id,
+        "address": str(step.address),
+        "call": action.name,
+        "region": action.region,
+        "params": printable(action.params),
+        "after": list(step.after),
+    }
+    if step.note is not None:
+        made["note"] = step.note
+    return made
+
+
+def _wait(step: Step, wait: Wait) -> types.WaitShape:
+    made: types.WaitShape = {
+        "id": step.id,
+        "address": str(step.address),
+        "wait": wait.condition,
+        "region": wait.region,
+        "params": {
+            "seconds": wait.seconds,
+            "instance": wait.instance,
+            "instance_profile": wait.profile,
+        },
+        "after": list(step.after),
+    }
+    if step.note is not None:
+        made["note"] = step.note
+    return made
+
+
+def kept_json(kept: Kept) -> types.KeptShape:
+    return {"address": str(kept.address), "reason": kept.reason, "status": kept.status}
+
+
+def _unread(unread: Unread) -> types.UnreadShape:
+    return {"address": str(unread.address), "region": unread.region, "reason": unread.reason}
+
+
+def _conflict(conflict: Conflict) -> types.ConflictShape:
+    return {
+        "address": str(conflict.address),
+        "reason": conflict.reason,
+        "owner": conflict.owner,
+        "lift": conflict.lift,
+        "source": source_json(conflict.source),
+    }
+
+
+def _guard(guard: Guard) -> types.GuardShape:
+    return {
+        "key": guard.key,
+        "reason": guard.reason,
+        "lift": guard.lift,
+        "addresses": [str(address) for address in guard.addresses],
+    }

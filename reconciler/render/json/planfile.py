@@ -1,0 +1,61 @@
+"""The file of a saved plan: its digest, and what it says when it is read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.commands.request import Refused
+from reconciler.exit_codes import ExitCode
+from reconciler.render.json.encode import parsed
+from reconciler.render.json.types import PlanShape
+
+_PLACES = ("file", "line", "column")
+
+
+def file_digest(document: Mapping[str, Any]) -> str:
+    """``sha256:…`` over all of a plan's file but the time when it was made, and places: where the
+    specs lie, and where in them something stands."""
+    covered = {k: v for k, v in document.items() if k not in ("created_at", "file_digest")}
+    covered["request"] = _without(document["request"], "path")
+    covered["targets"] = [_target(target) for target in document["targets"]]
+    covered["diagnostics"] = [_finding(found) for found in document["diagnostics"]]
+    text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(document: PlanShape) -> PlanShape:
+    """The plan with the digest of its file."""
+    return {**document, "file_digest": file_digest(document)}
+
+
+def plan_of(text: str, name: str) -> PlanShape:
+    """The plan that a file of that name holds. Raises ``Refused``: 1 for what is no plan, 5 for one
+    that was changed after it was made."""
+    try:
+        document = parsed(text, PlanShape)
+    except ValueError as error:
+        message = f"{name} is not a plan that `reconciler plan --out` saved: {error}"
+        raise Refused(message, ExitCode.ERROR) from error
+    if document["file_digest"] != file_digest(document):
+        message = f"{name}: its digest is not that of its content; it was changed after it was made"
+        raise Refused(message, ExitCode.STALE)
+    return document
+
+
+def _target(target: Mapping[str, Any]) -> dict[str, Any]:
+    placed = {
+        part: [_without(one, "source") for one in target[part]] for part in ("changes", "conflicts")
+    }
+    return {**target, **placed}
+
+
+def _finding(found: Mapping[str, Any]) -> dict[str, Any]:
+    related = [_without(one, *_PLACES) for one in found["related"]]
+    return {**_without(found, *_PLACES), "related": related}
+
+
+def _without(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {k: v for k, v in value.items() if k not in names}

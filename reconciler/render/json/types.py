@@ -1,0 +1,299 @@
+"""The shapes of all JSON that the program prints, from which their JSON Schemas are made.
+
+Stable within a major ``format_version``: members are added, none goes or changes its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from reconciler.plan.calls import Condition
+from reconciler.plan.changes import Action, KeptStatus
+
+CLOSED = ConfigDict(extra="forbid")
+Address = Annotated[str, Field(description="KIND/NAME, such as role/web or association/i-0abc.")]
+Time = Annotated[str, Field(description="UTC, as 2026-11-23T20:00:00Z.")]
+Attributes = Annotated[
+    dict[str, Any] | None, Field(description="The attributes that differ; null for absent.")
+]
+Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+Calls = Annotated[dict[str, int], Field(description="Reads made, by call; pages one by one.")]
+
+
+@with_config(CLOSED)
+class SourceShape(TypedDict):
+    """A place in a spec. Lines and columns count from 1; line 0 is the file as a whole."""
+
+    file: str
+    line: int
+    column: int
+
+
+@with_config(CLOSED)
+class DifferenceShape(TypedDict):
+    """One attribute; null stands for absent."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@with_config(CLOSED)
+class ChangeShape(TypedDict):
+    """One resource's difference between the specs and AWS."""
+
+    address: Address
+    kind: Literal["role", "policy", "instance-profile", "association"]
+    name: str
+    region: Annotated[str | None, Field(description="Of an instance; null for IAM.")]
+    actions: Annotated[list[Action], Field(min_length=1, max_length=2)]
+    before: Attributes
+    after: Attributes
+    differences: list[DifferenceShape]
+    reason: str | None
+    consumers: Annotated[list[str], Field(description="Running instances that it touches.")]
+    intent: Annotated[dict[str, Any], Field(description="What else is decided, such as limits.")]
+    source: SourceShape | None
+
+
+@with_config(CLOSED)
+class CallShape(TypedDict):
+    """A call that apply makes."""
+
+    id: int
+    address: Address
+    call: Annotated[str, Field(pattern=r"^(iam|ec2):[A-Z]\w+$")]
+    region: str | None
+    params: dict[str, Any]
+    after: Annotated[list[int], Field(description="Ids of the steps that come before.")]
+    note: NotRequired[Annotated[str, Field(description="In a cut-over, what it is for.")]]
+
+
+@with_config(CLOSED)
+class WaitParams(TypedDict):
+    seconds: float
+    instance: str | None
+    instance_profile: str | None
+
+
+@with_config(CLOSED)
+class WaitShape(TypedDict):
+    """Something that must hold before the steps after it."""
+
+    id: int
+    address: Address
+    wait: Condition
+    region: str | None
+    params: WaitParams
+    after: list[int]
+    note: NotRequired[str]
+
+
+@with_config(CLOSED)
+class KeptShape(TypedDict):
+    """What is left as it is, and why."""
+
+    address: str
+    reason: str
+    status: KeptStatus
+
+
+@with_config(CLOSED)
+class ConflictShape(TypedDict):
+    """Not ours to touch."""
+
+    address: Address
+    reason: str
+    owner: str | None
+    lift: Annotated[str, Field(description="The flags that take it over.")]
+    source: SourceShape | None
+
+
+@with_config(CLOSED)
+class GuardShape(TypedDict):
+    """What stops apply."""
+
+    key: str
+    reason: str
+    lift: Annotated[str, Field(description="The flag that lifts it, or what to do.")]
+    addresses: list[str]
+
+
+@with_config(CLOSED)
+class UnreadShape(TypedDict):
+    """What could not be read."""
+
+    address: str
+    region: str | None
+    reason: str
+
+
+@with_config(CLOSED)
+class RuleShape(TypedDict):
+    """A rule by which an association selects instances."""
+
+    association: str
+    instance_profile: str
+    select: dict[str, list[str]]
+    regions: list[str]
+    only: NotRequired[list[str]]
+    exclude: NotRequired[list[str]]
+
+
+@with_config(CLOSED)
+class SettingsShape(TypedDict):
+    """Settings that the digest covers; the last two where a cut-over is planned, or may come to
+    be."""
+
+    tag_prefix: str
+    propagation: NotRequired[Annotated[int, Field(description="Seconds.")]]
+    consumer_regions: NotRequired[list[str] | Literal["all"]]
+
+
+@with_config(CLOSED)
+class TargetHeader(TypedDict):
+    target: str
+    account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
+    partition: str
+    regions: list[str]
+
+
+@with_config(CLOSED)
+class TargetShape(TargetHeader):
+    """The plan for one account."""
+
+    changes: list[ChangeShape]
+    steps: list[CallShape | WaitShape]
+    kept: list[KeptShape]
+    ignored: list[KeptShape]
+    conflicts: list[ConflictShape]
+    guards: list[GuardShape]
+    unread: list[UnreadShape]
+    rules: list[RuleShape]
+    settings: SettingsShape
+
+
+@with_config(CLOSED)
+class SummaryShape(TypedDict):
+    adopt: int
+    add: int
+    change: int
+    replace: int
+    destroy: int
+    cutover: int
+
+
+@with_config(CLOSED)
+class RequestShape(TypedDict):
+    """The flags that the plan was made with, so that it can be made again."""
+
+    path: str
+    targets: list[str]
+    only: list[str]
+    exclude: list[str]
+    regions: list[str]
+    owner: str | None
+    prune: bool | None
+    adopt: bool
+    take_over: bool
+    refresh_adopted: bool
+    allow: list[str]
+    variables: dict[str, str]
+    parallelism: int
+    destroy: bool
+
+
+@with_config(CLOSED)
+class Header(TypedDict):
+    format_version: Literal["1.0"]
+    reconciler: Annotated[str, Field(description="Version of the program.")]
+    created_at: Time
+    owner: str
+
+
+@with_config(CLOSED)
+class RelatedShape(SourceShape):
+    message: str
+
+
+@with_config(CLOSED)
+class DiagnosticShape(SourceShape):
+    """One finding about specs; ``validate --format json`` prints a list of them."""
+
+    severity: Literal["error", "warning"]
+    code: str
+    message: str
+    suggestion: str | None
+    related: list[RelatedShape]
+
+
+@with_config(CLOSED)
+class SecondsShape(TypedDict):
+    """How long carrying it out takes, a roll-back not counted."""
+
+    least: int
+    most: int
+
+
+@with_config(CLOSED)
+class FailureShape(TypedDict):
+    """A step that failed or was skipped."""
+
+    target: str | None
+    address: str
+    what: Annotated[str, Field(description="The call or the wait.")]
+    status: Literal["failed", "skipped"]
+    reason: str
+    request_id: str
+    remaining: Annotated[list[str], Field(description="What was left undone.")]
+
+
+@with_config(CLOSED)
+class StrandedShape(TypedDict):
+    """What a run took and that is not back."""
+
+    target: str | None
+    address: Address
+    region: Annotated[str | None, Field(description="Of an instance.")]
+    what: Literal["no_profile", "not_running", "no_role"]
+    unknown: Annotated[str | None, Field(description="Why it is not known for sure.")]
+    command: Annotated[str, Field(description="Of the AWS CLI: gives it back.")]
+
+
+@with_config(CLOSED)
+class OutcomeShape(TypedDict):
+    """What became of the plan."""
+
+    exit_code: int
+    applied: int
+    failed: int
+    skipped: int
+    interrupted: bool
+    failures: list[FailureShape]
+    left: Annotated[
+        list[str] | None, Field(description="Addresses that still differ; null: not known.")
+    ]
+    stranded: list[StrandedShape]
+    advice: Annotated[list[str], Field(description="What to do next.")]
+
+
+@with_config(CLOSED)
+class PlanShape(Header):
+    """What ``plan --json`` prints and ``plan --out`` saves; ``outcome`` is there in a report of
+    ``apply`` or ``destroy``."""
+
+    digest: Digest
+    targets: list[TargetShape]
+    summary: SummaryShape
+    seconds: SecondsShape
+    outcome: NotRequired[OutcomeShape]
+    api_calls: Calls
+    diagnostics: Annotated[list[DiagnosticShape], Field(description="Warnings about the specs.")]
+    request: RequestShape
+    specs_digest: Digest
+    file_digest: Annotated[
+        Digest, Field(description="Of all of this but times and places; apply refuses another.")
+    ]

@@ -1,0 +1,200 @@
+"""A plan or a drift in few words, from its document: what all reports but the terminal's say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from reconciler.render.json.drift_types import ActorShape, FindingShape
+from reconciler.render.json.types import ChangeShape, OutcomeShape, PlanShape, StrandedShape
+
+Verb = Literal["create", "adopt", "update", "replace", "delete", "cutover", "restore"]
+
+SYMBOLS: dict[Verb, str] = {
+    "delete": "-",
+    "replace": "-/+",
+    "create": "+",
+    "adopt": ">",
+    "update": "~",
+    "restore": "~",
+    "cutover": "↻",
+}
+_FEW = 3
+_PAST: dict[Verb, str] = {
+    "delete": "destroy",
+    "replace": "destroy, and create again",
+    "create": "create",
+    "adopt": "adopt",
+    "update": "change",
+    "restore": "give the profile back",
+    "cutover": "cut over",
+}
+COUNTED: dict[Verb, str] = {
+    "adopt": "adopt",
+    "create": "add",
+    "update": "change",
+    "restore": "change",
+    "replace": "replace",
+    "delete": "destroy",
+    "cutover": "cutover",
+}
+"""The member of ``summary`` that each counts for."""
+
+
+def verb_of(change: ChangeShape) -> Verb:
+    match change["actions"]:
+        case ["delete", "create"]:
+            return "replace"
+        case ["adopt", *_]:
+            return "adopt"
+        case [one]:
+            return one
+        case _:
+            raise ValueError(change["actions"])
+
+
+def counted(changes: Iterable[ChangeShape]) -> dict[str, int]:
+    """As ``summary`` of the plan, for some of its changes."""
+    counts = dict.fromkeys(("adopt", "add", "change", "replace", "destroy", "cutover"), 0)
+    for change in changes:
+        counts[COUNTED[verb_of(change)]] += 1
+    return counts
+
+
+def counts_in_words(counts: dict[str, int]) -> str:
+    """``0 to adopt, 2 to add, 1 to change, 0 to destroy, 3 instances to cut over``."""
+    words = [f"{counts[name]} to {name}" for name in ("adopt", "add", "change")]
+    if counts["replace"]:
+        words.append(f"{counts['replace']} to replace")
+    words.append(f"{counts['destroy']} to destroy")
+    if n := counts["cutover"]:
+        words.append(f"{n} {'instance' if n == 1 else 'instances'} to cut over")
+    return ", ".join(words)
+
+
+def changes_of(document: PlanShape) -> list[ChangeShape]:
+    return [change for target in document["targets"] for change in target["changes"]]
+
+
+def what(change: ChangeShape) -> str:
+    """``change role, tags.team``; ``cut over from role web-v1 to web-v2``."""
+    verb = verb_of(change)
+    words = _PAST[verb]
+    if verb == "cutover":
+        return words + _from_to(change)
+    paths = [d["path"] for d in change["differences"]]
+    if verb == "adopt" and paths:
+        words += ", and change"
+    if verb in ("update", "adopt", "replace") and paths:
+        words += f"{':' if verb == 'replace' else ''} {few(paths)}"
+    return words
+
+
+def _from_to(change: ChangeShape) -> str:
+    before = (change["before"] or {}).get("role")
+    after = (change["after"] or {}).get("role")
+    if before and before != after:
+        return f" from role {before} to {after}"
+    return f" to role {after}" if after else ""
+
+
+def few(names: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    shown = ", ".join(names[:_FEW])
+    return shown if len(names) <= _FEW else f"{shown} and {len(names) - _FEW} more"
+
+
+def found(finding: FindingShape) -> str:
+    """What is wrong, in a few words."""
+    paths = [d["path"] for d in finding["differences"]]
+    words = [few(paths)] if paths else []
+    if finding["reason"]:
+        words.append(finding["reason"])
+    return "; ".join(words) or state(finding["status"], (d["path"] for d in finding["differences"]))
+
+
+def state(status: str, paths: Iterable[str]) -> str:
+    """The status in words for people: of what a run took from an instance, what it lacks."""
+    lacks = {"instance_profile": "no profile", "state": "stopped"}
+    found = [lacks[path] for path in paths if path in lacks]
+    return found[0] if status == "stale" and found else status.replace("_", " ")
+
+
+def ended(outcome: OutcomeShape) -> str:
+    """How an apply ended, in a sentence."""
+    counts = f"{outcome['applied']} steps applied"
+    match outcome["exit_code"]:
+        case 0:
+            return f"Complete: {counts}." if outcome["applied"] else "Nothing was to be done."
+        case 4:
+            return "Stopped: a decision is missing. Nothing was changed."
+        case 130:
+            return f"Interrupted: {counts}.{_advice(outcome)}"
+        case _ if outcome["applied"] or outcome["failed"]:
+            broken = f"{outcome['failed']} failed, {outcome['skipped']} skipped"
+            return f"Applied in part: {counts}, {broken}.{_advice(outcome)}"
+        case _:
+            return "Nothing was changed."
+
+
+def _advice(outcome: OutcomeShape) -> str:
+    return "".join(f" {sentence(one)}" for one in outcome["advice"])
+
+
+def sentence(advice: str) -> str:
+    return f"{advice[0].upper()}{advice[1:]}."
+
+
+_LACKS = {
+    "no_profile": ("HAS NO PROFILE", "MAY HAVE NO PROFILE"),
+    "not_running": ("WAS STOPPED AND IS NOT RUNNING", "MAY BE STOPPED"),
+    "no_role": ("HAS NO ROLE", "MAY HAVE NO ROLE"),
+}
+
+
+def lacking(one: StrandedShape) -> str:
+    """``i-0abc (eu-west-1) HAS NO PROFILE``."""
+    kind, _, name = one["address"].partition("/")
+    subject = name if kind == "association" else one["address"]
+    where = f" ({one['region']})" if one["region"] else ""
+    target = f"{one['target']}: " if one["target"] else ""
+    words = _LACKS[one["what"]][one["unknown"] is not None]
+    why = f": {one['unknown']}" if one["unknown"] else ""
+    return f"{target}{subject}{where} {words}{why}"
+
+
+def who(actor: ActorShape) -> str:
+    """``UpdateAssumeRolePolicy by arn:… at …``."""
+    if actor["unknown"]:
+        return f"by whom is unknown ({actor['unknown']})"
+    by = actor["arn"] or "nobody that is named"
+    if actor["run"]:
+        by = f"run {actor['run']} of reconciler ({by})"
+    return f"{actor['event']} by {by} at {actor['time']}"
+
+
+def attributes(change: ChangeShape) -> list[tuple[str, Any, Any]]:
+    """Path, before and after of everything that a change is about; of what is made or goes, all
+    that says something."""
+    if change["differences"]:
+        return [(d["path"], d["before"], d["after"]) for d in change["differences"]]
+    before, after = change["before"] or {}, change["after"] or {}
+    names = [*before, *(name for name in after if name not in before)]
+    pairs = [pair for name in names for pair in _entries(name, before.get(name), after.get(name))]
+    return [(n, b, a) for n, b, a in pairs if b != a and not (_is_bare(b) and _is_bare(a))]
+
+
+def _entries(name: str, before: Any, after: Any) -> list[tuple[str, Any, Any]]:
+    """Tags and policies one by one, as differences name them."""
+    if name not in ("tags", "managed_policies", "inline_policies"):
+        return [(name, before, after)]
+    left, right = before or {}, after or {}
+    if not isinstance(left, dict) or not isinstance(right, dict):
+        return [(name, before, after)]
+    keys = sorted(left.keys() | right.keys())
+    return [(f"{name}.{key}", left.get(key), right.get(key)) for key in keys]
+
+
+def _is_bare(value: Any) -> bool:
+    """What a resource has that nobody gave anything."""
+    return value in ("", None, {}, [], "/", 3600)

@@ -1,0 +1,1 @@
+"""For a terminal: plans, results, drifts and findings as styled lines."""

@@ -1,0 +1,128 @@
+"""What an apply did, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from reconciler.commands.apply import Applied
+from reconciler.executor.idempotency import ended
+from reconciler.executor.outcomes import Outcome, Result
+from reconciler.plan.changes import Change, Kept
+from reconciler.plan.plan import Plan, TargetPlan, summary
+from reconciler.render.json.apply import advised, stranded_json
+from reconciler.render.phrases import lacking, sentence
+from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.text.plan import Look, symbol
+
+_PARTS = {"destroy": "Destroyed in part: "}
+
+
+def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
+    """All but what is stranded, which is said last."""
+    plan, result, left = applied.planned.plan, applied.result, applied.left
+    lines: list[Line] = []
+    for outcome in result.outcomes:
+        # What waits for a step of the same address is left out with it.
+        if outcome.status != "applied" and outcome.cause != outcome.address:
+            lines.extend(_broken(outcome))
+    over = _over(plan, result)
+    lines.extend(line("  ", data(f"{change.address}: {why}")) for change, why in over)
+    if result.is_complete and left is not None and left.is_empty and not left.held:
+        lines.append(
+            line(
+                Piece(f"{verb.capitalize()} complete! ", "bold green"),
+                counts(_without(plan, over), result),
+            )
+        )
+        return lines
+    lines.append(
+        line(
+            Piece(_PARTS.get(verb, "Applied in part: "), "bold red"),
+            f"{result.steps_applied} steps applied, {result.count('failed')} failed, "
+            f"{result.count('skipped')} skipped.",
+        )
+    )
+    lines.extend(_left(applied))
+    lines.extend(line(data(sentence(advice))) for advice in advised(applied))
+    return lines
+
+
+def stranded_lines(applied: Applied) -> list[Line]:
+    """What a run took and that is not back, each with the command that gives it back."""
+    lines: list[Line] = []
+    for one in map(stranded_json, applied.result.stranded):
+        lines.append(line(data(lacking(one), "bold red")))
+        lines.append(line("  To give it back: ", data(one["command"], "bold")))
+    return lines
+
+
+def held_lines(held: tuple[Kept, ...]) -> list[Line]:
+    return [line("  held back: ", data(k.address, "bold"), data(f": {k.reason}")) for k in held]
+
+
+def _over(plan: Plan, result: Result) -> list[tuple[Change, str]]:
+    """Changes that are about an instance which ended meanwhile, each with what to say of it."""
+    several = len(plan.targets) > 1
+    return [
+        (change, ended(change.name) + _named(change))
+        for target in plan.targets
+        for change in target.changes
+        if (target.target if several else None, change.address) in result.ended
+    ]
+
+
+def _named(change: Change) -> str:
+    """The specs name an instance by its id where nothing selects it."""
+    is_by_id = change.source is not None and "select" not in change.intent
+    return "; the specs name it: take it out" if is_by_id else ""
+
+
+def _without(plan: Plan, over: list[tuple[Change, str]]) -> Plan:
+    gone = [change for change, _ in over]
+
+    def rest(target: TargetPlan) -> TargetPlan:
+        return replace(target, changes=tuple(c for c in target.changes if c not in gone))
+
+    return replace(plan, targets=tuple(rest(target) for target in plan.targets))
+
+
+def _broken(outcome: Outcome) -> Iterator[Line]:
+    style = "bold red" if outcome.status == "failed" else "yellow"
+    yield line(
+        Piece(f"{outcome.status} ", style),
+        data(f"{outcome.target}: " if outcome.target else ""),
+        data(outcome.address, "bold"),
+        data(f" {outcome.what}: {outcome.reason}"),
+        data(f" (request {outcome.request_id})" if outcome.request_id else ""),
+    )
+    for remaining in outcome.remaining:
+        yield line("  left undone: ", data(remaining))
+
+
+def _left(applied: Applied) -> Iterator[Line]:
+    left = applied.left
+    if left is None:
+        why = f" ({applied.unplanned})" if applied.unplanned else ""
+        yield line("What is left could not be planned", data(why), "; run plan to see it.")
+        return
+    for change in left.changes:
+        yield line("  still to do: ", symbol(change, Look()), " ", data(change.address))
+    yield from held_lines(left.held)
+
+
+def counts(plan: Plan, result: Result) -> str:
+    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was; of instances as
+    many as were brought over, whatever was planned."""
+    n = summary(plan)
+    cut_over = result.cut_over
+    adopted = f"{n['adopt']} adopted, " if n["adopt"] else ""
+    replaced = f", {n['replace']} replaced" if n["replace"] else ""
+    moved = ""
+    if cut_over:
+        noun = "instance" if cut_over == 1 else "instances"
+        moved = f"; {cut_over} {noun} cut over"
+    return (
+        f"Resources: {adopted}{n['add']} added, {n['change']} changed{replaced}, "
+        f"{n['destroy']} destroyed{moved}."
+    )

@@ -1,0 +1,69 @@
+"""Drift for a person: what differs, by what kind of difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.drift.findings import COUNTED, Drift, Finding, Status
+from reconciler.render.json.drift import actor_json
+from reconciler.render.phrases import state, who
+from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.text.values import difference_lines
+
+_STYLES = {
+    "modified": "yellow",
+    "missing": "red",
+    "unadopted": "red",
+    "stale": "magenta",
+    "in_progress": "cyan",
+    "unknown": "bold red",
+}
+
+
+def drift_lines(drift: Drift) -> list[Line]:
+    lines: list[Line] = []
+    for target in drift.plan.targets:
+        found = [f for f in drift.findings if f.target == target.target]
+        if found and len(drift.plan.targets) > 1:
+            lines.append(line("Target ", data(target.target, "bold")))
+        for finding in found:
+            lines.extend(_finding(finding))
+    lines.extend(
+        line(Piece("resolved    ", "green"), data(finding.address, "bold"))
+        for finding in drift.resolved
+    )
+    lines.extend(line("  ", data(f"{n.address}: {n.reason}", "dim")) for n in drift.notes)
+    counted = {k: n for k, n in drift.summary.items() if n}
+    if not any(k in COUNTED or k == "unknown" for k in counted):
+        lines.append(line(Piece("No drift.", "bold green"), _told(counted)))
+    else:
+        lines.append(line(Piece("Drift:", "bold yellow"), _told(counted)))
+    return lines
+
+
+def _told(counted: Mapping[Status, int]) -> str:
+    words = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counted.items())
+    return f" {words}." if words else ""
+
+
+def _finding(finding: Finding) -> list[Line]:
+    style = "bold red" if finding.is_bare else _STYLES.get(finding.status, "dim")
+    where = f"  {finding.source}" if finding.source else ""
+    since = f"  {finding.transition}" if finding.transition else ""
+    if finding.transition == "ongoing":
+        since += f" since {finding.first_seen}"
+    lines = [
+        line(
+            Piece(f"{state(finding.status, (d.path for d in finding.differences)):<11} ", style),
+            data(finding.address, "bold"),
+            data(where, "dim"),
+            data(since, "dim"),
+        )
+    ]
+    if finding.actor:
+        lines.append(line("      # ", data(who(actor_json(finding.actor)), "dim")))
+    if finding.reason:
+        lines.append(line("      # ", data(finding.reason, "dim")))
+    for difference in finding.differences:
+        lines.extend(difference_lines(difference))
+    return lines

@@ -1,0 +1,104 @@
+"""How single values and policy documents read in a plan: by statement, not by text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.policy_document import as_list, canonical, statements_of
+from reconciler.plan.changes import Difference
+from reconciler.render.styled_text import Line, data, line
+
+LONGEST = 88
+
+
+def difference_lines(difference: Difference) -> Iterator[Line]:
+    """One line for a scalar, one for each statement that differs of a document."""
+    before, after = difference.before, difference.after
+    given = [value for value in (before, after) if value is not None]
+    if given and all(map(_is_document, given)):
+        yield line("      ~ ", data(difference.path))
+        yield from _statements(before, after)
+        return
+    sign, style = _sign(before, after)
+    # A policy's name is the end of its ARN, which stands right beside it.
+    path = difference.path.partition(".")[0] if _is_policy(difference) else difference.path
+    yield line(f"      {sign} ", data(path), ": ", *_arrow(before, after, style))
+
+
+def _is_policy(difference: Difference) -> bool:
+    return difference.path.startswith("managed_policies.")
+
+
+def _sign(before: Any, after: Any) -> tuple[str, str]:
+    if before is None:
+        return "+", "green"
+    return ("-", "red") if after is None else ("~", "yellow")
+
+
+def _arrow(before: Any, after: Any, style: str) -> tuple[Any, ...]:
+    if before is None:
+        return (data(shown(after), style),)
+    if after is None:
+        return (data(shown(before), style), " -> null")
+    return (data(shown(before)), " -> ", data(shown(after), style))
+
+
+def shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{value}"'
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _is_document(value: Any) -> bool:
+    if not isinstance(value, dict) or "Statement" not in value:
+        return False
+    return all(isinstance(statement, dict) for statement in as_list(value["Statement"]))
+
+
+def _statements(before: Any, after: Any) -> Iterator[Line]:
+    """Statements are the same when they mean the same, wherever they stand."""
+    left = {_key(s): s for s in statements_of(before or {})}
+    right = {_key(s): s for s in statements_of(after or {})}
+    for key in [k for k in left if k not in right]:
+        yield line("          - ", data(statement_text(left[key]), "red"))
+    for key in [k for k in right if k not in left]:
+        yield line("          + ", data(statement_text(right[key]), "green"))
+    version = ((before or {}).get("Version"), (after or {}).get("Version"))
+    if before and after and version[0] != version[1]:
+        yield line("          ~ Version: ", data(version[0]), " -> ", data(version[1], "yellow"))
+
+
+def _key(statement: Any) -> str:
+    meaning = canonical({"Statement": [statement]})["Statement"][0]
+    return json.dumps(meaning, sort_keys=True)
+
+
+_ELEMENTS = (
+    ("Action", ""),
+    ("NotAction", "not "),
+    ("Resource", "on "),
+    ("NotResource", "on all but "),
+    ("Principal", "to "),
+    ("NotPrincipal", "to all but "),
+)
+
+
+def statement_text(statement: Any) -> str:
+    """``Read: Allow s3:GetObject on arn:aws:s3:::assets/*``."""
+    sid = f"{statement['Sid']}: " if statement.get("Sid") else ""
+    words = [str(statement.get("Effect", ""))]
+    words.extend(before + _who(statement[name]) for name, before in _ELEMENTS if name in statement)
+    if statement.get("Condition"):
+        words.append("if " + json.dumps(statement["Condition"], ensure_ascii=False))
+    return sid + " ".join(words)
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
+
+
+def _who(value: Any) -> str:
+    if not isinstance(value, dict):
+        return _listed(value)
+    return ", ".join(_listed(members) for members in value.values())

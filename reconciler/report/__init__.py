@@ -1,1 +1,0 @@
-"""Pure functions from a plan, a result or findings to text: one file a format."""

@@ -1,0 +1,181 @@
+"""What the sandbox knows beside moto: associations and their states, and whose credentials each
+instance is served.
+
+Time is that of a clock, so that tests move it; states follow from when things happened.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from reconciler.clock import SystemClock
+from reconciler.ports import Clock
+from reconciler.sandbox.fault_config import Broken, Chaos, Lags
+from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.stale_reads import Past
+
+EC2_TRUST = '"ec2.amazonaws.com'
+
+
+@dataclass(slots=True)
+class Row:
+    """One association. ``leaving_since`` is set once it was disassociated or replaced, ``shown``
+    while DescribeInstances still shows it."""
+
+    id: str
+    account: str
+    region: str
+    instance: str
+    profile_arn: str
+    profile_id: str
+    made_at: float
+    leaving_since: float | None = None
+    shown: bool = True
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What CloudTrail tells: a request that changed something, and the names that it was about."""
+
+    logged: Logged
+    resources: frozenset[str]
+
+
+def _no_wire(how: Broken) -> NoReturn:
+    raise AssertionError(f"nothing here can {how}")
+
+
+def _no_listener(delay: float, seconds: float) -> None:
+    """Nothing listens where requests never leave the process; those that come are refused."""
+
+
+Before = Callable[[Logged], None]
+"""Called before a request is answered; it may raise one of moto's errors in its place."""
+
+_Key = tuple[str, str, str]
+
+
+@dataclass
+class World:
+    """All of it, for every account; one lock, since moto is not safe under threads."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    lags: Lags = field(default_factory=Lags)
+    regions: tuple[str, ...] = ("us-east-1", "eu-west-1", "ap-southeast-2")
+    chaos: Chaos = field(default_factory=Chaos)
+    cut: Callable[[Broken], Any] = _no_wire
+    """Ends a request without an answer: how, depends on what carries it."""
+    goes_out: Callable[[float, float], None] = _no_listener
+    """Told in how many seconds, and for how many, no connection is to be made."""
+    seed: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    rows: list[Row] = field(default_factory=list)
+    served: dict[_Key, str | None] = field(default_factory=dict)
+    log: list[Logged] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """Of these, what changed something."""
+    before: list[Before] = field(default_factory=list)
+    after: list[Before] = field(default_factory=list)
+    """Called when the request has taken effect; an error raised here is a lost answer."""
+    hiding: set[tuple[str, str]] = field(default_factory=set)
+    """Accounts and regions that hide instances which AWS services manage."""
+    unseen: set[str] = field(default_factory=set)
+    """Instances that DescribeInstances does not show, whatever it is asked: as EC2 has it for a
+    while after a launch."""
+    moves: dict[_Key, tuple[float, str]] = field(default_factory=dict)
+    """Instances that start or stop: until when, and the state that they will have then."""
+    _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)
+    _issued: set[str] = field(default_factory=set)
+    past: Past = field(default_factory=Past)
+    _dice: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(self.seed)
+
+    def note(self, logged: Logged, resources: frozenset[str]) -> None:
+        """An association is known by its instance too."""
+        off = {row.id: row.instance for row in self.rows}
+        also = {off[name] for name in resources if name in off}
+        self.changes.append(Change(logged, resources | also))
+
+    def meets_chaos(self, logged: Logged) -> bool:
+        return not self.chaos.is_calm and self.chaos.only in logged.user_agent
+
+    def page(self, asked: int) -> int:
+        """How many items a page holds: AWS may answer fewer than were asked for."""
+        return asked if self.chaos.page is None else min(asked, self.chaos.page)
+
+    def moment(self) -> datetime:
+        """Now, as moto keeps its dates."""
+        return datetime.fromtimestamp(self.clock.now(), tz=UTC).replace(tzinfo=None)
+
+    def new_id(self, start: str, length: int = 17) -> str:
+        made = start + "".join(self._dice.choice("0123456789abcdef") for _ in range(length))
+        self._issued.add(made)
+        return made
+
+    def unique_id(self, start: str) -> str:
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+        return start + "".join(self._dice.choice(letters) for _ in range(17))
+
+    def was_issued(self, association: str) -> bool:
+        return association in self._issued
+
+    def note_role(self, profile_id: str, role: Any) -> None:
+        """The role inside a profile is ``role`` from now on, ``None`` for none."""
+        self._roles.setdefault(profile_id, []).append((self.clock.now(), role))
+
+    def role_seen_by_ec2(self, profile: Any, at: float) -> Any:
+        """The role that EC2 saw in the profile at a time. Profiles that were not made through the
+        sandbox are seen as they are."""
+        history = self._roles.get(profile.id)
+        if history is None:
+            return profile.roles[0] if profile.roles else None
+        seen = [role for when, role in history if when <= at - self.lags.ec2_sees_iam]
+        return seen[-1] if seen else None
+
+    def is_seen_by_ec2(self, profile: Any) -> bool:
+        history = self._roles.get(profile.id)
+        return history is None or history[0][0] <= self.clock.now() - self.lags.ec2_sees_iam
+
+    def rows_of(self, account: str, region: str) -> list[Row]:
+        """Rows that are listed now, those that have gone taken out."""
+        self._expire()
+        return [row for row in self.rows if (row.account, row.region) == (account, region)]
+
+    def staying(self, account: str, region: str, instance: str) -> Row | None:
+        rows = self.rows_of(account, region)
+        return next((r for r in rows if r.instance == instance and r.leaving_since is None), None)
+
+    def state(self, row: Row, is_running: bool, profile: Any) -> str:
+        """What the row's state is now. Taking on a profile needs a running instance and a role that
+        trusts EC2; an empty profile is taken on, and serves nothing."""
+        if row.leaving_since is not None:
+            return "disassociating"
+        if row.settled:
+            return "associated"
+        ready = row.made_at + self.lags.associating
+        if not is_running or self.clock.now() < ready:
+            return "associating"
+        role = self.role_seen_by_ec2(profile, max(ready, row.made_at)) if profile else None
+        if role is not None and EC2_TRUST not in role.assume_role_policy_document:
+            return "associating"
+        row.settled = True
+        self.serve(row, role)
+        return "associated"
+
+    def serve(self, row: Row, role: Any) -> None:
+        self.served[row.account, row.region, row.instance] = role.id if role else None
+
+    def forget(self, account: str, region: str, instance: str) -> None:
+        self.served[account, region, instance] = None
+
+    def _expire(self) -> None:
+        limit = self.clock.now() - self.lags.disassociating
+        self.rows[:] = [r for r in self.rows if r.leaving_since is None or r.leaving_since > limit]

@@ -1,0 +1,1 @@
+"""From the YAML tree to the desired state: variables, scalars, validation by the models."""

@@ -1,0 +1,130 @@
+"""From what Pydantic says to what a person is told: a code, a place, a suggestion."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler.diagnostics import Diagnostic, Near
+from reconciler.spec.yaml.tree import (
+    Mapping,
+    Path,
+    Scalar,
+    Tree,
+    child,
+    locate,
+    plain,
+    value_location,
+)
+
+_M = TypeVar("_M", bound=BaseModel)
+_Schema = dict[str, Any]
+
+
+def validated_model(model: type[_M], tree: Mapping, problems: list[Diagnostic]) -> _M | None:
+    """The model without the parts that are wrong, so that the rest is checked in the same run."""
+    data = plain(tree)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+    problems.extend(_diagnostic(details, tree, model) for details in found)
+    for details in found:
+        _drop(data, details["loc"])
+    try:
+        return model.model_validate(data)
+    except ValidationError:
+        return None
+
+
+def _drop(data: dict[str, Any], path: Path) -> None:
+    """Takes out the resource, or the setting, that ``path`` leads into."""
+    section = data.get(str(path[0])) if path else None
+    if len(path) > 1 and isinstance(section, dict):
+        section.pop(str(path[1]), None)
+    elif path:
+        data.pop(str(path[0]), None)
+
+
+_CODES = {
+    "extra_forbidden": "unknown-key",
+    "missing": "missing-key",
+}
+
+
+def _diagnostic(details: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Diagnostic:
+    path: Path = details["loc"]
+    kind = details["type"]
+    code = _CODES.get(kind) or _code_of_value(kind)
+    if code == "unknown-key":
+        return _unknown_key(path, tree, model)
+    if code == "missing-key":
+        return Diagnostic("error", code, f"{path[-1]!r} is missing", locate(tree, path))
+    name = next((str(p) for p in reversed(path) if isinstance(p, str)), "the file")
+    message = f"{name}: {_lowered(details['msg'])}{_given(tree, path)}"
+    return Diagnostic("error", code, message, value_location(tree, path))
+
+
+def _code_of_value(kind: str) -> str:
+    """Our own kinds of error are codes; pydantic's are about the type, or about the value."""
+    if "-" in kind:
+        return kind
+    return "wrong-type" if kind.endswith("_type") else "invalid-value"
+
+
+def _given(tree: Tree, path: Path) -> str:
+    value = child(tree, path)
+    if isinstance(value, Scalar):
+        return f", not {value.text!r}" if value.text is not None else ", not null"
+    return ""
+
+
+def _lowered(message: str) -> str:
+    text = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    text = text.replace("a valid dictionary", "a mapping").replace("a valid string", "text")
+    text = text.replace("a valid list", "a list")
+    text = re.sub(r" or instance of \w+", "", text)
+    return f"must be {text}" if text != message else text[:1].lower() + text[1:]
+
+
+def _unknown_key(path: Path, tree: Tree, model: type[BaseModel]) -> Diagnostic:
+    key = str(path[-1])
+    known = known_keys(model, path[:-1])
+    near = Near(key, known, otherwise=f"known keys: {', '.join(known)}")
+    message = f"there is no key {key!r} here"
+    return Diagnostic("error", "unknown-key", message, locate(tree, path), near=near)
+
+
+def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
+    """The keys that the schema has at ``path``, names of resources passed over."""
+    schema = node = _schema(model)
+    for segment in path:
+        node = _schema_child(node, segment, schema.get("$defs", {}))
+    return tuple(_resolved(node, schema.get("$defs", {})).get("properties", {}))
+
+
+@cache
+def _schema(model: type[BaseModel]) -> _Schema:
+    return model.model_json_schema()
+
+
+def _schema_child(node: _Schema, segment: str | int, definitions: _Schema) -> _Schema:
+    resolved = _resolved(node, definitions)
+    if isinstance(segment, int):
+        inner = resolved.get("items")
+    else:
+        inner = resolved.get("properties", {}).get(segment) or resolved.get("additionalProperties")
+    return inner if isinstance(inner, dict) else {}
+
+
+def _resolved(node: _Schema, definitions: _Schema) -> _Schema:
+    """The object schema behind ``$ref`` and ``anyOf``."""
+    for option in node.get("anyOf") or node.get("allOf") or [node]:
+        found = definitions.get(str(option.get("$ref", "")).rpartition("/")[2], option)
+        if "properties" in found or "additionalProperties" in found:
+            return dict(found)
+    return node

@@ -1,0 +1,83 @@
+"""``${name}``: ours where the name is a plain identifier, IAM's where it has a colon."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.diagnostics import Diagnostic, Near
+from reconciler.spec.yaml.tree import Path, Scalar, Tree, mapped
+
+_TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+_IAM = re.compile(r"[*?$]|.*:.*", re.DOTALL)
+
+
+MOST_CHARACTERS = 10 * 1024 * 1024
+"""What the values of a set with variables in them may come to, together."""
+
+
+@dataclass(slots=True)
+class Room:
+    """How many characters are left for values with variables in them."""
+
+    left: int = MOST_CHARACTERS
+
+
+def substituted(
+    tree: Tree, variables: Mapping[str, str], problems: list[Diagnostic], room: Room
+) -> Tree:
+    """The tree with our variables filled in. ``${region}`` stays where associations are, since
+    they are read once for each region. Nothing more is filled in once there is no room."""
+    regional = {**variables, "region": "${region}"}
+
+    def change(scalar: Scalar, path: Path) -> Scalar:
+        if scalar.text is None or "${" not in scalar.text or room.left < 0:
+            return scalar
+        known = regional if path[:1] == ("associations",) else variables
+        room.left -= _size(scalar.text, known)
+        if room.left < 0:
+            message = f"variables come to more than {MOST_CHARACTERS:,} characters here"
+            code = "variables-too-large"
+            problems.append(Diagnostic("error", code, message, scalar.location))
+            return scalar
+        return Scalar(_filled(scalar, known, problems), scalar.location)
+
+    return mapped(tree, change)
+
+
+def _size(text: str, variables: Mapping[str, str]) -> int:
+    """Of the text once it is filled, or a little more."""
+    return len(text) + sum(len(variables.get(m[1] or "", "")) for m in _TOKEN.finditer(text))
+
+
+def _filled(scalar: Scalar, variables: Mapping[str, str], problems: list[Diagnostic]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "${"
+        if _IAM.fullmatch(name):
+            return match[0]
+        if name in variables:
+            return variables[name]
+        problems.append(_unknown(name, scalar, tuple(variables)))
+        return match[0]
+
+    return _TOKEN.sub(value, scalar.text or "")
+
+
+def _unknown(name: str, scalar: Scalar, variables: tuple[str, ...]) -> Diagnostic:
+    otherwise = "write $${ for a literal ${"
+    near = Near(name, variables, "did you mean ${{{}}}?", otherwise)
+    message = f"there is no variable {name!r}"
+    return Diagnostic("error", "unknown-variable", message, scalar.location, near=near)
+
+
+def escaped(text: str) -> str:
+    """The text as it must be written to come out as it is: ``${`` is ours, but for IAM's own."""
+
+    def kept(match: re.Match[str]) -> str:
+        is_iams = match[1] is not None and _IAM.fullmatch(match[1])
+        return match[0] if is_iams else f"${match[0]}"
+
+    return _TOKEN.sub(kept, text)

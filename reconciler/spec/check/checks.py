@@ -1,0 +1,275 @@
+"""Everything AWS would refuse, and everything that would leave an instance without credentials,
+found before any call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.model.address import name_key
+from reconciler.model.policy_document import trusts_service
+from reconciler.spec.check import aws_limits, ignore_rules, policy_checks
+from reconciler.spec.desired import (
+    Desired,
+    DesiredAssociation,
+    DesiredPolicy,
+    DesiredProfile,
+    DesiredRole,
+    DesiredState,
+    Place,
+)
+from reconciler.spec.settings import Settings
+from reconciler.spec.yaml.policy_documents import place_of_inline
+
+EC2_SERVICES = frozenset({"ec2.amazonaws.com", "ec2.amazonaws.com.cn"})
+
+
+def check(desired: DesiredState, settings: Settings, place: Place | None) -> Iterator[Diagnostic]:
+    for entity in desired.entities():
+        yield from _common(entity, settings.tag_prefix)
+        match entity:
+            case DesiredPolicy():
+                yield from _policy(entity)
+            case DesiredRole():
+                yield from _role(entity, settings)
+            case DesiredProfile():
+                yield from _profile(entity, desired)
+    for association in desired.associations:
+        yield from _association(association)
+    yield from _claims(desired.associations)
+    yield from ignore_rules.contradictions(desired, settings, place)
+    if not desired.size:
+        yield from _empty(place)
+
+
+def _empty(place: Place | None) -> Iterator[Diagnostic]:
+    if place is not None:
+        message = "the set holds no resources"
+        yield Diagnostic("warning", "no-resources", message, place.here)
+
+
+def _error(code: str, message: str, place: Place, *at: str | int) -> Diagnostic:
+    return Diagnostic("error", code, message, place.at(*at))
+
+
+def _common(entity: Desired, prefix: str) -> Iterator[Diagnostic]:
+    resource, place = entity.resource, entity.place
+    kind = resource.address.kind
+    longest = aws_limits.ROLE_NAME_LENGTH if kind == "role" else aws_limits.NAME_LENGTH
+    yield from _name(f"the name of a {kind}", resource.name, longest, place)
+    yield from _path(resource.path, kind, place)
+    yield from _tags(dict(resource.tags), kind, prefix, place)
+
+
+def _name(what: str, name: str, longest: int, place: Place, *at: str | int) -> Iterator[Diagnostic]:
+    if len(name) > longest:
+        message = f"{what} has at most {longest} characters, this has {len(name)}"
+        yield _error("name-too-long", message, place, *at)
+    if not aws_limits.NAME.fullmatch(name):
+        message = f"{what} is made of letters, digits and _+=,.@-, not {name!r}"
+        yield _error("invalid-name", message, place, *at)
+
+
+def _path(path: str, kind: str, place: Place) -> Iterator[Diagnostic]:
+    pattern = aws_limits.POLICY_PATH if kind == "policy" else aws_limits.PATH
+    if len(path) > aws_limits.PATH_LENGTH:
+        message = f"a path has at most {aws_limits.PATH_LENGTH} characters, this has {len(path)}"
+        yield _error("path-too-long", message, place, "path")
+    elif not pattern.fullmatch(path) or path == "//":
+        message = f"a path begins and ends with a slash, such as /web/, not {path!r}"
+        yield _error("invalid-path", message, place, "path")
+    elif path.startswith(aws_limits.RESERVED_PATHS):
+        yield _error("reserved-path", f"AWS manages what lies at {path}", place, "path")
+
+
+def _tags(tags: dict[str, str], kind: str, prefix: str, place: Place) -> Iterator[Diagnostic]:
+    most = aws_limits.USER_TAGS[kind]
+    if len(tags) > most:
+        message = f"{len(tags)} tags; a {kind} has room for {most} beside our own"
+        yield _error("too-many-tags", message, place, "tags")
+    for key, value in tags.items():
+        yield from _tag(key, value, prefix, place)
+    if kind == "role":
+        yield from _folded("tag keys of a role", tuple(tags), place, "tags")
+
+
+def _tag(key: str, value: str, prefix: str, place: Place) -> Iterator[Diagnostic]:
+    reserved = ("aws:", "reconciler:", prefix.casefold())
+    if key.casefold().startswith(reserved):
+        message = f"the tag {key!r} is reserved; keys of {', '.join(sorted(set(reserved)))} are"
+        yield _error("reserved-tag", message, place, "tags", key)
+    if not 1 <= len(key) <= aws_limits.TAG_KEY_LENGTH:
+        message = f"a tag key has 1 to {aws_limits.TAG_KEY_LENGTH} characters, this has {len(key)}"
+        yield _error("tag-length", message, place, "tags", key)
+    if len(value) > aws_limits.TAG_VALUE_LENGTH:
+        message = (
+            f"a tag value has at most {aws_limits.TAG_VALUE_LENGTH} characters, not {len(value)}"
+        )
+        yield _error("tag-length", message, place, "tags", key)
+    if (
+        not aws_limits.is_tag_text(key)
+        or (key and not key.strip())
+        or not aws_limits.is_tag_text(value)
+    ):
+        message = "tags are made of letters, digits, blanks and _.:/=+-@"
+        yield _error("invalid-tag", message, place, "tags", key)
+
+
+def _folded(what: str, names: tuple[str, ...], place: Place, *at: str) -> Iterator[Diagnostic]:
+    seen: dict[str, str] = {}
+    for name in names:
+        first = seen.setdefault(name_key(name), name)
+        if first != name:
+            message = f"{first!r} and {name!r} are one: {what} are compared without case"
+            yield _error("case-collision", message, place, *at, name)
+
+
+def _policy(entity: DesiredPolicy) -> Iterator[Diagnostic]:
+    policy, place = entity.resource, entity.place
+    if len(policy.description) > aws_limits.DESCRIPTION_LENGTH:
+        yield from _description_length(policy.description, place)
+    yield from policy_checks.identity_policy(policy.document, place, ("document",))
+    if policy.document.size > aws_limits.MANAGED_POLICY_SIZE:
+        yield _error(
+            "policy-too-large",
+            f"{policy.document.size} characters without white space; "
+            f"a managed policy has at most {aws_limits.MANAGED_POLICY_SIZE}",
+            place,
+            "document",
+        )
+
+
+def _description_length(text: str, place: Place) -> Iterator[Diagnostic]:
+    most = aws_limits.DESCRIPTION_LENGTH
+    message = f"a description has at most {most} characters, this has {len(text)}"
+    yield _error("description-too-long", message, place, "description")
+
+
+def _role(entity: DesiredRole, settings: Settings) -> Iterator[Diagnostic]:
+    role, place = entity.resource, entity.place
+    if len(role.description) > aws_limits.DESCRIPTION_LENGTH:
+        yield from _description_length(role.description, place)
+    if not aws_limits.ROLE_DESCRIPTION.fullmatch(role.description):
+        message = "a role's description is Latin-1 text: no emoji, no other scripts"
+        yield _error("invalid-description", message, place, "description")
+    least, most = aws_limits.SESSION_SECONDS
+    if not least <= role.max_session_seconds <= most:
+        message = f"must be from 1h to 12h, not {role.max_session_seconds} seconds"
+        yield _error("session-range", message, place, "max_session_duration")
+    yield from _trust(entity, settings)
+    yield from _managed(entity, settings)
+    yield from _inline(entity)
+
+
+def _trust(entity: DesiredRole, settings: Settings) -> Iterator[Diagnostic]:
+    place, document = entity.place, entity.resource.trust_policy
+    shorthand = place.at("trust") != place.here
+    written = place.at("trust_policy") != place.here
+    if shorthand == written:
+        message = "a role has either trust or trust_policy"
+        yield _error("trust", message, place, *(("trust",) if shorthand else ()))
+        return
+    at = ("trust",) if shorthand else ("trust_policy",)
+    # Where trust is null there is no statement at all.
+    if shorthand and not (
+        document.value and document.value["Statement"][0]["Principal"]["Service"]
+    ):
+        yield _error("trust", "trust is a service such as ec2, or a list of them", place, "trust")
+        return
+    yield from policy_checks.trust_policy(document, place, at)
+    most = settings.quotas.trust_policy_size
+    if document.size > most:
+        message = f"{document.size} characters; a trust policy has at most {most} here"
+        yield _error("trust-too-large", message, place, *at)
+
+
+def _managed(entity: DesiredRole, settings: Settings) -> Iterator[Diagnostic]:
+    role, place = entity.resource, entity.place
+    most = settings.quotas.managed_policies_per_role
+    if len(role.managed_policies) > most:
+        message = f"{len(role.managed_policies)} managed policies; a role has at most {most} here"
+        yield _error("too-many-policies", message, place, "managed_policies")
+    for reference in role.managed_policies:
+        yield from _reference(reference, place, "managed_policies")
+    if role.permissions_boundary is not None:
+        yield from _reference(role.permissions_boundary, place, "permissions_boundary")
+
+
+def _reference(reference: str, place: Place, *at: str) -> Iterator[Diagnostic]:
+    if reference.startswith("arn:"):
+        if not aws_limits.POLICY_ARN.fullmatch(reference):
+            yield _error("invalid-arn", f"{reference!r} is not the ARN of a policy", place, *at)
+    else:
+        yield from _name("the name of a policy", reference, aws_limits.NAME_LENGTH, place, *at)
+
+
+def _inline(entity: DesiredRole) -> Iterator[Diagnostic]:
+    role, place = entity.resource, entity.place
+    names = tuple(name for name, _ in role.inline_policies)
+    yield from _folded("names of inline policies", names, place, "inline_policies")
+    for name, document in role.inline_policies:
+        at = place_of_inline(place.tree, role.name, name)
+        yield from _name("the name of an inline policy", name, aws_limits.NAME_LENGTH, place, *at)
+        yield from policy_checks.identity_policy(document, place, at)
+    size = sum(document.size for _, document in role.inline_policies)
+    if size > aws_limits.INLINE_POLICIES_SIZE:
+        most = aws_limits.INLINE_POLICIES_SIZE
+        message = f"{size} characters without white space; a role's inline policies have {most}"
+        yield _error("inline-too-large", message, place, "inline_policies")
+
+
+def _profile(entity: DesiredProfile, desired: DesiredState) -> Iterator[Diagnostic]:
+    role = desired.role(entity.resource.role)
+    if entity.resource.role is not None and role is None:
+        yield from _name(
+            "the name of a role",
+            entity.resource.role,
+            aws_limits.ROLE_NAME_LENGTH,
+            entity.place,
+            "role",
+        )
+    if role is None or trusts_service(role.resource.trust_policy.value, EC2_SERVICES):
+        return
+    message = f"{role.resource.address} does not trust ec2.amazonaws.com: no instance could use it"
+    related = (("its trust", role.place.at("trust_policy")),)
+    place = entity.place.at("role")
+    yield Diagnostic("error", "ec2-trust", message, place, "add trust: ec2 to it", related)
+
+
+def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:
+    place = entity.place
+    has_ids = place.at("instances") != place.here
+    has_select = entity.select is not None
+    if has_ids == has_select:
+        message = "an association has either instances or select"
+        yield _error("association", message, place, *(("select",) if has_ids else ()))
+    if has_select and not entity.select:
+        yield _error("empty-select", "select needs at least one tag", place, "select", "tags")
+    yield from _name(
+        "the name of a profile",
+        entity.profile.replace("${region}", "r"),
+        128,
+        place,
+        "instance_profile",
+    )
+    for number, instance in enumerate(entity.instances):
+        if not aws_limits.INSTANCE_ID.fullmatch(instance):
+            message = f"{instance!r} is not the id of an instance, such as i-0abc1234"
+            yield _error("invalid-instance-id", message, place, "instances", number)
+    for number, region in enumerate(entity.regions or ()):
+        if not aws_limits.REGION.fullmatch(region):
+            message = f"{region!r} is not a region, such as eu-west-1"
+            yield _error("invalid-region", message, place, "regions", number)
+
+
+def _claims(associations: tuple[DesiredAssociation, ...]) -> Iterator[Diagnostic]:
+    """An instance has one profile, so one association at most may claim it."""
+    first: dict[str, tuple[DesiredAssociation, int]] = {}
+    for association in associations:
+        for number, instance in enumerate(association.instances):
+            other, at = first.setdefault(instance, (association, number))
+            if (other, at) != (association, number):
+                message = f"{instance} is claimed by {other.name!r} and by {association.name!r}"
+                related = ((f"claimed by {other.name!r}", other.place.at("instances", at)),)
+                here = association.place.at("instances", number)
+                yield Diagnostic("error", "claimed-twice", message, here, related=related)

@@ -1,0 +1,1 @@
+"""Specs written: the formatter, edits in place, live state as a spec."""

@@ -1,0 +1,82 @@
+"""Values as the text of a spec, in the layout that ``fmt`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.spec.format.formatter import INDENT, WIDTH, formatted
+from reconciler.spec.yaml.quoting import scalar
+
+_ALWAYS_OPEN = 3
+"""Down to this depth a mapping is written line by line: sections, names, attributes."""
+MOST_IN_A_LINE = 4
+
+
+def rendered(value: dict[str, Any]) -> str:
+    """A whole file; an empty line in front of each section."""
+    lines: list[str] = []
+    for key, inner in value.items():
+        part = entry(key, inner, "", 1)
+        lines += [*([""] if lines and len(part) > 1 else []), *part]
+    return formatted("\n".join(lines) + "\n")
+
+
+def entry(key: str, value: Any, indent: str, depth: int) -> list[str]:
+    """The lines of one entry of a mapping."""
+    head = f"{indent}{scalar(key)}:"
+    line = f"{head} {inline(value)}".rstrip()
+    if _is_short(value, line, depth):
+        return [line]
+    return [head, *block(value, indent + INDENT, depth)]
+
+
+def block(value: Any, indent: str, depth: int) -> list[str]:
+    if isinstance(value, dict):
+        return [line for k, v in value.items() for line in entry(k, v, indent, depth + 1)]
+    return [line for item in value for line in _item(item, indent, depth + 1)]
+
+
+def _item(value: Any, indent: str, depth: int) -> list[str]:
+    line = f"{indent}- {inline(value)}"
+    if _is_short(value, line, max(depth, _ALWAYS_OPEN + 1)):
+        return [line]
+    inner = block(value, indent + INDENT, depth)
+    return [f"{indent}- {inner[0].lstrip()}", *inner[1:]]
+
+
+def _is_short(value: Any, line: str, depth: int) -> bool:
+    """Whether it stands in one line: a single value, or a few that are single themselves."""
+    if not isinstance(value, dict | list) or not value:
+        return True
+    if len(line) > WIDTH or (isinstance(value, dict) and depth < _ALWAYS_OPEN):
+        return False
+    return len(value) <= MOST_IN_A_LINE and all(_is_single(v) for v in _inner(value))
+
+
+def _is_single(value: Any) -> bool:
+    """A value in a line of others: text, a list of texts, or next to nothing."""
+    if isinstance(value, dict):
+        return len(value) <= 1 and not any(isinstance(v, dict) for v in _inner(value))
+    return not isinstance(value, list) or not any(isinstance(v, dict | list) for v in value)
+
+
+def _inner(value: dict[str, Any] | list[Any]) -> Iterator[Any]:
+    yield from value.values() if isinstance(value, dict) else value
+
+
+def inline(value: Any, in_flow: bool = False) -> str:
+    match value:
+        case dict():
+            pairs = (f"{scalar(k, True)}: {inline(v, True)}".rstrip() for k, v in value.items())
+            return "{" + ", ".join(pairs) + "}"
+        case list():
+            return "[" + ", ".join(inline(v, True) for v in value) + "]"
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case _:
+            return scalar(str(value), in_flow)

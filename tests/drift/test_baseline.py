@@ -1,0 +1,151 @@
+"""What became of each finding: every way that findings come, change, stay and go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.drift.baseline import Baseline, compared, following, to_tell
+from reconciler.drift.findings import Drift, Finding
+from reconciler.model.address import Address
+from reconciler.plan.changes import Difference
+from reconciler.plan.plan import Plan
+from reconciler.render.json.baseline import baseline_of, baseline_text
+
+FIRST, LATER = "2026-11-23T20:00:00Z", "2026-11-24T20:00:00Z"
+
+
+def finding(address: str = "role/a", value: str = "x", **more: Any) -> Finding:
+    return Finding(
+        Address.parse(address), "modified", (Difference("description", value, "y"),), **more
+    )
+
+
+def drift(*findings: Finding) -> Drift:
+    return Drift(Plan((), "tests", ""), findings)
+
+
+def always(_: Finding) -> bool:
+    return True
+
+
+def after(before: Baseline, *findings: Finding) -> tuple[Drift, Baseline]:
+    found = compared(drift(*findings), before, always, LATER)
+    return found, following(found, before, always, {})
+
+
+def transitions(found: Drift) -> list[str | None]:
+    return [f.transition for f in (*found.findings, *found.resolved)]
+
+
+def test_a_story() -> None:
+    clean, baseline = after(Baseline())
+    assert transitions(clean) == []
+    new, baseline = after(baseline, finding())
+    assert transitions(new) == ["new"]
+    ongoing, baseline = after(baseline, finding())
+    assert transitions(ongoing) == ["ongoing"]
+    changed, baseline = after(baseline, finding(value="z"))
+    assert transitions(changed) == ["changed"]
+    assert changed.findings[0].first_seen == LATER
+    gone, baseline = after(baseline)
+    assert transitions(gone) == ["resolved"]
+    assert gone.findings == ()
+    assert baseline == Baseline()
+
+
+def test_the_first_time_is_kept() -> None:
+    before = Baseline((finding(first_seen=FIRST),))
+    assert after(before, finding())[0].findings[0].first_seen == FIRST
+    assert after(before, finding(value="z"))[0].findings[0].first_seen == FIRST
+
+
+def test_what_could_not_be_seen_is_not_gone() -> None:
+    before = Baseline((finding("role/a"), finding("role/b")))
+
+    def covers(found: Finding) -> bool:
+        return str(found.address) != "role/a"
+
+    found = compared(drift(), before, covers, LATER)
+    assert [str(f.address) for f in found.resolved] == ["role/b"]
+    assert [str(f.address) for f in following(found, before, covers, {}).findings] == ["role/a"]
+
+
+def test_two_findings_of_one_address() -> None:
+    stale = replace(finding(), status="stale")
+    found, _ = after(Baseline((finding(), stale)), stale, finding(value="z"))
+    assert sorted(map(str, transitions(found))) == ["changed", "ongoing"]
+
+
+def test_told_again_after_it_could_not_be_told() -> None:
+    found, _ = after(Baseline(), finding())
+    owed = to_tell(found, ())
+    ongoing, _ = after(Baseline((finding(),)), finding())
+    assert to_tell(ongoing, ()) == ()
+    assert [f.transition for f in to_tell(ongoing, owed)] == ["new"]
+
+
+def test_what_nobody_heard_of_need_not_be_told_gone() -> None:
+    found, _ = after(Baseline(), finding())
+    owed = to_tell(found, ())
+    gone, _ = after(Baseline((finding(),)))
+    assert [f.transition for f in to_tell(gone, ())] == ["resolved"]
+    assert to_tell(gone, owed) == ()
+
+
+def test_a_change_to_what_nobody_heard_of_is_new() -> None:
+    found, _ = after(Baseline(), finding())
+    changed, _ = after(Baseline((finding(),)), finding(value="z"))
+    assert [f.transition for f in to_tell(changed, to_tell(found, ()))] == ["new"]
+
+
+def test_gone_and_owed() -> None:
+    gone, _ = after(Baseline((finding(),)))
+    owed = to_tell(gone, ())
+    quiet, _ = after(Baseline())
+    assert [f.transition for f in to_tell(quiet, owed)] == ["resolved"]
+    back, _ = after(Baseline(), finding())
+    assert [f.transition for f in to_tell(back, owed)] == ["new"]
+
+
+FINDINGS = st.lists(
+    st.builds(
+        finding,
+        st.sampled_from(["role/a", "role/b", "association/i-1"]),
+        st.sampled_from("xyz"),
+        region=st.sampled_from([None, "us-east-1"]),
+        has_died=st.booleans(),
+    ),
+    max_size=5,
+    unique_by=lambda f: f.fingerprint,
+)
+
+
+@given(FINDINGS, FINDINGS)
+def test_every_finding_has_become_something(before: list[Finding], now: list[Finding]) -> None:
+    found, baseline = after(Baseline(tuple(before)), *now)
+    assert sorted(f.fingerprint for f in found.findings) == sorted(f.fingerprint for f in now)
+    known = {f.fingerprint for f in before}
+    for one in found.findings:
+        assert one.transition in ("new", "changed", "ongoing")
+        assert (one.transition == "ongoing") == (one.fingerprint in known)
+    for one in found.resolved:
+        assert one.fingerprint in known
+    again, _ = after(baseline, *now)
+    assert set(transitions(again)) <= {"ongoing"}
+
+
+@given(FINDINGS, st.dictionaries(st.text("ab", min_size=1), FINDINGS, max_size=2))
+def test_what_is_written_is_read(findings: list[Finding], owed: dict[str, list[Finding]]) -> None:
+    made = Baseline(tuple(findings), {name: tuple(f) for name, f in owed.items()})
+    assert baseline_of(baseline_text(made, FIRST)) == made
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"findings": 3}', "\x00"])
+def test_what_is_no_baseline(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        baseline_of(text)

@@ -1,0 +1,131 @@
+"""One comment for each account, edited in place, on GitHub and on GitLab."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.notify.code_hosts import GitHub, GitLab
+from reconciler.notify.pr_comments import Hoster, bodies, key_of, post
+from reconciler.notify.webhook import OutletError, Web
+from tests.notify.hosting import TOKEN, Hosted
+from tests.program import Program
+from tests.receiver import receiver
+from tests.render.situations import change, everything, plan_document, plan_report
+
+KEY = "123456789012/tests"
+
+
+@pytest.fixture(params=["github", "gitlab"])
+def hosted(request: pytest.FixtureRequest) -> Iterator[tuple[Hosted, Hoster]]:
+    made = Hosted(request.param)
+    with receiver(made) as there:
+        kind = GitHub if request.param == "github" else GitLab
+        yield made, kind(there.url, "o/r", 7, TOKEN, Web(lambda _: None))
+
+
+def body(*changes: Any, digest: str = "0") -> str:
+    document = {**plan_document(*changes), "digest": "sha256:" + digest * 64}
+    return bodies(document)[KEY]  # type: ignore[arg-type]  # a plan document
+
+
+def test_posted_once_and_then_edited(hosted: tuple[Hosted, Hoster]) -> None:
+    there, hoster = hosted
+    there.write("LGTM")
+    assert post(hoster, KEY, body(change())) == "created"
+    assert post(hoster, KEY, body(change())) == "unchanged"
+    assert post(hoster, KEY, body(digest="1")) == "edited"
+    assert there.bodies == ["LGTM", body(digest="1")]
+    assert f"key={KEY} digest=sha256:1111" in there.bodies[1]
+
+
+def test_found_behind_many_others(hosted: tuple[Hosted, Hoster]) -> None:
+    there, hoster = hosted
+    for number in range(230):
+        there.write(f"comment {number}", system=number % 2 == 0)
+    post(hoster, KEY, body())
+    for number in range(150):
+        there.write(f"later {number}")
+    assert post(hoster, KEY, body(change())) == "edited"
+    assert len(there.comments) == 381
+
+
+def test_another_accounts_comment_stays(hosted: tuple[Hosted, Hoster]) -> None:
+    there, hoster = hosted
+    other = body().replace("123456789012", "210987654321")
+    there.write(other)
+    assert post(hoster, KEY, body()) == "created"
+    assert there.bodies[0] == other
+
+
+def test_a_marker_that_somebody_else_wrote(hosted: tuple[Hosted, Hoster]) -> None:
+    there, hoster = hosted
+    there.theirs.add(there.write(body(digest="6")))
+    assert post(hoster, KEY, body()) == "created"
+    assert post(hoster, KEY, body(change())) == "edited"
+    assert there.bodies == [body(digest="6"), body(change())]
+
+
+def test_two_jobs_at_once_leave_one(hosted: tuple[Hosted, Hoster]) -> None:
+    there, hoster = hosted
+    there.write(body())
+    there.write(body())
+    assert post(hoster, KEY, body(change())) == "edited"
+    assert there.bodies == [body(change())]
+
+
+def test_a_wrong_token(hosted: tuple[Hosted, Hoster]) -> None:
+    _, hoster = hosted
+    kind, api = type(hoster), hoster.api  # type: ignore[attr-defined]  # both have it
+    with pytest.raises(OutletError, match="Bad credentials") as caught:
+        post(kind(api, "o/r", 7, "wrong"), KEY, body())  # type: ignore[call-arg]  # both take it
+    assert caught.value.status == 401
+    assert "wrong" not in repr(kind(api, "o/r", 7, "wrong"))  # type: ignore[call-arg]  # as above
+
+
+def test_a_comment_for_each_account() -> None:
+    document = plan_document(change())
+    other = {**document["targets"][0], "target": "prod --> x", "account_id": "210987654321"}
+    document["targets"].append({**other, "changes": []})
+    made = bodies(document)
+    assert list(made) == [KEY, "210987654321/tests/prod%20--%3E%20x"]
+    assert all(key_of(text) == key for key, text in made.items())
+    assert "1 to change" in made[KEY]
+    assert "no changes" in made["210987654321/tests/prod%20--%3E%20x"]
+
+
+def test_the_largest_plan_fits(hosted: tuple[Hosted, Hoster]) -> None:
+    there, hoster = hosted
+    many = [change(f"role/r{n}", reason="ü" * 300) for n in range(2_000)]
+    assert post(hoster, KEY, body(*many)) == "created"
+    assert len(there.bodies[0]) < 65_536
+    assert "2000 to change" in there.bodies[0]
+
+
+def test_in_a_job_of_github(tmp_path: Path) -> None:
+    """What the job knows is taken from its variables; the token is never said."""
+    saved = tmp_path / "plan.json"
+    saved.write_text(json.dumps(plan_report(everything()[0]).document))
+    there = Hosted("github")
+    job = {"GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_SHA": "abc"}
+    job |= {"GITHUB_SERVER_URL": "https://git.example", "GITHUB_WORKSPACE": str(Path.cwd())}
+    with receiver(there) as server:
+        job["GITHUB_API_URL"] = server.url
+        program = Program(tmp_path)
+        done = program.run("comment", "github", "plan.json", **job, GITHUB_TOKEN=TOKEN)
+        assert done.returncode == 0, done.stderr
+        assert "123456789012/tests: created" in done.stderr
+        refused = program.run("comment", "github", "plan.json", **job, GITHUB_TOKEN="wr0ng")
+    assert len(there.comments) == 1
+    assert refused.returncode == 1
+    assert "pull-requests: write" in refused.stderr
+    assert "wr0ng" not in refused.stderr
+    assert program.run("comment", "github", "plan.json", **job).returncode == 1
+    lonely = program.run("comment", "gitlab", "plan.json", GITLAB_TOKEN=TOKEN)
+    assert lonely.returncode == 64
+    saved.write_text("{}")
+    assert program.run("comment", "github", "plan.json", **job).returncode == 1

@@ -1,0 +1,223 @@
+"""The page: nothing is fetched, nothing of AWS's acts in it, and a person finds their way, in a real
+browser where there is one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from reconciler.model.address import Address
+from reconciler.plan.changes import Link
+from reconciler.render import formats
+from reconciler.render.ci.repository import Repository
+from reconciler.render.html.diagram import picture
+from reconciler.render.html.page import plan_page
+from tests.render.situations import (
+    HOSTILE,
+    change,
+    drift_report,
+    everything,
+    plan_document,
+    plan_report,
+)
+
+pytestmark = pytest.mark.xdist_group("page")
+CHROMIUM = shutil.which("chromium")
+in_a_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no chromium; on Debian: apt-get install chromium"
+)
+
+
+class Parsed(HTMLParser):
+    """Tags with their attributes; raises for what does not close."""
+
+    VOID = ("meta", "input", "rect", "line")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def hostile() -> str:
+    address = f"role/{HOSTILE}"
+    document = plan_document(
+        change(address, reason=HOSTILE, consumers=[HOSTILE], differences=[
+            {"path": f"tags.{HOSTILE}", "before": HOSTILE, "after": "</pre><script>alert(1)</script>"}]),
+        guards=[{"key": "k", "reason": HOSTILE, "lift": HOSTILE, "addresses": []}],
+        kept=[{"address": address, "reason": HOSTILE, "status": "left"}],
+    )  # fmt: skip
+    links = [Link(Address.parse(address), Address.parse(f"instance-profile/{HOSTILE}"), "comes")]
+    links.append(
+        Link(
+            Address.parse(f"instance-profile/{HOSTILE}"),
+            Address.parse(f"association/{HOSTILE}"),
+            "same",
+        )
+    )
+    place = Repository(".", "https://git.example/o/r/blob/abc")
+    return plan_page(document, links, {address: [f"aws iam '{HOSTILE}'"]}, place)
+
+
+def pages() -> list[str]:
+    stopped, pruned, drift = everything()
+    plans = [formats.PLAN["html"](plan_report(one)) for one in (stopped, pruned)]
+    empty = plan_page(plan_document(), [], {}, Repository())
+    return [*plans, formats.DRIFT["html"](drift_report(drift)), empty, hostile()]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_it_is_one_file_that_fetches_nothing(number: int) -> None:
+    page = Parsed(pages()[number])
+    known = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "ul", "li", "b",
+             "button", "div", "svg", "g", "rect", "text", "line", "input", "select", "option", "span",
+             "details", "summary", "pre", "script", "a"}  # fmt: skip
+    for tag, attributes in page.tags:
+        assert tag in known, tag
+        assert not [
+            name for name in attributes if name.startswith("on") or name in ("src", "style")
+        ]
+        if tag == "a":
+            assert str(attributes["href"]).startswith("https://git.example/")
+    policy = next(a["content"] for t, a in page.tags if a.get("http-equiv"))
+    assert str(policy).startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in str(policy)
+
+
+def test_the_whole_document_is_inside() -> None:
+    text = pages()[0]
+    found = re.search(r'<script type="application/json" id="document">(.*?)</script>', text, re.S)
+    assert found is not None
+    assert json.loads(found[1])["digest"] == everything()[0].plan.digest
+
+
+def test_the_picture() -> None:
+    links = [
+        Link(Address.parse("role/a"), Address.parse("instance-profile/w"), "goes"),
+        Link(Address.parse("role/b"), Address.parse("instance-profile/w"), "comes"),
+    ]
+    links += [
+        Link(Address.parse("instance-profile/w"), Address.parse(f"association/i-{n}"), "fresh")
+        for n in range(3)
+    ]
+    links += [
+        Link(Address.parse("instance-profile/w"), Address.parse(f"association/j-{n}"), "same")
+        for n in range(50)
+    ]
+    drawn = picture(links, {"role/b": "comes"})
+    assert re.findall(r"<text[^>]*>([^<]*)<", drawn) == [
+        "w", "↻ i-0", "↻ i-1", "↻ i-2", "50 instances", "a", "+ b",
+    ]  # fmt: skip
+    assert drawn.count("<line") == 6
+    assert picture([], {}) == ""
+
+
+def test_what_changes_is_drawn_first() -> None:
+    many = [
+        Link(Address.parse(f"role/r{n}"), Address.parse(f"instance-profile/p{n:03}"), "same")
+        for n in range(200)
+    ]
+    last = Link(Address.parse("role/x"), Address.parse("instance-profile/z"), "comes")
+    drawn = picture([*many, last], {})
+    assert ">z<" in drawn
+    assert "141 more profiles are not drawn" in drawn
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+def opened(browser: Any, folder: Path, html: str, **more: Any) -> tuple[Any, list[str]]:
+    """The page, and what its console says: a violation of the policy is said there."""
+    path = folder / "page.html"
+    path.write_text(html, "utf-8")
+    page = browser.new_page(**more)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+
+    def dismissed(dialog: Any) -> None:
+        said.append("dialog")
+        dialog.dismiss()
+
+    def requested(request: Any) -> None:
+        if "page.html" not in request.url:
+            said.append(request.url)
+
+    page.on("dialog", dismissed)
+    page.on("request", requested)
+    page.goto(path.as_uri())
+    return page, said
+
+
+@in_a_browser
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_in_a_browser(browser: Any, tmp_path: Path, number: int, width: int, scheme: str) -> None:
+    """Nothing acts, nothing is fetched, nothing sticks out."""
+    size = {"width": width, "height": 900}
+    page, said = opened(browser, tmp_path, pages()[number], viewport=size, color_scheme=scheme)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+    assert dark == (scheme == "dark")
+    assert said == []
+    page.close()
+
+
+@in_a_browser
+def test_a_person_finds_their_way(browser: Any, tmp_path: Path) -> None:
+    made = [change(f"role/r{n}") for n in range(3)]
+    made.append(change("policy/p", actions=["delete"], differences=[], before={"path": "/"}))
+    commands = {"role/r1": ["aws iam tag-role --role-name 'r1'"]}
+    html = plan_page(plan_document(*made), [], commands, Repository())
+    page, said = opened(browser, tmp_path, html, permissions=["clipboard-read", "clipboard-write"])
+    visible = "details[data-verb]:visible"
+    assert page.locator(visible).count() == 4
+    page.keyboard.press("/")
+    page.keyboard.type("r1")
+    assert page.locator(visible).count() == 1
+    assert page.locator("#shown").inner_text() == "1 of 4 shown"
+    page.keyboard.press("Escape")
+    assert page.locator(visible).count() == 4
+    page.locator('.cards button[data-verb="destroy"]').click()
+    assert page.locator(f"{visible} .address").all_inner_texts() == ["policy/p"]
+    page.locator('.cards button[data-verb="destroy"]').click()
+    page.select_option("#kind", "role")
+    assert page.locator(visible).count() == 3
+    row = page.locator("details", has_text="role/r1")
+    row.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert row.get_attribute("open") is not None
+    assert 'description: "a" -> "b"' in row.inner_text()
+    row.locator(".copy").click()
+    row.locator(".copy", has_text=re.compile("Copied|Selected")).wait_for(timeout=5_000)
+    page.locator("#open").click()
+    assert page.locator("details[open]:visible").count() == 3
+    assert said == []
+    page.close()
