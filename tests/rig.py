@@ -18,7 +18,7 @@ from reconciler.aws.writer import AwsWriter
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Connection, Request
-from reconciler.commands.request import World as Commands
+from reconciler.commands.request import RunPorts as Commands
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.executor.interrupt import Interrupt
 from reconciler.model.address import Address

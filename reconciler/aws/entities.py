@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from reconciler.aws import parse
-from reconciler.aws.paging import Asking, call_name, has_no_answer, whole, why
+from reconciler.aws.paging import ApiReader, call_name, has_no_answer, whole, why
 from reconciler.model.address import Address, by_name, name_key, name_of, policy_address
 from reconciler.model.live import LivePolicy, LiveProfile, LiveRole
-from reconciler.model.ownership import Pending, shadow_name
+from reconciler.model.ownership import Pending, temporary_name
 from reconciler.ports import DENIED, UNREADABLE, AwsError, Named
 
 _L = TypeVar("_L", LiveRole, LivePolicy, LiveProfile)
@@ -32,7 +32,7 @@ class Collected:
 class Entities:
     """``None`` for what is not there; raises ``AwsError``."""
 
-    def __init__(self, ask: Asking, prefix: str, regions: Container[str]) -> None:
+    def __init__(self, ask: ApiReader, prefix: str, regions: Container[str]) -> None:
         self._ask = ask
         self._prefix = prefix
         self._regions = regions
@@ -112,7 +112,7 @@ class Entities:
         made = Collected()
         profiles = self.each("instance-profile", self.profile, named.profiles, pool, made.unread)
         # A hop is under way only while the profile is noted as pending.
-        hopping = [shadow_name(p.resource.name) for p in profiles if isinstance(p.mark, Pending)]
+        hopping = [temporary_name(p.resource.name) for p in profiles if isinstance(p.mark, Pending)]
         profiles += self.each("instance-profile", self.profile, hopping, pool, made.unread)
         made.profiles = by_name((p.resource.name, p) for p in profiles)
         inside = {p.resource.role for p in profiles if p.resource.role}

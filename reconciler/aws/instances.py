@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from reconciler.aws import parse
-from reconciler.aws.paging import Asking, whole, why
+from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.model.live import AssociationRow, LiveInstance, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
@@ -33,7 +33,7 @@ Started = Mapping[str, tuple[Future[_Rows], Future[list[dict[str, Any]]]]]
 class Instances:
     """``sleep`` passes the time until what is not shown yet is asked for again."""
 
-    def __init__(self, ask: Asking, prefix: str, sleep: Callable[[float], None]) -> None:
+    def __init__(self, ask: ApiReader, prefix: str, sleep: Callable[[float], None]) -> None:
         self._ask = ask
         self._prefix = prefix
         self._sleep = sleep

@@ -26,7 +26,7 @@ TRIES = 3
 botocore repeats by itself; this one it tells when it has stopped to look."""
 
 
-class Asking:
+class ApiReader:
     """Makes no call whose name is not Get, List or Describe."""
 
     def __init__(self, clients: Clients) -> None:

@@ -95,7 +95,7 @@ def role(detail: Answer, listed: Answer, prefix: str) -> LiveRole:
         arn=need(whole, "Arn"),
         marks=tags.marks,
         aws_tags=tags.aws,
-        strays=tags.strays,
+        malformed_marks=tags.malformed_marks,
         tags_known="Tags" in detail,
     )
 
@@ -177,7 +177,7 @@ def tagged(
         resource=replace(live.resource, tags=split.user),
         marks=split.marks,
         aws_tags=split.aws,
-        strays=split.strays,
+        malformed_marks=split.malformed_marks,
         tags_known=True,
     )
 
@@ -213,7 +213,7 @@ def instance(
         tags={**split.user, **split.aws},
         marks=split.marks,
         unstoppable=_unstoppable(answer, split.aws),
-        strays=split.strays,
+        malformed_marks=split.malformed_marks,
         operator=_operator(answer),
     )
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from reconciler.aws import parse
 from reconciler.aws.entities import Entities
 from reconciler.aws.instances import Instances, Started
-from reconciler.aws.paging import Asking, whole, why
+from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.regions import Regions
 from reconciler.aws.session import Clients, identity_of
 from reconciler.model.address import Address, by_name, name_key, name_of
@@ -60,7 +60,7 @@ class AwsReader:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._clients = clients
-        self._ask = Asking(clients)
+        self._ask = ApiReader(clients)
         self._regions = Regions(clients, self._ask)
         self._entities = Entities(self._ask, prefix, self._regions)
         self._instances = Instances(self._ask, prefix, sleep)

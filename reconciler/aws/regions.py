@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from reconciler.aws.paging import Asking
+from reconciler.aws.paging import ApiReader
 from reconciler.aws.session import Clients
 from reconciler.ports import AwsError
 
@@ -12,7 +12,7 @@ from reconciler.ports import AwsError
 class Regions:
     """Asked only of regions that somebody wrote into a tag, so nothing is looked up before."""
 
-    def __init__(self, clients: Clients, ask: Asking) -> None:
+    def __init__(self, clients: Clients, ask: ApiReader) -> None:
         self._clients = clients
         self._ask = ask
 

@@ -17,7 +17,7 @@ from reconciler.cli.commands.plan import planning
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_whole
 from reconciler.commands.plan import Planned
-from reconciler.commands.request import Refused, Request
+from reconciler.commands.request import RefusedError, Request
 from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.drift.accept import Accepted, accept
 from reconciler.drift.findings import drift_of
@@ -84,7 +84,7 @@ def _refuse_broken(planned: Planned, request: Request, made: Accepted) -> None:
         message = "the specs would not be valid afterwards, so nothing is accepted"
         found = tuple(_placed(d, folder, base) for d in spec.diagnostics)
         sources = {_named(name, folder, base): text for name, text in spec.sources.items()}
-        raise Refused(message, ExitCode.ERROR, found, sources)
+        raise RefusedError(message, ExitCode.ERROR, found, sources)
 
 
 def _placed(found: Diagnostic, folder: str, base: str) -> Diagnostic:

@@ -24,7 +24,7 @@ from reconciler.cli.commands.version import version
 from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.errors import aws_failed, refused
 from reconciler.cli.signals import ending
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.ports import AwsError
 
@@ -90,7 +90,7 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         console.error(error.format_message(), "see reconciler --help")
         return ExitCode.USAGE
-    except Refused as error:
+    except RefusedError as error:
         return refused(error, console)
     except AwsError as error:
         return aws_failed(error, console)

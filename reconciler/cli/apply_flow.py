@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from reconciler import __version__
 from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.progress import Events, Live, Shown, progress_for
-from reconciler.cli.reports import NONE, Wanted
-from reconciler.cli.signals import heard
+from reconciler.cli.reports import NONE, ReportRequests
+from reconciler.cli.signals import handled_signals
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
-from reconciler.commands.request import World
+from reconciler.commands.request import RunPorts
 from reconciler.executor.deadline import BATCH_SECONDS
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
@@ -28,20 +28,22 @@ from reconciler.render.text.plan import Look, guard_line, plan_lines, summary_li
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """``world`` is the one that the plan was made in; ``verb`` is what a person calls it; ``asks``
-    whether they are asked before."""
+class ApplyOptions:
+    """``run_ports`` is the one that the plan was made in; ``verb`` is what a person calls it;
+    ``asks`` whether they are asked before."""
 
-    world: World
+    run_ports: RunPorts
     verb: str = "apply"
     as_json: bool = False
     asks: bool = True
     no_input: bool = False
     max_seconds: float | None = None
-    reports: Wanted = NONE
+    reports: ReportRequests = NONE
 
 
-def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, ...]) -> ExitCode:
+def run_apply_flow(
+    planned: Planned, how: ApplyOptions, console: Console, more: tuple[Guard, ...]
+) -> ExitCode:
     """``more`` are guards besides those of the plan. Raises ``OSError`` for a report that cannot be
     written, or a result that nobody could hear, when all else is done."""
     stopped = _stopped(planned, how, console, more)
@@ -49,7 +51,7 @@ def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, .
         how.reports.write_plan(planned, console, (None, stopped))
         return stopped
     stop = Interrupt()
-    with heard(stop, lambda words: _say_stopping(console, words)), console.unheard():
+    with handled_signals(stop, lambda words: _say_stopping(console, words)), console.unheard():
         applied = _run(planned, how, console, stop)
         _report(applied, console, how)
         ended = (applied, applied.exit_code)
@@ -61,7 +63,7 @@ def carry_out(planned: Planned, how: How, console: Console, more: tuple[Guard, .
     return applied.exit_code
 
 
-def _lines(applied: Applied, how: How) -> list[Line]:
+def _lines(applied: Applied, how: ApplyOptions) -> list[Line]:
     return [*result_lines(applied, how.verb), *stranded_lines(applied)]
 
 
@@ -70,7 +72,7 @@ def _say_stopping(console: Console, words: str) -> None:
 
 
 def _stopped(
-    planned: Planned, how: How, console: Console, more: tuple[Guard, ...]
+    planned: Planned, how: ApplyOptions, console: Console, more: tuple[Guard, ...]
 ) -> ExitCode | None:
     """Shows the plan, and asks: the exit code where it is not carried out."""
     plan = planned.plan
@@ -91,7 +93,7 @@ def _stopped(
     return None
 
 
-def _show(plan: Plan, console: Console, how: How) -> None:
+def _show(plan: Plan, console: Console, how: ApplyOptions) -> None:
     if not how.as_json:
         if not how.reports.shows_text and not how.asks:
             return
@@ -113,14 +115,14 @@ def _show(plan: Plan, console: Console, how: How) -> None:
 def _warn_of_expiry(planned: Planned, console: Console) -> None:
     """Where a cut-over is planned and no batch of it could begin."""
     for target in planned.targets:
-        if target.plan.printed and not target.connection.outlives(BATCH_SECONDS):
+        if target.plan.preview and not target.connection.outlives(BATCH_SECONDS):
             minutes = f"{BATCH_SECONDS / 60:.0f} minutes"
             text = f"the credentials expire within {minutes}, so no instance will be cut over"
             console.err(line(Piece("Warning: ", "bold yellow"), text))
             return
 
 
-def _approved(console: Console, how: How) -> bool:
+def _approved(console: Console, how: ApplyOptions) -> bool:
     """Asks on the terminal. Without one, refuses and says which flag answers."""
     if how.no_input or how.as_json or not sys.stdin.isatty():
         hint = f"give --auto-approve to {how.verb} unasked"
@@ -145,17 +147,17 @@ def _approved(console: Console, how: How) -> bool:
     return True
 
 
-def _run(planned: Planned, how: How, console: Console, stop: Interrupt) -> Applied:
+def _run(planned: Planned, how: ApplyOptions, console: Console, stop: Interrupt) -> Applied:
     progress: Shown = Events(console) if how.as_json else progress_for(console)
-    world = replace(how.world, progress=progress)
+    run_ports = replace(how.run_ports, progress=progress)
     try:
-        return Apply(planned, world, stop, how.max_seconds).execute()
+        return Apply(planned, run_ports, stop, how.max_seconds).execute()
     finally:
         if isinstance(progress, Live):
             progress.stop()
 
 
-def _report(applied: Applied, console: Console, how: How) -> None:
+def _report(applied: Applied, console: Console, how: ApplyOptions) -> None:
     result, lost = applied.result, stranded_lines(applied)
     if how.as_json:
         _summary(console, True, applied.planned.plan, applied)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.arguments import Login
 from reconciler.clock import SystemClock
-from reconciler.commands.request import Connect, Connection, World
+from reconciler.commands.request import Connect, Connection, RunPorts
 from reconciler.ports import Progress
 from reconciler.spec.settings import Settings, TargetSpec
 
@@ -20,10 +20,10 @@ def new_run() -> str:
     return secrets.token_hex(6)
 
 
-def world(login: Login, progress: Progress, parallelism: int = 10) -> World:
+def run_ports(login: Login, progress: Progress, parallelism: int = 10) -> RunPorts:
     """Made once in a command: it has one run id, and one set of connections."""
     run = new_run()
-    return World(connector(login, run, parallelism), SystemClock(), progress, run)
+    return RunPorts(connector(login, run, parallelism), SystemClock(), progress, run)
 
 
 def outgoing_of(login: Login) -> Outgoing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.cli.console import Console
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.ports import DENIED, AwsError
 from reconciler.render.styled_text import data, line
@@ -18,7 +18,7 @@ _HELP = {
 }
 
 
-def refused(error: Refused, console: Console) -> ExitCode:
+def refused(error: RefusedError, console: Console) -> ExitCode:
     if error.diagnostics:
         console.err(*full(error.diagnostics, error.sources))
         console.error(f"{error.message}: {count(error.diagnostics)}")

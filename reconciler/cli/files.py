@@ -7,7 +7,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.json.planfile import plan_of
 from reconciler.render.json.types import PlanShape
@@ -48,12 +48,13 @@ def text_of(data: bytes) -> str:
 
 
 def saved_plan(path: Path) -> PlanShape:
-    """Raises ``OSError``, and ``Refused`` for what `plan --out` did not save, or is changed."""
+    """Raises ``OSError``, and ``RefusedError`` for what `plan --out` did not save, or is
+    changed."""
     try:
         text = read_foreign(path)
     except ValueError as error:
         message = f"{path} is not a plan that `reconciler plan --out` saved: {error}"
-        raise Refused(message, ExitCode.ERROR) from error
+        raise RefusedError(message, ExitCode.ERROR) from error
     return plan_of(text, str(path))
 
 

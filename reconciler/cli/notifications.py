@@ -17,14 +17,14 @@ from reconciler.cli.arguments import Login
 from reconciler.cli.connect import outgoing_of
 from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
-from reconciler.commands.request import Refused
-from reconciler.drift.baseline import Baseline, Covers, following, to_tell
+from reconciler.commands.request import RefusedError
+from reconciler.drift.baseline import Baseline, Covers, following, undelivered
 from reconciler.drift.findings import Drift, Finding
 from reconciler.exit_codes import ExitCode
 from reconciler.notify.notice import Notice
-from reconciler.notify.notifier import Outlet, Publisher, deliver, outlet_of
+from reconciler.notify.notifier import Destination, Publisher, deliver, destination_of
 from reconciler.notify.prometheus import Run, metrics
-from reconciler.notify.webhook import OutletError, Web
+from reconciler.notify.webhook import DeliveryError, Web
 from reconciler.ports import AwsError
 from reconciler.render.json.baseline import baseline_of, baseline_text
 from reconciler.render.json.drift import finding_json
@@ -61,11 +61,11 @@ class Outgoing(Publisher, Protocol):
 
 
 @dataclass
-class Telling:
+class Notifier:
     """Errors of all of this are said, and make the exit code 1; none hides the findings."""
 
     baseline: str | None
-    outlets: tuple[Outlet, ...]
+    destinations: tuple[Destination, ...]
     metrics: Path | None
     login: Login
     console: Console
@@ -75,7 +75,7 @@ class Telling:
     _opened: list[Outgoing] = field(default_factory=list)
 
     def remembered(self) -> Baseline | None:
-        """``None`` where none is asked for. Raises ``Refused`` for one that cannot be read."""
+        """``None`` where none is asked for. Raises ``RefusedError`` for one that cannot be read."""
         if self.baseline is None:
             return None
         try:
@@ -84,28 +84,32 @@ class Telling:
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
             message = f"{self.baseline} is no baseline that drift wrote: {said}"
-            raise Refused(message, ExitCode.ERROR) from error
+            raise RefusedError(message, ExitCode.ERROR) from error
 
     def tell(self, drift: Drift, document: DriftShape, before: Baseline, covers: Covers) -> None:
-        owed: dict[str, tuple[Finding, ...]] = {}
-        for outlet in self.outlets:
-            news = to_tell(drift, before.owed.get(outlet.id, ()))
-            if news and not self._delivered(outlet, document, news):
-                owed[outlet.id] = news
+        pending_delivery: dict[str, tuple[Finding, ...]] = {}
+        for destination in self.destinations:
+            news = undelivered(drift, before.pending_delivery.get(destination.id, ()))
+            if news and not self._delivered(destination, document, news):
+                pending_delivery[destination.id] = news
         if self.baseline is not None:
-            text = baseline_text(following(drift, before, covers, owed), document["created_at"])
+            text = baseline_text(
+                following(drift, before, covers, pending_delivery), document["created_at"]
+            )
             with self.noted():
                 self._write(self.baseline, text)
 
-    def _delivered(self, outlet: Outlet, document: DriftShape, news: tuple[Finding, ...]) -> bool:
+    def _delivered(
+        self, destination: Destination, document: DriftShape, news: tuple[Finding, ...]
+    ) -> bool:
         notice = Notice(document, tuple(finding_json(finding) for finding in news))
         try:
-            deliver(outlet, notice, Web(), self._outgoing())
-        except OutletError as error:
+            deliver(destination, notice, Web(), self._outgoing())
+        except DeliveryError as error:
             self.undelivered += 1
             self.problems += 1
             hint = "it is told the next time" if self.baseline else None
-            self.console.error(f"{outlet.name} was not told: {error}", hint)
+            self.console.error(f"{destination.name} was not told: {error}", hint)
             return False
         return True
 
@@ -188,7 +192,7 @@ def telling_of(
     measure: str | None,
     login: Login,
     console: Console,
-) -> Telling:
+) -> Notifier:
     """Raises a usage error for what is of the wrong form."""
     if notify and baseline is None:
         message = "--notify needs --baseline: without one everybody is told everything each time"
@@ -196,10 +200,10 @@ def telling_of(
     if baseline is not None and (found := _object(baseline)) and not all(found):
         raise typer.BadParameter(f"--baseline takes s3://BUCKET/KEY, not {baseline!r}")
     try:
-        outlets = tuple(outlet_of(text, os.environ) for text in notify or ())
+        destinations = tuple(destination_of(text, os.environ) for text in notify or ())
     except ValueError as error:
         raise typer.BadParameter(f"--notify {error}") from error
     kind, equals, path = (measure or "prometheus=").partition("=")
     if kind != "prometheus" or not equals or (measure is not None and not path):
         raise typer.BadParameter(f"--metrics takes prometheus=FILE, not {measure!r}")
-    return Telling(baseline, outlets, Path(path) if path else None, login, console)
+    return Notifier(baseline, destinations, Path(path) if path else None, login, console)

@@ -34,7 +34,7 @@ STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReportRequests:
     """Pairs of format and path, in the order that they were given."""
 
     reports: tuple[tuple[str, str], ...]
@@ -101,10 +101,12 @@ class Wanted:
             console.out_text(text)
 
 
-NONE = Wanted((), as_json=False)
+NONE = ReportRequests((), as_json=False)
 
 
-def wanted_of(given: list[str] | None, formats: Mapping[str, object], as_json: bool) -> Wanted:
+def wanted_of(
+    given: list[str] | None, formats: Mapping[str, object], as_json: bool
+) -> ReportRequests:
     """Raises a usage error for a format that there is not, or two results on one stdout."""
     reports = []
     for text in given or ():
@@ -119,7 +121,7 @@ def wanted_of(given: list[str] | None, formats: Mapping[str, object], as_json: b
     if len(on_stdout) > (0 if as_json else 1):
         first = "--json" if as_json else f"--report {on_stdout[0]}=-"
         raise typer.BadParameter(f"stdout takes one result: {first}, or {on_stdout[-1]}=-")
-    return Wanted(tuple(reports), as_json)
+    return ReportRequests(tuple(reports), as_json)
 
 
 def repository() -> Repository:

@@ -42,7 +42,7 @@ def _leave() -> None:
 
 
 @dataclass
-class Hearing:
+class SignalHandler:
     """``say`` hears what becomes of a signal, ``leave`` ends the process."""
 
     stop: Interrupt
@@ -72,7 +72,7 @@ class Hearing:
 
 
 @contextmanager
-def heard(stop: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
+def handled_signals(stop: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
     """As long as the block lasts, signals raise ``stop``."""
 
     def aloud(words: str) -> None:
@@ -80,7 +80,7 @@ def heard(stop: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
         # of the same thread.
         threading.Thread(target=say, args=(words,), daemon=True).start()
 
-    hearing = Hearing(stop, aloud)
+    hearing = SignalHandler(stop, aloud)
 
     def handle(number: int, _frame: Any) -> None:
         hearing.hear(number)

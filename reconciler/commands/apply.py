@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from reconciler.commands.plan import Planned, PlannedTarget, make_plan
-from reconciler.commands.request import Refused, World
-from reconciler.executor import Executor, Tools
-from reconciler.executor.deadline import Window
+from reconciler.commands.request import RefusedError, RunPorts
+from reconciler.executor import Executor, ExecutorDeps
+from reconciler.executor.deadline import Deadline
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.exit_codes import ExitCode
@@ -45,7 +45,7 @@ class Apply:
     a signal handler."""
 
     planned: Planned
-    world: World
+    ports: RunPorts
     stop: Interrupt = field(default_factory=Interrupt)
     max_seconds: float | None = None
     """After this long nothing new begins."""
@@ -54,13 +54,13 @@ class Apply:
         outcomes: list[Outcome] = []
         lost: list[Stranded] = []
         interrupted = False
-        began = self.world.clock.now()
+        began = self.ports.clock.now()
         ends_at = None if self.max_seconds is None else began + self.max_seconds
         several = len(self.planned.targets) > 1
         for target in self.planned.targets:
             name = target.plan.target if several else None
             if name is not None and not target.plan.is_empty:
-                self.world.progress.entering(name)
+                self.ports.progress.entering(name)
             result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
             outcomes.extend(replace(outcome, target=name) for outcome in result.outcomes)
             lost.extend(replace(one, target=name) for one in result.stranded)
@@ -69,26 +69,26 @@ class Apply:
         left, why = self._left(whole)
         return Applied(self.planned, whole, left, why)
 
-    def _tools(self, target: PlannedTarget, ends_at: float | None) -> Tools:
-        connection, clock = target.connection, self.world.clock
-        return Tools(
+    def _tools(self, target: PlannedTarget, ends_at: float | None) -> ExecutorDeps:
+        connection, clock = target.connection, self.ports.clock
+        return ExecutorDeps(
             reader=connection.reader,
             writer=connection.writer(),
             clock=clock,
-            progress=self.world.progress,
-            run=self.world.run,
-            window=Window(clock, ends_at, connection.outlives),
+            progress=self.ports.progress,
+            run=self.ports.run,
+            deadline=Deadline(clock, ends_at, connection.outlives),
             parallelism=self.planned.request.parallelism,
         )
 
     def _left(self, result: Result) -> tuple[Plan | None, str]:
         """Bounded: what IAM shows late, or in part, is waited for; what failed is not."""
-        began = self.world.clock.now()
+        began = self.ports.clock.now()
         while True:
             if self.stop.hurries:
                 return None, "there was no time to look"
             plan, why = self._again()
-            elapsed = self.world.clock.now() - began
+            elapsed = self.ports.clock.now() - began
             if (
                 (plan is not None and plan.is_empty)
                 or not result.is_complete
@@ -97,15 +97,15 @@ class Apply:
                 return plan, why
             if self.stop.is_set():
                 return plan, why
-            self.world.progress.waiting(Address("plan"), "IAM to show what was written", elapsed)
-            self.world.clock.sleep(AGAIN_SECONDS)
+            self.ports.progress.waiting(Address("plan"), "IAM to show what was written", elapsed)
+            self.ports.clock.sleep(AGAIN_SECONDS)
 
     def _again(self) -> tuple[Plan | None, str]:
         """A list may show a profile whose tags are not to be found yet."""
         try:
-            return make_plan(self.planned.request, self.world).plan, ""
+            return make_plan(self.planned.request, self.ports).plan, ""
         except AwsError as error:
             return None, f"{error.call}: {error.code}"
-        except Refused as refused:
+        except RefusedError as refused:
             found = "; ".join(d.message for d in refused.diagnostics if d.severity == "error")
             return None, found or refused.message

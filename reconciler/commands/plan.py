@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.commands.request import Connection, Refused, Request, World
+from reconciler.commands.request import Connection, RefusedError, Request, RunPorts
 from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.exit_codes import ExitCode
@@ -57,8 +57,8 @@ class Planned:
         return in_order(found)
 
 
-def make_plan(request: Request, world: World) -> Planned:
-    """Raises ``Refused`` where the specs or the account forbid a plan, ``AwsError`` where AWS
+def make_plan(request: Request, ports: RunPorts) -> Planned:
+    """Raises ``RefusedError`` where the specs or the account forbid a plan, ``AwsError`` where AWS
     does. Of several targets each is planned, and none is read before all accounts are right."""
     parsed = read(request.path)
     wanted = _targets(request, parsed.settings)
@@ -68,7 +68,7 @@ def make_plan(request: Request, world: World) -> Planned:
         (d for spec in offline.values() for d in spec.diagnostics if d.code not in ADJUSTABLE),
         parsed,
     )
-    opened = {n: world.connect(target, parsed.settings) for n, target in wanted.items()}
+    opened = {n: ports.connect(target, parsed.settings) for n, target in wanted.items()}
     identities = {name: connection.reader.identity() for name, connection in opened.items()}
     for name, target in wanted.items():
         _refuse_account(name, identities[name], target, parsed.settings)
@@ -83,7 +83,7 @@ def make_plan(request: Request, world: World) -> Planned:
         spec = interpret(part, Caller(identity.account_id, identity.partition, variables))
         _refuse(spec.diagnostics, parsed)
         account = Account(name, target, identity, spec, connection)
-        made.append(PlannedTarget(plan_account(account, request, world), spec, connection))
+        made.append(PlannedTarget(plan_account(account, request, ports), spec, connection))
     _refuse((d for one in made for d in one.plan.diagnostics), parsed)
     return Planned(_together(made), tuple(made), request)
 
@@ -127,7 +127,7 @@ def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | Non
     for name in request.targets:
         if name not in settings.targets:
             message = f"there is no target {name!r}; known: {known or 'none'}"
-            raise Refused(message, ExitCode.USAGE)
+            raise RefusedError(message, ExitCode.USAGE)
     names = sorted(set(request.targets or settings.targets))
     chosen: dict[str, TargetSpec | None] = {name: settings.targets[name] for name in names}
     return chosen or {"default": None}
@@ -136,7 +136,7 @@ def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | Non
 def _refuse(diagnostics: Iterable[Diagnostic], parsed: ParsedSet) -> None:
     found = in_order(diagnostics)
     if has_errors(found):
-        raise Refused("the specs have errors", ExitCode.ERROR, found, parsed.sources)
+        raise RefusedError("the specs have errors", ExitCode.ERROR, found, parsed.sources)
 
 
 def _refuse_account(
@@ -150,7 +150,7 @@ def _refuse_account(
             f"{where}these credentials are for account {identity.account_id}, the settings are for "
             f"{wanted}; nothing was read"
         )
-        raise Refused(message, ExitCode.UNDECIDED)
+        raise RefusedError(message, ExitCode.UNDECIDED)
 
 
 def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Settings) -> None:
@@ -169,7 +169,7 @@ def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Sett
                 "the other names for something that left the specs; make it one target, with the "
                 "regions and specs of both"
             )
-            raise Refused(message, ExitCode.ERROR)
+            raise RefusedError(message, ExitCode.ERROR)
 
 
 def _account_of(arn: str | None) -> str | None:

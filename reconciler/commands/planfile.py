@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from reconciler.commands.plan import Planned
-from reconciler.commands.request import Refused, Request
+from reconciler.commands.request import RefusedError, Request
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan, digest_of_intended, intended
@@ -53,8 +53,8 @@ def specs_digest(planned: Planned) -> str:
 
 
 def saved_from(document: Mapping[str, Any], name: str) -> Saved:
-    """From the plan JSON, whose shape is right (``report.saved_json``). Raises ``Refused`` with 5
-    where its digest is not that of what it intends, with 1 for flags that there are not."""
+    """From the plan JSON, whose shape is right (``report.saved_json``). Raises ``RefusedError``
+    with 5 where its digest is not that of what it intends, with 1 for flags that there are not."""
     saved = Saved(
         request=_request(document["request"], name),
         digest=document["digest"],
@@ -65,7 +65,7 @@ def saved_from(document: Mapping[str, Any], name: str) -> Saved:
     )
     if digest_of_intended(saved.intended) != saved.digest:
         message = f"{name}: its digest is not that of its content; it was changed after it was made"
-        raise Refused(message, ExitCode.STALE)
+        raise RefusedError(message, ExitCode.STALE)
     return saved
 
 
@@ -73,7 +73,7 @@ def _request(flags: Mapping[str, Any], name: str) -> Request:
     try:
         allow = frozenset(allowance(text) for text in flags["allow"])
     except ValueError as error:
-        raise Refused(f"{name}: {error}", ExitCode.ERROR) from error
+        raise RefusedError(f"{name}: {error}", ExitCode.ERROR) from error
     lists = {name: tuple(flags[name]) for name in ("targets", "only", "exclude", "regions")}
     known: dict[str, Any] = {name: flags[name] for name in _PLAIN}
     return Request(**{**known, **lists}, allow=allow)
@@ -129,16 +129,16 @@ def _counts(change: Mapping[str, Any]) -> bool:
 
 
 def refuse_stale(saved: Saved, now: Mapping[str, Any], digest: str, specs: str) -> None:
-    """Raises ``Refused`` with 5, naming what moved."""
+    """Raises ``RefusedError`` with 5, naming what moved."""
     if saved.specs != specs:
-        raise Refused(
+        raise RefusedError(
             "the specs are not those that the plan was made of; plan again", ExitCode.STALE
         )
     if saved.digest == digest:
         return
     moved = tuple(differences(saved.intended, now)) or ("the target or its regions",)
     message = "the plan no longer matches AWS; plan again. What moved:"
-    raise Refused(message, ExitCode.STALE, details=moved)
+    raise RefusedError(message, ExitCode.STALE, details=moved)
 
 
 MOST_GROWTH = 1.25
@@ -161,9 +161,9 @@ def growth(saved: Saved, planned: Planned, now: float) -> Iterator[Guard]:
 
 
 def refuse_unexpected(expected: str, planned: Plan) -> None:
-    """Raises ``Refused`` with 5 where the plan is not the one that was approved, and says what it
-    is: of that one only the digest is known."""
+    """Raises ``RefusedError`` with 5 where the plan is not the one that was approved, and says
+    what it is: of that one only the digest is known."""
     if expected != planned.digest:
         message = f"the plan is not the one that was approved: {planned.digest}, not {expected}"
         now = intended(planned.targets, planned.owner)
-        raise Refused(f"{message}. It is now:", ExitCode.STALE, details=tuple(in_short(now)))
+        raise RefusedError(f"{message}. It is now:", ExitCode.STALE, details=tuple(in_short(now)))

@@ -58,7 +58,7 @@ class Connect(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class RunPorts:
     """What commands work with besides AWS. ``run`` is the id of this run."""
 
     connect: Connect
@@ -67,7 +67,7 @@ class World:
     run: str
 
 
-class Refused(Exception):  # noqa: N818 - what was asked for cannot be done as asked
+class RefusedError(Exception):
     """``exit_code`` is that of ``cli.md``; ``diagnostics`` say where, if it is in a file;
     ``details`` are lines that say more."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.commands.request import Connection, Refused, Request, World
+from reconciler.commands.request import Connection, RefusedError, Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import POLICY, ROLE, Address, name_key, name_of, profile_address
 from reconciler.model.live import LiveState
-from reconciler.model.ownership import shadow_name
+from reconciler.model.ownership import temporary_name
 from reconciler.model.policy_document import principals
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import ApiCall
@@ -40,15 +40,15 @@ class Account:
         return self.connection.reader
 
 
-def plan_account(account: Account, request: Request, world: World) -> TargetPlan:
-    """Raises ``Refused`` and ``AwsError``. What the specs refer to in vain is among the
+def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetPlan:
+    """Raises ``RefusedError`` and ``AwsError``. What the specs refer to in vain is among the
     diagnostics of the plan."""
-    options = _options(account, request, world)
+    options = _options(account, request, ports)
     desired = DesiredState() if request.destroy else account.spec.desired
     regions = ", ".join(options.regions)
     where = f"account {account.identity.account_id}"
-    world.progress.reading(f"{where} in {regions}" if regions else where)
-    live = _read(account, desired, options, world.progress)
+    ports.progress.reading(f"{where} in {regions}" if regions else where)
+    live = _read(account, desired, options, ports.progress)
     planned = plan_target(desired, live, options)
     absent = _absent(planned, live, account.spec, account.reader)
     spec = account.spec
@@ -60,7 +60,7 @@ def plan_account(account: Account, request: Request, world: World) -> TargetPlan
 
 def _doubts(planned: TargetPlan, account: Account) -> Iterator[Diagnostic]:
     """A batch begins only if the credentials outlive it; where that cannot be known, it is told."""
-    touching = [c for c, steps in planned.printed.items() if any(s.instance for s in steps)]
+    touching = [c for c, steps in planned.preview.items() if any(s.instance for s in steps)]
     for reason in account.connection.doubts() if touching else ():
         profile = account.spec.desired.profile(touching[0].profile)
         place = profile.place.here if profile else Location(account.spec.root)
@@ -69,7 +69,7 @@ def _doubts(planned: TargetPlan, account: Account) -> Iterator[Diagnostic]:
         yield Diagnostic("warning", "credentials-expire", message, place, hint)
 
 
-def _options(account: Account, request: Request, world: World) -> Options:
+def _options(account: Account, request: Request, ports: RunPorts) -> Options:
     settings = account.spec.settings
     prune = settings.prune if request.prune is None else request.prune
     owner = request.owner or settings.owner
@@ -77,15 +77,15 @@ def _options(account: Account, request: Request, world: World) -> Options:
     if (prune or request.destroy) and not is_given:
         what = "destroy" if request.destroy else "prune"
         message = f"{what} needs an owner: set it in reconciler.yaml, or give --owner"
-        raise Refused(message, ExitCode.UNDECIDED)
+        raise RefusedError(message, ExitCode.UNDECIDED)
     if prune and not account.spec.desired.size and not request.destroy:
         message = "the set is empty: prune would delete everything that the owner has"
-        raise Refused(message, ExitCode.ERROR)
+        raise RefusedError(message, ExitCode.ERROR)
     return Options(
         settings=settings,
         owner=owner,
         regions=_regions(account, request),
-        now=world.clock.now(),
+        now=ports.clock.now(),
         target=account.name,
         consumer_regions=_chosen_regions(settings),
         prune=prune,
@@ -118,7 +118,7 @@ def _refuse_nowhere(options: Options) -> None:
     """Only what has to do with instances needs a region."""
     if not options.regions:
         message = "no region is set; give --region, or set AWS_REGION or regions"
-        raise Refused(message, ExitCode.ERROR)
+        raise RefusedError(message, ExitCode.ERROR)
 
 
 def _read(
@@ -127,7 +127,7 @@ def _read(
     """The account; the instances of the regions that are planned, if any matter; and of every
     region where the plan needs to know all consumers."""
     named = {name_key(a.profile) for a in desired.associations} | desired.profiles.keys()
-    shadows = {shadow_name(name) for name in named}
+    shadows = {temporary_name(name) for name in named}
     reader, identity = account.reader, account.identity
     if is_sure := needs_instances(account.spec.desired, LiveState(identity=identity), options):
         _refuse_nowhere(options)
@@ -228,7 +228,7 @@ def _refuse_what_needs_all(live: LiveState, options: Options) -> None:
         return
     what = "destroy" if options.destroy else "prune"
     message = f"{what} must see everything that the owner has: {live.not_whole}"
-    raise Refused(message, ExitCode.ERROR)
+    raise RefusedError(message, ExitCode.ERROR)
 
 
 def _all_named(options: Options, spec: SpecSet) -> tuple[str, ...]:
@@ -244,11 +244,11 @@ def _absent(
     attached = {arn for role in live.roles.values() for arn in role.resource.managed_policies}
     asked: dict[str, Address] = {}
     for ordered in planned.work:
-        action = ordered.draft.action
+        action = ordered.pending.action
         if isinstance(action, ApiCall) and action.operation == "AttachRolePolicy":
             arn = action.params["PolicyArn"]
             if ":iam::aws:policy/" in arn and arn not in attached:
-                asked.setdefault(arn, ordered.draft.address)
+                asked.setdefault(arn, ordered.pending.address)
     for arn, address in sorted(asked.items()):
         if not _exists(arn, reader):
             role = spec.desired.role(address.name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.fleet import Fleet
-from reconciler.cutover.types import Act, Ask, Decision, EndBatch, GiveUp, Lose, Pause
+from reconciler.cutover.types import Act, Ask, BatchDone, Decision, GiveUp, GiveUpInstance, Pause
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import Flight, InstanceKey
 
@@ -20,18 +20,18 @@ DENIED_TRUST = (
 )
 
 
-def bring_back(fleet: Fleet) -> Decision | None:
+def restore(fleet: Fleet) -> Decision | None:
     """Whoever is in flight without a profile gets it back before anything else."""
-    calls = Calls(fleet.cutover, fleet.seen)
-    bare = fleet.bare()
-    if ready := [i for i in bare if not i.in_transition]:
+    calls = Calls(fleet.cutover, fleet.observed)
+    without_association = fleet.without_association()
+    if ready := [i for i in without_association if not i.in_transition]:
         return Act(tuple(calls.associate(i.key) for i in ready), "associate the profile again")
-    if halted := fleet.halted():
-        return Act(tuple(calls.start(i.key) for i in halted), "start the instance again")
-    if waiting := (*fleet.leaving(), *bare):
+    if stopped_by_us := fleet.stopped_by_us():
+        return Act(tuple(calls.start(i.key) for i in stopped_by_us), "start the instance again")
+    if waiting := (*fleet.disassociating(), *without_association):
         late = "did not give its profile up in time"
         wait = _until(fleet, waiting, "the association to be gone", late)
-        if fleet.memory.hurrying and isinstance(wait, Pause):
+        if fleet.run_state.hurrying and isinstance(wait, Pause):
             # AWS refuses until the association is gone, and takes the first call after that.
             again = tuple(calls.associate(i.key) for i in waiting)
             return Act(again, "associate the profile again, at once")
@@ -42,42 +42,42 @@ def bring_back(fleet: Fleet) -> Decision | None:
 
 
 def _until(fleet: Fleet, waiting: Sequence[LiveInstance], why: str, late: str) -> Decision:
-    since = max(fleet.memory.away.get(i.key, fleet.seen.now) for i in waiting)
-    if fleet.seen.now - since > SETTLE_SECONDS:
-        return Lose(waiting[0].key, late)
+    since = max(fleet.run_state.away.get(i.key, fleet.observed.now) for i in waiting)
+    if fleet.observed.now - since > SETTLE_SECONDS:
+        return GiveUpInstance(waiting[0].key, late)
     return poll(why, waiting)
 
 
 def settle(fleet: Fleet) -> Decision | None:
     """Whoever got the profile back must take it on; then it is noted."""
-    calls = Calls(fleet.cutover, fleet.seen)
+    calls = Calls(fleet.cutover, fleet.observed)
     if taken := fleet.to_note():
         return Act(calls.note_holds(taken), "note which instances hold the role", is_hint=True)
     for instance in fleet.associating():
-        since = fleet.memory.back.get(instance.key, fleet.seen.now)
-        if fleet.seen.now - since > SETTLE_SECONDS:
-            return Lose(instance.key, DENIED_TRUST)
+        since = fleet.run_state.back.get(instance.key, fleet.observed.now)
+        if fleet.observed.now - since > SETTLE_SECONDS:
+            return GiveUpInstance(instance.key, DENIED_TRUST)
     for instance in fleet.starting():
-        if fleet.seen.now - fleet.memory.back[instance.key] > SETTLE_SECONDS:
-            return Lose(instance.key, "did not start in time")
+        if fleet.observed.now - fleet.run_state.back[instance.key] > SETTLE_SECONDS:
+            return GiveUpInstance(instance.key, "did not start in time")
     if starting := fleet.starting():
         return poll("the instance to start", starting)
     if taking := fleet.associating():
         return poll("the profile to be taken on", taking)
-    return EndBatch() if fleet.batch_is_over() else None
+    return BatchDone() if fleet.batch_is_over() else None
 
 
 def after_failure(fleet: Fleet) -> Decision | None:
-    failed = fleet.memory.failed
+    failed = fleet.run_state.failed
     if not failed:
         return None
     can_roll_back = (
-        fleet.memory.batches == 0
+        fleet.run_state.batches == 0
         and fleet.cutover.limits.on_failure == "rollback"
         and fleet.cutover.roll_back_to is not None
         and fleet.is_unsettled
         # A hop that has swapped the role in the profile has nowhere to bring its canary back to.
-        and not (fleet.cutover.hops and fleet.seen.profile.role_id == fleet.seen.after_id)
+        and not (fleet.cutover.hops and fleet.observed.profile.role_id == fleet.observed.after_id)
     )
     return GiveUp(_told(failed), roll_back=can_roll_back)
 
@@ -91,28 +91,32 @@ def ask_first(fleet: Fleet) -> Decision | None:
     """Before anything is changed: would the instances of the first batch get back what is to be
     taken from them? A roll-back asks them one by one, since the role that works is to be inside
     whatever becomes of them."""
-    if fleet.memory.refused:
-        told = _told(fleet.memory.refused)
+    if fleet.run_state.refused:
+        told = _told(fleet.run_state.refused)
         return GiveUp(f"{told}; it was asked before anything was changed, so nothing was")
     cutover = fleet.cutover
-    if fleet.seen.profile.role_id is None or cutover.settle_as is not None:
+    if fleet.observed.profile.role_id is None or cutover.settle_as is not None:
         return None
     if cutover.half == "first":
         # What it takes the role from is refreshed by the second of the two.
-        batch = fleet.runners([i for i in fleet.seen.consumers() if i.row is not None])
+        batch = fleet.running_among([i for i in fleet.observed.consumers() if i.row is not None])
     elif cutover.hops:
-        batch = fleet.runners(fleet.to_leave())
+        batch = fleet.running_among(fleet.to_leave())
     else:
-        batch = fleet.batch(fleet.todo())
+        batch = fleet.batch(fleet.to_refresh())
     return ask(fleet, batch)
 
 
 def ask(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
     """EC2 tells without doing anything whether it would give an instance its profile back, or start
     it; one that has nothing to lose any more is not asked about."""
-    unasked = [i for i in batch if i.key not in fleet.memory.allowed and not fleet.is_lent(i)]
+    unasked = [
+        i
+        for i in batch
+        if i.key not in fleet.run_state.allowed and not fleet.is_on_temporary_profile(i)
+    ]
     flights = [(i, fleet.flight(i)) for i in unasked]
-    calls = Calls(fleet.cutover, fleet.seen)
+    calls = Calls(fleet.cutover, fleet.observed)
     named = tuple(calls.ask(i, flight) for i, flight in flights if not _is_kept(i, flight))
     return Ask(named, "DryRunOperation", "ask whether it would be given back") if named else None
 
@@ -122,41 +126,44 @@ def _is_kept(instance: LiveInstance, flight: Flight) -> bool:
 
 
 def next_batch(fleet: Fleet) -> Decision | None:
-    todo = fleet.todo()
-    if not todo:
+    to_refresh = fleet.to_refresh()
+    if not to_refresh:
         return None
     if decision := rest(fleet):
         return decision
-    return take(fleet, todo)
+    return take(fleet, to_refresh)
 
 
 def rest(fleet: Fleet) -> Decision | None:
     """Why the next batch does not begin now."""
-    ended = fleet.memory.batch_ended_at
+    ended = fleet.run_state.batch_ended_at
     pause = fleet.cutover.limits.pause_seconds
-    left = ended + pause - fleet.seen.now if ended is not None and pause else 0.0
+    left = ended + pause - fleet.observed.now if ended is not None and pause else 0.0
     if left > 0:
         return Pause(left, "the pause between batches")
-    if fleet.memory.closed:
-        return GiveUp(fleet.memory.closed, is_stop=True)
+    if fleet.run_state.closed:
+        return GiveUp(fleet.run_state.closed, is_stop=True)
     return None
 
 
-def take(fleet: Fleet, todo: Sequence[LiveInstance]) -> Decision:
+def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:
     """The next batch gives up its profile, or is stopped; what it gives up is noted before."""
-    batch = fleet.batch(todo)
+    batch = fleet.batch(to_refresh)
     if not batch:
-        return poll("instances to finish starting or stopping", todo)
-    calls, home = Calls(fleet.cutover, fleet.seen), fleet.seen.profile
-    if lent := [i for i in batch if fleet.is_lent(i)]:
-        return Act(tuple(calls.move(i, home) for i in lent), "bring it back from the shadow")
+        return poll("instances to finish starting or stopping", to_refresh)
+    calls, home = Calls(fleet.cutover, fleet.observed), fleet.observed.profile
+    if on_temporary_profile := [i for i in batch if fleet.is_on_temporary_profile(i)]:
+        return Act(
+            tuple(calls.move(i, home) for i in on_temporary_profile),
+            "bring it back from the shadow",
+        )
     flights = {fleet.flight(instance): instance for instance in batch}
     for flight, instance in flights.items():
         if flight.is_stop and instance.unstoppable:
-            return Lose(instance.key, f"is not restarted: {instance.unstoppable}")
+            return GiveUpInstance(instance.key, f"is not restarted: {instance.unstoppable}")
     if decision := ask(fleet, batch):
         return decision
-    if not fleet.seen.profile.flights >= flights.keys():
+    if not fleet.observed.profile.flights >= flights.keys():
         noted = {flight.key: flight for flight in (*fleet.unfinished(), *flights)}.values()
         is_stop = all(flight.is_stop for flight in flights)
         what = "stopped" if is_stop else "without a profile"

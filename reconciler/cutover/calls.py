@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from reconciler.cutover.types import CutOver, Memory, Seen, final_mark
+from reconciler.cutover.types import CutOver, Observation, RunState, final_mark
 from reconciler.model import ownership
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import Flight, InstanceKey, Partial, Pending, Settled, Waiting
@@ -22,9 +22,9 @@ def _pieces(names: list[str]) -> list[list[str]]:
 class Calls:
     """Builds calls for one cut-over on what is seen."""
 
-    def __init__(self, cutover: CutOver, seen: Seen) -> None:
+    def __init__(self, cutover: CutOver, observed: Observation) -> None:
         self._cutover = cutover
-        self._seen = seen
+        self._seen = observed
 
     def add_role(self, role: str) -> ApiCall:
         return self._iam("AddRoleToInstanceProfile", RoleName=role)
@@ -37,8 +37,8 @@ class Calls:
         mark = Pending(self._before_id(), self._seen.target, int(self._seen.now), run)
         return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark)})
 
-    def mark_settled(self, memory: Memory) -> ApiCall:
-        mark = final_mark(self._cutover, self._seen, memory)
+    def mark_settled(self, run_state: RunState) -> ApiCall:
+        mark = final_mark(self._cutover, self._seen, run_state)
         return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark)})
 
     def mark_swapped(self, epoch: int) -> ApiCall:
@@ -70,9 +70,9 @@ class Calls:
         keys = [self._cutover.prefix + name for name in names]
         return self._iam("UntagInstanceProfile", TagKeys=keys)
 
-    def create_shadow(self) -> ApiCall:
+    def create_temporary(self) -> ApiCall:
         profile = self._seen.profile
-        name = ownership.shadow_name(profile.resource.name)
+        name = ownership.temporary_name(profile.resource.name)
         marks = {
             ownership.OWNER: ownership.encode_owner(profile.owner or "", name),
             ownership.TEMPORARY_OF: ownership.encode_temporary_of(profile.resource.name),
@@ -87,16 +87,19 @@ class Calls:
             },
         )
 
-    def fill(self, shadow: LiveProfile, role: str) -> ApiCall:
-        params = {"InstanceProfileName": shadow.resource.name, "RoleName": role}
+    def fill(self, temporary: LiveProfile, role: str) -> ApiCall:
+        params = {"InstanceProfileName": temporary.resource.name, "RoleName": role}
         return ApiCall("iam", "AddRoleToInstanceProfile", params)
 
-    def empty(self, shadow: LiveProfile) -> ApiCall:
-        params = {"InstanceProfileName": shadow.resource.name, "RoleName": shadow.resource.role}
+    def empty(self, temporary: LiveProfile) -> ApiCall:
+        params = {
+            "InstanceProfileName": temporary.resource.name,
+            "RoleName": temporary.resource.role,
+        }
         return ApiCall("iam", "RemoveRoleFromInstanceProfile", params)
 
-    def delete(self, shadow: LiveProfile) -> ApiCall:
-        params = {"InstanceProfileName": shadow.resource.name}
+    def delete(self, temporary: LiveProfile) -> ApiCall:
+        params = {"InstanceProfileName": temporary.resource.name}
         return ApiCall("iam", "DeleteInstanceProfile", params)
 
     def move(self, instance: LiveInstance, to: LiveProfile) -> ApiCall:

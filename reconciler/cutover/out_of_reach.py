@@ -22,10 +22,10 @@ def waits_for(fleet: Fleet) -> Decision | None:
     if not left:
         return None
     since = ceil(fleet.safe_since())
-    noted, epoch = fleet.seen.profile.swapped, fleet.swapped_at()
-    is_noted = noted is not None and (noted.role_id, noted.epoch) == (fleet.seen.target, epoch)
-    if fleet.is_unsettled and fleet.seen.after_id is not None and not is_noted:
-        call = Calls(fleet.cutover, fleet.seen).mark_swapped(epoch)
+    noted, epoch = fleet.observed.profile.swapped, fleet.swapped_at()
+    is_noted = noted is not None and (noted.role_id, noted.epoch) == (fleet.observed.target, epoch)
+    if fleet.is_unsettled and fleet.observed.after_id is not None and not is_noted:
+        call = Calls(fleet.cutover, fleet.observed).mark_swapped(epoch)
         return Act((call,), "note since when EC2 sees the role")
     named = [_named(i, fleet, since) for i in islice(left, MOST_NAMED)]
     more = len(left) - len(named)
@@ -37,7 +37,7 @@ def _named(instance: LiveInstance, fleet: Fleet, since: float) -> str:
     where = f"{key.instance} ({key.region}) on {address}"
     if instance.operator is None:
         return f"{where}: {instance.untouchable}, so what it is served is not known"
-    if instance.row is None or instance.row.profile_id != fleet.seen.profile.id:
+    if instance.row is None or instance.row.profile_id != fleet.observed.profile.id:
         return f"{where}: {instance.operator} must roll it, its profile was made again"
     role = fleet.cutover.after.name if fleet.cutover.after else "none"
     hour = datetime.fromtimestamp(since, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -13,16 +13,16 @@ from reconciler.cutover.decide import decide
 from reconciler.cutover.types import (
     Act,
     Ask,
+    BatchDone,
     CutOver,
     Decision,
     Done,
-    EndBatch,
     GiveUp,
+    GiveUpInstance,
     List,
-    Lose,
-    Memory,
+    Observation,
     Pause,
-    Seen,
+    RunState,
 )
 from reconciler.model import ownership
 from reconciler.model.address import Address
@@ -35,7 +35,7 @@ MAX_DECISIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
+class PreviewStep:
     """One step as the plan shows it; ``note`` says what it is for."""
 
     action: Action
@@ -45,36 +45,36 @@ class Printed:
     """The code with which AWS must refuse it: it asks, and changes nothing."""
 
 
-def rehearse(cutover: CutOver, seen: Seen) -> Iterator[Printed]:
+def preview_steps(cutover: CutOver, observed: Observation) -> Iterator[PreviewStep]:
     """Every step, in order, as it would go if all goes well and nothing changes meanwhile."""
-    mark = seen.profile.mark
+    mark = observed.profile.mark
     if isinstance(mark, Pending):
         # Whatever is noted was there before: a clock that is ahead does not make it another's.
-        seen = replace(seen, now=max(seen.now, float(mark.epoch)))
-    memory = remembering.beginning(seen, _RUN)
+        observed = replace(observed, now=max(observed.now, float(mark.epoch)))
+    run_state = remembering.initial_state(observed, _RUN)
     for _ in range(MAX_DECISIONS):
-        decision = decide(cutover, seen, memory)
+        decision = decide(cutover, observed, run_state)
         if isinstance(decision, Done | GiveUp):
             return
-        yield from _printed(cutover, decision, seen)
-        seen, memory = _after(cutover, decision, seen, memory)
+        yield from _printed(cutover, decision, observed)
+        observed, run_state = _after(cutover, decision, observed, run_state)
     raise RuntimeError(f"the cut-over of {cutover.address} does not come to an end")
 
 
-def _printed(cutover: CutOver, decision: Decision, seen: Seen) -> Iterator[Printed]:
+def _printed(cutover: CutOver, decision: Decision, observed: Observation) -> Iterator[PreviewStep]:
     match decision:
         case Ask(calls, refusal, why):
             for call in calls:
-                printed = _with_refs(call)
-                yield Printed(printed, why, _instance(call, seen), refusal=refusal)
+                preview = _with_refs(call)
+                yield PreviewStep(preview, why, _instance(call, observed), refusal=refusal)
         case Act(calls, why):
             for call in calls:
-                instance = _instance(call, seen)
-                yield Printed(_with_refs(_without_run(call)), why, instance)
+                instance = _instance(call, observed)
+                yield PreviewStep(_with_refs(_without_run(call)), why, instance)
                 yield from _settling(cutover, call, instance)
         case Pause(seconds, why, watch, is_poll):
             if not is_poll and not watch:
-                yield Printed(Wait("propagated", seconds, profile=cutover.profile), why)
+                yield PreviewStep(Wait("propagated", seconds, profile=cutover.profile), why)
 
 
 def _without_run(call: ApiCall) -> ApiCall:
@@ -127,13 +127,13 @@ def _referring(value: Any) -> Any:
             return value
 
 
-def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator[Printed]:
+def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator[PreviewStep]:
     """What the loop waits for after the call; in the rehearsal it is there at once."""
     found = _SETTLING.get(call.operation)
     if found is not None:
         condition, why = found
         wait = Wait(condition, 300.0, instance, cutover.profile, call.region)
-        yield Printed(wait, why, instance)
+        yield PreviewStep(wait, why, instance)
 
 
 _SETTLING: dict[str, tuple[Condition, str]] = {
@@ -145,41 +145,43 @@ _SETTLING: dict[str, tuple[Condition, str]] = {
 }
 
 
-def _instance(call: ApiCall, seen: Seen) -> str | None:
+def _instance(call: ApiCall, observed: Observation) -> str | None:
     """The one instance that a call is about."""
-    keys = remembering.instances_of(call, seen)
+    keys = remembering.instances_of(call, observed)
     return keys[0].instance if len(keys) == 1 else None
 
 
-def _after(cutover: CutOver, decision: Decision, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
+def _after(
+    cutover: CutOver, decision: Decision, observed: Observation, run_state: RunState
+) -> tuple[Observation, RunState]:
     match decision:
         case Ask():
-            return seen, remembering.answered(memory, decision, seen)
+            return observed, remembering.answered(run_state, decision, observed)
         case Act(calls):
             for call in calls:
-                memory = remembering.remember(memory, call, seen, seen.now)
-                seen = remembering.after_call(cutover, seen, call)
+                run_state = remembering.after_own_call(run_state, call, observed, observed.now)
+                observed = remembering.simulate(cutover, observed, call)
             # Whoever is given a profile twice has two associations of one invented name: in a
             # rehearsal no listing is old, so what was taken off is not to be looked out for.
-            return seen, replace(memory, taken={})
+            return observed, replace(run_state, taken={})
         case Pause(seconds):
-            return _later(replace(seen, now=seen.now + seconds)), memory
+            return _later(replace(observed, now=observed.now + seconds)), run_state
         case List():
-            return replace(seen, listed_at=seen.now), memory
-        case EndBatch():
-            return seen, remembering.ended_batch(memory, seen.now)
-        case Lose(key, reason):
-            return seen, remembering.lost(memory, key, reason)
+            return replace(observed, listed_at=observed.now), run_state
+        case BatchDone():
+            return observed, remembering.ended_batch(run_state, observed.now)
+        case GiveUpInstance(key, reason):
+            return observed, remembering.lost(run_state, key, reason)
         case _:
-            return seen, memory
+            return observed, run_state
 
 
-def _later(seen: Seen) -> Seen:
+def _later(observed: Observation) -> Observation:
     """Whatever was under way has come to its end."""
     instances = {}
-    for key, instance in seen.instances.items():
+    for key, instance in observed.instances.items():
         rows = tuple(r for r in instance.rows if r.state != "disassociating")
         settled = tuple(replace(r, state="associated") for r in rows)
         state = {"pending": "running", "stopping": "stopped"}.get(instance.state, instance.state)
         instances[key] = replace(instance, rows=settled, state=state)
-    return replace(seen, instances=instances)
+    return replace(observed, instances=instances)

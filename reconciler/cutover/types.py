@@ -19,7 +19,7 @@ from reconciler.model.ownership import (
     Settled,
     Waiting,
 )
-from reconciler.model.resources import Limits
+from reconciler.model.resources import RollOut
 from reconciler.plan.calls import ApiCall
 
 
@@ -32,7 +32,7 @@ class RoleRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AssociationSeen:
     """How an instance was seen: on which association, and started when."""
 
     key: InstanceKey
@@ -51,7 +51,7 @@ class CutOver:
     profile: str
     before: RoleRef | None
     after: RoleRef | None
-    limits: Limits
+    limits: RollOut
     regions: tuple[str, ...]
     prefix: str
     settle_as: RoleMark | None = None
@@ -65,13 +65,13 @@ class CutOver:
     """The same for a roll-back."""
     is_narrow: bool = False
     """Whether ``regions`` were chosen, so that others may have consumers as well."""
-    untouched: frozenset[Standing] | None = None
+    untouched: frozenset[AssociationSeen] | None = None
     """Of a roll-back: instances that are still so never took up the role that goes."""
     half: Literal["first", "second"] | None = None
     """Of two, between which the role or the profile is made again. Though asked to stop, the first
     goes to its end, and the second puts the role in."""
 
-    comes_home: bool = False
+    moves_back: bool = False
     """A hop is rolled back, and the profile still has its role: whoever went to the shadow comes
     back, and nobody else needs anything."""
 
@@ -82,9 +82,9 @@ class CutOver:
     @property
     def hops(self) -> bool:
         """Whether running consumers are to go to a shadow while the role is swapped."""
-        return self.limits.strategy == "hop" and self.after is not None and not self.comes_home
+        return self.limits.strategy == "hop" and self.after is not None and not self.moves_back
 
-    def reversed(self, failed_id: str, memory: Memory) -> CutOver:
+    def reversed(self, failed_id: str, run_state: RunState) -> CutOver:
         """Back to the role that consumers held, for those that may have taken up the other."""
         return replace(
             self,
@@ -94,13 +94,13 @@ class CutOver:
             roll_back_to=None,
             releases=self.releases_back,
             releases_back=(),
-            comes_home=self.hops,
-            untouched=memory.untouched or frozenset(),
+            moves_back=self.hops,
+            untouched=run_state.untouched or frozenset(),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """What was observed. ``instances`` are the consumers and those in flight, ``listed_at`` is
     when all regions were last asked for consumers, ``after_id`` the wanted role's id now."""
 
@@ -111,7 +111,7 @@ class Seen:
     listed_at: float
     unread: Mapping[str, str] = field(default_factory=dict)
     """Regions that refused to be listed, each with the reason."""
-    shadow: LiveProfile | None = None
+    temporary: LiveProfile | None = None
     """The profile that stands in for this one during a hop, or whatever has its name."""
 
     @property
@@ -133,10 +133,10 @@ class Seen:
         may = (i for i in self.consumers() if i.untouchable is None)
         return tuple(i for i in may if HOLDS in i.marks)
 
-    def lent(self) -> tuple[LiveInstance, ...]:
+    def on_temporary_profile(self) -> tuple[LiveInstance, ...]:
         """Instances on the shadow."""
-        is_ours = self.shadow is not None and self.shadow.shadow_of is not None
-        return self._on(self.shadow) if self.shadow is not None and is_ours else ()
+        is_ours = self.temporary is not None and self.temporary.temporary_of is not None
+        return self._on(self.temporary) if self.temporary is not None and is_ours else ()
 
     def _on(self, profile: LiveProfile) -> tuple[LiveInstance, ...]:
         named = [i for i in self.instances.values() if i.names(profile.arn) and not i.is_gone]
@@ -152,7 +152,7 @@ def _reasons() -> Mapping[InstanceKey, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RunState:
     """What this run has done itself; it dies with the process, so nothing here is needed for
     safety, only to save work. Times are seconds of the epoch."""
 
@@ -172,7 +172,7 @@ class Memory:
     """The mark on the profile when this run began."""
     marked_at: int | None = None
     """When this run last noted on the profile that it is at work."""
-    untouched: frozenset[Standing] | None = None
+    untouched: frozenset[AssociationSeen] | None = None
     """Consumers as they were before the swap, but for those that an earlier run, or a launch since
     then, may have given the new role."""
     cleared: bool = False
@@ -243,7 +243,7 @@ class List:
 
 
 @dataclass(frozen=True, slots=True)
-class Lose:
+class GiveUpInstance:
     """This instance cannot be brought over; the others go on as ``limits`` say."""
 
     key: InstanceKey
@@ -251,7 +251,7 @@ class Lose:
 
 
 @dataclass(frozen=True, slots=True)
-class EndBatch:
+class BatchDone:
     """All instances of a batch are back."""
 
 
@@ -270,41 +270,41 @@ class GiveUp:
     is_stop: bool = False
 
 
-Decision = Ask | Act | Pause | List | Lose | EndBatch | Done | GiveUp
+Decision = Ask | Act | Pause | List | GiveUpInstance | BatchDone | Done | GiveUp
 
 
-def spread_at(cutover: CutOver, seen: Seen, memory: Memory) -> float:
+def role_visible_at(cutover: CutOver, observed: Observation, run_state: RunState) -> float:
     """When EC2 sees the new role. A resumed run cannot know when the swap was, so it waits in
     full from when it first looked."""
-    since = memory.swapped_at if memory.swapped_at is not None else seen.now
+    since = run_state.swapped_at if run_state.swapped_at is not None else observed.now
     return since + cutover.limits.propagation_seconds
 
 
-def shadow_spread_at(cutover: CutOver, seen: Seen, memory: Memory) -> float:
+def temporary_visible_at(cutover: CutOver, observed: Observation, run_state: RunState) -> float:
     """When EC2 sees the role in the shadow."""
-    since = memory.filled_at if memory.filled_at is not None else seen.now
+    since = run_state.filled_at if run_state.filled_at is not None else observed.now
     return since + cutover.limits.propagation_seconds
 
 
-def final_mark(cutover: CutOver, seen: Seen, memory: Memory) -> RoleMark:
+def final_mark(cutover: CutOver, observed: Observation, run_state: RunState) -> RoleMark:
     if cutover.settle_as is not None:
         return cutover.settle_as
-    mark = seen.profile.mark
-    if mark == Settled(seen.target) or seen.after_id is None:
-        return Settled(seen.target)
+    mark = observed.profile.mark
+    if mark == Settled(observed.target) or observed.after_id is None:
+        return Settled(observed.target)
     if cutover.limits.strategy != "wait" and cutover.is_narrow:
-        return Partial.of(seen.target, {*cutover.regions, *seen.covered})
+        return Partial.of(observed.target, {*cutover.regions, *observed.covered})
     if cutover.limits.strategy != "wait":
-        return Settled(seen.target)
-    if isinstance(mark, Waiting) and mark.role_id == seen.target:
+        return Settled(observed.target)
+    if isinstance(mark, Waiting) and mark.role_id == observed.target:
         return mark
-    return Waiting(seen.target, int(memory.swapped_at or seen.now))
+    return Waiting(observed.target, int(run_state.swapped_at or observed.now))
 
 
-def is_covered(cutover: CutOver, seen: Seen) -> bool:
+def is_covered(cutover: CutOver, observed: Observation) -> bool:
     """Whether the regions noted on the profile are all that are asked for. Where they did not fit
     into the tag, any list that does not fit either is taken for the same."""
-    mark = seen.profile.mark
-    if not isinstance(mark, Partial) or mark.role_id != seen.target or not cutover.is_narrow:
+    mark = observed.profile.mark
+    if not isinstance(mark, Partial) or mark.role_id != observed.target or not cutover.is_narrow:
         return False
-    return Partial.of(seen.target, {*cutover.regions, *mark.regions}) == mark
+    return Partial.of(observed.target, {*cutover.regions, *mark.regions}) == mark

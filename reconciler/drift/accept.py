@@ -16,7 +16,7 @@ from reconciler.spec.build.variables import escaped
 from reconciler.spec.desired import Desired, DesiredProfile
 from reconciler.spec.format.edit import Editing, Keys
 from reconciler.spec.format.export import as_spec, trust_as_spec
-from reconciler.spec.yaml.cst import NotWritable
+from reconciler.spec.yaml.cst import NotWritableError
 from reconciler.spec.yaml.policy_documents import place_of_inline
 
 _SECTIONS = {"role": "roles", "policy": "policies", "instance-profile": "instance_profiles"}
@@ -56,7 +56,7 @@ def _accept(finding: Finding, planned: Planned, made: Accepted) -> None:
     entity = by_address.get(finding.address)
     try:
         if finding.status not in ("modified", "missing") or entity is None:
-            raise NotWritable(_why(finding))
+            raise NotWritableError(_why(finding))
         edit = _Edit(entity, target, made, planned.sources)
         if finding.status == "missing":
             edit.gone()
@@ -65,7 +65,7 @@ def _accept(finding: Finding, planned: Planned, made: Accepted) -> None:
                 edit.take(difference)
         made.files[edit.name] = edit.text
         made.addresses.append(finding.address)
-    except NotWritable as error:
+    except NotWritableError as error:
         made.refused[str(finding.address)] = str(error)
 
 
@@ -95,7 +95,7 @@ class _Edit:
         self.text = made.files.get(place.file, sources.get(place.file, ""))
         self.keys: Keys = (_SECTIONS[kind], name)
         if isinstance(entity, DesiredProfile) and not Editing(self.text).has(self.keys):
-            raise NotWritable("it comes from `instance_profile: true`; write it out first")
+            raise NotWritableError("it comes from `instance_profile: true`; write it out first")
 
     @property
     def editing(self) -> Editing:
@@ -123,7 +123,7 @@ class _Edit:
             case "max_session_duration" | "description" | "path" | "permissions_boundary" | "role":
                 self._attribute(attribute, live)
             case _:
-                raise NotWritable(f"{attribute} is nothing that a spec says")
+                raise NotWritableError(f"{attribute} is nothing that a spec says")
 
     def _put(self, keys: Keys, value: Any) -> None:
         """``None`` takes the entry out."""
@@ -140,7 +140,7 @@ class _Edit:
     def _tag(self, key: str, live: Any) -> None:
         keys = (*self.keys, "tags", key)
         if live is None and not self.editing.has(keys):
-            raise NotWritable(f"the tag {key} comes from `defaults` of its file")
+            raise NotWritableError(f"the tag {key} comes from `defaults` of its file")
         self._put(keys, None if live is None else escaped(live))
 
     def _attribute(self, name: str, live: Any) -> None:
@@ -171,4 +171,4 @@ class _Edit:
             if written in (name, arn) or written.endswith(f"/{name}"):
                 self.text = self.editing.discard(keys, number)
                 return
-        raise NotWritable(f"{name} is not written in this list as it is")
+        raise NotWritableError(f"{name} is not written in this list as it is")

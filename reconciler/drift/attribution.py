@@ -65,7 +65,7 @@ MADE = {
 
 
 @dataclass
-class Asking:
+class Attributor:
     """Asks until it is told that it may not."""
 
     targets: tuple[PlannedTarget, ...]

@@ -15,10 +15,11 @@ Covers = Callable[[Finding], bool]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """``owed`` holds, by outlet, what it could not be told; it is tried again the next time."""
+    """``pending_delivery`` holds, by outlet, what it could not be told; it is tried again the next
+    time."""
 
     findings: tuple[Finding, ...] = ()
-    owed: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    pending_delivery: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
 
 
 def compared(drift: Drift, before: Baseline, covers: Covers, now: str) -> Drift:
@@ -63,18 +64,21 @@ def _group(here: list[Finding], there: list[Finding], now: str) -> Iterator[Find
 
 
 def following(
-    drift: Drift, before: Baseline, covers: Covers, owed: Mapping[str, Iterable[Finding]]
+    drift: Drift,
+    before: Baseline,
+    covers: Covers,
+    pending_delivery: Mapping[str, Iterable[Finding]],
 ) -> Baseline:
     """What is remembered for the next time."""
     unseen = tuple(f for f in before.findings if not covers(f))
-    left = {name: tuple(findings) for name, findings in owed.items()}
+    left = {name: tuple(findings) for name, findings in pending_delivery.items()}
     return Baseline((*drift.findings, *unseen), {n: f for n, f in left.items() if f})
 
 
-def to_tell(drift: Drift, owed: Iterable[Finding]) -> tuple[Finding, ...]:
+def undelivered(drift: Drift, pending_delivery: Iterable[Finding]) -> tuple[Finding, ...]:
     """What is news to an outlet: what came, changed or went, and what it could not be told before
     and is still so."""
-    missed = {_key(f): f for f in owed}
+    missed = {_key(f): f for f in pending_delivery}
     news = [f for f in (*drift.findings, *drift.resolved) if f.transition != "ongoing"]
     told = [one for f in news if (one := _news(f, missed.get(_key(f)))) is not None]
     heard = {_key(f) for f in news}

@@ -72,7 +72,7 @@ class Finding:
     actor: Actor | None = None
     region: str | None = None
     """Of an instance."""
-    has_died: bool = False
+    was_interrupted: bool = False
     """A run ended in the middle, and a profile is pending."""
     is_bare: bool = False
     """An instance is without what a run took from it: its profile, or its running."""
@@ -81,7 +81,7 @@ class Finding:
     def severity(self) -> Severity:
         """An instance without credentials is the gravest, also while a run may be at work; then a
         run that died, for somebody may be without them."""
-        if self.has_died or self.is_bare:
+        if self.was_interrupted or self.is_bare:
             return "critical"
         return "info" if self.status in ("left", "unmanaged") else "warning"
 
@@ -146,7 +146,9 @@ def _notes(target: TargetPlan) -> Iterator[Kept]:
 def _findings(target: TargetPlan) -> Iterator[Finding]:
     for change in target.changes:
         is_bare = isinstance(change, Restore)
-        made = replace(_finding(change), region=change.region, has_died=change.has_died)
+        made = replace(
+            _finding(change), region=change.region, was_interrupted=change.was_interrupted
+        )
         yield replace(made, is_bare=is_bare)
     for conflict in target.conflicts:
         reason = f"{conflict.reason}; {conflict.lift} takes it over"

@@ -11,20 +11,20 @@ from reconciler.cutover.decide import decide, is_half_done
 from reconciler.cutover.types import (
     Act,
     Ask,
+    BatchDone,
     CutOver,
     Decision,
     Done,
-    EndBatch,
     GiveUp,
+    GiveUpInstance,
     List,
-    Lose,
-    Memory,
+    Observation,
     Pause,
-    Seen,
+    RunState,
 )
-from reconciler.executor.deadline import Window
+from reconciler.executor.deadline import Deadline
 from reconciler.executor.interrupt import Flights, Interrupt
-from reconciler.executor.missing_permission import needed
+from reconciler.executor.missing_permission import missing_permission
 from reconciler.executor.observer import Observer
 from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice
 from reconciler.executor.sender import Sender
@@ -60,7 +60,7 @@ did not show yet what a run before this one made."""
 
 
 @dataclass
-class CutOverRun:
+class CutOverRunner:
     """One cut-over of one apply."""
 
     cutover: CutOver
@@ -71,7 +71,7 @@ class CutOverRun:
     clock: Clock
     progress: Progress
     stop: Interrupt
-    window: Window
+    deadline: Deadline
     check: Callable[[], None]
     """Raises ``AwsError`` where the profile is not as it was planned any more."""
     flights: Flights = field(default_factory=Flights)
@@ -101,15 +101,15 @@ class CutOverRun:
         except AwsError as error:
             if error.code == "NoSuchEntity" and not self._has_written:
                 error = self._changed() or error
-            _, needs, what = error.message.rpartition("; needs ")
-            self._went_wrong(error, needs and needs + what)
+            _, requires, what = error.message.rpartition("; needs ")
+            self._went_wrong(error, requires and requires + what)
             reason = f"{error.call}: {error.code}: {error.message}"
             return self._outcome("failed", reason, error.request_id)
         finally:
             self.flights.note(self.cutover.address, is_open=False)
 
-    def _note_flights(self, cutover: CutOver, seen: Seen, memory: Memory) -> None:
-        half_done = is_half_done(cutover, seen, memory)
+    def _note_flights(self, cutover: CutOver, observed: Observation, run_state: RunState) -> None:
+        half_done = is_half_done(cutover, observed, run_state)
         self.flights.note(self.cutover.address, is_open=half_done)
 
     def _went_wrong(self, error: AwsError, wanted: str = "") -> None:
@@ -124,37 +124,41 @@ class CutOverRun:
         return None
 
     def _loop(self, cutover: CutOver) -> Outcome:
-        seen = self._observer.observe(cutover)
-        memory = remembering.beginning(seen, self.run)
-        for instance in remembering.noted_as_done(seen):
+        observed = self._observer.observe(cutover)
+        run_state = remembering.initial_state(observed, self.run)
+        for instance in remembering.noted_as_done(observed):
             note = f"{instance.key.instance} is left alone: a tag on it says that it has the role"
             self.notes.append(note)
             self.progress.started(cutover.address, note)
         while True:
-            self._note_flights(cutover, seen, memory)
+            self._note_flights(cutover, observed, run_state)
             is_roll_back = cutover.settle_as is not None
-            closed = self.window.forbids_batch(is_roll_back=is_roll_back)
+            closed = self.deadline.forbids_batch(is_roll_back=is_roll_back)
             asked, hurries = self.stop.is_set(), self.stop.hurries
-            memory = replace(memory, stopping=asked, hurrying=hurries, closed=closed)
-            self._met.update(i.key for i in seen.instances.values() if i.is_running)
-            self._gone = {k for k in self._given if _is_gone(seen, k)}
-            decision = decide(cutover, seen, memory)
+            run_state = replace(run_state, stopping=asked, hurrying=hurries, closed=closed)
+            self._met.update(i.key for i in observed.instances.values() if i.is_running)
+            self._gone = {k for k in self._given if _is_gone(observed, k)}
+            decision = decide(cutover, observed, run_state)
             match decision:
                 case Done():
-                    self._ended = self._those_ended(seen)
+                    self._ended = self._those_ended(observed)
                     return self._outcome("applied", "; ".join(self.notes))
                 case GiveUp(reason, roll_back) if roll_back:
-                    return self._roll_back(cutover.reversed(seen.target, memory), reason)
+                    return self._roll_back(cutover.reversed(observed.target, run_state), reason)
                 case GiveUp(reason, is_stop=is_stop):
-                    if seen.unread and not memory.failed:
-                        self._advice = f"apply again once {', '.join(sorted(seen.unread))} answers"
+                    if observed.unread and not run_state.failed:
+                        self._advice = (
+                            f"apply again once {', '.join(sorted(observed.unread))} answers"
+                        )
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
-                    seen, memory = self._step(cutover, decision, seen, memory)
+                    observed, run_state = self._step(cutover, decision, observed, run_state)
 
-    def _those_ended(self, seen: Seen) -> tuple[Address, ...]:
+    def _those_ended(self, observed: Observation) -> tuple[Address, ...]:
         """Instances that were met running, and have ended: nobody lists them any more."""
-        missing = [k for k in self._met if k not in seen.instances or seen.instances[k].is_gone]
+        missing = [
+            k for k in self._met if k not in observed.instances or observed.instances[k].is_gone
+        ]
         found = {i.key: i for i in self.reader.instances(missing)} if missing else {}
         ended = [k for k in sorted(missing) if k not in found or found[k].is_gone]
         return tuple(instance_address(key.instance) for key in ended)
@@ -184,60 +188,62 @@ class CutOverRun:
         return self._outcome("failed", f"{reason}; {again}")
 
     def _step(
-        self, cutover: CutOver, decision: Decision, seen: Seen, memory: Memory
-    ) -> tuple[Seen, Memory]:
+        self, cutover: CutOver, decision: Decision, observed: Observation, run_state: RunState
+    ) -> tuple[Observation, RunState]:
         if isinstance(decision, Ask | Act) and not self._has_written:
             self.check()
             self._has_written = isinstance(decision, Act)
         match decision:
             case Ask(calls, refusal="LimitExceeded"):
-                return self._ask_iam(cutover, decision, calls[0], seen, memory)
+                return self._ask_iam(cutover, decision, calls[0], observed, run_state)
             case Ask():
-                return self._ask_ec2(cutover, decision, seen, memory)
+                return self._ask_ec2(cutover, decision, observed, run_state)
             case Act():
-                return self._act(cutover, decision, seen, memory)
+                return self._act(cutover, decision, observed, run_state)
             case Pause(seconds, why, watch, is_poll):
                 self.progress.waiting(cutover.address, why, seconds)
                 self._sleep(self._until_next_look(seconds) if is_poll else seconds)
-                return self._observer.look(cutover, seen, watch), memory
+                return self._observer.look(cutover, observed, watch), run_state
             case List():
-                return self._observer.observe(cutover, memory), memory
-            case EndBatch():
-                return seen, remembering.ended_batch(memory, self.clock.now())
-            case Lose(key, reason):
+                return self._observer.observe(cutover, run_state), run_state
+            case BatchDone():
+                return observed, remembering.ended_batch(run_state, self.clock.now())
+            case GiveUpInstance(key, reason):
                 self.progress.failed(instance_address(key.instance), "cut-over", reason)
                 self._brief, self._advice = f"{key.instance} {reason}", MEND
-                return seen, remembering.lost(memory, key, reason)
+                return observed, remembering.lost(run_state, key, reason)
             case _:
-                return seen, memory
+                return observed, run_state
 
     def _ask_iam(
-        self, cutover: CutOver, ask: Ask, call: ApiCall, seen: Seen, memory: Memory
-    ) -> tuple[Seen, Memory]:
+        self, cutover: CutOver, ask: Ask, call: ApiCall, observed: Observation, run_state: RunState
+    ) -> tuple[Observation, RunState]:
         """``LimitExceeded`` is the answer hoped for. Any other refusal ends it, nothing changed."""
         try:
             self.sender.send(call, is_fresh=True, hoped_for=HOPED_FOR)
         except AwsError as error:
             if error.code not in HOPED_FOR:
                 raise _explained(call, error) from error
-        return self._observer.look(cutover, seen, ()), remembering.answered(memory, ask, seen)
+        return self._observer.look(cutover, observed, ()), remembering.answered(
+            run_state, ask, observed
+        )
 
     def _ask_ec2(
-        self, cutover: CutOver, ask: Ask, seen: Seen, memory: Memory
-    ) -> tuple[Seen, Memory]:
+        self, cutover: CutOver, ask: Ask, observed: Observation, run_state: RunState
+    ) -> tuple[Observation, RunState]:
         """Whoever is refused keeps what it has. Who answers neither *allowed* nor *denied* does not
         know such questions, or the instance is not as it was: then it is looked at again."""
         doubtful: list[InstanceKey] = []
-        memory = remembering.answered(memory, ask, seen)
+        run_state = remembering.answered(run_state, ask, observed)
         for call in ask.calls:
-            keys = remembering.instances_of(call, seen)
+            keys = remembering.instances_of(call, observed)
             try:
                 self.sender.send(call, is_fresh=True)
             except AwsError as error:
                 if error.code in DENIED:
-                    why = f"{error.code}: {error.message}{needed(call, error)}"
+                    why = f"{error.code}: {error.message}{missing_permission(call, error)}"
                     for key in keys:
-                        memory = remembering.refused(memory, key, why)
+                        run_state = remembering.refused(run_state, key, why)
                 elif error.code in THROTTLED or error.is_uncertain or error.was_not_sent:
                     raise
                 elif error.code != ask.refusal:
@@ -245,58 +251,62 @@ class CutOverRun:
             else:
                 self.notes.append(f"{call.name}: DryRun is not known there, so nobody was asked")
                 doubtful.extend(keys)
-        return self._observer.look(cutover, seen, doubtful), memory
+        return self._observer.look(cutover, observed, doubtful), run_state
 
-    def _act(self, cutover: CutOver, act: Act, seen: Seen, memory: Memory) -> tuple[Seen, Memory]:
+    def _act(
+        self, cutover: CutOver, act: Act, observed: Observation, run_state: RunState
+    ) -> tuple[Observation, RunState]:
         touched: list[InstanceKey] = []
         self._looks = 0
         for call in act.calls:
-            before = replace(seen, now=self.clock.now())
-            self._tell(cutover, act, call, before, memory)
+            before = replace(observed, now=self.clock.now())
+            self._tell(cutover, act, call, before, run_state)
             problem = self._send(call, act, before)
             if problem is None or act.is_hint:
-                memory = remembering.remember(memory, call, before, self.clock.now())
-                seen = remembering.after_call(cutover, before, call)
+                run_state = remembering.after_own_call(run_state, call, before, self.clock.now())
+                observed = remembering.simulate(cutover, before, call)
                 touched.extend(remembering.instances_of(call, before))
-                self._note_flights(cutover, seen, memory)
+                self._note_flights(cutover, observed, run_state)
                 self._calls += problem is None
-                self._flying = tuple(k for k in memory.away if k not in memory.back)
+                self._flying = tuple(k for k in run_state.away if k not in run_state.back)
                 self._count(call, before)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 if call.service == "iam":
                     self._observer.forget()
-                return self._after_doubt(cutover, problem, seen, memory), memory
+                return self._after_doubt(cutover, problem, observed, run_state), run_state
             key = next(iter(remembering.instances_of(call, before)), None)
             if key is None or call.operation not in OF_ONE_INSTANCE:
                 self._undo(act)
                 raise _explained(call, problem)
-            wanted = needed(call, problem)
+            wanted = missing_permission(call, problem)
             self._went_wrong(problem, wanted)
             why = f"{problem.code}: {problem.message}{wanted}"
-            memory = remembering.not_given(cutover, before, memory, key, why)
+            run_state = remembering.not_given(cutover, before, run_state, key, why)
         self._again = 0
         if any(call.service == "iam" for call in act.calls):
-            self._observer.wrote(seen)
-        return self._observer.look(cutover, seen, touched), memory
+            self._observer.wrote(observed)
+        return self._observer.look(cutover, observed, touched), run_state
 
-    def _count(self, call: ApiCall, seen: Seen) -> None:
-        keys = remembering.instances_of(call, seen)
+    def _count(self, call: ApiCall, observed: Observation) -> None:
+        keys = remembering.instances_of(call, observed)
         match call.operation:
             case "DisassociateIamInstanceProfile" | "StopInstances":
                 self._taken.update(keys)
             case "ReplaceIamInstanceProfileAssociation":
-                is_home = call.params["IamInstanceProfile"]["Arn"] == seen.profile.arn
+                is_home = call.params["IamInstanceProfile"]["Arn"] == observed.profile.arn
                 self._given.update(keys if is_home else ())
             case "AssociateIamInstanceProfile" | "StartInstances":
                 self._given.update(self._taken.intersection(keys))
 
-    def _tell(self, cutover: CutOver, act: Act, call: ApiCall, seen: Seen, memory: Memory) -> None:
+    def _tell(
+        self, cutover: CutOver, act: Act, call: ApiCall, observed: Observation, run_state: RunState
+    ) -> None:
         """An instance that has the role is told with how long it was without a profile."""
-        keys = remembering.instances_of(call, seen)
+        keys = remembering.instances_of(call, observed)
         if call.operation == "CreateTags" and cutover.after is not None:
             for key in keys:
-                away = seen.now - memory.away.get(key, seen.now)
+                away = observed.now - run_state.away.get(key, observed.now)
                 text = f"taking up role/{cutover.after.name}"
                 self.progress.done(instance_address(key.instance), text, away)
         elif len(keys) == 1:
@@ -304,8 +314,8 @@ class CutOverRun:
         else:
             self.progress.started(cutover.address, act.why)
 
-    def _send(self, call: ApiCall, act: Act, seen: Seen) -> AwsError | None:
-        key = next(iter(remembering.instances_of(call, seen)), None)
+    def _send(self, call: ApiCall, act: Act, observed: Observation) -> AwsError | None:
+        key = next(iter(remembering.instances_of(call, observed)), None)
         # In a hurry nobody waits for one instance while another could get its profile.
         hoped_for = LOOK_AGAIN if self.stop.hurries else frozenset[str]()
 
@@ -331,17 +341,19 @@ class CutOverRun:
         for call in act.undo:
             self.sender.send(call, is_fresh=True)
 
-    def _after_doubt(self, cutover: CutOver, problem: AwsError, seen: Seen, memory: Memory) -> Seen:
+    def _after_doubt(
+        self, cutover: CutOver, problem: AwsError, observed: Observation, run_state: RunState
+    ) -> Observation:
         """What the call did is not known, so it is looked at, and decided anew. In a hurry that is
         how a profile is given back: the call is refused until the time has come."""
         if self.stop.hurries:
             self.stop.rest(self.clock, POLL_SECONDS)
-            return self._observer.look(cutover, seen, tuple(memory.away))
+            return self._observer.look(cutover, observed, tuple(run_state.away))
         self._again += 1
         if self._again > LOST_ANSWERS:
             raise problem
         self._sleep(POLL_SECONDS)
-        return self._observer.observe(cutover, memory)
+        return self._observer.observe(cutover, run_state)
 
     def _sleep(self, seconds: float) -> None:
         """In pieces, so that a person need not wait for the end of a pause."""
@@ -366,13 +378,13 @@ class CutOverRun:
         )
 
 
-def _is_gone(seen: Seen, key: InstanceKey) -> bool:
-    return key not in seen.instances or seen.instances[key].is_gone
+def _is_gone(observed: Observation, key: InstanceKey) -> bool:
+    return key not in observed.instances or observed.instances[key].is_gone
 
 
 def _explained(call: ApiCall, error: AwsError) -> AwsError:
     """The same refusal, with the permission that is missing."""
-    message = error.message + needed(call, error)
+    message = error.message + missing_permission(call, error)
     return AwsError(
         error.call, error.code, message, status=error.status, request_id=error.request_id
     )

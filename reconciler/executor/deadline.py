@@ -18,7 +18,7 @@ def forever(_seconds: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Deadline:
     """``ends_at`` is in seconds of the epoch, ``None`` for no end. ``outlives`` says whether our
     credentials are good for so many seconds more."""
 

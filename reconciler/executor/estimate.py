@@ -23,26 +23,26 @@ SURE = ("propagated",)
 
 
 @dataclass(frozen=True, slots=True)
-class Lasting:
+class DurationEstimate:
     """Seconds."""
 
     least: int
     most: int
 
 
-def lasting(plan: Plan) -> Lasting:
+def estimate(plan: Plan) -> DurationEstimate:
     """Of all targets, which are carried out one after the other."""
-    parts = [_lasting(target) for target in plan.targets]
-    return Lasting(sum(p.least for p in parts), sum(p.most for p in parts))
+    parts = [_of_target(target) for target in plan.targets]
+    return DurationEstimate(sum(p.least for p in parts), sum(p.most for p in parts))
 
 
-def _lasting(target: TargetPlan) -> Lasting:
+def _of_target(target: TargetPlan) -> DurationEstimate:
     steps = target.steps
     least = _longest_way(steps, {step.id: _least(step) for step in steps})
     most = {step.id: _most(step) for step in steps}
     longest, whole = _longest_way(steps, most), sum(most.values())
     # Graham's bound for steps that are taken up as soon as they may and hands are free.
-    return Lasting(round(least), round(longest + (whole - longest) / PARALLELISM))
+    return DurationEstimate(round(least), round(longest + (whole - longest) / PARALLELISM))
 
 
 def _longest_way(steps: tuple[Step, ...], seconds: dict[int, float]) -> float:

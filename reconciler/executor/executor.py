@@ -9,22 +9,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.cutover.types import CutOver
-from reconciler.executor.cutover_runner import CutOverRun
-from reconciler.executor.deadline import Window
-from reconciler.executor.idempotency import InstanceEnded, ended, taken
+from reconciler.executor.cutover_runner import CutOverRunner
+from reconciler.executor.deadline import Deadline
+from reconciler.executor.idempotency import InstanceEndedError, ended, taken
 from reconciler.executor.interrupt import Flights, Interrupt
-from reconciler.executor.missing_permission import needed
+from reconciler.executor.missing_permission import missing_permission
 from reconciler.executor.outcomes import AGAIN, Outcome, Result, Stranded, failed
-from reconciler.executor.precondition import CHANGED, Comparison
-from reconciler.executor.retrying_reader import PatientReader
-from reconciler.executor.sender import Pace, Sender, Stopped
+from reconciler.executor.precondition import CHANGED, PreconditionCheck
+from reconciler.executor.retrying_reader import RetryingReader
+from reconciler.executor.sender import Pace, Sender, StoppedError
 from reconciler.executor.stranded import stranded
 from reconciler.executor.waiter import TEXT, Waiter
 from reconciler.model.address import POLICY, ROLE, Address, same_name
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
 from reconciler.plan.changes import Delete, Replace
-from reconciler.plan.graph import Draft, Label, exists
+from reconciler.plan.graph import Label, PendingStep, exists
 from reconciler.plan.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
 
@@ -32,7 +32,7 @@ ASSOCIATE = "AssociateIamInstanceProfile"
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ExecutorDeps:
     """What an apply works with. ``run`` is the id of this run."""
 
     reader: Reader
@@ -40,7 +40,7 @@ class Tools:
     clock: Clock
     progress: Progress
     run: str
-    window: Window
+    deadline: Deadline
     parallelism: int = 10
 
 
@@ -50,7 +50,7 @@ class Executor:
     nothing new starts, and what is half done is put right."""
 
     plan: TargetPlan
-    tools: Tools
+    tools: ExecutorDeps
     stop: Interrupt = field(default_factory=Interrupt)
     _flights: Flights = field(default_factory=Flights)
     _known: dict[Ref, str] = field(default_factory=dict)
@@ -62,12 +62,12 @@ class Executor:
         start = identity.arns.of(POLICY, "", "")
         pace = Pace(tools.clock)
         clock, stop, flights = tools.clock, self.stop, self._flights
-        self._reader: Reader = PatientReader(tools.reader, clock, stop, flights, self._told)
+        self._reader: Reader = RetryingReader(tools.reader, clock, stop, flights, self._told)
         self._sender = Sender(
             tools.writer, self._reader, clock, stop, start, pace=pace, flights=flights
         )
         self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
-        self._comparison = Comparison(
+        self._comparison = PreconditionCheck(
             self._reader,
             tools.clock,
             self.plan.based_on,
@@ -85,8 +85,8 @@ class Executor:
             while len(outcomes) < len(self.plan.work):
                 self._skip(outcomes, running)
                 for place in self._startable(outcomes, running):
-                    closes = self._closes(place, _begun(outcomes, set(running.values())))
-                    running[pool.submit(self._work, place, closes)] = place
+                    is_cleanup = self._is_cleanup(place, _begun(outcomes, set(running.values())))
+                    running[pool.submit(self._work, place, is_cleanup)] = place
                 if not running:
                     continue
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -99,11 +99,11 @@ class Executor:
     def _stranded(self, outcomes: Mapping[int, Outcome]) -> tuple[Stranded, ...]:
         given: list[ApiCall] = []
         for place, ordered in enumerate(self.plan.work):
-            action = ordered.draft.action
+            action = ordered.pending.action
             if not isinstance(action, ApiCall) or outcomes[place].status == "applied":
                 continue
             is_known = all(ref in self._known for ref in refs_in(action.params))
-            if action.operation == ASSOCIATE and ordered.draft.closes and is_known:
+            if action.operation == ASSOCIATE and ordered.pending.is_cleanup and is_known:
                 given.append(replace(action, params=filled(action.params, self._known)))
         return stranded(self.plan, outcomes, given, self._reader)
 
@@ -112,13 +112,13 @@ class Executor:
     ) -> list[int]:
         """Work whose predecessors are done and whose address is free, in the plan's order."""
         started = {*outcomes, *running.values()}
-        busy = {self.plan.work[place].draft.address for place in running.values()}
+        busy = {self.plan.work[place].pending.address for place in running.values()}
         chosen: list[int] = []
         room = self.tools.parallelism - len(running)
         for place, ordered in enumerate(self.plan.work):
             if place in started or len(chosen) >= room:
                 continue
-            address = ordered.draft.address
+            address = ordered.pending.address
             if address not in busy and all(before in outcomes for before in ordered.after):
                 busy.add(address)
                 chosen.append(place)
@@ -131,17 +131,17 @@ class Executor:
             if place in outcomes or place in started:
                 continue
             broken = [b for b in ordered.after if b in outcomes and _is_broken(outcomes[b])]
-            draft = ordered.draft
+            pending = ordered.pending
             if broken:
                 cause = outcomes[broken[0]]
-                reason = f"needs {cause.address} ({cause.what}), which {_past(cause)}"
-                what = describe(draft)
+                reason = f"needs {cause.address} ({cause.what}), which {_in_past_tense(cause)}"
+                what = describe(pending)
                 outcomes[place] = Outcome(
-                    draft.address, what, "skipped", reason, cause=cause.address
+                    pending.address, what, "skipped", reason, cause=cause.address
                 )
-            elif (why := self._ending()) and not self._closes(place, _begun(outcomes, started)):
+            elif (why := self._ending()) and not self._is_cleanup(place, _begun(outcomes, started)):
                 outcomes[place] = Outcome(
-                    draft.address, describe(draft), "skipped", why, advice=AGAIN
+                    pending.address, describe(pending), "skipped", why, advice=AGAIN
                 )
 
     def _told(self, error: AwsError, seconds: float) -> None:
@@ -149,24 +149,24 @@ class Executor:
 
     def _ending(self) -> str | None:
         """Why nothing new begins."""
-        return "interrupted" if self.stop.is_set() else self.tools.window.is_over()
+        return "interrupted" if self.stop.is_set() else self.tools.deadline.is_over()
 
-    def _closes(self, place: int, begun: set[int]) -> bool:
+    def _is_cleanup(self, place: int, begun: set[int]) -> bool:
         """Whether it must run all the same, since what it puts right is done or under way: its
         predecessors have begun, or wait for that like itself; or some of its group has."""
         work = self.plan.work
-        draft, after = work[place].draft, work[place].after
-        if draft.group is not None:
-            return any(work[other].draft.group == draft.group for other in begun)
-        return draft.closes and all(b in begun or work[b].draft.closes for b in after)
+        pending, after = work[place].pending, work[place].after
+        if pending.group is not None:
+            return any(work[other].pending.group == pending.group for other in begun)
+        return pending.is_cleanup and all(b in begun or work[b].pending.is_cleanup for b in after)
 
-    def _work(self, place: int, closes: bool) -> Outcome:
-        draft = self.plan.work[place].draft
-        what, address = describe(draft), draft.address
+    def _work(self, place: int, is_cleanup: bool) -> Outcome:
+        pending = self.plan.work[place].pending
+        what, address = describe(pending), pending.address
         began = self.tools.clock.now()
         self.tools.progress.started(address, what)
-        with self._flights.noted(f"step {place}", is_open=closes):
-            outcome = self._outcome(draft, what)
+        with self._flights.noted(f"step {place}", is_open=is_cleanup):
+            outcome = self._outcome(pending, what)
         seconds = self.tools.clock.now() - began
         if outcome.status == "applied":
             is_over = address in outcome.ended
@@ -177,32 +177,38 @@ class Executor:
             self.tools.progress.failed(address, what, outcome.reason, outcome.brief)
         return outcome
 
-    def _outcome(self, draft: Draft[Work], what: str) -> Outcome:
+    def _outcome(self, pending: PendingStep[Work], what: str) -> Outcome:
         try:
-            match draft.action:
+            match pending.action:
                 case ApiCall():
-                    self._comparison.check(draft.address)
-                    self._comparison.check_unused(draft.address, draft.action)
-                    self._call(draft, draft.action)
+                    self._comparison.check(pending.address)
+                    self._comparison.check_unused(pending.address, pending.action)
+                    self._call(pending, pending.action)
                 case Wait():
-                    is_closing = draft.closes or draft.group is not None
-                    self._waiter.wait(draft.address, draft.action, to_the_end=is_closing)
+                    is_closing = pending.is_cleanup or pending.group is not None
+                    self._waiter.wait(pending.address, pending.action, to_the_end=is_closing)
                 case CutOver():
-                    return self._cut_over(draft.action)
-        except InstanceEnded as error:
-            return Outcome(draft.address, what, "applied", error.message, ended=(draft.address,))
+                    return self._cut_over(pending.action)
+        except InstanceEndedError as error:
+            return Outcome(
+                pending.address, what, "applied", error.message, ended=(pending.address,)
+            )
         except AwsError as error:
-            wanted = needed(draft.action, error) if isinstance(draft.action, ApiCall) else ""
-            return failed(draft.address, what, error, wanted)
-        except Stopped:
-            return Outcome(draft.address, what, "skipped", "interrupted", advice=AGAIN)
-        return Outcome(draft.address, what, "applied")
+            wanted = (
+                missing_permission(pending.action, error)
+                if isinstance(pending.action, ApiCall)
+                else ""
+            )
+            return failed(pending.address, what, error, wanted)
+        except StoppedError:
+            return Outcome(pending.address, what, "skipped", "interrupted", advice=AGAIN)
+        return Outcome(pending.address, what, "applied")
 
     def _cut_over(self, cutover: CutOver) -> Outcome:
         tools = self.tools
         with self._lock:
             made_id = self._known.get(Ref(cutover.address, "id"))
-        return CutOverRun(
+        return CutOverRunner(
             cutover=cutover,
             identity=self.plan.identity,
             run=tools.run,
@@ -211,12 +217,12 @@ class Executor:
             clock=tools.clock,
             progress=tools.progress,
             stop=self.stop,
-            window=tools.window,
+            deadline=tools.deadline,
             flights=self._flights,
             check=lambda: self._comparison.check_cut_over(cutover, made_id),
         ).execute()
 
-    def _call(self, draft: Draft[Work], call: ApiCall) -> None:
+    def _call(self, pending: PendingStep[Work], call: ApiCall) -> None:
         refs = refs_in(call.params)
         for ref in refs:
             if ref == NOW:
@@ -224,40 +230,42 @@ class Executor:
             elif ref == RUN:
                 self._known[ref] = self.tools.run
             elif ref.address.is_instance:
-                self._learn_association(ref, call.region or "")
+                self._resolve_association(ref, call.region or "")
             else:
-                self._learn(ref)
+                self._resolve_ref(ref)
         ready = ApiCall(call.service, call.operation, filled(call.params, self._known), call.region)
-        address = draft.address
+        address = pending.address
 
         def told(error: AwsError, seconds: float) -> None:
             self.tools.progress.waiting(address, f"{error.code}, {call.name} again", seconds)
 
         instance = address.name if address.is_instance else None
         answer = self._sender.send(
-            ready, is_fresh=self._is_fresh(draft), instance=instance, told=told
+            ready, is_fresh=self._is_fresh(pending), instance=instance, told=told
         )
-        self._note(address, draft, answer)
+        self._note(address, pending, answer)
 
-    def _is_fresh(self, draft: Draft[Work]) -> bool:
+    def _is_fresh(self, pending: PendingStep[Work]) -> bool:
         """Whether this run made something that the call may refer to."""
         with self._lock:
-            return bool(self._made & draft.needs)
+            return bool(self._made & pending.requires)
 
-    def _note(self, address: Address, draft: Draft[Work], answer: Mapping[str, Any]) -> None:
+    def _note(
+        self, address: Address, pending: PendingStep[Work], answer: Mapping[str, Any]
+    ) -> None:
         """What was made, and the values that AWS invented for it."""
-        if exists(address) not in draft.gives:
+        if exists(address) not in pending.provides:
             return
         found = answer.get("Role") or answer.get("InstanceProfile") or answer.get("Policy") or {}
         with self._lock:
-            self._made.update(draft.gives)
+            self._made.update(pending.provides)
             for key, value in found.items():
                 if key in ("RoleId", "InstanceProfileId", "PolicyId"):
                     self._known[Ref(address, "id")] = value
                 elif key == "Arn":
                     self._known[Ref(address, "arn")] = value
 
-    def _learn(self, ref: Ref) -> None:
+    def _resolve_ref(self, ref: Ref) -> None:
         """A value whose answer was lost is read."""
         with self._lock:
             if ref in self._known:
@@ -270,13 +278,13 @@ class Executor:
             self._known[Ref(ref.address, "id")] = found.id
             self._known[Ref(ref.address, "arn")] = found.arn
 
-    def _learn_association(self, ref: Ref, region: str) -> None:
+    def _resolve_association(self, ref: Ref, region: str) -> None:
         """Always read: a cut-over may have given the instance a new association. Nothing but the
         profile that was planned is taken off it."""
         key, call = InstanceKey(region, ref.address.name), f"read:{ref.address}"
         found = next(iter(self._reader.instances([key])), None)
         if found is None or found.is_gone:
-            raise InstanceEnded(call, "InvalidInstanceID.NotFound", ended(key.instance))
+            raise InstanceEndedError(call, "InvalidInstanceID.NotFound", ended(key.instance))
         if found.row is None:
             message = f"{key.instance} has no association any more; plan again"
             raise AwsError(call, "InvalidAssociationID.NotFound", message)
@@ -293,10 +301,10 @@ class Executor:
         return next((name for name in named if name is not None), None)
 
 
-def describe(draft: Draft[Work]) -> str:
-    match draft.action:
+def describe(pending: PendingStep[Work]) -> str:
+    match pending.action:
         case ApiCall():
-            return draft.action.name
+            return pending.action.name
         case Wait(condition):
             return f"wait for {TEXT[condition]}"
         case CutOver():
@@ -311,5 +319,5 @@ def _is_broken(outcome: Outcome) -> bool:
     return outcome.status != "applied"
 
 
-def _past(outcome: Outcome) -> str:
+def _in_past_tense(outcome: Outcome) -> str:
     return "failed" if outcome.status == "failed" else "was skipped"

@@ -36,12 +36,12 @@ OTHERS_SECONDS = 2.0
 """For an association of somebody else's: a listing may show for a moment what is gone."""
 
 
-class InstanceEnded(AwsError):  # noqa: N818 - the end of an instance is no error
+class InstanceEndedError(AwsError):
     """The instance that a call is about was terminated: nothing is left to do for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ObservedEffect:
     """Why AWS refused a call about an instance, and for how many seconds that may yet pass."""
 
     because: str
@@ -49,16 +49,16 @@ class Standing:
     has_ended: bool = False
 
     def explained(self, error: AwsError) -> AwsError:
-        made = InstanceEnded if self.has_ended else AwsError
+        made = InstanceEndedError if self.has_ended else AwsError
         message = self.because if self.has_ended else f"{error.message}; {self.because}"
         return made(
             error.call, error.code, message, status=error.status, request_id=error.request_id
         )
 
 
-def standing(
+def observed_effect(
     call: ApiCall, error: AwsError, reader: Reader, instance: str | None
-) -> Standing | None:
+) -> ObservedEffect | None:
     """What became of the one instance that ``call`` is about, if that is why it was refused;
     ``None`` where it is as it should be, starts or stops, or where nothing can be told."""
     name = named_instance(call) or instance
@@ -66,27 +66,31 @@ def standing(
         return None
     found = next(iter(reader.instances([InstanceKey(call.region or "", name)])), None)
     if found is None:
-        return Standing(ended(name), UNSHOWN_SECONDS, has_ended=True)
+        return ObservedEffect(ended(name), UNSHOWN_SECONDS, has_ended=True)
     if found.is_gone:
-        return Standing(ended(name), has_ended=True)
+        return ObservedEffect(ended(name), has_ended=True)
     if call.operation == "ReplaceIamInstanceProfileAssociation":
         return _not_replaced(call, found)
     if call.operation == "AssociateIamInstanceProfile" and error.code == "IncorrectState":
         row = found.row
         arn = call.params.get("IamInstanceProfile", {}).get("Arn", "")
         if row is not None and not same_resource(row.profile_arn, arn):
-            return Standing(taken(name, row), OTHERS_SECONDS)
+            return ObservedEffect(taken(name, row), OTHERS_SECONDS)
     return None
 
 
-def _not_replaced(call: ApiCall, found: LiveInstance) -> Standing | None:
+def _not_replaced(call: ApiCall, found: LiveInstance) -> ObservedEffect | None:
     name, row = found.key.instance, found.row
     if row is None:
-        return Standing(f"the association of {name} was removed since it was planned; plan again")
+        return ObservedEffect(
+            f"the association of {name} was removed since it was planned; plan again"
+        )
     if row.id != call.params["AssociationId"]:
-        return Standing(taken(name, row), OTHERS_SECONDS)
+        return ObservedEffect(taken(name, row), OTHERS_SECONDS)
     if found.state in ("stopping", "stopped"):
-        return Standing(f"{name} has stopped since it was planned; the next apply moves it stopped")
+        return ObservedEffect(
+            f"{name} has stopped since it was planned; the next apply moves it stopped"
+        )
     return None
 
 
@@ -108,7 +112,7 @@ def named_instance(call: ApiCall) -> str | None:
     return None if only is None else str(only)
 
 
-def is_done(
+def already_applied(
     call: ApiCall, reader: Reader, account_policies: str, instance: str | None = None
 ) -> bool:
     """``account_policies`` is the start of the ARNs of this account's policies, ``instance`` the

@@ -23,7 +23,7 @@ _PASSING = (
 """They also need ``iam:PassRole`` on the role. Source: service authorization reference, H."""
 
 
-def needed(call: ApiCall, error: AwsError) -> str:
+def missing_permission(call: ApiCall, error: AwsError) -> str:
     """``; needs iam:CreateRole on role/web``, empty for another refusal. EC2 names neither action
     nor resource itself. What was denied may be a read that goes before ``call``."""
     if error.code not in DENIED:

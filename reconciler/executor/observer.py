@@ -6,11 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover.batches import POLL_SECONDS
-from reconciler.cutover.types import CutOver, Memory, Seen
+from reconciler.cutover.types import CutOver, Observation, RunState
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import STOPPING_SECONDS
 from reconciler.model.live import LiveProfile
-from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, shadow_name
+from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, temporary_name
 from reconciler.model.resources import Identity
 from reconciler.ports import AwsError, Clock, Reader
 
@@ -41,49 +41,53 @@ class Observer:
     def __post_init__(self) -> None:
         self.began = self.clock.now()
 
-    def observe(self, cutover: CutOver, memory: Memory | None = None) -> Seen:
+    def observe(self, cutover: CutOver, run_state: RunState | None = None) -> Observation:
         """Everything, in every region."""
-        profile, shadow = self._profiles(cutover)
+        profile, temporary = self._profiles(cutover)
         began = self.clock.now()
         state = self.reader.read_regions(self.identity, cutover.regions)
-        flying = set(profile.in_flight) | (set(memory.away) | set(memory.back) if memory else set())
-        users = state.consumers(profile.arn) + (state.consumers(shadow.arn) if shadow else ())
+        flying = set(profile.in_flight) | (
+            set(run_state.away) | set(run_state.back) if run_state else set()
+        )
+        users = state.consumers(profile.arn) + (state.consumers(temporary.arn) if temporary else ())
         instances = {i.key: i for i in users}
         instances.update({k: state.instances[k] for k in flying if k in state.instances})
         unseen = [k for k in flying if k not in instances and k.region not in cutover.regions]
         instances.update({i.key: i for i in self.reader.instances(unseen)})
-        return Seen(
+        return Observation(
             now=began,
             profile=profile,
             after_id=self._wanted(cutover),
             instances=instances,
             listed_at=began,
             unread=state.unread_regions,
-            shadow=shadow,
+            temporary=temporary,
         )
 
-    def look(self, cutover: CutOver, seen: Seen, keys: Collection[InstanceKey]) -> Seen:
+    def look(
+        self, cutover: CutOver, observed: Observation, keys: Collection[InstanceKey]
+    ) -> Observation:
         """Both profiles and some instances again, as of before they were read."""
-        profile, shadow = self._profiles(cutover)
+        profile, temporary = self._profiles(cutover)
         now = self.clock.now()
-        instances = dict(seen.instances)
+        instances = dict(observed.instances)
         if keys:
             found = {i.key: i for i in self.reader.instances(keys)}
             instances.update(found)
             for key in set(keys) - found.keys():
                 instances.pop(key, None)
         return replace(
-            seen,
+            observed,
             profile=profile,
             instances=instances,
             now=now,
             after_id=self._wanted(cutover),
-            shadow=shadow,
+            temporary=temporary,
         )
 
-    def wrote(self, expected: Seen) -> None:
+    def wrote(self, expected: Observation) -> None:
         """What our own calls have made of the two profiles."""
-        self._written = (_look(expected.profile, expected.shadow), self.clock.now())
+        self._written = (_look(expected.profile, expected.temporary), self.clock.now())
 
     def forget(self) -> None:
         """It is not known what the last call did."""
@@ -95,8 +99,8 @@ class Observer:
         what somebody else has made of them, and is believed at once."""
         while True:
             profile = self._profile(cutover)
-            shadow = self._shadow(cutover, profile)
-            shown = _look(profile, shadow)
+            temporary = self._temporary(cutover, profile)
+            shown = _look(profile, temporary)
             if self.stop.is_set() or not self._is_old(shown, profile):
                 break
             self.clock.sleep(AGAIN_SECONDS)
@@ -104,7 +108,7 @@ class Observer:
         if self._written is not None and self._written[0] != shown:
             # Somebody else's doing, and so what is to be seen from now on.
             self._written = (shown, self.clock.now())
-        return profile, shadow
+        return profile, temporary
 
     def _is_old(self, shown: _Look, profile: LiveProfile) -> bool:
         if self._written is None:
@@ -125,11 +129,11 @@ class Observer:
             raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile is gone")
         return profile
 
-    def _shadow(self, cutover: CutOver, profile: LiveProfile) -> LiveProfile | None:
+    def _temporary(self, cutover: CutOver, profile: LiveProfile) -> LiveProfile | None:
         """There is one only during a hop; an earlier run may have begun it."""
         if cutover.limits.strategy != "hop" and not isinstance(profile.mark, Pending):
             return None
-        return self.reader.profile(shadow_name(profile.resource.name))
+        return self.reader.profile(temporary_name(profile.resource.name))
 
     def _wanted(self, cutover: CutOver) -> str | None:
         """The id of the role that is to be inside: it may have been made a moment ago."""
@@ -147,9 +151,9 @@ class Observer:
         return found.id
 
 
-def _look(profile: LiveProfile, shadow: LiveProfile | None) -> _Look:
+def _look(profile: LiveProfile, temporary: LiveProfile | None) -> _Look:
     return (
         tuple(sorted(profile.marks.items())),
         profile.role_id,
-        None if shadow is None else shadow.role_id or NO_ROLE,
+        None if temporary is None else temporary.role_id or NO_ROLE,
     )

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.cutover.types import CutOver, Seen
+from reconciler.cutover.types import CutOver, Observation
 from reconciler.model.address import POLICY, PROFILE, ROLE, Address, profile_address
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveState
 from reconciler.model.ownership import Pending, RoleMark
@@ -34,14 +34,14 @@ FLEET_SECONDS = 10.0
 
 
 @dataclass
-class Comparison:
+class PreconditionCheck:
     """``planned`` is what was read, by address; ``begins`` how each cut-over should find its
     profiles; ``run`` the id of this run."""
 
     reader: Reader
     clock: Clock
     planned: Mapping[Address, LiveEntity]
-    begins: Mapping[CutOver, Seen] = field(default_factory=dict)
+    begins: Mapping[CutOver, Observation] = field(default_factory=dict)
     run: str = ""
     going: frozenset[Address] = frozenset()
     """What the plan deletes, also to make it again."""
@@ -135,12 +135,12 @@ class Comparison:
         profile that this run has made. Raises ``AwsError`` with ``ChangedSincePlanned``."""
         # From here on the profile changes by the cut-over's own hand.
         self._seen.add(cutover.address)
-        seen = self.begins.get(cutover)
-        if seen is None:
+        observed = self.begins.get(cutover)
+        if observed is None:
             return
-        self._check_profile(cutover, seen.profile, made_id)
-        if seen.shadow is not None:
-            self._check_profile(cutover, seen.shadow, None)
+        self._check_profile(cutover, observed.profile, made_id)
+        if observed.temporary is not None:
+            self._check_profile(cutover, observed.temporary, None)
         self._check_users(cutover.address)
 
     def _check_profile(self, cutover: CutOver, before: LiveProfile, made_id: str | None) -> None:

@@ -31,7 +31,7 @@ UNREACHED_PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
+class RetryRule:
     """``code`` passes when an operation that begins with one of ``operations`` meets it."""
 
     code: str
@@ -50,19 +50,19 @@ class Passing:
 
 
 _ABOUT_NAMED = ("Attach", "Put", "Add", "Tag", "Untag", "Update", "CreatePolicyVersion")
-PASSING = (
-    Passing("MalformedPolicyDocument", ("CreateRole", "UpdateAssumeRolePolicy"), 120.0, True),
-    Passing("NoSuchEntity", _ABOUT_NAMED, 120.0, True),
-    Passing("InvalidParameterValue", ("Associate", "Replace"), 120.0),
-    Passing("IncorrectState", ("Associate",), 120.0),
-    Passing("IncorrectInstanceState", ("Associate", "Disassociate", "Replace"), 300.0),
-    Passing("IncorrectInstanceState", ("StartInstances", "StopInstances"), 60.0),
-    Passing("DeleteConflict", ("DeleteRole", "DeleteInstanceProfile", "DeletePolicy"), 120.0),
-    Passing("ConcurrentModification", ("",), 120.0),
-    Passing("InvalidInstanceID.NotFound", ("CreateTags",), 30.0),
+RETRYABLE = (
+    RetryRule("MalformedPolicyDocument", ("CreateRole", "UpdateAssumeRolePolicy"), 120.0, True),
+    RetryRule("NoSuchEntity", _ABOUT_NAMED, 120.0, True),
+    RetryRule("InvalidParameterValue", ("Associate", "Replace"), 120.0),
+    RetryRule("IncorrectState", ("Associate",), 120.0),
+    RetryRule("IncorrectInstanceState", ("Associate", "Disassociate", "Replace"), 300.0),
+    RetryRule("IncorrectInstanceState", ("StartInstances", "StopInstances"), 60.0),
+    RetryRule("DeleteConflict", ("DeleteRole", "DeleteInstanceProfile", "DeletePolicy"), 120.0),
+    RetryRule("ConcurrentModification", ("",), 120.0),
+    RetryRule("InvalidInstanceID.NotFound", ("CreateTags",), 30.0),
 )
 
-ALREADY = {
+ALREADY_APPLIED_CODES = {
     "CreateRole": frozenset({"EntityAlreadyExists"}),
     "CreateInstanceProfile": frozenset({"EntityAlreadyExists"}),
     "CreatePolicy": frozenset({"EntityAlreadyExists"}),
@@ -96,7 +96,7 @@ def budget(call: ApiCall, error: AwsError, is_fresh: bool) -> float:
         return way
     if call.is_dry_run:
         return 0.0
-    return max((p.seconds for p in PASSING if p.covers(call, error, is_fresh)), default=0.0)
+    return max((p.seconds for p in RETRYABLE if p.covers(call, error, is_fresh)), default=0.0)
 
 
 def way_budget(error: AwsError) -> float:
@@ -117,14 +117,16 @@ def contradiction(call: ApiCall, error: AwsError, was_lost: bool) -> float:
     A create that meets its own name is none, unless an answer was lost before: something of that
     name may well have been there. EC2 shows its own associations as they are."""
     is_meant = call.service == "iam" and (was_lost or not call.operation.startswith("Create"))
-    told_done = error.code in ALREADY.get(call.operation, frozenset())
+    told_done = error.code in ALREADY_APPLIED_CODES.get(call.operation, frozenset())
     return STALE_SECONDS if not call.is_dry_run and is_meant and told_done else 0.0
 
 
 def may_be_done(call: ApiCall, error: AwsError) -> bool:
     if call.is_dry_run:
         return False
-    return error.is_uncertain or error.code in ALREADY.get(call.operation, frozenset())
+    return error.is_uncertain or error.code in ALREADY_APPLIED_CODES.get(
+        call.operation, frozenset()
+    )
 
 
 @dataclass

@@ -23,7 +23,7 @@ def _nobody(_error: AwsError, _seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class PatientReader:
+class RetryingReader:
     """A ``Reader`` in front of another. Reading does no harm twice, so it need not be asked what a
     lost call did. ``told`` hears of each failure that is waited out, with the seconds."""
 
@@ -38,39 +38,39 @@ class PatientReader:
         return self.reader.calls
 
     def identity(self) -> Identity:
-        return self._patiently(self.reader.identity)
+        return self._with_retries(self.reader.identity)
 
     def read(self, identity: Identity, scope: Scope) -> LiveState:
-        return self._patiently(lambda: self.reader.read(identity, scope))
+        return self._with_retries(lambda: self.reader.read(identity, scope))
 
     def enabled_regions(self, near: str) -> tuple[str, ...]:
-        return self._patiently(lambda: self.reader.enabled_regions(near))
+        return self._with_retries(lambda: self.reader.enabled_regions(near))
 
     def quotas(self) -> Mapping[str, int]:
-        return self._patiently(self.reader.quotas)
+        return self._with_retries(self.reader.quotas)
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
-        return self._patiently(lambda: self.reader.read_regions(identity, regions))
+        return self._with_retries(lambda: self.reader.read_regions(identity, regions))
 
     def entity(self, address: Address, arn: str) -> LiveEntity | None:
-        return self._patiently(lambda: self.reader.entity(address, arn))
+        return self._with_retries(lambda: self.reader.entity(address, arn))
 
     def profile(self, name: str) -> LiveProfile | None:
-        return self._patiently(lambda: self.reader.profile(name))
+        return self._with_retries(lambda: self.reader.profile(name))
 
     def role(self, name: str) -> Facts | None:
-        return self._patiently(lambda: self.reader.role(name))
+        return self._with_retries(lambda: self.reader.role(name))
 
     def profiles_with(self, role: str) -> tuple[str, ...]:
-        return self._patiently(lambda: self.reader.profiles_with(role))
+        return self._with_retries(lambda: self.reader.profiles_with(role))
 
     def policy(self, arn: str) -> Facts | None:
-        return self._patiently(lambda: self.reader.policy(arn))
+        return self._with_retries(lambda: self.reader.policy(arn))
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
-        return self._patiently(lambda: self.reader.instances(keys))
+        return self._with_retries(lambda: self.reader.instances(keys))
 
-    def _patiently(self, read: Callable[[], _T]) -> _T:
+    def _with_retries(self, read: Callable[[], _T]) -> _T:
         tries = Tries(self.clock, self.stop, self.flights)
         while True:
             try:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.executor.idempotency import is_done, is_named_there, standing
+from reconciler.executor.idempotency import already_applied, is_named_there, observed_effect
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retry_rules import REPEATABLE, Tries, budget, contradiction, may_be_done
 from reconciler.plan.calls import ApiCall
 from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
 
 
-class Stopped(Exception):  # noqa: N818 - a person's wish, no error
+class StoppedError(Exception):
     """A person asked to stop while something was waited for."""
 
 
@@ -72,7 +72,8 @@ class Sender:
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
     ) -> Mapping[str, Any]:
         """The answer, empty where the effect was there already. Raises ``AwsError`` for a refusal
-        that stays, ``InstanceEnded`` where the instance that it is about has ended. ``instance`` is
+        that stays, ``InstanceEndedError`` where the instance that it is about has ended.
+        ``instance`` is
         the one that the call is about, where it does not say so itself; refusals ``hoped_for`` are
         raised as they come; ``told`` hears of each that is waited out, with the seconds."""
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
@@ -87,7 +88,7 @@ class Sender:
                     return {}
                 patience = budget(call, error, is_fresh or self._is_known(call, error))
                 patience = max(patience, contradiction(call, error, was_lost))
-                found = standing(call, error, self.reader, instance)
+                found = observed_effect(call, error, self.reader, instance)
                 if found is not None:
                     patience = min(patience, found.seconds)
                 if not tries.wait(error, patience, told, 0.5 + self.dice.random() / 2):
@@ -122,4 +123,4 @@ class Sender:
             return False
         if call.operation.startswith("Create") and not was_lost:
             return False
-        return is_done(call, self.reader, self.account_policies, instance)
+        return already_applied(call, self.reader, self.account_policies, instance)

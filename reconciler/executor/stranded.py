@@ -34,17 +34,17 @@ def _of_profiles(
 ) -> Iterator[Stranded]:
     known: dict[Address, set[InstanceKey]] = {}
     for place, ordered in enumerate(plan.work):
-        draft = ordered.draft
-        if draft.address.kind == PROFILE:
-            flying = known.setdefault(draft.address, set())
+        pending = ordered.pending
+        if pending.address.kind == PROFILE:
+            flying = known.setdefault(pending.address, set())
             flying.update(outcomes[place].in_flight if place in outcomes else ())
     for address, flying in known.items():
-        seen = [begun.profile for c, begun in plan.begins.items() if c.address == address]
+        observed = [begun.profile for c, begun in plan.begins.items() if c.address == address]
         try:
             profile = reader.profile(address.name)
         except AwsError as error:
-            planned = {key for profile in seen for key in profile.in_flight}
-            arn = seen[0].arn if seen else ""
+            planned = {key for profile in observed for key in profile.in_flight}
+            arn = observed[0].arn if observed else ""
             yield from _unknown(flying | planned, arn, error)
             continue
         if profile is not None:

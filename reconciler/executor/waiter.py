@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.executor.idempotency import taken
 from reconciler.executor.interrupt import Interrupt
-from reconciler.executor.sender import Stopped
+from reconciler.executor.sender import StoppedError
 from reconciler.model.address import Address, same_name
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import InstanceKey
@@ -37,7 +37,8 @@ class Waiter:
 
     def wait(self, address: Address, wait: Wait, *, to_the_end: bool = False) -> None:
         """Returns when the condition holds. Raises ``AwsError`` with code ``TimedOut``, and
-        ``Stopped`` when a person asked to stop, unless it must be waited ``to_the_end``. Then it
+        ``StoppedError`` when a person asked to stop, unless it must be waited ``to_the_end``. Then
+        it
         returns at once where there is a hurry, and the call that comes next is sent until AWS takes
         it."""
         began, pause = self.clock.now(), FIRST_LOOK_SECONDS
@@ -53,7 +54,7 @@ class Waiter:
             if self.stop.hurries and to_the_end and wait.condition != "associated":
                 return
             if self.stop.hurries or (self.stop.is_set() and not to_the_end):
-                raise Stopped
+                raise StoppedError
             self.progress.waiting(address, TEXT[wait.condition], elapsed)
             self.stop.rest(self.clock, min(pause, max(wait.seconds - elapsed, 0.01)))
             pause = min(pause * 2, POLL_SECONDS)

@@ -16,7 +16,7 @@ from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import Flight, InstanceKey
 from reconciler.model.resources import Association
 from reconciler.plan.calls import ApiCall, Joined, Ref, Wait
-from reconciler.plan.graph import Draft, Label, exists, free, ready, released
+from reconciler.plan.graph import Label, PendingStep, exists, free, ready, released
 
 Labels = frozenset[Label]
 NONE: Labels = frozenset()
@@ -27,11 +27,11 @@ SETTLE_SECONDS = 300.0
 
 def associate(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
     """To an instance without a profile."""
-    needs = frozenset({ready(profile_address(after.profile))})
-    yield from _begin(live, after, context, needs)
+    requires = frozenset({ready(profile_address(after.profile))})
+    yield from _begin(live, after, context, requires)
     params = _profile_params(after, context, InstanceId=live.key.instance)
     call = ApiCall("ec2", "AssociateIamInstanceProfile", params, live.key.region)
-    yield from _last(live, after, call, needs)
+    yield from _last(live, after, call, requires)
 
 
 def move(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
@@ -41,18 +41,18 @@ def move(live: LiveInstance, after: Association, context: Context) -> Iterator[S
         yield from associate(live, after, context)
         return
     left = profile_address(before.profile_name)
-    needs = frozenset({ready(profile_address(after.profile))})
+    requires = frozenset({ready(profile_address(after.profile))})
     later, freed = frozenset({ready(left), released(left)}), frozenset({free(left)})
-    yield from _begin(live, after, context, needs, later)
+    yield from _begin(live, after, context, requires, later)
     profile = context.profile_that_stays(after.profile)
     # To replace a profile by itself does nothing, even where the association is stale.
     is_same = profile is not None and profile.arn == before.profile_arn
     if live.state == "stopped" or is_same:
-        yield from _reassociate(live, after, context, needs, later, freed)
+        yield from _reassociate(live, after, context, requires, later, freed)
         return
     params = _profile_params(after, context, AssociationId=_id(live, context))
     call = ApiCall("ec2", "ReplaceIamInstanceProfileAssociation", params, live.key.region)
-    yield from _last(live, after, call, needs, later, freed)
+    yield from _last(live, after, call, requires, later, freed)
 
 
 def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
@@ -65,14 +65,14 @@ def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, live.key.region)
     name, region = live.row.profile_name, live.key.region
     left = profile_address(name)
-    yield step(address, call, after={ready(left), released(left)}, gives={label})
+    yield step(address, call, after={ready(left), released(left)}, provides={label})
     wait = Wait("gone", SETTLE_SECONDS, live.key.instance, name, region)
-    yield Draft(address, wait, frozenset({label}), gives=frozenset({free(left), gone}))
+    yield PendingStep(address, wait, frozenset({label}), provides=frozenset({free(left), gone}))
     tags = [{"Key": context.prefix + ownership.ASSOCIATION}]
     forget = ApiCall(
         "ec2", "DeleteTags", {"Resources": [live.key.instance], "Tags": tags}, live.key.region
     )
-    yield step(address, forget, needs={gone})
+    yield step(address, forget, requires={gone})
 
 
 def tagged_anew(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
@@ -96,52 +96,56 @@ def _tag(
     live: LiveInstance,
     after: Association,
     context: Context,
-    needs: Labels,
+    requires: Labels,
     later: Labels = NONE,
 ) -> Step:
     tags = tag_list({context.prefix + ownership.ASSOCIATION: _mark(live, after, context)})
     params = {"Resources": [live.key.instance], "Tags": tags}
     call = ApiCall("ec2", "CreateTags", params, live.key.region)
-    gives = {Label("tagged", live.key)}
-    return step(after.address, call, needs=needs, after=later, gives=gives)
+    provides = {Label("tagged", live.key)}
+    return step(after.address, call, requires=requires, after=later, provides=provides)
 
 
 def _begin(
     live: LiveInstance,
     after: Association,
     context: Context,
-    needs: Labels,
+    requires: Labels,
     later: Labels = NONE,
 ) -> Iterator[Step]:
     """Our tag before the association, so that a crash between the two loses no ownership."""
     if live.in_transition:
         wait = Wait("stable", STABLE_SECONDS, live.key.instance, region=live.key.region)
-        yield Draft(after.address, wait, gives=frozenset({Label("stable", live.key)}))
+        yield PendingStep(after.address, wait, provides=frozenset({Label("stable", live.key)}))
     if live.marks.get(ownership.ASSOCIATION) != _mark(live, after, context):
-        yield _tag(live, after, context, needs, later)
+        yield _tag(live, after, context, requires, later)
 
 
 def _last(
     live: LiveInstance,
     after: Association,
     call: ApiCall,
-    needs: Labels,
+    requires: Labels,
     later: Labels = NONE,
-    gives: Labels = NONE,
+    provides: Labels = NONE,
 ) -> Iterator[Step]:
     given, settled = Label("given", live.key), Label("settled", live.key)
     before = {*later, *(Label(state, live.key) for state in ("tagged", "stable", "gone"))}
-    closes = live.row is not None and call.operation == "AssociateIamInstanceProfile"
-    yield Draft(after.address, call, needs, frozenset(before), frozenset({given}), closes)
+    is_cleanup = live.row is not None and call.operation == "AssociateIamInstanceProfile"
+    yield PendingStep(
+        after.address, call, requires, frozenset(before), frozenset({given}), is_cleanup
+    )
     wait = Wait("associated", SETTLE_SECONDS, live.key.instance, after.profile, live.key.region)
-    yield Draft(after.address, wait, frozenset({given}), gives=frozenset({settled, *gives}))
+    yield PendingStep(
+        after.address, wait, frozenset({given}), provides=frozenset({settled, *provides})
+    )
 
 
 def _reassociate(
     live: LiveInstance,
     after: Association,
     context: Context,
-    needs: Labels,
+    requires: Labels,
     later: Labels,
     freed: Labels,
 ) -> Iterator[Step]:
@@ -151,13 +155,13 @@ def _reassociate(
     params = {"AssociationId": _id(live, context)}
     call = ApiCall("ec2", "DisassociateIamInstanceProfile", params, key.region)
     before = {*later, *(Label(state, key) for state in ("noted", "tagged", "stable"))}
-    yield step(address, call, needs=needs, after=before, gives={off})
+    yield step(address, call, requires=requires, after=before, provides={off})
     left = live.row.profile_name if live.row else None
     wait = Wait("gone", SETTLE_SECONDS, key.instance, left, key.region)
-    yield Draft(address, wait, frozenset({off}), gives=frozenset({gone}), closes=True)
+    yield PendingStep(address, wait, frozenset({off}), provides=frozenset({gone}), is_cleanup=True)
     give = _profile_params(after, context, InstanceId=key.instance)
     call = ApiCall("ec2", "AssociateIamInstanceProfile", give, key.region)
-    yield from _last(live, after, call, needs, later, freed)
+    yield from _last(live, after, call, requires, later, freed)
 
 
 def noted(
@@ -166,19 +170,19 @@ def noted(
     """Notes on their new profile which stopped instances are about to move to it, as many at a
     time as the note holds, and takes the note off when they have arrived."""
     address = profile_address(name)
-    needs, before = {ready(address)}, set[Label]()
+    requires, before = {ready(address)}, set[Label]()
     flying = live.flights if live else frozenset()
     while batch := ownership.fitting(flying, [Flight(key) for key in keys]):
         marks = ownership.encode_in_flight({*flying, *batch})
         tags = tag_list(ownership.with_prefix(marks, context.prefix))
         call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
-        gives = {Label("noted", f.key) for f in batch}
-        yield step(address, call, needs=needs, after=before, gives=gives)
+        provides = {Label("noted", f.key) for f in batch}
+        yield step(address, call, requires=requires, after=before, provides=provides)
         before = {Label("settled", f.key) for f in batch}
         names = [context.prefix + mark for mark in sorted(marks)]
         call = iam("UntagInstanceProfile", InstanceProfileName=name, TagKeys=names)
         keys, label = keys[len(batch) :], Label("landed", batch[-1].key)
-        yield step(address, call, needs=before, gives={label})
+        yield step(address, call, requires=before, provides={label})
         before = {label}
 
 

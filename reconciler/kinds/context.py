@@ -10,10 +10,10 @@ from reconciler.model.address import Address, Arns
 from reconciler.model.live import LiveProfile, LiveRole, LiveState
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import Action, ApiCall
-from reconciler.plan.graph import Draft, Label
+from reconciler.plan.graph import Label, PendingStep
 from reconciler.spec.desired import DesiredState
 
-Step = Draft[Action]
+Step = PendingStep[Action]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Context:
     """Profiles with a cut-over in this plan: their associations get new ids in it."""
     replaced: frozenset[Address] = frozenset()
     """Addresses of what is deleted and made again: ids and ARNs that it has now are no use."""
-    filled: frozenset[Address] = frozenset()
+    filled_by_cutover: frozenset[Address] = frozenset()
     """Addresses of profiles to be made whose cut-over puts the role in, since instances have
     associations with the profile that was there before."""
 
@@ -65,11 +65,11 @@ def step(
     address: Address,
     call: ApiCall,
     *,
-    needs: Iterable[Label] = (),
+    requires: Iterable[Label] = (),
     after: Iterable[Label] = (),
-    gives: Iterable[Label] = (),
+    provides: Iterable[Label] = (),
 ) -> Step:
-    return Draft(address, call, frozenset(needs), frozenset(after), frozenset(gives))
+    return PendingStep(address, call, frozenset(requires), frozenset(after), frozenset(provides))
 
 
 def iam(operation: str, **params: object) -> ApiCall:

@@ -11,7 +11,7 @@ from dataclasses import replace as with_fields
 
 from reconciler.kinds.context import Context, Step, iam, step, tag_list
 from reconciler.kinds.tags import tag_calls
-from reconciler.kinds.unmanaged_attributes import left
+from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model import ownership
 from reconciler.model.address import role_address, same_name
 from reconciler.model.live import LiveProfile
@@ -21,11 +21,13 @@ from reconciler.plan.graph import Label, emptied, exists, free, gone, ready, rel
 from reconciler.spec.desired import DesiredProfile
 
 
-def settled(desired: DesiredProfile, live: LiveProfile, leave: frozenset[str]) -> InstanceProfile:
+def desired_state_of(
+    desired: DesiredProfile, live: LiveProfile, leave: frozenset[str]
+) -> InstanceProfile:
     wanted = with_fields(desired.resource, name=live.resource.name)
     if same_name(wanted.role, live.resource.role):
         wanted = with_fields(wanted, role=live.resource.role)
-    result: InstanceProfile = left(wanted, live.resource, leave)
+    result: InstanceProfile = keep_live(wanted, live.resource, leave)
     return result
 
 
@@ -33,9 +35,9 @@ def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
     """Owner and role-id stand in the call that makes it; then the role goes in, unless instances
     must take it up: then that is for their cut-over."""
     address = after.address
-    if address in context.filled:
+    if address in context.filled_by_cutover:
         tags = context.owned(after.name, after.tags, role_id=ownership.NO_ROLE)
-        yield step(address, _create(after, tags), after={gone(address)}, gives={exists(address)})
+        yield step(address, _create(after, tags), after={gone(address)}, provides={exists(address)})
         return
     role, wanted = context.role_that_stays(after.role), context.desired.role(after.role)
     held = wanted.resource.address if wanted else role_address(after.role or "")
@@ -44,13 +46,17 @@ def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
         mark = role.id if role else Ref(held, "id")
     tags = context.owned(after.name, after.tags, role_id=mark)
     made = {exists(address)} if after.role else {exists(address), ready(address)}
-    needs = {exists(held)} if after.role else set()
-    yield step(address, _create(after, tags), needs=needs, after={gone(address)}, gives=made)
+    requires = {exists(held)} if after.role else set()
+    yield step(
+        address, _create(after, tags), requires=requires, after={gone(address)}, provides=made
+    )
     if after.role is not None:
         name = role.resource.name if role else held.name
         call = iam("AddRoleToInstanceProfile", InstanceProfileName=after.name, RoleName=name)
-        needs = {exists(address), exists(held), ready(held)}
-        yield step(address, call, needs=needs, gives={Label("filled", address), ready(address)})
+        requires = {exists(address), exists(held), ready(held)}
+        yield step(
+            address, call, requires=requires, provides={Label("filled", address), ready(address)}
+        )
 
 
 def _create(after: InstanceProfile, tags: list[dict[str, object]]) -> ApiCall:
@@ -64,7 +70,7 @@ def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
     tags = context.owned(name, no_tags(), role_id=adopted_role_mark(live, context))
     address = live.resource.address
     call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
-    yield step(address, call, gives={Label("adopted", address)})
+    yield step(address, call, provides={Label("adopted", address)})
 
 
 def adopted_role_mark(live: LiveProfile, context: Context) -> str:
@@ -91,13 +97,13 @@ def delete(live: LiveProfile, context: Context) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
     name, noted, pending = before.name, released(address), Label("pending", address)
     if before.role is not None:
-        yield step(address, _pending(live, context), after={free(address)}, gives={pending})
+        yield step(address, _pending(live, context), after={free(address)}, provides={pending})
         call = iam("RemoveRoleFromInstanceProfile", InstanceProfileName=name, RoleName=before.role)
         after = {free(address), noted, pending}
-        yield step(address, call, after=after, gives={Label("bare", address)})
+        yield step(address, call, after=after, provides={Label("bare", address)})
     call = iam("DeleteInstanceProfile", InstanceProfileName=name)
-    gives = {free(role_address(before.role))} if before.role else set()
-    yield step(address, call, after={free(address), Label("bare", address)}, gives=gives)
+    provides = {free(role_address(before.role))} if before.role else set()
+    yield step(address, call, after={free(address), Label("bare", address)}, provides=provides)
 
 
 def _pending(live: LiveProfile, context: Context) -> ApiCall:
@@ -112,5 +118,5 @@ def replace(live: LiveProfile, after: InstanceProfile, context: Context) -> Iter
     with it all the while: AWS does not mind, and they are made anew."""
     address = live.resource.address
     call = iam("DeleteInstanceProfile", InstanceProfileName=live.resource.name)
-    yield step(address, call, after={emptied(address)}, gives={gone(address)})
+    yield step(address, call, after={emptied(address)}, provides={gone(address)})
     yield from create(after, context)

@@ -11,7 +11,7 @@ from dataclasses import replace as with_fields
 
 from reconciler.kinds.context import Context, Step, iam, step
 from reconciler.kinds.tags import tag_calls
-from reconciler.kinds.unmanaged_attributes import left
+from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model.live import LivePolicy
 from reconciler.model.resources import Policy, no_tags
 from reconciler.plan.graph import Label, exists, free, gone, ready
@@ -20,9 +20,9 @@ from reconciler.spec.desired import DesiredPolicy
 MOST_VERSIONS = 5
 
 
-def settled(desired: DesiredPolicy, live: LivePolicy, leave: frozenset[str]) -> Policy:
+def desired_state_of(desired: DesiredPolicy, live: LivePolicy, leave: frozenset[str]) -> Policy:
     wanted = with_fields(desired.resource, name=live.resource.name)
-    after: Policy = left(wanted, live.resource, leave)
+    after: Policy = keep_live(wanted, live.resource, leave)
     # A description cannot change; that it differs is a warning, not a change.
     return with_fields(after, description=live.resource.description)
 
@@ -37,7 +37,7 @@ def create(after: Policy, context: Context) -> Iterator[Step]:
         Tags=context.owned(after.name, after.tags),
     )
     address = after.address
-    yield step(address, call, after={gone(address)}, gives={exists(address), ready(address)})
+    yield step(address, call, after={gone(address)}, provides={exists(address), ready(address)})
 
 
 def adopt(live: LivePolicy, context: Context) -> Iterator[Step]:
@@ -53,7 +53,7 @@ def update(live: LivePolicy, after: Policy, _context: Context) -> Iterator[Step]
             yield step(
                 address,
                 iam("DeletePolicyVersion", PolicyArn=live.arn, VersionId=oldest.id),
-                gives={Label("room", address)},
+                provides={Label("room", address)},
             )
         call = iam(
             "CreatePolicyVersion",
@@ -61,7 +61,7 @@ def update(live: LivePolicy, after: Policy, _context: Context) -> Iterator[Step]
             PolicyDocument=after.document.text,
             SetAsDefault=True,
         )
-        yield step(address, call, after={Label("room", address)}, gives={ready(address)})
+        yield step(address, call, after={Label("room", address)}, provides={ready(address)})
     for call in tag_calls("Policy", {"PolicyArn": live.arn}, before.tags, after.tags):
         yield step(address, call)
 
@@ -72,9 +72,11 @@ def delete(live: LivePolicy, _context: Context) -> Iterator[Step]:
     for version in live.versions:
         if not version.is_default:
             call = iam("DeletePolicyVersion", PolicyArn=live.arn, VersionId=version.id)
-            yield step(address, call, after={free(address)}, gives={Label("bare", address)})
+            yield step(address, call, after={free(address)}, provides={Label("bare", address)})
     call = iam("DeletePolicy", PolicyArn=live.arn)
-    yield step(address, call, after={free(address), Label("bare", address)}, gives={gone(address)})
+    yield step(
+        address, call, after={free(address), Label("bare", address)}, provides={gone(address)}
+    )
 
 
 def replace(live: LivePolicy, after: Policy, context: Context) -> Iterator[Step]:

@@ -18,7 +18,7 @@ class Kind(Protocol):
     """Pure: every method answers with values. ``desired``, ``live`` and ``after`` are of the kind's
     own types."""
 
-    def settled(self, desired: Any, live: Any, leave: frozenset[str]) -> Any:
+    def desired_state_of(self, desired: Any, live: Any, leave: frozenset[str]) -> Any:
         """What the resource will be, with what is left alone as it is."""
         ...
 

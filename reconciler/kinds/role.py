@@ -12,7 +12,7 @@ from dataclasses import replace as with_fields
 from reconciler.kinds.context import Context, Step, iam, step
 from reconciler.kinds.references import trusted_roles
 from reconciler.kinds.tags import tag_calls
-from reconciler.kinds.unmanaged_attributes import left
+from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model.address import Address, name_key, name_of, policy_address, same_name
 from reconciler.model.live import LiveRole
 from reconciler.model.policy_document import PolicyDocument, trusts_service
@@ -37,7 +37,7 @@ NOBODY = PolicyDocument.of(
 """The trust of a role whose own trust names a role that cannot exist before it."""
 
 
-def settled(desired: DesiredRole, live: LiveRole, leave: frozenset[str]) -> Role:
+def desired_state_of(desired: DesiredRole, live: LiveRole, leave: frozenset[str]) -> Role:
     """Names are spelled as they are live: a difference in case alone is none."""
     spelled = {name_key(name): name for name, _ in live.resource.inline_policies}
     inline = tuple(
@@ -46,7 +46,7 @@ def settled(desired: DesiredRole, live: LiveRole, leave: frozenset[str]) -> Role
     )
     inline = (*inline, *revoking(desired, live))
     wanted = with_fields(desired.resource, name=live.resource.name, inline_policies=inline)
-    result: Role = left(wanted, live.resource, leave)
+    result: Role = keep_live(wanted, live.resource, leave)
     return result
 
 
@@ -73,8 +73,8 @@ def create(after: Role, context: Context) -> Iterator[Step]:
         PermissionsBoundary=boundary,
         Tags=context.owned(after.name, after.tags),
     )
-    needs = {exists(a) for a in named} | _policy_needs(boundary, context)
-    yield step(address, call, needs=needs, after={gone(address)}, gives={exists(address)})
+    requires = {exists(a) for a in named} | _policy_requirements(boundary, context)
+    yield step(address, call, requires=requires, after={gone(address)}, provides={exists(address)})
     if is_cyclic:
         yield _trust(after.name, after, address, context)
     yield from _attach(after, after.managed_policies, context)
@@ -92,7 +92,7 @@ def update(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
     settings = ("description", "max_session_seconds")
     if any(getattr(before, name) != getattr(after, name) for name in settings):
-        yield step(address, _settings(after), gives={ready(address)})
+        yield step(address, _settings(after), provides={ready(address)})
     if before.trust_policy != after.trust_policy:
         trust = _trust(before.name, after, address, context)
         # Instances that still have it get no credentials once EC2 may not take it.
@@ -119,14 +119,14 @@ def delete(live: LiveRole, _context: Context) -> Iterator[Step]:
     name, after, bare = before.name, {free(address)}, Label("bare", address)
     for arn in before.managed_policies:
         call = iam("DetachRolePolicy", RoleName=name, PolicyArn=arn)
-        yield step(address, call, after=after, gives={bare, _freed(arn)})
+        yield step(address, call, after=after, provides={bare, _freed(arn)})
     for policy, _ in before.inline_policies:
         call = iam("DeleteRolePolicy", RoleName=name, PolicyName=policy)
-        yield step(address, call, after=after, gives={bare})
-    gives = {gone(address)}
+        yield step(address, call, after=after, provides={bare})
+    provides = {gone(address)}
     if before.permissions_boundary:
-        gives.add(_freed(before.permissions_boundary))
-    yield step(address, iam("DeleteRole", RoleName=name), after={*after, bare}, gives=gives)
+        provides.add(_freed(before.permissions_boundary))
+    yield step(address, iam("DeleteRole", RoleName=name), after={*after, bare}, provides=provides)
 
 
 def replace(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
@@ -148,10 +148,10 @@ def _settings(after: Role) -> ApiCall:
 def _trust(name: str, after: Role, address: Address, context: Context) -> Step:
     call = iam("UpdateAssumeRolePolicy", RoleName=name, PolicyDocument=after.trust_policy.text)
     named = {exists(a) for a in trusted_roles(after.trust_policy.value, context)}
-    return step(address, call, needs=named | {exists(address)}, gives={ready(address)})
+    return step(address, call, requires=named | {exists(address)}, provides={ready(address)})
 
 
-def _policy_needs(arn: str | None, context: Context) -> set[Label]:
+def _policy_requirements(arn: str | None, context: Context) -> set[Label]:
     address = context.arns.address(arn) if arn else None
     return {exists(address)} if address else set()
 
@@ -164,9 +164,11 @@ def _attach(role: Role, arns: tuple[str, ...], context: Context) -> Iterator[Ste
     address = role.address
     for arn in arns:
         call = iam("AttachRolePolicy", RoleName=role.name, PolicyArn=arn)
-        needs = {exists(address), *_policy_needs(arn, context)}
-        gives = {ready(address), Label("attached", address)}
-        yield step(address, call, needs=needs, after={Label("room", address)}, gives=gives)
+        requires = {exists(address), *_policy_requirements(arn, context)}
+        provides = {ready(address), Label("attached", address)}
+        yield step(
+            address, call, requires=requires, after={Label("room", address)}, provides=provides
+        )
 
 
 def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
@@ -182,8 +184,8 @@ def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
         # A policy that is made again can only be attached once it was gone.
         waits = fits and context.arns.address(arn) not in context.replaced
         later = _later(address) if waits else set()
-        gives = {_freed(arn)} if fits else {_freed(arn), Label("room", address)}
-        yield step(address, call, after=later, gives=gives)
+        provides = {_freed(arn)} if fits else {_freed(arn), Label("room", address)}
+        yield step(address, call, after=later, provides=provides)
 
 
 def _later(address: Address) -> set[Label]:
@@ -197,8 +199,8 @@ def _put(role: Role, documents: tuple[tuple[str, PolicyDocument], ...]) -> Itera
         call = iam(
             "PutRolePolicy", RoleName=role.name, PolicyName=name, PolicyDocument=document.text
         )
-        room, gives = Label("inline room", address), {ready(address), Label("put", address)}
-        yield step(address, call, needs={exists(address)}, after={room}, gives=gives)
+        room, provides = Label("inline room", address), {ready(address), Label("put", address)}
+        yield step(address, call, requires={exists(address)}, after={room}, provides=provides)
 
 
 def _inline(before: Role, after: Role) -> Iterator[Step]:
@@ -212,20 +214,20 @@ def _inline(before: Role, after: Role) -> Iterator[Step]:
     for name in stale:
         call = iam("DeleteRolePolicy", RoleName=before.name, PolicyName=name)
         later = _later(address) if fits else set()
-        gives = set() if fits else {Label("inline room", address)}
-        yield step(address, call, after=later, gives=gives)
+        provides = set() if fits else {Label("inline room", address)}
+        yield step(address, call, after=later, provides=provides)
 
 
 def _boundary(before: Role, after: Role, context: Context) -> Iterator[Step]:
     arn, address = after.permissions_boundary, before.address
     if arn == before.permissions_boundary:
         return
-    gives = {ready(address)}
+    provides = {ready(address)}
     if before.permissions_boundary:
-        gives.add(_freed(before.permissions_boundary))
+        provides.add(_freed(before.permissions_boundary))
     if arn is None:
         call = iam("DeleteRolePermissionsBoundary", RoleName=before.name)
-        yield step(address, call, gives=gives)
+        yield step(address, call, provides=provides)
     else:
         call = iam("PutRolePermissionsBoundary", RoleName=before.name, PermissionsBoundary=arn)
-        yield step(address, call, needs=_policy_needs(arn, context), gives=gives)
+        yield step(address, call, requires=_policy_requirements(arn, context), provides=provides)

@@ -13,7 +13,7 @@ from reconciler.model.resources import InstanceProfile, Policy, Role, Tags
 _FIELDS = {"max_session_duration": "max_session_seconds", "trust_policy": "trust_policy"}
 
 
-def left(desired: Any, live: Any, leave: Iterable[str]) -> Any:
+def keep_live(desired: Any, live: Any, leave: Iterable[str]) -> Any:
     """``desired`` with the attributes named in ``leave`` taken from ``live``.
 
     ``managed_policies`` and ``inline_policies`` are joined; ``tags.KEY`` is that tag alone.
@@ -23,16 +23,18 @@ def left(desired: Any, live: Any, leave: Iterable[str]) -> Any:
         attribute = _FIELDS.get(attribute, attribute)
         if not hasattr(desired, attribute):
             continue
-        value = _left(desired, live, attribute, key)
+        value = _live_value(desired, live, attribute, key)
         desired = replace(desired, **{attribute: value})
     return desired
 
 
-def _left(desired: Policy | Role | InstanceProfile, live: Any, attribute: str, key: str) -> Any:
+def _live_value(
+    desired: Policy | Role | InstanceProfile, live: Any, attribute: str, key: str
+) -> Any:
     wanted, there = getattr(desired, attribute), getattr(live, attribute)
     match attribute:
         case "tags" if key:
-            return _tag_left(wanted, there, key, name_key if isinstance(live, Role) else exact)
+            return _tags_to_keep(wanted, there, key, name_key if isinstance(live, Role) else exact)
         case "managed_policies":
             return tuple({*wanted, *(p for p in there if not key or same_name(name_of(p), key))})
         case "inline_policies":
@@ -46,7 +48,7 @@ def _others(wanted: tuple[tuple[str, Any], ...], key: str) -> dict[str, Any]:
     return {name: document for name, document in wanted if not same_name(name, key)}
 
 
-def _tag_left(wanted: Tags, there: Tags, key: str, same_key: Callable[[str], str]) -> Tags:
+def _tags_to_keep(wanted: Tags, there: Tags, key: str, same_key: Callable[[str], str]) -> Tags:
     """``same_key`` folds keys that AWS takes for one."""
     name = same_key(key)
     others = {k: v for k, v in wanted.items() if same_key(k) != name}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.model import ownership
 from reconciler.model.address import Address, name_of, named, same_name, same_resource
-from reconciler.model.ownership import Flight, InstanceKey, OwnerTag, Stray
+from reconciler.model.ownership import Flight, InstanceKey, MalformedMark, OwnerTag
 from reconciler.model.resources import Identity, InstanceProfile, Policy, Role, Tags, no_tags
 
 RUNNING = frozenset({"pending", "running"})
@@ -20,15 +20,15 @@ _PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
     """What every IAM resource has. ``marks`` are our tags without their prefix, ``aws_tags`` those
-    that AWS writes, ``strays`` what is in a tag of ours and is no mark; ``tags_known`` is false
-    where tags were not read."""
+    that AWS writes, ``malformed_marks`` what is in a tag of ours and is no mark; ``tags_known`` is
+    false where tags were not read."""
 
     resource: Policy | Role | InstanceProfile
     id: str
     arn: str
     marks: Tags = field(default_factory=no_tags)
     aws_tags: Tags = field(default_factory=no_tags)
-    strays: tuple[Stray, ...] = ()
+    malformed_marks: tuple[MalformedMark, ...] = ()
     tags_known: bool = True
 
     @property
@@ -105,8 +105,8 @@ class LiveProfile(Entity):
 
     def _is_own(self, tag: OwnerTag) -> bool:
         """The name of a temporary profile says what it is for, whatever form its tag has."""
-        name, of = self.resource.name, self.shadow_of
-        is_temporary = of is not None and same_name(ownership.shadow_name(of), name)
+        name, of = self.resource.name, self.temporary_of
+        is_temporary = of is not None and same_name(ownership.temporary_name(of), name)
         return tag.is_of(name) or (tag.name is None and is_temporary)
 
     @property
@@ -131,7 +131,7 @@ class LiveProfile(Entity):
         return frozenset(flight.key for flight in self.flights if flight.is_stop)
 
     @property
-    def shadow_of(self) -> str | None:
+    def temporary_of(self) -> str | None:
         """The name of the profile that this one stands in for during a hop."""
         return ownership.decode_temporary_of(self.marks)
 
@@ -169,7 +169,7 @@ class LiveInstance:
     marks: Tags = field(default_factory=no_tags)
     unstoppable: str | None = None
     """Why it must not be stopped and started, or ``None``."""
-    strays: tuple[Stray, ...] = ()
+    malformed_marks: tuple[MalformedMark, ...] = ()
     """What is in a tag of ours and is no mark."""
     operator: str | None = None
     """The AWS service that manages it, as ``ecs.amazonaws.com``; ``None`` for an instance of the
@@ -241,7 +241,7 @@ class LiveState:
     shadows: Mapping[str, LiveProfile] = field(default_factory=dict)
     """Profiles that stand in for others during a hop, by those others' names in lower case; they
     are not among ``profiles``."""
-    lent: Mapping[InstanceKey, LiveInstance] = field(default_factory=dict)
+    on_temporary_profile: Mapping[InstanceKey, LiveInstance] = field(default_factory=dict)
     """Instances on a shadow, as they are; among ``instances`` they have the profile that it stands
     in for."""
 

@@ -306,7 +306,7 @@ def holds_mark(role_id: str, association_id: str) -> str:
     return f"{role_id}/{association_id}"
 
 
-def shadow_name(profile: str) -> str:
+def temporary_name(profile: str) -> str:
     """The name of the profile that strategy ``hop`` puts beside another for a while."""
     whole = profile + _SHADOW
     if len(whole) <= PROFILE_NAME_LENGTH:
@@ -317,7 +317,7 @@ def shadow_name(profile: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class MalformedMark:
     """What is in a tag of ours and is no mark: it is told, with the ``key`` of the tag."""
 
     key: str
@@ -327,12 +327,12 @@ class Stray:
 @dataclass(frozen=True, slots=True)
 class SplitTags:
     """Tags of a resource, sorted into the user's, ours (prefix taken off) and AWS's. What is in a
-    tag of ours and cannot be read is in ``strays`` alone."""
+    tag of ours and cannot be read is in ``malformed_marks`` alone."""
 
     user: Mapping[str, str]
     marks: Mapping[str, str]
     aws: Mapping[str, str]
-    strays: tuple[Stray, ...] = ()
+    malformed_marks: tuple[MalformedMark, ...] = ()
 
 
 def exact(key: str) -> str:
@@ -355,7 +355,7 @@ def split_tags(
     user: dict[str, str] = {}
     marks: dict[str, str] = {}
     aws: dict[str, str] = {}
-    strays: list[Stray] = []
+    malformed_marks: list[MalformedMark] = []
     for key, value in sorted(tags.items()):
         if key.casefold().startswith("aws:"):
             aws[key] = value
@@ -365,10 +365,10 @@ def split_tags(
             if mark:
                 marks[name] = mark
             if stray:
-                strays.append(Stray(key, stray))
+                malformed_marks.append(MalformedMark(key, stray))
         else:
             user[key] = value
-    return SplitTags(user, marks, aws, tuple(strays))
+    return SplitTags(user, marks, aws, tuple(malformed_marks))
 
 
 def _read(name: str, value: str, is_region: Callable[[str], bool]) -> tuple[str, str]:

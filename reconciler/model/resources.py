@@ -152,7 +152,7 @@ Resource = Policy | Role | InstanceProfile | Association
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RollOut:
     """How a cut-over goes about: ``max_unavailable`` is a count or a share such as ``25%``."""
 
     max_unavailable: str = "1"

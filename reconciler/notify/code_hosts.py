@@ -102,7 +102,7 @@ class _Answer(TypedDict):
 
 
 def _paged(web: Web, url: str, headers: Mapping[str, str]) -> Iterator[_Answer]:
-    """Every comment of a list, page by page. Raises ``OutletError``."""
+    """Every comment of a list, page by page. Raises ``DeliveryError``."""
     for page in range(1, MOST_PAGES + 1):
         found = web.ask("GET", f"{url}&page={page}", headers=headers).json(list[_Answer])
         yield from found

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from reconciler.notify.notice import Notice
 from reconciler.notify.slack import slack_message
-from reconciler.notify.webhook import OutletError, Web, host_of
+from reconciler.notify.webhook import DeliveryError, Web, host_of
 from reconciler.ports import AwsError
 from reconciler.render.json.encode import json_text
 
@@ -32,7 +32,7 @@ class Publisher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class Destination:
     """``place`` is an address, an ARN or a bus, and may be a secret: it is never said."""
 
     kind: str
@@ -52,7 +52,7 @@ class Outlet:
         return f"{self.kind} {self.place.rpartition(':')[2]}"
 
 
-def outlet_of(text: str, environment: Mapping[str, str]) -> Outlet:
+def destination_of(text: str, environment: Mapping[str, str]) -> Destination:
     """``slack=env:NAME`` takes the address from a variable, where ``ps`` does not show it. Raises
     ``ValueError``, whose message holds no address."""
     kind, equals, place = text.partition("=")
@@ -66,33 +66,33 @@ def outlet_of(text: str, environment: Mapping[str, str]) -> Outlet:
     if kind in ("slack", "webhook"):
         try:
             host_of(place)
-        except OutletError as error:
+        except DeliveryError as error:
             raise ValueError(f"{kind}: {error}") from error
     if kind == "sns" and not place.startswith("arn:"):
         raise ValueError("sns: takes the ARN of a topic")
-    return Outlet(kind, place)
+    return Destination(kind, place)
 
 
-def deliver(outlet: Outlet, notice: Notice, web: Web, publisher: Publisher) -> None:
-    """Raises ``OutletError``."""
+def deliver(destination: Destination, notice: Notice, web: Web, publisher: Publisher) -> None:
+    """Raises ``DeliveryError``."""
     try:
-        match outlet.kind:
+        match destination.kind:
             case "slack":
-                web.ask("POST", outlet.place, slack_message(notice))
+                web.ask("POST", destination.place, slack_message(notice))
             case "webhook":
-                web.ask("POST", outlet.place, notice.payload())
+                web.ask("POST", destination.place, notice.payload())
             case "sns":
-                _publish(outlet, notice, publisher)
+                _publish(destination, notice, publisher)
             case _:
                 detail = json_text(notice.fitting(MOST_BYTES), None)
                 ended = "Resolved" if notice.status == "resolved" else "Detected"
                 kind = f"Reconciler Drift {ended}"
-                publisher.put_event(outlet.place, SOURCE, kind, detail)
+                publisher.put_event(destination.place, SOURCE, kind, detail)
     except AwsError as error:
-        raise OutletError(f"{error.call}: {error.code}: {error.message}") from error
+        raise DeliveryError(f"{error.call}: {error.code}: {error.message}") from error
 
 
-def _publish(outlet: Outlet, notice: Notice, publisher: Publisher) -> None:
+def _publish(destination: Destination, notice: Notice, publisher: Publisher) -> None:
     subject = notice.title.encode("ascii", "replace").decode()[:SUBJECT_CHARACTERS]
     attributes = {
         "status": notice.status,
@@ -100,4 +100,4 @@ def _publish(outlet: Outlet, notice: Notice, publisher: Publisher) -> None:
         "account": ",".join(notice.accounts),
     }
     message = json_text(notice.fitting(MOST_BYTES), None)
-    publisher.publish(outlet.place, subject, message, attributes)
+    publisher.publish(destination.place, subject, message, attributes)

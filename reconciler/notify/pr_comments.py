@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import quote
 
-from reconciler.notify.webhook import OutletError
+from reconciler.notify.webhook import DeliveryError
 from reconciler.render.ci.repository import HERE, Repository
 from reconciler.render.json.types import PlanShape, TargetShape
 from reconciler.render.markdown import COMMENT_BYTES, Page, plan_markdown
@@ -27,7 +27,7 @@ class Comment:
 
 
 class Hoster(Protocol):
-    """The comments of one request. Every method raises ``OutletError``."""
+    """The comments of one request. Every method raises ``DeliveryError``."""
 
     def comments(self) -> Iterator[Comment]:
         """The one made first at the head."""
@@ -63,7 +63,7 @@ def key_of(body: str) -> str | None:
 
 
 def post(hoster: Hoster, key: str, body: str) -> Posted:
-    """Edits the comment of this key, or makes one. Raises ``OutletError``."""
+    """Edits the comment of this key, or makes one. Raises ``DeliveryError``."""
     there = [comment for comment in hoster.comments() if key_of(comment.body) == key]
     for number, comment in enumerate(there):
         if not _is_edited(hoster, comment, body):
@@ -80,7 +80,7 @@ def _is_edited(hoster: Hoster, comment: Comment, body: str) -> bool:
         return True
     try:
         hoster.edit(comment, body)
-    except OutletError as error:
+    except DeliveryError as error:
         if error.status in (403, 404):
             return False
         raise
@@ -92,6 +92,6 @@ def _delete_others(hoster: Hoster, comments: list[Comment]) -> None:
     for comment in comments:
         try:
             hoster.delete(comment)
-        except OutletError as error:
+        except DeliveryError as error:
             if error.status not in (403, 404):
                 raise

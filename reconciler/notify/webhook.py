@@ -29,7 +29,7 @@ _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = range(300, 400)
 
 
-class OutletError(Exception):
+class DeliveryError(Exception):
     """The other system did not take it. The message names its host, and nothing that is secret;
     ``status`` is of HTTP, 0 where there is none."""
 
@@ -45,11 +45,13 @@ class Answer:
     body: bytes
 
     def json(self, shape: type[_T]) -> _T:
-        """Raises ``OutletError`` for what is no JSON, or of another shape."""
+        """Raises ``DeliveryError`` for what is no JSON, or of another shape."""
         try:
             return parsed(self.body.decode("utf-8"), shape)
         except ValueError as error:
-            raise OutletError("answered with what is not of the shape that it should be") from error
+            raise DeliveryError(
+                "answered with what is not of the shape that it should be"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ class Web:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """``body`` is sent as JSON. Raises ``OutletError``. A request whose answer was lost is sent
-        once more: what is sent here may arrive twice."""
+        """``body`` is sent as JSON. Raises ``DeliveryError``. A request whose answer was lost is
+        sent once more: what is sent here may arrive twice."""
         host = host_of(url)
         data = None if body is None else json_text(body, None).encode()
         sent = {"User-Agent": f"reconciler/{__version__}", **(headers or {})}
@@ -78,7 +80,7 @@ class Web:
                 answer = _sent(request)
             except (OSError, HTTPException) as error:
                 if not left:
-                    raise OutletError(f"{host}: {_why(error)}") from None
+                    raise DeliveryError(f"{host}: {_why(error)}") from None
                 self.sleep(_pause(TRIES - left, None))
                 continue
             if answer.status not in _AGAIN or not left:
@@ -88,14 +90,14 @@ class Web:
 
 
 def host_of(url: str) -> str:
-    """What may be said of an address. Raises ``OutletError`` for one that is no web address."""
+    """What may be said of an address. Raises ``DeliveryError`` for one that is no web address."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise OutletError("the address is no web address") from error
+        raise DeliveryError("the address is no web address") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise OutletError("the address must begin with https:// or http://")
+        raise DeliveryError("the address must begin with https:// or http://")
     return parts.hostname
 
 
@@ -123,11 +125,11 @@ def _read(answer: IO[bytes]) -> bytes:
 def _good(answer: Answer, host: str) -> Answer:
     if answer.status in _REDIRECTS:
         message = f"{host}: answered {answer.status}; redirects are not followed"
-        raise OutletError(message, answer.status)
+        raise DeliveryError(message, answer.status)
     if answer.status >= 400:
         said = answer.body[:200].decode(errors="replace").strip()
         message = f"{host}: answered {answer.status}{f': {said}' if said else ''}"
-        raise OutletError(message, answer.status)
+        raise DeliveryError(message, answer.status)
     return answer
 
 

@@ -42,7 +42,7 @@ class _Change:
     """What else is decided and belongs to the digest: for a cut-over its roles and limits."""
     is_under_way: bool = False
     """An earlier run began it and did not end it."""
-    has_died: bool = False
+    was_interrupted: bool = False
     """The run that began it is so long ago that it no longer lives."""
     unchanged: int = 0
     """Attributes that do not differ, counted for the reader."""

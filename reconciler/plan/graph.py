@@ -57,28 +57,28 @@ def released(address: Address) -> Label:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft(Generic[_A_co]):
-    """A step before it has a number. It comes after every draft that gives one of its ``needs`` or
-    of its ``after``."""
+class PendingStep(Generic[_A_co]):
+    """A step before it has a number. It comes after every draft that gives one of its ``requires``
+    or of its ``after``."""
 
     address: Address
     action: _A_co
-    needs: frozenset[Label] = frozenset()
+    requires: frozenset[Label] = frozenset()
     """What must hold: given by another draft, or there already."""
     after: frozenset[Label] = frozenset()
     """Order alone: where no draft gives it, there is nothing to come after."""
-    gives: frozenset[Label] = frozenset()
-    closes: bool = False
+    provides: frozenset[Label] = frozenset()
+    is_cleanup: bool = False
     """Puts right what an earlier draft began: once that is done, it runs though asked to stop."""
     group: str | None = None
     """Once one of a group has begun, all of it runs though asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered(Generic[_A_co]):
+class OrderedStep(Generic[_A_co]):
     """A draft and the places, in the list of all, of those that come before it."""
 
-    draft: Draft[_A_co]
+    pending: PendingStep[_A_co]
     after: tuple[int, ...]
 
 
@@ -87,43 +87,43 @@ class UnmetRequirementError(Exception):
     refer to in vain is a diagnostic. Run all the same, the step would come too early."""
 
 
-class Deadlock(Exception):  # noqa: N818 - the name says it
+class CycleError(Exception):
     """Drafts wait for each other. A bug of ours: cycles of trusts are broken before."""
 
 
-def in_order(
-    drafts: Sequence[Draft[_A_co]], there: Collection[Address] = frozenset()
-) -> tuple[Ordered[_A_co], ...]:
+def topological_order(
+    drafts: Sequence[PendingStep[_A_co]], there: Collection[Address] = frozenset()
+) -> tuple[OrderedStep[_A_co], ...]:
     """Every draft after all that it needs; otherwise in the order given.
 
     ``there`` are the resources that exist already. Raises ``UnmetRequirementError``.
     """
     givers: dict[Label, list[int]] = {}
-    for number, draft in enumerate(drafts):
-        for label in draft.gives:
+    for number, pending in enumerate(drafts):
+        for label in pending.provides:
             givers.setdefault(label, []).append(number)
-    before = {n: _givers(draft, n, givers, there) for n, draft in enumerate(drafts)}
+    before = {n: _providers(pending, n, givers, there) for n, pending in enumerate(drafts)}
     sequence = _sorted(before)
     place = {number: at for at, number in enumerate(sequence)}
     return tuple(
-        Ordered(drafts[n], tuple(sorted(place[other] for other in before[n]))) for n in sequence
+        OrderedStep(drafts[n], tuple(sorted(place[other] for other in before[n]))) for n in sequence
     )
 
 
-def _givers(
-    draft: Draft[_A_co],
+def _providers(
+    pending: PendingStep[_A_co],
     number: int,
     givers: Mapping[Label, list[int]],
     there: Collection[Address],
 ) -> set[int]:
-    found = {giver for label in draft.after for giver in givers.get(label, ())}
-    for need in sorted(draft.needs, key=str):
-        found.update(_required(draft, need, givers, there))
+    found = {giver for label in pending.after for giver in givers.get(label, ())}
+    for need in sorted(pending.requires, key=str):
+        found.update(_required(pending, need, givers, there))
     return found - {number}
 
 
 def _required(
-    draft: Draft[_A_co],
+    pending: PendingStep[_A_co],
     need: Label,
     givers: Mapping[Label, list[int]],
     there: Collection[Address],
@@ -138,7 +138,7 @@ def _required(
             return givers[exists(about)]
         if about in there:
             return []
-    raise UnmetRequirementError(f"{draft.address} needs '{need}', which no step provides")
+    raise UnmetRequirementError(f"{pending.address} needs '{need}', which no step provides")
 
 
 def _sorted(before: dict[int, set[int]]) -> list[int]:
@@ -169,7 +169,7 @@ def _refuse_cycles(before: dict[int, set[int]]) -> None:
     try:
         TopologicalSorter(before).prepare()
     except graphlib.CycleError as error:
-        raise Deadlock(str(error.args[1])) from error
+        raise CycleError(str(error.args[1])) from error
 
 
 def cyclic(edges: Mapping[_N, Iterable[_N]]) -> frozenset[_N]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.cutover.preview import Printed
-from reconciler.cutover.types import CutOver, Seen
+from reconciler.cutover.preview import PreviewStep
+from reconciler.cutover.types import CutOver, Observation
 from reconciler.diagnostics import Diagnostic
 from reconciler.model.address import Address, instance_address
 from reconciler.model.live import LiveEntity
@@ -33,7 +33,7 @@ from reconciler.plan.changes import (
     Update,
     actions_of,
 )
-from reconciler.plan.graph import Ordered
+from reconciler.plan.graph import OrderedStep
 
 Work = ApiCall | Wait | CutOver
 
@@ -73,10 +73,10 @@ class TargetPlan:
     prefix: str
     regions: tuple[str, ...]
     changes: tuple[Change, ...] = ()
-    work: tuple[Ordered[Work], ...] = ()
-    printed: Mapping[CutOver, tuple[Printed, ...]] = field(default_factory=dict)
+    work: tuple[OrderedStep[Work], ...] = ()
+    preview: Mapping[CutOver, tuple[PreviewStep, ...]] = field(default_factory=dict)
     """Each cut-over's steps on today's state."""
-    begins: Mapping[CutOver, Seen] = field(default_factory=dict)
+    begins: Mapping[CutOver, Observation] = field(default_factory=dict)
     """How each cut-over finds its profile when what this plan does before it is done."""
     kept: tuple[Kept, ...] = ()
     ignored: tuple[Kept, ...] = ()
@@ -173,17 +173,17 @@ def _steps(target: TargetPlan) -> Iterator[Step]:
     number = 0
     for ordered in target.work:
         after = tuple(last[place] for place in ordered.after)
-        draft = ordered.draft
-        if not isinstance(draft.action, CutOver):
+        pending = ordered.pending
+        if not isinstance(pending.action, CutOver):
             number += 1
-            yield Step(number, draft.address, draft.action, after)
+            yield Step(number, pending.address, pending.action, after)
             last.append(number)
             continue
-        for printed in target.printed.get(draft.action, ()):
+        for preview in target.preview.get(pending.action, ()):
             number += 1
-            one = printed.instance
-            address = instance_address(one) if one else draft.address
-            yield Step(number, address, printed.action, after, printed.note, printed.refusal)
+            one = preview.instance
+            address = instance_address(one) if one else pending.address
+            yield Step(number, address, preview.action, after, preview.note, preview.refusal)
             after = (number,)
         last.append(number)
 

@@ -14,9 +14,15 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Association, InstanceProfile
 from reconciler.plan.calls import Wait
 from reconciler.plan.changes import Conflict, Create, Difference, Guard, Kept, Unread, Update
-from reconciler.plan.graph import Draft, Label, exists, ready
-from reconciler.planner.fragment import Part, View, WorkDraft, profile_named, together
-from reconciler.planner.ownership_checks import is_left_out, is_ours, not_made_here, settled, unread
+from reconciler.plan.graph import Label, PendingStep, exists, ready
+from reconciler.planner.fragment import PendingWork, PlanFragment, View, merged, profile_named
+from reconciler.planner.ownership_checks import (
+    desired_state_of,
+    is_left_out,
+    is_ours,
+    not_made_here,
+    unread,
+)
 from reconciler.spec.desired import DesiredAssociation
 
 
@@ -34,12 +40,12 @@ class Claim:
         return Association(key.instance, key.region, self.association.profile)
 
 
-def plan_associations(view: View) -> Part:
+def plan_associations(view: View) -> PlanFragment:
     claims, problems = _claims(view)
     parts = [_claim(claim, view) for claim in claims]
-    moving = moved(together(parts))
-    told = Part(diagnostics=problems, kept=tuple(_managed(view)))
-    return together(
+    moving = moved(merged(parts))
+    told = PlanFragment(diagnostics=problems, kept=tuple(_managed(view)))
+    return merged(
         [
             told,
             *parts,
@@ -63,7 +69,7 @@ def claimed(view: View) -> frozenset[InstanceKey]:
     return frozenset(claim.instance.key for claim in _claims(view)[0])
 
 
-def moved(planned: Part) -> frozenset[InstanceKey]:
+def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
     """Instances that get another profile by what is planned; one that is blocked does not."""
     return frozenset(
         InstanceKey(change.region or "", change.address.name)
@@ -169,32 +175,32 @@ def _claimed_twice(first: Claim, second: Claim) -> Diagnostic:
     return Diagnostic("error", "claimed-twice", message, place, related=related)
 
 
-def _claim(claim: Claim, view: View) -> Part:
+def _claim(claim: Claim, view: View) -> PlanFragment:
     name = claim.association.profile
     wanted = view.desired.profile(name)
     live = view.live.profile(name)
     if reason := _unread(claim, view):
-        return Part(kept=(Kept(claim.wanted.address, reason, "blocked"),))
+        return PlanFragment(kept=(Kept(claim.wanted.address, reason, "blocked"),))
     if _on_unread(claim, view):
-        return Part()
+        return PlanFragment()
     if live is None and wanted is None:
         message = f"there is no instance profile {name!r}, neither in the specs nor in AWS"
         place = claim.association.place.at("instance_profile")
-        return Part(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
+        return PlanFragment(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
     if wanted is not None and is_left_out(wanted, view):
         place = claim.association.place.at("instance_profile")
-        return Part(diagnostics=(not_made_here(wanted, "no-such-profile", place, view),))
+        return PlanFragment(diagnostics=(not_made_here(wanted, "no-such-profile", place, view),))
     address = claim.wanted.address
     if live is not None and wanted is not None and not is_ours(live, view):
         reason = f"its profile instance-profile/{live.resource.name} is not managed"
-        return Part(kept=(Kept(address, reason, "blocked"),))
+        return PlanFragment(kept=(Kept(address, reason, "blocked"),))
     if conflict := _conflict(claim, view):
-        return Part(conflicts=(conflict,))
+        return PlanFragment(conflicts=(conflict,))
     row = claim.instance.row
     if row is None:
         # One in flight gets its profile back from that profile's cut-over.
         is_flying = live is not None and wanted is not None and claim.instance.key in live.in_flight
-        return Part() if is_flying else _associated(claim, view)
+        return PlanFragment() if is_flying else _associated(claim, view)
     if _is_there(claim, view):
         if live is None or row.profile_id != live.id:
             return _stale(claim, view)
@@ -286,7 +292,7 @@ def _intent(claim: Claim) -> dict[str, object]:
     return {"select": claim.association.name} if claim.is_selected else {}
 
 
-def _associated(claim: Claim, view: View) -> Part:
+def _associated(claim: Claim, view: View) -> PlanFragment:
     wanted = claim.wanted
     change = Create(
         address=wanted.address,
@@ -295,11 +301,11 @@ def _associated(claim: Claim, view: View) -> Part:
         source=claim.association.place.here,
         intent=_intent(claim),
     )
-    drafts = tuple(kind.associate(claim.instance, wanted, view.context))
-    return Part(changes=(change,), drafts=drafts)
+    pending = tuple(kind.associate(claim.instance, wanted, view.context))
+    return PlanFragment(changes=(change,), pending=pending)
 
 
-def _moved(claim: Claim, view: View) -> Part:
+def _moved(claim: Claim, view: View) -> PlanFragment:
     wanted, row = claim.wanted, claim.instance.row
     before = row.profile_name if row else None
     change = Update(
@@ -312,15 +318,21 @@ def _moved(claim: Claim, view: View) -> Part:
         source=claim.association.place.here,
         intent=_intent(claim),
     )
-    drafts = tuple(kind.move(claim.instance, wanted, view.context))
-    return Part(changes=(change,), drafts=drafts, guards=tuple(_emptied(claim, view)))
+    pending = tuple(kind.move(claim.instance, wanted, view.context))
+    return PlanFragment(changes=(change,), pending=pending, guards=tuple(_emptied(claim, view)))
 
 
 def _emptied(claim: Claim, view: View) -> Iterator[Guard]:
     """A running instance that would be moved to a profile without a role."""
     name, address = claim.association.profile, claim.wanted.address
     live, wanted = view.live.profile(name), view.desired.profile(name)
-    after = settled(wanted, live, view) if wanted and live else wanted.resource if wanted else None
+    after = (
+        desired_state_of(wanted, live, view)
+        if wanted and live
+        else wanted.resource
+        if wanted
+        else None
+    )
     held = after if isinstance(after, InstanceProfile) else live.resource if live else None
     has_role = held is not None and held.role is not None
     if claim.instance.is_running and not has_role and not view.options.allows("consumers", address):
@@ -330,20 +342,20 @@ def _emptied(claim: Claim, view: View) -> Iterator[Guard]:
         yield Guard("consumers", reason, f"--allow consumers={address}", (address,))
 
 
-def _stale(claim: Claim, view: View) -> Part:
+def _stale(claim: Claim, view: View) -> PlanFragment:
     """A profile of ours makes stale associations anew in its cut-over; of others' we do it here."""
     if view.desired.profile(claim.association.profile) is not None:
         return _renamed(claim, view, is_told=True)
     return _moved(claim, view)
 
 
-def _renamed(claim: Claim, view: View, *, is_told: bool) -> Part:
+def _renamed(claim: Claim, view: View, *, is_told: bool) -> PlanFragment:
     """Our tag names a profile of that name that is gone. Where the association is made anew as
     well, a change tells of that already."""
     wanted = claim.wanted
-    drafts = tuple(kind.tagged_anew(claim.instance, wanted, view.context))
-    if is_told or not drafts:
-        return Part(drafts=drafts)
+    pending = tuple(kind.tagged_anew(claim.instance, wanted, view.context))
+    if is_told or not pending:
+        return PlanFragment(pending=pending)
     change = Update(
         address=wanted.address,
         region=wanted.region,
@@ -353,7 +365,7 @@ def _renamed(claim: Claim, view: View, *, is_told: bool) -> Part:
         source=claim.association.place.here,
         intent=_intent(claim),
     )
-    return Part(changes=(change,), drafts=drafts)
+    return PlanFragment(changes=(change,), pending=pending)
 
 
 def _moving(claims: Iterable[Claim], view: View) -> dict[str, list[InstanceKey]]:
@@ -368,22 +380,22 @@ def _moving(claims: Iterable[Claim], view: View) -> dict[str, list[InstanceKey]]
     return found
 
 
-def _noted(claims: Iterable[Claim], view: View) -> Part:
+def _noted(claims: Iterable[Claim], view: View) -> PlanFragment:
     """Notes on profiles of ours, of what really moves; on another's we leave no mark, and the specs
     are the note."""
-    drafts: list[WorkDraft] = []
+    pending: list[PendingWork] = []
     for name, keys in sorted(_moving(claims, view).items()):
         live = view.live.profile(name)
         wanted = view.desired.profile(name)
         if wanted is not None and (live is None or is_ours(live, view)):
-            drafts.extend(kind.noted(live, name, tuple(keys), view.context))
-    return Part(drafts=tuple(drafts))
+            pending.extend(kind.noted(live, name, tuple(keys), view.context))
+    return PlanFragment(pending=tuple(pending))
 
 
-def _fresh(claims: tuple[Claim, ...], view: View) -> Part:
+def _fresh(claims: tuple[Claim, ...], view: View) -> PlanFragment:
     """A profile that is new and about to be used: EC2 may see it before it sees the role inside."""
     used = {c.association.profile for c in claims if not _is_there(c, view)}
-    drafts: list[WorkDraft] = []
+    pending: list[PendingWork] = []
     for name in sorted(used):
         wanted = view.desired.profile(name)
         live = view.live.profile(name)
@@ -395,9 +407,9 @@ def _fresh(claims: tuple[Claim, ...], view: View) -> Part:
             continue
         address = wanted.resource.address
         wait = Wait("propagated", seconds, profile=name)
-        needs, later = frozenset({exists(address)}), frozenset({Label("filled", address)})
-        drafts.append(Draft(address, wait, needs, later, frozenset({ready(address)})))
-    return Part(drafts=tuple(drafts))
+        requires, later = frozenset({exists(address)}), frozenset({Label("filled", address)})
+        pending.append(PendingStep(address, wait, requires, later, frozenset({ready(address)})))
+    return PlanFragment(pending=tuple(pending))
 
 
 def _is_there(claim: Claim, view: View) -> bool:

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.cutover.preview import Printed
+from reconciler.cutover.preview import PreviewStep
 from reconciler.cutover.run_state import noted_as_done
-from reconciler.cutover.types import CutOver, Seen, is_covered
+from reconciler.cutover.types import CutOver, Observation, is_covered
 from reconciler.model import ownership
 from reconciler.model.address import instance_address, role_address
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import InstanceKey, Pending, Settled, Waiting
 from reconciler.plan.calls import ApiCall, Ref
 from reconciler.plan.changes import Change, CutOverInstance, Difference, Restore, Update
-from reconciler.planner.cutover_plan import Phase
+from reconciler.planner.cutover_plan import PlannedCutOver
 from reconciler.planner.fragment import View
 
 YOUNG_SECONDS = 600.0
 
 
-def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
+def profile_change(planned: PlannedCutOver, view: View) -> tuple[Change, ...]:
     """The profile's role, or only what its consumers are served. It joins the change that the
     profile has for other reasons (``assemble``)."""
-    live, cutover, limits = phase.live, phase.cutover, phase.cutover.limits
-    before, after = phase.role_before, cutover.after.name if cutover.after else None
+    live, cutover, limits = planned.live, planned.cutover, planned.cutover.limits
+    before, after = planned.role_before, cutover.after.name if cutover.after else None
     mark, held = live.mark, live.role_id or ownership.NO_ROLE
     is_settled = isinstance(mark, Settled | Waiting) and mark.role_id == held
-    is_settled = is_settled or is_covered(cutover, phase.seen)
-    if before == after and is_settled and not phase.is_second:
+    is_settled = is_settled or is_covered(cutover, planned.observed)
+    if before == after and is_settled and not planned.is_second:
         return ()
     found: tuple[Difference, ...] = ()
-    if before == after and phase.role_id_before is not None and not phase.is_made:
+    if before == after and planned.role_id_before is not None and not planned.is_made:
         made = str(Ref(role_address(after or ""), "id"))
-        found = (Difference("role_id", phase.role_id_before, made),)
-    elif before == after and not phase.is_made:
+        found = (Difference("role_id", planned.role_id_before, made),)
+    elif before == after and not planned.is_made:
         found = (Difference("served_role", _served(live, view), after),)
     return (
         Update(
@@ -41,9 +41,9 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
             before={"role": before} if before != after else {},
             after={"role": after} if before != after else {},
             differences=found,
-            reason=_why(phase, before == after, view.options.now),
-            consumers=tuple(i.key.instance for i in phase.seen.consumers() if i.is_running),
-            source=phase.wish.place.at("role") if phase.wish.place else None,
+            reason=_why(planned, before == after, view.options.now),
+            consumers=tuple(i.key.instance for i in planned.observed.consumers() if i.is_running),
+            source=planned.wanted.place.at("role") if planned.wanted.place else None,
             intent={
                 "before": before,
                 "after": after,
@@ -51,34 +51,34 @@ def own_change(phase: Phase, view: View) -> tuple[Change, ...]:
                 "max_unavailable": limits.max_unavailable,
                 "pause": limits.pause_seconds,
                 "on_failure": limits.on_failure,
-                **_turned(phase),
+                **_turned(planned),
             },
             is_under_way=isinstance(mark, Pending),
-            has_died=isinstance(mark, Pending) and has_died(live, view.options.now),
+            was_interrupted=isinstance(mark, Pending) and was_interrupted(live, view.options.now),
         ),
     )
 
 
-def _turned(phase: Phase) -> dict[str, str]:
+def _turned(planned: PlannedCutOver) -> dict[str, str]:
     """A cut-over to another role was begun and not ended: all consumers are in for it once more,
     which is not what was planned before that one began. Whoever goes on with this very one does
     what was planned, so it changes no digest."""
-    mark = phase.live.mark
-    if not isinstance(mark, Pending) or mark.after == phase.seen.target:
+    mark = planned.live.mark
+    if not isinstance(mark, Pending) or mark.after == planned.observed.target:
         return {}
     return {"in_place_of": mark.after}
 
 
-def note_change(phase: Phase) -> Change:
+def mark_change(planned: PlannedCutOver) -> Change:
     """Everyone who was in flight has the profile, and the note that they were is still there."""
-    live = phase.live
+    live = planned.live
     return Update(
         address=live.resource.address,
         before={},
         after={},
         differences=(Difference("in_flight", [str(f) for f in sorted(live.flights)], []),),
         reason="a note of an earlier run is cleared",
-        source=phase.wish.place.here if phase.wish.place else None,
+        source=planned.wanted.place.here if planned.wanted.place else None,
         is_under_way=True,
     )
 
@@ -91,35 +91,35 @@ def _served(live: LiveProfile, view: View) -> str | None:
     return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
 
 
-def _why(phase: Phase, is_same_role: bool, now: float) -> str | None:
-    mark = phase.live.mark
+def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
+    mark = planned.live.mark
     if isinstance(mark, Pending):
-        if is_waiting_for_others(phase.live):
+        if is_waiting_for_others(planned.live):
             return "it waits for instances that are not ours to refresh"
         if now - mark.epoch < YOUNG_SECONDS:
             told = f"run {mark.run} began it a moment ago, and may still be at work"
-            return told + _noted(phase)
-        return f"an earlier run died in the middle; it goes on{_noted(phase)}"
-    if phase.is_second:
-        return None if phase.is_made else "its role is made again"
+            return told + _noted(planned)
+        return f"an earlier run died in the middle; it goes on{_noted(planned)}"
+    if planned.is_second:
+        return None if planned.is_made else "its role is made again"
     return "the role was changed by another hand" if is_same_role else None
 
 
-def _noted(phase: Phase) -> str:
+def _noted(planned: PlannedCutOver) -> str:
     """Instance tags save work, and anyone who may write them could have: so it is said."""
-    done = [i.key.instance for i in noted_as_done(phase.seen)]
+    done = [i.key.instance for i in noted_as_done(planned.observed)]
     return f"; noted on the instance as done: {', '.join(done)}" if done else ""
 
 
 def instance_changes(
-    cutover: CutOver, seen: Seen, printed: tuple[Printed, ...]
+    cutover: CutOver, observed: Observation, preview: tuple[PreviewStep, ...]
 ) -> Iterator[CutOverInstance | Restore]:
     """A change for each instance that the rehearsal touched, in the order of its steps."""
     off: dict[str, InstanceKey] = {}
-    for instance in seen.instances.values():
+    for instance in observed.instances.values():
         off.update({row.id: instance.key for row in instance.rows})
     touched: set[InstanceKey] = set()
-    for step in printed:
+    for step in preview:
         action = step.action
         if not isinstance(action, ApiCall) or action.service != "ec2" or action.is_dry_run:
             continue
@@ -129,11 +129,11 @@ def instance_changes(
         touched.add(key)
         match action.operation:
             case "AssociateIamInstanceProfile":
-                yield _restored(cutover, seen, key)
+                yield _restored(cutover, observed, key)
             case "StartInstances":
-                yield _started(seen, key)
+                yield _started(observed, key)
             case _:
-                yield _refreshed(cutover, seen, seen.instances[key])
+                yield _refreshed(cutover, observed, observed.instances[key])
 
 
 def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
@@ -149,9 +149,9 @@ def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
             return None
 
 
-def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverInstance:
-    is_stale = instance.row is not None and instance.row.profile_id != seen.profile.id
-    how = _how(cutover, seen, instance)
+def _refreshed(cutover: CutOver, observed: Observation, instance: LiveInstance) -> CutOverInstance:
+    is_stale = instance.row is not None and instance.row.profile_id != observed.profile.id
+    how = _how(cutover, observed, instance)
     before = cutover.before.name if cutover.before else None
     after = cutover.after.name if cutover.after else None
     return CutOverInstance(
@@ -163,17 +163,17 @@ def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverI
     )
 
 
-def _how(cutover: CutOver, seen: Seen, instance: LiveInstance) -> str | None:
+def _how(cutover: CutOver, observed: Observation, instance: LiveInstance) -> str | None:
     """What the instance goes through, where that is not a fresh association."""
-    if seen.shadow is not None and instance.names(seen.shadow.arn):
-        return f"it comes back from {seen.shadow.resource.address}"
+    if observed.temporary is not None and instance.names(observed.temporary.arn):
+        return f"it comes back from {observed.temporary.resource.address}"
     if not instance.is_running:
         return None
     by_strategy = {"restart": "it is stopped and started", "hop": "by way of a shadow profile"}
     return by_strategy.get(cutover.limits.strategy)
 
 
-def has_died(live: LiveProfile, now: float) -> bool:
+def was_interrupted(live: LiveProfile, now: float) -> bool:
     """Whether what is noted on the profile is no longer at work."""
     mark = live.mark
     if is_waiting_for_others(live):
@@ -188,32 +188,32 @@ def is_waiting_for_others(live: LiveProfile) -> bool:
     return is_noted and not live.in_flight
 
 
-def _restored(cutover: CutOver, seen: Seen, key: InstanceKey) -> Restore:
+def _restored(cutover: CutOver, observed: Observation, key: InstanceKey) -> Restore:
     return Restore(
         address=instance_address(key.instance),
         region=key.region,
         before={"instance_profile": None},
         after={"instance_profile": cutover.profile},
         differences=(Difference("instance_profile", None, cutover.profile),),
-        reason=_bare("it has no profile", "it was in flight", seen),
-        has_died=has_died(seen.profile, seen.now),
+        reason=_bare("it has no profile", "it was in flight", observed),
+        was_interrupted=was_interrupted(observed.profile, observed.now),
     )
 
 
-def _bare(what: str, when: str, seen: Seen) -> str:
-    mark = seen.profile.mark
-    if isinstance(mark, Pending) and not has_died(seen.profile, seen.now):
+def _bare(what: str, when: str, observed: Observation) -> str:
+    mark = observed.profile.mark
+    if isinstance(mark, Pending) and not was_interrupted(observed.profile, observed.now):
         return f"{what}: run {mark.run} began a moment ago, and ended or is at work while {when}"
     return f"{what}: an earlier run ended while {when}"
 
 
-def _started(seen: Seen, key: InstanceKey) -> Restore:
+def _started(observed: Observation, key: InstanceKey) -> Restore:
     return Restore(
         address=instance_address(key.instance),
         region=key.region,
         before={"state": "stopped"},
         after={"state": "running"},
         differences=(Difference("state", "stopped", "running"),),
-        reason=_bare("it is stopped", "it was to be started again", seen),
-        has_died=has_died(seen.profile, seen.now),
+        reason=_bare("it is stopped", "it was to be started again", observed),
+        was_interrupted=was_interrupted(observed.profile, observed.now),
     )

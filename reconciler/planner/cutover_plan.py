@@ -10,42 +10,43 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.cutover.types import CutOver, RoleRef, Seen, is_covered
+from reconciler.cutover.types import CutOver, Observation, RoleRef, is_covered
 from reconciler.model import ownership
 from reconciler.model.address import PROFILE, name_key, role_address, same_name
 from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import Failed, InstanceKey, Partial, Pending, Settled, Waiting
-from reconciler.model.resources import InstanceProfile, Limits
+from reconciler.model.resources import InstanceProfile, RollOut
 from reconciler.plan.graph import Label, emptied, exists, free, ready
 from reconciler.planner.fragment import View
 from reconciler.planner.in_use import is_for_ec2
-from reconciler.planner.ownership_checks import adopted_marks, is_ours, settled, unread
+from reconciler.planner.ownership_checks import adopted_marks, desired_state_of, is_ours, unread
 from reconciler.spec.desired import DesiredProfile, Place, ordered
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredCutOver:
     """What a profile is to be. ``place`` is ``None`` for one that is in no spec any more, and whose
     cut-over died: it is ended all the same."""
 
     after: InstanceProfile
-    limits: Limits
+    limits: RollOut
     place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
-    """``live`` is the profile as it is when the phase begins, ``seen`` all of what is seen then;
+class PlannedCutOver:
+    """``live`` is the profile as it is when the phase begins, ``observed`` all of what is seen
+    then;
     ``role_before`` the role that is inside today. ``is_second`` puts a role into a profile that was
     emptied, or that ``is_made`` in this plan."""
 
-    wish: Wish
+    wanted: DesiredCutOver
     live: LiveProfile
     cutover: CutOver
-    seen: Seen
-    needs: frozenset[Label]
+    observed: Observation
+    requires: frozenset[Label]
     after: frozenset[Label]
-    gives: frozenset[Label]
+    provides: frozenset[Label]
     role_before: str | None
     is_second: bool = False
     is_made: bool = False
@@ -53,18 +54,18 @@ class Phase:
     """The id of a role that is inside and that this plan makes again."""
 
 
-def phases(view: View) -> Iterator[Phase]:
-    for wish, live in left_half_way(view):
-        yield _ordinary(wish, live, view)
+def planned_cutovers(view: View) -> Iterator[PlannedCutOver]:
+    for wanted, live in interrupted_cutovers(view):
+        yield _in_place(wanted, live, view)
     for entity in ordered(view.desired.profiles):
         if view.options.includes(entity.resource.address) and not unread(entity, view):
-            yield from _phases(entity, view)
+            yield from _planned(entity, view)
 
 
-def left_half_way(view: View) -> Iterator[tuple[Wish, LiveProfile]]:
+def interrupted_cutovers(view: View) -> Iterator[tuple[DesiredCutOver, LiveProfile]]:
     """Profiles of ours that no spec names and whose cut-over died: they get the role that it was
     about, or the one before, and instances in flight their profile."""
-    limits = view.options.limits(Limits())
+    limits = view.options.limits(RollOut())
     for name, live in sorted(view.live.profiles.items()):
         is_left = live.owner == view.options.owner and name not in view.desired.profiles
         if not is_left or live.protected or not view.options.includes(live.resource.address):
@@ -75,7 +76,7 @@ def left_half_way(view: View) -> Iterator[tuple[Wish, LiveProfile]]:
             or (isinstance(live.mark, Pending) and not _is_to_go(live.mark, view))
         ):
             role = live.resource.role or _role_of_mark(live, view)
-            yield Wish(replace(live.resource, role=role), limits), live
+            yield DesiredCutOver(replace(live.resource, role=role), limits), live
 
 
 def _is_to_go(mark: Pending, view: View) -> bool:
@@ -90,28 +91,30 @@ def _role_of_mark(live: LiveProfile, view: View) -> str | None:
     return next((names[role_id] for role_id in ids if role_id in names), None)
 
 
-def _phases(entity: DesiredProfile, view: View) -> Iterator[Phase]:
+def _planned(entity: DesiredProfile, view: View) -> Iterator[PlannedCutOver]:
     live = view.live.profile(entity.resource.name)
     limits, place = view.options.limits(entity.limits), entity.place
     if live is None:
-        to_come = _to_come(entity.resource, view)
+        to_come = _profile_after_create(entity.resource, view)
         if view.live.consumers(to_come.arn):
-            yield _filling(Wish(entity.resource, limits, place), to_come, None, view)
+            yield _filling(DesiredCutOver(entity.resource, limits, place), to_come, None, view)
         return
     if not is_ours(live, view):
         return
-    after = settled(entity, live, view)
+    after = desired_state_of(entity, live, view)
     if not isinstance(after, InstanceProfile):
         raise TypeError(f"{entity.resource.address} is no profile")
-    wish, adopted = Wish(after, limits, place), adopted_marks(live, view)
+    wanted, adopted = DesiredCutOver(after, limits, place), adopted_marks(live, view)
     is_made = live.resource.address in view.context.replaced
     if not is_made and not _holds_what_is_made_again(after, live, view):
         if needs_cutover(after, adopted, view):
-            yield _ordinary(wish, adopted, view)
+            yield _in_place(wanted, adopted, view)
         return
     if live.role_id is not None:
-        yield _emptying(wish, adopted, view)
-    yield _filling(wish, _to_come(after, view) if is_made else _empty(adopted), live, view)
+        yield _emptying(wanted, adopted, view)
+    yield _filling(
+        wanted, _profile_after_create(after, view) if is_made else _empty(adopted), live, view
+    )
 
 
 def _holds_what_is_made_again(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
@@ -130,72 +133,79 @@ def needs_cutover(after: InstanceProfile, live: LiveProfile, view: View) -> bool
         return True
     mark, held = live.mark, live.role_id or ownership.NO_ROLE
     if isinstance(mark, Partial) and mark.role_id == held:
-        seen = Seen(view.options.now, live, live.role_id, {}, view.options.now)
-        return not is_covered(_cutover(Wish(after, Limits()), live, None, after.role, view), seen)
+        observed = Observation(view.options.now, live, live.role_id, {}, view.options.now)
+        return not is_covered(
+            _cutover(DesiredCutOver(after, RollOut()), live, None, after.role, view), observed
+        )
     return not isinstance(mark, Settled | Waiting) or mark.role_id != held
 
 
-def _ordinary(wish: Wish, live: LiveProfile, view: View) -> Phase:
-    after, before = wish.after.role, _before(live, view)
-    whole = _cutover(wish, live, before, after, view)
+def _in_place(wanted: DesiredCutOver, live: LiveProfile, view: View) -> PlannedCutOver:
+    after, before = wanted.after.role, _before(live, view)
+    whole = _cutover(wanted, live, before, after, view)
     cutover = replace(
         whole,
         roll_back_to=_roll_back_to(live, after, view),
         releases=_released(live, after, view),
         releases_back=_released_by_a_roll_back(after, view),
     )
-    gives = {ready(live.resource.address), *(free(role_address(name)) for name in cutover.releases)}
+    provides = {
+        ready(live.resource.address),
+        *(free(role_address(name)) for name in cutover.releases),
+    }
     if before is not None and not same_name(before.name, after):
-        gives.add(free(role_address(before.name)))
-    needs, later = set[Label](), {Label("adopted", live.resource.address)}
+        provides.add(free(role_address(before.name)))
+    requires, later = set[Label](), {Label("adopted", live.resource.address)}
     is_there = cutover.after is None or cutover.after.id is not None
     if not is_there or not (live.in_flight or isinstance(live.mark, Pending)):
         # What died before waits for nothing that may fail: instances may be without a profile.
-        needs = _role_is_there(cutover)
-    return Phase(
-        wish=wish,
+        requires = _role_is_there(cutover)
+    return PlannedCutOver(
+        wanted=wanted,
         live=live,
         cutover=cutover,
-        seen=_seen(live, after, view),
-        needs=frozenset(needs),
+        observed=_seen(live, after, view),
+        requires=frozenset(requires),
         after=frozenset(later),
-        gives=frozenset(gives),
+        provides=frozenset(provides),
         role_before=live.resource.role,
     )
 
 
-def _emptying(wish: Wish, live: LiveProfile, view: View) -> Phase:
+def _emptying(wanted: DesiredCutOver, live: LiveProfile, view: View) -> PlannedCutOver:
     address, inside = live.resource.address, live.resource.role
     before = RoleRef(inside or "", live.role_id)
-    released = _released(live, wish.after.role, view)
-    whole = _cutover(wish, live, before, None, view)
+    released = _released(live, wanted.after.role, view)
+    whole = _cutover(wanted, live, before, None, view)
     cutover = replace(whole, half="first", releases=released)
     freed = {free(role_address(name)) for name in (inside, *released) if name is not None}
-    return Phase(
-        wish=wish,
+    return PlannedCutOver(
+        wanted=wanted,
         live=live,
         cutover=cutover,
-        seen=_seen(live, None, view),
-        needs=frozenset(),
+        observed=_seen(live, None, view),
+        requires=frozenset(),
         after=frozenset({Label("adopted", address)}),
-        gives=frozenset({emptied(address), *freed}),
+        provides=frozenset({emptied(address), *freed}),
         role_before=inside,
     )
 
 
-def _filling(wish: Wish, live: LiveProfile, today: LiveProfile | None, view: View) -> Phase:
-    address, after = live.resource.address, wish.after.role
+def _filling(
+    wanted: DesiredCutOver, live: LiveProfile, today: LiveProfile | None, view: View
+) -> PlannedCutOver:
+    address, after = live.resource.address, wanted.after.role
     released = _of_nobody(after, view) if today is None else ()
-    cutover = replace(_cutover(wish, live, None, after, view), half="second", releases=released)
-    needs = {exists(address), *_role_is_there(cutover)}
-    return Phase(
-        wish=wish,
+    cutover = replace(_cutover(wanted, live, None, after, view), half="second", releases=released)
+    requires = {exists(address), *_role_is_there(cutover)}
+    return PlannedCutOver(
+        wanted=wanted,
         live=live,
         cutover=cutover,
-        seen=_seen(live, after, view),
-        needs=frozenset(needs),
+        observed=_seen(live, after, view),
+        requires=frozenset(requires),
         after=frozenset({Label("adopted", address), emptied(address)}),
-        gives=frozenset({ready(address)}),
+        provides=frozenset({ready(address)}),
         role_before=today.resource.role if today else None,
         is_second=True,
         is_made=today is None or address in view.context.replaced,
@@ -210,7 +220,7 @@ def _role_is_there(cutover: CutOver) -> set[Label]:
     return {exists(role), ready(role)}
 
 
-def _to_come(after: InstanceProfile, view: View) -> LiveProfile:
+def _profile_after_create(after: InstanceProfile, view: View) -> LiveProfile:
     """A profile that this plan makes: empty, so that its consumers are known to hold nothing."""
     owner = ownership.encode_owner(view.options.owner, after.name)
     marks = {ownership.OWNER: owner, ownership.ROLE_ID: ownership.NO_ROLE}
@@ -236,13 +246,13 @@ def _role_id(name: str | None, view: View) -> str | None:
     return role.id if role else f"${{{name}.id}}"
 
 
-def _seen(live: LiveProfile, after: str | None, view: View) -> Seen:
+def _seen(live: LiveProfile, after: str | None, view: View) -> Observation:
     """What the apply will see: it looks into the regions of the cut-over alone."""
     regions = view.options.consumer_regions
     now = view.options.now
-    shadow = view.live.shadows.get(name_key(live.resource.name))
+    temporary = view.live.shadows.get(name_key(live.resource.name))
     known = _known(live, regions, view)
-    return Seen(now, live, _role_id(after, view), known, listed_at=now, shadow=shadow)
+    return Observation(now, live, _role_id(after, view), known, listed_at=now, temporary=temporary)
 
 
 def _known(
@@ -252,11 +262,13 @@ def _known(
     consumers = {i.key: i for i in found if regions is None or i.key.region in regions}
     flying = {k: view.live.instances[k] for k in live.in_flight if k in view.live.instances}
     whole = {**consumers, **flying}
-    return {key: view.live.lent.get(key, instance) for key, instance in whole.items()}
+    return {
+        key: view.live.on_temporary_profile.get(key, instance) for key, instance in whole.items()
+    }
 
 
 def _cutover(
-    wish: Wish, live: LiveProfile, before: RoleRef | None, after: str | None, view: View
+    wanted: DesiredCutOver, live: LiveProfile, before: RoleRef | None, after: str | None, view: View
 ) -> CutOver:
     there = view.live.role(after)
     role = view.context.role_that_stays(after)
@@ -268,7 +280,7 @@ def _cutover(
         profile=live.resource.name,
         before=before,
         after=RoleRef(name, role.id if role else None) if name is not None else None,
-        limits=wish.limits,
+        limits=wanted.limits,
         regions=regions if regions is not None else known,
         prefix=view.options.prefix,
         is_narrow=regions is not None,

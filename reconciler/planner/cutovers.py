@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from reconciler.cutover.preview import rehearse
+from reconciler.cutover.preview import preview_steps
 from reconciler.diagnostics import Diagnostic
 from reconciler.model.address import ANY_INSTANCE, Address
 from reconciler.model.ownership import Failed, Waiting
 from reconciler.plan.changes import Guard, Kept
-from reconciler.plan.graph import Draft
-from reconciler.planner.cutover_changes import instance_changes, note_change, own_change
-from reconciler.planner.cutover_plan import Phase, phases
-from reconciler.planner.fragment import Part, View, together
+from reconciler.plan.graph import PendingStep
+from reconciler.planner.cutover_changes import instance_changes, mark_change, profile_change
+from reconciler.planner.cutover_plan import PlannedCutOver, planned_cutovers
+from reconciler.planner.fragment import PlanFragment, View, merged
 from reconciler.planner.in_use import counted
 from reconciler.planner.ownership_checks import is_ours
 from reconciler.planner.replacements import REPLACED
@@ -23,10 +23,10 @@ SERVED_SECONDS = 7 * 3600
 processes have let go of older credentials six hours later."""
 
 
-def plan_cutovers(view: View) -> Part:
-    parts = [_phase(phase, view) for phase in phases(view)]
-    notes = (*_waiting(view), *(_narrowed(view) if any(p.drafts for p in parts) else ()))
-    return together([*parts, Part(kept=notes)])
+def plan_cutovers(view: View) -> PlanFragment:
+    parts = [_fragment(planned, view) for planned in planned_cutovers(view)]
+    notes = (*_waiting(view), *(_narrowed(view) if any(p.pending for p in parts) else ()))
+    return merged([*parts, PlanFragment(kept=notes)])
 
 
 def _waiting(view: View) -> Iterator[Kept]:
@@ -54,54 +54,60 @@ def _narrowed(view: View) -> tuple[Kept, ...]:
 
 def profiles_to_cut_over(view: View) -> tuple[Address, ...]:
     """Profiles whose consumers must be looked for in every region."""
-    return tuple(phase.live.resource.address for phase in phases(view))
+    return tuple(planned.live.resource.address for planned in planned_cutovers(view))
 
 
 def empties(view: View) -> bool:
     """Whether some profile is to be without a role, though nothing is made again."""
-    return any(p.cutover.after is None and p.cutover.half is None for p in phases(view))
+    return any(p.cutover.after is None and p.cutover.half is None for p in planned_cutovers(view))
 
 
-def filled(view: View) -> frozenset[Address]:
+def filled_by_cutover(view: View) -> frozenset[Address]:
     """Addresses of profiles to be made that are made empty, for their cut-over to fill."""
-    return frozenset(p.live.resource.address for p in phases(view) if p.is_made and p.is_second)
-
-
-def _phase(phase: Phase, view: View) -> Part:
-    address, mark = phase.live.resource.address, phase.live.mark
-    is_failed = isinstance(mark, Failed) and mark.role_id == phase.seen.after_id
-    if is_failed and not view.options.allows("retry", address):
-        reason = f"{address}: the last cut-over to this role failed and was rolled back"
-        return Part(guards=(Guard("retry", reason, f"--allow retry={address}", (address,)),))
-    if problems := tuple(_not_restarted(phase)):
-        return Part(diagnostics=problems)
-    cutover = phase.cutover
-    printed = tuple(rehearse(cutover, phase.seen))
-    own = () if cutover.half == "first" else own_change(phase, view)
-    changes = (*own, *instance_changes(cutover, phase.seen, printed))
-    if not changes and cutover.half is None:
-        # All that is left of an earlier run is its note; without a change nobody would clear it.
-        changes = (note_change(phase),)
-    group = REPLACED if cutover.half else None
-    draft = Draft(address, cutover, phase.needs, phase.after, phase.gives, group=group)
-    return Part(
-        changes=changes,
-        drafts=(draft,),
-        guards=tuple(_emptied(phase, view)),
-        printed=((cutover, printed),),
-        begins=((cutover, phase.seen),),
+    return frozenset(
+        p.live.resource.address for p in planned_cutovers(view) if p.is_made and p.is_second
     )
 
 
-def _emptied(phase: Phase, view: View) -> Iterator[Guard]:
+def _fragment(planned: PlannedCutOver, view: View) -> PlanFragment:
+    address, mark = planned.live.resource.address, planned.live.mark
+    is_failed = isinstance(mark, Failed) and mark.role_id == planned.observed.after_id
+    if is_failed and not view.options.allows("retry", address):
+        reason = f"{address}: the last cut-over to this role failed and was rolled back"
+        return PlanFragment(
+            guards=(Guard("retry", reason, f"--allow retry={address}", (address,)),)
+        )
+    if problems := tuple(_not_restarted(planned)):
+        return PlanFragment(diagnostics=problems)
+    cutover = planned.cutover
+    preview = tuple(preview_steps(cutover, planned.observed))
+    own = () if cutover.half == "first" else profile_change(planned, view)
+    changes = (*own, *instance_changes(cutover, planned.observed, preview))
+    if not changes and cutover.half is None:
+        # All that is left of an earlier run is its note; without a change nobody would clear it.
+        changes = (mark_change(planned),)
+    group = REPLACED if cutover.half else None
+    pending = PendingStep(
+        address, cutover, planned.requires, planned.after, planned.provides, group=group
+    )
+    return PlanFragment(
+        changes=changes,
+        pending=(pending,),
+        guards=tuple(_emptied(planned, view)),
+        preview=((cutover, preview),),
+        begins=((cutover, planned.observed),),
+    )
+
+
+def _emptied(planned: PlannedCutOver, view: View) -> Iterator[Guard]:
     """Without a role in their profile, instances are served no credentials once those that they
     have expire. Where some may be that nobody saw, the answer is the same."""
-    address, was = phase.live.resource.address, phase.cutover.before
-    if phase.wish.after.role is not None or was is None:
+    address, was = planned.live.resource.address, planned.cutover.before
+    if planned.wanted.after.role is not None or was is None:
         return
     if view.options.allows("consumers", address):
         return
-    for use in view.in_use.uses(phase.live):
+    for use in view.in_use.uses(planned.live):
         if use.kind == "unknown":
             reason = use.reason
         elif running := tuple(i for i in use.instances if i.is_running):
@@ -112,12 +118,12 @@ def _emptied(phase: Phase, view: View) -> Iterator[Guard]:
         return
 
 
-def _not_restarted(phase: Phase) -> Iterator[Diagnostic]:
+def _not_restarted(planned: PlannedCutOver) -> Iterator[Diagnostic]:
     """Running consumers that a restart would not bring back."""
-    if phase.cutover.limits.strategy != "restart" or phase.wish.place is None:
+    if planned.cutover.limits.strategy != "restart" or planned.wanted.place is None:
         return
-    place = phase.wish.place.at("cutover", "strategy")
-    for instance in phase.seen.consumers():
+    place = planned.wanted.place.at("cutover", "strategy")
+    for instance in planned.observed.consumers():
         if instance.is_running and instance.unstoppable and instance.untouchable is None:
             message = f"{instance.key.instance} is not restarted: {instance.unstoppable}"
             hint = "strategy: reassociate"

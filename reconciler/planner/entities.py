@@ -14,27 +14,27 @@ from reconciler.model.policy_document import dangling_principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.plan.changes import Adopt, Change, Conflict, Create, Difference, Guard, Kept, Update
 from reconciler.plan.diff import changed_attributes, differences
-from reconciler.planner.fragment import Part, View, together
-from reconciler.planner.ownership_checks import gives_up, is_ours, settled, unowned, unread
+from reconciler.planner.fragment import PlanFragment, View, merged
+from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unowned, unread
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
 from reconciler.spec.desired import Desired, DesiredRole
 
 
-def plan_entities(view: View) -> Part:
+def plan_entities(view: View) -> PlanFragment:
     chosen = [e for e in view.desired.entities() if view.options.includes(e.resource.address)]
-    return together(_entity(entity, view) for entity in chosen if not unread(entity, view))
+    return merged(_entity(entity, view) for entity in chosen if not unread(entity, view))
 
 
-def _entity(entity: Desired, view: View) -> Part:
+def _entity(entity: Desired, view: View) -> PlanFragment:
     live = view.live.entity(entity.resource.address)
     if live is None:
         return _created(entity, view)
     if live.protected is not None:
         message = f"{entity.resource.address} is not touched: {live.protected}"
         problem = Diagnostic("error", "protected-resource", message, entity.place.here)
-        return Part(diagnostics=(problem,))
+        return PlanFragment(diagnostics=(problem,))
     if not is_ours(live, view):
-        return Part(conflicts=(_conflict(entity, live, view),))
+        return PlanFragment(conflicts=(_conflict(entity, live, view),))
     return _changed(entity, live, view)
 
 
@@ -46,29 +46,29 @@ def _conflict(entity: Desired, live: LiveEntity, view: View) -> Conflict:
     return Conflict(address, f"belongs to the owner {other!r}", "--adopt --take-over", place, other)
 
 
-def _created(entity: Desired, view: View) -> Part:
+def _created(entity: Desired, view: View) -> PlanFragment:
     after = entity.resource
     change = Create(address=after.address, after=after.attributes(), source=entity.place.here)
-    drafts = tuple(kind_of(after.address).create(after, view.context))
-    return Part(changes=(change,), drafts=drafts)
+    pending = tuple(kind_of(after.address).create(after, view.context))
+    return PlanFragment(changes=(change,), pending=pending)
 
 
-def _changed(entity: Desired, live: LiveEntity, view: View) -> Part:
-    after = settled(entity, live, view)
+def _changed(entity: Desired, live: LiveEntity, view: View) -> PlanFragment:
+    after = desired_state_of(entity, live, view)
     before = live.resource
-    notes = Part(kept=tuple(_warnings(entity, live)), ignored=_ignored(entity, live, view))
+    notes = PlanFragment(kept=tuple(_warnings(entity, live)), ignored=_ignored(entity, live, view))
     found = differences(before, after)
     is_adopted = live.owner != view.options.owner
     if before.path != after.path:
-        return together([notes, plan_replacement(entity, live, after, found, view)])
+        return merged([notes, plan_replacement(entity, live, after, found, view)])
     if not found and not is_adopted:
         return notes
     changes = (_change(entity, live, after, found, is_adopted, view),)
-    drafts = tuple(_steps(live, after, view, is_adopted))
+    pending = tuple(_steps(live, after, view, is_adopted))
     if isinstance(before, Role) and isinstance(after, Role) and is_without(before, after, view):
-        drafts = tuple(with_fields(draft, group=REPLACED) for draft in drafts)
+        pending = tuple(with_fields(pending, group=REPLACED) for pending in pending)
     guards = tuple(_guards(live, after, view, is_adopted))
-    return together([notes, Part(changes=changes, drafts=drafts, guards=guards)])
+    return merged([notes, PlanFragment(changes=changes, pending=pending, guards=guards)])
 
 
 def _change(
@@ -143,8 +143,8 @@ def _ignored(entity: Desired, live: LiveEntity, view: View) -> tuple[Kept, ...]:
     bare = with_fields(
         view.options, settings=view.options.settings.model_copy(update={"ignore": []})
     )
-    without = settled(entity, live, with_fields(view, options=bare))
-    passed = differences(settled(entity, live, view), without)
+    without = desired_state_of(entity, live, with_fields(view, options=bare))
+    passed = differences(desired_state_of(entity, live, view), without)
     return tuple(Kept(live.resource.address, f"{d.path} differs", "ignored") for d in passed)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
-from reconciler.cutover.preview import Printed
-from reconciler.cutover.types import CutOver, Seen
+from reconciler.cutover.preview import PreviewStep
+from reconciler.cutover.types import CutOver, Observation
 from reconciler.diagnostics import Diagnostic
 from reconciler.kinds.context import Context
 from reconciler.kinds.references import policy_arn
@@ -14,35 +14,35 @@ from reconciler.model.address import ROLE, name_of
 from reconciler.model.live import LiveState
 from reconciler.model.policy_document import with_principals
 from reconciler.plan.changes import Change, Conflict, Guard, Kept
-from reconciler.plan.graph import Draft
+from reconciler.plan.graph import PendingStep
 from reconciler.plan.plan import Work
 from reconciler.planner.in_use import InUse
 from reconciler.planner.options import Options
 from reconciler.spec.desired import DesiredAssociation, DesiredProfile, DesiredRole, DesiredState
 
-WorkDraft = Draft[Work]
+PendingWork = PendingStep[Work]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PlanFragment:
     changes: tuple[Change, ...] = ()
-    drafts: tuple[WorkDraft, ...] = ()
+    pending: tuple[PendingWork, ...] = ()
     kept: tuple[Kept, ...] = ()
     ignored: tuple[Kept, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     guards: tuple[Guard, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
-    printed: tuple[tuple[CutOver, tuple[Printed, ...]], ...] = ()
-    begins: tuple[tuple[CutOver, Seen], ...] = ()
+    preview: tuple[tuple[CutOver, tuple[PreviewStep, ...]], ...] = ()
+    begins: tuple[tuple[CutOver, Observation], ...] = ()
 
 
-def together(parts: Iterable[Part]) -> Part:
+def merged(parts: Iterable[PlanFragment]) -> PlanFragment:
     """All parts as one, each list in the order of the parts."""
     listed = tuple(parts)
-    return Part(
+    return PlanFragment(
         **{
             column.name: tuple(item for part in listed for item in getattr(part, column.name))
-            for column in fields(Part)
+            for column in fields(PlanFragment)
         }
     )
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from reconciler.model import ownership
 from reconciler.model.address import Address, instance_address
 from reconciler.model.live import LiveEntity
-from reconciler.model.ownership import Stray
+from reconciler.model.ownership import MalformedMark
 from reconciler.plan.changes import Kept
 from reconciler.planner.fragment import View
 
 LONGEST = 80
 
 
-def strays(view: View) -> Iterator[Kept]:
+def malformed_marks(view: View) -> Iterator[Kept]:
     """Of everything that was read and is included, but for what is another owner's."""
     mine = view.options.owner
     named = {entity.resource.address for entity in view.desired.entities()}
@@ -22,14 +22,14 @@ def strays(view: View) -> Iterator[Kept]:
         address = entity.resource.address
         if entity.claimed_by not in (None, mine) or entity.protected is not None:
             continue
-        yield from _told(address, entity.strays, view)
+        yield from _told(address, entity.malformed_marks, view)
         if address not in named:
             yield from _first_form(entity, view)
     for key, instance in sorted(view.live.instances.items()):
-        yield from _told(instance_address(key.instance), instance.strays, view)
+        yield from _told(instance_address(key.instance), instance.malformed_marks, view)
 
 
-def _told(address: Address, found: Iterable[Stray], view: View) -> Iterator[Kept]:
+def _told(address: Address, found: Iterable[MalformedMark], view: View) -> Iterator[Kept]:
     if not view.options.includes(address):
         return
     for stray in found:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from reconciler.model.address import Address, matches_any
-from reconciler.model.resources import Limits
+from reconciler.model.resources import RollOut
 from reconciler.spec.settings import IgnoreRule, Settings
 
 ALLOW = {
@@ -135,8 +135,8 @@ class Options:
             if counts and is_for_this and address.matches(rule.match):
                 yield rule
 
-    def limits(self, limits: Limits) -> Limits:
-        return Limits(
+    def limits(self, limits: RollOut) -> RollOut:
+        return RollOut(
             max_unavailable=limits.max_unavailable,
             pause_seconds=limits.pause_seconds,
             propagation_seconds=self.settings.propagation,

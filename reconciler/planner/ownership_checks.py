@@ -68,11 +68,13 @@ def unowned(live: LiveEntity, options: Options) -> str:
     return f"exists and is not managed: its tag {key} names another resource, {tag.name}"
 
 
-def settled(entity: Desired, live: LiveEntity, view: View) -> Policy | Role | InstanceProfile:
+def desired_state_of(
+    entity: Desired, live: LiveEntity, view: View
+) -> Policy | Role | InstanceProfile:
     """What the resource will be, ignored attributes left as they are."""
     address = entity.resource.address
     leave = entity.leave | view.options.ignored(address)
-    after: Policy | Role | InstanceProfile = kind_of(address).settled(entity, live, leave)
+    after: Policy | Role | InstanceProfile = kind_of(address).desired_state_of(entity, live, leave)
     return after
 
 
@@ -89,7 +91,7 @@ def gives_up(profile: Address, role: LiveRole, going: Collection[Address], view:
     if live.role_id != role.id:
         # Its cut-over has begun and not ended; until it has, the role may have to go back in.
         return False
-    after = settled(wanted, live, view)
+    after = desired_state_of(wanted, live, view)
     return isinstance(after, InstanceProfile) and not same_name(after.role, role.resource.name)
 
 

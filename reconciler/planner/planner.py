@@ -24,22 +24,26 @@ from reconciler.model.address import (
 from reconciler.model.live import LiveEntity, LiveState
 from reconciler.model.policy_document import trusts_service
 from reconciler.plan.changes import Change, CutOverInstance, Delete, Kept, Restore, Unread
-from reconciler.plan.graph import cyclic
-from reconciler.plan.graph import in_order as ordered_work
+from reconciler.plan.graph import cyclic, topological_order
 from reconciler.plan.plan import TargetPlan, Users
 from reconciler.planner import guards, out_of_reach
 from reconciler.planner.associations import moved, plan_associations, rules, unread_before
-from reconciler.planner.cutovers import empties, filled, plan_cutovers, profiles_to_cut_over
+from reconciler.planner.cutovers import (
+    empties,
+    filled_by_cutover,
+    plan_cutovers,
+    profiles_to_cut_over,
+)
 from reconciler.planner.entities import plan_entities
-from reconciler.planner.fragment import Part, View, WorkDraft, resolved, together
+from reconciler.planner.fragment import PendingWork, PlanFragment, View, merged, resolved
 from reconciler.planner.in_use import InUse
-from reconciler.planner.malformed_marks import strays
+from reconciler.planner.malformed_marks import malformed_marks
 from reconciler.planner.options import Options
 from reconciler.planner.ownership_checks import is_left_out, not_made_here, unread
 from reconciler.planner.releases import plan_releases
-from reconciler.planner.removals import hidden, is_made, plan_removals, takes_away
+from reconciler.planner.removals import hidden, is_made, plan_removals, removes_anything
 from reconciler.planner.replacements import replaced
-from reconciler.planner.temporary_profiles import without_shadows
+from reconciler.planner.temporary_profiles import without_temporary_profiles
 from reconciler.planner.topology import links
 from reconciler.planner.unmanaged import others, unmanaged
 from reconciler.spec.check.checks import EC2_SERVICES
@@ -49,7 +53,7 @@ _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
 
 
 def view_of(desired: DesiredState, read: LiveState, options: Options) -> View:
-    live = without_shadows(read, options.owner)
+    live = without_temporary_profiles(read, options.owner)
     wanted = resolved(desired, live)
     context = Context(
         identity=live.identity,
@@ -62,13 +66,15 @@ def view_of(desired: DesiredState, read: LiveState, options: Options) -> View:
     )
     view = View(wanted, live, options, context, InUse.of(live, options.now))
     context = replace(context, replaced=replaced(view))
-    context = replace(context, cyclic=_circles(wanted, context))
+    context = replace(context, cyclic=_trust_cycles(wanted, context))
     view = replace(view, context=context)
     cut_over = frozenset(profiles_to_cut_over(view))
-    return replace(view, context=replace(context, cut_over=cut_over, filled=filled(view)))
+    return replace(
+        view, context=replace(context, cut_over=cut_over, filled_by_cutover=filled_by_cutover(view))
+    )
 
 
-def _circles(desired: DesiredState, context: Context) -> frozenset[Address]:
+def _trust_cycles(desired: DesiredState, context: Context) -> frozenset[Address]:
     """Roles to be made whose trusts name each other, or themselves."""
     wanted = ordered(desired.roles)
     made = [r for r in wanted if context.role_that_stays(r.resource.name) is None]
@@ -86,7 +92,7 @@ def needs_instances(desired: DesiredState, live: LiveState, options: Options) ->
     if desired.profiles or desired.associations or options.unmanaged:
         return True
     is_owned = any(p.owner == options.owner for p in live.profiles.values())
-    return is_owned or takes_away(view_of(desired, live, options))
+    return is_owned or removes_anything(view_of(desired, live, options))
 
 
 Reach = Literal["planned", "consumers", "everywhere"]
@@ -98,7 +104,7 @@ def reach(desired: DesiredState, live: LiveState, options: Options) -> Reach:
     if options.unmanaged:
         return "everywhere"
     view = view_of(desired, live, options)
-    if takes_away(view) or empties(view):
+    if removes_anything(view) or empties(view):
         return "everywhere"
     return "consumers" if profiles_to_cut_over(view) else "planned"
 
@@ -109,7 +115,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
     entities = _joined(plan_entities(view), cutovers)
     associations = plan_associations(view)
     removals = plan_removals(view, moved(associations))
-    whole = together([entities, replace(cutovers, changes=()), associations, removals])
+    whole = merged([entities, replace(cutovers, changes=()), associations, removals])
     changes = _in_order((*whole.changes, *_instances(cutovers)))
     releases = plan_releases(changes, view)
     existing = _existing(view)
@@ -124,14 +130,14 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         prefix=options.prefix,
         regions=options.regions,
         changes=changes,
-        work=ordered_work((*whole.drafts, *releases), _there(view, references)),
-        printed=dict(whole.printed),
+        work=topological_order((*whole.pending, *releases), _there(view, references)),
+        preview=dict(whole.preview),
         begins=dict(whole.begins),
         kept=_sorted(
             (
                 *whole.kept,
-                *_in_vain(view),
-                *strays(view),
+                *_unusable_policies(view),
+                *malformed_marks(view),
                 *out_of_reach.managed(view, {c.address for c in changes}),
                 *out_of_reach.unseen(view),
                 *(k for k in strangers if k not in passed),
@@ -152,19 +158,19 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         not_whole=live.not_whole,
         unmanaged=unmanaged(view) if options.unmanaged else (),
         links=links(view, changes),
-        based_on=_based_on(view, changes, whole.drafts),
+        based_on=_based_on(view, changes, whole.pending),
         users=_users(view, changes, dict(whole.begins)),
     )
 
 
-def _settings(view: View, cutovers: Part) -> dict[str, Any]:
+def _settings(view: View, cutovers: PlanFragment) -> dict[str, Any]:
     """Those that a person approves with the plan. Any profile of the plan may come to need a
     cut-over before it is applied."""
     options, settings = view.options, view.options.settings
     known: dict[str, Any] = {"tag_prefix": options.prefix}
     included = any(options.includes(p.resource.address) for p in view.desired.profiles.values())
     associated = bool(view.desired.associations) and options.may_include("association")
-    if not (cutovers.drafts or included or associated):
+    if not (cutovers.pending or included or associated):
         return known
     regions = options.consumer_regions
     known["propagation"] = settings.propagation
@@ -176,7 +182,7 @@ def _sorted(kept: Iterable[Kept]) -> tuple[Kept, ...]:
     return tuple(sorted(kept, key=lambda k: (k.address, k.reason)))
 
 
-def _in_vain(view: View) -> Iterator[Kept]:
+def _unusable_policies(view: View) -> Iterator[Kept]:
     """Patterns that match nothing: most likely a slip, and the plan looks fine."""
     known = {entity.resource.address for entity in view.desired.entities()}
     known |= {instance_address(key.instance) for key in view.live.instances}
@@ -203,11 +209,11 @@ def _not_read(view: View) -> Iterator[Unread]:
 
 
 def _based_on(
-    view: View, changes: tuple[Change, ...], drafts: tuple[WorkDraft, ...]
+    view: View, changes: tuple[Change, ...], pending: tuple[PendingWork, ...]
 ) -> dict[Address, LiveEntity]:
     """A note on a profile that does not change is a write like any other."""
     by_address = {entity.resource.address: entity for entity in view.live.entities()}
-    written = {*(c.address for c in changes), *(d.address for d in drafts)}
+    written = {*(c.address for c in changes), *(d.address for d in pending)}
     touched = written & by_address.keys()
     return {address: by_address[address] for address in sorted(touched)}
 
@@ -236,7 +242,7 @@ def _users(
     return found
 
 
-def _joined(entities: Part, cutovers: Part) -> Part:
+def _joined(entities: PlanFragment, cutovers: PlanFragment) -> PlanFragment:
     """One change for each profile: what the entity's part found, with what its cut-over adds."""
     added = {c.address: c for c in cutovers.changes if not isinstance(c, CutOverInstance | Restore)}
     changes: list[Change] = []
@@ -254,11 +260,11 @@ def _join(change: Change, other: Change) -> Change:
         consumers=other.consumers,
         intent=other.intent,
         is_under_way=other.is_under_way,
-        has_died=other.has_died,
+        was_interrupted=other.was_interrupted,
     )
 
 
-def _instances(cutovers: Part) -> Iterator[Change]:
+def _instances(cutovers: PlanFragment) -> Iterator[Change]:
     return (c for c in cutovers.changes if isinstance(c, CutOverInstance | Restore))
 
 
@@ -353,10 +359,10 @@ def _is_absent(arn: str, view: View) -> bool:
     return not known and policy_address(name) not in view.live.unread
 
 
-def _unread(view: View, cutovers: Part) -> Iterator[Diagnostic]:
+def _unread(view: View, cutovers: PlanFragment) -> Iterator[Diagnostic]:
     """A region that cannot be read may hide consumers, so a cut-over cannot end there."""
     entities = (*ordered(view.desired.profiles), *view.desired.entities())
-    if not cutovers.drafts or not entities:
+    if not cutovers.pending or not entities:
         return
     place = entities[0].place.here
     for region, reason in sorted(view.live.unread_regions.items()):

@@ -15,11 +15,11 @@ from reconciler.model.address import Address, profile_address
 from reconciler.model.live import LiveRole
 from reconciler.plan.calls import NOW
 from reconciler.plan.changes import Change, Delete, Update
-from reconciler.plan.graph import Draft, Label, free, released
-from reconciler.planner.fragment import View, WorkDraft
+from reconciler.plan.graph import Label, PendingStep, free, released
+from reconciler.planner.fragment import PendingWork, View
 
 
-def plan_releases(changes: Iterable[Change], view: View) -> Iterator[WorkDraft]:
+def plan_releases(changes: Iterable[Change], view: View) -> Iterator[PendingWork]:
     """Two notes for each role: one before the first instance lets go of it, since from then on
     nothing tells that it did, and one after the last, from which the hours count."""
     planned = tuple(changes)
@@ -33,7 +33,7 @@ def plan_releases(changes: Iterable[Change], view: View) -> Iterator[WorkDraft]:
     for role in sorted(view.live.roles.values(), key=lambda r: r.resource.address):
         profiles = left.get(role.id, set())
         if profiles and role.owner == view.options.owner:
-            yield _note(role, view, gives=frozenset(map(released, profiles)))
+            yield _note(role, view, provides=frozenset(map(released, profiles)))
             if role.resource.address not in deleted:
                 gone = {*map(free, profiles), free(role.resource.address)}
                 yield _note(role, view, after=frozenset(gone))
@@ -65,8 +65,8 @@ def _note(
     role: LiveRole,
     view: View,
     after: frozenset[Label] = frozenset(),
-    gives: frozenset[Label] = frozenset(),
-) -> WorkDraft:
+    provides: frozenset[Label] = frozenset(),
+) -> PendingWork:
     tags = tag_list({view.options.prefix + ownership.RELEASED: NOW})
     call = iam("TagRole", RoleName=role.resource.name, Tags=tags)
-    return Draft(role.resource.address, call, after=after, gives=gives)
+    return PendingStep(role.resource.address, call, after=after, provides=provides)

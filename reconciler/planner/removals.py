@@ -19,34 +19,36 @@ from reconciler.model.live import LiveEntity, LiveInstance, LivePolicy, LiveProf
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Role
 from reconciler.plan.changes import Delete, Guard, Kept, KeptStatus
-from reconciler.plan.graph import Draft
+from reconciler.plan.graph import PendingStep
 from reconciler.plan.plan import Work
 from reconciler.planner.associations import claimed, moves
-from reconciler.planner.cutover_plan import left_half_way
-from reconciler.planner.fragment import Part, View, together
+from reconciler.planner.cutover_plan import interrupted_cutovers
+from reconciler.planner.fragment import PlanFragment, View, merged
 from reconciler.planner.in_use import Use, counted, is_for_ec2
-from reconciler.planner.ownership_checks import gives_up, is_ours, settled, unread
+from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unread
 
 
-def plan_removals(view: View, moved: Collection[InstanceKey]) -> Part:
+def plan_removals(view: View, moved: Collection[InstanceKey]) -> PlanFragment:
     """Order: associations, roles out of profiles, profiles, permissions, roles, policies. ``moved``
     are instances that this plan gives another profile."""
     left = list(_left(view))
     if view.live.not_whole is not None:
         reason = f"what left the specs is not known: {view.live.not_whole}"
-        note = Part(kept=(Kept(EVERYTHING, reason, "warning"),))
-        return together([_associations(view, delete=False), note])
+        note = PlanFragment(kept=(Kept(EVERYTHING, reason, "warning"),))
+        return merged([_associations(view, delete=False), note])
     if not view.options.deletes_what_is_left:
         reason = "left the specs; use --prune"
         kept = tuple(Kept(e.resource.address, reason) for e in left)
-        return together([_associations(view, delete=False), Part(kept=kept)])
-    held = _held(left, view)
+        return merged([_associations(view, delete=False), PlanFragment(kept=kept)])
+    held = _kept_back(left, view)
     gone = [e for e in left if e.resource.address not in held]
     staying = {e.resource.address for e in left} & held.keys()
     kept = tuple(Kept(a, held[a].reason, held[a].status) for a in sorted(staying))
     going = {entity.resource.address for entity in gone}
     deleted = (_deleted(entity, moved, view) for entity in gone)
-    return together([_associations(view, delete=True, going=going), *deleted, Part(kept=kept)])
+    return merged(
+        [_associations(view, delete=True, going=going), *deleted, PlanFragment(kept=kept)]
+    )
 
 
 def _left(view: View) -> Iterator[LiveEntity]:
@@ -80,22 +82,24 @@ def hidden(view: View) -> Iterator[Kept]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hold:
+class _ReasonToKeep:
     """Why something that left the specs stays for now."""
 
     reason: str
     status: KeptStatus = "left"
 
 
-def _held(left: list[LiveEntity], view: View) -> dict[Address, _Hold]:
+def _kept_back(left: list[LiveEntity], view: View) -> dict[Address, _ReasonToKeep]:
     """What must stay, with the reason; profiles before roles before policies, since what stays
     holds what it has."""
-    held: dict[Address, _Hold] = {}
-    for wish, live in left_half_way(view):
+    held: dict[Address, _ReasonToKeep] = {}
+    for wanted, live in interrupted_cutovers(view):
         reason = "a run died in the middle of its cut-over, which is ended first"
-        held[live.resource.address] = _Hold(reason)
-        if wish.after.role is not None:
-            held[role_address(wish.after.role)] = _Hold(f"{live.resource.address} holds it")
+        held[live.resource.address] = _ReasonToKeep(reason)
+        if wanted.after.role is not None:
+            held[role_address(wanted.after.role)] = _ReasonToKeep(
+                f"{live.resource.address} holds it"
+            )
     named = _named_by_specs(view)
     going = {e.resource.address for e in left} - held.keys()
     for entity in left:
@@ -108,10 +112,10 @@ def _held(left: list[LiveEntity], view: View) -> dict[Address, _Hold]:
 
 def _reason_to_keep(
     entity: LiveEntity, going: set[Address], named: Mapping[Address, str], view: View
-) -> _Hold | None:
+) -> _ReasonToKeep | None:
     address = entity.resource.address
     if address in named:
-        return _Hold(f"{named[address]} of the specs names it")
+        return _ReasonToKeep(f"{named[address]} of the specs names it")
     uses = view.in_use.uses(entity)
     match entity:
         case LiveProfile():
@@ -122,23 +126,23 @@ def _reason_to_keep(
             staying = (
                 u for u in uses if u.by is None or not _lets_go_of(u.by, entity, going, view)
             )
-            return next((_Hold(use.reason) for use in staying), None)
+            return next((_ReasonToKeep(use.reason) for use in staying), None)
 
 
-def _profile_held(address: Address, uses: Iterable[Use], view: View) -> _Hold | None:
+def _profile_held(address: Address, uses: Iterable[Use], view: View) -> _ReasonToKeep | None:
     """Consumers that are known are a guard; where some may be that nobody saw, it stays."""
     if view.options.allows("consumers", address):
         return None
     lift = f"--allow consumers={address} deletes it all the same"
-    return next((_Hold(f"{u.reason}; {lift}") for u in uses if u.kind == "unknown"), None)
+    return next((_ReasonToKeep(f"{u.reason}; {lift}") for u in uses if u.kind == "unknown"), None)
 
 
 def _role_held(
     entity: LiveRole, uses: tuple[Use, ...], going: set[Address], view: View
-) -> _Hold | None:
+) -> _ReasonToKeep | None:
     for use in uses:
         if use.kind == "inside" and not (use.by and gives_up(use.by, entity, going, view)):
-            return _Hold(use.reason)
+            return _ReasonToKeep(use.reason)
     if view.options.allows("release", entity.resource.address):
         return None
     let_go = "it is let go by this plan; processes may hold its credentials for hours"
@@ -146,13 +150,13 @@ def _role_held(
     for use in uses:
         match use.kind:
             case "served" if use.by in going or use.by in view.context.cut_over:
-                return _Hold(let_go, "released")
+                return _ReasonToKeep(let_go, "released")
             case "served":
-                return _Hold(f"{use.reason}; {lift}")
+                return _ReasonToKeep(f"{use.reason}; {lift}")
             case "released":
-                return _Hold(use.reason, "released")
+                return _ReasonToKeep(use.reason, "released")
             case "unknown":
-                return _Hold(f"{use.reason}; {lift}")
+                return _ReasonToKeep(f"{use.reason}; {lift}")
             case "inside" | "attached":
                 pass
     return None
@@ -167,7 +171,7 @@ def _lets_go_of(user: Address, policy: LivePolicy, going: set[Address], view: Vi
         return False
     if not is_ours(live, view) or unread(wanted, view):
         return False
-    after = settled(wanted, live, view)
+    after = desired_state_of(wanted, live, view)
     return isinstance(after, Role) and policy.arn not in after.policies
 
 
@@ -190,7 +194,7 @@ def _named_by_specs(view: View) -> dict[Address, str]:
     return found
 
 
-def _deleted(entity: LiveEntity, moved: Collection[InstanceKey], view: View) -> Part:
+def _deleted(entity: LiveEntity, moved: Collection[InstanceKey], view: View) -> PlanFragment:
     address = entity.resource.address
     users: tuple[LiveInstance, ...] = ()
     if isinstance(entity, LiveProfile):
@@ -205,21 +209,23 @@ def _deleted(entity: LiveEntity, moved: Collection[InstanceKey], view: View) -> 
     if users and not view.options.allows("consumers", address):
         reason = f"{counted(users)} would be left without {address}"
         guards.append(Guard("consumers", reason, f"--allow consumers={address}", (address,)))
-    drafts: tuple[Draft[Work], ...] = tuple(kind_of(address).delete(entity, view.context))
-    return Part(changes=(change,), drafts=drafts, guards=tuple(guards))
+    pending: tuple[PendingStep[Work], ...] = tuple(kind_of(address).delete(entity, view.context))
+    return PlanFragment(changes=(change,), pending=pending, guards=tuple(guards))
 
 
-def _associations(view: View, delete: bool, going: Collection[Address] = ()) -> Part:
+def _associations(view: View, delete: bool, going: Collection[Address] = ()) -> PlanFragment:
     """Associations that we made and that no spec names any more."""
     left = [i for i in _all_made(view) if view.options.hidden(_address(i)) is None]
     if not delete:
-        return Part(kept=tuple(Kept(_address(i), "left the specs; use --prune") for i in left))
-    return together([*(_disassociated(i, view) for i in left), *_bare(left, going, view)])
+        return PlanFragment(
+            kept=tuple(Kept(_address(i), "left the specs; use --prune") for i in left)
+        )
+    return merged([*(_disassociated(i, view) for i in left), *_bare(left, going, view)])
 
 
 def _bare(
     instances: Iterable[LiveInstance], going: Collection[Address], view: View
-) -> Iterator[Part]:
+) -> Iterator[PlanFragment]:
     """Instances that would be left without any profile: one guard for each profile that they have.
     A profile that goes itself has its own guard, which counts them."""
     users: dict[Address, list[LiveInstance]] = {}
@@ -230,14 +236,14 @@ def _bare(
         if address not in going and not view.options.allows("consumers", address):
             reason = f"{counted(left)} would be left without {address}"
             guard = Guard("consumers", reason, f"--allow consumers={address}", (address,))
-            yield Part(guards=(guard,))
+            yield PlanFragment(guards=(guard,))
 
 
 def _address(instance: LiveInstance) -> Address:
     return instance_address(instance.key.instance)
 
 
-def takes_away(view: View) -> bool:
+def removes_anything(view: View) -> bool:
     """Whether the plan deletes a profile, deletes a role that instances may hold, moves an instance
     or removes its association: then consumers in every region must be known."""
     if view.context.replaced or any(moves(view)):
@@ -276,7 +282,7 @@ def is_made(instance: LiveInstance, view: View) -> bool:
     return mark == wanted
 
 
-def _disassociated(instance: LiveInstance, view: View) -> Part:
+def _disassociated(instance: LiveInstance, view: View) -> PlanFragment:
     row = instance.row
     name = row.profile_name if row else ""
     change = Delete(
@@ -286,4 +292,6 @@ def _disassociated(instance: LiveInstance, view: View) -> Part:
         reason=view.options.reason_to_delete,
         consumers=(instance.key.instance,) if instance.is_running else (),
     )
-    return Part(changes=(change,), drafts=tuple(association.disassociate(instance, view.context)))
+    return PlanFragment(
+        changes=(change,), pending=tuple(association.disassociate(instance, view.context))
+    )

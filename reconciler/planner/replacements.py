@@ -16,8 +16,8 @@ from reconciler.model.policy_document import principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.plan.changes import Difference, Guard, Replace
 from reconciler.plan.diff import changed_attributes
-from reconciler.planner.fragment import Part, View
-from reconciler.planner.ownership_checks import is_ours, settled, unread
+from reconciler.planner.fragment import PlanFragment, View
+from reconciler.planner.ownership_checks import desired_state_of, is_ours, unread
 from reconciler.spec.desired import Desired, DesiredRole
 
 REPLACED = "replaced"
@@ -36,7 +36,7 @@ def _replaced(view: View) -> Iterator[Address]:
         live = view.live.entity(address)
         if live is None or not view.options.includes(address) or unread(entity, view):
             continue
-        if is_ours(live, view) and settled(entity, live, view).path != live.resource.path:
+        if is_ours(live, view) and desired_state_of(entity, live, view).path != live.resource.path:
             yield live.resource.address
 
 
@@ -46,7 +46,7 @@ def plan_replacement(
     after: Policy | Role | InstanceProfile,
     found: tuple[Difference, ...],
     view: View,
-) -> Part:
+) -> PlanFragment:
     change = Replace(
         address=live.resource.address,
         before=changed_attributes(found, live.resource),
@@ -57,8 +57,8 @@ def plan_replacement(
         consumers=tuple(_running(live, view)),
     )
     steps = kind_of(after.address).replace(live, after, view.context)
-    drafts = tuple(with_fields(step, group=REPLACED) for step in steps)
-    return Part(changes=(change,), drafts=drafts, guards=tuple(_guards(live, view)))
+    pending = tuple(with_fields(step, group=REPLACED) for step in steps)
+    return PlanFragment(changes=(change,), pending=pending, guards=tuple(_guards(live, view)))
 
 
 def is_without(role: Role, after: Role, view: View) -> bool:
@@ -175,6 +175,6 @@ def _is_rewritten(desired: DesiredRole, live: LiveRole, view: View) -> bool:
     address = live.resource.address
     if not view.options.includes(address) or not is_ours(live, view):
         return False
-    after = settled(desired, live, view)
+    after = desired_state_of(desired, live, view)
     is_rewritten = isinstance(after, Role) and after.trust_policy != live.resource.trust_policy
     return is_rewritten or address in view.context.replaced

@@ -10,26 +10,32 @@ from reconciler.model.live import LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 
 
-def without_shadows(live: LiveState, owner: str) -> LiveState:
+def without_temporary_profiles(live: LiveState, owner: str) -> LiveState:
     """The account as it is once every hop has ended: instances on a shadow are where they belong.
     A shadow whose profile is gone is a profile like any other."""
     shadows = {
-        name_key(profile.shadow_of): profile
+        name_key(profile.temporary_of): profile
         for profile in live.profiles.values()
-        if profile.owner == owner and live.profile(profile.shadow_of or "") is not None
+        if profile.owner == owner and live.profile(profile.temporary_of or "") is not None
     }
     if not shadows:
         return live
-    lent: dict[InstanceKey, LiveInstance] = {}
+    on_temporary_profile: dict[InstanceKey, LiveInstance] = {}
     instances = dict(live.instances)
-    for name, shadow in shadows.items():
+    for name, temporary in shadows.items():
         home = live.profiles[name]
-        for instance in live.consumers(shadow.arn):
-            lent[instance.key] = instance
+        for instance in live.consumers(temporary.arn):
+            on_temporary_profile[instance.key] = instance
             instances[instance.key] = _at_home(instance, home)
-    names = {name_key(shadow.resource.name) for shadow in shadows.values()}
+    names = {name_key(temporary.resource.name) for temporary in shadows.values()}
     profiles = {name: profile for name, profile in live.profiles.items() if name not in names}
-    return replace(live, profiles=profiles, instances=instances, shadows=shadows, lent=lent)
+    return replace(
+        live,
+        profiles=profiles,
+        instances=instances,
+        shadows=shadows,
+        on_temporary_profile=on_temporary_profile,
+    )
 
 
 def _at_home(instance: LiveInstance, home: LiveProfile) -> LiveInstance:

@@ -52,7 +52,7 @@ class Seeded:
 
 
 def load(path: Path) -> Seed:
-    """Raises ``Unreadable`` for what is no YAML, ``ValidationError`` for another form."""
+    """Raises ``UnreadableError`` for what is no YAML, ``ValidationError`` for another form."""
     tree = parse(read_text(path, str(path)), str(path), [])
     return Seed.model_validate(plain(tree) if tree else {})
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import Address, named
-from reconciler.model.resources import InstanceProfile, Limits, Policy, Role
+from reconciler.model.resources import InstanceProfile, Policy, Role, RollOut
 from reconciler.spec.settings import Settings
 from reconciler.spec.yaml.tree import Path, Tree, locate
 
@@ -53,7 +53,7 @@ class DesiredProfile:
     resource: InstanceProfile
     leave: frozenset[str]
     place: Place
-    limits: Limits = field(default_factory=Limits)
+    limits: RollOut = field(default_factory=RollOut)
 
 
 @dataclass(frozen=True, slots=True)

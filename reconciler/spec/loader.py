@@ -19,7 +19,7 @@ from reconciler.spec.desired import Place, SpecSet
 from reconciler.spec.files import Found, display_name, find, is_inside, stays_within
 from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
-from reconciler.spec.yaml.parser import Unreadable, parse, read_text
+from reconciler.spec.yaml.parser import UnreadableError, parse, read_text
 from reconciler.spec.yaml.policy_documents import mapped_documents
 from reconciler.spec.yaml.tree import Mapping, Scalar, Tree
 
@@ -155,7 +155,7 @@ def _parse_file(
             return None
         including = _Including(path, bound, sources, problems)
         return ParsedFile(path, name, including.included(_without_extensions(tree)))
-    except Unreadable as error:
+    except UnreadableError as error:
         problems.append(error.diagnostic)
         return None
 
@@ -190,7 +190,7 @@ class _Including:
             self.sources[name] = read_text(target, name)
             read = parse(self.sources[name], name, self.problems)
             return read or Mapping({}, {}, Location(name, 1, 1))
-        except Unreadable as error:
+        except UnreadableError as error:
             related = (("named here", value.location),)
             self.problems.append(replace(error.diagnostic, related=related))
             return Mapping({}, {}, node.location)

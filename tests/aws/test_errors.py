@@ -17,7 +17,7 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from reconciler.aws.errors import translated
-from reconciler.aws.paging import Asking
+from reconciler.aws.paging import ApiReader
 from reconciler.aws.session import Login, Session, reading
 from reconciler.ports import AwsError
 from reconciler.sandbox.embedded import embedded
@@ -129,9 +129,9 @@ def test_an_error_of_our_own_is_not_one_of_the_credentials() -> None:
 
 
 @pytest.fixture
-def asking() -> Iterator[Asking]:
+def asking() -> Iterator[ApiReader]:
     with embedded(World()):
-        yield Asking(reading(Session(Login(run="test", region="us-east-1"))))
+        yield ApiReader(reading(Session(Login(run="test", region="us-east-1"))))
 
 
 class Body:
@@ -139,7 +139,7 @@ class Body:
         yield b"<ListRolesResponse><ListRolesResult><Roles>"
 
 
-def cut_off(asking: Asking, times: int) -> list[int]:
+def cut_off(asking: ApiReader, times: int) -> list[int]:
     """The next answers of IAM end in the middle."""
     left = [1] * times
 
@@ -151,7 +151,7 @@ def cut_off(asking: Asking, times: int) -> list[int]:
     return left
 
 
-def test_an_answer_that_is_cut_off_is_asked_for_again(asking: Asking) -> None:
+def test_an_answer_that_is_cut_off_is_asked_for_again(asking: ApiReader) -> None:
     left = cut_off(asking, 2)
     assert asking.pages("iam", "list_roles", "Roles") == []
     assert left == []
@@ -160,7 +160,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(asking: Asking) -> None:
     assert left == []
 
 
-def test_what_is_always_cut_off_is_an_error(asking: Asking) -> None:
+def test_what_is_always_cut_off_is_an_error(asking: ApiReader) -> None:
     cut_off(asking, 9)
     with pytest.raises(AwsError) as raised:
         asking.pages("iam", "list_roles", "Roles")

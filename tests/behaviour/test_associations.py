@@ -6,7 +6,7 @@ import pytest
 from moto.iam.exceptions import IAMException
 from moto.iam.models import iam_backends
 
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
@@ -54,7 +54,7 @@ def test_an_id_of_a_region_that_is_left_out(aws: Rig) -> None:
     home, away = aws.launch(1), aws.launch(1, region=AWAY)
     ids = f"instances: [{home[0]}, {away[0]}]"
     aws.write(two("one", f"{ids}, regions: [{HOME}]"))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan()
     (found,) = refused.value.diagnostics
     assert found.code == "no-such-instance"
@@ -157,7 +157,7 @@ def test_a_profile_outside_the_set(aws: Rig) -> None:
 def test_a_profile_that_nobody_has(aws: Rig) -> None:
     aws.launch(1, tags={"app": "web"})
     aws.write("associations: {a: {instance_profile: nobodys, select: {tags: {app: web}}}}")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan()
     assert [d.code for d in refused.value.diagnostics] == ["no-such-profile"]
     assert refused.value.diagnostics[0].location.line == 1
@@ -167,7 +167,7 @@ def test_an_instance_that_is_not_there(aws: Rig) -> None:
     gone = aws.launch(1)[0]
     aws.ec2().terminate_instances(InstanceIds=[gone])
     aws.write(two("one", f"instances: [{gone}, i-0123456789abcdef0]"))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan()
     assert [d.code for d in refused.value.diagnostics] == ["no-such-instance"] * 2
 
@@ -175,7 +175,7 @@ def test_an_instance_that_is_not_there(aws: Rig) -> None:
 def test_two_rules_that_choose_one_instance(aws: Rig) -> None:
     aws.launch(1, tags={"app": "web", "env": "prod"})
     aws.write(two("one") + "  other: {instance_profile: two, select: {tags: {env: prod}}}\n")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan()
     assert [d.code for d in refused.value.diagnostics] == ["claimed-twice"]
     assert "'fleet'" in refused.value.diagnostics[0].message

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from tests.behaviour.test_ownership import DOCUMENT, TRUST
 from tests.rig import ACCOUNT, Rig
 
@@ -227,7 +227,7 @@ def test_what_is_named_and_nobody_has(aws: Rig, case: str) -> None:
     trust = TRUST.replace("ec2.", "lambda.")
     aws.iam.create_role(RoleName="lambda", AssumeRolePolicyDocument=trust)
     aws.write(spec)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan()
     assert refused.value.exit_code == 1
     found = refused.value.diagnostics[0]

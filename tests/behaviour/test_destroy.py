@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.commands.apply import Applied
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.json.apply import summary_json
 from reconciler.render.styled_text import plain
@@ -122,7 +122,7 @@ def test_a_part_of_it(used: Rig) -> None:
 
 def test_it_needs_an_owner_that_was_given(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}}", "version: 1\n")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan(destroy=True)
     assert refused.value.exit_code == 4
 

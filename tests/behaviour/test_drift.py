@@ -8,8 +8,8 @@ import pytest
 from moto.ec2.exceptions import EC2ClientError
 from moto.iam.models import iam_backends
 
-from reconciler.commands.request import Refused
-from reconciler.drift.attribution import Asking, events_for
+from reconciler.commands.request import RefusedError
+from reconciler.drift.attribution import Attributor, events_for
 from reconciler.drift.findings import Drift, Finding, drift_of
 from reconciler.model.address import Address
 from reconciler.plan.changes import Difference
@@ -157,7 +157,7 @@ def test_a_rule_may_hide_what_left_and_what_nobody_manages(managed: Rig) -> None
 
 def test_a_rule_that_hides_what_the_specs_name(managed: Rig) -> None:
     managed.write(SPEC, rule('match: "role/*"'))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         managed.plan()
     assert [d.code for d in caught.value.diagnostics] == ["ignore-hides-spec"] * 2
     assert caught.value.diagnostics[0].location.line == 4
@@ -181,7 +181,7 @@ def test_a_run_that_died_is_the_gravest(managed: Rig) -> None:
 
 def named(aws: Rig, **flags: Any) -> dict[str, Any]:
     planned = aws.plan(for_drift=True, **flags)
-    found = Asking(planned.targets, aws.clock).named(drift_of(planned))
+    found = Attributor(planned.targets, aws.clock).named(drift_of(planned))
     return {str(f.address): f.actor for f in found.findings}
 
 

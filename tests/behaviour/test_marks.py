@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from moto.iam.models import iam_backends
 
-from reconciler.model.ownership import shadow_name
+from reconciler.model.ownership import temporary_name
 from reconciler.plan.changes import Kept
 from reconciler.spec.settings import Settings
 from tests.behaviour.faults import refusing
@@ -181,8 +181,8 @@ class TestOfTheFirstRelease:
 
     def test_its_temporary_profile_is_ended(self, old: Rig) -> None:
         """Its name says what it is for."""
-        made = [*tags(owner="tests"), *tags(shadow_of="web")]
-        name = shadow_name("web")
+        made = [*tags(owner="tests"), *tags(temporary_of="web")]
+        name = temporary_name("web")
         old.iam.create_instance_profile(InstanceProfileName=name, Tags=made)
         old.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName="v2")
         old.clock.sleep(60)
@@ -362,4 +362,4 @@ def test_a_region_that_cannot_be_asked_about_may_be_there(web: Rig) -> None:
         profile = reader.profile("web")
     assert profile is not None
     assert [str(flight) for flight in profile.flights] == [text]
-    assert not profile.strays
+    assert not profile.malformed_marks

@@ -8,7 +8,7 @@ import pytest
 from moto.iam.models import iam_backends
 
 from reconciler.aws.reader import AwsReader
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.sandbox import iam_rules
 from tests.rig import Rig
 
@@ -104,7 +104,7 @@ def test_protected_by_path(aws: Rig, path: str) -> None:
     aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
     iam_backends["123456789012"]["aws"].get_role("web").path = path
     aws.write("roles: {web: {trust: ec2}}")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan(adopt=True)
     assert refused.value.exit_code == 1
     assert [d.code for d in refused.value.diagnostics] == ["protected-resource"]
@@ -114,7 +114,7 @@ def test_protected_by_path(aws: Rig, path: str) -> None:
 def test_protected_by_cloudformation(by_hand: Rig) -> None:
     role = iam_backends["123456789012"]["aws"].get_role("web")
     role.tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         by_hand.plan(adopt=True)
 
 
@@ -136,14 +136,14 @@ def test_prune_of_an_empty_set_is_an_error(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}}")
     aws.settle()
     aws.write("x-nothing: 1")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan(prune=True)
     assert refused.value.exit_code == 1
 
 
 def test_prune_needs_an_owner_that_was_given(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}}", "version: 1\n")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan(prune=True)
     assert refused.value.exit_code == 4
     assert aws.plan(prune=True, owner="me").plan
@@ -158,7 +158,7 @@ def test_prune_is_off_when_only_a_part_is_planned(aws: Rig) -> None:
 
 def test_the_wrong_account(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}}", "version: 1\naccount_id: '999999999999'\n")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan()
     assert refused.value.exit_code == 4
     assert [c.operation for c in aws.aws.log] == ["GetCallerIdentity"]
@@ -227,7 +227,7 @@ def test_a_raised_quota_is_asked_for(aws: Rig, monkeypatch: pytest.MonkeyPatch) 
     document = "{document: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}"
     policies = "".join(f"  p{n}: {document}\n" for n in range(11))
     aws.write(f"policies:\n{policies}roles:\n  r: {{trust: ec2, managed_policies: [{names}]}}")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan()
     assert [d.code for d in refused.value.diagnostics] == ["too-many-policies"]
     raised = {"AttachedPoliciesPerRoleQuota": 20, "AssumeRolePolicySizeQuota": 2048}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.diagnostics import Diagnostic
 from tests.rig import Rig
 
@@ -31,7 +31,7 @@ associations: {{fleet: {{instance_profile: WEB, select: {{tags: {{app: web}}}}}}
 def errors(aws: Rig, **flags: Any) -> list[Diagnostic]:
     try:
         aws.plan(**flags)
-    except Refused as refused:
+    except RefusedError as refused:
         return [d for d in refused.diagnostics if d.severity == "error"]
     return []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.commands.apply import Apply
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.exit_codes import ExitCode
 from tests.behaviour.faults import refusing
 from tests.rig import Rig
@@ -76,7 +76,7 @@ def test_what_left_the_specs_is_not_pruned_unseen(made: Rig) -> None:
     with refusing(made, "ListRoles", DENIED):
         assert made.plan().plan.is_empty
         for flags in ({"prune": True}, {"destroy": True}):
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(RefusedError) as refused:
                 made.plan(**flags)
             assert refused.value.exit_code == ExitCode.ERROR
             assert "must see everything" in refused.value.message

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from moto.ec2.models import ec2_backends
 
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.fault_config import Lags
@@ -149,7 +149,7 @@ def test_who_must_not_be_stopped_is_refused(fleet: Fleet, launch: object, wanted
     assert callable(launch)
     launch(fleet.aws)
     fleet.aws.aws.log.clear()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         fleet.aws.plan()
     found = refused.value.diagnostics[0]
     assert (found.code, found.location.line) == ("restart-refused", 4)

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.cli.files import saved_plan
 from reconciler.commands.planfile import refuse_stale, saved_from
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.plan.plan import intended
 from tests.behaviour.faults import refusing
 from tests.rig import HOME, Rig, save
@@ -89,7 +89,7 @@ def test_two_targets_in_one_account_are_refused(
         (aws.folder / name).mkdir()
         (aws.folder / name / "a.yaml").write_text(f"roles: {{{name}: {{trust: ec2}}}}")
     aws.write("x-nothing: 1", ONE_ACCOUNT % (east, west))
-    with pytest.raises(Refused, match="the targets east and west are both account"):
+    with pytest.raises(RefusedError, match="the targets east and west are both account"):
         aws.plan(targets=chosen, regions=(), prune=True)
 
 
@@ -101,7 +101,7 @@ def test_one_target(two: Rig) -> None:
 
 
 def test_one_that_is_not_there(two: Rig) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         two.plan(targets=("stage",))
     assert refused.value.exit_code == 64
     assert "dev, prod" in refused.value.message
@@ -111,7 +111,7 @@ def test_no_account_is_read_before_all_are_right(two: Rig) -> None:
     """Assuming a role and asking who we are is all that happens."""
     wrong = SETTINGS.replace("account_id: '111111111111'", "account_id: '333333333333'")
     two.write("x-nothing: 1", wrong)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         two.plan()
     assert refused.value.exit_code == 4
     assert "target prod" in refused.value.message
@@ -139,7 +139,7 @@ def test_what_moved_is_told_with_its_target(two: Rig) -> None:
     two.settle(targets=("prod",))
     plan = two.plan().plan
     now = intended(plan.targets, "tests")
-    with pytest.raises(Refused) as stale:
+    with pytest.raises(RefusedError) as stale:
         refuse_stale(saved, now, plan.digest, saved.specs)
     assert stale.value.details == (
         "prod: role/common: create was planned; now nothing is to be done",

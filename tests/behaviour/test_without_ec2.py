@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.spec.settings import Settings
 from tests.behaviour.faults import refusing
@@ -75,7 +75,7 @@ def test_what_left_it_is_pruned(denied: Rig) -> None:
 def test_a_set_with_a_profile_needs_a_region(aws: Rig) -> None:
     nowhere(aws)
     aws.write(SPEC.replace("lambda", "ec2") + PROFILE)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.plan(regions=())
     assert "no region is set" in refused.value.message
 

@@ -20,7 +20,7 @@ from reconciler.commands.planfile import (
     saved_from,
     specs_digest,
 )
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.plan.plan import intended
 from tests.rig import Rig, save
 
@@ -62,8 +62,8 @@ def compared(aws: Rig) -> Planned:
     return planned
 
 
-def refused(aws: Rig) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refused(aws: Rig) -> RefusedError:
+    with pytest.raises(RefusedError) as caught:
         compared(aws)
     assert caught.value.exit_code == 5
     return caught.value
@@ -131,7 +131,7 @@ def test_another_rule(ready: Rig) -> None:
     ready.write(SPEC.format(role="v2", text="x").replace("app: web", "app: all"))
     planned = make_plan(saved.request, ready.commands())
     now = intended(planned.plan.targets, planned.plan.owner)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         refuse_stale(saved, now, planned.plan.digest, saved.specs)
     assert caught.value.details == ("the rule of 'fleet': another rule",)
 
@@ -149,7 +149,7 @@ def test_forged(ready: Rig, case: str) -> None:
     document = json.loads(path(ready).read_text())
     FORGED[case](document)
     path(ready).write_text(json.dumps(document))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         load(ready)
     assert caught.value.exit_code == 5
 
@@ -159,7 +159,7 @@ def test_forged(ready: Rig, case: str) -> None:
 )
 def test_no_plan(ready: Rig, text: str) -> None:
     path(ready).write_text(text)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         load(ready)
     assert caught.value.exit_code == 1
 
@@ -180,7 +180,7 @@ def test_an_expected_digest(ready: Rig) -> None:
     """Of the plan that was approved only the digest is known: it is said what the plan is now."""
     plan = ready.plan().plan
     refuse_unexpected(plan.digest, plan)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         refuse_unexpected("sha256:a", plan)
     assert caught.value.exit_code == 5
     assert caught.value.details == (
@@ -204,12 +204,12 @@ def test_settings_that_a_cut_over_rests_on(ready: Rig, line: str, told: str) -> 
     text = (ready.folder / "reconciler.yaml").read_text()
     (ready.folder / "reconciler.yaml").write_text(f"{text}{line}\n")
     now = ready.plan()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         refuse_unexpected(planned.plan.digest, now.plan)
     assert caught.value.exit_code == 5
     assert line.partition(":")[0] in caught.value.details[-1]
     intent = intended(now.plan.targets, now.plan.owner)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         refuse_stale(saved, intent, now.plan.digest, saved.specs)
     assert caught.value.details == (told,)
 

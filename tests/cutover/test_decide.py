@@ -9,7 +9,7 @@ import pytest
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decide import decide
 from reconciler.cutover.fleet import CLOCKS_APART
-from reconciler.cutover.types import Act, Ask, Done, GiveUp, Lose, Memory, Pause
+from reconciler.cutover.types import Act, Ask, Done, GiveUp, GiveUpInstance, Pause, RunState
 from reconciler.model.live import UNKNOWN
 from reconciler.model.ownership import Partial, Pending, RoleMark, Settled, with_prefix
 from tests.cutover.walking import (
@@ -57,20 +57,20 @@ def test_a_profile_emptied_by_hand() -> None:
 def test_nothing_to_do_is_done_at_once() -> None:
     one = instance("a", "running", "AIPAWEB")
     world = World(profile(NEW, Settled(NEW)), {one.key: one}, {one.key: NEW}, ((0.0, NEW),))
-    assert decide(cutover(), look(world), Memory("run")) == Done()
+    assert decide(cutover(), look(world), RunState("run")) == Done()
 
 
 def test_a_role_that_is_not_there() -> None:
     one = instance("a", "running", "AIPAWEB")
     world = World(profile(OLD, Settled(OLD)), {one.key: one}, {one.key: OLD}, ((0.0, OLD),))
-    seen = replace(look(world), after_id=None)
-    assert isinstance(decide(cutover(), seen, Memory("run")), GiveUp)
+    observed = replace(look(world), after_id=None)
+    assert isinstance(decide(cutover(), observed, RunState("run")), GiveUp)
 
 
 def test_a_region_that_cannot_be_read_keeps_it_open() -> None:
     world = World(profile(NEW, Pending(OLD, NEW, 900, "dead")), {}, {}, ((0.0, NEW),))
-    seen = replace(look(world), unread={"there": "AccessDenied"}, now=2000.0)
-    decision = decide(cutover(), seen, Memory("run", swapped_at=900.0))
+    observed = replace(look(world), unread={"there": "AccessDenied"}, now=2000.0)
+    decision = decide(cutover(), observed, RunState("run", swapped_at=900.0))
     assert isinstance(decision, GiveUp)
     assert "there" in decision.reason
 
@@ -94,8 +94,8 @@ def test_asked_to_stop_while_one_is_in_flight() -> None:
         {one.key: None},
         ((0.0, NEW),),
     )
-    memory = replace(Memory("run", swapped_at=900.0), stopping=True)
-    decision = decide(cutover(), look(world), memory)
+    run_state = replace(RunState("run", swapped_at=900.0), stopping=True)
+    decision = decide(cutover(), look(world), run_state)
     assert isinstance(decision, Act)
     assert [c.operation for c in decision.calls] == ["AssociateIamInstanceProfile"]
 
@@ -116,12 +116,12 @@ def test_a_listing_that_is_old_starts_no_second_batch() -> None:
     )
     taken = {ones[0].key: "assoc-a"}
     away = {ones[0].key: 999.0}
-    memory = Memory("run", swapped_at=900.0, away=away, taken=taken)
-    decision = decide(cutover(), look(world), memory)
+    run_state = RunState("run", swapped_at=900.0, away=away, taken=taken)
+    decision = decide(cutover(), look(world), run_state)
     assert isinstance(decision, Pause)
     assert decision.watch == flying
     late = replace(world, now=2000.0)
-    assert isinstance(decide(cutover(), look(late), memory), Lose)
+    assert isinstance(decide(cutover(), look(late), run_state), GiveUpInstance)
 
 
 @pytest.mark.parametrize("state", ["pending", "stopping"])
@@ -130,7 +130,7 @@ def test_an_instance_in_transition_is_waited_for(state: str) -> None:
     world = World(
         profile(NEW, Pending(OLD, NEW, 900, "run")), {one.key: one}, {one.key: OLD}, ((0.0, NEW),)
     )
-    decision = decide(cutover(), look(world), Memory("run", swapped_at=900.0))
+    decision = decide(cutover(), look(world), RunState("run", swapped_at=900.0))
     if state == "pending":
         assert isinstance(decision, Pause)
     else:
@@ -144,7 +144,7 @@ def test_one_that_is_gone_is_no_consumer() -> None:
     world = World(
         profile(NEW, Pending(OLD, NEW, 900, "run")), {one.key: one}, {one.key: None}, ((0.0, NEW),)
     )
-    decision = decide(cutover(), look(world), Memory("run", swapped_at=900.0))
+    decision = decide(cutover(), look(world), RunState("run", swapped_at=900.0))
     assert isinstance(decision, Act)
     assert [c.operation for c in decision.calls] == ["TagInstanceProfile"]
 
@@ -189,7 +189,7 @@ def test_a_stale_one_of_a_service_s_is_named() -> None:
     world = World(
         profile(NEW, Settled(NEW)), {theirs.key: theirs}, {theirs.key: NEW}, ((0.0, NEW),)
     )
-    decision = decide(cutover(), look(world), Memory("run"))
+    decision = decide(cutover(), look(world), RunState("run"))
     assert isinstance(decision, GiveUp)
     assert "its profile was made again" in decision.reason
 
@@ -210,11 +210,11 @@ def two_running(mark: RoleMark, role: str = NEW) -> World:
 def test_the_next_batch_waits_for_the_pause() -> None:
     world = two_running(Pending(OLD, NEW, 900, "run"))
     plan = replace(cutover(), limits=replace(cutover().limits, pause_seconds=90))
-    memory = Memory("run", swapped_at=900.0, batches=1, batch_ended_at=990.0)
-    decision = decide(plan, look(world), memory)
+    run_state = RunState("run", swapped_at=900.0, batches=1, batch_ended_at=990.0)
+    decision = decide(plan, look(world), run_state)
     assert isinstance(decision, Pause)
     assert decision.seconds == 80.0
-    assert isinstance(decide(plan, look(replace(world, now=1081.0)), memory), Ask)
+    assert isinstance(decide(plan, look(replace(world, now=1081.0)), run_state), Ask)
 
 
 @pytest.mark.parametrize(("late", "is_done"), [(CLOCKS_APART - 1, False), (CLOCKS_APART, True)])
@@ -225,8 +225,8 @@ def test_a_launch_is_believed_when_no_two_clocks_could_say_otherwise(
     instances = {
         key: replace(one, launched_at=960.0 + late) for key, one in world.instances.items()
     }
-    seen = look(replace(world, instances=instances, now=2000.0))
-    decision = decide(cutover(), seen, Memory("run", swapped_at=900.0))
+    observed = look(replace(world, instances=instances, now=2000.0))
+    decision = decide(cutover(), observed, RunState("run", swapped_at=900.0))
     assert isinstance(decision, Act if is_done else Ask)
 
 
@@ -265,5 +265,5 @@ def test_what_a_narrowed_cut_over_covered(
     for, nothing at all is to be done."""
     world = two_running(mark)
     plan = replace(cutover(), regions=regions, is_narrow=is_narrow)
-    decision = decide(plan, look(replace(world, now=2000.0)), Memory("run", swapped_at=900.0))
+    decision = decide(plan, look(replace(world, now=2000.0)), RunState("run", swapped_at=900.0))
     assert isinstance(decision, Ask) is not is_done

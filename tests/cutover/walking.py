@@ -13,17 +13,17 @@ from reconciler.cutover.decide import decide
 from reconciler.cutover.types import (
     Act,
     Ask,
+    BatchDone,
     CutOver,
     Decision,
     Done,
-    EndBatch,
     GiveUp,
+    GiveUpInstance,
     List,
-    Lose,
-    Memory,
+    Observation,
     Pause,
     RoleRef,
-    Seen,
+    RunState,
 )
 from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model.ownership import (
@@ -36,7 +36,7 @@ from reconciler.model.ownership import (
     encode_in_flight,
     encode_role_mark,
 )
-from reconciler.model.resources import InstanceProfile, Limits
+from reconciler.model.resources import InstanceProfile, RollOut
 from reconciler.plan.calls import ApiCall
 
 PREFIX = "reconciler:"
@@ -64,7 +64,7 @@ class World:
     """Those that somebody had stopped."""
     freed: frozenset[InstanceKey] = frozenset()
     """Those whose profile, or whose note, somebody took away."""
-    shadow: LiveProfile | None = None
+    temporary: LiveProfile | None = None
     shadow_history: tuple[tuple[float, str | None], ...] = ()
     now: float = 1000.0
     made: int = 0
@@ -85,11 +85,14 @@ class World:
         mark = self.profile.mark
         plain = replace(mark, epoch=0, run="") if isinstance(mark, Pending) else mark
         fresh = self.now - self.history[-1][0] < LAG
-        shadow = self.shadow and (self.shadow.role_id, dict(self.shadow.marks) == SHADOW_MARKS)
+        temporary = self.temporary and (
+            self.temporary.role_id,
+            dict(self.temporary.marks) == SHADOW_MARKS,
+        )
         young = bool(self.shadow_history) and self.now - self.shadow_history[-1][0] < LAG
         noted = tuple(sorted(marks.items()))
         away = (self.idle, self.freed)
-        return (self.profile.role_id, plain, noted, rows, fresh, shadow, young, away)
+        return (self.profile.role_id, plain, noted, rows, fresh, temporary, young, away)
 
     def seen_by_ec2(self, arn: str = "") -> str | None:
         """The role that EC2 sees in the profile, or in its shadow."""
@@ -114,7 +117,7 @@ def profile(role: str | None, mark: RoleMark, flying: tuple[InstanceKey, ...] = 
     )
 
 
-def shadow(role: str | None) -> LiveProfile:
+def temporary(role: str | None) -> LiveProfile:
     return LiveProfile(
         resource=InstanceProfile("web.reconciler-hop", NAMES.get(role or "")),
         id="AIPASHADOW",
@@ -137,7 +140,7 @@ def instance(name: str, state: str, row: str | None) -> LiveInstance:
 def cutover(
     most: str = "1", on_failure: str = "rollback", strategy: str = "reassociate"
 ) -> CutOver:
-    limits = Limits(most, 0, 60, on_failure, strategy)
+    limits = RollOut(most, 0, 60, on_failure, strategy)
     return CutOver("web", RoleRef("old", OLD), RoleRef("new", NEW), limits, (HERE,), PREFIX)
 
 
@@ -158,11 +161,11 @@ def planned(world: World, plan: CutOver) -> CutOver:
 
 
 def refused(
-    world: World, memory: Memory, decision: Decision, plan: CutOver
-) -> Iterator[tuple[World, Memory]]:
+    world: World, run_state: RunState, decision: Decision, plan: CutOver
+) -> Iterator[tuple[World, RunState]]:
     """EC2 denies one of the calls; those before it took effect, and those after it are made."""
     if isinstance(decision, Ask) and decision.refusal == "DryRunOperation":
-        answered = remembering.answered(memory, decision, look(world, plan))
+        answered = remembering.answered(run_state, decision, look(world, plan))
         for call in decision.calls:
             key = remembering.instances_of(call, look(world, plan))[0]
             yield world, remembering.refused(answered, key, "denied")
@@ -171,7 +174,7 @@ def refused(
     for number, denied in enumerate(decision.calls):
         if denied.operation not in OF_ONE_INSTANCE:
             continue
-        after, remembered = world, memory
+        after, remembered = world, run_state
         for other, call in enumerate(decision.calls):
             before = look(after, plan)
             if other == number:
@@ -179,7 +182,7 @@ def refused(
                 remembered = remembering.lost(remembered, key, "denied")
                 continue
             after = happened(after, call, plan)
-            remembered = remembering.remember(remembered, call, before, after.now)
+            remembered = remembering.after_own_call(remembered, call, before, after.now)
         yield after, remembered
 
 
@@ -192,35 +195,39 @@ OF_ONE_INSTANCE = (
 )
 
 
-def look(world: World, plan: CutOver | None = None) -> Seen:
+def look(world: World, plan: CutOver | None = None) -> Observation:
     wanted = plan.after.id if plan is not None and plan.after is not None else NEW
-    return Seen(world.now, world.profile, wanted, world.instances, world.now, shadow=world.shadow)
+    return Observation(
+        world.now, world.profile, wanted, world.instances, world.now, temporary=world.temporary
+    )
 
 
 def happened(world: World, call: ApiCall, plan: CutOver) -> World:
     """AWS after the call."""
     before = world
-    seen = remembering.after_call(plan, look(world, plan), call)
+    observed = remembering.simulate(plan, look(world, plan), call)
     world = replace(
         world,
-        profile=seen.profile,
-        instances=dict(seen.instances),
+        profile=observed.profile,
+        instances=dict(observed.instances),
         now=world.now + 1,
-        shadow=seen.shadow,
+        temporary=observed.temporary,
     )
     match call.operation:
         case "CreateInstanceProfile":
-            made = replace(shadow(None), marks=seen.shadow.marks if seen.shadow else {})
-            return replace(world, shadow=made, shadow_history=((world.now, None),))
+            made = replace(
+                temporary(None), marks=observed.temporary.marks if observed.temporary else {}
+            )
+            return replace(world, temporary=made, shadow_history=((world.now, None),))
         case "DeleteInstanceProfile":
-            assert before.shadow is not None
-            assert before.shadow.role_id is None
+            assert before.temporary is not None
+            assert before.temporary.role_id is None
             assert not any(i.names(SHADOW_ARN) for i in world.instances.values())
             return world
-        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile" if remembering.is_shadow(
-            call, look(before)
+        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile" if (
+            remembering.is_temporary(call, look(before))
         ):
-            role = world.shadow.role_id if world.shadow else None
+            role = world.temporary.role_id if world.temporary else None
             return replace(world, shadow_history=(*world.shadow_history, (world.now, role)))
         case "ReplaceIamInstanceProfileAssociation":
             return _replaced(before, world, call)
@@ -277,27 +284,27 @@ def _replaced(before: World, world: World, call: ApiCall) -> World:
 
 
 def step(
-    world: World, memory: Memory, decision: Decision, plan: CutOver
-) -> Iterator[tuple[World, Memory, bool]]:
+    world: World, run_state: RunState, decision: Decision, plan: CutOver
+) -> Iterator[tuple[World, RunState, bool]]:
     """Where a decision leads: for each call that it is made of, the world after it, and whether
     the decision is carried out whole (else the run died there)."""
     match decision:
         case Ask():
-            yield world, remembering.answered(memory, decision, look(world, plan)), True
+            yield world, remembering.answered(run_state, decision, look(world, plan)), True
         case Act(calls):
             for number, call in enumerate(calls, start=1):
                 before = look(world, plan)
                 world = happened(world, call, plan)
-                memory = remembering.remember(memory, call, before, world.now)
-                yield world, memory, number == len(calls)
+                run_state = remembering.after_own_call(run_state, call, before, world.now)
+                yield world, run_state, number == len(calls)
         case Pause(seconds):
-            yield replace(world, now=world.now + seconds), memory, True
+            yield replace(world, now=world.now + seconds), run_state, True
         case List():
-            yield world, replace(memory, changed_at=0.0), True
-        case EndBatch():
-            yield world, remembering.ended_batch(memory, world.now), True
-        case Lose(key, reason):
-            yield world, remembering.lost(memory, key, reason), True
+            yield world, replace(run_state, changed_at=0.0), True
+        case BatchDone():
+            yield world, remembering.ended_batch(run_state, world.now), True
+        case GiveUpInstance(key, reason):
+            yield world, remembering.lost(run_state, key, reason), True
 
 
 @dataclass
@@ -310,25 +317,31 @@ class Walk:
     humans: int = 0
     refusals: int = 0
     """How many calls EC2 may refuse, anywhere; a roll-back that follows is walked as well."""
-    seen: set[object] = field(default_factory=set)
+    observed: set[object] = field(default_factory=set)
     ended: list[tuple[World, Decision]] = field(default_factory=list)
 
     def walk(self, start: World) -> None:
-        memory = remembering.beginning(look(start), "run0")
+        run_state = remembering.initial_state(look(start), "run0")
         whole = (self.crashes, self.humans, self.refusals)
-        stack = [(start, memory, self.plan, whole)]
+        stack = [(start, run_state, self.plan, whole)]
         while stack:
-            world, memory, plan, (left, humans, refusals) = stack.pop()
+            world, run_state, plan, (left, humans, refusals) = stack.pop()
             rest = (left, humans, refusals)
-            name = (world.key(), _memory_key(memory, world), plan.settle_as, plan.untouched, rest)
-            if name in self.seen:
+            name = (
+                world.key(),
+                _memory_key(run_state, world),
+                plan.settle_as,
+                plan.untouched,
+                rest,
+            )
+            if name in self.observed:
                 continue
-            self.seen.add(name)
-            assert len(self.seen) < 400_000
-            decision = decide(plan, look(world, plan), memory)
+            self.observed.add(name)
+            assert len(self.observed) < 400_000
+            decision = decide(plan, look(world, plan), run_state)
             if isinstance(decision, GiveUp) and decision.roll_back:
-                back = plan.reversed(NEW, memory)
-                begun = remembering.beginning(look(world, back), memory.run)
+                back = plan.reversed(NEW, run_state)
+                begun = remembering.initial_state(look(world, back), run_state.run)
                 stack.append((world, begun, back, rest))
                 continue
             if isinstance(decision, Done | GiveUp):
@@ -336,20 +349,20 @@ class Walk:
                 continue
             if humans:
                 fewer = (left, humans - 1, refusals)
-                stack += [(acted, memory, plan, fewer) for acted in by_hand(world)]
+                stack += [(acted, run_state, plan, fewer) for acted in by_hand(world)]
             if refusals:
                 fewer = (left, humans, refusals - 1)
-                for after, remembered in refused(world, memory, decision, plan):
+                for after, remembered in refused(world, run_state, decision, plan):
                     has_way_back(after)
                     stack.append((after, remembered, plan, fewer))
-            for after, remembered, is_whole in step(world, memory, decision, plan):
+            for after, remembered, is_whole in step(world, run_state, decision, plan):
                 has_way_back(after)
                 if is_whole:
                     stack.append((after, remembered, plan, rest))
                 if left:
                     run = f"run{self.crashes - left + 1}"
                     again = planned(after, self.plan)
-                    begun = remembering.beginning(look(after, again), run)
+                    begun = remembering.initial_state(look(after, again), run)
                     stack.append((after, begun, again, (left - 1, humans, refusals)))
 
 
@@ -398,30 +411,30 @@ def _profile_by_hand(world: World) -> Iterator[World]:
             yield replace(world, profile=changed, freed=world.freed | lost)
 
 
-def _memory_key(memory: Memory, world: World) -> object:
-    swapped, mark = memory.swapped_at, world.profile.mark
+def _memory_key(run_state: RunState, world: World) -> object:
+    swapped, mark = run_state.swapped_at, world.profile.mark
     return (
-        isinstance(mark, Pending) and mark.run == memory.run,
-        memory.untouched,
-        tuple(sorted(memory.refused)),
-        memory.batches > 0,
-        memory.asked,
-        memory.released,
-        memory.let_go,
-        tuple(sorted(memory.allowed)),
-        memory.swaps,
-        memory.resumed,
+        isinstance(mark, Pending) and mark.run == run_state.run,
+        run_state.untouched,
+        tuple(sorted(run_state.refused)),
+        run_state.batches > 0,
+        run_state.asked,
+        run_state.released,
+        run_state.let_go,
+        tuple(sorted(run_state.allowed)),
+        run_state.swaps,
+        run_state.resumed,
         swapped is not None and world.now - swapped >= 60,
         swapped is None,
-        tuple(sorted(memory.away)),
-        tuple(sorted(k for k, v in memory.taken.items() if _row(world, k) == v)),
-        tuple(sorted((k, v >= (swapped or 0) + 60) for k, v in memory.back.items())),
-        tuple(sorted(k for k, v in memory.refreshed.items() if _row(world, k) == v)),
-        tuple(sorted(memory.failed)),
-        memory.changed_at > 0,
-        memory.filled_at is not None and world.now - memory.filled_at >= 60,
-        memory.filled_at is None,
-        world.now - memory.began_at >= 60,
+        tuple(sorted(run_state.away)),
+        tuple(sorted(k for k, v in run_state.taken.items() if _row(world, k) == v)),
+        tuple(sorted((k, v >= (swapped or 0) + 60) for k, v in run_state.back.items())),
+        tuple(sorted(k for k, v in run_state.refreshed.items() if _row(world, k) == v)),
+        tuple(sorted(run_state.failed)),
+        run_state.changed_at > 0,
+        run_state.filled_at is not None and world.now - run_state.filled_at >= 60,
+        run_state.filled_at is None,
+        world.now - run_state.began_at >= 60,
     )
 
 
@@ -444,7 +457,7 @@ def took_up(world: World) -> None:
     assert world.profile.role_id == NEW
     assert world.profile.mark == Settled(NEW)
     assert not world.profile.in_flight
-    assert world.shadow is None
+    assert world.temporary is None
     for key, one in world.instances.items():
         if one.is_gone or (key in world.freed and one.row is None):
             continue
@@ -488,7 +501,7 @@ def worlds_with_shadow(consumers: int) -> Iterator[World]:
         if not (inside is None and is_used):
             yield replace(
                 world_of(role, mark, states, inside),
-                shadow=shadow(inside),
+                temporary=temporary(inside),
                 shadow_history=((0.0, inside),),
             )
 
@@ -497,7 +510,7 @@ def world_of(
     role: str | None,
     mark: RoleMark,
     states: tuple[tuple[str, str | None], ...],
-    lent: str | None = None,
+    on_temporary_profile: str | None = None,
 ) -> World:
     instances = {}
     for name, (state, row) in zip("abc", states, strict=False):
@@ -506,7 +519,9 @@ def world_of(
     flying = tuple(k for k, i in instances.items() if not i.rows)
     held = NEW if mark == Settled(NEW) else OLD
     served = {
-        k: (lent if i.names(SHADOW_ARN) else held) if i.rows and i.state == "running" else None
+        k: (on_temporary_profile if i.names(SHADOW_ARN) else held)
+        if i.rows and i.state == "running"
+        else None
         for k, i in instances.items()
     }
     idle = frozenset(k for k, i in instances.items() if i.state == "stopped")

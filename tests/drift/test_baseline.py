@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.drift.baseline import Baseline, compared, following, to_tell
+from reconciler.drift.baseline import Baseline, compared, following, undelivered
 from reconciler.drift.findings import Drift, Finding
 from reconciler.model.address import Address
 from reconciler.plan.changes import Difference
@@ -83,33 +83,33 @@ def test_two_findings_of_one_address() -> None:
 
 def test_told_again_after_it_could_not_be_told() -> None:
     found, _ = after(Baseline(), finding())
-    owed = to_tell(found, ())
+    pending_delivery = undelivered(found, ())
     ongoing, _ = after(Baseline((finding(),)), finding())
-    assert to_tell(ongoing, ()) == ()
-    assert [f.transition for f in to_tell(ongoing, owed)] == ["new"]
+    assert undelivered(ongoing, ()) == ()
+    assert [f.transition for f in undelivered(ongoing, pending_delivery)] == ["new"]
 
 
 def test_what_nobody_heard_of_need_not_be_told_gone() -> None:
     found, _ = after(Baseline(), finding())
-    owed = to_tell(found, ())
+    pending_delivery = undelivered(found, ())
     gone, _ = after(Baseline((finding(),)))
-    assert [f.transition for f in to_tell(gone, ())] == ["resolved"]
-    assert to_tell(gone, owed) == ()
+    assert [f.transition for f in undelivered(gone, ())] == ["resolved"]
+    assert undelivered(gone, pending_delivery) == ()
 
 
 def test_a_change_to_what_nobody_heard_of_is_new() -> None:
     found, _ = after(Baseline(), finding())
     changed, _ = after(Baseline((finding(),)), finding(value="z"))
-    assert [f.transition for f in to_tell(changed, to_tell(found, ()))] == ["new"]
+    assert [f.transition for f in undelivered(changed, undelivered(found, ()))] == ["new"]
 
 
 def test_gone_and_owed() -> None:
     gone, _ = after(Baseline((finding(),)))
-    owed = to_tell(gone, ())
+    pending_delivery = undelivered(gone, ())
     quiet, _ = after(Baseline())
-    assert [f.transition for f in to_tell(quiet, owed)] == ["resolved"]
+    assert [f.transition for f in undelivered(quiet, pending_delivery)] == ["resolved"]
     back, _ = after(Baseline(), finding())
-    assert [f.transition for f in to_tell(back, owed)] == ["new"]
+    assert [f.transition for f in undelivered(back, pending_delivery)] == ["new"]
 
 
 FINDINGS = st.lists(
@@ -118,7 +118,7 @@ FINDINGS = st.lists(
         st.sampled_from(["role/a", "role/b", "association/i-1"]),
         st.sampled_from("xyz"),
         region=st.sampled_from([None, "us-east-1"]),
-        has_died=st.booleans(),
+        was_interrupted=st.booleans(),
     ),
     max_size=5,
     unique_by=lambda f: f.fingerprint,
@@ -140,8 +140,10 @@ def test_every_finding_has_become_something(before: list[Finding], now: list[Fin
 
 
 @given(FINDINGS, st.dictionaries(st.text("ab", min_size=1), FINDINGS, max_size=2))
-def test_what_is_written_is_read(findings: list[Finding], owed: dict[str, list[Finding]]) -> None:
-    made = Baseline(tuple(findings), {name: tuple(f) for name, f in owed.items()})
+def test_what_is_written_is_read(
+    findings: list[Finding], pending_delivery: dict[str, list[Finding]]
+) -> None:
+    made = Baseline(tuple(findings), {name: tuple(f) for name, f in pending_delivery.items()})
     assert baseline_of(baseline_text(made, FIRST)) == made
 
 

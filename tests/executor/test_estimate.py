@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.executor.estimate import in_words, lasting
+from reconciler.executor.estimate import estimate, in_words
 from reconciler.render.text.plan import Look, plan_lines
 from tests.rig import Rig
 
@@ -30,7 +30,7 @@ def test_a_cut_over_takes_so_long(aws: Rig, strategy: str, waits: int) -> None:
     aws.launch(3, profile="web")
     aws.write(SPEC.format(role="v2", strategy=strategy))
     plan = aws.plan().plan
-    found = lasting(plan)
+    found = estimate(plan)
     assert found.least == 60 * waits
     text = "\n".join("".join(piece.text for piece in one) for one in plan_lines(plan, Look()))
     assert f"It takes {in_words(found.least)} or more, and " in text
@@ -42,13 +42,13 @@ def test_a_cut_over_takes_so_long(aws: Rig, strategy: str, waits: int) -> None:
 def test_more_at_once_is_not_longer(aws: Rig) -> None:
     roles = "".join(f"r{n}: {{trust: ec2}}, " for n in range(30))
     aws.write(f"roles: {{{roles}}}")
-    most = lasting(aws.plan().plan).most
+    most = estimate(aws.plan().plan).most
     aws.write("roles: {r0: {trust: ec2}}")
-    one = lasting(aws.plan().plan).most
+    one = estimate(aws.plan().plan).most
     assert one < most < 5 * one
 
 
 def test_nothing_takes_no_time(aws: Rig) -> None:
     aws.write("roles: {r: {trust: ec2}}")
     aws.settle()
-    assert lasting(aws.plan().plan).most == 0
+    assert estimate(aws.plan().plan).most == 0

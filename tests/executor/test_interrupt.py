@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.cli.signals import Hearing
+from reconciler.cli.signals import SignalHandler
 from reconciler.executor.interrupt import Flights, Interrupt, Level
 from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, LOST_SECONDS, UNREACHED_SECONDS
-from reconciler.executor.retrying_reader import PatientReader
+from reconciler.executor.retrying_reader import RetryingReader
 from reconciler.executor.sender import Sender
 from reconciler.plan.calls import ApiCall
 from reconciler.ports import AwsError, Reader
@@ -92,7 +92,7 @@ def test_a_read_that_reaches_nobody(in_flight: bool, stopped: bool, patience: fl
     told: list[float] = []
     for over in (-3, 3):
         failing = Unreached(clock, clock.now() + patience + over)
-        reader = PatientReader(
+        reader = RetryingReader(
             cast(Reader, failing),
             clock,
             stop,
@@ -171,7 +171,7 @@ def test_signals(name: str) -> None:
     def leave() -> None:
         left[0] = True
 
-    hearing = Hearing(stop, words.append, leave, lambda: time[0])
+    hearing = SignalHandler(stop, words.append, leave, lambda: time[0])
     for at, number in sent:
         time[0] = at
         hearing.hear(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.executor.missing_permission import needed
+from reconciler.executor.missing_permission import missing_permission
 from reconciler.plan.calls import ApiCall
 from reconciler.ports import AwsError
 
@@ -24,9 +24,9 @@ CASES = [
 
 @pytest.mark.parametrize(("call", "wanted"), CASES)
 def test_denied(call: ApiCall, wanted: str) -> None:
-    assert needed(call, AwsError(call.name, "AccessDenied", "no")) == wanted
+    assert missing_permission(call, AwsError(call.name, "AccessDenied", "no")) == wanted
 
 
 def test_other_refusals_say_what_they_say() -> None:
     call = CASES[0][0]
-    assert needed(call, AwsError(call.name, "Throttling", "no")) == ""
+    assert missing_permission(call, AwsError(call.name, "Throttling", "no")) == ""

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from reconciler.cutover.types import CutOver, RoleRef, Seen
+from reconciler.cutover.types import CutOver, Observation, RoleRef
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.observer import READ_LAG_SECONDS, Observer
-from reconciler.executor.retrying_reader import PatientReader
+from reconciler.executor.retrying_reader import RetryingReader
 from reconciler.model.live import LiveProfile
-from reconciler.model.resources import Identity, InstanceProfile, Limits
+from reconciler.model.resources import Identity, InstanceProfile, RollOut
 from reconciler.ports import AwsError, Facts, Reader
 from reconciler.sandbox.embedded import JumpingClock
 
 BEFORE = LiveProfile(resource=InstanceProfile("web", "r"), id="AIPA", arn="arn", role_id="AROA")
 NOTED = replace(BEFORE, marks={"in-flight": "us-east-1/i-00000001"})
-CUTOVER = CutOver("web", None, RoleRef("r", "AROA"), Limits(), ("us-east-1",), "reconciler:")
+CUTOVER = CutOver("web", None, RoleRef("r", "AROA"), RollOut(), ("us-east-1",), "reconciler:")
 
 
 @dataclass
@@ -43,8 +43,8 @@ def observer(reader: Any, clock: JumpingClock) -> Observer:
     return Observer(Identity("1", "aws"), "mine", cast(Reader, reader), clock, Interrupt())
 
 
-def seen(profile: LiveProfile) -> Seen:
-    return Seen(0.0, profile, "AROA", {}, 0.0)
+def seen(profile: LiveProfile) -> Observation:
+    return Observation(0.0, profile, "AROA", {}, 0.0)
 
 
 def test_a_note_of_ours_is_not_forgotten_by_an_old_read() -> None:
@@ -103,13 +103,13 @@ def test_what_is_not_known_is_not_waited_for() -> None:
 def test_a_throttled_read_is_waited_out() -> None:
     refusals: list[LiveProfile | AwsError] = [AwsError("iam:X", "Throttling", "") for _ in range(9)]
     clock = JumpingClock()
-    patient = PatientReader(cast(Reader, Flapping([*refusals, NOTED])), clock, Interrupt())
+    patient = RetryingReader(cast(Reader, Flapping([*refusals, NOTED])), clock, Interrupt())
     assert patient.profile("web") == NOTED
 
 
 def test_a_denied_read_is_not() -> None:
     reader = Flapping([AwsError("iam:X", "AccessDenied", ""), NOTED])
-    patient = PatientReader(cast(Reader, reader), JumpingClock(), Interrupt())
+    patient = RetryingReader(cast(Reader, reader), JumpingClock(), Interrupt())
     try:
         patient.profile("web")
     except AwsError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from reconciler.commands.apply import Apply
-from reconciler.commands.request import World
+from reconciler.commands.request import RunPorts
 from reconciler.model.address import Address
 from tests.rig import Rig
 
@@ -56,7 +56,7 @@ def test_so_many_at_a_time_and_one_per_address(aws: Rig) -> None:
         planned = aws.plan(parallelism=parallelism)
         counting = Counting()
         commands = aws.commands()
-        world = World(commands.connect, commands.clock, counting, commands.run)
+        world = RunPorts(commands.connect, commands.clock, counting, commands.run)
         assert Apply(planned, world).execute().exit_code == 0
         assert counting.most == 1 if parallelism == 1 else 1 < counting.most <= parallelism
         assert counting.most_of_one == 1

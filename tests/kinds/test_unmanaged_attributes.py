@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.kinds.unmanaged_attributes import left
+from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import Role
 
@@ -16,10 +16,12 @@ LIVE = Role("web", TRUST, managed_policies=(ARN,), inline_policies=(("Logs", REA
 @pytest.mark.parametrize("name", ["Logs", "logs"])
 def test_an_inline_policy(name: str) -> None:
     wanted = Role("web", TRUST, inline_policies=(("logs", WRITE), ("own", WRITE)))
-    after = left(wanted, LIVE, [f"inline_policies.{name}"])
+    after = keep_live(wanted, LIVE, [f"inline_policies.{name}"])
     assert after.inline_policies == (("Logs", READ), ("own", WRITE))
 
 
 @pytest.mark.parametrize("name", ["Read", "read"])
 def test_a_managed_policy(name: str) -> None:
-    assert left(Role("web", TRUST), LIVE, [f"managed_policies.{name}"]).managed_policies == (ARN,)
+    assert keep_live(Role("web", TRUST), LIVE, [f"managed_policies.{name}"]).managed_policies == (
+        ARN,
+    )

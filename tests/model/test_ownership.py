@@ -13,12 +13,12 @@ from reconciler.model.ownership import (
     Failed,
     Flight,
     InstanceKey,
+    MalformedMark,
     OwnerTag,
     Partial,
     Pending,
     RoleMark,
     Settled,
-    Stray,
     Swapped,
     Waiting,
     association_mark,
@@ -232,14 +232,17 @@ def test_who_is_not_in_flight(text: str) -> None:
     }
     split = split_tags({"p:in-flight": f"{text} {good}", "p:in-flight.2": text}, "p:")
     assert split.marks == {"in-flight": good}
-    assert split.strays == (Stray("p:in-flight", text), Stray("p:in-flight.2", text))
+    assert split.malformed_marks == (
+        MalformedMark("p:in-flight", text),
+        MalformedMark("p:in-flight.2", text),
+    )
 
 
 def test_regions_that_there_are() -> None:
     tags = {"p:in-flight": "us-east-1/i-0123456a xx-nowhere-1/i-0123456b"}
     split = split_tags(tags, "p:", is_region=lambda name: name == "us-east-1")
     assert split.marks == {"in-flight": "us-east-1/i-0123456a"}
-    assert split.strays == (Stray("p:in-flight", "xx-nowhere-1/i-0123456b"),)
+    assert split.malformed_marks == (MalformedMark("p:in-flight", "xx-nowhere-1/i-0123456b"),)
 
 
 def test_tags_are_sorted_by_whose_they_are() -> None:
@@ -251,5 +254,5 @@ def test_keys_of_a_role_ignore_case_and_no_others() -> None:
     tags = {"Reconciler:Owner": "me/web", "RECONCILER:released": "²", "Team": "x"}
     split = split_tags(tags, "reconciler:", same_key=str.casefold)
     assert (split.user, split.marks) == ({"Team": "x"}, {"owner": "me/web"})
-    assert split.strays == (Stray("RECONCILER:released", "²"),)
+    assert split.malformed_marks == (MalformedMark("RECONCILER:released", "²"),)
     assert split_tags(tags, "reconciler:").user == tags

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.notify.code_hosts import GitHub, GitLab
 from reconciler.notify.pr_comments import Hoster, bodies, key_of, post
-from reconciler.notify.webhook import OutletError, Web
+from reconciler.notify.webhook import DeliveryError, Web
 from tests.notify.hosting import TOKEN, Hosted
 from tests.program import Program
 from tests.receiver import receiver
@@ -81,7 +81,7 @@ def test_two_jobs_at_once_leave_one(hosted: tuple[Hosted, Hoster]) -> None:
 def test_a_wrong_token(hosted: tuple[Hosted, Hoster]) -> None:
     _, hoster = hosted
     kind, api = type(hoster), hoster.api  # type: ignore[attr-defined]  # both have it
-    with pytest.raises(OutletError, match="Bad credentials") as caught:
+    with pytest.raises(DeliveryError, match="Bad credentials") as caught:
         post(kind(api, "o/r", 7, "wrong"), KEY, body())  # type: ignore[call-arg]  # both take it
     assert caught.value.status == 401
     assert "wrong" not in repr(kind(api, "o/r", 7, "wrong"))  # type: ignore[call-arg]  # as above

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.notify.notice import size
-from reconciler.notify.notifier import MOST_BYTES, Outlet, deliver, outlet_of
+from reconciler.notify.notifier import MOST_BYTES, Destination, deliver, destination_of
 from reconciler.notify.slack import (
     HEADER_CHARACTERS,
     MOST_BLOCKS,
@@ -18,7 +18,7 @@ from reconciler.notify.slack import (
     mrkdwn,
     slack_message,
 )
-from reconciler.notify.webhook import OutletError, Web
+from reconciler.notify.webhook import DeliveryError, Web
 from reconciler.ports import AwsError
 from tests.notify.drifts import finding, notice
 from tests.receiver import receiver
@@ -95,7 +95,7 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:drift"
 
 def test_sns() -> None:
     aws = Published()
-    deliver(Outlet("sns", TOPIC), notice(finding()), Web(), aws)
+    deliver(Destination("sns", TOPIC), notice(finding()), Web(), aws)
     (sent,) = aws.messages
     assert sent["subject"] == "Drift in tests, account 123456789012"
     assert sent["attributes"] == {
@@ -108,7 +108,7 @@ def test_sns() -> None:
 
 def test_eventbridge() -> None:
     aws = Published()
-    deliver(Outlet("eventbridge", "default"), notice(finding()), Web(), aws)
+    deliver(Destination("eventbridge", "default"), notice(finding()), Web(), aws)
     assert aws.messages[0]["source"] == "io.reconciler"
     assert aws.messages[0]["type"] == "Reconciler Drift Detected"
 
@@ -124,13 +124,13 @@ def test_what_aws_takes(count: int) -> None:
 
 def test_a_refusal_of_aws() -> None:
     aws = Published(AwsError("sns:Publish", "NotFound", "no topic"))
-    with pytest.raises(OutletError, match="sns:Publish: NotFound: no topic"):
-        deliver(Outlet("sns", TOPIC), notice(finding()), Web(), aws)
+    with pytest.raises(DeliveryError, match="sns:Publish: NotFound: no topic"):
+        deliver(Destination("sns", TOPIC), notice(finding()), Web(), aws)
 
 
 def test_a_webhook_gets_the_whole_drift() -> None:
     with receiver() as there:
-        deliver(Outlet("webhook", there.url), notice(finding()), Web(), Published())
+        deliver(Destination("webhook", there.url), notice(finding()), Web(), Published())
     (came,) = there.received
     assert came.json["findings"][0]["address"] == "role/a"
     assert came.json["told"] == came.json["findings"]
@@ -150,13 +150,13 @@ def test_a_webhook_gets_the_whole_drift() -> None:
 )
 def test_a_place_of_the_wrong_form(text: str) -> None:
     with pytest.raises(ValueError, match=r"takes|variable|begin") as caught:
-        outlet_of(text, {})
+        destination_of(text, {})
     assert "secret" not in str(caught.value)
 
 
 def test_a_place_from_a_variable() -> None:
-    outlet = outlet_of("slack=env:HOOK", {"HOOK": "https://hooks.slack.test/T0/secret"})
-    assert outlet.place.endswith("/secret")
-    assert outlet.name == "slack at hooks.slack.test"
-    assert "secret" not in outlet.id
-    assert outlet.id == outlet_of("slack=https://hooks.slack.test/T0/secret", {}).id
+    destination = destination_of("slack=env:HOOK", {"HOOK": "https://hooks.slack.test/T0/secret"})
+    assert destination.place.endswith("/secret")
+    assert destination.name == "slack at hooks.slack.test"
+    assert "secret" not in destination.id
+    assert destination.id == destination_of("slack=https://hooks.slack.test/T0/secret", {}).id

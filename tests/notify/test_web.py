@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.notify.webhook import LONGEST_WAIT_SECONDS, TRIES, OutletError, Web
+from reconciler.notify.webhook import LONGEST_WAIT_SECONDS, TRIES, DeliveryError, Web
 from tests.receiver import Received, Reply, receiver
 
 
@@ -47,7 +47,7 @@ def test_it_gives_up() -> None:
     slept, web, _ = answers()
     with (
         receiver(lambda _: (503, {}, b"busy")) as there,
-        pytest.raises(OutletError, match="503: busy"),
+        pytest.raises(DeliveryError, match="503: busy"),
     ):
         web.ask("POST", f"{there.url}/secret", {})
     assert len(there.received) == TRIES
@@ -58,7 +58,7 @@ def test_it_gives_up() -> None:
 def test_a_refusal_is_final(status: int) -> None:
     with (
         receiver(lambda _: (status, {}, b"no_such_hook")) as there,
-        pytest.raises(OutletError) as caught,
+        pytest.raises(DeliveryError) as caught,
     ):
         Web().ask("POST", f"{there.url}/T0/secret", {})
     assert len(there.received) == 1
@@ -71,7 +71,7 @@ def test_a_redirect_is_not_followed() -> None:
     def away(_: Received) -> Reply:
         return 302, {"Location": f"{there.url}/elsewhere"}, b""
 
-    with receiver(away) as there, pytest.raises(OutletError, match="redirects are not followed"):
+    with receiver(away) as there, pytest.raises(DeliveryError, match="redirects are not followed"):
         Web().ask("POST", f"{there.url}/secret", {}, {"Authorization": "Bearer x"})
     assert len(there.received) == 1
 
@@ -80,7 +80,7 @@ def test_nothing_listens() -> None:
     with receiver() as there:
         url = there.url
     slept, web, _ = answers()
-    with pytest.raises(OutletError) as caught:
+    with pytest.raises(DeliveryError) as caught:
         web.ask("POST", f"{url}/T0/secret", {})
     assert str(caught.value) == "127.0.0.1: Connection refused"
     assert len(slept) == TRIES - 1
@@ -90,7 +90,7 @@ def test_nothing_listens() -> None:
     "url", ["ftp://x/secret", "file:///etc/passwd", "x/secret", "http:///secret"]
 )
 def test_only_the_web(url: str) -> None:
-    with pytest.raises(OutletError) as caught:
+    with pytest.raises(DeliveryError) as caught:
         Web().ask("POST", url, {})
     assert "secret" not in str(caught.value)
     assert "passwd" not in str(caught.value)

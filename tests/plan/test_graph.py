@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from reconciler.model.address import Address, role_address
 from reconciler.plan.graph import (
-    Deadlock,
-    Draft,
+    CycleError,
     Label,
+    PendingStep,
     UnmetRequirementError,
     cyclic,
     exists,
-    in_order,
     ready,
+    topological_order,
 )
 
 
@@ -23,39 +23,39 @@ def labels(text: str) -> frozenset[Label]:
     return frozenset(Label("made", one) for one in text.split())
 
 
-def draft(name: str, needs: str = "", gives: str = "", after: str = "") -> Draft[str]:
-    return Draft(role_address(name), name, labels(needs), labels(after), labels(gives))
+def pending(name: str, requires: str = "", provides: str = "", after: str = "") -> PendingStep[str]:
+    return PendingStep(role_address(name), name, labels(requires), labels(after), labels(provides))
 
 
 ORDERS = {
-    "as given": ([draft("a"), draft("b")], ["a", "b"], [(), ()]),
-    "bent": ([draft("a", "x"), draft("b", "", "x")], ["b", "a"], [(), (0,)]),
-    "after what no step gives": ([draft("a", after="x")], ["a"], [()]),
+    "as given": ([pending("a"), pending("b")], ["a", "b"], [(), ()]),
+    "bent": ([pending("a", "x"), pending("b", "", "x")], ["b", "a"], [(), (0,)]),
+    "after what no step gives": ([pending("a", after="x")], ["a"], [()]),
     "after what a later step gives": (
-        [draft("a", after="x"), draft("b", gives="x")],
+        [pending("a", after="x"), pending("b", provides="x")],
         ["b", "a"],
         [(), (0,)],
     ),
     "two givers": (
-        [draft("a", "x"), draft("b", "", "x"), draft("c", "", "x")],
+        [pending("a", "x"), pending("b", "", "x"), pending("c", "", "x")],
         ["b", "c", "a"],
         [(), (), (0, 1)],
     ),
-    "its own gift": ([draft("a", "x", "x")], ["a"], [()]),
+    "its own gift": ([pending("a", "x", "x")], ["a"], [()]),
 }
 
 
 @pytest.mark.parametrize("case", ORDERS)
 def test_order(case: str) -> None:
     drafts, names, after = ORDERS[case]
-    ordered = in_order(drafts)
-    assert [o.draft.action for o in ordered] == names
+    ordered = topological_order(drafts)
+    assert [o.pending.action for o in ordered] == names
     assert [o.after for o in ordered] == after
 
 
 def test_drafts_that_wait_for_each_other() -> None:
-    with pytest.raises(Deadlock):
-        in_order([draft("a", "x", "y"), draft("b", "y", "x")])
+    with pytest.raises(CycleError):
+        topological_order([pending("a", "x", "y"), pending("b", "y", "x")])
 
 
 MET = {
@@ -63,12 +63,20 @@ MET = {
     "exists, so it is ready": (ready(role_address("web")), [], ["role/web"]),
     "is created in another case": (
         exists(role_address("Web")),
-        [Draft(role_address("web"), "create", gives=frozenset({exists(role_address("web"))}))],
+        [
+            PendingStep(
+                role_address("web"), "create", provides=frozenset({exists(role_address("web"))})
+            )
+        ],
         [],
     ),
     "is created as it should be": (
         ready(role_address("Web")),
-        [Draft(role_address("web"), "create", gives=frozenset({exists(role_address("web"))}))],
+        [
+            PendingStep(
+                role_address("web"), "create", provides=frozenset({exists(role_address("web"))})
+            )
+        ],
         [],
     ),
 }
@@ -77,9 +85,9 @@ MET = {
 @pytest.mark.parametrize("case", MET)
 def test_a_requirement_is_met_in_any_case_of_its_name(case: str) -> None:
     need, others, there = MET[case]
-    drafts = [Draft(role_address("user"), "use", needs=frozenset({need})), *others]
-    ordered = in_order(drafts, frozenset(map(Address.parse, there)))
-    assert [o.draft.action for o in ordered] == ["create", "use"][-len(drafts) :]
+    drafts = [PendingStep(role_address("user"), "use", requires=frozenset({need})), *others]
+    ordered = topological_order(drafts, frozenset(map(Address.parse, there)))
+    assert [o.pending.action for o in ordered] == ["create", "use"][-len(drafts) :]
 
 
 UNMET = {
@@ -92,24 +100,26 @@ UNMET = {
 @pytest.mark.parametrize("case", UNMET)
 def test_a_requirement_that_nothing_meets_is_a_bug(case: str) -> None:
     need, there = UNMET[case]
-    drafts = [Draft(role_address("user"), "use", needs=frozenset({need}))]
+    drafts = [PendingStep(role_address("user"), "use", requires=frozenset({need}))]
     with pytest.raises(UnmetRequirementError, match="role/user needs"):
-        in_order(drafts, frozenset(map(Address.parse, there)))
+        topological_order(drafts, frozenset(map(Address.parse, there)))
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20))
 def test_everything_comes_after_what_it_needs(edges: list[tuple[int, int]]) -> None:
-    needs: dict[int, set[Label]] = {n: set() for n in range(10)}
+    requires: dict[int, set[Label]] = {n: set() for n in range(10)}
     for one, two in edges:
         if one != two:
-            needs[min(one, two)].add(Label("made", max(one, two)))
+            requires[min(one, two)].add(Label("made", max(one, two)))
     drafts = [
-        Draft(role_address(str(n)), n, frozenset(needs[n]), gives=frozenset({Label("made", n)}))
+        PendingStep(
+            role_address(str(n)), n, frozenset(requires[n]), provides=frozenset({Label("made", n)})
+        )
         for n in range(10)
     ]
-    place = {o.draft.action: at for at, o in enumerate(in_order(drafts))}
+    place = {o.pending.action: at for at, o in enumerate(topological_order(drafts))}
     assert sorted(place) == list(range(10))
-    for number, wanted in needs.items():
+    for number, wanted in requires.items():
         assert all(place[int(str(label.of))] < place[number] for label in wanted)
 
 

@@ -13,7 +13,7 @@ from reconciler.model.address import Address
 from reconciler.plan.graph import UnmetRequirementError
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner import planner
-from reconciler.planner.fragment import Part
+from reconciler.planner.fragment import PlanFragment
 from tests.planner.cases import CASES, GOLDEN, written
 from tests.planner.worlds import live, plan, steps
 
@@ -54,7 +54,7 @@ def test_references_are_respelled() -> None:
 
 def test_a_requirement_that_nobody_provides_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """It raises, and is never taken for something that holds already."""
-    monkeypatch.setattr(planner, "plan_entities", lambda _view: Part())
+    monkeypatch.setattr(planner, "plan_entities", lambda _view: PlanFragment())
     text = CASES["an instance is associated"].after
     with pytest.raises(UnmetRequirementError, match="which no step provides"):
         plan(text, live("x-none: 1", CASES["an instance is associated"].instances))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import reconciler
 from reconciler.commands.planfile import saved_from
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.drift.baseline import Baseline
 from reconciler.notify.notice import Notice
 from reconciler.notify.pr_comments import bodies
@@ -94,7 +94,7 @@ def test_what_is_no_plan_is_said(case: str) -> None:
     text, said = WRONG[case]
     with pytest.raises(ValueError, match=said):
         parsed(text, PlanShape)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         plan_of(text, "plan.json")
     assert caught.value.exit_code == 1
     with pytest.raises(ValueError, match=said):
@@ -143,14 +143,14 @@ def test_a_plan_of_any_shape_is_one_error_or_none(plan: Any) -> None:
     refused = shown = 0
     for number in range(700):
         made = spoilt(plan, number)
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedError):
             if plan_of(json.dumps(made), "x") is not None:
                 made = plan_of(json.dumps(made), "x")
-                raise Refused("nothing that counts was changed", 5)  # type: ignore[arg-type]
+                raise RefusedError("nothing that counts was changed", 5)  # type: ignore[arg-type]
         try:
             document = parsed(json.dumps(made), PlanShape)
             document = plan_of(json.dumps(sealed(document)), "x")
-        except (Refused, ValueError):
+        except (RefusedError, ValueError):
             refused += 1
             continue
         shown += 1
@@ -159,7 +159,7 @@ def test_a_plan_of_any_shape_is_one_error_or_none(plan: Any) -> None:
         plan_page(document, [], {}, HERE)
         try:
             saved_from(document, "x")
-        except Refused:
+        except RefusedError:
             refused += 1
     assert refused > 300
     assert shown > 50

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 from reconciler.commands.apply import Applied
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.executor.outcomes import Outcome
 from reconciler.ports import AwsError
 from reconciler.sandbox.fault_config import Chaos, mixture
@@ -74,7 +74,7 @@ class Soak:
         began = self.aws.clock.now()
         try:
             applied = self.aws.apply(prune=True, allow=self._lifted())
-        except (AwsError, Refused) as error:
+        except (AwsError, RefusedError) as error:
             self._named(error)
             return False
         finally:
@@ -93,7 +93,7 @@ class Soak:
         # The counts are those of a plan made from reads that may be stale, so they are lifted whole.
         return frozenset({("change", "*"), ("delete", "*"), *((k, v) for k, v in lifts)})
 
-    def _named(self, error: AwsError | Refused) -> None:
+    def _named(self, error: AwsError | RefusedError) -> None:
         self.ended.errors.append(str(error))
         if isinstance(error, AwsError) and not (error.call and error.code):
             self.ended.problems.append(f"an error that names no call: {error}")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.spec.format.formatter import formatted
-from reconciler.spec.yaml.cst import NotWritable
+from reconciler.spec.yaml.cst import NotWritableError
 from reconciler.spec.yaml.parser import parse
 from reconciler.spec.yaml.quoting import scalar
 from reconciler.spec.yaml.tree import plain
@@ -111,7 +111,7 @@ def test_our_own_specs(path: Path) -> None:
     ],
 )
 def test_what_is_left_to_its_author(text: str, why: str) -> None:
-    with pytest.raises(NotWritable, match=why):
+    with pytest.raises(NotWritableError, match=why):
         formatted(text)
 
 

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.apply_flow import How, carry_out
+from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.commands.plan import planning_in
-from reconciler.cli.connect import world
+from reconciler.cli.connect import run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.files import saved_plan
 from reconciler.cli.progress import Quiet
@@ -80,16 +80,16 @@ def apply(
     request = replace(request, parallelism=parallelism)
     login = o.Login(profile, endpoint_url, tuple(region or ()), no_input)
     console = Console(color.value, quiet, verbose)
-    made = world(login, Quiet(console), request.parallelism)
+    made = run_ports(login, Quiet(console), request.parallelism)
     planned = planning_in(made, request, console)
     if saved:
         _compare(saved, planned)
     if expect is not None and (saved is None or expect != saved.file_digest):
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
-    how = How(made, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
+    how = ApplyOptions(made, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
     more = tuple(growth(saved, planned, time.time())) if saved else ()
-    raise typer.Exit(carry_out(planned, how, console, more))
+    raise typer.Exit(run_apply_flow(planned, how, console, more))
 
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -15,11 +15,11 @@ from typing_extensions import TypedDict
 from reconciler.cli.console import Console
 from reconciler.cli.files import read_foreign, saved_plan
 from reconciler.cli.reports import repository
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.notify.code_hosts import GitHub, GitLab
 from reconciler.notify.pr_comments import Hoster, bodies, post
-from reconciler.notify.webhook import OutletError
+from reconciler.notify.webhook import DeliveryError
 from reconciler.render.json.encode import parsed
 from reconciler.render.styled_text import data
 
@@ -63,7 +63,7 @@ def comment(
     try:
         for key, body in bodies(document, repository()).items():
             console.note(data(f"{key}: {post(hoster, key, body)}"))
-    except OutletError as error:
+    except DeliveryError as error:
         console.error(str(error), _NEEDS[where] if error.status in (401, 403, 404) else None)
         raise typer.Exit(ExitCode.ERROR) from error
 
@@ -72,7 +72,7 @@ def _hoster(where: Where, project: str | None, number: int | None, api_url: str 
     given = os.environ
     token = next((given[name] for name in _TOKENS[where] if given.get(name)), None)
     if token is None:
-        raise Refused(f"there is no token: set {_TOKENS[where][0]}", ExitCode.ERROR)
+        raise RefusedError(f"there is no token: set {_TOKENS[where][0]}", ExitCode.ERROR)
     if where is Where.github:
         api = api_url or given.get("GITHUB_API_URL") or "https://api.github.com"
         name = project or given.get("GITHUB_REPOSITORY")
@@ -109,7 +109,7 @@ def _pull_request() -> str:
         event = parsed(read_foreign(Path(path)), _Event)
     except ValueError as error:
         message = f"GITHUB_EVENT_PATH: {path} is not an event of GitHub: {error}"
-        raise Refused(message, ExitCode.ERROR) from error
+        raise RefusedError(message, ExitCode.ERROR) from error
     subject = event.get("pull_request") or event.get("issue")
     return str(subject["number"]) if subject else ""
 

@@ -18,7 +18,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.progress import Live, progress_for
 from reconciler.commands.apply import Apply
 from reconciler.commands.plan import Planned, make_plan
-from reconciler.commands.request import Request, World
+from reconciler.commands.request import Request, RunPorts
 from reconciler.drift.findings import drift_of
 from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import Line, Piece, data, line
@@ -200,12 +200,12 @@ class Story:
     def request(self) -> Request:
         return Request(path=str(self.spec), regions=("us-east-1", "eu-west-1"))
 
-    def quietly(self, work: Callable[[World], _T]) -> _T:
+    def quietly(self, work: Callable[[RunPorts], _T]) -> _T:
         progress = progress_for(self.console)
         run = new_run()
         try:
             connect = connector(Login(None, None, ("us-east-1",)), run)
-            return work(World(connect, self.clock, progress, run))
+            return work(RunPorts(connect, self.clock, progress, run))
         finally:
             if isinstance(progress, Live):
                 progress.stop()

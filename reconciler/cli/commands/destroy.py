@@ -7,9 +7,9 @@ from dataclasses import replace
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.apply_flow import How, carry_out
+from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.commands.plan import planning_in
-from reconciler.cli.connect import world
+from reconciler.cli.connect import run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.progress import Quiet
 from reconciler.cli.reports import wanted_of
@@ -42,7 +42,9 @@ def destroy(
     login = o.Login(profile, endpoint_url, tuple(region or ()), no_input)
     wanted = wanted_of(report, formats.PLAN, as_json)
     console = Console(color.value, quiet, verbose)
-    made = world(login, Quiet(console), request.parallelism)
+    made = run_ports(login, Quiet(console), request.parallelism)
     planned = planning_in(made, request, console)
-    how = How(made, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), wanted)
-    raise typer.Exit(carry_out(planned, how, console, ()))
+    how = ApplyOptions(
+        made, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), wanted
+    )
+    raise typer.Exit(run_apply_flow(planned, how, console, ()))

@@ -11,12 +11,12 @@ from reconciler.cli import arguments as o
 from reconciler.cli.accept import AcceptFlag, WriteFlag, accepted
 from reconciler.cli.commands.plan import planning
 from reconciler.cli.console import Console
-from reconciler.cli.notifications import BaselineFlag, MetricsFlag, NotifyFlag, Telling, telling_of
-from reconciler.cli.reports import Wanted, wanted_of
+from reconciler.cli.notifications import BaselineFlag, MetricsFlag, Notifier, NotifyFlag, telling_of
+from reconciler.cli.reports import ReportRequests, wanted_of
 from reconciler.clock import SystemClock
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request
-from reconciler.drift.attribution import Asking
+from reconciler.drift.attribution import Attributor
 from reconciler.drift.baseline import Baseline, compared, coverage
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.render import formats
@@ -69,7 +69,7 @@ def drift(
     raise typer.Exit(telling.exit_code(found))
 
 
-def _found(request: Request, telling: Telling, wanted: Wanted, who: bool) -> Drift:
+def _found(request: Request, telling: Notifier, wanted: ReportRequests, who: bool) -> Drift:
     """The drift, when everybody was told of it."""
     before = telling.remembered()
     planned = planning(request, telling.login, telling.console)
@@ -90,10 +90,10 @@ def _compared(planned: Planned, before: Baseline | None, now: str, who: bool) ->
     found = drift_of(planned)
     if before is not None:
         found = compared(found, before, coverage(planned), now)
-    return Asking(planned.targets, SystemClock()).named(found) if who else found
+    return Attributor(planned.targets, SystemClock()).named(found) if who else found
 
 
-def _show(found: Drift, document: DriftShape, wanted: Wanted, console: Console) -> None:
+def _show(found: Drift, document: DriftShape, wanted: ReportRequests, console: Console) -> None:
     if wanted.as_json:
         console.out_json(document)
     elif wanted.shows_text:

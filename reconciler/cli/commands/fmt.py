@@ -10,15 +10,15 @@ import typer
 from reconciler.cli.arguments import Color, ColorFlag, QuietFlag
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_whole
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.diagnostics import Diagnostic, Location, has_errors
 from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import data
 from reconciler.render.text.diagnostics import full
 from reconciler.spec.files import display_name, find
 from reconciler.spec.format.formatter import formatted
-from reconciler.spec.yaml.cst import NotWritable
-from reconciler.spec.yaml.parser import Unreadable, parse, read_text
+from reconciler.spec.yaml.cst import NotWritableError
+from reconciler.spec.yaml.parser import UnreadableError, parse, read_text
 
 Files = Annotated[
     list[str] | None, typer.Argument(help="Files or folders; specs where none is given.")
@@ -54,7 +54,7 @@ def fmt(
 
 
 def _paths(given: list[str]) -> list[Path]:
-    """Every file once. Raises ``Refused`` for what is not there, or leads out of its set."""
+    """Every file once. Raises ``RefusedError`` for what is not there, or leads out of its set."""
     found: dict[Path, None] = {}
     for text in given:
         path = Path(text)
@@ -64,7 +64,7 @@ def _paths(given: list[str]) -> list[Path]:
         # A file is formatted whatever else is wrong with its set.
         wrong = tuple(d for d in there.diagnostics if not is_one or d.location.file in names)
         if has_errors(wrong):
-            raise Refused("nothing is formatted", ExitCode.ERROR, wrong)
+            raise RefusedError("nothing is formatted", ExitCode.ERROR, wrong)
         found |= dict.fromkeys([path] if is_one else there.files)
     return list(found)
 
@@ -81,9 +81,9 @@ def _formatted(
             problems.extend(found)
             return None
         return formatted(text)
-    except Unreadable as error:
+    except UnreadableError as error:
         problems.append(error.diagnostic)
-    except NotWritable as error:
+    except NotWritableError as error:
         message = f"is not formatted: {error}"
         problems.append(Diagnostic("error", "not-formatted", message, Location(name)))
     return None

@@ -15,7 +15,7 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.connect import connector, new_run
 from reconciler.cli.console import Console
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Imported, Selection, imported
@@ -97,23 +97,23 @@ def import_(
     account = _read(login, owner, parallelism, _destination(out), console)
     made, files = _made(account, selection)
     if made.missing:
-        raise Refused(f"there is no {', no '.join(made.missing)}", ExitCode.ERROR)
+        raise RefusedError(f"there is no {', no '.join(made.missing)}", ExitCode.ERROR)
     _write(out, files)
     _tell(made, len(files), out, console)
 
 
 def _destination(out: Path) -> _Destination:
     """The set that ``out`` is to be a part of: its own, or one that begins above. Raises
-    ``Refused`` where that one has errors."""
+    ``RefusedError`` where that one has errors."""
     there = root_of(out)
     if (outside := leads_out(out, there)) is not None:
-        raise Refused("nothing is imported", ExitCode.ERROR, (outside,))
+        raise RefusedError("nothing is imported", ExitCode.ERROR, (outside,))
     if not os.path.lexists(there / SETTINGS_FILE):
         return _Destination(Settings())
     spec = load(str(there))
     if has_errors(spec.diagnostics):
         message = f"the specs in {there}, to which these would belong, have errors"
-        raise Refused(message, ExitCode.ERROR, spec.diagnostics, spec.sources)
+        raise RefusedError(message, ExitCode.ERROR, spec.diagnostics, spec.sources)
     named = frozenset(entity.resource.address for entity in spec.desired.entities())
     text = spec.sources[display_name(there / SETTINGS_FILE)]
     return _Destination(spec.settings, text, named)
@@ -133,14 +133,14 @@ def _read(
     regions = login.regions or tuple(settings.regions or own)
     if not regions:
         message = "no region is set; give --region, or set AWS_REGION"
-        raise Refused(message, ExitCode.ERROR)
+        raise RefusedError(message, ExitCode.ERROR)
     identity = connection.reader.identity()
     if settings.account_id not in (None, identity.account_id):
         message = (
             f"these credentials are for account {identity.account_id}, the settings are for "
             f"{settings.account_id}; nothing was read"
         )
-        raise Refused(message, ExitCode.UNDECIDED)
+        raise RefusedError(message, ExitCode.UNDECIDED)
     console.note(data(f"reading account {identity.account_id} in {', '.join(regions)}"))
     scope = Scope(regions, settings.tag_prefix, owner, all_tags=True)
     live = connection.reader.read(identity, scope)
@@ -150,7 +150,7 @@ def _read(
     if unread:
         told = tuple(f"{name}: {why}" for name, why in sorted(unread.items()))
         message = "what cannot be read cannot be imported"
-        raise Refused(message, ExitCode.ERROR, details=told)
+        raise RefusedError(message, ExitCode.ERROR, details=told)
     return _Account(live, tuple(sorted(regions)), owner, destination)
 
 
@@ -208,7 +208,7 @@ def _write(out: Path, files: Mapping[str, str]) -> None:
     taken = [name for name in files if os.path.lexists(out / name)]
     if taken:
         message = f"{out} has {', '.join(sorted(taken))} already; give a folder without"
-        raise Refused(message, ExitCode.ERROR)
+        raise RefusedError(message, ExitCode.ERROR)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".import.") as folder:
         for name, text in files.items():

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.connect import world
+from reconciler.cli.connect import run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_whole
 from reconciler.cli.progress import Live, Quiet, progress_for
 from reconciler.cli.reports import wanted_of
 from reconciler.commands.plan import Planned, make_plan
-from reconciler.commands.request import Request, World
+from reconciler.commands.request import Request, RunPorts
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan
 from reconciler.render import formats
@@ -80,10 +80,10 @@ def _exit_code(plan: Plan, detailed: bool) -> ExitCode:
 
 def planning(request: Request, login: o.Login, console: Console) -> Planned:
     """The plan, with progress shown while AWS is read and warnings after."""
-    return planning_in(world(login, Quiet(console), request.parallelism), request, console)
+    return planning_in(run_ports(login, Quiet(console), request.parallelism), request, console)
 
 
-def planning_in(made: World, request: Request, console: Console) -> Planned:
+def planning_in(made: RunPorts, request: Request, console: Console) -> Planned:
     """The same in a world that is used again: to carry the plan out."""
     progress = progress_for(console)
     try:

@@ -18,7 +18,7 @@ from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.diagnostics import concise
 from reconciler.sandbox.fault_config import Chaos, Lags, Outage, mixture
 from reconciler.sandbox.state import World
-from reconciler.spec.yaml.parser import Unreadable
+from reconciler.spec.yaml.parser import UnreadableError
 
 QUIET = Lags(ec2_sees_iam=3.0, associating=1.0, disassociating=1.0, restarting=1.0)
 """Slow enough to be seen, and no worse than AWS on a good day."""
@@ -189,7 +189,7 @@ def _serve(
         raise typer.Exit(ExitCode.ERROR) from error
     try:
         planted = seeds.load(seed) if seed else seeds.DEFAULT
-    except Unreadable as error:
+    except UnreadableError as error:
         console.err(*concise([error.diagnostic]))
         raise typer.Exit(ExitCode.ERROR) from error
     except ValidationError as error:

@@ -9,7 +9,7 @@ import typer
 
 from reconciler.cli.arguments import Color, ColorFlag, QuietFlag, Specs, Var, pairs
 from reconciler.cli.console import Console
-from reconciler.cli.reports import Wanted, repository, wanted_of
+from reconciler.cli.reports import ReportRequests, repository, wanted_of
 from reconciler.diagnostics import has_errors
 from reconciler.exit_codes import ExitCode
 from reconciler.render.formats import VALIDATE, ValidateReport
@@ -58,7 +58,7 @@ def validate(
     raise typer.Exit(ExitCode.ERROR if has_errors(spec.diagnostics) else ExitCode.OK)
 
 
-def _show(spec: SpecSet, output: Format, wanted: Wanted, console: Console) -> None:
+def _show(spec: SpecSet, output: Format, wanted: ReportRequests, console: Console) -> None:
     if output not in _FOR_PEOPLE:
         subject = ValidateReport(spec.diagnostics, spec.sources, repository())
         console.out_text(VALIDATE[output.value](subject))

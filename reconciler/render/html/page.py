@@ -78,9 +78,9 @@ def plan_page(
     items = [_change(change, commands.get(change["address"], [])) for change in changes]
     counts = phrases.counts_in_words(phrases.counted(changes)) if changes else "no changes"
     seconds = document["seconds"]
-    lasting = f"; it takes {in_words(seconds['most'])} at most" if changes else ""
+    estimate = f"; it takes {in_words(seconds['most'])} at most" if changes else ""
     verb = "Apply" if "outcome" in document else "Plan"
-    about = f"{counts}{lasting}. Made at {document['created_at']}. Digest {document['digest']}."
+    about = f"{counts}{estimate}. Made at {document['created_at']}. Digest {document['digest']}."
     return _page(
         title=f"{verb} for {document['owner']}, {_accounts(document)}",
         about=about,

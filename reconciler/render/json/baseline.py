@@ -36,7 +36,10 @@ def baseline_text(baseline: Baseline, created_at: str) -> str:
         "reconciler": __version__,
         "created_at": created_at,
         "findings": [finding_json(f) for f in baseline.findings],
-        "owed": {name: [finding_json(f) for f in owed] for name, owed in baseline.owed.items()},
+        "owed": {
+            name: [finding_json(f) for f in owed]
+            for name, owed in baseline.pending_delivery.items()
+        },
     }
     return json_text(made) + "\n"
 
@@ -60,7 +63,7 @@ def _finding(value: FindingShape) -> Finding:
         first_seen=value["first_seen"],
         target=value["target"],
         region=value["region"],
-        has_died=value["severity"] == "critical",
+        was_interrupted=value["severity"] == "critical",
     )
 
 

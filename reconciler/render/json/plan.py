@@ -10,7 +10,7 @@ from reconciler import __version__
 from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import request_json, specs_digest
 from reconciler.diagnostics import Location
-from reconciler.executor.estimate import lasting
+from reconciler.executor.estimate import estimate
 from reconciler.plan.calls import Wait, printable
 from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unread, actions_of
 from reconciler.plan.plan import Plan, Step, TargetPlan, summary
@@ -47,7 +47,7 @@ def now_as_text() -> str:
 
 
 def _seconds(plan: Plan) -> types.SecondsShape:
-    found = lasting(plan)
+    found = estimate(plan)
     return {"least": found.least, "most": found.most}
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.commands.request import Refused
+from reconciler.commands.request import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.json.encode import parsed
 from reconciler.render.json.types import PlanShape
@@ -32,16 +32,16 @@ def sealed(document: PlanShape) -> PlanShape:
 
 
 def plan_of(text: str, name: str) -> PlanShape:
-    """The plan that a file of that name holds. Raises ``Refused``: 1 for what is no plan, 5 for one
-    that was changed after it was made."""
+    """The plan that a file of that name holds. Raises ``RefusedError``: 1 for what is no plan, 5
+    for one that was changed after it was made."""
     try:
         document = parsed(text, PlanShape)
     except ValueError as error:
         message = f"{name} is not a plan that `reconciler plan --out` saved: {error}"
-        raise Refused(message, ExitCode.ERROR) from error
+        raise RefusedError(message, ExitCode.ERROR) from error
     if document["file_digest"] != file_digest(document):
         message = f"{name}: its digest is not that of its content; it was changed after it was made"
-        raise Refused(message, ExitCode.STALE)
+        raise RefusedError(message, ExitCode.STALE)
     return document
 
 

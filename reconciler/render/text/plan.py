@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.executor.estimate import in_words, lasting
+from reconciler.executor.estimate import estimate, in_words
 from reconciler.plan.changes import (
     Adopt,
     Change,
@@ -193,7 +193,7 @@ def summary_line(plan: Plan) -> Line:
 
 
 def _lasting_line(plan: Plan) -> Line:
-    found = lasting(plan)
+    found = estimate(plan)
     at_least = f"{in_words(found.least)} or more, and " if found.least else ""
     return line(Piece(f"It takes {at_least}{in_words(found.most)} at most.", "dim"))
 

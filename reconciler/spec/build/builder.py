@@ -9,7 +9,7 @@ from typing import TypeVar
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import Address, name_key
 from reconciler.model.policy_document import PolicyDocument
-from reconciler.model.resources import InstanceProfile, Limits, Policy, Role
+from reconciler.model.resources import InstanceProfile, Policy, Role, RollOut
 from reconciler.spec.check.aws_limits import SERVICE
 from reconciler.spec.desired import (
     Desired,
@@ -181,8 +181,8 @@ def _profile_of(role: DesiredRole) -> DesiredProfile:
     )
 
 
-def _limits(spec: CutOverSpec) -> Limits:
-    return Limits(
+def _limits(spec: CutOverSpec) -> RollOut:
+    return RollOut(
         max_unavailable=spec.max_unavailable,
         pause_seconds=spec.pause,
         on_failure=spec.on_failure,

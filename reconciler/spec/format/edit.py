@@ -12,7 +12,7 @@ from reconciler.spec.yaml.cst import (
     Document,
     Entry,
     Mapping,
-    NotWritable,
+    NotWritableError,
     Scalar,
     Sequence,
     Written,
@@ -25,8 +25,8 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Editing:
-    """The text of one file; every method gives the text after the change. Raises ``NotWritable``
-    where more than this place would change."""
+    """The text of one file; every method gives the text after the change. Raises
+    ``NotWritableError`` where more than this place would change."""
 
     text: str
 
@@ -52,7 +52,7 @@ class Editing:
         parent = self._mapping(tuple(way))
         entry = parent.entry(name) if parent else None
         if parent is None or entry is None:
-            raise NotWritable(f"there is no {'.'.join(keys)} in this file")
+            raise NotWritableError(f"there is no {'.'.join(keys)} in this file")
         _refuse_shared(entry.value)
         if len(parent.entries) == 1 and way:
             return self.set(tuple(way), {}) if len(way) == 1 else self.remove(tuple(way))
@@ -75,7 +75,7 @@ class Editing:
         """An item of a list, by its place."""
         node = self._at(keys)
         if not isinstance(node, Sequence):
-            raise NotWritable(f"{'.'.join(keys)} is no list in this file")
+            raise NotWritableError(f"{'.'.join(keys)} is no list in this file")
         _refuse_shared(node)
         if len(node.items) == 1:
             return self.remove(keys)
@@ -97,7 +97,7 @@ class Editing:
         node = self._root
         for name in keys:
             if isinstance(node, Alias):
-                raise NotWritable(f"line {node.line + 1} is shared by an alias")
+                raise NotWritableError(f"line {node.line + 1} is shared by an alias")
             entry = node.entry(name) if isinstance(node, Mapping) else None
             if entry is None:
                 return None
@@ -108,7 +108,7 @@ class Editing:
         """``None`` where there is nothing yet."""
         node = self._at(keys)
         if isinstance(node, Alias):
-            raise NotWritable(f"line {node.line + 1} is shared by an alias")
+            raise NotWritableError(f"line {node.line + 1} is shared by an alias")
         return node if isinstance(node, Mapping) else None
 
     @property
@@ -165,7 +165,7 @@ class Editing:
 
 def _refuse_shared(node: Written) -> None:
     if node.anchor is not None or any(_anchored(inner) for inner in _inside(node)):
-        raise NotWritable(f"line {node.line + 1} has an anchor that others may use")
+        raise NotWritableError(f"line {node.line + 1} has an anchor that others may use")
 
 
 def _anchored(node: Written) -> bool:

@@ -15,13 +15,13 @@ from reconciler.spec.yaml.cst import (
     Document,
     Entry,
     Mapping,
-    NotWritable,
+    NotWritableError,
     Scalar,
     Sequence,
     Written,
     read_written,
 )
-from reconciler.spec.yaml.parser import Unreadable, parse
+from reconciler.spec.yaml.parser import UnreadableError, parse
 from reconciler.spec.yaml.policy_documents import Path, inside
 from reconciler.spec.yaml.quoting import is_plain, is_readable, quoted
 from reconciler.spec.yaml.tree import plain
@@ -31,7 +31,7 @@ INDENT = "  "
 
 
 def formatted(text: str) -> str:
-    """The same specs in the one layout. Raises ``NotWritable`` for a file that is left to its
+    """The same specs in the one layout. Raises ``NotWritableError`` for a file that is left to its
     author."""
     document = read_written(text)
     comments = comments_of(document)
@@ -40,7 +40,7 @@ def formatted(text: str) -> str:
         # An alias must come after its anchor, so not every file can be put in order.
         made = _Layout(document, comments, in_order=False).text()
     if not _says_the_same(text, made):
-        raise NotWritable("it would not mean the same afterwards")
+        raise NotWritableError("it would not mean the same afterwards")
     return made
 
 
@@ -48,7 +48,7 @@ def _says_the_same(before: str, after: str) -> bool:
     """Values and comments alike; the order of keys says nothing."""
     try:
         left, right = parse(before, "", []), parse(after, "", [])
-    except Unreadable:
+    except UnreadableError:
         return False
     if (left and plain(left)) != (right and plain(right)):
         return False
@@ -169,7 +169,7 @@ class _Layout:
     def opened(self, node: Mapping | Sequence, indent: str, path: Path) -> list[str]:
         """A collection in block form, whatever it was written in."""
         if id(node) in self.comments.inside:
-            raise NotWritable(f"line {node.line + 1} has a comment inside of brackets")
+            raise NotWritableError(f"line {node.line + 1} has a comment inside of brackets")
         if isinstance(node, Mapping):
             return self.mapping(node, indent, path)
         return self.sequence(node, indent, path)

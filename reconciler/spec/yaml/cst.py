@@ -22,7 +22,7 @@ from ruamel.yaml.events import (
 )
 
 
-class NotWritable(Exception):  # noqa: N818 - it says what of a file cannot be changed by us
+class NotWritableError(Exception):
     """The text has something that is left to its author; the message says what and where."""
 
 
@@ -89,15 +89,15 @@ class Document:
 
 
 def read_written(text: str) -> Document:
-    """Raises ``NotWritable``; what is no YAML was told by ``source`` before."""
+    """Raises ``NotWritableError``; what is no YAML was told by ``source`` before."""
     reader = YAML(typ="safe", pure=True)
     try:
         events = list(reader.parse(text))
     except YAMLError as error:
-        raise NotWritable("it is not valid YAML") from error
+        raise NotWritableError("it is not valid YAML") from error
     starts = [e for e in events if isinstance(e, DocumentStartEvent)]
     if len(starts) > 1 or any(e.version or e.tags for e in starts):
-        raise NotWritable("it has directives, or more than one document")
+        raise NotWritableError("it has directives, or more than one document")
     outer = ("Stream", "Document", "Comment")
     nodes = [e for e in events if not type(e).__name__.startswith(outer)]
     stream = iter(nodes)
@@ -124,7 +124,7 @@ class _Builder:
             case MappingStartEvent():
                 return self.mapping(event, place)
             case _:
-                raise NotWritable(f"line {mark.line + 1} is not understood")
+                raise NotWritableError(f"line {mark.line + 1} is not understood")
 
     def scalar(self, event: Any, place: tuple[int, int, int, int]) -> Scalar:
         style = event.style or ""
@@ -162,7 +162,7 @@ class _Builder:
         while not isinstance(inner := next(self.events), MappingEndEvent):
             key = self.build(inner)
             if not isinstance(key, Scalar | Alias) or self.text[key.start : key.start + 1] == "?":
-                raise NotWritable(f"line {key.line + 1} has a key that is not plain text")
+                raise NotWritableError(f"line {key.line + 1} has a key that is not plain text")
             made.entries.append(Entry(key, self.build(next(self.events))))
         made.end = _end(made, inner, [e.value.end for e in made.entries])
         return made

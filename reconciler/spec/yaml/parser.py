@@ -29,7 +29,7 @@ _CORE_TAGS = frozenset(
 )
 
 
-class Unreadable(Exception):  # noqa: N818 - it carries what the user did, it is not our error
+class UnreadableError(Exception):
     """The file is no spec; ``diagnostic`` says why. Never leaves this package."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
@@ -38,7 +38,7 @@ class Unreadable(Exception):  # noqa: N818 - it carries what the user did, it is
 
 
 def read_text(path: FilePath, name: str) -> str:
-    """The text of a regular UTF-8 file. Raises ``Unreadable``."""
+    """The text of a regular UTF-8 file. Raises ``UnreadableError``."""
     whole = Location(name)
     try:
         status = path.stat()
@@ -79,7 +79,7 @@ def _decoded(data: bytes, whole: Location) -> str:
 def parse(text: str, name: str, problems: list[Diagnostic]) -> Tree | None:
     """The one document of a YAML text; ``None`` when it is empty.
 
-    Raises ``Unreadable``; what does not stop the reading, such as duplicate keys, is added to
+    Raises ``UnreadableError``; what does not stop the reading, such as duplicate keys, is added to
     ``problems``.
     """
     if text.count("\n") > MAX_LINES:
@@ -125,8 +125,8 @@ def _reader(name: str) -> YAML:
     return reader
 
 
-def _unreadable(place: Location, code: str, message: str) -> Unreadable:
-    return Unreadable(Diagnostic("error", code, message, place))
+def _unreadable(place: Location, code: str, message: str) -> UnreadableError:
+    return UnreadableError(Diagnostic("error", code, message, place))
 
 
 def _offset(text: str, name: str, position: int) -> Location:
