@@ -18,7 +18,7 @@ from reconciler.plan.plan import TargetPlan
 from reconciler.planner import Options, plan_target
 from reconciler.planner.associations import profiles_to_look_at
 from reconciler.planner.fragment import resolved
-from reconciler.planner.planner import needs_instances, reach, view_of
+from reconciler.planner.planner import needs_instances, plan_context, reach
 from reconciler.ports import UNREADABLE, AwsError, Named, Progress, Reader, Scope
 from reconciler.spec.check.ignore_rules import expired
 from reconciler.spec.desired import DesiredState, SpecSet
@@ -171,7 +171,7 @@ def _whose(live: LiveState, desired: DesiredState, options: Options, reader: Rea
     if not desired.associations:
         return live
     found, unread = dict(live.profiles), dict(live.unread)
-    for name in profiles_to_look_at(view_of(desired, live, options)):
+    for name in profiles_to_look_at(plan_context(desired, live, options)):
         try:
             profile = reader.profile(name)
         except AwsError as error:

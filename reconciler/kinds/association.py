@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.kinds.context import Context, Step, iam, step, tag_list
+from reconciler.kinds.context import KindContext, Step, iam, step, tag_list
 from reconciler.model import ownership
 from reconciler.model.address import instance_address, profile_address
 from reconciler.model.live import LiveInstance, LiveProfile
@@ -25,7 +25,7 @@ SETTLE_SECONDS = 300.0
 """Terraform's ``ec2PropagationTimeout``; associating takes up to about 65 s."""
 
 
-def associate(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
+def associate(live: LiveInstance, after: Association, context: KindContext) -> Iterator[Step]:
     """To an instance without a profile."""
     requires = frozenset({ready(profile_address(after.profile))})
     yield from _begin(live, after, context, requires)
@@ -34,7 +34,7 @@ def associate(live: LiveInstance, after: Association, context: Context) -> Itera
     yield from _last(live, after, call, requires)
 
 
-def move(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
+def move(live: LiveInstance, after: Association, context: KindContext) -> Iterator[Step]:
     """From one profile to another, or from one that is gone to its successor of the same name."""
     before = live.row
     if before is None:
@@ -55,7 +55,7 @@ def move(live: LiveInstance, after: Association, context: Context) -> Iterator[S
     yield from _last(live, after, call, requires, later, freed)
 
 
-def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
+def disassociate(live: LiveInstance, context: KindContext) -> Iterator[Step]:
     """An association that we made and that left the specs; our tag goes with it."""
     address = instance_address(live.key.instance)
     if live.row is None:
@@ -75,7 +75,7 @@ def disassociate(live: LiveInstance, context: Context) -> Iterator[Step]:
     yield step(address, forget, requires={gone})
 
 
-def tagged_anew(live: LiveInstance, after: Association, context: Context) -> Iterator[Step]:
+def tagged_anew(live: LiveInstance, after: Association, context: KindContext) -> Iterator[Step]:
     """Our tag on an instance whose profile was made again, or is by this plan: it names the one
     that is gone, and would count no more."""
     start = f"{context.owner}/{live.key.instance}/"
@@ -84,7 +84,7 @@ def tagged_anew(live: LiveInstance, after: Association, context: Context) -> Ite
         yield _tag(live, after, context, frozenset({exists(profile_address(after.profile))}))
 
 
-def _mark(live: LiveInstance, after: Association, context: Context) -> str | Joined:
+def _mark(live: LiveInstance, after: Association, context: KindContext) -> str | Joined:
     profile = context.profile_that_stays(after.profile)
     start = f"{context.owner}/{live.key.instance}/"
     if profile is not None:
@@ -95,7 +95,7 @@ def _mark(live: LiveInstance, after: Association, context: Context) -> str | Joi
 def _tag(
     live: LiveInstance,
     after: Association,
-    context: Context,
+    context: KindContext,
     requires: Labels,
     later: Labels = NONE,
 ) -> Step:
@@ -109,7 +109,7 @@ def _tag(
 def _begin(
     live: LiveInstance,
     after: Association,
-    context: Context,
+    context: KindContext,
     requires: Labels,
     later: Labels = NONE,
 ) -> Iterator[Step]:
@@ -144,7 +144,7 @@ def _last(
 def _reassociate(
     live: LiveInstance,
     after: Association,
-    context: Context,
+    context: KindContext,
     requires: Labels,
     later: Labels,
     freed: Labels,
@@ -165,7 +165,7 @@ def _reassociate(
 
 
 def noted(
-    live: LiveProfile | None, name: str, keys: tuple[InstanceKey, ...], context: Context
+    live: LiveProfile | None, name: str, keys: tuple[InstanceKey, ...], context: KindContext
 ) -> Iterator[Step]:
     """Notes on their new profile which stopped instances are about to move to it, as many at a
     time as the note holds, and takes the note off when they have arrived."""
@@ -186,7 +186,7 @@ def noted(
         before = {label}
 
 
-def _id(live: LiveInstance, context: Context) -> object:
+def _id(live: LiveInstance, context: KindContext) -> object:
     """The association's id; where a cut-over comes first, the one that it will have then."""
     row = live.row
     if row is not None and profile_address(row.profile_name) not in context.cut_over:
@@ -194,7 +194,9 @@ def _id(live: LiveInstance, context: Context) -> object:
     return Ref(instance_address(live.key.instance), "id")
 
 
-def _profile_params(after: Association, context: Context, **params: object) -> dict[str, object]:
+def _profile_params(
+    after: Association, context: KindContext, **params: object
+) -> dict[str, object]:
     profile = context.profile_that_stays(after.profile)
     arn: object = profile.arn if profile else Ref(profile_address(after.profile), "arn")
     return {**params, "IamInstanceProfile": {"Arn": arn}}

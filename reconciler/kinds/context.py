@@ -16,10 +16,11 @@ from reconciler.spec.desired import DesiredState
 Step = PendingStep[Action]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """``quota`` is how many managed policies a role may have; ``cyclic`` are addresses of roles
-    whose trusts name each other in a circle and that do not exist yet."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindContext:
+    """``desired`` spells every reference in one way. ``quota`` is how many managed policies a role
+    may have; ``cyclic`` are addresses of roles whose trusts name each other in a circle and that do
+    not exist yet."""
 
     identity: Identity
     owner: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.kinds.context import Context, Step, iam, step, tag_list
+from reconciler.kinds.context import KindContext, Step, iam, step, tag_list
 from reconciler.kinds.tags import tag_calls
 from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model import ownership
@@ -31,7 +31,7 @@ def desired_state_of(
     return result
 
 
-def create(after: InstanceProfile, context: Context) -> Iterator[Step]:
+def create(after: InstanceProfile, context: KindContext) -> Iterator[Step]:
     """Owner and role-id stand in the call that makes it; then the role goes in, unless instances
     must take it up: then that is for their cut-over."""
     address = after.address
@@ -64,7 +64,7 @@ def _create(after: InstanceProfile, tags: list[dict[str, object]]) -> ApiCall:
     return iam("CreateInstanceProfile", InstanceProfileName=name, Path=path, Tags=tags)
 
 
-def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
+def adopt(live: LiveProfile, context: KindContext) -> Iterator[Step]:
     """Owner and role-id in one call."""
     name = live.resource.name
     tags = context.owned(name, no_tags(), role_id=adopted_role_mark(live, context))
@@ -73,7 +73,7 @@ def adopt(live: LiveProfile, context: Context) -> Iterator[Step]:
     yield step(address, call, provides={Label("adopted", address)})
 
 
-def adopted_role_mark(live: LiveProfile, context: Context) -> str:
+def adopted_role_mark(live: LiveProfile, context: KindContext) -> str:
     """Consumers are taken to hold the role inside, since nothing else can be known; or, when that
     is to be made sure of, to hold none. What a set before noted of its own profile is known: a
     cut-over that it began is gone on with."""
@@ -84,7 +84,7 @@ def adopted_role_mark(live: LiveProfile, context: Context) -> str:
     return live.role_id or ownership.NO_ROLE
 
 
-def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iterator[Step]:
+def update(live: LiveProfile, after: InstanceProfile, _context: KindContext) -> Iterator[Step]:
     """Tags alone: the role is the cut-over's."""
     before, address = live.resource, live.resource.address
     target = {"InstanceProfileName": before.name}
@@ -92,7 +92,7 @@ def update(live: LiveProfile, after: InstanceProfile, _context: Context) -> Iter
         yield step(address, call)
 
 
-def delete(live: LiveProfile, context: Context) -> Iterator[Step]:
+def delete(live: LiveProfile, context: KindContext) -> Iterator[Step]:
     """The role goes out first, and that it was let go is noted before (``planner/releases.py``)."""
     before, address = live.resource, live.resource.address
     name, noted, pending = before.name, released(address), Label("pending", address)
@@ -106,14 +106,14 @@ def delete(live: LiveProfile, context: Context) -> Iterator[Step]:
     yield step(address, call, after={free(address), Label("bare", address)}, provides=provides)
 
 
-def _pending(live: LiveProfile, context: Context) -> ApiCall:
+def _pending(live: LiveProfile, context: KindContext) -> ApiCall:
     """Whoever finds the profile empty should know what was inside, and why it is not."""
     start = f"pending/{live.role_id}/{ownership.NO_ROLE}/"
     tags = tag_list({context.prefix + ownership.ROLE_ID: Joined((start, NOW, "/", RUN))})
     return iam("TagInstanceProfile", InstanceProfileName=live.resource.name, Tags=tags)
 
 
-def replace(live: LiveProfile, after: InstanceProfile, context: Context) -> Iterator[Step]:
+def replace(live: LiveProfile, after: InstanceProfile, context: KindContext) -> Iterator[Step]:
     """Emptied by a cut-over before, and filled by one afterwards. Instances may have associations
     with it all the while: AWS does not mind, and they are made anew."""
     address = live.resource.address

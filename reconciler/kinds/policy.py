@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.kinds.context import Context, Step, iam, step
+from reconciler.kinds.context import KindContext, Step, iam, step
 from reconciler.kinds.tags import tag_calls
 from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model.live import LivePolicy
@@ -27,7 +27,7 @@ def desired_state_of(desired: DesiredPolicy, live: LivePolicy, leave: frozenset[
     return with_fields(after, description=live.resource.description)
 
 
-def create(after: Policy, context: Context) -> Iterator[Step]:
+def create(after: Policy, context: KindContext) -> Iterator[Step]:
     call = iam(
         "CreatePolicy",
         PolicyName=after.name,
@@ -40,12 +40,12 @@ def create(after: Policy, context: Context) -> Iterator[Step]:
     yield step(address, call, after={gone(address)}, provides={exists(address), ready(address)})
 
 
-def adopt(live: LivePolicy, context: Context) -> Iterator[Step]:
+def adopt(live: LivePolicy, context: KindContext) -> Iterator[Step]:
     tags = context.owned(live.resource.name, no_tags())
     yield step(live.resource.address, iam("TagPolicy", PolicyArn=live.arn, Tags=tags))
 
 
-def update(live: LivePolicy, after: Policy, _context: Context) -> Iterator[Step]:
+def update(live: LivePolicy, after: Policy, _context: KindContext) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
     if before.document != after.document:
         if len(live.versions) >= MOST_VERSIONS:
@@ -66,7 +66,7 @@ def update(live: LivePolicy, after: Policy, _context: Context) -> Iterator[Step]
         yield step(address, call)
 
 
-def delete(live: LivePolicy, _context: Context) -> Iterator[Step]:
+def delete(live: LivePolicy, _context: KindContext) -> Iterator[Step]:
     """Versions first, then the policy, once nobody has it attached."""
     address = live.resource.address
     for version in live.versions:
@@ -79,7 +79,7 @@ def delete(live: LivePolicy, _context: Context) -> Iterator[Step]:
     )
 
 
-def replace(live: LivePolicy, after: Policy, context: Context) -> Iterator[Step]:
+def replace(live: LivePolicy, after: Policy, context: KindContext) -> Iterator[Step]:
     """Once its roles have let go of it; they get it back when it is there again."""
     yield from delete(live, context)
     yield from create(after, context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.kinds.aws_managed_policies import PATHS
-from reconciler.kinds.context import Context
+from reconciler.kinds.context import KindContext
 from reconciler.model.address import POLICY, ROLE, Address, name_of, same_resource
 from reconciler.model.live import LiveState
 from reconciler.model.policy_document import principals
@@ -48,7 +48,7 @@ def aws_policy_arn(name: str, identity: Identity) -> str:
     return identity.arns.aws_managed(PATHS.get(name, "/"), name)
 
 
-def trusted_roles(document: object, context: Context) -> Iterator[Address]:
+def trusted_roles(document: object, context: KindContext) -> Iterator[Address]:
     """Roles of the set that a trust policy names by their ARN."""
     for principal in principals(document):
         if context.arns.has(principal, ROLE):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.kinds.context import Context, Step, iam, step
+from reconciler.kinds.context import KindContext, Step, iam, step
 from reconciler.kinds.references import trusted_roles
 from reconciler.kinds.tags import tag_calls
 from reconciler.kinds.unmanaged_attributes import keep_live
@@ -57,7 +57,7 @@ def revoking(desired: DesiredRole, live: LiveRole) -> tuple[tuple[str, PolicyDoc
     return tuple(pair for pair in live.resource.inline_policies if same_name(pair[0], REVOKED))
 
 
-def create(after: Role, context: Context) -> Iterator[Step]:
+def create(after: Role, context: KindContext) -> Iterator[Step]:
     address = after.address
     is_cyclic = address in context.cyclic
     trust = NOBODY if is_cyclic else after.trust_policy
@@ -81,14 +81,14 @@ def create(after: Role, context: Context) -> Iterator[Step]:
     yield from _put(after, after.inline_policies)
 
 
-def adopt(live: LiveRole, context: Context) -> Iterator[Step]:
+def adopt(live: LiveRole, context: KindContext) -> Iterator[Step]:
     name = live.resource.name
     yield step(
         live.resource.address, iam("TagRole", RoleName=name, Tags=context.owned(name, no_tags()))
     )
 
 
-def update(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
+def update(live: LiveRole, after: Role, context: KindContext) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
     settings = ("description", "max_session_seconds")
     if any(getattr(before, name) != getattr(after, name) for name in settings):
@@ -113,7 +113,7 @@ def shuts_out_ec2(before: Role, after: Role) -> bool:
     )
 
 
-def delete(live: LiveRole, _context: Context) -> Iterator[Step]:
+def delete(live: LiveRole, _context: KindContext) -> Iterator[Step]:
     """Permissions first, and they only once no profile gives them out any more."""
     before, address = live.resource, live.resource.address
     name, after, bare = before.name, {free(address)}, Label("bare", address)
@@ -129,7 +129,7 @@ def delete(live: LiveRole, _context: Context) -> Iterator[Step]:
     yield step(address, iam("DeleteRole", RoleName=name), after={*after, bare}, provides=provides)
 
 
-def replace(live: LiveRole, after: Role, context: Context) -> Iterator[Step]:
+def replace(live: LiveRole, after: Role, context: KindContext) -> Iterator[Step]:
     """Once every profile has let go of it; they get it back when it is there again."""
     yield from delete(live, context)
     yield from create(after, context)
@@ -145,13 +145,13 @@ def _settings(after: Role) -> ApiCall:
     )
 
 
-def _trust(name: str, after: Role, address: Address, context: Context) -> Step:
+def _trust(name: str, after: Role, address: Address, context: KindContext) -> Step:
     call = iam("UpdateAssumeRolePolicy", RoleName=name, PolicyDocument=after.trust_policy.text)
     named = {exists(a) for a in trusted_roles(after.trust_policy.value, context)}
     return step(address, call, requires=named | {exists(address)}, provides={ready(address)})
 
 
-def _policy_requirements(arn: str | None, context: Context) -> set[Label]:
+def _policy_requirements(arn: str | None, context: KindContext) -> set[Label]:
     address = context.arns.address(arn) if arn else None
     return {exists(address)} if address else set()
 
@@ -160,7 +160,7 @@ def _freed(arn: str) -> Label:
     return free(policy_address(name_of(arn)))
 
 
-def _attach(role: Role, arns: tuple[str, ...], context: Context) -> Iterator[Step]:
+def _attach(role: Role, arns: tuple[str, ...], context: KindContext) -> Iterator[Step]:
     address = role.address
     for arn in arns:
         call = iam("AttachRolePolicy", RoleName=role.name, PolicyArn=arn)
@@ -171,7 +171,7 @@ def _attach(role: Role, arns: tuple[str, ...], context: Context) -> Iterator[Ste
         )
 
 
-def _managed(before: Role, after: Role, context: Context) -> Iterator[Step]:
+def _managed(before: Role, after: Role, context: KindContext) -> Iterator[Step]:
     """New permissions before old ones go, unless the quota leaves no room for both; and old ones
     not before the cut-overs that take the role out of profiles have ended well."""
     added = tuple(sorted({*after.managed_policies} - {*before.managed_policies}))
@@ -218,7 +218,7 @@ def _inline(before: Role, after: Role) -> Iterator[Step]:
         yield step(address, call, after=later, provides=provides)
 
 
-def _boundary(before: Role, after: Role, context: Context) -> Iterator[Step]:
+def _boundary(before: Role, after: Role, context: KindContext) -> Iterator[Step]:
     arn, address = after.permissions_boundary, before.address
     if arn == before.permissions_boundary:
         return

@@ -15,7 +15,13 @@ from reconciler.model.resources import Association, InstanceProfile
 from reconciler.plan.calls import Wait
 from reconciler.plan.changes import Conflict, Create, Difference, Guard, Kept, Unread, Update
 from reconciler.plan.graph import Label, PendingStep, exists, ready
-from reconciler.planner.fragment import PendingWork, PlanFragment, View, merged, profile_named
+from reconciler.planner.fragment import (
+    PendingWork,
+    PlanContext,
+    PlanFragment,
+    merged,
+    profile_named,
+)
 from reconciler.planner.ownership_checks import (
     desired_state_of,
     is_left_out,
@@ -40,33 +46,33 @@ class Claim:
         return Association(key.instance, key.region, self.association.profile)
 
 
-def plan_associations(view: View) -> PlanFragment:
-    claims, problems = _claims(view)
-    parts = [_claim(claim, view) for claim in claims]
+def plan_associations(context: PlanContext) -> PlanFragment:
+    claims, problems = _claims(context)
+    parts = [_claim(claim, context) for claim in claims]
     moving = moved(merged(parts))
-    told = PlanFragment(diagnostics=problems, kept=tuple(_managed(view)))
+    told = PlanFragment(diagnostics=problems, kept=tuple(_managed(context)))
     return merged(
         [
             told,
             *parts,
-            _noted([c for c in claims if c.instance.key in moving], view),
-            _fresh(claims, view),
+            _noted([c for c in claims if c.instance.key in moving], context),
+            _fresh(claims, context),
         ]
     )
 
 
-def _managed(view: View) -> Iterator[Kept]:
+def _managed(context: PlanContext) -> Iterator[Kept]:
     """Instances that the specs mean and that an AWS service manages: they are not touched."""
-    for claim in _meant(view, []):
+    for claim in _meant(context, []):
         address, operator = claim.wanted.address, claim.instance.operator
-        is_right = _is_there(claim, view)
-        if operator is not None and not is_right and view.options.includes(address):
+        is_right = _is_there(claim, context)
+        if operator is not None and not is_right and context.options.includes(address):
             wanted = f"instance-profile/{claim.association.profile}"
             yield Kept(address, f"is not given {wanted}: {operator} manages it", "warning")
 
 
-def claimed(view: View) -> frozenset[InstanceKey]:
-    return frozenset(claim.instance.key for claim in _claims(view)[0])
+def claimed(context: PlanContext) -> frozenset[InstanceKey]:
+    return frozenset(claim.instance.key for claim in _claims(context)[0])
 
 
 def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
@@ -78,16 +84,16 @@ def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
     )
 
 
-def moves(view: View) -> Iterator[InstanceKey]:
+def moves(context: PlanContext) -> Iterator[InstanceKey]:
     """Instances that are to give up the profile that they have for another."""
-    for claim in _claims(view)[0]:
-        if claim.instance.row is not None and not _is_there(claim, view):
+    for claim in _claims(context)[0]:
+        if claim.instance.row is not None and not _is_there(claim, context):
             yield claim.instance.key
 
 
-def rules(view: View) -> tuple[dict[str, object], ...]:
+def rules(context: PlanContext) -> tuple[dict[str, object], ...]:
     """What decides which instances are meant, wherever that is left to their tags."""
-    options = view.options
+    options = context.options
     if not options.may_include("association"):
         return ()
     part = {"only": list(options.only), "exclude": list(options.exclude)}
@@ -100,23 +106,23 @@ def rules(view: View) -> tuple[dict[str, object], ...]:
             "select": {key: list(values) for key, values in sorted((a.select or {}).items())},
             "regions": list(a.regions or options.regions),
         }
-        for a in view.desired.associations
+        for a in context.desired.associations
         if a.select is not None and a.is_chosen
     )
 
 
-def _claims(view: View) -> tuple[tuple[Claim, ...], tuple[Diagnostic, ...]]:
+def _claims(context: PlanContext) -> tuple[tuple[Claim, ...], tuple[Diagnostic, ...]]:
     problems: list[Diagnostic] = []
-    planned = [c for c in _meant(view, problems) if c.instance.untouchable is None]
-    chosen = [c for c in planned if view.options.includes(c.wanted.address)]
+    planned = [c for c in _meant(context, problems) if c.instance.untouchable is None]
+    chosen = [c for c in planned if context.options.includes(c.wanted.address)]
     return tuple(sorted(chosen, key=lambda c: c.instance.key)), tuple(problems)
 
 
-def _meant(view: View, problems: list[Diagnostic]) -> list[Claim]:
+def _meant(context: PlanContext, problems: list[Diagnostic]) -> list[Claim]:
     """One claim for each instance, also where it is not ours to touch."""
     found: dict[InstanceKey, Claim] = {}
-    for association in view.desired.associations:
-        for claim in _claims_of(association, view, problems):
+    for association in context.desired.associations:
+        for claim in _claims_of(association, context, problems):
             first = found.setdefault(claim.instance.key, claim)
             if first.association.name != association.name:
                 problems.append(_claimed_twice(first, claim))
@@ -124,20 +130,22 @@ def _meant(view: View, problems: list[Diagnostic]) -> list[Claim]:
 
 
 def _claims_of(
-    association: DesiredAssociation, view: View, problems: list[Diagnostic]
+    association: DesiredAssociation, context: PlanContext, problems: list[Diagnostic]
 ) -> Iterator[Claim]:
-    regions = association.regions or view.options.regions
+    regions = association.regions or context.options.regions
     for region in regions:
         here = association.in_region(region)
-        here = replace(here, profile=profile_named(here.profile, view.desired, view.live))
-        for instance in _matching(here, region, view):
+        here = replace(here, profile=profile_named(here.profile, context.desired, context.live))
+        for instance in _matching(here, region, context):
             yield Claim(instance, here, here.select is not None)
-    if association.select is None and not view.live.unread_regions.keys() & set(regions):
-        problems.extend(_absent(association, regions, view))
+    if association.select is None and not context.live.unread_regions.keys() & set(regions):
+        problems.extend(_absent(association, regions, context))
 
 
-def _matching(association: DesiredAssociation, region: str, view: View) -> Iterator[LiveInstance]:
-    for key, instance in sorted(view.live.instances.items()):
+def _matching(
+    association: DesiredAssociation, region: str, context: PlanContext
+) -> Iterator[LiveInstance]:
+    for key, instance in sorted(context.live.instances.items()):
         if key.region != region or instance.state not in SELECTABLE:
             continue
         if association.select is None:
@@ -148,11 +156,11 @@ def _matching(association: DesiredAssociation, region: str, view: View) -> Itera
 
 
 def _absent(
-    association: DesiredAssociation, regions: tuple[str, ...], view: View
+    association: DesiredAssociation, regions: tuple[str, ...], context: PlanContext
 ) -> Iterator[Diagnostic]:
     """Instances that are listed and live in none of the regions; what lives in another one is told
     with it, as far as that was read."""
-    live = [i.key for i in view.live.instances.values() if not i.is_gone]
+    live = [i.key for i in context.live.instances.values() if not i.is_gone]
     here = {key.instance for key in live if key.region in regions}
     elsewhere = {key.instance: key.region for key in live if key.region not in regions}
     for number, instance in enumerate(association.instances):
@@ -175,71 +183,71 @@ def _claimed_twice(first: Claim, second: Claim) -> Diagnostic:
     return Diagnostic("error", "claimed-twice", message, place, related=related)
 
 
-def _claim(claim: Claim, view: View) -> PlanFragment:
+def _claim(claim: Claim, context: PlanContext) -> PlanFragment:
     name = claim.association.profile
-    wanted = view.desired.profile(name)
-    live = view.live.profile(name)
-    if reason := _unread(claim, view):
+    wanted = context.desired.profile(name)
+    live = context.live.profile(name)
+    if reason := _unread(claim, context):
         return PlanFragment(kept=(Kept(claim.wanted.address, reason, "blocked"),))
-    if _on_unread(claim, view):
+    if _on_unread(claim, context):
         return PlanFragment()
     if live is None and wanted is None:
         message = f"there is no instance profile {name!r}, neither in the specs nor in AWS"
         place = claim.association.place.at("instance_profile")
         return PlanFragment(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
-    if wanted is not None and is_left_out(wanted, view):
+    if wanted is not None and is_left_out(wanted, context):
         place = claim.association.place.at("instance_profile")
-        return PlanFragment(diagnostics=(not_made_here(wanted, "no-such-profile", place, view),))
+        return PlanFragment(diagnostics=(not_made_here(wanted, "no-such-profile", place, context),))
     address = claim.wanted.address
-    if live is not None and wanted is not None and not is_ours(live, view):
+    if live is not None and wanted is not None and not is_ours(live, context):
         reason = f"its profile instance-profile/{live.resource.name} is not managed"
         return PlanFragment(kept=(Kept(address, reason, "blocked"),))
-    if conflict := _conflict(claim, view):
+    if conflict := _conflict(claim, context):
         return PlanFragment(conflicts=(conflict,))
     row = claim.instance.row
     if row is None:
         # One in flight gets its profile back from that profile's cut-over.
         is_flying = live is not None and wanted is not None and claim.instance.key in live.in_flight
-        return PlanFragment() if is_flying else _associated(claim, view)
-    if _is_there(claim, view):
+        return PlanFragment() if is_flying else _associated(claim, context)
+    if _is_there(claim, context):
         if live is None or row.profile_id != live.id:
-            return _stale(claim, view)
-        is_told = live.resource.address in view.context.replaced
-        return _renamed(claim, view, is_told=is_told)
-    return _moved(claim, view)
+            return _stale(claim, context)
+        is_told = live.resource.address in context.replaced
+        return _renamed(claim, context, is_told=is_told)
+    return _moved(claim, context)
 
 
-def _unread(claim: Claim, view: View) -> str | None:
-    wanted = view.desired.profile(claim.association.profile)
+def _unread(claim: Claim, context: PlanContext) -> str | None:
+    wanted = context.desired.profile(claim.association.profile)
     address = profile_address(claim.association.profile)
-    is_unread = address in view.live.unread or (wanted is not None and unread(wanted, view))
+    is_unread = address in context.live.unread or (wanted is not None and unread(wanted, context))
     return f"its profile {address} cannot be read" if is_unread else None
 
 
-def unread_before(view: View) -> Iterator[Unread]:
+def unread_before(context: PlanContext) -> Iterator[Unread]:
     """Instances on a profile of which it cannot be read whose it is: they stay there."""
-    for claim in _claims(view)[0]:
-        if (address := _on_unread(claim, view)) and not _unread(claim, view):
-            reason = f"it is on {address}: {view.live.unread[address]}"
+    for claim in _claims(context)[0]:
+        if (address := _on_unread(claim, context)) and not _unread(claim, context):
+            reason = f"it is on {address}: {context.live.unread[address]}"
             yield Unread(claim.wanted.address, reason)
 
 
-def _on_unread(claim: Claim, view: View) -> Address | None:
+def _on_unread(claim: Claim, context: PlanContext) -> Address | None:
     """The address of the profile that it would be moved from, where that could not be read."""
     row = claim.instance.row
-    if row is None or _is_there(claim, view):
+    if row is None or _is_there(claim, context):
         return None
     address = profile_address(row.profile_name)
-    return address if address in view.live.unread else None
+    return address if address in context.live.unread else None
 
 
-def _conflict(claim: Claim, view: View) -> Conflict | None:
+def _conflict(claim: Claim, context: PlanContext) -> Conflict | None:
     """Where somebody else has the instance, and nobody said that we may take it.
 
     Whoever may tag instances decides what a rule selects, so what it finds needs ``--adopt`` like
     any other resource; an id in a spec is a person's decision.
     """
-    held, options = _held(claim, view), view.options
+    held, options = _held(claim, context), context.options
     if held is None:
         return None
     reason, owner = held
@@ -254,9 +262,9 @@ def _conflict(claim: Claim, view: View) -> Conflict | None:
     return Conflict(claim.wanted.address, reason, " ".join(needed), place, owner)
 
 
-def _held(claim: Claim, view: View) -> tuple[str, str | None] | None:
+def _held(claim: Claim, context: PlanContext) -> tuple[str, str | None] | None:
     """How somebody else has the instance, and the owner, ``None`` for nobody who is known."""
-    instance, row, mine = claim.instance, claim.instance.row, view.options.owner
+    instance, row, mine = claim.instance, claim.instance.row, context.options.owner
     if row is None:
         return None
     mark = ownership.decode_association(instance.marks.get(ownership.ASSOCIATION))
@@ -264,7 +272,7 @@ def _held(claim: Claim, view: View) -> tuple[str, str | None] | None:
     if mark is not None and (mark.instance, mark.profile_id) == known:
         is_ours = mark.owner == mine
         return None if is_ours else (f"belongs to the owner {mark.owner!r}", mark.owner)
-    live = None if _is_there(claim, view) else view.live.profile(row.profile_name)
+    live = None if _is_there(claim, context) else context.live.profile(row.profile_name)
     if live is None or live.owner == mine:
         return None
     where, owner = f"is on {live.resource.address}", live.claimed_by
@@ -273,16 +281,16 @@ def _held(claim: Claim, view: View) -> tuple[str, str | None] | None:
     return f"{where}, which belongs to the owner {owner!r}", owner
 
 
-def profiles_to_look_at(view: View) -> tuple[str, ...]:
+def profiles_to_look_at(context: PlanContext) -> tuple[str, ...]:
     """Names of profiles that claimed instances are on, and of which it was not read whose they
     are: not even which of them exist, where only what the specs name was read."""
-    is_whole = view.live.not_whole is None
+    is_whole = context.live.not_whole is None
     names = set()
-    for claim in _claims(view)[0]:
+    for claim in _claims(context)[0]:
         row = claim.instance.row
-        if row is None or _is_there(claim, view):
+        if row is None or _is_there(claim, context):
             continue
-        live = view.live.profile(row.profile_name)
+        live = context.live.profile(row.profile_name)
         if (live is None and not is_whole) or (live is not None and not live.tags_known):
             names.add(row.profile_name)
     return tuple(sorted(names))
@@ -292,7 +300,7 @@ def _intent(claim: Claim) -> dict[str, object]:
     return {"select": claim.association.name} if claim.is_selected else {}
 
 
-def _associated(claim: Claim, view: View) -> PlanFragment:
+def _associated(claim: Claim, context: PlanContext) -> PlanFragment:
     wanted = claim.wanted
     change = Create(
         address=wanted.address,
@@ -301,11 +309,11 @@ def _associated(claim: Claim, view: View) -> PlanFragment:
         source=claim.association.place.here,
         intent=_intent(claim),
     )
-    pending = tuple(kind.associate(claim.instance, wanted, view.context))
+    pending = tuple(kind.associate(claim.instance, wanted, context))
     return PlanFragment(changes=(change,), pending=pending)
 
 
-def _moved(claim: Claim, view: View) -> PlanFragment:
+def _moved(claim: Claim, context: PlanContext) -> PlanFragment:
     wanted, row = claim.wanted, claim.instance.row
     before = row.profile_name if row else None
     change = Update(
@@ -318,16 +326,16 @@ def _moved(claim: Claim, view: View) -> PlanFragment:
         source=claim.association.place.here,
         intent=_intent(claim),
     )
-    pending = tuple(kind.move(claim.instance, wanted, view.context))
-    return PlanFragment(changes=(change,), pending=pending, guards=tuple(_emptied(claim, view)))
+    pending = tuple(kind.move(claim.instance, wanted, context))
+    return PlanFragment(changes=(change,), pending=pending, guards=tuple(_emptied(claim, context)))
 
 
-def _emptied(claim: Claim, view: View) -> Iterator[Guard]:
+def _emptied(claim: Claim, context: PlanContext) -> Iterator[Guard]:
     """A running instance that would be moved to a profile without a role."""
     name, address = claim.association.profile, claim.wanted.address
-    live, wanted = view.live.profile(name), view.desired.profile(name)
+    live, wanted = context.live.profile(name), context.desired.profile(name)
     after = (
-        desired_state_of(wanted, live, view)
+        desired_state_of(wanted, live, context)
         if wanted and live
         else wanted.resource
         if wanted
@@ -335,25 +343,29 @@ def _emptied(claim: Claim, view: View) -> Iterator[Guard]:
     )
     held = after if isinstance(after, InstanceProfile) else live.resource if live else None
     has_role = held is not None and held.role is not None
-    if claim.instance.is_running and not has_role and not view.options.allows("consumers", address):
+    if (
+        claim.instance.is_running
+        and not has_role
+        and not context.options.allows("consumers", address)
+    ):
         reason = (
             f"{claim.wanted.instance} would be moved to {profile_address(name)}, which is empty"
         )
         yield Guard("consumers", reason, f"--allow consumers={address}", (address,))
 
 
-def _stale(claim: Claim, view: View) -> PlanFragment:
+def _stale(claim: Claim, context: PlanContext) -> PlanFragment:
     """A profile of ours makes stale associations anew in its cut-over; of others' we do it here."""
-    if view.desired.profile(claim.association.profile) is not None:
-        return _renamed(claim, view, is_told=True)
-    return _moved(claim, view)
+    if context.desired.profile(claim.association.profile) is not None:
+        return _renamed(claim, context, is_told=True)
+    return _moved(claim, context)
 
 
-def _renamed(claim: Claim, view: View, *, is_told: bool) -> PlanFragment:
+def _renamed(claim: Claim, context: PlanContext, *, is_told: bool) -> PlanFragment:
     """Our tag names a profile of that name that is gone. Where the association is made anew as
     well, a change tells of that already."""
     wanted = claim.wanted
-    pending = tuple(kind.tagged_anew(claim.instance, wanted, view.context))
+    pending = tuple(kind.tagged_anew(claim.instance, wanted, context))
     if is_told or not pending:
         return PlanFragment(pending=pending)
     change = Update(
@@ -368,42 +380,42 @@ def _renamed(claim: Claim, view: View, *, is_told: bool) -> PlanFragment:
     return PlanFragment(changes=(change,), pending=pending)
 
 
-def _moving(claims: Iterable[Claim], view: View) -> dict[str, list[InstanceKey]]:
+def _moving(claims: Iterable[Claim], context: PlanContext) -> dict[str, list[InstanceKey]]:
     """Stopped instances on their way to another profile, by the name of that profile."""
     found: dict[str, list[InstanceKey]] = {}
     for claim in claims:
         name = claim.association.profile
-        live = view.live.profile(name)
+        live = context.live.profile(name)
         is_stopped = claim.instance.row is not None and claim.instance.state == "stopped"
-        if is_stopped and not _is_there(claim, view):
+        if is_stopped and not _is_there(claim, context):
             found.setdefault(live.resource.name if live else name, []).append(claim.instance.key)
     return found
 
 
-def _noted(claims: Iterable[Claim], view: View) -> PlanFragment:
+def _noted(claims: Iterable[Claim], context: PlanContext) -> PlanFragment:
     """Notes on profiles of ours, of what really moves; on another's we leave no mark, and the specs
     are the note."""
     pending: list[PendingWork] = []
-    for name, keys in sorted(_moving(claims, view).items()):
-        live = view.live.profile(name)
-        wanted = view.desired.profile(name)
-        if wanted is not None and (live is None or is_ours(live, view)):
-            pending.extend(kind.noted(live, name, tuple(keys), view.context))
+    for name, keys in sorted(_moving(claims, context).items()):
+        live = context.live.profile(name)
+        wanted = context.desired.profile(name)
+        if wanted is not None and (live is None or is_ours(live, context)):
+            pending.extend(kind.noted(live, name, tuple(keys), context))
     return PlanFragment(pending=tuple(pending))
 
 
-def _fresh(claims: tuple[Claim, ...], view: View) -> PlanFragment:
+def _fresh(claims: tuple[Claim, ...], context: PlanContext) -> PlanFragment:
     """A profile that is new and about to be used: EC2 may see it before it sees the role inside."""
-    used = {c.association.profile for c in claims if not _is_there(c, view)}
+    used = {c.association.profile for c in claims if not _is_there(c, context)}
     pending: list[PendingWork] = []
     for name in sorted(used):
-        wanted = view.desired.profile(name)
-        live = view.live.profile(name)
-        seconds = view.options.settings.propagation
-        is_young = live is not None and view.options.now - live.created_at < seconds
+        wanted = context.desired.profile(name)
+        live = context.live.profile(name)
+        seconds = context.options.settings.propagation
+        is_young = live is not None and context.options.now - live.created_at < seconds
         if wanted is None or wanted.resource.role is None or not (live is None or is_young):
             continue
-        if is_left_out(wanted, view):
+        if is_left_out(wanted, context):
             continue
         address = wanted.resource.address
         wait = Wait("propagated", seconds, profile=name)
@@ -412,6 +424,6 @@ def _fresh(claims: tuple[Claim, ...], view: View) -> PlanFragment:
     return PlanFragment(pending=tuple(pending))
 
 
-def _is_there(claim: Claim, view: View) -> bool:
+def _is_there(claim: Claim, context: PlanContext) -> bool:
     """Whether the instance has the profile already, or the one of its name that was before."""
-    return claim.instance.names(view.context.arns.of(PROFILE, "/", claim.association.profile))
+    return claim.instance.names(context.arns.of(PROFILE, "/", claim.association.profile))

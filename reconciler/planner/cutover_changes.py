@@ -14,12 +14,12 @@ from reconciler.model.ownership import InstanceKey, Pending, Settled, Waiting
 from reconciler.plan.calls import ApiCall, Ref
 from reconciler.plan.changes import Change, CutOverInstance, Difference, Restore, Update
 from reconciler.planner.cutover_plan import PlannedCutOver
-from reconciler.planner.fragment import View
+from reconciler.planner.fragment import PlanContext
 
 YOUNG_SECONDS = 600.0
 
 
-def profile_change(planned: PlannedCutOver, view: View) -> tuple[Change, ...]:
+def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Change, ...]:
     """The profile's role, or only what its consumers are served. It joins the change that the
     profile has for other reasons (``assemble``)."""
     live, cutover, limits = planned.live, planned.cutover, planned.cutover.limits
@@ -34,14 +34,14 @@ def profile_change(planned: PlannedCutOver, view: View) -> tuple[Change, ...]:
         made = str(Ref(role_address(after or ""), "id"))
         found = (Difference("role_id", planned.role_id_before, made),)
     elif before == after and not planned.is_made:
-        found = (Difference("served_role", _served(live, view), after),)
+        found = (Difference("served_role", _served(live, context), after),)
     return (
         Update(
             address=live.resource.address,
             before={"role": before} if before != after else {},
             after={"role": after} if before != after else {},
             differences=found,
-            reason=_why(planned, before == after, view.options.now),
+            reason=_why(planned, before == after, context.options.now),
             consumers=tuple(i.key.instance for i in planned.observed.consumers() if i.is_running),
             source=planned.wanted.place.at("role") if planned.wanted.place else None,
             intent={
@@ -54,7 +54,8 @@ def profile_change(planned: PlannedCutOver, view: View) -> tuple[Change, ...]:
                 **_turned(planned),
             },
             is_under_way=isinstance(mark, Pending),
-            was_interrupted=isinstance(mark, Pending) and was_interrupted(live, view.options.now),
+            was_interrupted=isinstance(mark, Pending)
+            and was_interrupted(live, context.options.now),
         ),
     )
 
@@ -83,11 +84,11 @@ def mark_change(planned: PlannedCutOver) -> Change:
     )
 
 
-def _served(live: LiveProfile, view: View) -> str | None:
+def _served(live: LiveProfile, context: PlanContext) -> str | None:
     """The role that consumers were last known to be served."""
     mark = live.mark
     role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
-    names = [r.resource.name for r in view.live.roles.values() if r.id == role_id]
+    names = [r.resource.name for r in context.live.roles.values() if r.id == role_id]
     return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
 
 

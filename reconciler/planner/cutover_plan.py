@@ -17,7 +17,7 @@ from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import Failed, InstanceKey, Partial, Pending, Settled, Waiting
 from reconciler.model.resources import InstanceProfile, RollOut
 from reconciler.plan.graph import Label, emptied, exists, free, ready
-from reconciler.planner.fragment import View
+from reconciler.planner.fragment import PlanContext
 from reconciler.planner.in_use import is_for_ec2
 from reconciler.planner.ownership_checks import adopted_marks, desired_state_of, is_ours, unread
 from reconciler.spec.desired import DesiredProfile, Place, ordered
@@ -54,100 +54,102 @@ class PlannedCutOver:
     """The id of a role that is inside and that this plan makes again."""
 
 
-def planned_cutovers(view: View) -> Iterator[PlannedCutOver]:
-    for wanted, live in interrupted_cutovers(view):
-        yield _in_place(wanted, live, view)
-    for entity in ordered(view.desired.profiles):
-        if view.options.includes(entity.resource.address) and not unread(entity, view):
-            yield from _planned(entity, view)
+def planned_cutovers(context: PlanContext) -> Iterator[PlannedCutOver]:
+    for wanted, live in interrupted_cutovers(context):
+        yield _in_place(wanted, live, context)
+    for entity in ordered(context.desired.profiles):
+        if context.options.includes(entity.resource.address) and not unread(entity, context):
+            yield from _planned(entity, context)
 
 
-def interrupted_cutovers(view: View) -> Iterator[tuple[DesiredCutOver, LiveProfile]]:
+def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver, LiveProfile]]:
     """Profiles of ours that no spec names and whose cut-over died: they get the role that it was
     about, or the one before, and instances in flight their profile."""
-    limits = view.options.limits(RollOut())
-    for name, live in sorted(view.live.profiles.items()):
-        is_left = live.owner == view.options.owner and name not in view.desired.profiles
-        if not is_left or live.protected or not view.options.includes(live.resource.address):
+    limits = context.options.limits(RollOut())
+    for name, live in sorted(context.live.profiles.items()):
+        is_left = live.owner == context.options.owner and name not in context.desired.profiles
+        if not is_left or live.protected or not context.options.includes(live.resource.address):
             continue
         if (
             live.in_flight
-            or name in view.live.shadows
-            or (isinstance(live.mark, Pending) and not _is_to_go(live.mark, view))
+            or name in context.live.shadows
+            or (isinstance(live.mark, Pending) and not _is_to_go(live.mark, context))
         ):
-            role = live.resource.role or _role_of_mark(live, view)
+            role = live.resource.role or _role_of_mark(live, context)
             yield DesiredCutOver(replace(live.resource, role=role), limits), live
 
 
-def _is_to_go(mark: Pending, view: View) -> bool:
+def _is_to_go(mark: Pending, context: PlanContext) -> bool:
     """Whether a prune died when it had taken the role out, and this one ends its work."""
-    return mark.after == ownership.NO_ROLE and view.options.deletes_what_is_left
+    return mark.after == ownership.NO_ROLE and context.options.deletes_what_is_left
 
 
-def _role_of_mark(live: LiveProfile, view: View) -> str | None:
+def _role_of_mark(live: LiveProfile, context: PlanContext) -> str | None:
     mark = live.mark
     ids = (mark.after, mark.before) if isinstance(mark, Pending) else ()
-    names = {role.id: role.resource.name for role in view.live.roles.values()}
+    names = {role.id: role.resource.name for role in context.live.roles.values()}
     return next((names[role_id] for role_id in ids if role_id in names), None)
 
 
-def _planned(entity: DesiredProfile, view: View) -> Iterator[PlannedCutOver]:
-    live = view.live.profile(entity.resource.name)
-    limits, place = view.options.limits(entity.limits), entity.place
+def _planned(entity: DesiredProfile, context: PlanContext) -> Iterator[PlannedCutOver]:
+    live = context.live.profile(entity.resource.name)
+    limits, place = context.options.limits(entity.limits), entity.place
     if live is None:
-        to_come = _profile_after_create(entity.resource, view)
-        if view.live.consumers(to_come.arn):
-            yield _filling(DesiredCutOver(entity.resource, limits, place), to_come, None, view)
+        to_come = _profile_after_create(entity.resource, context)
+        if context.live.consumers(to_come.arn):
+            yield _filling(DesiredCutOver(entity.resource, limits, place), to_come, None, context)
         return
-    if not is_ours(live, view):
+    if not is_ours(live, context):
         return
-    after = desired_state_of(entity, live, view)
+    after = desired_state_of(entity, live, context)
     if not isinstance(after, InstanceProfile):
         raise TypeError(f"{entity.resource.address} is no profile")
-    wanted, adopted = DesiredCutOver(after, limits, place), adopted_marks(live, view)
-    is_made = live.resource.address in view.context.replaced
-    if not is_made and not _holds_what_is_made_again(after, live, view):
-        if needs_cutover(after, adopted, view):
-            yield _in_place(wanted, adopted, view)
+    wanted, adopted = DesiredCutOver(after, limits, place), adopted_marks(live, context)
+    is_made = live.resource.address in context.replaced
+    if not is_made and not _holds_what_is_made_again(after, live, context):
+        if needs_cutover(after, adopted, context):
+            yield _in_place(wanted, adopted, context)
         return
     if live.role_id is not None:
-        yield _emptying(wanted, adopted, view)
+        yield _emptying(wanted, adopted, context)
     yield _filling(
-        wanted, _profile_after_create(after, view) if is_made else _empty(adopted), live, view
+        wanted, _profile_after_create(after, context) if is_made else _empty(adopted), live, context
     )
 
 
-def _holds_what_is_made_again(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
-    inside = view.live.role(live.resource.role)
-    is_made_again = inside is not None and inside.resource.address in view.context.replaced
+def _holds_what_is_made_again(
+    after: InstanceProfile, live: LiveProfile, context: PlanContext
+) -> bool:
+    inside = context.live.role(live.resource.role)
+    is_made_again = inside is not None and inside.resource.address in context.replaced
     return is_made_again and same_name(after.role, live.resource.role)
 
 
-def needs_cutover(after: InstanceProfile, live: LiveProfile, view: View) -> bool:
+def needs_cutover(after: InstanceProfile, live: LiveProfile, context: PlanContext) -> bool:
     """Whether the role differs, or some consumer may be served another than the profile's."""
-    if _role_id(after.role, view) != live.role_id or live.in_flight:
+    if _role_id(after.role, context) != live.role_id or live.in_flight:
         return True
-    if name_key(live.resource.name) in view.live.shadows:
+    if name_key(live.resource.name) in context.live.shadows:
         return True
-    if any(i.row and i.row.profile_id != live.id for i in view.live.consumers(live.arn)):
+    if any(i.row and i.row.profile_id != live.id for i in context.live.consumers(live.arn)):
         return True
     mark, held = live.mark, live.role_id or ownership.NO_ROLE
     if isinstance(mark, Partial) and mark.role_id == held:
-        observed = Observation(view.options.now, live, live.role_id, {}, view.options.now)
+        observed = Observation(context.options.now, live, live.role_id, {}, context.options.now)
         return not is_covered(
-            _cutover(DesiredCutOver(after, RollOut()), live, None, after.role, view), observed
+            _cutover(DesiredCutOver(after, RollOut()), live, None, after.role, context), observed
         )
     return not isinstance(mark, Settled | Waiting) or mark.role_id != held
 
 
-def _in_place(wanted: DesiredCutOver, live: LiveProfile, view: View) -> PlannedCutOver:
-    after, before = wanted.after.role, _before(live, view)
-    whole = _cutover(wanted, live, before, after, view)
+def _in_place(wanted: DesiredCutOver, live: LiveProfile, context: PlanContext) -> PlannedCutOver:
+    after, before = wanted.after.role, _before(live, context)
+    whole = _cutover(wanted, live, before, after, context)
     cutover = replace(
         whole,
-        roll_back_to=_roll_back_to(live, after, view),
-        releases=_released(live, after, view),
-        releases_back=_released_by_a_roll_back(after, view),
+        roll_back_to=_roll_back_to(live, after, context),
+        releases=_released(live, after, context),
+        releases_back=_released_by_a_roll_back(after, context),
     )
     provides = {
         ready(live.resource.address),
@@ -164,7 +166,7 @@ def _in_place(wanted: DesiredCutOver, live: LiveProfile, view: View) -> PlannedC
         wanted=wanted,
         live=live,
         cutover=cutover,
-        observed=_seen(live, after, view),
+        observed=_seen(live, after, context),
         requires=frozenset(requires),
         after=frozenset(later),
         provides=frozenset(provides),
@@ -172,18 +174,18 @@ def _in_place(wanted: DesiredCutOver, live: LiveProfile, view: View) -> PlannedC
     )
 
 
-def _emptying(wanted: DesiredCutOver, live: LiveProfile, view: View) -> PlannedCutOver:
+def _emptying(wanted: DesiredCutOver, live: LiveProfile, context: PlanContext) -> PlannedCutOver:
     address, inside = live.resource.address, live.resource.role
     before = RoleRef(inside or "", live.role_id)
-    released = _released(live, wanted.after.role, view)
-    whole = _cutover(wanted, live, before, None, view)
+    released = _released(live, wanted.after.role, context)
+    whole = _cutover(wanted, live, before, None, context)
     cutover = replace(whole, half="first", releases=released)
     freed = {free(role_address(name)) for name in (inside, *released) if name is not None}
     return PlannedCutOver(
         wanted=wanted,
         live=live,
         cutover=cutover,
-        observed=_seen(live, None, view),
+        observed=_seen(live, None, context),
         requires=frozenset(),
         after=frozenset({Label("adopted", address)}),
         provides=frozenset({emptied(address), *freed}),
@@ -192,23 +194,25 @@ def _emptying(wanted: DesiredCutOver, live: LiveProfile, view: View) -> PlannedC
 
 
 def _filling(
-    wanted: DesiredCutOver, live: LiveProfile, today: LiveProfile | None, view: View
+    wanted: DesiredCutOver, live: LiveProfile, today: LiveProfile | None, context: PlanContext
 ) -> PlannedCutOver:
     address, after = live.resource.address, wanted.after.role
-    released = _of_nobody(after, view) if today is None else ()
-    cutover = replace(_cutover(wanted, live, None, after, view), half="second", releases=released)
+    released = _of_nobody(after, context) if today is None else ()
+    cutover = replace(
+        _cutover(wanted, live, None, after, context), half="second", releases=released
+    )
     requires = {exists(address), *_role_is_there(cutover)}
     return PlannedCutOver(
         wanted=wanted,
         live=live,
         cutover=cutover,
-        observed=_seen(live, after, view),
+        observed=_seen(live, after, context),
         requires=frozenset(requires),
         after=frozenset({Label("adopted", address), emptied(address)}),
         provides=frozenset({ready(address)}),
         role_before=today.resource.role if today else None,
         is_second=True,
-        is_made=today is None or address in view.context.replaced,
+        is_made=today is None or address in context.replaced,
         role_id_before=today.role_id if today else None,
     )
 
@@ -220,14 +224,14 @@ def _role_is_there(cutover: CutOver) -> set[Label]:
     return {exists(role), ready(role)}
 
 
-def _profile_after_create(after: InstanceProfile, view: View) -> LiveProfile:
+def _profile_after_create(after: InstanceProfile, context: PlanContext) -> LiveProfile:
     """A profile that this plan makes: empty, so that its consumers are known to hold nothing."""
-    owner = ownership.encode_owner(view.options.owner, after.name)
+    owner = ownership.encode_owner(context.options.owner, after.name)
     marks = {ownership.OWNER: owner, ownership.ROLE_ID: ownership.NO_ROLE}
     return LiveProfile(
         resource=replace(after, role=None),
         id=f"${{{after.address}.id}}",
-        arn=view.context.arns.of(PROFILE, after.path, after.name),
+        arn=context.arns.of(PROFILE, after.path, after.name),
         marks=marks,
     )
 
@@ -238,73 +242,79 @@ def _empty(live: LiveProfile) -> LiveProfile:
     return replace(live, resource=bare, role_id=None, marks=marks)
 
 
-def _role_id(name: str | None, view: View) -> str | None:
+def _role_id(name: str | None, context: PlanContext) -> str | None:
     if name is None:
         return None
-    role = view.context.role_that_stays(name)
+    role = context.role_that_stays(name)
     # For a role that is yet to be made. Marks have their parts between slashes, so it has none.
     return role.id if role else f"${{{name}.id}}"
 
 
-def _seen(live: LiveProfile, after: str | None, view: View) -> Observation:
+def _seen(live: LiveProfile, after: str | None, context: PlanContext) -> Observation:
     """What the apply will see: it looks into the regions of the cut-over alone."""
-    regions = view.options.consumer_regions
-    now = view.options.now
-    temporary = view.live.shadows.get(name_key(live.resource.name))
-    known = _known(live, regions, view)
-    return Observation(now, live, _role_id(after, view), known, listed_at=now, temporary=temporary)
+    regions = context.options.consumer_regions
+    now = context.options.now
+    temporary = context.live.shadows.get(name_key(live.resource.name))
+    known = _known(live, regions, context)
+    return Observation(
+        now, live, _role_id(after, context), known, listed_at=now, temporary=temporary
+    )
 
 
 def _known(
-    live: LiveProfile, regions: Collection[str] | None, view: View
+    live: LiveProfile, regions: Collection[str] | None, context: PlanContext
 ) -> dict[InstanceKey, LiveInstance]:
-    found = view.live.consumers(live.arn)
+    found = context.live.consumers(live.arn)
     consumers = {i.key: i for i in found if regions is None or i.key.region in regions}
-    flying = {k: view.live.instances[k] for k in live.in_flight if k in view.live.instances}
+    flying = {k: context.live.instances[k] for k in live.in_flight if k in context.live.instances}
     whole = {**consumers, **flying}
     return {
-        key: view.live.on_temporary_profile.get(key, instance) for key, instance in whole.items()
+        key: context.live.on_temporary_profile.get(key, instance) for key, instance in whole.items()
     }
 
 
 def _cutover(
-    wanted: DesiredCutOver, live: LiveProfile, before: RoleRef | None, after: str | None, view: View
+    wanted: DesiredCutOver,
+    live: LiveProfile,
+    before: RoleRef | None,
+    after: str | None,
+    context: PlanContext,
 ) -> CutOver:
-    there = view.live.role(after)
-    role = view.context.role_that_stays(after)
+    there = context.live.role(after)
+    role = context.role_that_stays(after)
     name = there.resource.name if there else after
-    regions = view.options.consumer_regions
+    regions = context.options.consumer_regions
     # One that could not be read is asked again: while it cannot, the cut-over does not end.
-    known = tuple(sorted({*view.live.regions, *view.live.unread_regions}))
+    known = tuple(sorted({*context.live.regions, *context.live.unread_regions}))
     return CutOver(
         profile=live.resource.name,
         before=before,
         after=RoleRef(name, role.id if role else None) if name is not None else None,
         limits=wanted.limits,
         regions=regions if regions is not None else known,
-        prefix=view.options.prefix,
+        prefix=context.options.prefix,
         is_narrow=regions is not None,
     )
 
 
-def _before(live: LiveProfile, view: View) -> RoleRef | None:
+def _before(live: LiveProfile, context: PlanContext) -> RoleRef | None:
     """The role inside, or the one that was when a run died between taking out and putting in."""
     if live.resource.role is not None:
         return RoleRef(live.resource.role, live.role_id)
     mark = live.mark
     ids = (mark.before, mark.after) if isinstance(mark, Pending) else ()
-    found = (_by_id(role_id, view) for role_id in ids)
+    found = (_by_id(role_id, context) for role_id in ids)
     return next((RoleRef(r.resource.name, r.id) for r in found if r is not None), None)
 
 
-def _by_id(role_id: str | None, view: View) -> LiveRole | None:
-    return next((r for r in view.live.roles.values() if r.id == role_id), None)
+def _by_id(role_id: str | None, context: PlanContext) -> LiveRole | None:
+    return next((r for r in context.live.roles.values() if r.id == role_id), None)
 
 
-def _roll_back_to(live: LiveProfile, after: str | None, view: View) -> RoleRef | None:
+def _roll_back_to(live: LiveProfile, after: str | None, context: PlanContext) -> RoleRef | None:
     """The one role that consumers hold, as the mark says. ``None`` where they may hold the wanted
     role already, or more than one: what was left half done, and then changed in the specs."""
-    wanted, mark = _role_id(after, view), live.mark
+    wanted, mark = _role_id(after, context), live.mark
     match mark:
         case Pending(before, going):
             held = before if going == wanted else None
@@ -317,40 +327,40 @@ def _roll_back_to(live: LiveProfile, after: str | None, view: View) -> RoleRef |
             held = live.role_id if live.role_id != role_id else None
         case None:
             held = live.role_id
-    role = _by_id(held, view)
+    role = _by_id(held, context)
     return RoleRef(role.resource.name, role.id) if role is not None and held != wanted else None
 
 
-def _released(live: LiveProfile, after: str | None, view: View) -> tuple[str, ...]:
+def _released(live: LiveProfile, after: str | None, context: PlanContext) -> tuple[str, ...]:
     """Roles of ours that consumers may hold, and let go of: the one inside, and those of the mark,
     though they were swapped out by another hand."""
-    found = (_by_id(role_id, view) for role_id in view.in_use.roles_held(live))
+    found = (_by_id(role_id, context) for role_id in context.in_use.roles_held(live))
     return tuple(
         role.resource.name
         for role in found
         if role is not None
-        and role.owner == view.options.owner
+        and role.owner == context.options.owner
         and not same_name(role.resource.name, after)
     )
 
 
-def _of_nobody(after: str | None, view: View) -> tuple[str, ...]:
+def _of_nobody(after: str | None, context: PlanContext) -> tuple[str, ...]:
     """Roles of ours that EC2 can take and that no profile has: any of them may have been inside a
     profile that somebody deleted, and its instances let go of it now."""
     return tuple(
         role.resource.name
-        for _, role in sorted(view.live.roles.items())
-        if role.owner == view.options.owner
+        for _, role in sorted(context.live.roles.items())
+        if role.owner == context.options.owner
         and is_for_ec2(role)
-        and not view.in_use.profiles_of(role)
+        and not context.in_use.profiles_of(role)
         and not same_name(role.resource.name, after)
     )
 
 
-def _released_by_a_roll_back(after: str | None, view: View) -> tuple[str, ...]:
-    role = view.live.role(after)
+def _released_by_a_roll_back(after: str | None, context: PlanContext) -> tuple[str, ...]:
+    role = context.live.role(after)
     is_made = after is not None and role is None
-    is_own = is_made or (role is not None and role.owner == view.options.owner)
+    is_own = is_made or (role is not None and role.owner == context.options.owner)
     if after is None or not is_own:
         return ()
     return (role.resource.name if role else after,)

@@ -13,7 +13,7 @@ from reconciler.plan.changes import Guard, Kept
 from reconciler.plan.graph import PendingStep
 from reconciler.planner.cutover_changes import instance_changes, mark_change, profile_change
 from reconciler.planner.cutover_plan import PlannedCutOver, planned_cutovers
-from reconciler.planner.fragment import PlanFragment, View, merged
+from reconciler.planner.fragment import PlanContext, PlanFragment, merged
 from reconciler.planner.in_use import counted
 from reconciler.planner.ownership_checks import is_ours
 from reconciler.planner.replacements import REPLACED
@@ -23,28 +23,32 @@ SERVED_SECONDS = 7 * 3600
 processes have let go of older credentials six hours later."""
 
 
-def plan_cutovers(view: View) -> PlanFragment:
-    parts = [_fragment(planned, view) for planned in planned_cutovers(view)]
-    notes = (*_waiting(view), *(_narrowed(view) if any(p.pending for p in parts) else ()))
+def plan_cutovers(context: PlanContext) -> PlanFragment:
+    parts = [_fragment(planned, context) for planned in planned_cutovers(context)]
+    notes = (*_waiting(context), *(_narrowed(context) if any(p.pending for p in parts) else ()))
     return merged([*parts, PlanFragment(kept=notes)])
 
 
-def _waiting(view: View) -> Iterator[Kept]:
+def _waiting(context: PlanContext) -> Iterator[Kept]:
     """Strategy ``wait``: nothing is to be done, and yet not every instance has the role."""
-    for name, live in sorted(view.live.profiles.items()):
+    for name, live in sorted(context.live.profiles.items()):
         mark, address = live.mark, live.resource.address
-        if not isinstance(mark, Waiting) or name not in view.desired.profiles:
+        if not isinstance(mark, Waiting) or name not in context.desired.profiles:
             continue
         until = mark.epoch + SERVED_SECONDS
-        if is_ours(live, view) and view.options.includes(address) and until > view.options.now:
+        if (
+            is_ours(live, context)
+            and context.options.includes(address)
+            and until > context.options.now
+        ):
             hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
             reason = f"its instances may be served the role before until {hour} (strategy wait)"
             yield Kept(address, reason, "waiting")
 
 
-def _narrowed(view: View) -> tuple[Kept, ...]:
+def _narrowed(context: PlanContext) -> tuple[Kept, ...]:
     """Who narrows where consumers are looked for should see it where it matters."""
-    chosen = view.options.consumer_regions
+    chosen = context.options.consumer_regions
     if chosen is None:
         return ()
     where = ", ".join(chosen)
@@ -52,27 +56,29 @@ def _narrowed(view: View) -> tuple[Kept, ...]:
     return (Kept(ANY_INSTANCE, reason, "warning"),)
 
 
-def profiles_to_cut_over(view: View) -> tuple[Address, ...]:
+def profiles_to_cut_over(context: PlanContext) -> tuple[Address, ...]:
     """Profiles whose consumers must be looked for in every region."""
-    return tuple(planned.live.resource.address for planned in planned_cutovers(view))
+    return tuple(planned.live.resource.address for planned in planned_cutovers(context))
 
 
-def empties(view: View) -> bool:
+def empties(context: PlanContext) -> bool:
     """Whether some profile is to be without a role, though nothing is made again."""
-    return any(p.cutover.after is None and p.cutover.half is None for p in planned_cutovers(view))
-
-
-def filled_by_cutover(view: View) -> frozenset[Address]:
-    """Addresses of profiles to be made that are made empty, for their cut-over to fill."""
-    return frozenset(
-        p.live.resource.address for p in planned_cutovers(view) if p.is_made and p.is_second
+    return any(
+        p.cutover.after is None and p.cutover.half is None for p in planned_cutovers(context)
     )
 
 
-def _fragment(planned: PlannedCutOver, view: View) -> PlanFragment:
+def filled_by_cutover(context: PlanContext) -> frozenset[Address]:
+    """Addresses of profiles to be made that are made empty, for their cut-over to fill."""
+    return frozenset(
+        p.live.resource.address for p in planned_cutovers(context) if p.is_made and p.is_second
+    )
+
+
+def _fragment(planned: PlannedCutOver, context: PlanContext) -> PlanFragment:
     address, mark = planned.live.resource.address, planned.live.mark
     is_failed = isinstance(mark, Failed) and mark.role_id == planned.observed.after_id
-    if is_failed and not view.options.allows("retry", address):
+    if is_failed and not context.options.allows("retry", address):
         reason = f"{address}: the last cut-over to this role failed and was rolled back"
         return PlanFragment(
             guards=(Guard("retry", reason, f"--allow retry={address}", (address,)),)
@@ -81,7 +87,7 @@ def _fragment(planned: PlannedCutOver, view: View) -> PlanFragment:
         return PlanFragment(diagnostics=problems)
     cutover = planned.cutover
     preview = tuple(preview_steps(cutover, planned.observed))
-    own = () if cutover.half == "first" else profile_change(planned, view)
+    own = () if cutover.half == "first" else profile_change(planned, context)
     changes = (*own, *instance_changes(cutover, planned.observed, preview))
     if not changes and cutover.half is None:
         # All that is left of an earlier run is its note; without a change nobody would clear it.
@@ -93,21 +99,21 @@ def _fragment(planned: PlannedCutOver, view: View) -> PlanFragment:
     return PlanFragment(
         changes=changes,
         pending=(pending,),
-        guards=tuple(_emptied(planned, view)),
+        guards=tuple(_emptied(planned, context)),
         preview=((cutover, preview),),
         begins=((cutover, planned.observed),),
     )
 
 
-def _emptied(planned: PlannedCutOver, view: View) -> Iterator[Guard]:
+def _emptied(planned: PlannedCutOver, context: PlanContext) -> Iterator[Guard]:
     """Without a role in their profile, instances are served no credentials once those that they
     have expire. Where some may be that nobody saw, the answer is the same."""
     address, was = planned.live.resource.address, planned.cutover.before
     if planned.wanted.after.role is not None or was is None:
         return
-    if view.options.allows("consumers", address):
+    if context.options.allows("consumers", address):
         return
-    for use in view.in_use.uses(planned.live):
+    for use in context.in_use.uses(planned.live):
         if use.kind == "unknown":
             reason = use.reason
         elif running := tuple(i for i in use.instances if i.is_running):

@@ -14,60 +14,62 @@ from reconciler.model.policy_document import dangling_principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.plan.changes import Adopt, Change, Conflict, Create, Difference, Guard, Kept, Update
 from reconciler.plan.diff import changed_attributes, differences
-from reconciler.planner.fragment import PlanFragment, View, merged
+from reconciler.planner.fragment import PlanContext, PlanFragment, merged
 from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unowned, unread
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
 from reconciler.spec.desired import Desired, DesiredRole
 
 
-def plan_entities(view: View) -> PlanFragment:
-    chosen = [e for e in view.desired.entities() if view.options.includes(e.resource.address)]
-    return merged(_entity(entity, view) for entity in chosen if not unread(entity, view))
+def plan_entities(context: PlanContext) -> PlanFragment:
+    chosen = [e for e in context.desired.entities() if context.options.includes(e.resource.address)]
+    return merged(_entity(entity, context) for entity in chosen if not unread(entity, context))
 
 
-def _entity(entity: Desired, view: View) -> PlanFragment:
-    live = view.live.entity(entity.resource.address)
+def _entity(entity: Desired, context: PlanContext) -> PlanFragment:
+    live = context.live.entity(entity.resource.address)
     if live is None:
-        return _created(entity, view)
+        return _created(entity, context)
     if live.protected is not None:
         message = f"{entity.resource.address} is not touched: {live.protected}"
         problem = Diagnostic("error", "protected-resource", message, entity.place.here)
         return PlanFragment(diagnostics=(problem,))
-    if not is_ours(live, view):
-        return PlanFragment(conflicts=(_conflict(entity, live, view),))
-    return _changed(entity, live, view)
+    if not is_ours(live, context):
+        return PlanFragment(conflicts=(_conflict(entity, live, context),))
+    return _changed(entity, live, context)
 
 
-def _conflict(entity: Desired, live: LiveEntity, view: View) -> Conflict:
+def _conflict(entity: Desired, live: LiveEntity, context: PlanContext) -> Conflict:
     address, place = entity.resource.address, entity.place.here
     other = live.claimed_by
-    if other in (None, view.options.owner):
-        return Conflict(address, unowned(live, view.options), "--adopt", place)
+    if other in (None, context.options.owner):
+        return Conflict(address, unowned(live, context.options), "--adopt", place)
     return Conflict(address, f"belongs to the owner {other!r}", "--adopt --take-over", place, other)
 
 
-def _created(entity: Desired, view: View) -> PlanFragment:
+def _created(entity: Desired, context: PlanContext) -> PlanFragment:
     after = entity.resource
     change = Create(address=after.address, after=after.attributes(), source=entity.place.here)
-    pending = tuple(kind_of(after.address).create(after, view.context))
+    pending = tuple(kind_of(after.address).create(after, context))
     return PlanFragment(changes=(change,), pending=pending)
 
 
-def _changed(entity: Desired, live: LiveEntity, view: View) -> PlanFragment:
-    after = desired_state_of(entity, live, view)
+def _changed(entity: Desired, live: LiveEntity, context: PlanContext) -> PlanFragment:
+    after = desired_state_of(entity, live, context)
     before = live.resource
-    notes = PlanFragment(kept=tuple(_warnings(entity, live)), ignored=_ignored(entity, live, view))
+    notes = PlanFragment(
+        kept=tuple(_warnings(entity, live)), ignored=_ignored(entity, live, context)
+    )
     found = differences(before, after)
-    is_adopted = live.owner != view.options.owner
+    is_adopted = live.owner != context.options.owner
     if before.path != after.path:
-        return merged([notes, plan_replacement(entity, live, after, found, view)])
+        return merged([notes, plan_replacement(entity, live, after, found, context)])
     if not found and not is_adopted:
         return notes
-    changes = (_change(entity, live, after, found, is_adopted, view),)
-    pending = tuple(_steps(live, after, view, is_adopted))
-    if isinstance(before, Role) and isinstance(after, Role) and is_without(before, after, view):
+    changes = (_change(entity, live, after, found, is_adopted, context),)
+    pending = tuple(_steps(live, after, context, is_adopted))
+    if isinstance(before, Role) and isinstance(after, Role) and is_without(before, after, context):
         pending = tuple(with_fields(pending, group=REPLACED) for pending in pending)
-    guards = tuple(_guards(live, after, view, is_adopted))
+    guards = tuple(_guards(live, after, context, is_adopted))
     return merged([notes, PlanFragment(changes=changes, pending=pending, guards=guards)])
 
 
@@ -77,7 +79,7 @@ def _change(
     after: Policy | Role | InstanceProfile,
     found: tuple[Difference, ...],
     is_adopted: bool,
-    view: View,
+    context: PlanContext,
 ) -> Change:
     made = Adopt if is_adopted else Update
     touched = {difference.path.partition(".")[0] for difference in found}
@@ -87,37 +89,37 @@ def _change(
         after=changed_attributes(found, after),
         differences=found,
         source=entity.place.here,
-        reason=_reason(live, view, is_adopted),
-        consumers=_taken_to_hold(live, view) if is_adopted else (),
+        reason=_reason(live, context, is_adopted),
+        consumers=_taken_to_hold(live, context) if is_adopted else (),
         unchanged=len(after.attributes()) - len(touched),
     )
 
 
-def _taken_to_hold(live: LiveEntity, view: View) -> tuple[str, ...]:
+def _taken_to_hold(live: LiveEntity, context: PlanContext) -> tuple[str, ...]:
     """Running consumers of an adopted profile: they are taken to hold the role inside, since
     nothing else can be known."""
-    if not isinstance(live, LiveProfile) or view.options.refresh_adopted:
+    if not isinstance(live, LiveProfile) or context.options.refresh_adopted:
         return ()
-    return tuple(i.key.instance for i in view.live.consumers(live.arn) if i.is_running)
+    return tuple(i.key.instance for i in context.live.consumers(live.arn) if i.is_running)
 
 
-def _reason(live: LiveEntity, view: View, is_adopted: bool) -> str | None:
+def _reason(live: LiveEntity, context: PlanContext, is_adopted: bool) -> str | None:
     if is_adopted:
         other = live.claimed_by
-        is_nobodys = other in (None, view.options.owner)
-        return unowned(live, view.options) if is_nobodys else f"taken from {other!r}"
+        is_nobodys = other in (None, context.options.owner)
+        return unowned(live, context.options) if is_nobodys else f"taken from {other!r}"
     if isinstance(live, LiveRole) and dangling_principals(live.resource.trust_policy.value):
         return "its trust names a role or user that is gone"
     return None
 
 
 def _steps(
-    live: LiveEntity, after: Policy | Role | InstanceProfile, view: View, is_adopted: bool
+    live: LiveEntity, after: Policy | Role | InstanceProfile, context: PlanContext, is_adopted: bool
 ) -> Iterator[Step]:
     kind = kind_of(after.address)
     if is_adopted:
-        yield from kind.adopt(live, view.context)
-    yield from kind.update(live, after, view.context)
+        yield from kind.adopt(live, context)
+    yield from kind.update(live, after, context)
 
 
 def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:
@@ -136,22 +138,22 @@ def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:
             yield Kept(live.resource.address, reason, "revoked")
 
 
-def _ignored(entity: Desired, live: LiveEntity, view: View) -> tuple[Kept, ...]:
-    rules = view.options.ignored(entity.resource.address)
+def _ignored(entity: Desired, live: LiveEntity, context: PlanContext) -> tuple[Kept, ...]:
+    rules = context.options.ignored(entity.resource.address)
     if not rules:
         return ()
     bare = with_fields(
-        view.options, settings=view.options.settings.model_copy(update={"ignore": []})
+        context.options, settings=context.options.settings.model_copy(update={"ignore": []})
     )
-    without = desired_state_of(entity, live, with_fields(view, options=bare))
-    passed = differences(desired_state_of(entity, live, view), without)
+    without = desired_state_of(entity, live, with_fields(context, options=bare))
+    passed = differences(desired_state_of(entity, live, context), without)
     return tuple(Kept(live.resource.address, f"{d.path} differs", "ignored") for d in passed)
 
 
 def _guards(
     live: LiveEntity,
     after: Policy | Role | InstanceProfile,
-    view: View,
+    context: PlanContext,
     is_adopted: bool,
 ) -> Iterator[Guard]:
     address = live.resource.address
@@ -160,26 +162,26 @@ def _guards(
         return
     lost = {*before.managed_policies} - {*after.managed_policies}
     names = {n for n, _ in before.inline_policies} - {n for n, _ in after.inline_policies}
-    if is_adopted and (lost or names) and not view.options.allows("strip", address):
+    if is_adopted and (lost or names) and not context.options.allows("strip", address):
         taken = ", ".join(sorted(arn.rpartition("/")[2] for arn in lost) + sorted(names))
         reason = f"adopting {address} would take away {taken}"
         yield Guard("strip", reason, f"--allow strip={address}", (address,))
     removed = before.permissions_boundary is not None and after.permissions_boundary is None
     if isinstance(live, LiveRole) and role.shuts_out_ec2(before, after):
-        yield from _unusable(live, view)
-    if removed and not view.options.allows("boundary", address):
+        yield from _unusable(live, context)
+    if removed and not context.options.allows("boundary", address):
         reason = f"{address} would lose its permissions boundary"
         yield Guard("boundary", reason, f"--allow boundary={address}", (address,))
 
 
-def _unusable(live: LiveRole, view: View) -> Iterator[Guard]:
+def _unusable(live: LiveRole, context: PlanContext) -> Iterator[Guard]:
     """Profiles that go on holding a role that EC2 may not take any more, or whose instances may
     have it though it was swapped out. No instance need be known: it could be launched tomorrow."""
     address = live.resource.address
-    if view.options.allows("consumers", address):
+    if context.options.allows("consumers", address):
         return
-    held = [p.resource.address for p in view.in_use.profiles_of(live)]
-    staying = [str(a) for a in held if not gives_up(a, live, (), view)]
+    held = [p.resource.address for p in context.in_use.profiles_of(live)]
+    staying = [str(a) for a in held if not gives_up(a, live, (), context)]
     if staying:
         users = ", ".join(staying)
         reason = f"{address} would not trust ec2.amazonaws.com any more, and is served to {users}"

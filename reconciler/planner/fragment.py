@@ -1,4 +1,4 @@
-"""A part of a plan, and the view that all parts are made from."""
+"""A part of a plan, and the context that all parts are made from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from reconciler.cutover.preview import PreviewStep
 from reconciler.cutover.types import CutOver, Observation
 from reconciler.diagnostics import Diagnostic
-from reconciler.kinds.context import Context
+from reconciler.kinds.context import KindContext
 from reconciler.kinds.references import policy_arn
 from reconciler.model.address import ROLE, name_of
 from reconciler.model.live import LiveState
@@ -47,14 +47,12 @@ def merged(parts: Iterable[PlanFragment]) -> PlanFragment:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """``desired`` spells every reference in one way (``resolved``)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanContext(KindContext):
+    """What every part of a plan is made from: what kinds see, what was asked for, and who may be
+    using what."""
 
-    desired: DesiredState
-    live: LiveState
     options: Options
-    context: Context
     in_use: InUse
 
 

@@ -9,28 +9,28 @@ from reconciler.model.address import Address, instance_address
 from reconciler.model.live import LiveEntity
 from reconciler.model.ownership import MalformedMark
 from reconciler.plan.changes import Kept
-from reconciler.planner.fragment import View
+from reconciler.planner.fragment import PlanContext
 
 LONGEST = 80
 
 
-def malformed_marks(view: View) -> Iterator[Kept]:
+def malformed_marks(context: PlanContext) -> Iterator[Kept]:
     """Of everything that was read and is included, but for what is another owner's."""
-    mine = view.options.owner
-    named = {entity.resource.address for entity in view.desired.entities()}
-    for entity in view.live.entities():
+    mine = context.options.owner
+    named = {entity.resource.address for entity in context.desired.entities()}
+    for entity in context.live.entities():
         address = entity.resource.address
         if entity.claimed_by not in (None, mine) or entity.protected is not None:
             continue
-        yield from _told(address, entity.malformed_marks, view)
+        yield from _told(address, entity.malformed_marks, context)
         if address not in named:
-            yield from _first_form(entity, view)
-    for key, instance in sorted(view.live.instances.items()):
-        yield from _told(instance_address(key.instance), instance.malformed_marks, view)
+            yield from _first_form(entity, context)
+    for key, instance in sorted(context.live.instances.items()):
+        yield from _told(instance_address(key.instance), instance.malformed_marks, context)
 
 
-def _told(address: Address, found: Iterable[MalformedMark], view: View) -> Iterator[Kept]:
-    if not view.options.includes(address):
+def _told(address: Address, found: Iterable[MalformedMark], context: PlanContext) -> Iterator[Kept]:
+    if not context.options.includes(address):
         return
     for stray in found:
         short = stray.value if len(stray.value) <= LONGEST else f"{stray.value[: LONGEST - 1]}…"
@@ -40,11 +40,11 @@ def _told(address: Address, found: Iterable[MalformedMark], view: View) -> Itera
         yield Kept(address, reason, "warning")
 
 
-def _first_form(entity: LiveEntity, view: View) -> Iterator[Kept]:
+def _first_form(entity: LiveEntity, context: PlanContext) -> Iterator[Kept]:
     """Once a thing of ours, perhaps, and in no spec: nothing else would tell of it."""
     address = entity.resource.address
-    if entity.owner != entity.claimed_by and view.options.includes(address):
-        key = view.options.prefix + ownership.OWNER
+    if entity.owner != entity.claimed_by and context.options.includes(address):
+        key = context.options.prefix + ownership.OWNER
         reason = (
             f"carries the old form of our tag ({key}) and is in no spec: it is not ours to prune"
         )

@@ -12,42 +12,42 @@ from reconciler.model import ownership
 from reconciler.model.address import Address, role_address, same_name
 from reconciler.model.live import LiveEntity, LiveProfile, LiveRole
 from reconciler.model.resources import InstanceProfile, Policy, Role
-from reconciler.planner.fragment import View
+from reconciler.planner.fragment import PlanContext
 from reconciler.planner.options import Options
 from reconciler.spec.desired import Desired
 
 
-def unread(entity: Desired, view: View) -> str | None:
+def unread(entity: Desired, context: PlanContext) -> str | None:
     """Why nothing can be said of it: itself, or the role that it should hold, cannot be read."""
     wanted = entity.resource
-    if why := view.live.unread.get(wanted.address):
+    if why := context.live.unread.get(wanted.address):
         return why
     if isinstance(wanted, InstanceProfile) and wanted.role is not None:
         role = role_address(wanted.role)
-        if role in view.live.unread:
+        if role in context.live.unread:
             return f"{role} cannot be read"
     return None
 
 
-def is_left_out(entity: Desired, view: View) -> bool:
+def is_left_out(entity: Desired, context: PlanContext) -> bool:
     """Whether the set would make it, and this plan, which is for a part of the set, does not."""
     address = entity.resource.address
-    is_there = view.live.entity(address) is not None or address in view.live.unread
-    return not is_there and not view.options.includes(address)
+    is_there = context.live.entity(address) is not None or address in context.live.unread
+    return not is_there and not context.options.includes(address)
 
 
-def not_made_here(entity: Desired, code: str, place: Location, view: View) -> Diagnostic:
+def not_made_here(entity: Desired, code: str, place: Location, context: PlanContext) -> Diagnostic:
     """What the plan needs, and leaves out. ``place`` is where the specs refer to it. A drift makes
     nothing, and goes on."""
     address = entity.resource.address
     message = f"{address} of this set is not in AWS yet, and this plan leaves it out"
-    severity: Severity = "warning" if view.options.for_drift else "error"
+    severity: Severity = "warning" if context.options.for_drift else "error"
     return Diagnostic(severity, code, message, place, f"plan {address} as well, or first")
 
 
-def is_ours(live: LiveEntity, view: View) -> bool:
+def is_ours(live: LiveEntity, context: PlanContext) -> bool:
     """Ours already, or ours after this apply."""
-    return live.protected is None and may_take(live, view.options)
+    return live.protected is None and may_take(live, context.options)
 
 
 def may_take(live: LiveEntity, options: Options) -> bool:
@@ -69,37 +69,39 @@ def unowned(live: LiveEntity, options: Options) -> str:
 
 
 def desired_state_of(
-    entity: Desired, live: LiveEntity, view: View
+    entity: Desired, live: LiveEntity, context: PlanContext
 ) -> Policy | Role | InstanceProfile:
     """What the resource will be, ignored attributes left as they are."""
     address = entity.resource.address
-    leave = entity.leave | view.options.ignored(address)
+    leave = entity.leave | context.options.ignored(address)
     after: Policy | Role | InstanceProfile = kind_of(address).desired_state_of(entity, live, leave)
     return after
 
 
-def gives_up(profile: Address, role: LiveRole, going: Collection[Address], view: View) -> bool:
+def gives_up(
+    profile: Address, role: LiveRole, going: Collection[Address], context: PlanContext
+) -> bool:
     """Whether this plan takes the role out of the profile, as far as it gets: the deletion waits
     for that to end well."""
     if profile in going:
         return True
-    live, wanted = view.live.profile(profile.name), view.desired.profile(profile.name)
-    if live is None or wanted is None or not view.options.includes(profile):
+    live, wanted = context.live.profile(profile.name), context.desired.profile(profile.name)
+    if live is None or wanted is None or not context.options.includes(profile):
         return False
-    if not is_ours(live, view) or unread(wanted, view):
+    if not is_ours(live, context) or unread(wanted, context):
         return False
     if live.role_id != role.id:
         # Its cut-over has begun and not ended; until it has, the role may have to go back in.
         return False
-    after = desired_state_of(wanted, live, view)
+    after = desired_state_of(wanted, live, context)
     return isinstance(after, InstanceProfile) and not same_name(after.role, role.resource.name)
 
 
-def adopted_marks(live: LiveProfile, view: View) -> LiveProfile:
+def adopted_marks(live: LiveProfile, context: PlanContext) -> LiveProfile:
     """The profile as it is once this apply has adopted it."""
-    if live.owner == view.options.owner:
+    if live.owner == context.options.owner:
         return live
-    held = instance_profile.adopted_role_mark(live, view.context)
-    owner = ownership.encode_owner(view.options.owner, live.resource.name)
+    held = instance_profile.adopted_role_mark(live, context)
+    owner = ownership.encode_owner(context.options.owner, live.resource.name)
     marks = {**live.marks, ownership.OWNER: owner, ownership.ROLE_ID: held}
     return with_fields(live, marks=marks)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from reconciler.cutover.types import CutOver
 from reconciler.diagnostics import Diagnostic, in_order
-from reconciler.kinds.context import Context
 from reconciler.kinds.references import trusted_roles
 from reconciler.model.address import (
     ANY_INSTANCE,
@@ -35,7 +34,7 @@ from reconciler.planner.cutovers import (
     profiles_to_cut_over,
 )
 from reconciler.planner.entities import plan_entities
-from reconciler.planner.fragment import PendingWork, PlanFragment, View, merged, resolved
+from reconciler.planner.fragment import PendingWork, PlanContext, PlanFragment, merged, resolved
 from reconciler.planner.in_use import InUse
 from reconciler.planner.malformed_marks import malformed_marks
 from reconciler.planner.options import Options
@@ -52,31 +51,29 @@ from reconciler.spec.desired import DesiredPolicy, DesiredRole, DesiredState, or
 _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
 
 
-def view_of(desired: DesiredState, read: LiveState, options: Options) -> View:
+def plan_context(desired: DesiredState, read: LiveState, options: Options) -> PlanContext:
+    """Everything that the planner decides from. Each line needs the one before."""
     live = without_temporary_profiles(read, options.owner)
-    wanted = resolved(desired, live)
-    context = Context(
+    context = PlanContext(
         identity=live.identity,
         owner=options.owner,
         prefix=options.prefix,
         live=live,
-        desired=wanted,
+        desired=resolved(desired, live),
         quota=options.settings.quotas.managed_policies_per_role,
         refresh_adopted=options.refresh_adopted,
+        options=options,
+        in_use=InUse.of(live, options.now),
     )
-    view = View(wanted, live, options, context, InUse.of(live, options.now))
-    context = replace(context, replaced=replaced(view))
-    context = replace(context, cyclic=_trust_cycles(wanted, context))
-    view = replace(view, context=context)
-    cut_over = frozenset(profiles_to_cut_over(view))
-    return replace(
-        view, context=replace(context, cut_over=cut_over, filled_by_cutover=filled_by_cutover(view))
-    )
+    context = replace(context, replaced=replaced(context))
+    context = replace(context, cyclic=_trust_cycles(context))
+    cut_over = frozenset(profiles_to_cut_over(context))
+    return replace(context, cut_over=cut_over, filled_by_cutover=filled_by_cutover(context))
 
 
-def _trust_cycles(desired: DesiredState, context: Context) -> frozenset[Address]:
+def _trust_cycles(context: PlanContext) -> frozenset[Address]:
     """Roles to be made whose trusts name each other, or themselves."""
-    wanted = ordered(desired.roles)
+    wanted = ordered(context.desired.roles)
     made = [r for r in wanted if context.role_that_stays(r.resource.name) is None]
     edges = {
         r.resource.address: tuple(trusted_roles(r.resource.trust_policy.value, context))
@@ -92,7 +89,7 @@ def needs_instances(desired: DesiredState, live: LiveState, options: Options) ->
     if desired.profiles or desired.associations or options.unmanaged:
         return True
     is_owned = any(p.owner == options.owner for p in live.profiles.values())
-    return is_owned or removes_anything(view_of(desired, live, options))
+    return is_owned or removes_anything(plan_context(desired, live, options))
 
 
 Reach = Literal["planned", "consumers", "everywhere"]
@@ -103,26 +100,26 @@ def reach(desired: DesiredState, live: LiveState, options: Options) -> Reach:
     is asked for, in every enabled one, whatever the settings say of cut-overs."""
     if options.unmanaged:
         return "everywhere"
-    view = view_of(desired, live, options)
-    if removes_anything(view) or empties(view):
+    context = plan_context(desired, live, options)
+    if removes_anything(context) or empties(context):
         return "everywhere"
-    return "consumers" if profiles_to_cut_over(view) else "planned"
+    return "consumers" if profiles_to_cut_over(context) else "planned"
 
 
 def plan_target(desired: DesiredState, live: LiveState, options: Options) -> TargetPlan:
-    view = view_of(desired, live, options)
-    cutovers = plan_cutovers(view)
-    entities = _joined(plan_entities(view), cutovers)
-    associations = plan_associations(view)
-    removals = plan_removals(view, moved(associations))
+    context = plan_context(desired, live, options)
+    cutovers = plan_cutovers(context)
+    entities = _joined(plan_entities(context), cutovers)
+    associations = plan_associations(context)
+    removals = plan_removals(context, moved(associations))
     whole = merged([entities, replace(cutovers, changes=()), associations, removals])
     changes = _in_order((*whole.changes, *_instances(cutovers)))
-    releases = plan_releases(changes, view)
-    existing = _existing(view)
-    strangers = tuple(others(view)) if options.unmanaged else ()
+    releases = plan_releases(changes, context)
+    existing = _existing(context)
+    strangers = tuple(others(context)) if options.unmanaged else ()
     passed = tuple(k for k in strangers if k.status == "ignored")
-    references = tuple(_references(view))
-    found = (*whole.guards, *guards.check(changes, existing, guards.our_own(view.live), options))
+    references = tuple(_references(context))
+    found = (*whole.guards, *guards.check(changes, existing, guards.our_own(context.live), options))
     return TargetPlan(
         target=options.target,
         identity=live.identity,
@@ -130,46 +127,46 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
         prefix=options.prefix,
         regions=options.regions,
         changes=changes,
-        work=topological_order((*whole.pending, *releases), _there(view, references)),
+        work=topological_order((*whole.pending, *releases), _there(context, references)),
         preview=dict(whole.preview),
         begins=dict(whole.begins),
         kept=_sorted(
             (
                 *whole.kept,
-                *_unusable_policies(view),
-                *malformed_marks(view),
-                *out_of_reach.managed(view, {c.address for c in changes}),
-                *out_of_reach.unseen(view),
+                *_unusable_policies(context),
+                *malformed_marks(context),
+                *out_of_reach.managed(context, {c.address for c in changes}),
+                *out_of_reach.unseen(context),
                 *(k for k in strangers if k not in passed),
             )
         ),
-        ignored=_sorted((*whole.ignored, *hidden(view), *passed)),
+        ignored=_sorted((*whole.ignored, *hidden(context), *passed)),
         conflicts=tuple(sorted(whole.conflicts, key=lambda c: c.address)),
         guards=tuple(sorted(found, key=lambda g: (g.key, g.addresses))),
-        rules=rules(view),
-        settings=_settings(view, cutovers),
+        rules=rules(context),
+        settings=_settings(context, cutovers),
         diagnostics=in_order(
-            (*whole.diagnostics, *(d for _, d in references), *_unread(view, cutovers))
+            (*whole.diagnostics, *(d for _, d in references), *_unread(context, cutovers))
         ),
         managed=existing,
-        unread=tuple(_not_read(view)),
+        unread=tuple(_not_read(context)),
         destroys=options.destroy,
         prunes=options.deletes_what_is_left and live.not_whole is None,
         not_whole=live.not_whole,
-        unmanaged=unmanaged(view) if options.unmanaged else (),
-        links=links(view, changes),
-        based_on=_based_on(view, changes, whole.pending),
-        users=_users(view, changes, dict(whole.begins)),
+        unmanaged=unmanaged(context) if options.unmanaged else (),
+        links=links(context, changes),
+        based_on=_based_on(context, changes, whole.pending),
+        users=_users(context, changes, dict(whole.begins)),
     )
 
 
-def _settings(view: View, cutovers: PlanFragment) -> dict[str, Any]:
+def _settings(context: PlanContext, cutovers: PlanFragment) -> dict[str, Any]:
     """Those that a person approves with the plan. Any profile of the plan may come to need a
     cut-over before it is applied."""
-    options, settings = view.options, view.options.settings
+    options, settings = context.options, context.options.settings
     known: dict[str, Any] = {"tag_prefix": options.prefix}
-    included = any(options.includes(p.resource.address) for p in view.desired.profiles.values())
-    associated = bool(view.desired.associations) and options.may_include("association")
+    included = any(options.includes(p.resource.address) for p in context.desired.profiles.values())
+    associated = bool(context.desired.associations) and options.may_include("association")
     if not (cutovers.pending or included or associated):
         return known
     regions = options.consumer_regions
@@ -182,53 +179,56 @@ def _sorted(kept: Iterable[Kept]) -> tuple[Kept, ...]:
     return tuple(sorted(kept, key=lambda k: (k.address, k.reason)))
 
 
-def _unusable_policies(view: View) -> Iterator[Kept]:
+def _unusable_policies(context: PlanContext) -> Iterator[Kept]:
     """Patterns that match nothing: most likely a slip, and the plan looks fine."""
-    known = {entity.resource.address for entity in view.desired.entities()}
-    known |= {instance_address(key.instance) for key in view.live.instances}
-    owned = (e for e in view.live.entities() if e.owner == view.options.owner)
+    known = {entity.resource.address for entity in context.desired.entities()}
+    known |= {instance_address(key.instance) for key in context.live.instances}
+    owned = (e for e in context.live.entities() if e.owner == context.options.owner)
     known |= {entity.resource.address for entity in owned}
-    for flag, patterns in (("--only", view.options.only), ("--exclude", view.options.exclude)):
+    for flag, patterns in (
+        ("--only", context.options.only),
+        ("--exclude", context.options.exclude),
+    ):
         for pattern in patterns:
             if not any(address.matches(pattern) for address in known):
                 yield Kept(EVERYTHING, f"{flag} {pattern} matches nothing", "warning")
 
 
-def _not_read(view: View) -> Iterator[Unread]:
+def _not_read(context: PlanContext) -> Iterator[Unread]:
     """What the specs want and could not be compared with AWS."""
-    for entity in view.desired.entities():
-        if view.options.includes(entity.resource.address) and (why := unread(entity, view)):
+    for entity in context.desired.entities():
+        if context.options.includes(entity.resource.address) and (why := unread(entity, context)):
             yield Unread(entity.resource.address, why)
-    yield from unread_before(view)
-    for region, why in sorted(view.live.unread_regions.items()):
-        if region in view.options.regions:
+    yield from unread_before(context)
+    for region, why in sorted(context.live.unread_regions.items()):
+        if region in context.options.regions:
             yield Unread(ANY_INSTANCE, why, region)
-    yield from out_of_reach.not_known(view)
-    if view.options.unmanaged and view.live.not_whole is not None:
-        yield Unread(EVERYTHING, view.live.not_whole)
+    yield from out_of_reach.not_known(context)
+    if context.options.unmanaged and context.live.not_whole is not None:
+        yield Unread(EVERYTHING, context.live.not_whole)
 
 
 def _based_on(
-    view: View, changes: tuple[Change, ...], pending: tuple[PendingWork, ...]
+    context: PlanContext, changes: tuple[Change, ...], pending: tuple[PendingWork, ...]
 ) -> dict[Address, LiveEntity]:
     """A note on a profile that does not change is a write like any other."""
-    by_address = {entity.resource.address: entity for entity in view.live.entities()}
+    by_address = {entity.resource.address: entity for entity in context.live.entities()}
     written = {*(c.address for c in changes), *(d.address for d in pending)}
     touched = written & by_address.keys()
     return {address: by_address[address] for address in sorted(touched)}
 
 
 def _users(
-    view: View, changes: tuple[Change, ...], begins: Iterable[CutOver]
+    context: PlanContext, changes: tuple[Change, ...], begins: Iterable[CutOver]
 ) -> dict[Address, Users]:
     """Of profiles that are deleted or emptied, or made again, or whose role is made again."""
-    live = view.live
+    live = context.live
     regions = tuple(sorted({*live.regions, *live.unread_regions}))
     found: dict[Address, Users] = {}
 
     def note(address: Address, *, comes_back: bool) -> None:
         if (profile := live.profile(address.name)) is not None:
-            keys = frozenset(i.key for i in view.in_use.consumers(profile) if i.is_running)
+            keys = frozenset(i.key for i in context.in_use.consumers(profile) if i.is_running)
             found[address] = Users(keys, regions, frozenset(live.unread_regions), comes_back)
 
     for cutover in begins:
@@ -282,40 +282,42 @@ def _in_order(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=rank))
 
 
-def _existing(view: View) -> int:
+def _existing(context: PlanContext) -> int:
     """Resources of the owner: what guards take their shares of."""
-    live = view.live
-    owned = sum(entity.owner == view.options.owner for entity in live.entities())
-    return owned + sum(is_made(instance, view) for instance in live.instances.values())
+    live = context.live
+    owned = sum(entity.owner == context.options.owner for entity in live.entities())
+    return owned + sum(is_made(instance, context) for instance in live.instances.values())
 
 
-def _there(view: View, references: Iterable[tuple[Address, Diagnostic]]) -> frozenset[Address]:
+def _there(
+    context: PlanContext, references: Iterable[tuple[Address, Diagnostic]]
+) -> frozenset[Address]:
     """What no step has to provide: it is in AWS, or could not be read, or a diagnostic tells that
     it is missing, with which nothing is applied."""
-    live = {entity.resource.address for entity in view.live.entities()}
-    return frozenset({*live, *view.live.unread, *(address for address, _ in references)})
+    live = {entity.resource.address for entity in context.live.entities()}
+    return frozenset({*live, *context.live.unread, *(address for address, _ in references)})
 
 
-def _references(view: View) -> Iterator[tuple[Address, Diagnostic]]:
+def _references(context: PlanContext) -> Iterator[tuple[Address, Diagnostic]]:
     """What the specs refer to and neither the set nor AWS has, or that cannot serve, with the
     address that they refer to."""
-    yield from _references_of_profiles(view)
-    for role in ordered(view.desired.roles):
-        if view.options.includes(role.resource.address):
-            yield from _references_of_role(role, view)
+    yield from _references_of_profiles(context)
+    for role in ordered(context.desired.roles):
+        if context.options.includes(role.resource.address):
+            yield from _references_of_role(role, context)
 
 
-def _references_of_profiles(view: View) -> Iterator[tuple[Address, Diagnostic]]:
-    for entity in ordered(view.desired.profiles):
+def _references_of_profiles(context: PlanContext) -> Iterator[tuple[Address, Diagnostic]]:
+    for entity in ordered(context.desired.profiles):
         name = entity.resource.role
-        if not view.options.includes(entity.resource.address) or name is None:
+        if not context.options.includes(entity.resource.address) or name is None:
             continue
-        live, place = view.live.role(name), entity.place.at("role")
-        if (wanted := view.desired.role(name)) is not None:
-            if is_left_out(wanted, view):
-                yield role_address(name), not_made_here(wanted, "no-such-role", place, view)
+        live, place = context.live.role(name), entity.place.at("role")
+        if (wanted := context.desired.role(name)) is not None:
+            if is_left_out(wanted, context):
+                yield role_address(name), not_made_here(wanted, "no-such-role", place, context)
             continue
-        if role_address(name) in view.live.unread:
+        if role_address(name) in context.live.unread:
             continue
         if live is None:
             message = f"there is no role {name!r}, neither in the specs nor in AWS"
@@ -325,46 +327,48 @@ def _references_of_profiles(view: View) -> Iterator[tuple[Address, Diagnostic]]:
             yield role_address(name), Diagnostic("error", "ec2-trust", message, place)
 
 
-def _references_of_role(role: DesiredRole, view: View) -> Iterator[tuple[Address, Diagnostic]]:
+def _references_of_role(
+    role: DesiredRole, context: PlanContext
+) -> Iterator[tuple[Address, Diagnostic]]:
     named = [(arn, "managed_policies") for arn in role.resource.managed_policies]
     if role.resource.permissions_boundary is not None:
         named.append((role.resource.permissions_boundary, "permissions_boundary"))
-    for address in trusted_roles(role.resource.trust_policy.value, view.context):
-        trusted = view.desired.role(address.name)
-        if trusted is not None and is_left_out(trusted, view):
+    for address in trusted_roles(role.resource.trust_policy.value, context):
+        trusted = context.desired.role(address.name)
+        if trusted is not None and is_left_out(trusted, context):
             place = role.place.at("trust_policy")
-            yield address, not_made_here(trusted, "no-such-role", place, view)
+            yield address, not_made_here(trusted, "no-such-role", place, context)
     for arn, attribute in named:
-        wanted = _policy_of_the_set(arn, view)
-        if wanted is not None and is_left_out(wanted, view):
+        wanted = _policy_of_the_set(arn, context)
+        if wanted is not None and is_left_out(wanted, context):
             place = role.place.at(attribute)
             missing = wanted.resource.address
-            yield missing, not_made_here(wanted, "no-such-policy", place, view)
-        elif _is_absent(arn, view):
+            yield missing, not_made_here(wanted, "no-such-policy", place, context)
+        elif _is_absent(arn, context):
             message = f"there is no policy {arn}, neither in the specs nor in AWS"
             missing, place = policy_address(name_of(arn)), role.place.at(attribute)
             yield missing, Diagnostic("error", "no-such-policy", message, place)
 
 
-def _policy_of_the_set(arn: str, view: View) -> DesiredPolicy | None:
-    return view.desired.policy(name_of(arn)) if view.context.arns.has(arn, POLICY) else None
+def _policy_of_the_set(arn: str, context: PlanContext) -> DesiredPolicy | None:
+    return context.desired.policy(name_of(arn)) if context.arns.has(arn, POLICY) else None
 
 
-def _is_absent(arn: str, view: View) -> bool:
+def _is_absent(arn: str, context: PlanContext) -> bool:
     """Whether the ARN names a policy of this account that is not there. AWS's are not listed."""
-    if not view.context.arns.has(arn, POLICY):
+    if not context.arns.has(arn, POLICY):
         return False
     name = name_of(arn)
-    known = view.desired.policy(name) is not None or view.live.policy(name) is not None
-    return not known and policy_address(name) not in view.live.unread
+    known = context.desired.policy(name) is not None or context.live.policy(name) is not None
+    return not known and policy_address(name) not in context.live.unread
 
 
-def _unread(view: View, cutovers: PlanFragment) -> Iterator[Diagnostic]:
+def _unread(context: PlanContext, cutovers: PlanFragment) -> Iterator[Diagnostic]:
     """A region that cannot be read may hide consumers, so a cut-over cannot end there."""
-    entities = (*ordered(view.desired.profiles), *view.desired.entities())
+    entities = (*ordered(context.desired.profiles), *context.desired.entities())
     if not cutovers.pending or not entities:
         return
     place = entities[0].place.here
-    for region, reason in sorted(view.live.unread_regions.items()):
+    for region, reason in sorted(context.live.unread_regions.items()):
         message = f"{region} cannot be read ({reason}), so its instances cannot be cut over"
         yield Diagnostic("warning", "unread-region", message, place, "set consumer_regions")

@@ -23,41 +23,41 @@ from reconciler.plan.graph import PendingStep
 from reconciler.plan.plan import Work
 from reconciler.planner.associations import claimed, moves
 from reconciler.planner.cutover_plan import interrupted_cutovers
-from reconciler.planner.fragment import PlanFragment, View, merged
+from reconciler.planner.fragment import PlanContext, PlanFragment, merged
 from reconciler.planner.in_use import Use, counted, is_for_ec2
 from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unread
 
 
-def plan_removals(view: View, moved: Collection[InstanceKey]) -> PlanFragment:
+def plan_removals(context: PlanContext, moved: Collection[InstanceKey]) -> PlanFragment:
     """Order: associations, roles out of profiles, profiles, permissions, roles, policies. ``moved``
     are instances that this plan gives another profile."""
-    left = list(_left(view))
-    if view.live.not_whole is not None:
-        reason = f"what left the specs is not known: {view.live.not_whole}"
+    left = list(_left(context))
+    if context.live.not_whole is not None:
+        reason = f"what left the specs is not known: {context.live.not_whole}"
         note = PlanFragment(kept=(Kept(EVERYTHING, reason, "warning"),))
-        return merged([_associations(view, delete=False), note])
-    if not view.options.deletes_what_is_left:
+        return merged([_associations(context, delete=False), note])
+    if not context.options.deletes_what_is_left:
         reason = "left the specs; use --prune"
         kept = tuple(Kept(e.resource.address, reason) for e in left)
-        return merged([_associations(view, delete=False), PlanFragment(kept=kept)])
-    held = _kept_back(left, view)
+        return merged([_associations(context, delete=False), PlanFragment(kept=kept)])
+    held = _kept_back(left, context)
     gone = [e for e in left if e.resource.address not in held]
     staying = {e.resource.address for e in left} & held.keys()
     kept = tuple(Kept(a, held[a].reason, held[a].status) for a in sorted(staying))
     going = {entity.resource.address for entity in gone}
-    deleted = (_deleted(entity, moved, view) for entity in gone)
+    deleted = (_deleted(entity, moved, context) for entity in gone)
     return merged(
-        [_associations(view, delete=True, going=going), *deleted, PlanFragment(kept=kept)]
+        [_associations(context, delete=True, going=going), *deleted, PlanFragment(kept=kept)]
     )
 
 
-def _left(view: View) -> Iterator[LiveEntity]:
-    return (e for e in _all_left(view) if view.options.hidden(e.resource.address) is None)
+def _left(context: PlanContext) -> Iterator[LiveEntity]:
+    return (e for e in _all_left(context) if context.options.hidden(e.resource.address) is None)
 
 
-def _all_left(view: View) -> Iterator[LiveEntity]:
+def _all_left(context: PlanContext) -> Iterator[LiveEntity]:
     """Ours by tag, unprotected, in no spec; profiles before roles before policies."""
-    desired, live = view.desired, view.live
+    desired, live = context.desired, context.live
     parts: tuple[tuple[dict[str, LiveEntity], Collection[str]], ...] = (
         (dict(live.profiles), desired.profiles),
         (dict(live.roles), desired.roles),
@@ -66,18 +66,18 @@ def _all_left(view: View) -> Iterator[LiveEntity]:
     for there, wanted in parts:
         for name in sorted(there):
             entity = there[name]
-            is_left = entity.owner == view.options.owner and entity.protected is None
-            chosen = view.options.includes(entity.resource.address)
+            is_left = entity.owner == context.options.owner and entity.protected is None
+            chosen = context.options.includes(entity.resource.address)
             if is_left and chosen and name not in wanted:
                 yield entity
 
 
-def hidden(view: View) -> Iterator[Kept]:
+def hidden(context: PlanContext) -> Iterator[Kept]:
     """What left the specs and a rule of the settings hides."""
-    addresses = [e.resource.address for e in _all_left(view)]
-    addresses += [instance_address(i.key.instance) for i in _all_made(view)]
+    addresses = [e.resource.address for e in _all_left(context)]
+    addresses += [instance_address(i.key.instance) for i in _all_made(context)]
     for address in addresses:
-        if reason := view.options.hidden(address):
+        if reason := context.options.hidden(address):
             yield Kept(address, f"left the specs ({reason})", "ignored")
 
 
@@ -89,67 +89,69 @@ class _ReasonToKeep:
     status: KeptStatus = "left"
 
 
-def _kept_back(left: list[LiveEntity], view: View) -> dict[Address, _ReasonToKeep]:
+def _kept_back(left: list[LiveEntity], context: PlanContext) -> dict[Address, _ReasonToKeep]:
     """What must stay, with the reason; profiles before roles before policies, since what stays
     holds what it has."""
     held: dict[Address, _ReasonToKeep] = {}
-    for wanted, live in interrupted_cutovers(view):
+    for wanted, live in interrupted_cutovers(context):
         reason = "a run died in the middle of its cut-over, which is ended first"
         held[live.resource.address] = _ReasonToKeep(reason)
         if wanted.after.role is not None:
             held[role_address(wanted.after.role)] = _ReasonToKeep(
                 f"{live.resource.address} holds it"
             )
-    named = _named_by_specs(view)
+    named = _named_by_specs(context)
     going = {e.resource.address for e in left} - held.keys()
     for entity in left:
         address = entity.resource.address
-        if address in going and (why := _reason_to_keep(entity, going, named, view)):
+        if address in going and (why := _reason_to_keep(entity, going, named, context)):
             held[address] = why
             going.discard(address)
     return held
 
 
 def _reason_to_keep(
-    entity: LiveEntity, going: set[Address], named: Mapping[Address, str], view: View
+    entity: LiveEntity, going: set[Address], named: Mapping[Address, str], context: PlanContext
 ) -> _ReasonToKeep | None:
     address = entity.resource.address
     if address in named:
         return _ReasonToKeep(f"{named[address]} of the specs names it")
-    uses = view.in_use.uses(entity)
+    uses = context.in_use.uses(entity)
     match entity:
         case LiveProfile():
-            return _profile_held(address, uses, view)
+            return _profile_held(address, uses, context)
         case LiveRole():
-            return _role_held(entity, uses, going, view)
+            return _role_held(entity, uses, going, context)
         case LivePolicy():
             staying = (
-                u for u in uses if u.by is None or not _lets_go_of(u.by, entity, going, view)
+                u for u in uses if u.by is None or not _lets_go_of(u.by, entity, going, context)
             )
             return next((_ReasonToKeep(use.reason) for use in staying), None)
 
 
-def _profile_held(address: Address, uses: Iterable[Use], view: View) -> _ReasonToKeep | None:
+def _profile_held(
+    address: Address, uses: Iterable[Use], context: PlanContext
+) -> _ReasonToKeep | None:
     """Consumers that are known are a guard; where some may be that nobody saw, it stays."""
-    if view.options.allows("consumers", address):
+    if context.options.allows("consumers", address):
         return None
     lift = f"--allow consumers={address} deletes it all the same"
     return next((_ReasonToKeep(f"{u.reason}; {lift}") for u in uses if u.kind == "unknown"), None)
 
 
 def _role_held(
-    entity: LiveRole, uses: tuple[Use, ...], going: set[Address], view: View
+    entity: LiveRole, uses: tuple[Use, ...], going: set[Address], context: PlanContext
 ) -> _ReasonToKeep | None:
     for use in uses:
-        if use.kind == "inside" and not (use.by and gives_up(use.by, entity, going, view)):
+        if use.kind == "inside" and not (use.by and gives_up(use.by, entity, going, context)):
             return _ReasonToKeep(use.reason)
-    if view.options.allows("release", entity.resource.address):
+    if context.options.allows("release", entity.resource.address):
         return None
     let_go = "it is let go by this plan; processes may hold its credentials for hours"
     lift = f"--allow release={entity.resource.address} deletes it all the same"
     for use in uses:
         match use.kind:
-            case "served" if use.by in going or use.by in view.context.cut_over:
+            case "served" if use.by in going or use.by in context.cut_over:
                 return _ReasonToKeep(let_go, "released")
             case "served":
                 return _ReasonToKeep(f"{use.reason}; {lift}")
@@ -162,78 +164,84 @@ def _role_held(
     return None
 
 
-def _lets_go_of(user: Address, policy: LivePolicy, going: set[Address], view: View) -> bool:
+def _lets_go_of(
+    user: Address, policy: LivePolicy, going: set[Address], context: PlanContext
+) -> bool:
     """Whether the role does not have the policy any more after this plan."""
-    live, wanted = view.live.role(user.name), view.desired.role(user.name)
+    live, wanted = context.live.role(user.name), context.desired.role(user.name)
     if user in going:
         return True
-    if live is None or wanted is None or not view.options.includes(user):
+    if live is None or wanted is None or not context.options.includes(user):
         return False
-    if not is_ours(live, view) or unread(wanted, view):
+    if not is_ours(live, context) or unread(wanted, context):
         return False
-    after = desired_state_of(wanted, live, view)
+    after = desired_state_of(wanted, live, context)
     return isinstance(after, Role) and policy.arn not in after.policies
 
 
-def _named_by_specs(view: View) -> dict[Address, str]:
+def _named_by_specs(context: PlanContext) -> dict[Address, str]:
     """What no spec defines any more and some spec still refers to, each with what refers to it."""
     found: dict[Address, str] = {}
-    for wanted in view.desired.associations:
-        for region in wanted.regions or view.options.regions:
+    for wanted in context.desired.associations:
+        for region in wanted.regions or context.options.regions:
             name = wanted.in_region(region).profile
             found.setdefault(profile_address(name), f"the association {wanted.name!r}")
-    for profile in view.desired.profiles.values():
+    for profile in context.desired.profiles.values():
         if profile.resource.role is not None:
             held = role_address(profile.resource.role)
             found.setdefault(held, str(profile.resource.address))
-    for role in view.desired.roles.values():
+    for role in context.desired.roles.values():
         for arn in role.resource.policies:
-            address = view.context.arns.address(arn)
+            address = context.arns.address(arn)
             if address is not None:
                 found.setdefault(address, str(role.resource.address))
     return found
 
 
-def _deleted(entity: LiveEntity, moved: Collection[InstanceKey], view: View) -> PlanFragment:
+def _deleted(
+    entity: LiveEntity, moved: Collection[InstanceKey], context: PlanContext
+) -> PlanFragment:
     address = entity.resource.address
     users: tuple[LiveInstance, ...] = ()
     if isinstance(entity, LiveProfile):
-        users = tuple(i for i in view.in_use.consumers(entity) if i.key not in moved)
+        users = tuple(i for i in context.in_use.consumers(entity) if i.key not in moved)
     change = Delete(
         address=address,
         before=entity.resource.attributes(),
-        reason=view.options.reason_to_delete,
+        reason=context.options.reason_to_delete,
         consumers=tuple(i.key.instance for i in users if i.is_running),
     )
     guards = []
-    if users and not view.options.allows("consumers", address):
+    if users and not context.options.allows("consumers", address):
         reason = f"{counted(users)} would be left without {address}"
         guards.append(Guard("consumers", reason, f"--allow consumers={address}", (address,)))
-    pending: tuple[PendingStep[Work], ...] = tuple(kind_of(address).delete(entity, view.context))
+    pending: tuple[PendingStep[Work], ...] = tuple(kind_of(address).delete(entity, context))
     return PlanFragment(changes=(change,), pending=pending, guards=tuple(guards))
 
 
-def _associations(view: View, delete: bool, going: Collection[Address] = ()) -> PlanFragment:
+def _associations(
+    context: PlanContext, delete: bool, going: Collection[Address] = ()
+) -> PlanFragment:
     """Associations that we made and that no spec names any more."""
-    left = [i for i in _all_made(view) if view.options.hidden(_address(i)) is None]
+    left = [i for i in _all_made(context) if context.options.hidden(_address(i)) is None]
     if not delete:
         return PlanFragment(
             kept=tuple(Kept(_address(i), "left the specs; use --prune") for i in left)
         )
-    return merged([*(_disassociated(i, view) for i in left), *_bare(left, going, view)])
+    return merged([*(_disassociated(i, context) for i in left), *_bare(left, going, context)])
 
 
 def _bare(
-    instances: Iterable[LiveInstance], going: Collection[Address], view: View
+    instances: Iterable[LiveInstance], going: Collection[Address], context: PlanContext
 ) -> Iterator[PlanFragment]:
     """Instances that would be left without any profile: one guard for each profile that they have.
     A profile that goes itself has its own guard, which counts them."""
     users: dict[Address, list[LiveInstance]] = {}
     for instance in instances:
-        if instance.row is not None and not view.options.allows("consumers", _address(instance)):
+        if instance.row is not None and not context.options.allows("consumers", _address(instance)):
             users.setdefault(profile_address(instance.row.profile_name), []).append(instance)
     for address, left in sorted(users.items()):
-        if address not in going and not view.options.allows("consumers", address):
+        if address not in going and not context.options.allows("consumers", address):
             reason = f"{counted(left)} would be left without {address}"
             guard = Guard("consumers", reason, f"--allow consumers={address}", (address,))
             yield PlanFragment(guards=(guard,))
@@ -243,55 +251,57 @@ def _address(instance: LiveInstance) -> Address:
     return instance_address(instance.key.instance)
 
 
-def removes_anything(view: View) -> bool:
+def removes_anything(context: PlanContext) -> bool:
     """Whether the plan deletes a profile, deletes a role that instances may hold, moves an instance
     or removes its association: then consumers in every region must be known."""
-    if view.context.replaced or any(moves(view)):
+    if context.replaced or any(moves(context)):
         return True
-    if not view.options.deletes_what_is_left or view.live.not_whole is not None:
+    if not context.options.deletes_what_is_left or context.live.not_whole is not None:
         return False
-    return any(_may_be_held(e, view) for e in _left(view)) or any(_all_made(view))
+    return any(_may_be_held(e, context) for e in _left(context)) or any(_all_made(context))
 
 
-def _may_be_held(entity: LiveEntity, view: View) -> bool:
+def _may_be_held(entity: LiveEntity, context: PlanContext) -> bool:
     """Whether instances may have it: a role that EC2 can take also where no profile has it now,
     since somebody may have deleted the one that had."""
     if isinstance(entity, LiveRole):
-        return bool(view.in_use.profiles_of(entity)) or is_for_ec2(entity)
+        return bool(context.in_use.profiles_of(entity)) or is_for_ec2(entity)
     return isinstance(entity, LiveProfile)
 
 
-def _all_made(view: View) -> Iterator[LiveInstance]:
-    named = claimed(view)
-    if view.options.chosen is not None:
+def _all_made(context: PlanContext) -> Iterator[LiveInstance]:
+    named = claimed(context)
+    if context.options.chosen is not None:
         return
-    for key, instance in sorted(view.live.instances.items()):
-        is_here = key not in named and key.region in view.options.regions
-        chosen = view.options.includes(instance_address(key.instance))
-        if is_here and chosen and instance.untouchable is None and is_made(instance, view):
+    for key, instance in sorted(context.live.instances.items()):
+        is_here = key not in named and key.region in context.options.regions
+        chosen = context.options.includes(instance_address(key.instance))
+        if is_here and chosen and instance.untouchable is None and is_made(instance, context):
             yield instance
 
 
-def is_made(instance: LiveInstance, view: View) -> bool:
+def is_made(instance: LiveInstance, context: PlanContext) -> bool:
     """Our tag names this instance and the profile that it has."""
     row = instance.row
     mark = instance.marks.get(ownership.ASSOCIATION)
     if row is None or instance.is_gone:
         return False
-    wanted = ownership.association_mark(view.options.owner, instance.key.instance, row.profile_id)
+    wanted = ownership.association_mark(
+        context.options.owner, instance.key.instance, row.profile_id
+    )
     return mark == wanted
 
 
-def _disassociated(instance: LiveInstance, view: View) -> PlanFragment:
+def _disassociated(instance: LiveInstance, context: PlanContext) -> PlanFragment:
     row = instance.row
     name = row.profile_name if row else ""
     change = Delete(
         address=_address(instance),
         region=instance.key.region,
         before={"instance_profile": name},
-        reason=view.options.reason_to_delete,
+        reason=context.options.reason_to_delete,
         consumers=(instance.key.instance,) if instance.is_running else (),
     )
     return PlanFragment(
-        changes=(change,), pending=tuple(association.disassociate(instance, view.context))
+        changes=(change,), pending=tuple(association.disassociate(instance, context))
     )

@@ -16,7 +16,7 @@ from reconciler.model.policy_document import principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.plan.changes import Difference, Guard, Replace
 from reconciler.plan.diff import changed_attributes
-from reconciler.planner.fragment import PlanFragment, View
+from reconciler.planner.fragment import PlanContext, PlanFragment
 from reconciler.planner.ownership_checks import desired_state_of, is_ours, unread
 from reconciler.spec.desired import Desired, DesiredRole
 
@@ -25,18 +25,21 @@ REPLACED = "replaced"
 them things are missing, so an interrupt does not stop there."""
 
 
-def replaced(view: View) -> frozenset[Address]:
+def replaced(context: PlanContext) -> frozenset[Address]:
     """Addresses of what is to lie at another path."""
-    return frozenset(_replaced(view))
+    return frozenset(_replaced(context))
 
 
-def _replaced(view: View) -> Iterator[Address]:
-    for entity in view.desired.entities():
+def _replaced(context: PlanContext) -> Iterator[Address]:
+    for entity in context.desired.entities():
         address = entity.resource.address
-        live = view.live.entity(address)
-        if live is None or not view.options.includes(address) or unread(entity, view):
+        live = context.live.entity(address)
+        if live is None or not context.options.includes(address) or unread(entity, context):
             continue
-        if is_ours(live, view) and desired_state_of(entity, live, view).path != live.resource.path:
+        if (
+            is_ours(live, context)
+            and desired_state_of(entity, live, context).path != live.resource.path
+        ):
             yield live.resource.address
 
 
@@ -45,7 +48,7 @@ def plan_replacement(
     live: LiveEntity,
     after: Policy | Role | InstanceProfile,
     found: tuple[Difference, ...],
-    view: View,
+    context: PlanContext,
 ) -> PlanFragment:
     change = Replace(
         address=live.resource.address,
@@ -53,38 +56,38 @@ def plan_replacement(
         after=changed_attributes(found, after),
         differences=found,
         source=entity.place.at("path"),
-        reason=_breaks(live, view),
-        consumers=tuple(_running(live, view)),
+        reason=_breaks(live, context),
+        consumers=tuple(_running(live, context)),
     )
-    steps = kind_of(after.address).replace(live, after, view.context)
+    steps = kind_of(after.address).replace(live, after, context)
     pending = tuple(with_fields(step, group=REPLACED) for step in steps)
-    return PlanFragment(changes=(change,), pending=pending, guards=tuple(_guards(live, view)))
+    return PlanFragment(changes=(change,), pending=pending, guards=tuple(_guards(live, context)))
 
 
-def is_without(role: Role, after: Role, view: View) -> bool:
+def is_without(role: Role, after: Role, context: PlanContext) -> bool:
     """Whether the role is without a policy while that is made again."""
     arns = role.policies | after.policies
-    return any(view.context.arns.address(arn) in view.context.replaced for arn in arns)
+    return any(context.arns.address(arn) in context.replaced for arn in arns)
 
 
-def _guards(live: LiveEntity, view: View) -> Iterator[Guard]:
+def _guards(live: LiveEntity, context: PlanContext) -> Iterator[Guard]:
     address = live.resource.address
-    if users := tuple(_users(live, view)):
+    if users := tuple(_users(live, context)):
         named = ", ".join(users)
         reason = f"{address} cannot be deleted and made again: {named}"
         way_out = "Take it out of use there, or leave its path as it is"
         yield Guard("replace", reason, way_out, (address,))
         return
-    if not view.options.allows("replace", address):
-        reason = f"{address} would be deleted and made again: {_breaks(live, view)}"
+    if not context.options.allows("replace", address):
+        reason = f"{address} would be deleted and made again: {_breaks(live, context)}"
         yield Guard("replace", reason, f"--allow replace={address}", (address,))
-    if live.owner != view.options.owner and not view.options.allows("strip", address):
+    if live.owner != context.options.owner and not context.options.allows("strip", address):
         reason = f"adopting {address} would delete it and make it again"
         yield Guard("strip", reason, f"--allow strip={address}", (address,))
 
 
-def _breaks(live: LiveEntity, view: View) -> str:
-    count = sum(1 for _ in _running(live, view))
+def _breaks(live: LiveEntity, context: PlanContext) -> str:
+    count = sum(1 for _ in _running(live, context))
     noun = "running instance" if count == 1 else "running instances"
     match live:
         case LiveRole():
@@ -95,15 +98,15 @@ def _breaks(live: LiveEntity, view: View) -> str:
             taken = f"{count} {noun} associated anew, and " if count else ""
             return f"the path cannot change; {taken}launches that name its ARN fail"
         case LivePolicy():
-            roles = sum(1 for r in view.live.roles.values() if live.arn in r.resource.policies)
+            roles = sum(1 for r in context.live.roles.values() if live.arn in r.resource.policies)
             noun = "role" if roles == 1 else "roles"
             taken = f"{roles} {noun} without it meanwhile" if roles else "it has a new ARN"
             return f"the path cannot change; {taken}"
 
 
-def _running(live: LiveEntity, view: View) -> Iterator[str]:
+def _running(live: LiveEntity, context: PlanContext) -> Iterator[str]:
     """Running instances that are served its credentials, or by it."""
-    profiles = view.live.profiles.values()
+    profiles = context.live.profiles.values()
     match live:
         case LiveProfile():
             held = [live]
@@ -112,69 +115,69 @@ def _running(live: LiveEntity, view: View) -> Iterator[str]:
         case LivePolicy():
             held = []
     for profile in sorted(held, key=lambda p: p.resource.name):
-        yield from (i.key.instance for i in view.live.consumers(profile.arn) if i.is_running)
+        yield from (i.key.instance for i in context.live.consumers(profile.arn) if i.is_running)
 
 
-def _users(live: LiveEntity, view: View) -> Iterator[str]:
+def _users(live: LiveEntity, context: PlanContext) -> Iterator[str]:
     """What uses it and is not part of this plan, in words."""
-    if view.live.not_whole is not None:
-        yield f"what uses it is not known ({view.live.not_whole})"
+    if context.live.not_whole is not None:
+        yield f"what uses it is not known ({context.live.not_whole})"
         return
     match live:
         case LivePolicy():
-            yield from _users_of_policy(live, view)
+            yield from _users_of_policy(live, context)
         case LiveRole():
-            yield from _users_of_role(live, view)
-            for profile in view.in_use.profiles_of(live):
-                yield from _beyond_reach(profile, view)
+            yield from _users_of_role(live, context)
+            for profile in context.in_use.profiles_of(live):
+                yield from _beyond_reach(profile, context)
         case LiveProfile():
-            yield from _beyond_reach(live, view)
+            yield from _beyond_reach(live, context)
 
 
-def _beyond_reach(profile: LiveProfile, view: View) -> Iterator[str]:
+def _beyond_reach(profile: LiveProfile, context: PlanContext) -> Iterator[str]:
     """Consumers that would lose their credentials, for we could not bring them over."""
-    yield from (use.reason for use in view.in_use.uses(profile) if use.kind == "unknown")
-    for instance in view.in_use.untouchable(profile):
+    yield from (use.reason for use in context.in_use.uses(profile) if use.kind == "unknown")
+    for instance in context.in_use.untouchable(profile):
         yield f"{instance.key.instance} uses {profile.resource.address}: {instance.untouchable}"
 
 
-def _users_of_policy(policy: LivePolicy, view: View) -> Iterator[str]:
-    for name, role in sorted(view.live.roles.items()):
+def _users_of_policy(policy: LivePolicy, context: PlanContext) -> Iterator[str]:
+    for name, role in sorted(context.live.roles.items()):
         address = role.resource.address
         if policy.arn == role.resource.permissions_boundary:
             yield f"{address} has it as its boundary, and would be without one meanwhile"
-        elif policy.arn in role.resource.managed_policies and not _lets_go(name, role, view):
+        elif policy.arn in role.resource.managed_policies and not _lets_go(name, role, context):
             yield f"{address} outside this plan has it attached"
-    yield from (use.reason for use in view.in_use.uses(policy) if use.by is None)
+    yield from (use.reason for use in context.in_use.uses(policy) if use.by is None)
 
 
-def _lets_go(name: str, role: LiveRole, view: View) -> bool:
+def _lets_go(name: str, role: LiveRole, context: PlanContext) -> bool:
     """Whether this plan takes the role's policies off that the specs do not list by this ARN."""
-    wanted = view.desired.roles.get(name)
-    if wanted is None or not view.options.includes(wanted.resource.address):
+    wanted = context.desired.roles.get(name)
+    if wanted is None or not context.options.includes(wanted.resource.address):
         return False
-    return is_ours(role, view) and "managed_policies" not in wanted.leave
+    return is_ours(role, context) and "managed_policies" not in wanted.leave
 
 
-def _users_of_role(role: LiveRole, view: View) -> Iterator[str]:
-    for profile in view.in_use.profiles_of(role):
-        wanted = view.desired.profile(profile.resource.name)
-        is_planned = wanted is not None and view.options.includes(wanted.resource.address)
-        if not is_planned or not is_ours(profile, view):
+def _users_of_role(role: LiveRole, context: PlanContext) -> Iterator[str]:
+    for profile in context.in_use.profiles_of(role):
+        wanted = context.desired.profile(profile.resource.name)
+        is_planned = wanted is not None and context.options.includes(wanted.resource.address)
+        if not is_planned or not is_ours(profile, context):
             yield f"{profile.resource.address} outside this plan holds it"
-    for name, other in sorted(view.live.roles.items()):
-        desired = view.desired.roles.get(name)
+    for name, other in sorted(context.live.roles.items()):
+        desired = context.desired.roles.get(name)
         if other.id == role.id or role.arn not in principals(other.resource.trust_policy.value):
             continue
-        if desired is None or not _is_rewritten(desired, other, view):
+        if desired is None or not _is_rewritten(desired, other, context):
             yield f"{other.resource.address} trusts it by the ARN that it has now"
 
 
-def _is_rewritten(desired: DesiredRole, live: LiveRole, view: View) -> bool:
+def _is_rewritten(desired: DesiredRole, live: LiveRole, context: PlanContext) -> bool:
     """Whether this plan writes the trust anew, so that it names the new role."""
     address = live.resource.address
-    if not view.options.includes(address) or not is_ours(live, view):
+    if not context.options.includes(address) or not is_ours(live, context):
         return False
-    after = desired_state_of(desired, live, view)
+    after = desired_state_of(desired, live, context)
     is_rewritten = isinstance(after, Role) and after.trust_policy != live.resource.trust_policy
-    return is_rewritten or address in view.context.replaced
+    return is_rewritten or address in context.replaced

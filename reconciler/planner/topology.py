@@ -13,20 +13,20 @@ from reconciler.model.address import (
 )
 from reconciler.model.live import LiveInstance
 from reconciler.plan.changes import Change, Delete, Link
-from reconciler.planner.fragment import View
+from reconciler.planner.fragment import PlanContext
 
 
-def links(view: View, changes: tuple[Change, ...]) -> tuple[Link, ...]:
+def links(context: PlanContext, changes: tuple[Change, ...]) -> tuple[Link, ...]:
     """Of every profile that the specs name, that something happens to, or whose role something
     happens to; sorted."""
     touched = {change.address: change for change in changes}
-    names = set(view.desired.profiles)
-    for name, live in view.live.profiles.items():
+    names = set(context.desired.profiles)
+    for name, live in context.live.profiles.items():
         role = role_address(live.resource.role or "")
         if live.resource.address in touched or role in touched:
             names.add(name)
-    fleet = _by_profile(view)
-    found = [link for name in names for link in _of(name, view, touched, fleet)]
+    fleet = _by_profile(context)
+    found = [link for name in names for link in _of(name, context, touched, fleet)]
     moved = (link for change in changes for link in _moved(change))
     return tuple(sorted({*found, *moved}, key=lambda link: (link.after, link.before, link.mark)))
 
@@ -34,24 +34,26 @@ def links(view: View, changes: tuple[Change, ...]) -> tuple[Link, ...]:
 _Fleet = Mapping[str, list[LiveInstance]]
 
 
-def _by_profile(view: View) -> _Fleet:
+def _by_profile(context: PlanContext) -> _Fleet:
     """Instances by the ``name_key`` of the profile that they have: asked for each profile, a fleet
     would be gone through as often as there are profiles."""
     found: dict[str, list[LiveInstance]] = {}
-    for _, instance in sorted(view.live.instances.items()):
+    for _, instance in sorted(context.live.instances.items()):
         if instance.row is not None and not instance.is_gone:
             found.setdefault(name_key(instance.row.profile_name), []).append(instance)
     return found
 
 
-def _of(name: str, view: View, touched: Mapping[Address, Change], fleet: _Fleet) -> Iterator[Link]:
-    live, wanted = view.live.profiles.get(name), view.desired.profiles.get(name)
+def _of(
+    name: str, context: PlanContext, touched: Mapping[Address, Change], fleet: _Fleet
+) -> Iterator[Link]:
+    live, wanted = context.live.profiles.get(name), context.desired.profiles.get(name)
     entity = wanted or live
     if entity is None:
         return
     address = entity.resource.address
     before = live.resource.role if live is not None else None
-    is_planned = wanted is not None and (live is None or view.options.includes(address))
+    is_planned = wanted is not None and (live is None or context.options.includes(address))
     after = wanted.resource.role if wanted is not None and is_planned else before
     if isinstance(touched.get(address), Delete):
         after = None
