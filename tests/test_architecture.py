@@ -34,7 +34,7 @@ LAYERS = (
 )
 """Lowest first. A module imports from lower layers, and from its own package."""
 
-WITHIN = {"__main__": {"cli"}, "plan": {"cutover"}}
+WITHIN = {"__main__": {"cli"}}
 """What packages of one layer may take from each other."""
 
 DRAWERS = {"utils", "util", "helpers", "common", "base", "manager", "misc"}

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from reconciler.cutover.calls import Calls
+from reconciler.cutover.decisions import (
+    Act,
+    Ask,
+    BatchDone,
+    Decision,
+    GiveUp,
+    GiveUpInstance,
+    Pause,
+)
 from reconciler.cutover.fleet import Fleet
-from reconciler.cutover.types import Act, Ask, BatchDone, Decision, GiveUp, GiveUpInstance, Pause
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import Flight, InstanceKey
 

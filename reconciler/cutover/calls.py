@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from reconciler.cutover.types import CutOver, Observation, RunState, final_mark
+from reconciler.cutover.run_state import RunState, final_mark
 from reconciler.model import ownership
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import Flight, InstanceKey, Partial, Pending, Settled, Waiting
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.cut_over import CutOver, Observation
 
 RESOURCES_OF_A_CALL = 1000
 

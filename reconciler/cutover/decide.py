@@ -7,24 +7,12 @@ from datetime import UTC, datetime
 
 from reconciler.cutover import batches, hop, out_of_reach
 from reconciler.cutover.calls import Calls
+from reconciler.cutover.decisions import Act, Ask, Decision, Done, GiveUp, List, Pause
 from reconciler.cutover.fleet import Fleet
-from reconciler.cutover.types import (
-    Act,
-    Ask,
-    CutOver,
-    Decision,
-    Done,
-    GiveUp,
-    List,
-    Observation,
-    Pause,
-    RunState,
-    final_mark,
-    is_covered,
-    role_visible_at,
-)
+from reconciler.cutover.run_state import RunState, final_mark, is_covered, role_visible_at
 from reconciler.model import ownership
 from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waiting
+from reconciler.plan.cut_over import CutOver, Observation
 
 ASK_ROLE = "ask: must answer LimitExceeded, since the profile has a role"
 MOST_SWAPS = 3

@@ -10,16 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from reconciler.cutover.types import (
-    AssociationSeen,
-    CutOver,
-    Observation,
-    RunState,
-    role_visible_at,
-)
+from reconciler.cutover.run_state import RunState, role_visible_at
 from reconciler.model import ownership
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import Flight, InstanceKey, holds_mark
+from reconciler.plan.cut_over import AssociationSeen, CutOver, Observation
 
 CLOCKS_APART = 300.0
 """AWS refuses requests whose time is further than this from its own, so its launch times and our

@@ -12,19 +12,12 @@ from collections.abc import Sequence
 
 from reconciler.cutover import batches
 from reconciler.cutover.calls import Calls
+from reconciler.cutover.decisions import Act, Decision, GiveUp, List, Pause
 from reconciler.cutover.fleet import Fleet
-from reconciler.cutover.types import (
-    Act,
-    Decision,
-    GiveUp,
-    List,
-    Observation,
-    Pause,
-    RunState,
-    temporary_visible_at,
-)
+from reconciler.cutover.run_state import RunState, temporary_visible_at
 from reconciler.model.address import same_name
 from reconciler.model.live import LiveInstance, LiveProfile
+from reconciler.plan.cut_over import Observation
 
 
 def out(fleet: Fleet) -> Decision | None:

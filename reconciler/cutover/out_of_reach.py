@@ -9,8 +9,8 @@ from itertools import islice
 from math import ceil
 
 from reconciler.cutover.calls import Calls
+from reconciler.cutover.decisions import Act, Decision, GiveUp
 from reconciler.cutover.fleet import Fleet
-from reconciler.cutover.types import Act, Decision, GiveUp
 from reconciler.model.live import LiveInstance
 
 MOST_NAMED = 100

@@ -4,45 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from reconciler.cutover import run_state as remembering
+from reconciler.cutover import run_state as states
 from reconciler.cutover.decide import decide
-from reconciler.cutover.types import (
+from reconciler.cutover.decisions import (
     Act,
     Ask,
     BatchDone,
-    CutOver,
     Decision,
     Done,
     GiveUp,
     GiveUpInstance,
     List,
-    Observation,
     Pause,
-    RunState,
 )
+from reconciler.cutover.run_state import RunState
+from reconciler.cutover.simulate import simulate
 from reconciler.model import ownership
 from reconciler.model.address import Address
 from reconciler.model.ownership import Pending
-from reconciler.plan.calls import NOW, RUN, Action, ApiCall, Condition, Joined, Ref, Wait
+from reconciler.plan.calls import NOW, RUN, ApiCall, Condition, Joined, Ref, Wait
+from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 
 _RUN = "this-run"
+
+
 MAX_DECISIONS = 100_000
 """A fleet of 10,000 in batches of one takes seven decisions each."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewStep:
-    """One step as the plan shows it; ``note`` says what it is for."""
-
-    action: Action
-    note: str
-    instance: str | None = None
-    refusal: str | None = None
-    """The code with which AWS must refuse it: it asks, and changes nothing."""
 
 
 def preview_steps(cutover: CutOver, observed: Observation) -> Iterator[PreviewStep]:
@@ -51,7 +42,7 @@ def preview_steps(cutover: CutOver, observed: Observation) -> Iterator[PreviewSt
     if isinstance(mark, Pending):
         # Whatever is noted was there before: a clock that is ahead does not make it another's.
         observed = replace(observed, now=max(observed.now, float(mark.epoch)))
-    run_state = remembering.initial_state(observed, _RUN)
+    run_state = states.initial_state(observed, _RUN)
     for _ in range(MAX_DECISIONS):
         decision = decide(cutover, observed, run_state)
         if isinstance(decision, Done | GiveUp):
@@ -147,7 +138,7 @@ _SETTLING: dict[str, tuple[Condition, str]] = {
 
 def _instance(call: ApiCall, observed: Observation) -> str | None:
     """The one instance that a call is about."""
-    keys = remembering.instances_of(call, observed)
+    keys = states.instances_of(call, observed)
     return keys[0].instance if len(keys) == 1 else None
 
 
@@ -156,11 +147,11 @@ def _after(
 ) -> tuple[Observation, RunState]:
     match decision:
         case Ask():
-            return observed, remembering.answered(run_state, decision, observed)
+            return observed, states.answered(run_state, decision, observed)
         case Act(calls):
             for call in calls:
-                run_state = remembering.after_own_call(run_state, call, observed, observed.now)
-                observed = remembering.simulate(cutover, observed, call)
+                run_state = states.after_own_call(run_state, call, observed, observed.now)
+                observed = simulate(cutover, observed, call)
             # Whoever is given a profile twice has two associations of one invented name: in a
             # rehearsal no listing is old, so what was taken off is not to be looked out for.
             return observed, replace(run_state, taken={})
@@ -169,9 +160,9 @@ def _after(
         case List():
             return replace(observed, listed_at=observed.now), run_state
         case BatchDone():
-            return observed, remembering.ended_batch(run_state, observed.now)
+            return observed, states.ended_batch(run_state, observed.now)
         case GiveUpInstance(key, reason):
-            return observed, remembering.lost(run_state, key, reason)
+            return observed, states.lost(run_state, key, reason)
         case _:
             return observed, run_state
 

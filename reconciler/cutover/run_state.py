@@ -1,26 +1,27 @@
-"""What a run remembers of its own calls, and the world as it is after one: both pure."""
+"""What a run knows of its own calls in one cut-over; it dies with the process."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from reconciler.cutover.types import (
-    Ask,
-    AssociationSeen,
-    CutOver,
-    Observation,
-    RunState,
-    role_visible_at,
-)
+from reconciler.cutover.decisions import Ask
 from reconciler.model import ownership
-from reconciler.model.address import same_name
-from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
-from reconciler.model.ownership import HOLDS, InstanceKey, Pending, holds_mark
-from reconciler.model.resources import InstanceProfile, frozen_tags
+from reconciler.model.live import LiveInstance
+from reconciler.model.ownership import (
+    HOLDS,
+    InstanceKey,
+    Partial,
+    Pending,
+    RoleMark,
+    Settled,
+    Waiting,
+    holds_mark,
+)
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.cut_over import AssociationSeen, CutOver, Observation
 
 _V = TypeVar("_V")
 
@@ -134,7 +135,7 @@ def after_own_call(
         case "TagRole":
             return replace(run_state, released=True, let_go=False)
         case "DisassociateIamInstanceProfile":
-            key = _disassociated(call, observed)
+            key = disassociated(call, observed)
             away, back = _with(run_state.away, key, now), _without(run_state.back, key)
             taken = _with(run_state.taken, key, call.params["AssociationId"])
             return replace(
@@ -167,7 +168,7 @@ def after_own_call(
 
 def _moved(run_state: RunState, call: ApiCall, observed: Observation, ended_at: float) -> RunState:
     """Off one profile and on the other at once."""
-    key = _disassociated(call, observed)
+    key = disassociated(call, observed)
     return replace(
         run_state,
         away=_with(run_state.away, key, observed.now),
@@ -263,126 +264,107 @@ def is_temporary(call: ApiCall, observed: Observation) -> bool:
     return bool(call.params.get("InstanceProfileName") != observed.profile.resource.name)
 
 
-def _disassociated(call: ApiCall, observed: Observation) -> InstanceKey:
+def disassociated(call: ApiCall, observed: Observation) -> InstanceKey:
     found = [key for key in instances_of(call, observed) if key.region == call.region]
     return found[0] if found else InstanceKey(call.region or "", "")
 
 
-def simulate(cutover: CutOver, observed: Observation, call: ApiCall) -> Observation:
-    """The world as it will be seen once ``call`` took effect."""
-    if call.service == "iam":
-        if "InstanceProfileName" in call.params and is_temporary(call, observed):
-            return replace(observed, temporary=_temporary(cutover, observed, call))
-        return replace(observed, profile=_profile(cutover, observed, call))
-    match call.operation:
-        case "DisassociateIamInstanceProfile":
-            key = _disassociated(call, observed)
-            if key not in observed.instances:
-                return observed
-            return _instance(observed, replace(observed.instances[key], rows=()))
-        case "ReplaceIamInstanceProfileAssociation":
-            key = _disassociated(call, observed)
-            if key not in observed.instances:
-                return observed
-            return _instance(
-                observed, replace(observed.instances[key], rows=(_replaced(call, observed, key),))
-            )
-        case "AssociateIamInstanceProfile":
-            key = InstanceKey(call.region or "", call.params["InstanceId"])
-            profile = observed.profile
-            row = AssociationRow(
-                f"${{association/{key.instance}.id}}", profile.arn, profile.id, "associated"
-            )
-            return _instance(observed, replace(observed.instances[key], rows=(row,)))
-        case "StopInstances" | "StartInstances":
-            key = instances_of(call, observed)[0]
-            state = "stopped" if call.operation == "StopInstances" else "running"
-            return _instance(observed, replace(observed.instances[key], state=state))
-        case "CreateTags" | "DeleteTags":
-            for name in call.params["Resources"]:
-                key = InstanceKey(call.region or "", name)
-                observed = _instance(observed, _tagged(cutover, observed.instances[key], call))
-            return observed
-        case _:
-            return observed
+def _frozen() -> Mapping[InstanceKey, float]:
+    return MappingProxyType({})
 
 
-def _replaced(call: ApiCall, observed: Observation, key: InstanceKey) -> AssociationRow:
-    """The association that AWS makes in the place of the one before; its id is not known yet."""
-    arn, home, temporary = (
-        call.params["IamInstanceProfile"]["Arn"],
-        observed.profile,
-        observed.temporary,
-    )
-    if temporary is not None and arn == temporary.arn:
-        return AssociationRow(
-            f"${{association/{key.instance}.shadow_id}}", arn, temporary.id, "associated"
-        )
-    return AssociationRow(f"${{association/{key.instance}.id}}", arn, home.id, "associated")
+def _reasons() -> Mapping[InstanceKey, str]:
+    return MappingProxyType({})
 
 
-def _temporary(cutover: CutOver, observed: Observation, call: ApiCall) -> LiveProfile | None:
-    temporary, name = observed.temporary, call.params["InstanceProfileName"]
-    match call.operation:
-        case "CreateInstanceProfile":
-            start, _, _ = observed.profile.arn.partition(":instance-profile/")
-            arn = f"{start}:instance-profile{call.params['Path']}{name}"
-            tags = {tag["Key"]: tag["Value"] for tag in call.params["Tags"]}
-            marks = {key.removeprefix(cutover.prefix): value for key, value in tags.items()}
-            resource = InstanceProfile(name, None, call.params["Path"])
-            made_id = f"${{instance-profile/{name}.id}}"
-            return LiveProfile(resource=resource, id=made_id, arn=arn, marks=frozen_tags(marks))
-        case "AddRoleToInstanceProfile" if temporary is not None:
-            return _holding(temporary, call.params["RoleName"], observed.after_id)
-        case "RemoveRoleFromInstanceProfile" if temporary is not None:
-            return _holding(temporary, None, None)
-        case "DeleteInstanceProfile":
-            return None
-        case _:
-            return temporary
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What this run has done itself; it dies with the process, so nothing here is needed for
+    safety, only to save work. Times are seconds of the epoch."""
+
+    run: str
+    began_at: float = 0.0
+    asked: bool = False
+    allowed: frozenset[InstanceKey] = frozenset()
+    """Instances for which EC2 was asked, and did not refuse, since the role inside last changed."""
+    refused: Mapping[InstanceKey, str] = field(default_factory=_reasons)
+    """Those that would not get back what is taken from them; they are among ``failed`` too."""
+    released: bool = False
+    let_go: bool = True
+    """Whether an instance let go of the role before since that was last noted; so at the start,
+    since an earlier run may have died before it noted it."""
+    swaps: int = 0
+    began_with: RoleMark | None = None
+    """The mark on the profile when this run began."""
+    marked_at: int | None = None
+    """When this run last noted on the profile that it is at work."""
+    untouched: frozenset[AssociationSeen] | None = None
+    """Consumers as they were before the swap, but for those that an earlier run, or a launch since
+    then, may have given the new role."""
+    cleared: bool = False
+    """Notes on instances were taken off, or it was tried: they are hints, and may stay."""
+    resumed: bool = False
+    """The run began with the swap done by an earlier one, whose ``holds`` marks it may believe."""
+    swapped_at: float | None = None
+    filled_at: float | None = None
+    """When the shadow got the new role, or was first seen with it."""
+    away: Mapping[InstanceKey, float] = field(default_factory=_frozen)
+    taken: Mapping[InstanceKey, str] = field(default_factory=_reasons)
+    """Association ids that this run took off: a listing that shows them still is an old one."""
+    stopped: Mapping[InstanceKey, float] = field(default_factory=_frozen)
+    """Those that this run stopped, each with when it had been launched."""
+    back: Mapping[InstanceKey, float] = field(default_factory=_frozen)
+    refreshed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
+    """Association ids that were made after EC2 saw the new role."""
+    failed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
+    postponed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
+    """Of a roll-back: those that were refused what is theirs while EC2 saw the role that failed.
+    They are tried once more when it sees the one that goes back in."""
+    waiting_since: float | None = None
+    batches: int = 0
+    """Batches that went well, an earlier run's canary included."""
+    batch_ended_at: float | None = None
+    changed_at: float = 0.0
+    closed: str | None = None
+    """Why no batch may begin now: the time is over, or our credentials would not outlive it."""
+    stopping: bool = False
+    """A person asked to stop: only what is half done is put right."""
+    hurrying: bool = False
+    """The process is about to be killed: profiles are given back without waiting for anything."""
 
 
-def _instance(observed: Observation, instance: LiveInstance) -> Observation:
-    return replace(observed, instances={**observed.instances, instance.key: instance})
+def role_visible_at(cutover: CutOver, observed: Observation, run_state: RunState) -> float:
+    """When EC2 sees the new role. A resumed run cannot know when the swap was, so it waits in
+    full from when it first looked."""
+    since = run_state.swapped_at if run_state.swapped_at is not None else observed.now
+    return since + cutover.limits.propagation_seconds
 
 
-def _tagged(cutover: CutOver, instance: LiveInstance, call: ApiCall) -> LiveInstance:
-    marks = dict(instance.marks)
-    for tag in call.params["Tags"]:
-        name = tag["Key"].removeprefix(cutover.prefix)
-        marks.pop(name, None)
-        if call.operation == "CreateTags":
-            marks[name] = tag["Value"]
-    return replace(instance, marks=frozen_tags(marks))
+def temporary_visible_at(cutover: CutOver, observed: Observation, run_state: RunState) -> float:
+    """When EC2 sees the role in the shadow."""
+    since = run_state.filled_at if run_state.filled_at is not None else observed.now
+    return since + cutover.limits.propagation_seconds
 
 
-def _profile(cutover: CutOver, observed: Observation, call: ApiCall) -> LiveProfile:
-    profile = observed.profile
-    marks = dict(profile.marks)
-    match call.operation:
-        case "AddRoleToInstanceProfile":
-            return _holding(profile, call.params["RoleName"], _id_of(cutover, observed, call))
-        case "RemoveRoleFromInstanceProfile":
-            return _holding(profile, None, None)
-        case "TagInstanceProfile":
-            for tag in call.params["Tags"]:
-                marks[tag["Key"].removeprefix(cutover.prefix)] = tag["Value"]
-        case "UntagInstanceProfile":
-            for key in call.params["TagKeys"]:
-                marks.pop(key.removeprefix(cutover.prefix), None)
-    return replace(profile, marks=frozen_tags(marks))
+def final_mark(cutover: CutOver, observed: Observation, run_state: RunState) -> RoleMark:
+    if cutover.settle_as is not None:
+        return cutover.settle_as
+    mark = observed.profile.mark
+    if mark == Settled(observed.target) or observed.after_id is None:
+        return Settled(observed.target)
+    if cutover.limits.strategy != "wait" and cutover.is_narrow:
+        return Partial.of(observed.target, {*cutover.regions, *observed.covered})
+    if cutover.limits.strategy != "wait":
+        return Settled(observed.target)
+    if isinstance(mark, Waiting) and mark.role_id == observed.target:
+        return mark
+    return Waiting(observed.target, int(run_state.swapped_at or observed.now))
 
 
-def _id_of(cutover: CutOver, observed: Observation, call: ApiCall) -> str | None:
-    """A role that was made again has the name of the one before, and only its own id is there."""
-    before, after, name = cutover.before, cutover.after, call.params["RoleName"]
-    is_before = before is not None and same_name(before.name, name)
-    if before is None or not is_before or (after is not None and same_name(after.name, name)):
-        return observed.after_id
-    return before.id
-
-
-def _holding(profile: LiveProfile, role: str | None, role_id: str | None) -> LiveProfile:
-    resource = profile.resource
-    held = InstanceProfile(resource.name, role, resource.path, resource.tags)
-    return replace(profile, resource=held, role_id=role_id)
+def is_covered(cutover: CutOver, observed: Observation) -> bool:
+    """Whether the regions noted on the profile are all that are asked for. Where they did not fit
+    into the tag, any list that does not fit either is taken for the same."""
+    mark = observed.profile.mark
+    if not isinstance(mark, Partial) or mark.role_id != observed.target or not cutover.is_narrow:
+        return False
+    return Partial.of(observed.target, {*cutover.regions, *mark.regions}) == mark

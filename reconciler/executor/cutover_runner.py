@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from reconciler.cutover import run_state as remembering
+from reconciler.cutover import run_state as states
 from reconciler.cutover.batches import POLL_SECONDS
 from reconciler.cutover.decide import decide, is_half_done
-from reconciler.cutover.types import (
+from reconciler.cutover.decisions import (
     Act,
     Ask,
     BatchDone,
-    CutOver,
     Decision,
     Done,
     GiveUp,
     GiveUpInstance,
     List,
-    Observation,
     Pause,
-    RunState,
 )
+from reconciler.cutover.run_state import RunState
+from reconciler.cutover.simulate import simulate
 from reconciler.executor.deadline import Deadline
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.missing_permission import missing_permission
@@ -32,6 +31,7 @@ from reconciler.model.address import Address, instance_address
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.cut_over import CutOver, Observation
 from reconciler.ports import DENIED, THROTTLED, AwsError, Clock, Progress, Reader
 
 LOST_ANSWERS = 10
@@ -125,8 +125,8 @@ class CutOverRunner:
 
     def _loop(self, cutover: CutOver) -> Outcome:
         observed = self._observer.observe(cutover)
-        run_state = remembering.initial_state(observed, self.run)
-        for instance in remembering.noted_as_done(observed):
+        run_state = states.initial_state(observed, self.run)
+        for instance in states.noted_as_done(observed):
             note = f"{instance.key.instance} is left alone: a tag on it says that it has the role"
             self.notes.append(note)
             self.progress.started(cutover.address, note)
@@ -144,7 +144,9 @@ class CutOverRunner:
                     self._ended = self._those_ended(observed)
                     return self._outcome("applied", "; ".join(self.notes))
                 case GiveUp(reason, roll_back) if roll_back:
-                    return self._roll_back(cutover.reversed(observed.target, run_state), reason)
+                    return self._roll_back(
+                        cutover.reversed(observed.target, run_state.untouched), reason
+                    )
                 case GiveUp(reason, is_stop=is_stop):
                     if observed.unread and not run_state.failed:
                         self._advice = (
@@ -207,11 +209,11 @@ class CutOverRunner:
             case List():
                 return self._observer.observe(cutover, run_state), run_state
             case BatchDone():
-                return observed, remembering.ended_batch(run_state, self.clock.now())
+                return observed, states.ended_batch(run_state, self.clock.now())
             case GiveUpInstance(key, reason):
                 self.progress.failed(instance_address(key.instance), "cut-over", reason)
                 self._brief, self._advice = f"{key.instance} {reason}", MEND
-                return observed, remembering.lost(run_state, key, reason)
+                return observed, states.lost(run_state, key, reason)
             case _:
                 return observed, run_state
 
@@ -224,9 +226,7 @@ class CutOverRunner:
         except AwsError as error:
             if error.code not in HOPED_FOR:
                 raise _explained(call, error) from error
-        return self._observer.look(cutover, observed, ()), remembering.answered(
-            run_state, ask, observed
-        )
+        return self._observer.look(cutover, observed, ()), states.answered(run_state, ask, observed)
 
     def _ask_ec2(
         self, cutover: CutOver, ask: Ask, observed: Observation, run_state: RunState
@@ -234,16 +234,16 @@ class CutOverRunner:
         """Whoever is refused keeps what it has. Who answers neither *allowed* nor *denied* does not
         know such questions, or the instance is not as it was: then it is looked at again."""
         doubtful: list[InstanceKey] = []
-        run_state = remembering.answered(run_state, ask, observed)
+        run_state = states.answered(run_state, ask, observed)
         for call in ask.calls:
-            keys = remembering.instances_of(call, observed)
+            keys = states.instances_of(call, observed)
             try:
                 self.sender.send(call, is_fresh=True)
             except AwsError as error:
                 if error.code in DENIED:
                     why = f"{error.code}: {error.message}{missing_permission(call, error)}"
                     for key in keys:
-                        run_state = remembering.refused(run_state, key, why)
+                        run_state = states.refused(run_state, key, why)
                 elif error.code in THROTTLED or error.is_uncertain or error.was_not_sent:
                     raise
                 elif error.code != ask.refusal:
@@ -263,9 +263,9 @@ class CutOverRunner:
             self._tell(cutover, act, call, before, run_state)
             problem = self._send(call, act, before)
             if problem is None or act.is_hint:
-                run_state = remembering.after_own_call(run_state, call, before, self.clock.now())
-                observed = remembering.simulate(cutover, before, call)
-                touched.extend(remembering.instances_of(call, before))
+                run_state = states.after_own_call(run_state, call, before, self.clock.now())
+                observed = simulate(cutover, before, call)
+                touched.extend(states.instances_of(call, before))
                 self._note_flights(cutover, observed, run_state)
                 self._calls += problem is None
                 self._flying = tuple(k for k in run_state.away if k not in run_state.back)
@@ -275,21 +275,21 @@ class CutOverRunner:
                 if call.service == "iam":
                     self._observer.forget()
                 return self._after_doubt(cutover, problem, observed, run_state), run_state
-            key = next(iter(remembering.instances_of(call, before)), None)
+            key = next(iter(states.instances_of(call, before)), None)
             if key is None or call.operation not in OF_ONE_INSTANCE:
                 self._undo(act)
                 raise _explained(call, problem)
             wanted = missing_permission(call, problem)
             self._went_wrong(problem, wanted)
             why = f"{problem.code}: {problem.message}{wanted}"
-            run_state = remembering.not_given(cutover, before, run_state, key, why)
+            run_state = states.not_given(cutover, before, run_state, key, why)
         self._again = 0
         if any(call.service == "iam" for call in act.calls):
             self._observer.wrote(observed)
         return self._observer.look(cutover, observed, touched), run_state
 
     def _count(self, call: ApiCall, observed: Observation) -> None:
-        keys = remembering.instances_of(call, observed)
+        keys = states.instances_of(call, observed)
         match call.operation:
             case "DisassociateIamInstanceProfile" | "StopInstances":
                 self._taken.update(keys)
@@ -303,7 +303,7 @@ class CutOverRunner:
         self, cutover: CutOver, act: Act, call: ApiCall, observed: Observation, run_state: RunState
     ) -> None:
         """An instance that has the role is told with how long it was without a profile."""
-        keys = remembering.instances_of(call, observed)
+        keys = states.instances_of(call, observed)
         if call.operation == "CreateTags" and cutover.after is not None:
             for key in keys:
                 away = observed.now - run_state.away.get(key, observed.now)
@@ -315,7 +315,7 @@ class CutOverRunner:
             self.progress.started(cutover.address, act.why)
 
     def _send(self, call: ApiCall, act: Act, observed: Observation) -> AwsError | None:
-        key = next(iter(remembering.instances_of(call, observed)), None)
+        key = next(iter(states.instances_of(call, observed)), None)
         # In a hurry nobody waits for one instance while another could get its profile.
         hoped_for = LOOK_AGAIN if self.stop.hurries else frozenset[str]()
 

@@ -8,7 +8,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.cutover.types import CutOver
 from reconciler.executor.cutover_runner import CutOverRunner
 from reconciler.executor.deadline import Deadline
 from reconciler.executor.idempotency import InstanceEndedError, ended, taken
@@ -24,6 +23,7 @@ from reconciler.model.address import POLICY, ROLE, Address, same_name
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
 from reconciler.plan.changes import Delete, Replace
+from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import Label, PendingStep, exists
 from reconciler.plan.plan import TargetPlan, Work
 from reconciler.ports import AwsError, Clock, Progress, Reader, Writer

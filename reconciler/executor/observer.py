@@ -6,12 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover.batches import POLL_SECONDS
-from reconciler.cutover.types import CutOver, Observation, RunState
+from reconciler.cutover.run_state import RunState
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import STOPPING_SECONDS
 from reconciler.model.live import LiveProfile
 from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, temporary_name
 from reconciler.model.resources import Identity
+from reconciler.plan.cut_over import CutOver, Observation
 from reconciler.ports import AwsError, Clock, Reader
 
 AGAIN_SECONDS = 0.5

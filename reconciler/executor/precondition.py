@@ -12,13 +12,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.cutover.types import CutOver, Observation
 from reconciler.model.address import POLICY, PROFILE, ROLE, Address, profile_address
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveState
 from reconciler.model.ownership import Pending, RoleMark
 from reconciler.model.policy_document import dangling_principals
 from reconciler.model.resources import Identity, InstanceProfile, Policy, Role
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.cut_over import CutOver, Observation
 from reconciler.plan.plan import Users
 from reconciler.ports import AwsError, Clock, Reader
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from reconciler.cutover.types import CutOver, RoleRef
 from reconciler.executor.outcomes import Outcome, Stranded, StrandedAs
 from reconciler.model.address import PROFILE, Address, instance_address
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import Flight, InstanceKey, Pending
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.cut_over import CutOver, RoleRef
 from reconciler.plan.plan import TargetPlan
 from reconciler.ports import AwsError, Reader
 

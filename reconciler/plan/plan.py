@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.cutover.preview import PreviewStep
-from reconciler.cutover.types import CutOver, Observation
 from reconciler.diagnostics import Diagnostic
 from reconciler.model.address import Address, instance_address
 from reconciler.model.live import LiveEntity
@@ -33,6 +31,7 @@ from reconciler.plan.changes import (
     Update,
     actions_of,
 )
+from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 from reconciler.plan.graph import OrderedStep
 
 Work = ApiCall | Wait | CutOver

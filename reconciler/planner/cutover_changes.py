@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.cutover.preview import PreviewStep
-from reconciler.cutover.run_state import noted_as_done
-from reconciler.cutover.types import CutOver, Observation, is_covered
+from reconciler.cutover.run_state import is_covered, noted_as_done
 from reconciler.model import ownership
 from reconciler.model.address import instance_address, role_address
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import InstanceKey, Pending, Settled, Waiting
 from reconciler.plan.calls import ApiCall, Ref
 from reconciler.plan.changes import Change, CutOverInstance, Difference, Restore, Update
+from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 from reconciler.planner.cutover_plan import PlannedCutOver
 from reconciler.planner.fragment import PlanContext
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.cutover.types import CutOver, Observation, RoleRef, is_covered
+from reconciler.cutover.run_state import is_covered
 from reconciler.model import ownership
 from reconciler.model.address import PROFILE, name_key, role_address, same_name
 from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import Failed, InstanceKey, Partial, Pending, Settled, Waiting
 from reconciler.model.resources import InstanceProfile, RollOut
+from reconciler.plan.cut_over import CutOver, Observation, RoleRef
 from reconciler.plan.graph import Label, emptied, exists, free, ready
 from reconciler.planner.fragment import PlanContext
 from reconciler.planner.in_use import is_for_ec2

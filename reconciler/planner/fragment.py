@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
-from reconciler.cutover.preview import PreviewStep
-from reconciler.cutover.types import CutOver, Observation
 from reconciler.diagnostics import Diagnostic
 from reconciler.kinds.context import KindContext
 from reconciler.kinds.references import policy_arn
@@ -14,6 +12,7 @@ from reconciler.model.address import ROLE, name_of
 from reconciler.model.live import LiveState
 from reconciler.model.policy_document import with_principals
 from reconciler.plan.changes import Change, Conflict, Guard, Kept
+from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 from reconciler.plan.graph import PendingStep
 from reconciler.plan.plan import Work
 from reconciler.planner.in_use import InUse

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from reconciler.cutover.types import CutOver
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.kinds.references import trusted_roles
 from reconciler.model.address import (
@@ -23,6 +22,7 @@ from reconciler.model.address import (
 from reconciler.model.live import LiveEntity, LiveState
 from reconciler.model.policy_document import trusts_service
 from reconciler.plan.changes import Change, CutOverInstance, Delete, Kept, Restore, Unread
+from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import cyclic, topological_order
 from reconciler.plan.plan import TargetPlan, Users
 from reconciler.planner import guards, out_of_reach

@@ -8,8 +8,9 @@ import pytest
 
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decide import decide
+from reconciler.cutover.decisions import Act, Ask, Done, GiveUp, GiveUpInstance, Pause
 from reconciler.cutover.fleet import CLOCKS_APART
-from reconciler.cutover.types import Act, Ask, Done, GiveUp, GiveUpInstance, Pause, RunState
+from reconciler.cutover.run_state import RunState
 from reconciler.model.live import UNKNOWN
 from reconciler.model.ownership import Partial, Pending, RoleMark, Settled, with_prefix
 from tests.cutover.walking import (

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from reconciler.cutover.types import Done, GiveUp
+from reconciler.cutover.decisions import Done, GiveUp
 from reconciler.model.ownership import Failed, Settled
 from tests.cutover.walking import (
     NEW,

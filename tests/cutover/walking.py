@@ -8,23 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.cutover import run_state as remembering
+from reconciler.cutover import run_state as run_states
 from reconciler.cutover.decide import decide
-from reconciler.cutover.types import (
+from reconciler.cutover.decisions import (
     Act,
     Ask,
     BatchDone,
-    CutOver,
     Decision,
     Done,
     GiveUp,
     GiveUpInstance,
     List,
-    Observation,
     Pause,
-    RoleRef,
-    RunState,
 )
+from reconciler.cutover.run_state import RunState
+from reconciler.cutover.simulate import simulate
 from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model.ownership import (
     Failed,
@@ -38,6 +36,7 @@ from reconciler.model.ownership import (
 )
 from reconciler.model.resources import InstanceProfile, RollOut
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.cut_over import CutOver, Observation, RoleRef
 
 PREFIX = "reconciler:"
 HERE = "us-east-1"
@@ -165,10 +164,10 @@ def refused(
 ) -> Iterator[tuple[World, RunState]]:
     """EC2 denies one of the calls; those before it took effect, and those after it are made."""
     if isinstance(decision, Ask) and decision.refusal == "DryRunOperation":
-        answered = remembering.answered(run_state, decision, look(world, plan))
+        answered = run_states.answered(run_state, decision, look(world, plan))
         for call in decision.calls:
-            key = remembering.instances_of(call, look(world, plan))[0]
-            yield world, remembering.refused(answered, key, "denied")
+            key = run_states.instances_of(call, look(world, plan))[0]
+            yield world, run_states.refused(answered, key, "denied")
     if not isinstance(decision, Act) or decision.is_hint:
         return
     for number, denied in enumerate(decision.calls):
@@ -178,11 +177,11 @@ def refused(
         for other, call in enumerate(decision.calls):
             before = look(after, plan)
             if other == number:
-                key = remembering.instances_of(call, before)[0]
-                remembered = remembering.lost(remembered, key, "denied")
+                key = run_states.instances_of(call, before)[0]
+                remembered = run_states.lost(remembered, key, "denied")
                 continue
             after = happened(after, call, plan)
-            remembered = remembering.after_own_call(remembered, call, before, after.now)
+            remembered = run_states.after_own_call(remembered, call, before, after.now)
         yield after, remembered
 
 
@@ -205,7 +204,7 @@ def look(world: World, plan: CutOver | None = None) -> Observation:
 def happened(world: World, call: ApiCall, plan: CutOver) -> World:
     """AWS after the call."""
     before = world
-    observed = remembering.simulate(plan, look(world, plan), call)
+    observed = simulate(plan, look(world, plan), call)
     world = replace(
         world,
         profile=observed.profile,
@@ -224,8 +223,8 @@ def happened(world: World, call: ApiCall, plan: CutOver) -> World:
             assert before.temporary.role_id is None
             assert not any(i.names(SHADOW_ARN) for i in world.instances.values())
             return world
-        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile" if (
-            remembering.is_temporary(call, look(before))
+        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile" if run_states.is_temporary(
+            call, look(before)
         ):
             role = world.temporary.role_id if world.temporary else None
             return replace(world, shadow_history=(*world.shadow_history, (world.now, role)))
@@ -267,7 +266,7 @@ def happened(world: World, call: ApiCall, plan: CutOver) -> World:
 def _replaced(before: World, world: World, call: ApiCall) -> World:
     """AWS replaces the association of a running instance; with an empty profile it would serve
     nothing from then on, which must never come to pass."""
-    key = remembering.instances_of(call, look(before))[0]
+    key = run_states.instances_of(call, look(before))[0]
     assert before.instances[key].is_running
     arn = call.params["IamInstanceProfile"]["Arn"]
     served = world.seen_by_ec2(arn)
@@ -290,21 +289,21 @@ def step(
     the decision is carried out whole (else the run died there)."""
     match decision:
         case Ask():
-            yield world, remembering.answered(run_state, decision, look(world, plan)), True
+            yield world, run_states.answered(run_state, decision, look(world, plan)), True
         case Act(calls):
             for number, call in enumerate(calls, start=1):
                 before = look(world, plan)
                 world = happened(world, call, plan)
-                run_state = remembering.after_own_call(run_state, call, before, world.now)
+                run_state = run_states.after_own_call(run_state, call, before, world.now)
                 yield world, run_state, number == len(calls)
         case Pause(seconds):
             yield replace(world, now=world.now + seconds), run_state, True
         case List():
             yield world, replace(run_state, changed_at=0.0), True
         case BatchDone():
-            yield world, remembering.ended_batch(run_state, world.now), True
+            yield world, run_states.ended_batch(run_state, world.now), True
         case GiveUpInstance(key, reason):
-            yield world, remembering.lost(run_state, key, reason), True
+            yield world, run_states.lost(run_state, key, reason), True
 
 
 @dataclass
@@ -321,7 +320,7 @@ class Walk:
     ended: list[tuple[World, Decision]] = field(default_factory=list)
 
     def walk(self, start: World) -> None:
-        run_state = remembering.initial_state(look(start), "run0")
+        run_state = run_states.initial_state(look(start), "run0")
         whole = (self.crashes, self.humans, self.refusals)
         stack = [(start, run_state, self.plan, whole)]
         while stack:
@@ -340,8 +339,8 @@ class Walk:
             assert len(self.observed) < 400_000
             decision = decide(plan, look(world, plan), run_state)
             if isinstance(decision, GiveUp) and decision.roll_back:
-                back = plan.reversed(NEW, run_state)
-                begun = remembering.initial_state(look(world, back), run_state.run)
+                back = plan.reversed(NEW, run_state.untouched)
+                begun = run_states.initial_state(look(world, back), run_state.run)
                 stack.append((world, begun, back, rest))
                 continue
             if isinstance(decision, Done | GiveUp):
@@ -362,7 +361,7 @@ class Walk:
                 if left:
                     run = f"run{self.crashes - left + 1}"
                     again = planned(after, self.plan)
-                    begun = remembering.initial_state(look(after, again), run)
+                    begun = run_states.initial_state(look(after, again), run)
                     stack.append((after, begun, again, (left - 1, humans, refusals)))
 
 

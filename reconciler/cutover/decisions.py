@@ -1,0 +1,77 @@
+"""What can come next in a cut-over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.model.ownership import (
+    InstanceKey,
+)
+from reconciler.plan.calls import ApiCall
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Calls that change nothing, since they must be refused: with the code ``refusal`` where they
+    would be allowed."""
+
+    calls: tuple[ApiCall, ...]
+    refusal: Literal["LimitExceeded", "DryRunOperation"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Calls to make, in order. With ``is_hint`` their failure is a warning and no more."""
+
+    calls: tuple[ApiCall, ...]
+    why: str
+    is_hint: bool = False
+    undo: tuple[ApiCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing to do for ``seconds``; then look at ``watch`` again."""
+
+    seconds: float
+    why: str
+    watch: tuple[InstanceKey, ...] = ()
+    is_poll: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """Ask all regions for consumers once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpInstance:
+    """This instance cannot be brought over; the others go on as ``limits`` say."""
+
+    key: InstanceKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """All instances of a batch are back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """It ends here. With ``roll_back`` the role that was there goes back in; ``is_stop`` says that
+    a person asked for the end, and that what was half done has been put right."""
+
+    reason: str
+    roll_back: bool = False
+    is_stop: bool = False
+
+
+Decision = Ask | Act | Pause | List | GiveUpInstance | BatchDone | Done | GiveUp
