@@ -14,58 +14,6 @@ from reconciler.model.resources import Identity
 from reconciler.plan.calls import ApiCall
 
 
-class AwsError(Exception):
-    """AWS, or the way to it, refused a call.
-
-    ``code`` is AWS's, or botocore's class name where no answer came. ``is_uncertain`` means that
-    the call may have taken effect: nothing was heard, or a 5xx. ``was_not_sent`` means that it
-    surely has not: there was no connection to send it over.
-    """
-
-    def __init__(
-        self,
-        call: str,
-        code: str,
-        message: str,
-        *,
-        status: int = 0,
-        request_id: str = "",
-        is_uncertain: bool = False,
-        was_not_sent: bool = False,
-    ) -> None:
-        super().__init__(f"{call}: {code}: {message}")
-        self.call = call
-        self.code = code
-        self.message = message
-        self.status = status
-        self.request_id = request_id
-        self.is_uncertain = is_uncertain
-        self.was_not_sent = was_not_sent
-
-
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-THROTTLED = frozenset(
-    {
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "PriorRequestNotComplete",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-"""Codes that botocore takes for throttling as well, but for those that no call of ours can meet."""
-
-
-UNREADABLE = DENIED | THROTTLED
-"""One thing cannot be read, and the others can: it is told as unknown."""
-
-
 @dataclass(frozen=True, slots=True)
 class Named:
     """What the specs name, to be read one by one: ``policies`` by ARN, all else by name. A policy

@@ -16,6 +16,7 @@ ROOT = Path(reconciler.__file__).parent
 
 LAYERS = (
     ("diagnostics", "exit_codes", "clock"),
+    ("errors",),
     ("model",),
     ("plan",),
     ("ports",),

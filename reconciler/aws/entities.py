@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 from reconciler.aws import parse
 from reconciler.aws.paging import ApiReader, call_name, has_no_answer, whole, why
+from reconciler.errors import DENIED, UNREADABLE, AwsError
 from reconciler.model.address import Address, by_name, name_key, name_of, policy_address
 from reconciler.model.live import LivePolicy, LiveProfile, LiveRole
 from reconciler.model.ownership import Pending, temporary_name
-from reconciler.ports import DENIED, UNREADABLE, AwsError, Named
+from reconciler.ports import Named
 
 _L = TypeVar("_L", LiveRole, LivePolicy, LiveProfile)
 

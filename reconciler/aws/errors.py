@@ -13,7 +13,7 @@ from botocore import credentials
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from reconciler.ports import THROTTLED, AwsError
+from reconciler.errors import THROTTLED, AwsError
 
 _NOT_SENT = (
     boto.EndpointConnectionError,

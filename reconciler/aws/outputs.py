@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Session
-from reconciler.ports import AwsError
+from reconciler.errors import AwsError
 
 ATTEMPTS = 5
 

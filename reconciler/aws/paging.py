@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from reconciler.aws import parse
 from reconciler.aws.errors import CUT_OFF, translated
 from reconciler.aws.session import Clients
-from reconciler.ports import AwsError
+from reconciler.errors import AwsError
 
 PAGE = 1000
 _READS = re.compile(r"(get|list|describe)_\w+")
@@ -102,7 +102,7 @@ def whole(call: str) -> Iterator[None]:
     """An answer that lacks what is needed, as ``AwsError`` that names call and member."""
     try:
         yield
-    except parse.Missing as error:
+    except parse.IncompleteAnswerError as error:
         raise AwsError(call, INCOMPLETE, f"the answer has no {error.member}") from error
 
 

@@ -1,7 +1,7 @@
 """From what AWS answers to the model. Pure.
 
 AWS's model requires next to nothing of an answer, and emulators leave members out. What follows
-from an ARN is completed from it; ``Missing`` is raised for the rest, so that whoever asked can ask
+from an ARN is completed from it; ``IncompleteAnswerError`` is raised for the rest, so that whoever asked can ask
 for that one thing by itself. A member that AWS itself leaves out when it has no value (a
 description, a boundary, tags of one thing) is empty when it is absent.
 """
@@ -31,7 +31,7 @@ Answer = Mapping[str, Any]
 _T = TypeVar("_T", LivePolicy, LiveProfile)
 
 
-class Missing(Exception):  # noqa: N818 - an answer that is not whole, to be asked for again
+class IncompleteAnswerError(Exception):
     """An answer lacks a member that nothing else tells."""
 
     def __init__(self, member: str) -> None:
@@ -40,10 +40,10 @@ class Missing(Exception):  # noqa: N818 - an answer that is not whole, to be ask
 
 
 def need(answer: Answer, member: str) -> Any:
-    """Raises ``Missing``."""
+    """Raises ``IncompleteAnswerError``."""
     value = answer.get(member)
     if value is None:
-        raise Missing(member)
+        raise IncompleteAnswerError(member)
     return value
 
 
@@ -56,7 +56,7 @@ def name_of(answer: Answer, member: str) -> str:
     if name := answer.get(member):
         return str(name)
     if "/" not in (arn := str(answer.get("Arn", ""))):
-        raise Missing(member)
+        raise IncompleteAnswerError(member)
     return arn.rpartition("/")[2]
 
 
@@ -69,7 +69,7 @@ def _path(answer: Answer) -> str:
 
 def role(detail: Answer, listed: Answer, prefix: str) -> LiveRole:
     """``detail`` is from ``GetAccountAuthorizationDetails``, which has neither description nor
-    session; these are in ``listed``, from ``ListRoles``. Raises ``Missing``."""
+    session; these are in ``listed``, from ``ListRoles``. Raises ``IncompleteAnswerError``."""
     whole = {**listed, **detail}
     # Role tag keys ignore case; all others' do not.
     # Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
@@ -108,13 +108,13 @@ def single_role(answer: Answer, prefix: str) -> LiveRole:
 
 
 def policy(detail: Answer, tags: Mapping[str, str] | None, prefix: str) -> LivePolicy:
-    """``tags`` is ``None`` where they were not read. Raises ``Missing``."""
+    """``tags`` is ``None`` where they were not read. Raises ``IncompleteAnswerError``."""
     versions = need(detail, "PolicyVersionList")
     default_id = detail.get("DefaultVersionId")
     known = [{"IsDefaultVersion": v.get("VersionId") == default_id, **v} for v in versions]
     default = next((v for v in known if v["IsDefaultVersion"]), None)
     if default is None:
-        raise Missing("DefaultVersionId")
+        raise IncompleteAnswerError("DefaultVersionId")
     made = LivePolicy(
         resource=Policy(
             name=name_of(detail, "PolicyName"),
@@ -149,7 +149,7 @@ def profile(
     answer: Answer, tags: Mapping[str, str] | None, prefix: str, regions: Container[str]
 ) -> LiveProfile:
     """``tags`` is ``None`` where they were not read; ``regions`` are those that there are: no
-    instance is in flight in any other. Raises ``Missing``."""
+    instance is in flight in any other. Raises ``IncompleteAnswerError``."""
     # What is nested here lacks most attributes of a role: its name and id are all that is used.
     held = next(iter(need(answer, "Roles")), None)
     made = LiveProfile(
@@ -183,13 +183,13 @@ def tagged(
 
 
 def facts(answer: Answer, id_member: str, document: Any = None) -> Facts:
-    """Raises ``Missing``."""
+    """Raises ``IncompleteAnswerError``."""
     tags = tags_of(answer.get("Tags"))
     return Facts(need(answer, id_member), need(answer, "Arn"), tags, document)
 
 
 def row(answer: Answer) -> AssociationRow | None:
-    """``None`` for one that has ended: emulators go on listing it. Raises ``Missing``."""
+    """``None`` for one that has ended: emulators go on listing it. Raises ``IncompleteAnswerError``."""
     state = need(answer, "State")
     if state == "disassociated":
         return None
@@ -202,7 +202,7 @@ def row(answer: Answer) -> AssociationRow | None:
 def instance(
     answer: Answer, region: str, rows: Iterable[AssociationRow], prefix: str
 ) -> LiveInstance:
-    """Raises ``Missing``."""
+    """Raises ``IncompleteAnswerError``."""
     split = split_tags(tags_of(answer.get("Tags")), prefix)
     launched = answer.get("LaunchTime")
     return LiveInstance(

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from reconciler.aws import parse
 from reconciler.aws.entities import Entities
-from reconciler.aws.instances import Instances, Started
+from reconciler.aws.instances import Instances, Regions, Started
 from reconciler.aws.paging import ApiReader, whole, why
-from reconciler.aws.regions import Regions
 from reconciler.aws.session import Clients, identity_of
+from reconciler.errors import DENIED, UNREADABLE, AwsError
 from reconciler.model.address import Address, by_name, name_key, name_of
 from reconciler.model.live import (
     LiveEntity,
@@ -30,7 +30,7 @@ from reconciler.model.live import (
 )
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
-from reconciler.ports import DENIED, UNREADABLE, AwsError, Facts, Scope
+from reconciler.ports import Facts, Scope
 
 _Answers = list[dict[str, Any]]
 _Tags = dict[str, dict[str, str]]
@@ -266,7 +266,7 @@ def _parsed(
     for answer in answers:
         try:
             found.append(made(answer))
-        except parse.Missing:
+        except parse.IncompleteAnswerError:
             with whole(call):
                 lacking.append(
                     parse.need(answer, "Arn") if key == "Arn" else parse.name_of(answer, key)

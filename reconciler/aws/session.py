@@ -17,8 +17,8 @@ from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCre
 
 from reconciler import __version__
 from reconciler.aws.errors import translated
+from reconciler.errors import AwsError
 from reconciler.model.resources import Identity
-from reconciler.ports import AwsError
 
 POOL = 32
 READ_ATTEMPTS = 8

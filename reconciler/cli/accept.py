@@ -17,10 +17,11 @@ from reconciler.cli.commands.plan import planning
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_whole
 from reconciler.commands.plan import Planned
-from reconciler.commands.request import RefusedError, Request
+from reconciler.commands.request import Request
 from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.drift.accept import Accepted, accept
 from reconciler.drift.findings import drift_of
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import data, line
 from reconciler.spec.files import display_name

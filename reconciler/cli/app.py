@@ -21,12 +21,10 @@ from reconciler.cli.commands.sandbox import sandbox
 from reconciler.cli.commands.schema import schema
 from reconciler.cli.commands.validate import validate
 from reconciler.cli.commands.version import version
-from reconciler.cli.console import Console, close_stdout
-from reconciler.cli.errors import aws_failed, refused
+from reconciler.cli.console import Console, aws_failed, close_stdout, refused
 from reconciler.cli.signals import ending
-from reconciler.commands.request import RefusedError
+from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.ports import AwsError
 
 app = typer.Typer(
     name="reconciler",

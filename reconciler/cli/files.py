@@ -7,7 +7,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.json.planfile import plan_of
 from reconciler.render.json.types import PlanShape

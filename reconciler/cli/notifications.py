@@ -17,18 +17,17 @@ from reconciler.cli.arguments import Login
 from reconciler.cli.connect import outgoing_of
 from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
-from reconciler.commands.request import RefusedError
 from reconciler.drift.baseline import Baseline, Covers, following, undelivered
 from reconciler.drift.findings import Drift, Finding
+from reconciler.errors import AwsError, DeliveryError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.notify.notice import Notice
 from reconciler.notify.notifier import Destination, Publisher, deliver, destination_of
 from reconciler.notify.prometheus import Run, metrics
-from reconciler.notify.webhook import DeliveryError, Web
-from reconciler.ports import AwsError
+from reconciler.notify.webhook import Web
 from reconciler.render.json.baseline import baseline_of, baseline_text
 from reconciler.render.json.drift import finding_json
-from reconciler.render.json.drift_types import DriftShape
+from reconciler.render.json.types import DriftShape
 
 BaselineFlag = Annotated[
     str | None,

@@ -22,10 +22,9 @@ from reconciler.render.ci import github
 from reconciler.render.ci.repository import Repository
 from reconciler.render.formats import DriftReport, PlanReport
 from reconciler.render.json.apply import outcome_json
-from reconciler.render.json.drift_types import DriftShape
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.render.json.planfile import sealed
-from reconciler.render.json.types import PlanShape
+from reconciler.render.json.types import DriftShape, PlanShape
 from reconciler.render.markdown import SUMMARY_BYTES, Page, drift_markdown, plan_markdown
 from reconciler.render.styled_text import Line
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from reconciler.commands.plan import Planned, PlannedTarget, make_plan
-from reconciler.commands.request import RefusedError, RunPorts
+from reconciler.commands.request import RunPorts
+from reconciler.errors import AwsError, RefusedError
 from reconciler.executor import Executor, ExecutorDeps
 from reconciler.executor.deadline import Deadline
 from reconciler.executor.interrupt import Interrupt
@@ -13,7 +14,6 @@ from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import Address
 from reconciler.plan.plan import Plan
-from reconciler.ports import AwsError
 
 READ_LAG_SECONDS = 30.0
 """IAM's reads may show the world before our writes for a while; no bound is documented."""

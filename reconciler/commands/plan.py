@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.commands.request import Connection, RefusedError, Request, RunPorts
+from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import Plan, TargetPlan, digest_of

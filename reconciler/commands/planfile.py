@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from reconciler.commands.plan import Planned
-from reconciler.commands.request import RefusedError, Request
+from reconciler.commands.request import Request
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan, digest_of_intended, intended

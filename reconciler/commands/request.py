@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from reconciler.diagnostics import Diagnostic
-from reconciler.exit_codes import ExitCode
 from reconciler.ports import Clock, Progress, Reader, Trail, Writer
 from reconciler.spec.settings import Settings, TargetSpec
 
@@ -65,23 +63,3 @@ class RunPorts:
     clock: Clock
     progress: Progress
     run: str
-
-
-class RefusedError(Exception):
-    """``exit_code`` is that of ``cli.md``; ``diagnostics`` say where, if it is in a file;
-    ``details`` are lines that say more."""
-
-    def __init__(
-        self,
-        message: str,
-        exit_code: ExitCode,
-        diagnostics: tuple[Diagnostic, ...] = (),
-        sources: Mapping[str, str] | None = None,
-        details: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.exit_code = exit_code
-        self.diagnostics = diagnostics
-        self.sources = sources or {}
-        self.details = details

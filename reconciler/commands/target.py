@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.commands.request import Connection, RefusedError, Request, RunPorts
+from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
+from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import POLICY, ROLE, Address, name_key, name_of, profile_address
 from reconciler.model.live import LiveState
@@ -19,7 +20,7 @@ from reconciler.planner import Options, plan_target
 from reconciler.planner.associations import profiles_to_look_at
 from reconciler.planner.fragment import resolved
 from reconciler.planner.planner import needs_instances, plan_context, reach
-from reconciler.ports import UNREADABLE, AwsError, Named, Progress, Reader, Scope
+from reconciler.ports import Named, Progress, Reader, Scope
 from reconciler.spec.check.ignore_rules import expired
 from reconciler.spec.desired import DesiredState, SpecSet
 from reconciler.spec.settings import Settings, TargetSpec

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.commands.plan import Planned, PlannedTarget
 from reconciler.drift.findings import Drift, Finding
+from reconciler.errors import NotWritableError
 from reconciler.model.address import Address
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
@@ -16,7 +17,6 @@ from reconciler.spec.build.variables import escaped
 from reconciler.spec.desired import Desired, DesiredProfile
 from reconciler.spec.format.edit import Editing, Keys
 from reconciler.spec.format.export import as_spec, trust_as_spec
-from reconciler.spec.yaml.cst import NotWritableError
 from reconciler.spec.yaml.policy_documents import place_of_inline
 
 _SECTIONS = {"role": "roles", "policy": "policies", "instance-profile": "instance_profiles"}

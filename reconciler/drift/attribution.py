@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 from reconciler.commands.plan import PlannedTarget
 from reconciler.drift.findings import Actor, Drift, Finding
+from reconciler.errors import DENIED, AwsError
 from reconciler.model.address import POLICY
 from reconciler.plan.plan import TargetPlan
-from reconciler.ports import DENIED, AwsError, Clock, Event, Trail
+from reconciler.ports import Clock, Event, Trail
 
 _OUR_RUN = re.compile(r"\breconciler/\S+ run/(\w+)")
 _HOME = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}

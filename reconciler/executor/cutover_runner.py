@@ -21,18 +21,18 @@ from reconciler.cutover.decisions import (
 )
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
+from reconciler.errors import DENIED, THROTTLED, AwsError
 from reconciler.executor.deadline import Deadline
 from reconciler.executor.interrupt import Flights, Interrupt
-from reconciler.executor.missing_permission import missing_permission
 from reconciler.executor.observer import Observer
-from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice
+from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice, missing_permission
 from reconciler.executor.sender import Sender
 from reconciler.model.address import Address, instance_address
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
-from reconciler.ports import DENIED, THROTTLED, AwsError, Clock, Progress, Reader
+from reconciler.ports import Clock, Progress, Reader
 
 LOST_ANSWERS = 10
 FIRST_LOOK_SECONDS = 0.25

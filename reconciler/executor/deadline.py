@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reconciler.ports import AwsError, Clock
+from reconciler.errors import AwsError
+from reconciler.ports import Clock
 
 BATCH_SECONDS = 600.0
 """A batch waits 300 s at most for its instances to give the profile up, and as long again for them

@@ -8,15 +8,22 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.errors import AwsError, InstanceEndedError, StoppedError
 from reconciler.executor.cutover_runner import CutOverRunner
 from reconciler.executor.deadline import Deadline
-from reconciler.executor.idempotency import InstanceEndedError, ended, taken
+from reconciler.executor.idempotency import ended, taken
 from reconciler.executor.interrupt import Flights, Interrupt
-from reconciler.executor.missing_permission import missing_permission
-from reconciler.executor.outcomes import AGAIN, Outcome, Result, Stranded, failed
+from reconciler.executor.outcomes import (
+    AGAIN,
+    Outcome,
+    Result,
+    Stranded,
+    failed,
+    missing_permission,
+)
 from reconciler.executor.precondition import CHANGED, PreconditionCheck
 from reconciler.executor.retrying_reader import RetryingReader
-from reconciler.executor.sender import Pace, Sender, StoppedError
+from reconciler.executor.sender import Pace, Sender
 from reconciler.executor.stranded import stranded
 from reconciler.executor.waiter import TEXT, Waiter
 from reconciler.model.address import POLICY, ROLE, Address, same_name
@@ -26,7 +33,7 @@ from reconciler.plan.changes import Delete, Replace
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import Label, PendingStep, exists
 from reconciler.plan.plan import TargetPlan, Work
-from reconciler.ports import AwsError, Clock, Progress, Reader, Writer
+from reconciler.ports import Clock, Progress, Reader, Writer
 
 ASSOCIATE = "AssociateIamInstanceProfile"
 

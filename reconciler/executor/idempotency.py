@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconciler.errors import AwsError, InstanceEndedError
 from reconciler.model.address import name_of, policy_address, role_address, same_name, same_resource
 from reconciler.model.live import (
     AssociationRow,
@@ -19,7 +20,7 @@ from reconciler.model.live import (
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import PolicyDocument, principals
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import AwsError, Facts, Reader
+from reconciler.ports import Facts, Reader
 
 OF_ITS_STATE = frozenset(
     {
@@ -30,14 +31,14 @@ OF_ITS_STATE = frozenset(
     }
 )
 """Refusals that come from what the instance, or its association, has become."""
+
+
 UNSHOWN_SECONDS = 10.0
 """For an instance that EC2 does not show: it ended long ago, or this is an old answer."""
+
+
 OTHERS_SECONDS = 2.0
 """For an association of somebody else's: a listing may show for a moment what is gone."""
-
-
-class InstanceEndedError(AwsError):
-    """The instance that a call is about was terminated: nothing is left to do for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.cutover.batches import POLL_SECONDS
 from reconciler.cutover.run_state import RunState
+from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import STOPPING_SECONDS
 from reconciler.model.live import LiveProfile
 from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, temporary_name
 from reconciler.model.resources import Identity
 from reconciler.plan.cut_over import CutOver, Observation
-from reconciler.ports import AwsError, Clock, Reader
+from reconciler.ports import Clock, Reader
 
 AGAIN_SECONDS = 0.5
 READ_LAG_SECONDS = 120.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.errors import DENIED, THROTTLED, AwsError
 from reconciler.executor.precondition import CHANGED
 from reconciler.model.address import Address
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import DENIED, THROTTLED, AwsError
 
 Status = Literal["applied", "failed", "skipped"]
 AGAIN = "apply again to go on"
@@ -135,3 +135,43 @@ class Result:
     @property
     def is_complete(self) -> bool:
         return all(outcome.status == "applied" for outcome in self.outcomes)
+
+
+_NAMED = (
+    ("InstanceProfileName", "instance-profile/"),
+    ("RoleName", "role/"),
+    ("PolicyArn", ""),
+    ("PolicyName", "policy/"),
+    ("InstanceId", "instance/"),
+    ("AssociationId", "the instance of "),
+    ("Resources", "instance/"),
+    ("InstanceIds", "instance/"),
+)
+
+
+_PASSING = (
+    "AddRoleToInstanceProfile",
+    "AssociateIamInstanceProfile",
+    "ReplaceIamInstanceProfileAssociation",
+)
+"""They also need ``iam:PassRole`` on the role. Source: service authorization reference, H."""
+
+
+def missing_permission(call: ApiCall, error: AwsError) -> str:
+    """``; needs iam:CreateRole on role/web``, empty for another refusal. EC2 names neither action
+    nor resource itself. What was denied may be a read that goes before ``call``."""
+    if error.code not in DENIED:
+        return ""
+    is_own = error.call == call.name
+    more = " and iam:PassRole on the role" if is_own and call.operation in _PASSING else ""
+    return f"; needs {error.call} on {resource_of(call)}{more}"
+
+
+def resource_of(call: ApiCall) -> str:
+    for parameter, start in _NAMED:
+        value = call.params.get(parameter)
+        if isinstance(value, list | tuple) and value:
+            return f"{start}{value[0]}"
+        if isinstance(value, str):
+            return start + value
+    return "*"

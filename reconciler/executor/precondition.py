@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.errors import AwsError
 from reconciler.model.address import POLICY, PROFILE, ROLE, Address, profile_address
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveState
 from reconciler.model.ownership import Pending, RoleMark
@@ -20,7 +21,7 @@ from reconciler.model.resources import Identity, InstanceProfile, Policy, Role
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
 from reconciler.plan.plan import Users
-from reconciler.ports import AwsError, Clock, Reader
+from reconciler.ports import Clock, Reader
 
 LAG_SECONDS = 10.0
 """IAM's reads may be older than those that the plan was made from."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from reconciler.errors import THROTTLED, AwsError
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import THROTTLED, AwsError, Clock
+from reconciler.ports import Clock
 
 PROPAGATION_SECONDS = 120.0
 THROTTLE_SECONDS = 300.0

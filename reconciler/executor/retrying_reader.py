@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, Tries, way_budget
 from reconciler.model.address import Address
 from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
-from reconciler.ports import AwsError, Clock, Facts, Reader, Scope
+from reconciler.ports import Clock, Facts, Reader, Scope
 
 _T = TypeVar("_T")
 

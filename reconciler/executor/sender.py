@@ -9,15 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.errors import THROTTLED, AwsError
 from reconciler.executor.idempotency import already_applied, is_named_there, observed_effect
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retry_rules import REPEATABLE, Tries, budget, contradiction, may_be_done
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import THROTTLED, AwsError, Clock, Reader, Writer
-
-
-class StoppedError(Exception):
-    """A person asked to stop while something was waited for."""
+from reconciler.ports import Clock, Reader, Writer
 
 
 @dataclass

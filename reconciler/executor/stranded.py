@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from reconciler.errors import AwsError
 from reconciler.executor.outcomes import Outcome, Stranded, StrandedAs
 from reconciler.model.address import PROFILE, Address, instance_address
 from reconciler.model.live import LiveInstance, LiveProfile
@@ -15,7 +16,7 @@ from reconciler.model.ownership import Flight, InstanceKey, Pending
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver, RoleRef
 from reconciler.plan.plan import TargetPlan
-from reconciler.ports import AwsError, Reader
+from reconciler.ports import Reader
 
 
 def stranded(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.errors import AwsError, StoppedError
 from reconciler.executor.idempotency import taken
 from reconciler.executor.interrupt import Interrupt
-from reconciler.executor.sender import StoppedError
 from reconciler.model.address import Address, same_name
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import Wait
-from reconciler.ports import AwsError, Clock, Progress, Reader
+from reconciler.ports import Clock, Progress, Reader
 
 POLL_SECONDS = 2.0
 FIRST_LOOK_SECONDS = 0.25

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.render.json.drift_types import DriftShape, FindingShape
 from reconciler.render.json.encode import json_text
+from reconciler.render.json.types import DriftShape, FindingShape
 
 _WORDS = ("new", "changed", "resolved")
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.errors import AwsError, DeliveryError
 from reconciler.notify.notice import Notice
 from reconciler.notify.slack import slack_message
-from reconciler.notify.webhook import DeliveryError, Web, host_of
-from reconciler.ports import AwsError
+from reconciler.notify.webhook import Web, host_of
 from reconciler.render.json.encode import json_text
 
 KINDS = ("slack", "webhook", "sns", "eventbridge")

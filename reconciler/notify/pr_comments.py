@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import quote
 
-from reconciler.notify.webhook import DeliveryError
+from reconciler.errors import DeliveryError
 from reconciler.render.ci.repository import HERE, Repository
 from reconciler.render.json.types import PlanShape, TargetShape
 from reconciler.render.markdown import COMMENT_BYTES, Page, plan_markdown

@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.notify.notice import Notice
 from reconciler.render import phrases
 from reconciler.render.escape import printable
-from reconciler.render.json.drift_types import FindingShape
+from reconciler.render.json.types import FindingShape
 
 MOST_BLOCKS = 50
 SECTION_CHARACTERS = 3_000

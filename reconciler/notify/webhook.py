@@ -17,25 +17,28 @@ from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from reconciler import __version__
+from reconciler.errors import DeliveryError
 from reconciler.render.json.encode import json_text, parsed
 
 _T = TypeVar("_T")
 
+
 TIMEOUT_SECONDS = 20.0
+
+
 TRIES = 4
+
+
 LONGEST_WAIT_SECONDS = 30.0
+
+
 MOST_BYTES = 20 * 1024 * 1024
+
+
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
 _REDIRECTS = range(300, 400)
-
-
-class DeliveryError(Exception):
-    """The other system did not take it. The message names its host, and nothing that is secret;
-    ``status`` is of HTTP, 0 where there is none."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

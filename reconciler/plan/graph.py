@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Generic, TypeVar
 
+from reconciler.errors import CycleError, UnmetRequirementError
 from reconciler.model.address import Address
 
 _A_co = TypeVar("_A_co", covariant=True)
+
+
 _N = TypeVar("_N", bound=Hashable)
 
 
@@ -80,15 +83,6 @@ class OrderedStep(Generic[_A_co]):
 
     pending: PendingStep[_A_co]
     after: tuple[int, ...]
-
-
-class UnmetRequirementError(Exception):
-    """A step needs what no other step gives and what is not there. A bug of ours: what the specs
-    refer to in vain is a diagnostic. Run all the same, the step would come too early."""
-
-
-class CycleError(Exception):
-    """Drafts wait for each other. A bug of ours: cycles of trusts are broken before."""
 
 
 def topological_order(

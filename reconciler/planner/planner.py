@@ -25,7 +25,7 @@ from reconciler.plan.changes import Change, CutOverInstance, Delete, Kept, Resto
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import cyclic, topological_order
 from reconciler.plan.plan import TargetPlan, Users
-from reconciler.planner import guards, out_of_reach
+from reconciler.planner import guards
 from reconciler.planner.associations import moved, plan_associations, rules, unread_before
 from reconciler.planner.cutovers import (
     empties,
@@ -36,7 +36,14 @@ from reconciler.planner.cutovers import (
 from reconciler.planner.entities import plan_entities
 from reconciler.planner.fragment import PendingWork, PlanContext, PlanFragment, merged, resolved
 from reconciler.planner.in_use import InUse
-from reconciler.planner.malformed_marks import malformed_marks
+from reconciler.planner.notes import (
+    malformed_marks,
+    managed_consumers,
+    others_count,
+    unknown_consumers,
+    unmanaged,
+    unseen_consumers,
+)
 from reconciler.planner.options import Options
 from reconciler.planner.ownership_checks import is_left_out, not_made_here, unread
 from reconciler.planner.releases import plan_releases
@@ -44,7 +51,6 @@ from reconciler.planner.removals import hidden, is_made, plan_removals, removes_
 from reconciler.planner.replacements import replaced
 from reconciler.planner.temporary_profiles import without_temporary_profiles
 from reconciler.planner.topology import links
-from reconciler.planner.unmanaged import others, unmanaged
 from reconciler.spec.check.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredPolicy, DesiredRole, DesiredState, ordered
 
@@ -116,7 +122,7 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
     changes = _in_order((*whole.changes, *_instances(cutovers)))
     releases = plan_releases(changes, context)
     existing = _existing(context)
-    strangers = tuple(others(context)) if options.unmanaged else ()
+    strangers = tuple(others_count(context)) if options.unmanaged else ()
     passed = tuple(k for k in strangers if k.status == "ignored")
     references = tuple(_references(context))
     found = (*whole.guards, *guards.check(changes, existing, guards.our_own(context.live), options))
@@ -135,8 +141,8 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
                 *whole.kept,
                 *_unusable_policies(context),
                 *malformed_marks(context),
-                *out_of_reach.managed(context, {c.address for c in changes}),
-                *out_of_reach.unseen(context),
+                *managed_consumers(context, {c.address for c in changes}),
+                *unseen_consumers(context),
                 *(k for k in strangers if k not in passed),
             )
         ),
@@ -203,7 +209,7 @@ def _not_read(context: PlanContext) -> Iterator[Unread]:
     for region, why in sorted(context.live.unread_regions.items()):
         if region in context.options.regions:
             yield Unread(ANY_INSTANCE, why, region)
-    yield from out_of_reach.not_known(context)
+    yield from unknown_consumers(context)
     if context.options.unmanaged and context.live.not_whole is not None:
         yield Unread(EVERYTHING, context.live.not_whole)
 

@@ -14,8 +14,14 @@ from reconciler.render.ci.repository import HERE, Repository
 from reconciler.render.diff_block import differing, fenced
 from reconciler.render.escape import markdown_code as code
 from reconciler.render.escape import markdown_text as words
-from reconciler.render.json.drift_types import DriftShape, FindingShape
-from reconciler.render.json.types import ChangeShape, OutcomeShape, PlanShape, SourceShape
+from reconciler.render.json.types import (
+    ChangeShape,
+    DriftShape,
+    FindingShape,
+    OutcomeShape,
+    PlanShape,
+    SourceShape,
+)
 
 COMMENT_BYTES = 60_000
 """GitHub takes 65,536 characters."""

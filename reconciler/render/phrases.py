@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from reconciler.render.json.drift_types import ActorShape, FindingShape
-from reconciler.render.json.types import ChangeShape, OutcomeShape, PlanShape, StrandedShape
+from reconciler.render.json.types import (
+    ActorShape,
+    ChangeShape,
+    FindingShape,
+    OutcomeShape,
+    PlanShape,
+    StrandedShape,
+)
 
 Verb = Literal["create", "adopt", "update", "replace", "delete", "cutover", "restore"]
 

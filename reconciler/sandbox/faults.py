@@ -41,7 +41,7 @@ _MODELLED_CONCURRENT = (
 _LETTING_GO = ("Detach", "Remove", "DeleteRolePolicy", "DeletePolicyVersion")
 
 
-class Cut(Exception):  # noqa: N818 - the wire, not an answer
+class CutOffError(Exception):
     """The connection ends without an answer."""
 
     def __init__(self, how: Broken) -> None:
@@ -192,9 +192,9 @@ def _break(logged: Logged, dice: random.Random) -> NoReturn:
     """One of the ways in which nothing is learnt of a call."""
     how = dice.choice(("500", "503", "reset", "timeout"))
     if how == "reset":
-        raise Cut("reset")
+        raise CutOffError("reset")
     if how == "timeout":
-        raise Cut("timeout")
+        raise CutOffError("timeout")
     failed, busy = {
         "iam": ("ServiceFailure", "ServiceUnavailable"),
         "ec2": ("InternalError", "Unavailable"),

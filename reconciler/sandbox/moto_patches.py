@@ -22,7 +22,7 @@ from moto.iam.responses import IamResponse
 from reconciler.sandbox import iam_rules
 from reconciler.sandbox.cloudtrail import TrailLayer, resources_of
 from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
-from reconciler.sandbox.faults import Cut, Faults
+from reconciler.sandbox.faults import CutOffError, Faults
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.request_log import Logged
 from reconciler.sandbox.state import World
@@ -112,7 +112,7 @@ def _guarded(world: World, faults: Faults, original: Any) -> Any:
             world.log.append(logged)
             try:
                 return _answered(world, faults, request, logged, original)
-            except Cut as cut:
+            except CutOffError as cut:
                 return world.cut(cut.how)
             except ServiceException as error:
                 status, headers, body = request.serialized(ActionResult(error))

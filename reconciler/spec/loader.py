@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 from reconciler.diagnostics import Diagnostic, Location, in_order
+from reconciler.errors import UnreadableError
 from reconciler.spec.build import builder
 from reconciler.spec.build.validation import validated_model
 from reconciler.spec.build.variables import Room, substituted
@@ -19,7 +20,7 @@ from reconciler.spec.desired import Place, SpecSet
 from reconciler.spec.files import Found, display_name, find, is_inside, stays_within
 from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
-from reconciler.spec.yaml.parser import UnreadableError, parse, read_text
+from reconciler.spec.yaml.parser import parse, read_text
 from reconciler.spec.yaml.policy_documents import mapped_documents
 from reconciler.spec.yaml.tree import Mapping, Scalar, Tree
 

@@ -10,8 +10,8 @@ from moto import mock_aws
 
 from reconciler.aws.session import Login, Session, writing
 from reconciler.aws.writer import AwsWriter
+from reconciler.errors import AwsError
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import AwsError
 from reconciler.sandbox.fault_config import Chaos
 from tests.rig import HOME, Rig
 

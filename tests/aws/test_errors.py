@@ -19,7 +19,7 @@ from botocore.config import Config
 from reconciler.aws.errors import translated
 from reconciler.aws.paging import ApiReader
 from reconciler.aws.session import Login, Session, reading
-from reconciler.ports import AwsError
+from reconciler.errors import AwsError
 from reconciler.sandbox.embedded import embedded
 from reconciler.sandbox.state import World
 

@@ -15,8 +15,8 @@ import pytest
 
 from reconciler.aws import paging
 from reconciler.aws.reader import AwsReader
+from reconciler.errors import AwsError
 from reconciler.plan.plan import Plan
-from reconciler.ports import AwsError
 from tests.rig import Rig, rig
 
 SPEC = """

@@ -14,7 +14,7 @@ from moto.sns.models import sns_backends
 
 from reconciler.aws.outputs import Outgoing
 from reconciler.aws.session import Login, Session
-from reconciler.ports import AwsError
+from reconciler.errors import AwsError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.aws.session import Login, Session, identity_of, reading
-from reconciler.ports import AwsError
+from reconciler.errors import AwsError
 from reconciler.sandbox.embedded import embedded
 from reconciler.sandbox.state import World
 

@@ -6,7 +6,7 @@ import pytest
 from moto.iam.exceptions import IAMException
 from moto.iam.models import iam_backends
 
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing

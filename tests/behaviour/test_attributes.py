@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from tests.behaviour.test_ownership import DOCUMENT, TRUST
 from tests.rig import ACCOUNT, Rig
 

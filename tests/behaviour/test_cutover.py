@@ -7,7 +7,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.iam.exceptions import IAMException
 
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.plan.calls import ApiCall
 from reconciler.sandbox.request_log import Logged

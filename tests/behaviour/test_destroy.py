@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.commands.apply import Applied
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.json.apply import summary_json
 from reconciler.render.styled_text import plain

@@ -8,9 +8,9 @@ import pytest
 from moto.ec2.exceptions import EC2ClientError
 from moto.iam.models import iam_backends
 
-from reconciler.commands.request import RefusedError
 from reconciler.drift.attribution import Attributor, events_for
 from reconciler.drift.findings import Drift, Finding, drift_of
+from reconciler.errors import RefusedError
 from reconciler.model.address import Address
 from reconciler.plan.changes import Difference
 from reconciler.render.styled_text import plain

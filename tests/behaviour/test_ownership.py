@@ -8,7 +8,7 @@ import pytest
 from moto.iam.models import iam_backends
 
 from reconciler.aws.reader import AwsReader
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.sandbox import iam_rules
 from tests.rig import Rig
 

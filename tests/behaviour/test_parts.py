@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.commands.request import RefusedError
 from reconciler.diagnostics import Diagnostic
+from reconciler.errors import RefusedError
 from tests.rig import Rig
 
 DOCUMENT = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:Get*', Resource: '*'}]}"

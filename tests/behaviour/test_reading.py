@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.commands.apply import Apply
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from tests.behaviour.faults import refusing
 from tests.rig import Rig

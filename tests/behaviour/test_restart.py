@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from moto.ec2.models import ec2_backends
 
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.fault_config import Lags

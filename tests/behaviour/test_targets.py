@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.cli.files import saved_plan
 from reconciler.commands.planfile import refuse_stale, saved_from
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.plan.plan import intended
 from tests.behaviour.faults import refusing
 from tests.rig import HOME, Rig, save

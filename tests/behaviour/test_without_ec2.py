@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.spec.settings import Settings
 from tests.behaviour.faults import refusing

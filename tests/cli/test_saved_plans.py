@@ -20,7 +20,7 @@ from reconciler.commands.planfile import (
     saved_from,
     specs_digest,
 )
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.plan.plan import intended
 from tests.rig import Rig, save
 

@@ -223,8 +223,8 @@ def happened(world: World, call: ApiCall, plan: CutOver) -> World:
             assert before.temporary.role_id is None
             assert not any(i.names(SHADOW_ARN) for i in world.instances.values())
             return world
-        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile" if run_states.is_temporary(
-            call, look(before)
+        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile" if (
+            run_states.is_temporary(call, look(before))
         ):
             role = world.temporary.role_id if world.temporary else None
             return replace(world, shadow_history=(*world.shadow_history, (world.now, role)))

@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 
 from reconciler.cli.signals import SignalHandler
+from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Flights, Interrupt, Level
 from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, LOST_SECONDS, UNREACHED_SECONDS
 from reconciler.executor.retrying_reader import RetryingReader
 from reconciler.executor.sender import Sender
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import AwsError, Reader
+from reconciler.ports import Reader
 from reconciler.sandbox.embedded import JumpingClock
 from tests.executor.test_sender import Known
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.executor.missing_permission import missing_permission
+from reconciler.errors import AwsError
+from reconciler.executor.outcomes import missing_permission
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import AwsError
 
 CASES = [
     (ApiCall("iam", "CreateRole", {"RoleName": "web"}), "; needs iam:CreateRole on role/web"),

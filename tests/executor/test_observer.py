@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.observer import READ_LAG_SECONDS, Observer
 from reconciler.executor.retrying_reader import RetryingReader
 from reconciler.model.live import LiveProfile
 from reconciler.model.resources import Identity, InstanceProfile, RollOut
 from reconciler.plan.cut_over import CutOver, Observation, RoleRef
-from reconciler.ports import AwsError, Facts, Reader
+from reconciler.ports import Facts, Reader
 from reconciler.sandbox.embedded import JumpingClock
 
 BEFORE = LiveProfile(resource=InstanceProfile("web", "r"), id="AIPA", arn="arn", role_id="AROA")

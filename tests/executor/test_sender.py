@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import RETRYABLE, budget
 from reconciler.executor.sender import Pace, Sender
@@ -18,7 +19,7 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import Identity, InstanceProfile, Role
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import AwsError, Facts, Scope
+from reconciler.ports import Facts, Scope
 from reconciler.sandbox.embedded import JumpingClock
 
 TAGS = [{"Key": "reconciler:owner", "Value": "me"}]

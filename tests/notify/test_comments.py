@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.errors import DeliveryError
 from reconciler.notify.code_hosts import GitHub, GitLab
 from reconciler.notify.pr_comments import Hoster, bodies, key_of, post
-from reconciler.notify.webhook import DeliveryError, Web
+from reconciler.notify.webhook import Web
 from tests.notify.hosting import TOKEN, Hosted
 from tests.program import Program
 from tests.receiver import receiver

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.errors import AwsError, DeliveryError
 from reconciler.notify.notice import size
 from reconciler.notify.notifier import MOST_BYTES, Destination, deliver, destination_of
 from reconciler.notify.slack import (
@@ -18,8 +19,7 @@ from reconciler.notify.slack import (
     mrkdwn,
     slack_message,
 )
-from reconciler.notify.webhook import DeliveryError, Web
-from reconciler.ports import AwsError
+from reconciler.notify.webhook import Web
 from tests.notify.drifts import finding, notice
 from tests.receiver import receiver
 from tests.render.situations import HOSTILE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.notify.webhook import LONGEST_WAIT_SECONDS, TRIES, DeliveryError, Web
+from reconciler.errors import DeliveryError
+from reconciler.notify.webhook import LONGEST_WAIT_SECONDS, TRIES, Web
 from tests.receiver import Received, Reply, receiver
 
 

@@ -6,17 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.errors import CycleError, UnmetRequirementError
 from reconciler.model.address import Address, role_address
-from reconciler.plan.graph import (
-    CycleError,
-    Label,
-    PendingStep,
-    UnmetRequirementError,
-    cyclic,
-    exists,
-    ready,
-    topological_order,
-)
+from reconciler.plan.graph import Label, PendingStep, cyclic, exists, ready, topological_order
 
 
 def labels(text: str) -> frozenset[Label]:

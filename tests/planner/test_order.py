@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.errors import UnmetRequirementError
 from reconciler.model.address import Address
-from reconciler.plan.graph import UnmetRequirementError
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner import planner
 from reconciler.planner.fragment import PlanFragment

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import reconciler
 from reconciler.commands.planfile import saved_from
-from reconciler.commands.request import RefusedError
 from reconciler.drift.baseline import Baseline
+from reconciler.errors import RefusedError
 from reconciler.notify.notice import Notice
 from reconciler.notify.pr_comments import bodies
 from reconciler.notify.slack import slack_message

@@ -15,9 +15,8 @@ from typing import Any
 from unittest import mock
 
 from reconciler.commands.apply import Applied
-from reconciler.commands.request import RefusedError
+from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.outcomes import Outcome
-from reconciler.ports import AwsError
 from reconciler.sandbox.fault_config import Chaos, mixture
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.soak.states import state

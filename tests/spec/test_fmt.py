@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.errors import NotWritableError
 from reconciler.spec.format.formatter import formatted
-from reconciler.spec.yaml.cst import NotWritableError
 from reconciler.spec.yaml.parser import parse
 from reconciler.spec.yaml.quoting import scalar
 from reconciler.spec.yaml.tree import plain

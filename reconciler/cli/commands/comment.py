@@ -15,11 +15,10 @@ from typing_extensions import TypedDict
 from reconciler.cli.console import Console
 from reconciler.cli.files import read_foreign, saved_plan
 from reconciler.cli.reports import repository
-from reconciler.commands.request import RefusedError
+from reconciler.errors import DeliveryError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.notify.code_hosts import GitHub, GitLab
 from reconciler.notify.pr_comments import Hoster, bodies, post
-from reconciler.notify.webhook import DeliveryError
 from reconciler.render.json.encode import parsed
 from reconciler.render.styled_text import data
 

@@ -21,8 +21,8 @@ from reconciler.drift.baseline import Baseline, compared, coverage
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.render import formats
 from reconciler.render.json.drift import drift_json
-from reconciler.render.json.drift_types import DriftShape
 from reconciler.render.json.plan import now_as_text
+from reconciler.render.json.types import DriftShape
 from reconciler.render.text.drift import drift_lines
 
 Unmanaged = Annotated[

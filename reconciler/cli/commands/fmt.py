@@ -10,15 +10,14 @@ import typer
 from reconciler.cli.arguments import Color, ColorFlag, QuietFlag
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_whole
-from reconciler.commands.request import RefusedError
 from reconciler.diagnostics import Diagnostic, Location, has_errors
+from reconciler.errors import NotWritableError, RefusedError, UnreadableError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import data
 from reconciler.render.text.diagnostics import full
 from reconciler.spec.files import display_name, find
 from reconciler.spec.format.formatter import formatted
-from reconciler.spec.yaml.cst import NotWritableError
-from reconciler.spec.yaml.parser import UnreadableError, parse, read_text
+from reconciler.spec.yaml.parser import parse, read_text
 
 Files = Annotated[
     list[str] | None, typer.Argument(help="Files or folders; specs where none is given.")

@@ -15,8 +15,8 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.connect import connector, new_run
 from reconciler.cli.console import Console
-from reconciler.commands.request import RefusedError
 from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Imported, Selection, imported
 from reconciler.model.address import Address

@@ -13,12 +13,12 @@ import typer
 from pydantic import ValidationError
 
 from reconciler.cli.console import Console
+from reconciler.errors import UnreadableError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.diagnostics import concise
 from reconciler.sandbox.fault_config import Chaos, Lags, Outage, mixture
 from reconciler.sandbox.state import World
-from reconciler.spec.yaml.parser import UnreadableError
 
 QUIET = Lags(ec2_sees_iam=3.0, associating=1.0, disassociating=1.0, restarting=1.0)
 """Slow enough to be seen, and no worse than AWS on a good day."""

@@ -13,8 +13,14 @@ from typing import Literal
 from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
 from reconciler.render.escape import github_data, github_property
-from reconciler.render.json.drift_types import DriftShape, FindingShape
-from reconciler.render.json.types import ChangeShape, DiagnosticShape, PlanShape, SourceShape
+from reconciler.render.json.types import (
+    ChangeShape,
+    DiagnosticShape,
+    DriftShape,
+    FindingShape,
+    PlanShape,
+    SourceShape,
+)
 
 MOST = 10
 Level = Literal["error", "warning", "notice"]

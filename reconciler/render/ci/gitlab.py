@@ -10,9 +10,8 @@ from collections.abc import Iterable
 
 from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
-from reconciler.render.json.drift_types import DriftShape
 from reconciler.render.json.encode import json_text
-from reconciler.render.json.types import DiagnosticShape, PlanShape
+from reconciler.render.json.types import DiagnosticShape, DriftShape, PlanShape
 
 MOST = 999_999
 _SEVERITY = {"error": "critical", "warning": "minor"}

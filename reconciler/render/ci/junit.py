@@ -14,8 +14,7 @@ from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
 from reconciler.render.diff_block import differing
 from reconciler.render.escape import printable
-from reconciler.render.json.drift_types import DriftShape, FindingShape
-from reconciler.render.json.types import DiagnosticShape
+from reconciler.render.json.types import DiagnosticShape, DriftShape, FindingShape
 
 _Kind = Literal["failure", "error", "skipped"]
 

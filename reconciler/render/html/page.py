@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -20,10 +20,14 @@ from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
 from reconciler.render.escape import printable
 from reconciler.render.html.diagram import picture
-from reconciler.render.html.notes import Note, plan_notes, warnings
-from reconciler.render.json.drift_types import DriftShape, FindingShape
 from reconciler.render.json.encode import json_text
-from reconciler.render.json.types import ChangeShape, PlanShape, SourceShape
+from reconciler.render.json.types import (
+    ChangeShape,
+    DriftShape,
+    FindingShape,
+    PlanShape,
+    SourceShape,
+)
 from reconciler.render.styled_text import Line
 from reconciler.render.text.values import difference_lines
 
@@ -276,3 +280,36 @@ def _place(source: SourceShape | None, repository: Repository) -> str:
     link = repository.link(source)
     inside = f'<a href="{text(link)}">{name}</a>' if link else name
     return f'<span class="where">{inside}</span>'
+
+
+Note = tuple[str, str]
+"""A look and words."""
+
+
+def plan_notes(document: PlanShape) -> Iterator[Note]:
+    if "outcome" in document:
+        outcome = document["outcome"]
+        yield ("stop" if outcome["exit_code"] else "", phrases.ended(outcome))
+        for lost in outcome["stranded"]:
+            yield "stop", f"{phrases.lacking(lost)}. To give it back: {lost['command']}"
+        for one in outcome["failures"]:
+            yield "stop", f"{one['address']} {one['status']}: {one['what']}: {one['reason']}"
+    for target in document["targets"]:
+        for guard in target["guards"]:
+            yield "stop", f"Apply stops: {guard['reason']}; {guard['lift']}"
+        for conflict in target["conflicts"]:
+            said = f"{conflict['reason']}; {conflict['lift']} takes it over"
+            yield "stop", f"{conflict['address']} {said}"
+        for unread in target["unread"]:
+            name = unread["region"] or unread["address"]
+            yield "stop", f"{name} cannot be read: {unread['reason']}"
+    yield from warnings(document)
+    for target in document["targets"]:
+        for kept in (*target["kept"], *target["ignored"]):
+            yield "", f"{kept['address']}: {kept['reason']}"
+
+
+def warnings(document: PlanShape | DriftShape) -> Iterator[Note]:
+    for found in document["diagnostics"]:
+        place = f"{found['file']}:{found['line']}"
+        yield "warning", f"{place}: {found['message']} ({found['code']})"

@@ -7,9 +7,8 @@ from reconciler.executor.outcomes import AGAIN, Outcome, Stranded
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
-from reconciler.render.json.events import SummaryMembers
 from reconciler.render.json.plan import kept_json
-from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape
+from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape, SummaryMembers
 
 
 def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:

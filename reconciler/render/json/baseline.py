@@ -14,9 +14,8 @@ from reconciler.drift.findings import Finding
 from reconciler.model.address import Address
 from reconciler.plan.changes import Difference
 from reconciler.render.json.drift import finding_json
-from reconciler.render.json.drift_types import FindingShape
 from reconciler.render.json.encode import json_text, parsed
-from reconciler.render.json.types import CLOSED, SourceShape
+from reconciler.render.json.types import CLOSED, FindingShape, SourceShape
 
 
 @with_config(CLOSED)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from reconciler.drift.findings import Actor, Drift, Finding
-from reconciler.render.json import drift_types
+from reconciler.render.json import types
 from reconciler.render.json.diagnostics import diagnostics_json
 from reconciler.render.json.plan import header, kept_json, source_json, target_header
 
 
-def drift_json(drift: Drift, created_at: str) -> drift_types.DriftShape:
+def drift_json(drift: Drift, created_at: str) -> types.DriftShape:
     return {
         **header(drift.plan, created_at),
         "targets": [target_header(target) for target in drift.plan.targets],
@@ -21,7 +21,7 @@ def drift_json(drift: Drift, created_at: str) -> drift_types.DriftShape:
     }
 
 
-def finding_json(finding: Finding) -> drift_types.FindingShape:
+def finding_json(finding: Finding) -> types.FindingShape:
     return {
         "target": finding.target,
         "address": str(finding.address),
@@ -40,7 +40,7 @@ def finding_json(finding: Finding) -> drift_types.FindingShape:
     }
 
 
-def actor_json(actor: Actor) -> drift_types.ActorShape:
+def actor_json(actor: Actor) -> types.ActorShape:
     return {
         "arn": actor.arn,
         "event": actor.event,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.commands.request import RefusedError
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.json.encode import parsed
 from reconciler.render.json.types import PlanShape

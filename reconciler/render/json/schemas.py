@@ -6,9 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from reconciler.render.json.drift_types import DriftShape
-from reconciler.render.json.events import Event
-from reconciler.render.json.types import DiagnosticShape, PlanShape
+from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, PlanShape
 
 PRINTED: dict[str, Any] = {
     "plan": PlanShape,

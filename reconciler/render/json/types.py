@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from reconciler.drift.findings import Severity, Status, Transition
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
 
@@ -297,3 +298,140 @@ class PlanShape(Header):
     file_digest: Annotated[
         Digest, Field(description="Of all of this but times and places; apply refuses another.")
     ]
+
+
+@with_config(CLOSED)
+class ActorShape(TypedDict):
+    """Who did it, as CloudTrail has it; all but ``unknown`` is null where that says why not."""
+
+    arn: Annotated[str | None, Field(description="The principal, or the service.")]
+    event: Annotated[str | None, Field(description="The call, such as UpdateAssumeRolePolicy.")]
+    event_id: str | None
+    time: Time | None
+    run: Annotated[str | None, Field(description="Id of a run of reconciler's own.")]
+    unknown: Annotated[str | None, Field(description="Why nobody is named.")]
+
+
+@with_config(CLOSED)
+class FindingShape(TypedDict):
+    """One thing that differs. The fingerprint is the same as long as the same is wrong."""
+
+    target: str
+    address: str
+    region: Annotated[str | None, Field(description="Of an instance.")]
+    status: Status
+    severity: Severity
+    differences: list[DifferenceShape]
+    reason: str | None
+    source: SourceShape | None
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    transition: Annotated[
+        Transition | None, Field(description="Against --baseline; null without one.")
+    ]
+    first_seen: Annotated[Time | None, Field(description="By the baseline.")]
+    actor: Annotated[ActorShape | None, Field(description="With --who; else null.")]
+
+
+@with_config(CLOSED)
+class DriftShape(Header):
+    """What ``drift --json`` prints."""
+
+    targets: list[TargetHeader]
+    findings: list[FindingShape]
+    resolved: Annotated[
+        list[FindingShape], Field(description="Those of the baseline that are gone.")
+    ]
+    notes: Annotated[list[KeptShape], Field(description="Not known, or passed over.")]
+    summary: dict[Status, int]
+    api_calls: Calls
+    diagnostics: list[DiagnosticShape]
+
+
+Envelope = TypedDict(
+    "Envelope",
+    {"@level": Literal["info", "error"], "@message": str, "@timestamp": str},
+)
+"""What every line of ``apply --json`` has."""
+
+
+@with_config(CLOSED)
+class OfTarget(Envelope):
+    """``target`` is there where there are several."""
+
+    target: NotRequired[str]
+
+
+@with_config(CLOSED)
+class VersionEvent(Envelope):
+    type: Literal["version"]
+    reconciler: str
+    ui: str
+
+
+@with_config(CLOSED)
+class PlannedChange(OfTarget):
+    type: Literal["planned_change"]
+    change: ChangeShape
+
+
+@with_config(CLOSED)
+class ChangeSummary(Envelope):
+    type: Literal["change_summary"]
+    changes: SummaryShape
+    digest: str
+
+
+@with_config(CLOSED)
+class ApplyStart(OfTarget):
+    type: Literal["apply_start"]
+    address: Address
+    what: str
+
+
+@with_config(CLOSED)
+class ApplyProgress(OfTarget):
+    """Something goes on, or has ended; ``seconds`` is for how long it has."""
+
+    type: Literal["apply_progress", "apply_complete"]
+    address: Address
+    what: str
+    seconds: float
+
+
+@with_config(CLOSED)
+class ApplyErrored(OfTarget):
+    type: Literal["apply_errored"]
+    address: Address
+    what: str
+    reason: str
+
+
+@with_config(CLOSED)
+class SummaryMembers(TypedDict):
+    """Steps, and what remains: changes, and what was to go and had to stay."""
+
+    applied: int
+    failed: int
+    skipped: int
+    remaining: int
+    kept: Annotated[list[KeptShape], Field(description="What a destroy or a prune had to leave.")]
+    stranded: list[StrandedShape]
+    advice: Annotated[list[str], Field(description="What to do next.")]
+
+
+@with_config(CLOSED)
+class ApplySummary(Envelope, SummaryMembers):
+    """The last line."""
+
+    type: Literal["apply_summary"]
+
+
+Event = (
+    VersionEvent
+    | PlannedChange
+    | ChangeSummary
+    | ApplyStart
+    | ApplyProgress
+    | ApplyErrored
+    | ApplySummary
+)

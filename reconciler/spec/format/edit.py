@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.errors import NotWritableError
 from reconciler.spec.format.dump import block, inline
 from reconciler.spec.format.formatter import INDENT, WIDTH
 from reconciler.spec.yaml.cst import (
@@ -12,7 +13,6 @@ from reconciler.spec.yaml.cst import (
     Document,
     Entry,
     Mapping,
-    NotWritableError,
     Scalar,
     Sequence,
     Written,

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from reconciler.errors import NotWritableError, UnreadableError
 from reconciler.spec.format.comments import Comments, Place, comments_of
 from reconciler.spec.format.key_order import rank
 from reconciler.spec.yaml.cst import (
@@ -15,13 +16,12 @@ from reconciler.spec.yaml.cst import (
     Document,
     Entry,
     Mapping,
-    NotWritableError,
     Scalar,
     Sequence,
     Written,
     read_written,
 )
-from reconciler.spec.yaml.parser import UnreadableError, parse
+from reconciler.spec.yaml.parser import parse
 from reconciler.spec.yaml.policy_documents import Path, inside
 from reconciler.spec.yaml.quoting import is_plain, is_readable, quoted
 from reconciler.spec.yaml.tree import plain

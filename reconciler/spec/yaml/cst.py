@@ -21,9 +21,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-
-class NotWritableError(Exception):
-    """The text has something that is left to its author; the message says what and where."""
+from reconciler.errors import NotWritableError
 
 
 @dataclass(slots=True)

@@ -13,28 +13,33 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from reconciler.diagnostics import Diagnostic, Location
+from reconciler.errors import UnreadableError
 from reconciler.spec.yaml.tree import Mapping, Scalar, Sequence, Tree
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
+
+
 MAX_NODES = 200_000
 """Values that one file may come to when its aliases are followed: an alias bomb has billions."""
+
+
 MAX_CHARACTERS = 2 * MAX_FILE_BYTES
 """Of all values when aliases are followed: a long text is as good for a bomb as many short ones."""
+
+
 MAX_LINES = 1_000_000
+
+
 _HALVES = re.compile("[\ud800-\udfff]")
+
+
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+
+
 _CORE_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 )
-
-
-class UnreadableError(Exception):
-    """The file is no spec; ``diagnostic`` says why. Never leaves this package."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
 
 
 def read_text(path: FilePath, name: str) -> str:
