@@ -20,7 +20,7 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 
 IDS_AT_ONCE = 100
-AGAIN_SECONDS = (1.0, 2.0, 3.0)
+LIST_AGAIN_SECONDS = (1.0, 2.0, 3.0)
 """Pauses in which an instance that an association names may come to be shown: EC2 lists a fresh
 launch late. Source: docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html"""
 _ALIVE = ["pending", "running", "stopping", "stopped"]
@@ -82,7 +82,7 @@ class Instances:
     def _look_again(self, found: dict[str, list[LiveInstance]], unread: dict[str, str]) -> None:
         """An instance that only an association tells of may have ended, or not be shown yet: it is
         asked for by its id, whatever its state, and for some seconds again."""
-        for pause in (0.0, *AGAIN_SECONDS):
+        for pause in (0.0, *LIST_AGAIN_SECONDS):
             waiting = {r: [i.key for i in there if i.is_unknown] for r, there in found.items()}
             if not any(waiting.values()):
                 return

@@ -1,9 +1,9 @@
 """From what AWS answers to the model. Pure.
 
 AWS's model requires next to nothing of an answer, and emulators leave members out. What follows
-from an ARN is completed from it; ``IncompleteAnswerError`` is raised for the rest, so that whoever asked can ask
-for that one thing by itself. A member that AWS itself leaves out when it has no value (a
-description, a boundary, tags of one thing) is empty when it is absent.
+from an ARN is completed from it; ``IncompleteAnswerError`` is raised for the rest, so that the
+caller can ask for that one thing by itself. A member that AWS itself leaves out when it has no
+value (a description, a boundary, tags of one thing) is empty when it is absent.
 """
 
 from __future__ import annotations
@@ -189,7 +189,8 @@ def facts(answer: Answer, id_member: str, document: Any = None) -> Facts:
 
 
 def row(answer: Answer) -> AssociationRow | None:
-    """``None`` for one that has ended: emulators go on listing it. Raises ``IncompleteAnswerError``."""
+    """``None`` for one that has ended: emulators go on listing it. Raises
+    ``IncompleteAnswerError``."""
     state = need(answer, "State")
     if state == "disassociated":
         return None

@@ -17,7 +17,7 @@ from reconciler.plan.plan import Plan
 
 READ_LAG_SECONDS = 30.0
 """IAM's reads may show the world before our writes for a while; no bound is documented."""
-AGAIN_SECONDS = 3.0
+PLAN_AGAIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Apply:
             if self.stop.is_set():
                 return plan, why
             self.ports.progress.waiting(Address("plan"), "IAM to show what was written", elapsed)
-            self.ports.clock.sleep(AGAIN_SECONDS)
+            self.ports.clock.sleep(PLAN_AGAIN_SECONDS)
 
     def _again(self) -> tuple[Plan | None, str]:
         """A list may show a profile whose tags are not to be found yet."""

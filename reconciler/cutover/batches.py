@@ -17,10 +17,8 @@ from reconciler.cutover.decisions import (
 from reconciler.cutover.fleet import Fleet
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import Flight, InstanceKey
+from reconciler.plan.calls import ASSOCIATION_SECONDS, POLL_SECONDS
 
-POLL_SECONDS = 2.0
-SETTLE_SECONDS = 300.0
-"""How long an instance may take to give up or to take on its profile."""
 NOTE_LET_GO = "note when the role was let go"
 DENIED_TRUST = (
     "the association stays in 'associating'; its role may not trust ec2.amazonaws.com, or the "
@@ -51,7 +49,7 @@ def restore(fleet: Fleet) -> Decision | None:
 
 def _until(fleet: Fleet, waiting: Sequence[LiveInstance], why: str, late: str) -> Decision:
     since = max(fleet.run_state.away.get(i.key, fleet.observed.now) for i in waiting)
-    if fleet.observed.now - since > SETTLE_SECONDS:
+    if fleet.observed.now - since > ASSOCIATION_SECONDS:
         return GiveUpInstance(waiting[0].key, late)
     return poll(why, waiting)
 
@@ -63,10 +61,10 @@ def settle(fleet: Fleet) -> Decision | None:
         return Act(calls.note_holds(taken), "note which instances hold the role", is_hint=True)
     for instance in fleet.associating():
         since = fleet.run_state.back.get(instance.key, fleet.observed.now)
-        if fleet.observed.now - since > SETTLE_SECONDS:
+        if fleet.observed.now - since > ASSOCIATION_SECONDS:
             return GiveUpInstance(instance.key, DENIED_TRUST)
     for instance in fleet.starting():
-        if fleet.observed.now - fleet.run_state.back[instance.key] > SETTLE_SECONDS:
+        if fleet.observed.now - fleet.run_state.back[instance.key] > ASSOCIATION_SECONDS:
             return GiveUpInstance(instance.key, "did not start in time")
     if starting := fleet.starting():
         return poll("the instance to start", starting)

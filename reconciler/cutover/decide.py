@@ -12,6 +12,7 @@ from reconciler.cutover.fleet import Fleet
 from reconciler.cutover.run_state import RunState, final_mark, is_covered, role_visible_at
 from reconciler.model import ownership
 from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waiting
+from reconciler.plan.calls import ASSOCIATION_SECONDS
 from reconciler.plan.cut_over import CutOver, Observation
 
 ASK_ROLE = "ask: must answer LimitExceeded, since the profile has a role"
@@ -64,7 +65,7 @@ def _superseded(cutover: CutOver, observed: Observation, run_state: RunState) ->
     fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed), is_own=True)
     if observed.profile.role_id is None and (waiting := fleet.in_flight()):
         since = max(run_state.away.values())
-        if observed.now - since <= batches.SETTLE_SECONDS or cutover.after is None:
+        if observed.now - since <= ASSOCIATION_SECONDS or cutover.after is None:
             return batches.poll("the other run to put its role in", waiting)
         return Act((Calls(cutover, observed).add_role(cutover.after.name),), "put the role in")
     if decision := batches.restore(fleet):

@@ -26,7 +26,16 @@ from reconciler.cutover.simulate import simulate
 from reconciler.model import ownership
 from reconciler.model.address import Address
 from reconciler.model.ownership import Pending
-from reconciler.plan.calls import NOW, RUN, ApiCall, Condition, Joined, Ref, Wait
+from reconciler.plan.calls import (
+    ASSOCIATION_SECONDS,
+    NOW,
+    RUN,
+    ApiCall,
+    Condition,
+    Joined,
+    Ref,
+    Wait,
+)
 from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 
 _RUN = "this-run"
@@ -123,7 +132,7 @@ def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator
     found = _SETTLING.get(call.operation)
     if found is not None:
         condition, why = found
-        wait = Wait(condition, 300.0, instance, cutover.profile, call.region)
+        wait = Wait(condition, ASSOCIATION_SECONDS, instance, cutover.profile, call.region)
         yield PreviewStep(wait, why, instance)
 
 

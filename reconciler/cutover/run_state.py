@@ -320,7 +320,6 @@ class RunState:
     postponed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
     """Of a roll-back: those that were refused what is theirs while EC2 saw the role that failed.
     They are tried once more when it sees the one that goes back in."""
-    waiting_since: float | None = None
     batches: int = 0
     """Batches that went well, an earlier run's canary included."""
     batch_ended_at: float | None = None

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover import run_state as states
-from reconciler.cutover.batches import POLL_SECONDS
 from reconciler.cutover.decide import decide, is_half_done
 from reconciler.cutover.decisions import (
     Act,
@@ -27,15 +26,16 @@ from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.observer import Observer
 from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice, missing_permission
 from reconciler.executor.sender import Sender
+from reconciler.executor.waiter import FIRST_LOOK_SECONDS
 from reconciler.model.address import Address, instance_address
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
-from reconciler.plan.calls import ApiCall
+from reconciler.plan.calls import POLL_SECONDS, ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
 from reconciler.ports import Clock, Progress, Reader
 
 LOST_ANSWERS = 10
-FIRST_LOOK_SECONDS = 0.25
+
 OF_ONE_INSTANCE = (
     "AssociateIamInstanceProfile",
     "DisassociateIamInstanceProfile",

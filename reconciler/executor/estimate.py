@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.executor.observer import READ_LAG_SECONDS
+from reconciler.executor.observer import OWN_WRITE_LAG_SECONDS
 from reconciler.executor.retry_rules import THROTTLE_SECONDS
 from reconciler.plan.calls import ApiCall, Wait
 from reconciler.plan.plan import Plan, Step, TargetPlan
@@ -64,7 +64,7 @@ def _most(step: Step) -> float:
         case Wait(seconds=seconds):
             return seconds
         case ApiCall(service="iam"):
-            return CALL_SECONDS + READ_LAG_SECONDS
+            return CALL_SECONDS + OWN_WRITE_LAG_SECONDS
         case _:
             return CALL_SECONDS
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from reconciler.cutover.batches import POLL_SECONDS
 from reconciler.cutover.run_state import RunState
 from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
@@ -13,11 +12,12 @@ from reconciler.executor.retry_rules import STOPPING_SECONDS
 from reconciler.model.live import LiveProfile
 from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, temporary_name
 from reconciler.model.resources import Identity
+from reconciler.plan.calls import POLL_SECONDS
 from reconciler.plan.cut_over import CutOver, Observation
 from reconciler.ports import Clock, Reader
 
-AGAIN_SECONDS = 0.5
-READ_LAG_SECONDS = 120.0
+LOOK_AGAIN_SECONDS = 0.5
+OWN_WRITE_LAG_SECONDS = 120.0
 """For how long IAM may not show what was written. Source:
 docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html"""
 
@@ -105,7 +105,7 @@ class Observer:
             shown = _look(profile, temporary)
             if self.stop.is_set() or not self._is_old(shown, profile):
                 break
-            self.clock.sleep(AGAIN_SECONDS)
+            self.clock.sleep(LOOK_AGAIN_SECONDS)
         self._earlier.add(shown)
         if self._written is not None and self._written[0] != shown:
             # Somebody else's doing, and so what is to be seen from now on.
@@ -118,7 +118,7 @@ class Observer:
         expected, at = self._written
         if shown == expected or shown not in self._earlier or self._is_of_another_run(profile):
             return False
-        return self.clock.now() - at <= READ_LAG_SECONDS
+        return self.clock.now() - at <= OWN_WRITE_LAG_SECONDS
 
     def _is_of_another_run(self, profile: LiveProfile) -> bool:
         """Marked since we began: two who apply at once take turns in writing their marks."""
@@ -146,7 +146,7 @@ class Observer:
     def _until_there(self, role: str) -> str | None:
         began = self.clock.now()
         while (found := self.reader.role(role)) is None:
-            patience = STOPPING_SECONDS if self.stop.is_set() else READ_LAG_SECONDS
+            patience = STOPPING_SECONDS if self.stop.is_set() else OWN_WRITE_LAG_SECONDS
             if self.clock.now() - began > patience:
                 return None
             self.stop.rest(self.clock, POLL_SECONDS)

@@ -27,7 +27,7 @@ LAG_SECONDS = 10.0
 """IAM's reads may be older than those that the plan was made from."""
 OWN_LAG_SECONDS = 120.0
 """For as long they may be older than what this run has written."""
-AGAIN_SECONDS = 2.0
+COMPARE_AGAIN_SECONDS = 2.0
 CHANGED = "ChangedSincePlanned"
 MOST_NAMED = 12
 FLEET_SECONDS = 10.0
@@ -64,7 +64,7 @@ class PreconditionCheck:
             if self.clock.now() - began >= LAG_SECONDS:
                 message = f"{address} {what} since it was planned; plan again"
                 raise AwsError(f"compare:{address}", CHANGED, message)
-            self.clock.sleep(AGAIN_SECONDS)
+            self.clock.sleep(COMPARE_AGAIN_SECONDS)
         self._seen.add(address)
 
     def check_unused(self, address: Address, call: ApiCall) -> None:
@@ -83,7 +83,7 @@ class PreconditionCheck:
             if self.clock.now() - began >= OWN_LAG_SECONDS:
                 message = f"{address} is in use since it was planned: {user}; plan again"
                 raise AwsError(f"compare:{address}", CHANGED, message)
-            self.clock.sleep(AGAIN_SECONDS)
+            self.clock.sleep(COMPARE_AGAIN_SECONDS)
         self._unused.add(address)
 
     def _user(self, address: Address) -> str | None:
@@ -154,7 +154,7 @@ class PreconditionCheck:
             is_ours = self._may_be_older_than_our_writes(before, now)
             if self.clock.now() - began >= (OWN_LAG_SECONDS if is_ours else LAG_SECONDS):
                 raise AwsError(f"compare:{address}", CHANGED, f"{address} {what}; plan again")
-            self.clock.sleep(AGAIN_SECONDS)
+            self.clock.sleep(COMPARE_AGAIN_SECONDS)
 
     def _profile_difference(
         self,

@@ -52,14 +52,23 @@ class RetryRule:
 
 _ABOUT_NAMED = ("Attach", "Put", "Add", "Tag", "Untag", "Update", "CreatePolicyVersion")
 RETRYABLE = (
-    RetryRule("MalformedPolicyDocument", ("CreateRole", "UpdateAssumeRolePolicy"), 120.0, True),
-    RetryRule("NoSuchEntity", _ABOUT_NAMED, 120.0, True),
-    RetryRule("InvalidParameterValue", ("Associate", "Replace"), 120.0),
-    RetryRule("IncorrectState", ("Associate",), 120.0),
+    RetryRule(
+        "MalformedPolicyDocument",
+        ("CreateRole", "UpdateAssumeRolePolicy"),
+        PROPAGATION_SECONDS,
+        True,
+    ),
+    RetryRule("NoSuchEntity", _ABOUT_NAMED, PROPAGATION_SECONDS, True),
+    RetryRule("InvalidParameterValue", ("Associate", "Replace"), PROPAGATION_SECONDS),
+    RetryRule("IncorrectState", ("Associate",), PROPAGATION_SECONDS),
     RetryRule("IncorrectInstanceState", ("Associate", "Disassociate", "Replace"), 300.0),
     RetryRule("IncorrectInstanceState", ("StartInstances", "StopInstances"), 60.0),
-    RetryRule("DeleteConflict", ("DeleteRole", "DeleteInstanceProfile", "DeletePolicy"), 120.0),
-    RetryRule("ConcurrentModification", ("",), 120.0),
+    RetryRule(
+        "DeleteConflict",
+        ("DeleteRole", "DeleteInstanceProfile", "DeletePolicy"),
+        PROPAGATION_SECONDS,
+    ),
+    RetryRule("ConcurrentModification", ("",), PROPAGATION_SECONDS),
     RetryRule("InvalidInstanceID.NotFound", ("CreateTags",), 30.0),
 )
 

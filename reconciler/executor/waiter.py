@@ -10,10 +10,9 @@ from reconciler.executor.interrupt import Interrupt
 from reconciler.model.address import Address, same_name
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import InstanceKey
-from reconciler.plan.calls import Wait
+from reconciler.plan.calls import POLL_SECONDS, Wait
 from reconciler.ports import Clock, Progress, Reader
 
-POLL_SECONDS = 2.0
 FIRST_LOOK_SECONDS = 0.25
 """Most conditions hold within a second; from there it is looked at less and less often."""
 OTHERS_SECONDS = 10.0

@@ -15,14 +15,12 @@ from reconciler.model.address import instance_address, profile_address
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import Flight, InstanceKey
 from reconciler.model.resources import Association
-from reconciler.plan.calls import ApiCall, Joined, Ref, Wait
+from reconciler.plan.calls import ASSOCIATION_SECONDS, ApiCall, Joined, Ref, Wait
 from reconciler.plan.graph import Label, PendingStep, exists, free, ready, released
 
 Labels = frozenset[Label]
 NONE: Labels = frozenset()
 STABLE_SECONDS = 600.0
-SETTLE_SECONDS = 300.0
-"""Terraform's ``ec2PropagationTimeout``; associating takes up to about 65 s."""
 
 
 def associate(live: LiveInstance, after: Association, context: KindContext) -> Iterator[Step]:
@@ -66,7 +64,7 @@ def disassociate(live: LiveInstance, context: KindContext) -> Iterator[Step]:
     name, region = live.row.profile_name, live.key.region
     left = profile_address(name)
     yield step(address, call, after={ready(left), released(left)}, provides={label})
-    wait = Wait("gone", SETTLE_SECONDS, live.key.instance, name, region)
+    wait = Wait("gone", ASSOCIATION_SECONDS, live.key.instance, name, region)
     yield PendingStep(address, wait, frozenset({label}), provides=frozenset({free(left), gone}))
     tags = [{"Key": context.prefix + ownership.ASSOCIATION}]
     forget = ApiCall(
@@ -135,7 +133,9 @@ def _last(
     yield PendingStep(
         after.address, call, requires, frozenset(before), frozenset({given}), is_cleanup
     )
-    wait = Wait("associated", SETTLE_SECONDS, live.key.instance, after.profile, live.key.region)
+    wait = Wait(
+        "associated", ASSOCIATION_SECONDS, live.key.instance, after.profile, live.key.region
+    )
     yield PendingStep(
         after.address, wait, frozenset({given}), provides=frozenset({settled, *provides})
     )
@@ -157,7 +157,7 @@ def _reassociate(
     before = {*later, *(Label(state, key) for state in ("noted", "tagged", "stable"))}
     yield step(address, call, requires=requires, after=before, provides={off})
     left = live.row.profile_name if live.row else None
-    wait = Wait("gone", SETTLE_SECONDS, key.instance, left, key.region)
+    wait = Wait("gone", ASSOCIATION_SECONDS, key.instance, left, key.region)
     yield PendingStep(address, wait, frozenset({off}), provides=frozenset({gone}), is_cleanup=True)
     give = _profile_params(after, context, InstanceId=key.instance)
     call = ApiCall("ec2", "AssociateIamInstanceProfile", give, key.region)

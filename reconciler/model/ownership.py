@@ -60,6 +60,10 @@ _IN_FLIGHT_NAME = re.compile(rf"{IN_FLIGHT}(?:\.[1-9][0-9]?)?")
 _ASSOCIATION_MARK = re.compile(rf"({OWNER_PATTERN.pattern})/({_INSTANCE})/({_ID})")
 _HOLDS_MARK = re.compile(rf"{_ROLE_ID}/[A-Za-z0-9-]{{1,64}}")
 
+CREDENTIALS_SECONDS = 7 * 3600
+"""How long processes may hold credentials of a role that their instance was served: six hours, and
+an hour more for clocks and for EC2, which serves a role for a while after a swap."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnerTag:

@@ -8,6 +8,12 @@ from typing import Any, Literal
 
 from reconciler.model.address import Address
 
+ASSOCIATION_SECONDS = 300.0
+"""How long EC2 may take to associate or to disassociate a profile: up to about 65 s have been seen,
+and Terraform's ``ec2PropagationTimeout`` is the same."""
+POLL_SECONDS = 2.0
+"""The longest pause between two looks at what is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from reconciler.cutover.preview import preview_steps
 from reconciler.diagnostics import Diagnostic
 from reconciler.model.address import ANY_INSTANCE, Address
-from reconciler.model.ownership import Failed, Waiting
+from reconciler.model.ownership import CREDENTIALS_SECONDS, Failed, Waiting
 from reconciler.plan.changes import Guard, Kept
 from reconciler.plan.graph import PendingStep
 from reconciler.planner.cutover_changes import instance_changes, mark_change, profile_change
@@ -17,10 +17,6 @@ from reconciler.planner.fragment import PlanContext, PlanFragment, merged
 from reconciler.planner.in_use import counted
 from reconciler.planner.ownership_checks import is_ours
 from reconciler.planner.replacements import REPLACED
-
-SERVED_SECONDS = 7 * 3600
-"""When AWS has served the new role by itself: at the latest an hour or so after the swap, and
-processes have let go of older credentials six hours later."""
 
 
 def plan_cutovers(context: PlanContext) -> PlanFragment:
@@ -35,7 +31,7 @@ def _waiting(context: PlanContext) -> Iterator[Kept]:
         mark, address = live.mark, live.resource.address
         if not isinstance(mark, Waiting) or name not in context.desired.profiles:
             continue
-        until = mark.epoch + SERVED_SECONDS
+        until = mark.epoch + CREDENTIALS_SECONDS
         if (
             is_ours(live, context)
             and context.options.includes(address)

@@ -26,13 +26,17 @@ from reconciler.model.live import (
     LiveRole,
     LiveState,
 )
-from reconciler.model.ownership import Failed, Partial, Pending, RoleMark, Settled, Waiting
+from reconciler.model.ownership import (
+    CREDENTIALS_SECONDS,
+    Failed,
+    Partial,
+    Pending,
+    RoleMark,
+    Settled,
+    Waiting,
+)
 from reconciler.model.policy_document import trusts_service
 from reconciler.spec.check.checks import EC2_SERVICES
-
-RELEASE_SECONDS = 7 * 3600
-"""Processes may hold credentials of a role for up to six hours after it was let go; an hour more
-for clocks and for AWS, which serves a role for a while after a swap."""
 
 UseKind = Literal["inside", "attached", "served", "released", "unknown"]
 """``inside``: a profile holds the role; ``attached``: something has the policy; ``served``: running
@@ -109,8 +113,8 @@ class InUse:
             if address.kind == PROFILE:
                 yield Use("unknown", f"{address} cannot be read ({why})", address)
         epoch = released_at(role)
-        if epoch is not None and epoch + RELEASE_SECONDS > self.now:
-            hour = hour_of(epoch + RELEASE_SECONDS)
+        if epoch is not None and epoch + CREDENTIALS_SECONDS > self.now:
+            hour = hour_of(epoch + CREDENTIALS_SECONDS)
             yield Use("released", f"processes may hold its credentials until {hour}")
         if is_for_ec2(role):
             yield from self._of_lost_profiles()

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
-from reconciler.executor.observer import READ_LAG_SECONDS, Observer
+from reconciler.executor.observer import OWN_WRITE_LAG_SECONDS, Observer
 from reconciler.executor.retrying_reader import RetryingReader
 from reconciler.model.live import LiveProfile
 from reconciler.model.resources import Identity, InstanceProfile, RollOut
@@ -65,9 +65,9 @@ def test_what_somebody_else_changed_is_believed_in_the_end() -> None:
     made.wrote(seen(NOTED))
     began = clock.now()
     assert made.look(CUTOVER, seen(NOTED), ()).profile == BEFORE
-    assert READ_LAG_SECONDS <= clock.now() - began < READ_LAG_SECONDS + 5
+    assert OWN_WRITE_LAG_SECONDS <= clock.now() - began < OWN_WRITE_LAG_SECONDS + 5
     made.look(CUTOVER, seen(NOTED), ())
-    assert clock.now() - began < READ_LAG_SECONDS + 5
+    assert clock.now() - began < OWN_WRITE_LAG_SECONDS + 5
 
 
 def test_what_was_never_so_is_believed_at_once() -> None:
