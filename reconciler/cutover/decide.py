@@ -86,7 +86,8 @@ def _overtaken(cutover: CutOver, seen: Seen, memory: Memory) -> Decision | None:
 def _younger(cutover: CutOver, seen: Seen, memory: Memory) -> str | None:
     mark = seen.profile.mark
     if isinstance(mark, Pending):
-        if mark.run == memory.run or mark.after == seen.target:
+        if mark.run == memory.run or mark.after == seen.target or mark == memory.began_with:
+            # What stood there at the start is older, whatever the clock said that wrote it.
             return None
         if memory.marked_at is None:
             is_younger = mark.epoch > memory.began_at
