@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from reconciler.changes import Guard
 from reconciler.commands.apply import Applied
 from reconciler.executor.outcomes import AGAIN, Outcome, Stranded
 from reconciler.exit_codes import ExitCode
@@ -30,8 +33,11 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
     }
 
 
-def summary_json(plan: Plan, applied: Applied | None) -> SummaryMembers:
-    """The last line of ``apply --json``; ``None`` for a plan that was empty."""
+def summary_json(
+    plan: Plan, applied: Applied | None, guards: Iterable[Guard] = ()
+) -> SummaryMembers:
+    """The last line of ``apply --json``; ``None`` for a plan that was not carried out. ``guards``
+    are those that stopped it besides the plan's own."""
     left = applied.left if applied else plan
     held = left.held if left is not None else plan.held
     result = applied.result if applied else None
@@ -42,8 +48,16 @@ def summary_json(plan: Plan, applied: Applied | None) -> SummaryMembers:
         "remaining": (len(left.changes) if left else 0) + len(held),
         "kept": [kept_json(kept) for kept in held],
         "stranded": [stranded_json(one) for one in (result.stranded if result else ())],
-        "advice": list(advised(applied)) if applied else [],
+        "advice": list(advised(applied) if applied else _undecided(plan, guards)),
     }
+
+
+def _undecided(plan: Plan, guards: Iterable[Guard]) -> Iterator[str]:
+    """What a person must decide before anything is done."""
+    for conflict in plan.conflicts:
+        yield f"{conflict.address} {conflict.reason}; {conflict.lift} takes it over"
+    for guard in (*plan.guards, *guards):
+        yield f"{guard.reason}; {guard.lift}"
 
 
 def advised(applied: Applied) -> tuple[str, ...]:
