@@ -171,7 +171,8 @@ def tagged(
     live: _T, tags: Mapping[str, str], prefix: str, regions: Container[str] = frozenset()
 ) -> _T:
     """The same with its tags, which lists leave out. ``regions`` as in ``profile``."""
-    split = split_tags(tags, prefix, is_region=lambda name: name in regions)
+    of = live.resource.name if isinstance(live, LiveProfile) else None
+    split = split_tags(tags, prefix, is_region=lambda name: name in regions, of=of)
     return replace(
         live,
         resource=replace(live.resource, tags=split.user),

@@ -80,6 +80,7 @@ def _stopped(
     for guard in more:
         console.err(guard_line(guard))
     if plan.conflicts or plan.guards or more:
+        _summary(console, how.as_json, plan, None, more)
         console.error(f"{how.verb} stops here: a decision of yours is missing, as shown above")
         return ExitCode.UNDECIDED
     if plan.is_empty:
@@ -89,6 +90,7 @@ def _stopped(
         return ExitCode.ERROR if plan.unread else ExitCode.OK
     _warn_of_expiry(planned, console)
     if how.asks and not _approved(console, how):
+        _summary(console, how.as_json, plan, None)
         return ExitCode.ERROR
     return None
 
@@ -175,10 +177,16 @@ def _report(applied: Applied, console: Console, how: ApplyOptions) -> None:
         console.err(*lost)
 
 
-def _summary(console: Console, as_json: bool, plan: Plan, applied: Applied | None) -> None:
+def _summary(
+    console: Console,
+    as_json: bool,
+    plan: Plan,
+    applied: Applied | None,
+    more: tuple[Guard, ...] = (),
+) -> None:
     if not as_json:
         return
-    told = summary_json(plan, applied)
+    told = summary_json(plan, applied, more)
     words = [f"{told[name]} {name}" for name in ("applied", "failed", "skipped", "remaining")]
     words += [lacking(one) for one in told["stranded"]]
     level = "error" if told["stranded"] else "info"

@@ -32,6 +32,9 @@ MOST_BYTES = 100 * 1024 * 1024
 def read_foreign(path: Path) -> str:
     """The text of a file that somebody else may have written. Raises ``OSError``, and
     ``ValueError``, which says why it is none."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        # A pipe that nobody writes to would be waited for without end.
+        raise ValueError("it is not a regular file")
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     return text_of(data)

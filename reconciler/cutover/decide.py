@@ -76,7 +76,9 @@ def _superseded(cutover: CutOver, observed: Observation, run_state: RunState) ->
 def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> str | None:
     mark = observed.profile.mark
     if isinstance(mark, Pending):
-        if mark.run == run_state.run or mark.after == observed.target:
+        is_ours = mark.run == run_state.run or mark.after == observed.target
+        # What stood there at the start is older, whatever the clock said that wrote it.
+        if is_ours or mark == run_state.began_with:
             return None
         if run_state.marked_at is None:
             is_younger = mark.epoch > run_state.began_at

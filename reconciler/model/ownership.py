@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.model.address import name_key
+from reconciler.model.address import name_key, same_name
 
 DEFAULT_PREFIX = "reconciler:"
 OWNER = "owner"
@@ -55,6 +55,7 @@ _WAITING = re.compile(rf"waiting/({_ROLE_ID})/([0-9]{{1,12}})")
 _PARTIAL = re.compile(rf"partial/({_ROLE_ID})/((?:{_REGION}(?: {_REGION})*)?)")
 _FAILED = re.compile(rf"failed/({_ROLE_ID})")
 _SETTLED = re.compile(_ROLE_ID)
+_SWAPPED = re.compile(rf"({_ROLE_ID})/([0-9]{{1,12}})")
 _FLIGHT = re.compile(rf"({_REGION})/({_INSTANCE})(/start)?")
 _IN_FLIGHT_NAME = re.compile(rf"{IN_FLIGHT}(?:\.[1-9][0-9]?)?")
 _ASSOCIATION_MARK = re.compile(rf"({OWNER_PATTERN.pattern})/({_INSTANCE})/({_ID})")
@@ -215,8 +216,9 @@ def encode_swapped(mark: Swapped) -> str:
 
 def decode_swapped(value: str | None) -> Swapped | None:
     """``None`` where there is no mark, or one that we did not write."""
-    found = re.fullmatch(r"([^/\s]+)/([0-9]{1,12})", value or "")
-    return Swapped(found[1], int(found[2])) if found else None
+    found = _SWAPPED.fullmatch(value or "")
+    epoch = _epoch(found[2]) if found else None
+    return Swapped(found[1], epoch) if found and epoch is not None else None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -353,9 +355,11 @@ def split_tags(
     prefix: str,
     same_key: Callable[[str], str] = exact,
     is_region: Callable[[str], bool] = _any_region,
+    of: str | None = None,
 ) -> SplitTags:
     """``same_key`` folds keys that AWS takes for one: those of a role ignore case, ours included.
-    ``is_region`` says whether there is a region of that name."""
+    ``is_region`` says whether there is a region of that name; ``of`` is the name of the profile
+    that the tags are on: a temporary profile is one by its name as well."""
     user: dict[str, str] = {}
     marks: dict[str, str] = {}
     aws: dict[str, str] = {}
@@ -366,6 +370,8 @@ def split_tags(
         elif same_key(key[: len(prefix)]) == same_key(prefix):
             name = same_key(key[len(prefix) :])
             mark, stray = _read(name, value, is_region)
+            if name in (TEMPORARY_OF, _SHADOW_OF) and of is not None and not _stands_in(of, mark):
+                mark, stray = "", value
             if mark:
                 marks[name] = mark
             if stray:
@@ -384,7 +390,16 @@ def _read(name: str, value: str, is_region: Callable[[str], bool]) -> tuple[str,
         good = [i for i in items if (f := _flight(i)) is not None and is_region(f.key.region)]
         return " ".join(good), " ".join(i for i in items if i not in good)
     reads = _READS.get(name)
-    return (value, "") if reads is None or reads(value) is not None else ("", value)
+    found = value if reads is None else reads(value)
+    if isinstance(found, Partial) and not all(map(is_region, found.regions)):
+        found = None
+    return (value, "") if found is not None else ("", value)
+
+
+def _stands_in(name: str, mark: str) -> bool:
+    """Whether a profile of that name is the temporary one of the profile that the mark names."""
+    home = decode_temporary_of({TEMPORARY_OF: mark})
+    return home is not None and same_name(temporary_name(home), name)
 
 
 _READS: Mapping[str, Callable[[str], object | None]] = {

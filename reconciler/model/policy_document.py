@@ -16,7 +16,7 @@ from typing import Any
 Json = Any
 """A value as ``json.loads`` gives it."""
 
-_ACCOUNT_ROOT = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12}):root")
+_ACCOUNT_ROOT = re.compile(r"arn:[a-z0-9-]+:iam::([0-9]{12}):root")
 _UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}")
 
 

@@ -9,6 +9,9 @@ _SPOKEN = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 LOG_COMMAND = re.compile(r"##([a-z]*)\[", re.IGNORECASE)
 """Runners obey ``##[…]`` (GitHub), ``##vso[…]`` (Azure) and ``##teamcity[…]`` in a line of a log;
 GitHub's anywhere in it."""
+_LINE_COMMAND = re.compile(r"^(\s*):(?=:)")
+"""GitHub's runner obeys ``::…::`` where a line begins with it, blanks aside: as the name of a file
+may, or a word of AWS's. Source: github.com/actions/runner, ActionCommand.TryParseV2"""
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&#@!$^=])|(:)(?=//)|(?<=www)(\.)")
 """What is markup in the middle of a line, or begins a link."""
 _LINKING = re.compile(r"([@#])(?=\w)")
@@ -20,7 +23,8 @@ def printable(text: object) -> str:
     private characters (among them those that reverse the direction of text) are written as
     escapes."""
     plain = "".join(c if is_plain(c) else _SPOKEN.get(c, f"\\u{ord(c):04x}") for c in str(text))
-    return LOG_COMMAND.sub(lambda found: f"#\\u0023{found[1]}[", plain)
+    plain = LOG_COMMAND.sub(lambda found: f"#\\u0023{found[1]}[", plain)
+    return _LINE_COMMAND.sub(r"\1\\u003a", plain)
 
 
 def is_plain(character: str) -> bool:

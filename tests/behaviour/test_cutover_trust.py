@@ -381,6 +381,22 @@ def test_of_two_commits_at_once_the_younger_wins(
     five.is_whole("v3")
 
 
+def test_a_note_of_the_future_is_of_the_past(aws: Rig, five: Consumers) -> None:
+    """A run died whose clock was wrong. Its note stood before this run began, whatever it says, so
+    it does not win for ever."""
+    aws.write(spec("v1"))
+    before, other = aws.role_id("v1"), aws.role_id("v3")
+    for epoch in (int(aws.clock.now()) + 3600, 253_370_764_800):
+        pending = f"pending/{before}/{other}/{epoch}/dead"
+        aws.iam.tag_instance_profile(
+            InstanceProfileName="web", Tags=[{"Key": "reconciler:role-id", "Value": pending}]
+        )
+        wanted = "v2" if aws.role_in("web") == "v1" else "v1"
+        aws.write(spec(wanted))
+        aws.settle()
+        five.is_whole(wanted)
+
+
 def test_two_commits_that_meet_in_the_middle(aws: Rig, five: Consumers) -> None:
     """The other has noted that it begins, and goes on when the first has looked."""
     other = Rig(aws.folder, aws.aws, aws.clock, aws.settings, 100)

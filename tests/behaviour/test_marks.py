@@ -314,6 +314,26 @@ def test_nobody_is_in_flight_nowhere(web: Rig, text: str) -> None:
     assert web.served(instance) == "v2"
 
 
+@pytest.mark.parametrize("text", ["web", "WEB", "side", "nobody"])
+@pytest.mark.parametrize("key", ["temporary_of", "shadow_of"])
+def test_a_profile_with_another_name_is_no_temporary_one(web: Rig, key: str, text: str) -> None:
+    """Its name says what a temporary profile is for. One that was said to be its own stand-in made
+    every plan end with a traceback, after a minute."""
+    more = spec().replace("{web:", "{side: {role: v2}, web:")
+    web.write(more)
+    web.settle()
+    web.clock.sleep(60)
+    instance = web.launch(1, profile="web")[0]
+    web.iam.tag_instance_profile(InstanceProfileName="web", Tags=tags(**{key: text}))
+    told = [(str(note.address), text in note.reason) for note in warnings(web)]
+    assert told == [("instance-profile/web", True)]
+    assert web.plan().plan.is_empty
+    web.write(more.replace("role: v1", "role: v2"))
+    web.settle()
+    assert web.served(instance) == "v2"
+    assert web.names()["profiles"] == ["side", "web"]
+
+
 def test_who_is_in_flight_beside_text_gets_the_profile_back(web: Rig) -> None:
     instance = web.launch(1)[0]
     text = f"nowhere/i-0123456789abcdef0 {HOME}/{instance}"

@@ -101,6 +101,26 @@ def test_apply_json_lines(sandbox: Shell) -> None:
     assert last == {"type": "apply_summary", "failed": 0, "skipped": 0, "remaining": 0}
 
 
+def test_apply_json_that_is_stopped(sandbox: Shell) -> None:
+    """What stops it, and the flag that lifts it, is said where the plan is; so it ends as ever."""
+    sandbox.write("v1")
+    assert sandbox.run("apply", "--auto-approve").returncode == 0
+    check = jsonschema.Draft202012Validator(schema_of("apply"))
+    given = sandbox.run("destroy", "--auto-approve", "--json", "--owner", "tests")
+    assert given.returncode == 4, given.stderr
+    last = json.loads(given.stdout.splitlines()[-1])
+    check.validate(last)
+    assert (last["type"], last["applied"]) == ("apply_summary", 0)
+    assert last["remaining"] > 0
+    guard = "3 running instances would be left without instance-profile/web"
+    assert f"{guard}; --allow consumers=instance-profile/web" in last["advice"]
+    sandbox.write("v2")
+    unasked = sandbox.run("apply", "--json")
+    assert unasked.returncode == 1
+    last = json.loads(unasked.stdout.splitlines()[-1])
+    assert (last["type"], last["remaining"], last["advice"]) == ("apply_summary", 4, [])
+
+
 @pytest.mark.parametrize("flags", [(), ("--no-input",), ("--json",)])
 def test_apply_refuses_to_guess(sandbox: Shell, flags: tuple[str, ...]) -> None:
     sandbox.write("v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -227,3 +228,41 @@ def test_no_command_for_a_runner(program: Program, command: str) -> None:
         assert "##vso[" not in said
     finally:
         spec.write_text(before)
+
+
+@pytest.mark.parametrize(
+    "command", ["validate", "validate --format concise", "fmt --check", "plan"]
+)
+def test_a_file_whose_name_is_a_command(tmp_path: Path, command: str) -> None:
+    """A pull request names files as it likes, and GitHub's runner obeys a line that begins so."""
+    program = Program(tmp_path)
+    (tmp_path / "::add-mask::x.yaml").write_text("roles: {a:   {trst: ec2}}\n")
+    name, *flags = command.split()
+    told = program.run(name, *flags, ".")
+    assert told.returncode == 1
+    said = (told.stdout + told.stderr).splitlines()
+    assert [line for line in said if "add-mask" in line]
+    assert not [line for line in said if line.strip().startswith("::")]
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [pipe, device, Path.mkdir])
+def test_what_is_no_regular_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A pipe that nobody writes to would be waited for without end."""
+    program = Program(tmp_path)
+    make(tmp_path / "odd.json")
+    (tmp_path / "plan.json").write_text(json_text(plan_report(everything()[0]).document))
+    job = {"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": "o/r"}
+    told = program.run("comment", "github", "odd.json", **job, GITHUB_REF="refs/pull/7/merge")
+    one_error(told, 1, "odd.json")
+    told = program.run("comment", "github", "plan.json", **job, GITHUB_EVENT_PATH="odd.json")
+    one_error(told, 1, "odd.json")
+    (tmp_path / "a.yaml").write_text("roles: {a: {trust: ec2}}\n")
+    one_error(program.run("drift", "a.yaml", "--baseline", "odd.json"), 1, "odd.json")

@@ -174,6 +174,9 @@ def test_when_a_role_was_swapped() -> None:
         "a/b/1",
         "A B/1",
         "A/" + "1" * 13,
+        "A/" + "9" * 12,
+        "\u00c4/1",
+        "A=B/1",
     ):
         assert decode_swapped(text) is None
 
@@ -243,6 +246,13 @@ def test_regions_that_there_are() -> None:
     split = split_tags(tags, "p:", is_region=lambda name: name == "us-east-1")
     assert split.marks == {"in-flight": "us-east-1/i-0123456a"}
     assert split.malformed_marks == (MalformedMark("p:in-flight", "xx-nowhere-1/i-0123456b"),)
+
+
+def test_a_region_that_there_is_not_was_never_looked_at() -> None:
+    tags = {"reconciler:role-id": "partial/AROA1/eu-west-1 us-nowhere-1"}
+    split = split_tags(tags, "reconciler:", is_region="eu-west-1".__eq__)
+    assert split.marks == {}
+    assert [stray.key for stray in split.malformed_marks] == ["reconciler:role-id"]
 
 
 def test_tags_are_sorted_by_whose_they_are() -> None:

@@ -17,10 +17,18 @@ def test_nothing_that_acts_comes_out(text: str) -> None:
     # Blanks of every width (Zs) show as blanks; everything else must be printable.
     assert all(c.isprintable() or unicodedata.category(c) == "Zs" for c in out)
     assert not set(out) & {"\x1b", "\n", "\r", "\x07", "\u202e", "\u2066"}
+    assert not out.strip().startswith("::")
 
 
 def test_escapes_are_readable() -> None:
     assert printable("a\x1b[31mb\nc\u202ed") == "a\\u001b[31mb\\nc\\u202ed"
+
+
+def test_no_line_begins_with_a_command() -> None:
+    """GitHub's runner obeys it, whatever blanks stand before it."""
+    assert printable("::add-mask::x") == "\\u003a:add-mask::x"
+    assert printable("\u00a0 ::x") == "\u00a0 \\u003a:x"
+    assert printable("a::b :c") == "a::b :c"
 
 
 def test_markup_is_text() -> None:

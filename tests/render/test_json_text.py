@@ -85,6 +85,7 @@ WRONG = {
     "objects": ('{"a":' * 100_000, "nested too deeply"),
     "a number of five thousand digits": ("9" * 5_000, "no JSON"),
     "no number": ('{"digest": NaN}', "no number"),
+    "beyond all numbers": ('{"digest": [-1e999]}', "no number"),
     "half": ('{"digest": "sha', "no JSON"),
 }
 

@@ -14,6 +14,11 @@ WRONG = {
     "an owner with a slash": ("owner: a/b", "invalid-value", 1),
     "an owner that is too long": (f"owner: {'a' * 65}", "invalid-value", 1),
     "an account of eleven digits": ("account_id: '12345678901'", "invalid-value", 1),
+    # \u0663 is a digit, and no digit of AWS's: int() takes it.
+    "an account of other digits": ("account_id: '12345678901\u0663'", "invalid-value", 1),
+    "a region of other digits": ("regions: [eu-west-\u0663]", "invalid-value", 1),
+    "a time of other digits": ("propagation: \u0663s", "invalid-duration", 1),
+    "a share of other digits": ("guards:\n  max_delete: \u0663%", "invalid-share", 2),
     "nowhere to look for consumers": ("prune: false\nconsumer_regions: []", "invalid-value", 2),
     "no region": ("regions: []", "invalid-value", 1),
     "no region of a target": ("targets:\n  prod: {regions: []}", "invalid-value", 2),

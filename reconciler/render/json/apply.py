@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from reconciler.commands.apply import Applied
 from reconciler.executor.outcomes import AGAIN, Outcome, Stranded
 from reconciler.exit_codes import ExitCode
+from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
 from reconciler.render.json.plan import kept_json
@@ -29,8 +32,11 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
     }
 
 
-def summary_json(plan: Plan, applied: Applied | None) -> SummaryMembers:
-    """The last line of ``apply --json``; ``None`` for a plan that was empty."""
+def summary_json(
+    plan: Plan, applied: Applied | None, guards: Iterable[Guard] = ()
+) -> SummaryMembers:
+    """The last line of ``apply --json``; ``None`` for a plan that was not carried out. ``guards``
+    are those that stopped it besides the plan's own."""
     left = applied.left if applied else plan
     held = left.held if left is not None else plan.held
     result = applied.result if applied else None
@@ -41,8 +47,16 @@ def summary_json(plan: Plan, applied: Applied | None) -> SummaryMembers:
         "remaining": (len(left.changes) if left else 0) + len(held),
         "kept": [kept_json(kept) for kept in held],
         "stranded": [stranded_json(one) for one in (result.stranded if result else ())],
-        "advice": list(advised(applied)) if applied else [],
+        "advice": list(advised(applied) if applied else _undecided(plan, guards)),
     }
+
+
+def _undecided(plan: Plan, guards: Iterable[Guard]) -> Iterator[str]:
+    """What a person must decide before anything is done."""
+    for conflict in plan.conflicts:
+        yield f"{conflict.address} {conflict.reason}; {conflict.lift} takes it over"
+    for guard in (*plan.guards, *guards):
+        yield f"{guard.reason}; {guard.lift}"
 
 
 def advised(applied: Applied) -> tuple[str, ...]:

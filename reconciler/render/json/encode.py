@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from math import isfinite
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -36,7 +37,7 @@ def parsed(text: str, shape: type[_T]) -> _T:
     """What somebody else's JSON holds, when it is of that shape. Raises ``ValueError`` that says
     where it is not."""
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except ValueError as error:
@@ -50,8 +51,13 @@ def parsed(text: str, shape: type[_T]) -> _T:
         raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
 
 
-def _no_number(name: str) -> None:
+def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    """``1e999`` is good JSON; what Python makes of it would be written as ``Infinity``."""
+    return number if isfinite(number := float(text)) else _no_number(text)
 
 
 def _look_through(value: Any) -> None:

@@ -157,7 +157,7 @@ class SettingsShape(TypedDict):
 @with_config(CLOSED)
 class TargetHeader(TypedDict):
     target: str
-    account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
+    account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
     partition: str
     regions: list[str]
 

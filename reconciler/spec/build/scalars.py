@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-_DURATION = re.compile(r"(\d{1,9})(s|m|h|)")
+_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_SHARE = re.compile(r"(\d{1,3})%")
+_SHARE = re.compile(r"([0-9]{1,3})%")
 
 
 def _seconds(value: Any) -> Any:
@@ -44,7 +44,7 @@ def _share(value: Any) -> Any:
 def _unavailable(value: Any) -> Any:
     text = value if isinstance(value, str) else ""
     share = _SHARE.fullmatch(text)
-    number = int(share[1]) if share else int(text) if re.fullmatch(r"\d{1,6}", text) else 0
+    number = int(share[1]) if share else int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
     if number == 0 or (share and number > 100):
         raise PydanticCustomError(
             "invalid-max-unavailable",
@@ -62,18 +62,18 @@ def _text(value: Any) -> Any:
 Seconds = Annotated[
     int,
     BeforeValidator(_seconds),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+(s|m|h)?$", "minimum": 0}),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[0-9]+(s|m|h)?$", "minimum": 0}),
 ]
 Share = Annotated[
     int,
     BeforeValidator(_share),
     PlainSerializer(lambda percent: f"{percent}%"),
-    WithJsonSchema({"type": "string", "pattern": r"^\d{1,3}%$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}%$"}),
 ]
 MaxUnavailable = Annotated[
     str,
     BeforeValidator(_unavailable),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[1-9]\d*%?$", "minimum": 1}),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[1-9][0-9]*%?$", "minimum": 1}),
 ]
 Text = Annotated[
     str,

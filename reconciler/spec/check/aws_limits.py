@@ -34,9 +34,9 @@ USER_TAGS = {"role": 48, "policy": 49, "instance-profile": 44}
 """Of AWS's 50; the rest is kept for our own (``ownership``)."""
 
 INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
-ACCOUNT_ID = re.compile(r"\d{12}")
-REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d+")
-POLICY_ARN = re.compile(r"arn:[a-z0-9-]+:iam::(?:\d{12}|aws):policy(/[\w+=,.@-]+)+")
+ACCOUNT_ID = re.compile(r"[0-9]{12}")
+REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+")
+POLICY_ARN = re.compile(r"arn:[a-z0-9-]+:iam::(?:[0-9]{12}|aws):policy(/[A-Za-z0-9_+=,.@-]+)+")
 SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 SID = re.compile(r"[A-Za-z0-9]*")
 
