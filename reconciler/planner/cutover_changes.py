@@ -112,9 +112,13 @@ def _noted(phase: Phase) -> str:
 
 
 def instance_changes(
-    cutover: CutOver, seen: Seen, printed: tuple[Printed, ...]
+    phase: Phase, view: View, printed: tuple[Printed, ...]
 ) -> Iterator[CutOverInstance | Restore]:
     """A change for each instance that the rehearsal touched, in the order of its steps."""
+    cutover, seen = phase.cutover, phase.seen
+    before, after = (role.name if role else None for role in (cutover.before, cutover.after))
+    # Where the role is in already, instances are served the one before, if that is known.
+    held = before if before != after else _served(phase.live, view) or before
     off: dict[str, InstanceKey] = {}
     for instance in seen.instances.values():
         off.update({row.id: instance.key for row in instance.rows})
@@ -133,7 +137,7 @@ def instance_changes(
             case "StartInstances":
                 yield _started(seen, key)
             case _:
-                yield _refreshed(cutover, seen, seen.instances[key])
+                yield _refreshed(cutover, seen, seen.instances[key], held)
 
 
 def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
@@ -149,10 +153,11 @@ def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
             return None
 
 
-def _refreshed(cutover: CutOver, seen: Seen, instance: LiveInstance) -> CutOverInstance:
+def _refreshed(
+    cutover: CutOver, seen: Seen, instance: LiveInstance, before: str | None
+) -> CutOverInstance:
     is_stale = instance.row is not None and instance.row.profile_id != seen.profile.id
     how = _how(cutover, seen, instance)
-    before = cutover.before.name if cutover.before else None
     after = cutover.after.name if cutover.after else None
     return CutOverInstance(
         address=instance_address(instance.key.instance),

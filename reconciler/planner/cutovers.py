@@ -78,7 +78,7 @@ def _phase(phase: Phase, view: View) -> Part:
     cutover = phase.cutover
     printed = tuple(rehearse(cutover, phase.seen))
     own = () if cutover.half == "first" else own_change(phase, view)
-    changes = (*own, *instance_changes(cutover, phase.seen, printed))
+    changes = (*own, *instance_changes(phase, view, printed))
     if not changes and cutover.half is None:
         # All that is left of an earlier run is its note; without a change nobody would clear it.
         changes = (note_change(phase),)
