@@ -52,6 +52,14 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("path", [*DOCS, *(ROOT / "examples").rglob("*.md")], ids=str)
+def test_every_row_is_of_a_table(path: Path) -> None:
+    """Rows without a header render as text."""
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.M | re.S)
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
+        assert re.fullmatch(r"\|[-| ]+\|", block.splitlines()[1]), block
+
+
 def test_every_command_is_documented() -> None:
     text = (ROOT / "docs" / "commands.md").read_text("utf-8")
     names = [c.name or (c.callback and c.callback.__name__) for c in app.registered_commands]
