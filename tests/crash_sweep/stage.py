@@ -210,7 +210,8 @@ class Stage:
         return "--endpoint-url", self.endpoint
 
     def _apply(self, flags: tuple[str, ...], specs: str = "specs") -> list[str]:
-        return [self.scenario.command, specs, "--auto-approve", "--quiet", *flags]
+        command = self.scenario.command if specs == "specs" else "apply"
+        return [command, specs, "--auto-approve", "--quiet", *flags]
 
     def before(self, logged: Logged) -> None:
         self._watch()
