@@ -14,18 +14,14 @@ from reconciler.cutover.run_state import RunState
 from reconciler.model.live import UNKNOWN
 from reconciler.model.ownership import Partial, Pending, RoleMark, Settled, with_prefix
 from tests.cutover.walking import (
-    HERE,
-    NEW,
-    OLD,
-    PREFIX,
     Walk,
-    World,
     cutover,
     instance,
     look,
     profile,
     took_up,
 )
+from tests.cutover.world import HERE, NEW, OLD, PREFIX, World
 
 
 def test_one_that_must_not_be_stopped_is_not() -> None:
