@@ -27,12 +27,9 @@ class Mutant:
 DECIDE, WALK = "cutover/test_decide.py", "cutover/test_walk.py"
 RUN_STATE, WORLD = "cutover/test_run_state.py", "cutover/test_world.py"
 CANARY = f"{WALK}::test_the_canary_is_rolled_back_and_a_later_failure_stops"
-REFUSED = f"{WALK}::test_one_call_is_refused"
 DEATH = f"{WALK}::test_two_consumers_and_one_death"
 PAUSE = f"{WALK}::test_between_two_batches_is_the_pause"
 CLOCKS = f"{WALK}::test_a_launch_while_the_clocks_differ"
-HUMAN = f"{WALK}::test_a_human_acts_in_between"
-HOPPED = f"{WALK}::test_a_hop_that_died_is_gone_on_with"
 ORDER, REMOVALS = "planner/test_order.py", "planner/test_removals.py"
 GUARDS, CLAIMS, CUTOVERS = (
     "planner/test_guards.py",
