@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types unit sweep crash-sweep soak bench golden docs clean
+.PHONY: demo test lint types unit sweep mutants crash-sweep soak bench golden docs clean
 
 demo: $(VENV)/installed  #? the whole story on an AWS inside the process
 	@$(BIN)/reconciler demo
@@ -24,6 +24,9 @@ unit: $(VENV)/installed
 
 sweep: $(VENV)/installed  #? the slow tests that `make test` leaves out
 	$(BIN)/pytest -n 2 -m slow
+
+mutants: $(VENV)/installed  #? a list of faults, each of which the fast tests must find
+	$(BIN)/python -m tests.mutants
 
 crash-sweep: $(VENV)/installed  #? kills, interrupts, races apply at every write; writes docs/reliability.md
 	$(BIN)/python -m tests.crash_sweep

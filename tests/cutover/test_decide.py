@@ -8,24 +8,20 @@ import pytest
 
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decide import decide
-from reconciler.cutover.decisions import Act, Ask, Done, GiveUp, GiveUpInstance, Pause
+from reconciler.cutover.decisions import Act, Ask, Done, GiveUp, GiveUpInstance, List, Pause
 from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.cutover.run_state import RunState
 from reconciler.model.live import UNKNOWN
 from reconciler.model.ownership import Partial, Pending, RoleMark, Settled, with_prefix
 from tests.cutover.walking import (
-    HERE,
-    NEW,
-    OLD,
-    PREFIX,
     Walk,
-    World,
     cutover,
     instance,
     look,
     profile,
     took_up,
 )
+from tests.cutover.world import HERE, NEW, OLD, PREFIX, World, temporary
 
 
 def test_one_that_must_not_be_stopped_is_not() -> None:
@@ -268,3 +264,84 @@ def test_what_a_narrowed_cut_over_covered(
     plan = replace(cutover(), regions=regions, is_narrow=is_narrow)
     decision = decide(plan, look(replace(world, now=2000.0)), RunState("run", swapped_at=900.0))
     assert isinstance(decision, Ask) is not is_done
+
+
+def one_running(role: str | None, mark: RoleMark, row: str | None = "AIPAWEB") -> World:
+    one = instance("a", "running", row)
+    flying = () if row else (one.key,)
+    return World(profile(role, mark, flying), {one.key: one}, {one.key: OLD}, ((0.0, role),))
+
+
+def test_the_role_is_asked_for_while_the_old_one_is_in() -> None:
+    """So that a refusal takes nothing from anybody."""
+    decision = decide(cutover(), look(one_running(OLD, Settled(OLD))), RunState("run"))
+    assert isinstance(decision, Ask)
+    assert [c.operation for c in decision.calls] == ["AddRoleToInstanceProfile"]
+
+
+def test_an_old_listing_ends_nothing() -> None:
+    """Who was launched since it was made may hold the old role."""
+    world = one_running(NEW, Pending(OLD, NEW, 900, "run"))
+    key = next(iter(world.instances))
+    run_state = RunState(
+        "run", swapped_at=900.0, refreshed={key: "assoc-a"}, batches=1, changed_at=1001.0
+    )
+    assert decide(cutover(), look(world), run_state) == List()
+
+
+def test_a_hop_swaps_the_role_after_a_new_listing() -> None:
+    """And not where a region does not answer: its instances may use the profile."""
+    world = one_running(OLD, Pending(OLD, NEW, 900, "run"), "AIPASHADOW")
+    world = replace(world, temporary=temporary(NEW), shadow_history=((0.0, NEW),))
+    run_state = RunState("run", asked=True, filled_at=900.0, batches=1, changed_at=1001.0)
+    plan = cutover(strategy="hop")
+    assert decide(plan, look(world), run_state) == List()
+    unread = replace(look(world), unread={"there": "AccessDenied"})
+    decision = decide(plan, unread, replace(run_state, changed_at=0.0))
+    assert isinstance(decision, GiveUp)
+    assert "there cannot be read" in decision.reason
+
+
+def test_a_temporary_profile_that_is_not_ours_stays() -> None:
+    """Whoever made a profile of that name: it is neither used nor deleted."""
+    plan = cutover(strategy="hop")
+    theirs = replace(
+        temporary(None), marks={"temporary-of": "web", "owner": "x/web.reconciler-hop"}
+    )
+    world = replace(one_running(OLD, Pending(OLD, NEW, 900, "run")), temporary=theirs)
+    allowed = RunState("run", asked=True, allowed=frozenset(world.instances))
+    decision = decide(plan, look(world), allowed)
+    assert isinstance(decision, GiveUp)
+    assert "is in the way" in decision.reason
+    done = replace(one_running(NEW, Settled(NEW)), temporary=theirs)
+    assert decide(plan, look(done), RunState("run")) == Done()
+
+
+def test_in_a_hurry_a_profile_is_given_back_before_the_old_association_is_gone() -> None:
+    world = one_running(NEW, Pending(OLD, NEW, 900, "run"))
+    (one,) = world.instances.values()
+    world = replace(world, profile=profile(NEW, Pending(OLD, NEW, 900, "run"), (one.key,)))
+    run_state = RunState(
+        "run", swapped_at=900.0, away={one.key: 999.0}, taken={one.key: "assoc-a"}, stopping=True
+    )
+    assert isinstance(decide(cutover(), look(world), run_state), Pause)
+    decision = decide(cutover(), look(world), replace(run_state, hurrying=True))
+    assert isinstance(decision, Act)
+    assert [c.operation for c in decision.calls] == ["AssociateIamInstanceProfile"]
+
+
+@pytest.mark.parametrize(("epoch", "is_over"), [(1001, True), (899, False)])
+def test_the_younger_of_two_runs_wins(epoch: int, is_over: bool) -> None:
+    """Another commit began a cut-over to a third role; this one noted its own at 900."""
+    world = one_running(OLD, Pending(OLD, "AROATHIRD", epoch, "other"))
+    run_state = RunState("run", began_at=890.0, marked_at=900, began_with=Settled(OLD))
+    decision = decide(cutover(), look(world), run_state)
+    assert (isinstance(decision, GiveUp) and "it wins" in decision.reason) is is_over
+
+
+def test_a_role_that_is_changed_again_and_again_is_given_up() -> None:
+    world = one_running(OLD, Pending(OLD, NEW, 900, "run"))
+    assert not isinstance(decide(cutover(), look(world), RunState("run", swaps=2)), GiveUp)
+    decision = decide(cutover(), look(world), RunState("run", swaps=3))
+    assert isinstance(decision, GiveUp)
+    assert "put back 3 times" in decision.reason

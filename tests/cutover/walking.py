@@ -1,5 +1,10 @@
-"""Small worlds, and every way in which a cut-over may go in them: a death after any call, a human who
-acts in between."""
+"""Every way in which a cut-over may go in a small world: a death after any call, a call that AWS
+refuses, a human who acts in between.
+
+The world moves by the rules of ``world``; the decisions and what a run remembers are the product's.
+Every call is checked as it is made: it does no harm (``does_no_harm``), and the product's own model
+of AWS says of it what the world does (``is_simulated``).
+"""
 
 from __future__ import annotations
 
@@ -37,71 +42,8 @@ from reconciler.model.ownership import (
 from reconciler.model.resources import InstanceProfile, RollOut
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver, Observation, RoleRef
-
-PREFIX = "reconciler:"
-HERE = "us-east-1"
-ARN = "arn:aws:iam::123456789012:instance-profile/web"
-OLD, NEW = "AROAOLD", "AROANEW"
-NAMES = {OLD: "old", NEW: "new"}
-LAG = 50.0
-SHADOW_ARN = f"{ARN}.reconciler-hop"
-SHADOW_MARKS = {"owner": "me/web.reconciler-hop", "temporary-of": "web"}
-
-
-@dataclass(frozen=True)
-class World:
-    """AWS, and what it serves each instance: the role that EC2 saw when the profile was taken on.
-
-    ``history`` holds what was inside the profile from when on.
-    """
-
-    profile: LiveProfile
-    instances: dict[InstanceKey, LiveInstance]
-    served: dict[InstanceKey, str | None]
-    history: tuple[tuple[float, str | None], ...]
-    idle: frozenset[InstanceKey] = frozenset()
-    """Those that somebody had stopped."""
-    freed: frozenset[InstanceKey] = frozenset()
-    """Those whose profile, or whose note, somebody took away."""
-    temporary: LiveProfile | None = None
-    shadow_history: tuple[tuple[float, str | None], ...] = ()
-    now: float = 1000.0
-    made: int = 0
-
-    def key(self) -> object:
-        """The state but for the time, so that equal ones are walked once."""
-        rows = tuple(
-            (
-                str(k),
-                i.state,
-                tuple((r.profile_id, r.state) for r in i.rows),
-                self.served[k],
-                _holds(i),
-            )
-            for k, i in sorted(self.instances.items())
-        )
-        marks = {k: v for k, v in self.profile.marks.items() if k != "role-id"}
-        mark = self.profile.mark
-        plain = replace(mark, epoch=0, run="") if isinstance(mark, Pending) else mark
-        fresh = self.now - self.history[-1][0] < LAG
-        temporary = self.temporary and (
-            self.temporary.role_id,
-            dict(self.temporary.marks) == SHADOW_MARKS,
-        )
-        young = bool(self.shadow_history) and self.now - self.shadow_history[-1][0] < LAG
-        noted = tuple(sorted(marks.items()))
-        away = (self.idle, self.freed)
-        return (self.profile.role_id, plain, noted, rows, fresh, temporary, young, away)
-
-    def seen_by_ec2(self, arn: str = "") -> str | None:
-        """The role that EC2 sees in the profile, or in its shadow."""
-        history = self.shadow_history if arn == SHADOW_ARN else self.history
-        return [None, *(role for at, role in history if at <= self.now - LAG)][-1]
-
-
-def _holds(instance: LiveInstance) -> tuple[str, bool]:
-    role, _, association = instance.marks.get("holds", "").partition("/")
-    return role, instance.row is not None and association == instance.row.id
+from tests.cutover import world as aws
+from tests.cutover.world import ARN, HERE, NAMES, NEW, OLD, PREFIX, SHADOW_ARN, World, temporary
 
 
 def profile(role: str | None, mark: RoleMark, flying: tuple[InstanceKey, ...] = ()) -> LiveProfile:
@@ -112,16 +54,6 @@ def profile(role: str | None, mark: RoleMark, flying: tuple[InstanceKey, ...] = 
         id="AIPAWEB",
         arn=ARN,
         marks=marks,
-        role_id=role,
-    )
-
-
-def temporary(role: str | None) -> LiveProfile:
-    return LiveProfile(
-        resource=InstanceProfile("web.reconciler-hop", NAMES.get(role or "")),
-        id="AIPASHADOW",
-        arn=SHADOW_ARN,
-        marks=SHADOW_MARKS,
         role_id=role,
     )
 
@@ -137,9 +69,9 @@ def instance(name: str, state: str, row: str | None) -> LiveInstance:
 
 
 def cutover(
-    most: str = "1", on_failure: str = "rollback", strategy: str = "reassociate"
+    most: str = "1", on_failure: str = "rollback", strategy: str = "reassociate", pause: int = 0
 ) -> CutOver:
-    limits = RollOut(most, 0, 60, on_failure, strategy)
+    limits = RollOut(most, pause, 60, on_failure, strategy)
     return CutOver("web", RoleRef("old", OLD), RoleRef("new", NEW), limits, (HERE,), PREFIX)
 
 
@@ -161,28 +93,41 @@ def planned(world: World, plan: CutOver) -> CutOver:
 
 def refused(
     world: World, run_state: RunState, decision: Decision, plan: CutOver
-) -> Iterator[tuple[World, RunState]]:
-    """EC2 denies one of the calls; those before it took effect, and those after it are made."""
+) -> Iterator[tuple[World, RunState | None]]:
+    """AWS denies one of the calls; those before it took effect. What follows is what the runner
+    makes of it: the calls after it are made where it was about one instance, or a hint; any other
+    refusal ends the run (``None``), after the calls that undo what was done."""
     if isinstance(decision, Ask) and decision.refusal == "DryRunOperation":
         answered = run_states.answered(run_state, decision, look(world, plan))
         for call in decision.calls:
             key = run_states.instances_of(call, look(world, plan))[0]
             yield world, run_states.refused(answered, key, "denied")
-    if not isinstance(decision, Act) or decision.is_hint:
+    if not isinstance(decision, Act):
         return
     for number, denied in enumerate(decision.calls):
-        if denied.operation not in OF_ONE_INSTANCE:
-            continue
-        after, remembered = world, run_state
-        for other, call in enumerate(decision.calls):
-            before = look(after, plan)
-            if other == number:
-                key = run_states.instances_of(call, before)[0]
-                remembered = run_states.lost(remembered, key, "denied")
-                continue
-            after = happened(after, call, plan)
-            remembered = run_states.after_own_call(remembered, call, before, after.now)
-        yield after, remembered
+        if decision.is_hint or denied.operation in OF_ONE_INSTANCE:
+            yield _all_but(number, world, run_state, decision, plan)
+        elif decision.undo:
+            after = world
+            for call in (*decision.calls[:number], *decision.undo):
+                after = happened(after, call, plan)
+            yield after, None
+
+
+def _all_but(
+    denied: int, world: World, run_state: RunState, decision: Act, plan: CutOver
+) -> tuple[World, RunState]:
+    for number, call in enumerate(decision.calls):
+        before = look(world, plan)
+        if number != denied:
+            world = happened(world, call, plan)
+            run_state = run_states.after_own_call(run_state, call, before, world.now)
+        elif decision.is_hint:
+            run_state = run_states.after_own_call(run_state, call, before, world.now)
+        else:
+            key = run_states.instances_of(call, before)[0]
+            run_state = run_states.not_given(plan, before, run_state, key, "denied")
+    return world, run_state
 
 
 OF_ONE_INSTANCE = (
@@ -191,6 +136,20 @@ OF_ONE_INSTANCE = (
     "ReplaceIamInstanceProfileAssociation",
     "StopInstances",
     "StartInstances",
+)
+TAKES = frozenset(
+    {
+        "DisassociateIamInstanceProfile",
+        "ReplaceIamInstanceProfileAssociation",
+        "StopInstances",
+    }
+)
+GIVES = frozenset(
+    {
+        "AssociateIamInstanceProfile",
+        "ReplaceIamInstanceProfileAssociation",
+        "StartInstances",
+    }
 )
 
 
@@ -202,84 +161,55 @@ def look(world: World, plan: CutOver | None = None) -> Observation:
 
 
 def happened(world: World, call: ApiCall, plan: CutOver) -> World:
-    """AWS after the call."""
-    before = world
-    observed = simulate(plan, look(world, plan), call)
-    world = replace(
-        world,
-        profile=observed.profile,
-        instances=dict(observed.instances),
-        now=world.now + 1,
-        temporary=observed.temporary,
-    )
+    """AWS after the call, which must be one that a cut-over may make."""
+    after = aws.happened(world, call)
+    does_no_harm(world, call, after)
+    is_simulated(plan, world, call, after)
+    return after
+
+
+def does_no_harm(before: World, call: ApiCall, after: World) -> None:
+    """What must not come to pass, whatever AWS allows."""
+    for key, one in after.instances.items():
+        if one is not before.instances[key] and call.operation in OF_ONE_INSTANCE:
+            assert one.untouchable is None, f"{key} is not ours to touch"
     match call.operation:
-        case "CreateInstanceProfile":
-            made = replace(
-                temporary(None), marks=observed.temporary.marks if observed.temporary else {}
-            )
-            return replace(world, temporary=made, shadow_history=((world.now, None),))
-        case "DeleteInstanceProfile":
-            assert before.temporary is not None
-            assert before.temporary.role_id is None
-            assert not any(i.names(SHADOW_ARN) for i in world.instances.values())
-            return world
-        case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile" if (
-            run_states.is_temporary(call, look(before))
-        ):
-            role = world.temporary.role_id if world.temporary else None
-            return replace(world, shadow_history=(*world.shadow_history, (world.now, role)))
-        case "ReplaceIamInstanceProfileAssociation":
-            return _replaced(before, world, call)
         case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile":
-            # A profile that we leave without a role says which one it is to have.
-            assert isinstance(before.profile.mark, Pending)
-            return replace(world, history=(*world.history, (world.now, world.profile.role_id)))
-        case "DisassociateIamInstanceProfile":
-            gone = [k for k, i in world.instances.items() if not i.rows]
-            return replace(world, served={**world.served, **dict.fromkeys(gone)})
-        case "AssociateIamInstanceProfile":
-            key = InstanceKey(HERE, call.params["InstanceId"])
-            row = AssociationRow(f"new-{world.made}", ARN, "AIPAWEB", "associated")
-            given = replace(world.instances[key], rows=(row,))
-            served = world.seen_by_ec2() if given.is_running else None
-            return replace(
-                world,
-                instances={**world.instances, key: given},
-                served={**world.served, key: served},
-                made=world.made + 1,
-            )
+            if after.profile is not before.profile:
+                # A profile that we leave without a role says which one it is to have.
+                assert isinstance(before.profile.mark, Pending)
+        case "DeleteInstanceProfile":
+            users = [k for k, i in before.instances.items() if i.names(SHADOW_ARN)]
+            assert not users, f"{users} are on the profile that is deleted"
+        case "ReplaceIamInstanceProfileAssociation":
+            moved = [k for k, i in after.instances.items() if i is not before.instances[k]]
+            bare = [k for k in moved if after.served[k] is None]
+            assert not bare, f"{bare} would be without credentials"
         case "StopInstances":
-            key = InstanceKey(HERE, call.params["InstanceIds"][0])
-            return replace(world, served={**world.served, key: None})
-        case "StartInstances":
-            key = InstanceKey(HERE, call.params["InstanceIds"][0])
-            started = replace(world.instances[key], launched_at=world.now)
-            return replace(
-                world,
-                instances={**world.instances, key: started},
-                served={**world.served, key: world.seen_by_ec2()},
-            )
-        case _:
-            return world
+            stopped = [i for k, i in after.instances.items() if i is not before.instances[k]]
+            assert not any(i.unstoppable for i in stopped)
 
 
-def _replaced(before: World, world: World, call: ApiCall) -> World:
-    """AWS replaces the association of a running instance; with an empty profile it would serve
-    nothing from then on, which must never come to pass."""
-    key = run_states.instances_of(call, look(before))[0]
-    assert before.instances[key].is_running
-    arn = call.params["IamInstanceProfile"]["Arn"]
-    served = world.seen_by_ec2(arn)
-    assert served is not None, f"{key} would be without credentials"
-    profile_id = "AIPASHADOW" if arn == SHADOW_ARN else "AIPAWEB"
-    row = AssociationRow(f"new-{world.made}", arn, profile_id, "associated")
-    given = replace(world.instances[key], rows=(row,))
-    return replace(
-        world,
-        instances={**world.instances, key: given},
-        served={**world.served, key: served},
-        made=world.made + 1,
-    )
+def is_simulated(plan: CutOver, before: World, call: ApiCall, after: World) -> None:
+    """``simulate`` foresees what the call does to the world. Ids that AWS invents and its times of
+    launch are known only once they are read."""
+    foreseen, now = simulate(plan, look(before, plan), call), look(after, plan)
+    assert foreseen.profile == now.profile, call
+    made, seen = foreseen.temporary, now.temporary
+    if made is not None and before.temporary is None and seen is not None:
+        made = replace(made, id=seen.id)
+    assert made == seen, call
+    assert foreseen.instances.keys() == now.instances.keys(), call
+    for key, instance in now.instances.items():
+        other = foreseen.instances[key]
+        if other is instance:
+            continue
+        known = before.instances[key].rows
+        rows = tuple(
+            replace(row, id=real.id) if real not in known else row
+            for row, real in zip(other.rows, instance.rows, strict=True)
+        )
+        assert replace(other, rows=rows, launched_at=instance.launched_at) == instance, call
 
 
 def step(
@@ -306,6 +236,50 @@ def step(
             yield world, run_states.lost(run_state, key, reason), True
 
 
+@dataclass(frozen=True)
+class Trail:
+    """What has happened on the way, as somebody outside sees it; a run that dies takes it along, but
+    for ``refused``."""
+
+    taken: frozenset[InstanceKey] = frozenset()
+    """Whose profile, or whose running, this run has taken."""
+    returned_at: float | None = None
+    """When one of those last got it back."""
+    refused: tuple[bool, int] | None = None
+    """When AWS refused a call about an instance: whether anything had been changed by then, and how
+    many instances were served the new role."""
+
+    def with_refusal(self, world: World, decision: Decision) -> Trail:
+        if isinstance(decision, Act) and decision.is_hint:
+            return self
+        brought = sum(role == NEW for role in world.served.values())
+        return replace(self, refused=(isinstance(world.profile.mark, Pending), brought))
+
+    def after(self, decision: Decision, world: World, pause: float) -> Trail:
+        """The trail once ``decision`` is carried out, at ``world.now``. Two batches are ``pause``
+        seconds apart. It is kept only where there is one: it would make worlds differ that are
+        equal."""
+        if not isinstance(decision, Act) or not pause:
+            return self
+        named = {key for call in decision.calls for key in _instances(call, world)}
+        is_taking = any(call.operation in TAKES for call in decision.calls)
+        is_giving = any(call.operation in GIVES for call in decision.calls)
+        if is_taking:
+            rested = world.now - (self.returned_at or 0.0)
+            assert rested >= pause, f"{decision.why}: {rested} s after the batch before"
+        taken = self.taken | named if is_taking else self.taken
+        at = world.now if is_giving and named & taken else self.returned_at
+        return Trail(taken, at, self.refused)
+
+    def key(self, world: World, pause: float) -> object:
+        at = self.returned_at
+        return self.refused, self.taken, at is not None and world.now - at >= pause
+
+
+def _instances(call: ApiCall, world: World) -> list[InstanceKey]:
+    return run_states.instances_of(call, look(world)) if call.operation in OF_ONE_INSTANCE else []
+
+
 @dataclass
 class Walk:
     """Every run from a world, with up to ``crashes`` deaths and ``humans`` acts of somebody else in
@@ -315,54 +289,81 @@ class Walk:
     crashes: int
     humans: int = 0
     refusals: int = 0
-    """How many calls EC2 may refuse, anywhere; a roll-back that follows is walked as well."""
-    observed: set[object] = field(default_factory=set)
-    ended: list[tuple[World, Decision]] = field(default_factory=list)
+    """How many calls AWS may refuse, anywhere; a roll-back that follows is walked as well."""
+    observed: dict[object, int] = field(default_factory=dict)
+    """Where a run has been, and in which walk: those that share it go on from there but once."""
+    joins: bool = False
+    """Whether it came to where a walk before it has been, which had its endings from there on."""
+    endings: list[tuple[World, Decision, Trail]] = field(default_factory=list)
+    operations: set[str] = field(default_factory=set)
+    """Of the calls that were met."""
+
+    @property
+    def ended(self) -> list[tuple[World, Decision]]:
+        return [(world, decision) for world, decision, _ in self.endings]
 
     def walk(self, start: World) -> None:
+        pause = float(self.plan.limits.pause_seconds)
         run_state = run_states.initial_state(look(start), "run0")
-        whole = (self.crashes, self.humans, self.refusals)
-        stack = [(start, run_state, self.plan, whole)]
+        whole, number = (self.crashes, self.humans, self.refusals), len(self.observed)
+        stack = [(start, run_state, self.plan, whole, Trail())]
         while stack:
-            world, run_state, plan, (left, humans, refusals) = stack.pop()
-            rest = (left, humans, refusals)
+            world, run_state, plan, rest, trail = stack.pop()
+            left, humans, refusals = rest
             name = (
                 world.key(),
-                _memory_key(run_state, world),
-                plan.settle_as,
-                plan.untouched,
+                _memory_key(run_state, world, pause),
+                (plan.settle_as, plan.roll_back_to, plan.untouched),
                 rest,
+                trail.key(world, pause),
             )
             if name in self.observed:
+                self.joins = self.joins or self.observed[name] < number
                 continue
-            self.observed.add(name)
+            self.observed[name] = number
             assert len(self.observed) < 400_000
             decision = decide(plan, look(world, plan), run_state)
             if isinstance(decision, GiveUp) and decision.roll_back:
                 back = plan.reversed(NEW, run_state.untouched)
                 begun = run_states.initial_state(look(world, back), run_state.run)
-                stack.append((world, begun, back, rest))
+                stack.append((world, begun, back, rest, Trail(refused=trail.refused)))
                 continue
             if isinstance(decision, Done | GiveUp):
-                self.ended.append((world, decision))
+                self.endings.append((world, decision, trail))
                 continue
+            if isinstance(decision, Act):
+                self.operations.update(call.operation for call in decision.calls)
             if humans:
                 fewer = (left, humans - 1, refusals)
-                stack += [(acted, run_state, plan, fewer) for acted in by_hand(world)]
+                stack += [(acted, run_state, plan, fewer, trail) for acted in by_hand(world)]
             if refusals:
                 fewer = (left, humans, refusals - 1)
-                for after, remembered in refused(world, run_state, decision, plan):
-                    has_way_back(after)
-                    stack.append((after, remembered, plan, fewer))
+                for after, remembered in self._refused(world, run_state, decision, plan, trail):
+                    stack.append(
+                        (after, remembered, plan, fewer, trail.with_refusal(world, decision))
+                    )
             for after, remembered, is_whole in step(world, run_state, decision, plan):
                 has_way_back(after)
                 if is_whole:
-                    stack.append((after, remembered, plan, rest))
+                    now = replace(world, now=after.now)
+                    stack.append((after, remembered, plan, rest, trail.after(decision, now, pause)))
                 if left:
                     run = f"run{self.crashes - left + 1}"
                     again = planned(after, self.plan)
                     begun = run_states.initial_state(look(after, again), run)
-                    stack.append((after, begun, again, (left - 1, humans, refusals)))
+                    fresh = Trail(refused=trail.refused)
+                    stack.append((after, begun, again, (left - 1, humans, refusals), fresh))
+
+    def _refused(
+        self, world: World, run_state: RunState, decision: Decision, plan: CutOver, trail: Trail
+    ) -> Iterator[tuple[World, RunState]]:
+        """Those that go on; the others are at their end."""
+        for after, remembered in refused(world, run_state, decision, plan):
+            has_way_back(after)
+            if remembered is None:
+                self.endings.append((after, GiveUp("denied"), trail))
+            else:
+                yield after, remembered
 
 
 def by_hand(world: World) -> Iterator[World]:
@@ -384,7 +385,7 @@ def by_hand(world: World) -> Iterator[World]:
     name = InstanceKey(HERE, id_of("z"))
     if name not in world.instances and world.seen_by_ec2() is not None:
         row = AssociationRow("launched", ARN, "AIPAWEB", "associated")
-        launched = LiveInstance(name, "running", world.now, (row,))
+        launched = LiveInstance(name, "running", world.now + world.skew, (row,))
         yield _touched(world, launched, world.seen_by_ec2())
 
 
@@ -410,9 +411,14 @@ def _profile_by_hand(world: World) -> Iterator[World]:
             yield replace(world, profile=changed, freed=world.freed | lost)
 
 
-def _memory_key(run_state: RunState, world: World) -> object:
-    swapped, mark = run_state.swapped_at, world.profile.mark
+def _memory_key(run_state: RunState, world: World, pause: float) -> object:
+    swapped, mark, ended = run_state.swapped_at, world.profile.mark, run_state.batch_ended_at
     return (
+        tuple(sorted(run_state.postponed)),
+        tuple(
+            i.launched_at >= swapped + 360 for i in world.instances.values() if swapped is not None
+        ),
+        bool(pause) and ended is not None and world.now - ended < pause,
         isinstance(mark, Pending) and mark.run == run_state.run,
         run_state.untouched,
         tuple(sorted(run_state.refused)),

@@ -1,0 +1,1 @@
+"""Faults that the fast tests must find: ``python -m tests.mutants``."""

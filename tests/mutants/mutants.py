@@ -1,0 +1,664 @@
+"""The list: what is changed where, which tests must fail then, and what it would mean.
+
+An old text is found once in its file. The tests are those beside the package, and few: a mutant
+that only the whole suite kills says that a test is missing there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``tests`` are files, or files with a test, as pytest takes them, below ``tests/``."""
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    why: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.file}: {self.why}"
+
+
+DECIDE, WALK = "cutover/test_decide.py", "cutover/test_walk.py"
+RUN_STATE, WORLD = "cutover/test_run_state.py", "cutover/test_world.py"
+CANARY = f"{WALK}::test_the_canary_is_rolled_back_and_a_later_failure_stops"
+DEATH = f"{WALK}::test_two_consumers_and_one_death"
+PAUSE = f"{WALK}::test_between_two_batches_is_the_pause"
+CLOCKS = f"{WALK}::test_a_launch_while_the_clocks_differ"
+ORDER, REMOVALS = "planner/test_order.py", "planner/test_removals.py"
+GUARDS, CLAIMS, CUTOVERS = (
+    "planner/test_guards.py",
+    "planner/test_claims.py",
+    "planner/test_cutovers.py",
+)
+GRAPH, STEPS = "plan/test_graph.py", "kinds/test_steps.py"
+SENDER, OBSERVER = "executor/test_sender.py", "executor/test_observer.py"
+INTERRUPT, DEADLINE = "executor/test_interrupt.py", "executor/test_deadline.py"
+
+CUTOVER = (
+    Mutant(
+        "reconciler/cutover/batches.py",
+        "return GiveUp(_told(failed), roll_back=can_roll_back)",
+        "return GiveUp(_told(failed), roll_back=False)",
+        (CANARY,),
+        "the canary is never rolled back",
+    ),
+    Mutant(
+        "reconciler/cutover/batches.py",
+        "        fleet.run_state.batches == 0\n        and ",
+        "        ",
+        (CANARY,),
+        "every failure rolls back, also when others hold the new role",
+    ),
+    Mutant(
+        "reconciler/plan/cut_over.py",
+        "settle_as=Failed(failed_id),",
+        "settle_as=None,",
+        (CANARY,),
+        "a roll-back leaves no mark, so the next apply tries the same role again",
+    ),
+    Mutant(
+        "reconciler/cutover/batches.py",
+        '        return Pause(left, "the pause between batches")',
+        "        return None",
+        (PAUSE, DECIDE),
+        "the pause between batches is not kept",
+    ),
+    Mutant(
+        "reconciler/cutover/fleet.py",
+        "instance.launched_at >= swapped + spread + CLOCKS_APART",
+        "instance.launched_at >= swapped + spread",
+        (CLOCKS, DECIDE),
+        "a launch time is believed though EC2's clock may be ahead",
+    ),
+    Mutant(
+        "reconciler/cutover/fleet.py",
+        "CLOCKS_APART = 300.0",
+        "CLOCKS_APART = 0.0",
+        (CLOCKS,),
+        "the same, and the constant that tests share with it",
+    ),
+    Mutant(
+        "reconciler/cutover/simulate.py",
+        'return _holding(profile, call.params["RoleName"], _id_of(cutover, observed, call))',
+        'return _holding(profile, call.params["RoleName"], "AROAWRONG")',
+        (WORLD, f"{DEATH}[0-reassociate]"),
+        "the simulation puts the wrong role id in",
+    ),
+    Mutant(
+        "reconciler/cutover/simulate.py",
+        "    return before.id\n",
+        "    return observed.after_id\n",
+        (WORLD,),
+        "the role that is put back is taken for the new one",
+    ),
+    Mutant(
+        "reconciler/cutover/simulate.py",
+        "marks.pop(key.removeprefix(cutover.prefix), None)",
+        "marks.pop(key, None)",
+        (WORLD,),
+        "a run expects notes that it took off, and waits for them",
+    ),
+    Mutant(
+        "reconciler/cutover/simulate.py",
+        'arn, temporary.id, "associated"',
+        'arn, home.id, "associated"',
+        (WORLD,),
+        "whoever is on the temporary profile looks as if it were at home",
+    ),
+    Mutant(
+        "reconciler/cutover/fleet.py",
+        "return row is None or row.id == self.run_state.taken.get(instance.key)",
+        "return row is None",
+        (DECIDE,),
+        "an old listing begins a second batch",
+    ),
+    Mutant(
+        "reconciler/cutover/fleet.py",
+        "self.cutover.limits.at_once(len(running | missing)) - len(missing)",
+        "self.cutover.limits.at_once(len(running | missing))",
+        (RUN_STATE,),
+        "more instances are away than allowed",
+    ),
+    Mutant(
+        "reconciler/cutover/fleet.py",
+        "if self.cutover.untouched is not None and standing in self.cutover.untouched:",
+        "if False:",
+        (f"{WALK}::test_a_canary_is_rolled_back_and_nobody_else_is_touched",),
+        "a roll-back takes the profile from instances that never gave it up",
+    ),
+    Mutant(
+        "reconciler/cutover/run_state.py",
+        "        resumed=resumed,\n",
+        "        resumed=True,\n",
+        (DECIDE,),
+        "notes that anybody may write on an instance save its refresh",
+    ),
+    Mutant(
+        "reconciler/cutover/run_state.py",
+        "                swapped_at=ended_at,\n",
+        "                swapped_at=now,\n",
+        (RUN_STATE,),
+        "EC2 is taken to see the role too early after a throttled swap",
+    ),
+    Mutant(
+        "reconciler/cutover/run_state.py",
+        "                refreshed={},\n",
+        "",
+        (RUN_STATE,),
+        "who took up the role before is taken to hold the one after",
+    ),
+    Mutant(
+        "reconciler/cutover/run_state.py",
+        "replace(run_state, back=_with(run_state.back, key, now), changed_at=ended_at)",
+        "replace(run_state, back=_with(run_state.back, key, ended_at), changed_at=ended_at)",
+        (RUN_STATE,),
+        "an association counts as younger than it is",
+    ),
+    Mutant(
+        "reconciler/cutover/run_state.py",
+        "batches = run_state.batches if run_state.failed else run_state.batches + 1",
+        "batches = run_state.batches + 1",
+        (RUN_STATE, CANARY),
+        "a canary that failed counts as one that went well",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "profile.role_id is not None and not run_state.asked:",
+        "profile.role_id is not None and run_state.swaps < 0:",
+        (DECIDE, ORDER),
+        "the role is taken out before it is known that the new one may go in",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "    return None if is_begun else Act((calls.mark_pending(run_state.run),), NOTE_THE_SWAP)",
+        "    return None",
+        (f"{DEATH}[0-reassociate]",),
+        "a run that dies between the two roles leaves no note of it",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "        if cutover.hops and (decision := hop.wait_until_unused(observed, run_state)):\n"
+        "            return decision\n",
+        "",
+        (DECIDE,),
+        "a hop swaps the role while somebody may use the profile",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "    if observed.listed_at < run_state.changed_at:\n        return List()\n"
+        "    if observed.unread:\n        region, reason = sorted(observed.unread.items())[0]\n"
+        '        return GiveUp(f"{region} cannot be read ({reason}); its instances may hold',
+        "    if observed.unread:\n        region, reason = sorted(observed.unread.items())[0]\n"
+        '        return GiveUp(f"{region} cannot be read ({reason}); its instances may hold',
+        (DECIDE,),
+        "who was launched meanwhile is forgotten",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "    left = role_visible_at(cutover, observed, run_state) - observed.now\n",
+        "    left = 0.0\n",
+        (f"{DEATH}[0-reassociate]",),
+        "instances take up the profile before EC2 sees the role in it",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "return told if is_younger else None",
+        "return None",
+        (DECIDE,),
+        "two runs of two commits swap the role to and fro",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "MOST_SWAPS = 3",
+        "MOST_SWAPS = 30",
+        (DECIDE,),
+        "a run fights another hand without an end",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "    if decision := batches.restore(fleet):\n        return decision\n"
+        '    return GiveUp("interrupted"',
+        '    return GiveUp("interrupted"',
+        (DECIDE,),
+        "an interrupted run leaves instances without their profile",
+    ),
+    Mutant(
+        "reconciler/cutover/batches.py",
+        "if not fleet.observed.profile.flights >= flights.keys():",
+        "if not flights:",
+        (f"{DEATH}[0-reassociate]",),
+        "a profile is taken off before it is noted whose",
+    ),
+    Mutant(
+        "reconciler/cutover/batches.py",
+        "        if flight.is_stop and instance.unstoppable:\n",
+        "        if not flights:\n",
+        (DECIDE,),
+        "an instance is stopped that would not come back",
+    ),
+    Mutant(
+        "reconciler/cutover/batches.py",
+        "if fleet.run_state.hurrying and isinstance(wait, Pause):",
+        "if not waiting:",
+        (DECIDE,),
+        "a process that is about to be killed waits in place of giving the profile back",
+    ),
+    Mutant(
+        "reconciler/cutover/batches.py",
+        "    if fleet.run_state.refused:\n",
+        "    if fleet.run_state.refused is None:\n",
+        (CANARY,),
+        "the swap begins though EC2 said that it would not give the profile back",
+    ),
+    Mutant(
+        "reconciler/cutover/batches.py",
+        "        return GiveUpInstance(waiting[0].key, late)\n",
+        "        return poll(why, waiting)\n",
+        (DECIDE,),
+        "an instance that never gives its profile up is waited for without an end",
+    ),
+    Mutant(
+        "reconciler/cutover/hop.py",
+        '            return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the shadow")\n',
+        "            pass\n",
+        (f"{DEATH}[0-hop]",),
+        "instances move to a temporary profile in which EC2 sees no role",
+    ),
+    Mutant(
+        "reconciler/cutover/hop.py",
+        "if temporary is None or not _is_ours(temporary, observed):",
+        "if temporary is None:",
+        (DECIDE,),
+        "somebody else's profile of that name is deleted",
+    ),
+    Mutant(
+        "reconciler/cutover/out_of_reach.py",
+        "    if not left:\n        return None\n",
+        "    return None\n",
+        (DECIDE,),
+        "a cut-over says that all have the role, and another service's instances do not",
+    ),
+    Mutant(
+        "reconciler/cutover/calls.py",
+        "RESOURCES_OF_A_CALL = 1000",
+        "RESOURCES_OF_A_CALL = 2000",
+        (DECIDE,),
+        "EC2 refuses a note of more than a thousand instances",
+    ),
+)
+PLANNER = (
+    Mutant(
+        "reconciler/planner/planner.py",
+        "topological_order((*whole.pending, *releases),",
+        "topological_order((*whole.pending,),",
+        (ORDER,),
+        "nothing is noted of roles that instances let go of",
+    ),
+    Mutant(
+        "reconciler/planner/releases.py",
+        "            if role_id != taken_up:\n",
+        "            if role_id:\n",
+        (ORDER,),
+        "a role counts as let go though the instance is served it again",
+    ),
+    Mutant(
+        "reconciler/planner/removals.py",
+        "    held = _kept_back(left, context)\n",
+        "    held: dict[Address, _ReasonToKeep] = {}\n",
+        (REMOVALS,),
+        "what is in use is deleted",
+    ),
+    Mutant(
+        "reconciler/planner/in_use.py",
+        "if epoch is not None and epoch + CREDENTIALS_SECONDS > self.now:",
+        "if epoch is not None and epoch > self.now:",
+        (REMOVALS,),
+        "a role is deleted while processes hold its credentials",
+    ),
+    Mutant(
+        "reconciler/planner/in_use.py",
+        "            if lost and profile_address(name) not in self.live.unread:\n",
+        "            if not lost:\n                continue\n            if not name:\n",
+        (REMOVALS,),
+        "instances of a profile that somebody deleted lose their role",
+    ),
+    Mutant(
+        "reconciler/planner/in_use.py",
+        "        for region, why in sorted(self.live.unread_regions.items()):\n"
+        '            yield Use("unknown", f"{region} cannot be read ({why}): instances may use it", '
+        "address)\n",
+        "",
+        (REMOVALS,),
+        "what is used in a region that cannot be read is deleted",
+    ),
+    Mutant(
+        "reconciler/planner/associations.py",
+        '        needed["--adopt"] = options.adopt\n',
+        '        needed["--adopt"] = True\n',
+        (CLAIMS,),
+        "whoever may tag instances hands them over to us",
+    ),
+    Mutant(
+        "reconciler/planner/associations.py",
+        '        needed["--take-over"] = options.take_over\n',
+        '        needed["--take-over"] = True\n',
+        (CLAIMS,),
+        "another owner's instance is moved unasked",
+    ),
+    Mutant(
+        "reconciler/planner/associations.py",
+        "        claim.instance.is_running\n        and not has_role\n",
+        "        claim.instance.is_gone\n        and not has_role\n",
+        (CLAIMS,),
+        "a running instance is moved to a profile without a role",
+    ),
+    Mutant(
+        "reconciler/planner/cutover_plan.py",
+        "held = before if going == wanted else None",
+        "held = before",
+        (CUTOVERS,),
+        "a failed canary goes back to a role that not all held",
+    ),
+    Mutant(
+        "reconciler/planner/cutover_plan.py",
+        "held = role_id if live.role_id != wanted else None",
+        "held = role_id",
+        (CUTOVERS,),
+        "what a person swapped by hand is rolled back",
+    ),
+    Mutant(
+        "reconciler/planner/cutover_plan.py",
+        "held = live.role_id if live.role_id != role_id else None",
+        "held = role_id",
+        (CUTOVERS,),
+        "a failed canary goes back to the role that failed before",
+    ),
+    Mutant(
+        "reconciler/planner/cutover_plan.py",
+        "    if any(i.row and i.row.profile_id != live.id for i in context.live.consumers(live.arn)):\n"
+        "        return True\n",
+        "",
+        (CUTOVERS,),
+        "instances keep the association of a profile that is gone",
+    ),
+    Mutant(
+        "reconciler/planner/cutovers.py",
+        'if is_failed and not context.options.allows("retry", address):',
+        "if is_failed and not address:",
+        (CUTOVERS,),
+        "a pipeline tries a role that failed again and again",
+    ),
+    Mutant(
+        "reconciler/planner/cutovers.py",
+        "        guards=tuple(_emptied(planned, context)),\n",
+        "",
+        (CUTOVERS,),
+        "running instances lose their role without a question",
+    ),
+    Mutant(
+        "reconciler/planner/guards.py",
+        "if number * 100 > most * existing:",
+        "if number * 100 > 2 * most * existing:",
+        (GUARDS,),
+        "twice the share may be deleted",
+    ),
+    Mutant(
+        "reconciler/planner/guards.py",
+        "        if number != allowed and number:\n",
+        "        if number > 2 * allowed and number:\n",
+        (GUARDS,),
+        "a number that was approved lets more through",
+    ),
+    Mutant(
+        "reconciler/planner/guards.py",
+        "        yield from _self(change, own, options)\n",
+        "",
+        (GUARDS,),
+        "the program locks itself out",
+    ),
+    Mutant(
+        "reconciler/planner/replacements.py",
+        "    if users := tuple(_users(live, context)):\n",
+        "    if users := tuple(_users(live, context))[:0]:\n",
+        (CLAIMS,),
+        "a role is deleted, to be made again, under somebody else's profile",
+    ),
+    Mutant(
+        "reconciler/planner/temporary_profiles.py",
+        "if profile.owner == owner and live.profile",
+        "if live.profile",
+        (CUTOVERS,),
+        "a tag that anybody may write makes a profile a temporary one of ours",
+    ),
+    Mutant(
+        "reconciler/planner/ownership_checks.py",
+        "return options.adopt and (is_nobodys or options.take_over)",
+        "return options.adopt",
+        (CLAIMS,),
+        "--adopt takes what another owner has",
+    ),
+    Mutant(
+        "reconciler/planner/ownership_checks.py",
+        "    is_nobodys = live.claimed_by in (None, options.owner)\n    return options.adopt and ",
+        "    is_nobodys = live.claimed_by in (None, options.owner)\n    return ",
+        (CLAIMS,),
+        "what is nobody's is taken unasked",
+    ),
+    Mutant(
+        "reconciler/planner/ownership_checks.py",
+        "    if profile in going:\n        return True\n",
+        "    return True\n",
+        (REMOVALS,),
+        "a role is deleted that a profile goes on to hold",
+    ),
+)
+KINDS = (
+    Mutant(
+        "reconciler/kinds/role.py",
+        "        later = _later(address) if waits else set()\n",
+        "        later = set[Label]()\n",
+        (ORDER, STEPS),
+        "permissions go before their successors are there",
+    ),
+    Mutant(
+        "reconciler/kinds/role.py",
+        "    fits = len(before.managed_policies) + len(added) <= context.quota\n",
+        "    fits = len(before.managed_policies) + len(added) <= context.quota + 1\n",
+        (STEPS,),
+        "an eleventh policy is attached, and AWS refuses",
+    ),
+    Mutant(
+        "reconciler/kinds/role.py",
+        'name, after, bare = before.name, {free(address)}, Label("bare", address)',
+        'name, after, bare = before.name, set[Label](), Label("bare", address)',
+        (ORDER,),
+        "a role loses its permissions while a profile gives it out",
+    ),
+    Mutant(
+        "reconciler/kinds/role.py",
+        "yield with_fields(trust, after=later) if shuts_out_ec2(before, after) else trust",
+        "yield trust",
+        (STEPS,),
+        "EC2 may not take the role while instances have it",
+    ),
+    Mutant(
+        "reconciler/kinds/policy.py",
+        "if len(live.versions) >= MOST_VERSIONS:",
+        "if len(live.versions) > MOST_VERSIONS:",
+        (STEPS,),
+        "a sixth version is made, and AWS refuses",
+    ),
+    Mutant(
+        "reconciler/kinds/policy.py",
+        "next(v for v in live.versions if not v.is_default)",
+        "next(v for v in live.versions)",
+        (STEPS,),
+        "the version in force is deleted",
+    ),
+    Mutant(
+        "reconciler/kinds/tags.py",
+        "if same_key(key) not in wanted",
+        "if key not in after",
+        (STEPS,),
+        "a role's tag whose case changes is lost",
+    ),
+    Mutant(
+        "reconciler/kinds/instance_profile.py",
+        "requires = {exists(address), exists(held), ready(held)}",
+        "requires = {exists(address), exists(held)}",
+        (ORDER,),
+        "a profile gives out a role before it has its permissions",
+    ),
+    Mutant(
+        "reconciler/kinds/association.py",
+        "later, freed = frozenset({ready(left), released(left)}), frozenset({free(left)})",
+        "later, freed = frozenset({ready(left), released(left)}), NONE",
+        (ORDER,),
+        "a profile is deleted before its instances have moved",
+    ),
+    Mutant(
+        "reconciler/kinds/association.py",
+        'if live.state == "stopped" or is_same:',
+        "if is_same:",
+        (ORDER,),
+        "AWS refuses to replace the association of a stopped instance",
+    ),
+    Mutant(
+        "reconciler/kinds/association.py",
+        '    before = {*later, *(Label(state, key) for state in ("noted", "tagged", "stable"))}\n'
+        "    yield step(address, call, requires=requires, after=before, provides={off})\n",
+        '    before = {*later, *(Label(state, key) for state in ("tagged", "stable"))}\n'
+        "    yield step(address, call, requires=requires, after=before, provides={off})\n",
+        (ORDER,),
+        "a stopped instance loses its profile before that is noted",
+    ),
+    Mutant(
+        "reconciler/plan/graph.py",
+        "    return found - {number}\n",
+        "    return found\n",
+        (GRAPH,),
+        "a step waits for itself",
+    ),
+    Mutant(
+        "reconciler/plan/graph.py",
+        "    _refuse_cycles(before)\n",
+        "",
+        (GRAPH,),
+        "steps in a circle run in any order",
+    ),
+    Mutant(
+        "reconciler/plan/graph.py",
+        "    raise UnmetRequirementError(f\"{pending.address} needs '{need}', which no step provides\")",
+        "    return []",
+        (GRAPH,),
+        "a requirement that nothing meets holds already",
+    ),
+)
+EXECUTOR = (
+    Mutant(
+        "reconciler/executor/sender.py",
+        '        if call.operation.startswith("Create") and not was_lost:\n'
+        "            return False\n",
+        "",
+        (SENDER,),
+        "somebody else's resource of that name is taken for the one that we made",
+    ),
+    Mutant(
+        "reconciler/executor/idempotency.py",
+        "    return all(found.tags.get(key) == value for key, value in wanted.items())\n",
+        "    return True\n",
+        (SENDER,),
+        "the same after a lost answer",
+    ),
+    Mutant(
+        "reconciler/executor/idempotency.py",
+        'return is_inside if call.operation.startswith("Add") else not is_inside',
+        "return is_inside",
+        (SENDER,),
+        "a role that is still inside counts as taken out",
+    ),
+    Mutant(
+        "reconciler/executor/retry_rules.py",
+        "            and (is_fresh or not self.only_fresh)\n",
+        "",
+        (SENDER,),
+        "a wrong name is asked for again for two minutes",
+    ),
+    Mutant(
+        "reconciler/executor/retry_rules.py",
+        "return min(seconds, STOPPING_SECONDS) if self.stop.is_set() else seconds",
+        "return seconds",
+        (SENDER, INTERRUPT),
+        "an interrupted run goes on waiting",
+    ),
+    Mutant(
+        "reconciler/executor/retry_rules.py",
+        "return max(seconds, IN_FLIGHT_SECONDS) if error.was_not_sent else seconds",
+        "return seconds",
+        (INTERRUPT,),
+        "the network is gone for two minutes, and instances stay without a profile",
+    ),
+    Mutant(
+        "reconciler/executor/observer.py",
+        "return self.clock.now() - at <= OWN_WRITE_LAG_SECONDS",
+        "return False",
+        (OBSERVER,),
+        "an old read hides who is without a profile",
+    ),
+    Mutant(
+        "reconciler/executor/observer.py",
+        "if shown == expected or shown not in self._earlier or",
+        "if shown == expected or",
+        (OBSERVER,),
+        "what another hand changed is not seen for two minutes",
+    ),
+    Mutant(
+        "reconciler/executor/deadline.py",
+        "if not is_roll_back and (why := self.is_over()):",
+        "if why := self.is_over():",
+        (DEADLINE,),
+        "a failed canary is not rolled back because the time is over",
+    ),
+    Mutant(
+        "reconciler/executor/deadline.py",
+        "lasts = self.outlives(BATCH_SECONDS)",
+        "lasts = self.outlives(0.0)",
+        (DEADLINE,),
+        "credentials expire while instances are without a profile",
+    ),
+    Mutant(
+        "reconciler/executor/executor.py",
+        "if address not in busy and all(before in outcomes for before in ordered.after):",
+        "if all(before in outcomes for before in ordered.after):",
+        ("executor/test_order.py",),
+        "two calls about one resource at a time",
+    ),
+    Mutant(
+        "reconciler/executor/cutover_runner.py",
+        "                self._undo(act)\n",
+        "",
+        ("behaviour/test_cutover.py::test_the_old_role_goes_back_in_when_the_new_one_cannot",),
+        "a profile stays without a role when the new one is refused",
+    ),
+    Mutant(
+        "reconciler/executor/cutover_runner.py",
+        "                if error.code in DENIED:\n",
+        "                if not error.code:\n",
+        ("behaviour/test_cutover.py::test_denied_before_anything_changed",),
+        "what EC2 would refuse to give back is taken",
+    ),
+    Mutant(
+        "reconciler/executor/precondition.py",
+        '        return None if _same(now.resource, before.resource) else "was changed by another hand"',
+        "        return None",
+        ("behaviour/test_compared.py",),
+        "what somebody changed since the plan is overwritten",
+    ),
+)
+MUTANTS = (*CUTOVER, *PLANNER, *KINDS, *EXECUTOR)
