@@ -20,7 +20,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-import reconciler.cli.connection  # noqa: F401 - imported for the runs, which open it when they need it
+import reconciler.aws.cloudtrail
+import reconciler.aws.outputs
+import reconciler.aws.reader
+import reconciler.aws.writer  # noqa: F401 - imported for the runs, which import them when they need them
 from reconciler.cli.app import run
 
 CLIENT = """\

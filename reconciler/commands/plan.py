@@ -72,7 +72,7 @@ def make_plan(request: Request, ports: RunPorts) -> Planned:
     opened = {n: ports.connect(target, parsed.settings) for n, target in wanted.items()}
     identities = {name: connection.reader.identity() for name, connection in opened.items()}
     for name, target in wanted.items():
-        _refuse_account(name, identities[name], target, parsed.settings)
+        refuse_account(name, identities[name], target, parsed.settings)
     _refuse_one_account_twice(identities, parsed.settings)
     made = []
     for name, target in wanted.items():
@@ -140,7 +140,7 @@ def _refuse(diagnostics: Iterable[Diagnostic], parsed: ParsedSet) -> None:
         raise RefusedError("the specs have errors", ExitCode.ERROR, found, parsed.sources)
 
 
-def _refuse_account(
+def refuse_account(
     name: str, identity: Identity, target: TargetSpec | None, settings: Settings
 ) -> None:
     """Asked before anything else is: nothing of the wrong account is even read."""

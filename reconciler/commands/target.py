@@ -90,16 +90,8 @@ def _options(account: Account, request: Request, ports: RunPorts) -> Options:
         target=account.name,
         consumer_regions=_chosen_regions(settings),
         prune=prune,
-        destroy=request.destroy,
-        adopt=request.adopt or settings.adopt,
-        take_over=request.take_over,
-        refresh_adopted=request.refresh_adopted,
-        allow=request.allow,
-        only=request.only,
-        exclude=request.exclude,
         chosen=account.spec.chosen,
-        for_drift=request.for_drift,
-        unmanaged=request.unmanaged,
+        **{**request.asked(), "adopt": request.adopt or settings.adopt},
     )
 
 
