@@ -37,8 +37,9 @@ bench: $(VENV)/installed  #? calls and seconds of a plan
 golden: $(VENV)/installed  #? everything that is seen, as files: read what it changes
 	$(BIN)/python -W ignore::UserWarning -m tests.golden
 
-docs: $(VENV)/installed  #? docs/reference.md, from the code
+docs: $(VENV)/installed  #? docs/reference.md and the picture of docs/architecture.md, from the code
 	$(BIN)/python -m tests.reference
+	$(BIN)/python -m tests.picture
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "reconciler needs Python 3.11 or newer")'

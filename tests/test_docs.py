@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import app
+from tests import picture
 from tests.reference import PATH, reference
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +52,14 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("path", [*DOCS, *(ROOT / "examples").rglob("*.md")], ids=str)
+def test_every_row_is_of_a_table(path: Path) -> None:
+    """Rows without a header render as text."""
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.M | re.S)
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
+        assert re.fullmatch(r"\|[-| ]+\|", block.splitlines()[1]), block
+
+
 def test_every_command_is_documented() -> None:
     text = (ROOT / "docs" / "commands.md").read_text("utf-8")
     names = [c.name or (c.callback and c.callback.__name__) for c in app.registered_commands]
@@ -83,3 +92,29 @@ def test_what_is_promised_has_its_test(file: str, test: str) -> None:
 
 def test_there_are_promises() -> None:
     assert len(promised()) > 100
+
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PLACES = re.compile(r"`([a-z_]+(?:/[a-z_]+)*\.py)(?:: (\w+))?`")
+
+
+def test_the_picture_is_of_these_imports() -> None:
+    assert ARCHITECTURE.read_text("utf-8") == picture.page(), "make docs"
+
+
+def test_the_architecture_names_what_there_is() -> None:
+    """Each file, and what it is said to define."""
+    found = PLACES.findall(" ".join(ARCHITECTURE.read_text("utf-8").split()))
+    assert len(found) > 50
+    for name, symbol in found:
+        path = next(p for p in (ROOT / "reconciler" / name, ROOT / name) if p.exists())
+        assert not symbol or re.search(
+            rf"^(?:(?:class|def) {symbol}\b|{symbol}\b.* = )", path.read_text("utf-8"), re.MULTILINE
+        ), (name, symbol)
+
+
+def test_the_architecture_names_every_package() -> None:
+    text = ARCHITECTURE.read_text("utf-8")
+    for path in (ROOT / "reconciler").iterdir():
+        if (path / "__init__.py").exists():
+            assert f"`{path.name}/`" in text, path.name

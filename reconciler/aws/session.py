@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NoReturn
 
 import boto3
+import botocore.loaders
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCredentials
@@ -39,6 +41,17 @@ class Login:
     external_id: str | None = None
     may_ask: bool = False
     """Whether somebody is there who could be asked for an MFA code."""
+
+
+@cache
+def _models(data_path: str | None) -> Any:
+    return botocore.loaders.create_loader(data_path)
+
+
+def _share_models(session: Any) -> None:
+    """botocore reads its models of services once for each session, and EC2's is 5 MB: all sessions
+    of this process share them."""
+    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
 
 
 @dataclass
@@ -73,6 +86,7 @@ class Session:
             session = boto3.Session(
                 botocore_session=inner, profile_name=self.login.profile, region_name=region
             )
+            _share_models(inner)
             self._adjust(inner.get_component("credential_provider"), session.profile_name)
             self._boto = self._assumed(session) if self.login.role_arn else session
         return self._boto
@@ -138,6 +152,7 @@ class Session:
         if self.login.external_id:
             params["ExternalId"] = self.login.external_id
         inner = botocore.session.Session()
+        _share_models(inner)
         inner.get_component("credential_provider").providers.insert(0, _Assumed(client, params))
         return boto3.Session(botocore_session=inner, region_name=session.region_name)
 

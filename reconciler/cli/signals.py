@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,16 @@ def ending() -> tuple[signal.Signals, ...]:
     return tuple(named)
 
 
+AT_ONCE = b"""
+Stopped at once: instances may be without their profile, and profiles without their role. \
+To put that right, apply again.
+"""
+
+
 def _leave() -> None:
+    # Not by the stream: the signal may have come in the middle of a write to it.
+    with suppress(OSError):
+        os.write(2, AT_ONCE)
     os._exit(ExitCode.INTERRUPTED)
 
 

@@ -112,9 +112,13 @@ def _noted(planned: PlannedCutOver) -> str:
 
 
 def instance_changes(
-    cutover: CutOver, observed: Observation, preview: tuple[PreviewStep, ...]
+    planned: PlannedCutOver, context: PlanContext, preview: tuple[PreviewStep, ...]
 ) -> Iterator[CutOverInstance | Restore]:
     """A change for each instance that the rehearsal touched, in the order of its steps."""
+    cutover, observed = planned.cutover, planned.observed
+    before, after = (role.name if role else None for role in (cutover.before, cutover.after))
+    # Where the role is in already, instances are served the one before, if that is known.
+    held = before if before != after else _served(planned.live, context) or before
     off: dict[str, InstanceKey] = {}
     for instance in observed.instances.values():
         off.update({row.id: instance.key for row in instance.rows})
@@ -133,7 +137,7 @@ def instance_changes(
             case "StartInstances":
                 yield _started(observed, key)
             case _:
-                yield _refreshed(cutover, observed, observed.instances[key])
+                yield _refreshed(cutover, observed, observed.instances[key], held)
 
 
 def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
@@ -149,10 +153,11 @@ def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
             return None
 
 
-def _refreshed(cutover: CutOver, observed: Observation, instance: LiveInstance) -> CutOverInstance:
+def _refreshed(
+    cutover: CutOver, observed: Observation, instance: LiveInstance, before: str | None
+) -> CutOverInstance:
     is_stale = instance.row is not None and instance.row.profile_id != observed.profile.id
     how = _how(cutover, observed, instance)
-    before = cutover.before.name if cutover.before else None
     after = cutover.after.name if cutover.after else None
     return CutOverInstance(
         address=instance_address(instance.key.instance),

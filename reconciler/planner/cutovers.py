@@ -84,7 +84,7 @@ def _fragment(planned: PlannedCutOver, context: PlanContext) -> PlanFragment:
     cutover = planned.cutover
     preview = tuple(preview_steps(cutover, planned.observed))
     own = () if cutover.half == "first" else profile_change(planned, context)
-    changes = (*own, *instance_changes(cutover, planned.observed, preview))
+    changes = (*own, *instance_changes(planned, context, preview))
     if not changes and cutover.half is None:
         # All that is left of an earlier run is its note; without a change nobody would clear it.
         changes = (mark_change(planned),)

@@ -10,6 +10,7 @@ import pytest
 from moto.ec2.exceptions import EC2ClientError
 
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.changes import CutOverInstance
 from reconciler.sandbox.embedded import JumpingClock
 from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, dying, listening, refusing
@@ -379,6 +380,17 @@ def test_of_two_commits_at_once_the_younger_wins(
         assert aws.profile_of(instance, region) == "web"
     aws.settle()
     five.is_whole("v3")
+
+
+def test_a_plan_that_goes_on_says_what_they_hold(aws: Rig, five: Consumers) -> None:
+    """The new role is inside already; who was not refreshed is served the one before."""
+    aws.write(spec("v2"))
+    with dying(aws, "DisassociateIamInstanceProfile"), pytest.raises(Crash):
+        aws.apply()
+    changes = [c for c in aws.plan().plan.changes if isinstance(c, CutOverInstance)]
+    assert changes
+    shown = {(str(c.before), str(c.after)) for c in changes}
+    assert shown == {("{'role': 'v1'}", "{'role': 'v2'}")}
 
 
 def test_a_note_of_the_future_is_of_the_past(aws: Rig, five: Consumers) -> None:

@@ -19,6 +19,7 @@ import boto3
 import pytest
 
 from reconciler.cli.app import run
+from reconciler.cli.signals import MEANT_SECONDS
 from reconciler.sandbox.embedded import embedded
 from reconciler.sandbox.state import World
 from tests.cli.test_commands import Shell
@@ -134,6 +135,23 @@ def test_the_terminal_goes(slow: Shell) -> None:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Interrupted" in out
+    assert profiles(slow) == ["web"]
+
+
+def test_a_second_interrupt_says_what_is_left(slow: Shell) -> None:
+    """It stops at once, so nothing can be looked at any more; but not without a word."""
+    process = slow.start("apply", "--auto-approve")
+    until(process, "take the profile off")
+    process.send_signal(signal.SIGINT)
+    until(process, "Stopping")
+    time.sleep(MEANT_SECONDS)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    last = err.splitlines()[-1]
+    assert "instances may be without their profile" in last
+    assert "apply again" in last
+    assert slow.run("apply", "--auto-approve").returncode == 0
     assert profiles(slow) == ["web"]
 
 
