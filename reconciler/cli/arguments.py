@@ -176,13 +176,14 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     if not common:
         return command
     hints = get_type_hints(CommonArguments, include_extras=True)
-    flags = [
-        inspect.Parameter(
-            flag.name, inspect.Parameter.KEYWORD_ONLY, default=flag.default, annotation=hint
-        )
-        for flag in fields(CommonArguments)
-        if _is_for(command, hint := hints[flag.name])
-    ]
+    flags = []
+    for flag in fields(CommonArguments):
+        hint = hints[flag.name]
+        only_for = [one for one in get_args(hint) if isinstance(one, OnlyFor)]
+        if not only_for or command.__name__ in only_for[0]:
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            made = inspect.Parameter(flag.name, keyword, default=flag.default, annotation=hint)
+            flags.append(made)
 
     @functools.wraps(command)
     def called(**given: Any) -> None:
@@ -194,11 +195,6 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     vars(called)["__signature__"] = inspect.Signature([*kept, *flags])
     called.__annotations__ = {one.name: one.annotation for one in (*kept, *flags)}
     return called
-
-
-def _is_for(command: Callable[..., None], hint: Any) -> bool:
-    said = [one for one in get_args(hint) if isinstance(one, OnlyFor)]
-    return not said or command.__name__ in said[0]
 
 
 def duration(given: str | None) -> float | None:

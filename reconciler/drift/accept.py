@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.commands.plan import Planned, PlannedTarget
-from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.diagnostics import has_errors
 from reconciler.drift.findings import Drift, Finding
 from reconciler.errors import NotWritableError, RefusedError
 from reconciler.exit_codes import ExitCode
@@ -82,15 +82,13 @@ def _refuse_broken(planned: Planned, made: Accepted) -> None:
         spec = validated(read(folder), dict(planned.request.variables))
     if has_errors(spec.diagnostics):
         message = "the specs would not be valid afterwards, so nothing is accepted"
-        found = tuple(_placed(d, folder, base) for d in spec.diagnostics)
+        # In the files that the copies are of.
+        found = tuple(
+            replace(d, location=replace(d.location, file=_named(d.location.file, folder, base)))
+            for d in spec.diagnostics
+        )
         sources = {_named(name, folder, base): text for name, text in spec.sources.items()}
         raise RefusedError(message, ExitCode.ERROR, found, sources)
-
-
-def _placed(found: Diagnostic, folder: str, base: str) -> Diagnostic:
-    """In the files that the copies are of."""
-    place = found.location
-    return replace(found, location=replace(place, file=_named(place.file, folder, base)))
 
 
 def _named(name: str, folder: str, base: str) -> str:

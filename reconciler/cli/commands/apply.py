@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +16,6 @@ from reconciler.cli.files import saved_plan
 from reconciler.cli.planning import planning
 from reconciler.cli.progress import Quiet
 from reconciler.cli.reports import wanted_of
-from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import (
     Saved,
     growth,
@@ -66,12 +64,14 @@ def apply(
     ports = run_ports(common.login(no_input=no_input), Quiet(console), request.parallelism)
     planned = planning(request, ports, console)
     if saved:
-        _compare(saved, planned)
+        plan = planned.plan
+        now = intended(plan.targets, plan.owner)
+        refuse_stale(saved, now, plan.digest, specs_digest(planned))
     if expect is not None and (saved is None or expect != saved.file_digest):
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
     how = ApplyOptions(ports, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
-    more = tuple(growth(saved, planned, time.time())) if saved else ()
+    more = tuple(growth(saved, planned, ports.clock.now())) if saved else ()
     raise typer.Exit(run_apply_flow(planned, how, console, more))
 
 
@@ -91,8 +91,3 @@ def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]
         raise typer.BadParameter(f"{message}--expect and --allow growth=")
     saved = saved_from(saved_plan(path), str(path))
     return replace(saved, request=replace(saved.request, allow=saved.request.allow | allow))
-
-
-def _compare(saved: Saved, planned: Planned) -> None:
-    now = intended(planned.plan.targets, planned.plan.owner)
-    refuse_stale(saved, now, planned.plan.digest, specs_digest(planned))
