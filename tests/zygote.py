@@ -22,7 +22,10 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-import reconciler.cli.connection
+import reconciler.aws.cloudtrail
+import reconciler.aws.outputs
+import reconciler.aws.reader
+import reconciler.aws.writer
 import reconciler.sandbox.server  # noqa: F401 - the same; moto takes seconds
 from reconciler.cli.app import run
 

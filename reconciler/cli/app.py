@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from reconciler.cli.arguments import with_flags
 from reconciler.cli.commands.apply import apply
 from reconciler.cli.commands.comment import comment
 from reconciler.cli.commands.demo import demo
@@ -49,8 +50,8 @@ COMMANDS = (
     version,
 )
 for command in COMMANDS:
-    app.command()(command)
-app.command("import")(import_)
+    app.command()(with_flags(command))
+app.command("import")(with_flags(import_))
 
 
 def _show_version(wanted: bool) -> None:

@@ -51,7 +51,11 @@ def run_apply_flow(
         how.reports.write_plan(planned, console, (None, stopped))
         return stopped
     stop = Interrupt()
-    with handled_signals(stop, lambda words: _say_stopping(console, words)), console.unheard():
+
+    def say(words: str) -> None:
+        console.err(line(Piece("Stopping: ", "bold yellow"), words))
+
+    with handled_signals(stop, say), console.unheard():
         applied = _run(planned, how, console, stop)
         _report(applied, console, how)
         ended = (applied, applied.exit_code)
@@ -65,10 +69,6 @@ def run_apply_flow(
 
 def _lines(applied: Applied, how: ApplyOptions) -> list[Line]:
     return [*result_lines(applied, how.verb), *stranded_lines(applied)]
-
-
-def _say_stopping(console: Console, words: str) -> None:
-    console.err(line(Piece("Stopping: ", "bold yellow"), words))
 
 
 def _stopped(

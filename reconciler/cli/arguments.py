@@ -1,14 +1,21 @@
-"""The common flags, said once. Order: flags, ``RECONCILER_*``, settings, defaults."""
+"""The flags of the commands. Order: flags, ``RECONCILER_*``, settings, defaults.
+
+A flag that plans is one field of ``CommonArguments`` and one of ``planner.options.PlanFlags``, of
+the same name; what a saved plan holds of it is in ``render.json.types.RequestShape``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
+from reconciler.cli.console import Console
 from reconciler.commands.request import Request
 from reconciler.model.ownership import OWNER_PATTERN
 from reconciler.planner.options import allowance
@@ -24,52 +31,8 @@ class Color(StrEnum):
 
 
 Specs = Annotated[str, typer.Argument(help="File or folder of specs.", envvar="RECONCILER_SPECS")]
-Target = Annotated[
-    list[str] | None,
-    typer.Option("--target", help="Target of the settings.", envvar="RECONCILER_TARGET"),
-]
-Only = Annotated[
-    list[str] | None, typer.Option("--only", help="Glob of addresses to plan; repeat for more.")
-]
-Exclude = Annotated[
-    list[str] | None, typer.Option("--exclude", help="Glob of addresses to leave out.")
-]
-Region = Annotated[
-    list[str] | None,
-    typer.Option("--region", help="Where associations are planned; repeat for more."),
-]
-Profile = Annotated[
-    str | None, typer.Option("--profile", help="Profile of the AWS configuration to use.")
-]
-EndpointUrl = Annotated[
-    str | None, typer.Option("--endpoint-url", help="Endpoint of AWS, such as a sandbox.")
-]
-Owner = Annotated[
-    str | None,
-    typer.Option("--owner", help="Owner of the set.", envvar="RECONCILER_OWNER"),
-]
-Prune = Annotated[
-    bool | None, typer.Option("--prune/--no-prune", help="Delete what left the specs.")
-]
-Adopt = Annotated[bool, typer.Option("--adopt", help="Take over what exists unmanaged.")]
-TakeOver = Annotated[
-    bool, typer.Option("--take-over", help="With --adopt: also what has another owner.")
-]
-RefreshAdopted = Annotated[
-    bool, typer.Option("--refresh-adopted", help="With --adopt: cut consumers over as well.")
-]
-Allow = Annotated[
-    list[str] | None,
-    typer.Option("--allow", metavar="KEY=VALUE", help="Lift a guard, as the plan says it."),
-]
 Var = Annotated[
     list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable.")
-]
-Parallelism = Annotated[
-    int,
-    typer.Option(
-        "--parallelism", min=1, max=50, help="Calls at a time.", envvar="RECONCILER_PARALLELISM"
-    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Report = Annotated[
@@ -81,7 +44,6 @@ Report = Annotated[
     ),
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="More of it.")]
 ColorFlag = Annotated[
     Color, typer.Option("--color", help="When to colour.", envvar="RECONCILER_COLOR")
 ]
@@ -104,27 +66,135 @@ class Login:
     """Nobody is asked for anything, not for an MFA code either."""
 
 
-def request_of(flags: Mapping[str, Any]) -> Request:
-    """The request that a command's own arguments make, by their names; what a command has no flag
-    for is as it is without one. Raises a usage error for a flag of the wrong form."""
-    given = {name: flags[name] for name in _AS_GIVEN if name in flags}
-    owner = flags["owner"]
-    if owner is not None and not OWNER_PATTERN.fullmatch(owner):
-        form = "up to 64 letters, digits, dots, dashes and underscores"
-        raise typer.BadParameter(f"--owner takes {form}, not {owner!r}")
-    return Request(
-        path=flags["specs"],
-        targets=tuple(flags["target"] or ()),
-        only=tuple(flags["only"] or ()),
-        exclude=tuple(flags["exclude"] or ()),
-        regions=tuple(flags["region"] or ()),
-        allow=allowances(flags.get("allow")),
-        variables=pairs(flags["var"], "--var"),
-        **given,
-    )
+class OnlyFor(tuple[str, ...]):
+    """The commands that have a flag, by the names of their functions."""
 
 
-_AS_GIVEN = ("owner", "prune", "adopt", "take_over", "refresh_adopted", "parallelism")
+_PLANS = OnlyFor(("plan", "apply", "destroy", "drift"))
+_CHANGES = OnlyFor(("plan", "apply", "destroy"))
+_ADOPTS = OnlyFor(("plan", "apply"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonArguments:
+    """Flags of the commands that look at an account, in the order of ``--help``: those that plan,
+    and ``import``. A field without ``OnlyFor`` is a flag of all; where a command does not have it,
+    it is as it is without one. Fields of a ``Request`` have the names that they have there."""
+
+    targets: Annotated[
+        list[str] | None,
+        typer.Option("--target", help="Target of the settings.", envvar="RECONCILER_TARGET"),
+        _PLANS,
+    ] = None
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Glob of addresses to plan; repeat for more."),
+        _PLANS,
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", help="Glob of addresses to leave out."),
+        _PLANS,
+    ] = None
+    regions: Annotated[
+        list[str] | None,
+        typer.Option("--region", help="Where associations are planned; repeat for more."),
+    ] = None
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Profile of the AWS configuration to use.")
+    ] = None
+    endpoint_url: Annotated[
+        str | None, typer.Option("--endpoint-url", help="Endpoint of AWS, such as a sandbox.")
+    ] = None
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="Owner of the set.", envvar="RECONCILER_OWNER")
+    ] = None
+    prune: Annotated[
+        bool | None, typer.Option("--prune/--no-prune", help="Delete what left the specs."), _ADOPTS
+    ] = None
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over what exists unmanaged."), _ADOPTS
+    ] = False
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="With --adopt: also what has another owner."),
+        _ADOPTS,
+    ] = False
+    refresh_adopted: Annotated[
+        bool,
+        typer.Option("--refresh-adopted", help="With --adopt: cut consumers over as well."),
+        _ADOPTS,
+    ] = False
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="KEY=VALUE", help="Lift a guard, as the plan says it."),
+        _CHANGES,
+    ] = None
+    variables: Annotated[Var, _PLANS] = None
+    parallelism: Annotated[
+        int,
+        typer.Option(
+            "--parallelism", min=1, max=50, help="Calls at a time.", envvar="RECONCILER_PARALLELISM"
+        ),
+    ] = 10
+    quiet: QuietFlag = False
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="More of it."), _PLANS
+    ] = 0
+    color: ColorFlag = Color.auto
+
+    def request(self, path: str) -> Request:
+        """Raises a usage error for a flag of the wrong form."""
+        if self.owner is not None and not OWNER_PATTERN.fullmatch(self.owner):
+            form = "up to 64 letters, digits, dots, dashes and underscores"
+            raise typer.BadParameter(f"--owner takes {form}, not {self.owner!r}")
+        given = {name: getattr(self, name) for name in OF_REQUEST}
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+            if value is not None
+        }
+        read = {"allow": allowances(self.allow), "variables": pairs(self.variables, "--var")}
+        return Request(**{**known, **read}, path=path)
+
+    def login(self, *, no_input: bool = False) -> Login:
+        return Login(self.profile, self.endpoint_url, tuple(self.regions or ()), no_input)
+
+    def console(self) -> Console:
+        return Console(self.color.value, self.quiet, self.verbose)
+
+
+OF_REQUEST = {flag.name for flag in fields(CommonArguments)} & {f.name for f in fields(Request)}
+"""Flags that make a request."""
+
+
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer is to see it: in place of its last parameter, where that one is of
+    ``CommonArguments``, it has a flag for each field that is for it."""
+    own = inspect.signature(command, eval_str=True).parameters
+    common = [name for name, one in own.items() if one.annotation is CommonArguments]
+    if not common:
+        return command
+    hints = get_type_hints(CommonArguments, include_extras=True)
+    flags = []
+    for flag in fields(CommonArguments):
+        hint = hints[flag.name]
+        only_for = [one for one in get_args(hint) if isinstance(one, OnlyFor)]
+        if not only_for or command.__name__ in only_for[0]:
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            made = inspect.Parameter(flag.name, keyword, default=flag.default, annotation=hint)
+            flags.append(made)
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        made = CommonArguments(**{flag.name: given.pop(flag.name) for flag in flags})
+        command(**given, **{common[0]: made})
+
+    kept = [one for name, one in own.items() if name not in common]
+    # What `inspect` takes a function's parameters from, and typer with it.
+    vars(called)["__signature__"] = inspect.Signature([*kept, *flags])
+    called.__annotations__ = {one.name: one.annotation for one in (*kept, *flags)}
+    return called
 
 
 def duration(given: str | None) -> float | None:

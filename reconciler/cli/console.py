@@ -203,11 +203,7 @@ def refused(error: RefusedError, console: Console) -> ExitCode:
 
 def aws_failed(error: AwsError, console: Console) -> ExitCode:
     request = f" (request {error.request_id})" if error.request_id else ""
-    console.error(f"{error.call}: {error.code}: {error.message}{request}", _hint(error))
+    needs = f"whoever runs this needs permission for {error.call}"
+    hint = needs if error.code in DENIED else _HELP.get(error.code)
+    console.error(f"{error.call}: {error.code}: {error.message}{request}", hint)
     return ExitCode.ERROR
-
-
-def _hint(error: AwsError) -> str | None:
-    if error.code in DENIED:
-        return f"whoever runs this needs permission for {error.call}"
-    return _HELP.get(error.code)

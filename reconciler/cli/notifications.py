@@ -7,14 +7,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Protocol
 
 import typer
 
-from reconciler.cli.arguments import Login
-from reconciler.cli.connect import outgoing_of
 from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
 from reconciler.drift.baseline import Baseline, Covers, following, undelivered
@@ -66,12 +64,11 @@ class Notifier:
     baseline: str | None
     destinations: tuple[Destination, ...]
     metrics: Path | None
-    login: Login
+    outgoing: Outgoing
     console: Console
     problems: int = 0
     undelivered: int = 0
     drift: Drift | None = None
-    _opened: list[Outgoing] = field(default_factory=list)
 
     def remembered(self) -> Baseline | None:
         """``None`` where none is asked for. Raises ``RefusedError`` for one that cannot be read."""
@@ -103,7 +100,7 @@ class Notifier:
     ) -> bool:
         notice = Notice(document, tuple(finding_json(finding) for finding in news))
         try:
-            deliver(destination, notice, Web(), self._outgoing())
+            deliver(destination, notice, Web(), self.outgoing)
         except DeliveryError as error:
             self.undelivered += 1
             self.problems += 1
@@ -151,21 +148,16 @@ class Notifier:
 
     def _read(self, place: str) -> str | None:
         if (found := _object(place)) is not None:
-            read = self._outgoing().read_object(*found, MOST_BYTES + 1)
+            read = self.outgoing.read_object(*found, MOST_BYTES + 1)
             return None if read is None else text_of(read)
         path = Path(place)
         return read_foreign(path) if path.exists() else None
 
     def _write(self, place: str, text: str) -> None:
         if (found := _object(place)) is not None:
-            self._outgoing().write_object(*found, text)
+            self.outgoing.write_object(*found, text)
         else:
             write_whole(Path(place), text)
-
-    def _outgoing(self) -> Outgoing:
-        if not self._opened:
-            self._opened.append(outgoing_of(self.login))
-        return self._opened[0]
 
 
 def _before(path: Path) -> str:
@@ -189,7 +181,7 @@ def telling_of(
     baseline: str | None,
     notify: list[str] | None,
     measure: str | None,
-    login: Login,
+    outgoing: Outgoing,
     console: Console,
 ) -> Notifier:
     """Raises a usage error for what is of the wrong form."""
@@ -205,4 +197,4 @@ def telling_of(
     kind, equals, path = (measure or "prometheus=").partition("=")
     if kind != "prometheus" or not equals or (measure is not None and not path):
         raise typer.BadParameter(f"--metrics takes prometheus=FILE, not {measure!r}")
-    return Notifier(baseline, destinations, Path(path) if path else None, login, console)
+    return Notifier(baseline, destinations, Path(path) if path else None, outgoing, console)

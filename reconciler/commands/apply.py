@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from reconciler.commands.plan import Planned, PlannedTarget, make_plan
+from reconciler.commands.plan import Planned, PlannedTarget, plan_again
 from reconciler.commands.request import RunPorts
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor import Executor, ExecutorDeps
@@ -103,7 +103,7 @@ class Apply:
     def _again(self) -> tuple[Plan | None, str]:
         """A list may show a profile whose tags are not to be found yet."""
         try:
-            return make_plan(self.planned.request, self.ports).plan, ""
+            return plan_again(self.planned, self.ports).plan, ""
         except AwsError as error:
             return None, f"{error.call}: {error.code}"
         except RefusedError as refused:

@@ -21,6 +21,7 @@ from reconciler.spec.loader import (
     ParsedSet,
     for_target,
     interpret,
+    is_same_for,
     read,
 )
 from reconciler.spec.settings import Quotas, Settings, TargetSpec
@@ -31,8 +32,15 @@ class PlannedTarget:
     """One target's plan, with what it was made from and the way to carry it out."""
 
     plan: TargetPlan
-    spec: SpecSet
-    connection: Connection
+    account: Account
+
+    @property
+    def spec(self) -> SpecSet:
+        return self.account.spec
+
+    @property
+    def connection(self) -> Connection:
+        return self.account.connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +70,91 @@ def make_plan(request: Request, ports: RunPorts) -> Planned:
     """Raises ``RefusedError`` where the specs or the account forbid a plan, ``AwsError`` where AWS
     does. Of several targets each is planned, and none is read before all accounts are right."""
     parsed = read(request.path)
-    wanted = _targets(request, parsed.settings)
-    parts = {name: for_target(parsed, target) for name, target in wanted.items()}
-    offline = {n: interpret(parts[n], _offline(parsed, request, t)) for n, t in wanted.items()}
-    _refuse(
-        (d for spec in offline.values() for d in spec.diagnostics if d.code not in ADJUSTABLE),
-        parsed,
-    )
-    opened = {n: ports.connect(target, parsed.settings) for n, target in wanted.items()}
-    identities = {name: connection.reader.identity() for name, connection in opened.items()}
-    for name, target in wanted.items():
-        _refuse_account(name, identities[name], target, parsed.settings)
-    _refuse_one_account_twice(identities, parsed.settings)
+    settings = parsed.settings
+    wanted = _targets(request, settings)
+    offline = {n: _offline(for_target(parsed, t), request, t) for n, t in wanted.items()}
+    found = (d for one in offline.values() for d in one.spec.diagnostics)
+    _refuse((d for d in found if d.code not in ADJUSTABLE), parsed.sources)
+    opened = {n: ports.connect(target, settings) for n, target in wanted.items()}
+    identities = _identities(opened, wanted, settings)
     made = []
     for name, target in wanted.items():
         connection, identity = opened[name], identities[name]
-        part = parts[name]
-        if has_errors(offline[name].diagnostics):
-            part = _with_quotas(part, connection.reader)
-        variables = _variables(request, target)
-        spec = interpret(part, Caller(identity.account_id, identity.partition, variables))
-        _refuse(spec.diagnostics, parsed)
+        spec = _online(offline[name], identity, connection.reader)
+        _refuse(spec.diagnostics, parsed.sources)
         account = Account(name, target, identity, spec, connection)
-        made.append(PlannedTarget(plan_account(account, request, ports), spec, connection))
-    _refuse((d for one in made for d in one.plan.diagnostics), parsed)
-    return Planned(_together(made), tuple(made), request)
+        made.append(PlannedTarget(plan_account(account, request, ports), account))
+    return _planned(made, request)
 
 
-def _together(made: list[PlannedTarget]) -> Plan:
+def plan_again(planned: Planned, ports: RunPorts) -> Planned:
+    """The plan that is left of one that was carried out: of the specs that were approved, whatever
+    became of their files meanwhile, and through the same connections. Raises as ``make_plan``."""
+    accounts = {one.account.name: one.account for one in planned.targets}
+    identities = _identities(
+        {name: account.connection for name, account in accounts.items()},
+        {name: account.target for name, account in accounts.items()},
+        planned.targets[0].spec.settings,
+    )
+    made = []
+    for name, known in accounts.items():
+        account = replace(known, identity=identities[name])
+        made.append(PlannedTarget(plan_account(account, planned.request, ports), account))
+    return _planned(made, planned.request)
+
+
+def _planned(made: list[PlannedTarget], request: Request) -> Planned:
+    _refuse((d for one in made for d in one.plan.diagnostics), made[0].spec.sources)
     targets = tuple(one.plan for one in made)
     owner = targets[0].owner
     calls: Counter[str] = Counter()
     for reader in {id(one.connection.reader): one.connection.reader for one in made}.values():
         calls.update(reader.calls)
-    return Plan(targets, owner, digest_of(targets, owner), dict(sorted(calls.items())))
+    plan = Plan(targets, owner, digest_of(targets, owner), dict(sorted(calls.items())))
+    return Planned(plan, tuple(made), request)
+
+
+def _identities(
+    opened: Mapping[str, Connection],
+    wanted: Mapping[str, TargetSpec | None],
+    settings: Settings,
+) -> dict[str, Identity]:
+    """Who we are in each target. Raises ``RefusedError`` unless every account is the right one."""
+    identities = {name: connection.reader.identity() for name, connection in opened.items()}
+    for name, target in wanted.items():
+        refuse_account(name, identities[name], target, settings)
+    _refuse_one_account_twice(identities, settings)
+    return identities
 
 
 ADJUSTABLE = frozenset({"too-many-policies", "trust-too-large"})
 """Findings about quotas that AWS raises on request: before they count, the account is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offline:
+    """A target's part of the set as it is before AWS was asked anything."""
+
+    parsed: ParsedSet
+    caller: Caller
+    spec: SpecSet
+
+
+def _offline(parsed: ParsedSet, request: Request, target: TargetSpec | None) -> _Offline:
+    account = (target.account_id if target else None) or parsed.settings.account_id
+    variables = {**(target.variables if target else {}), **request.variables}
+    caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", variables)
+    return _Offline(parsed, caller, interpret(parsed, caller))
+
+
+def _online(offline: _Offline, identity: Identity, reader: Reader) -> SpecSet:
+    """The same part for the account: interpreted again only if that could make a difference."""
+    caller = replace(offline.caller, account_id=identity.account_id, partition=identity.partition)
+    if has_errors(offline.spec.diagnostics):
+        return interpret(_with_quotas(offline.parsed, reader), caller)
+    if is_same_for(offline.parsed, offline.caller, caller):
+        return offline.spec
+    return interpret(offline.parsed, caller)
 
 
 def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
@@ -111,15 +166,6 @@ def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
         trust_policy_size=known.get("AssumeRolePolicySizeQuota", given.trust_policy_size),
     )
     return replace(parsed, settings=parsed.settings.model_copy(update={"quotas": quotas}))
-
-
-def _offline(parsed: ParsedSet, request: Request, target: TargetSpec | None) -> Caller:
-    known = (target.account_id if target else None) or parsed.settings.account_id
-    return Caller(known or PLACEHOLDER_ACCOUNT, "aws", _variables(request, target))
-
-
-def _variables(request: Request, target: TargetSpec | None) -> dict[str, str]:
-    return {**(target.variables if target else {}), **request.variables}
 
 
 def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | None]:
@@ -134,13 +180,13 @@ def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | Non
     return chosen or {"default": None}
 
 
-def _refuse(diagnostics: Iterable[Diagnostic], parsed: ParsedSet) -> None:
+def _refuse(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> None:
     found = in_order(diagnostics)
     if has_errors(found):
-        raise RefusedError("the specs have errors", ExitCode.ERROR, found, parsed.sources)
+        raise RefusedError("the specs have errors", ExitCode.ERROR, found, sources)
 
 
-def _refuse_account(
+def refuse_account(
     name: str, identity: Identity, target: TargetSpec | None, settings: Settings
 ) -> None:
     """Asked before anything else is: nothing of the wrong account is even read."""

@@ -38,9 +38,8 @@ class Saved:
 
 
 def request_json(request: Request) -> dict[str, Any]:
-    """The flags that a plan was made with, so that it can be made again."""
+    """All that was asked, as JSON has it; the shape of the plan says what of it is saved."""
     flags = asdict(request)
-    del flags["for_drift"], flags["unmanaged"]  # a plan has neither
     flags["allow"] = sorted(f"{key}={value}" for key, value in request.allow)
     return {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
 
@@ -75,22 +74,8 @@ def _request(flags: Mapping[str, Any], name: str) -> Request:
         allow = frozenset(allowance(text) for text in flags["allow"])
     except ValueError as error:
         raise RefusedError(f"{name}: {error}", ExitCode.ERROR) from error
-    lists = {name: tuple(flags[name]) for name in ("targets", "only", "exclude", "regions")}
-    known: dict[str, Any] = {name: flags[name] for name in _PLAIN}
-    return Request(**{**known, **lists}, allow=allow)
-
-
-_PLAIN = (
-    "path",
-    "owner",
-    "prune",
-    "adopt",
-    "take_over",
-    "refresh_adopted",
-    "variables",
-    "parallelism",
-    "destroy",
-)
+    known: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in flags.items()}
+    return Request(**{**known, "allow": allow})
 
 
 def _intended(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,32 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reconciler.planner.options import PlanFlags
 from reconciler.ports import Clock, Progress, Reader, Trail, Writer
 from reconciler.spec.settings import Settings, TargetSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The common flags. ``None`` means that the flag was not given and the settings count."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(PlanFlags):
+    """The flags of the planner, and those that settings or the account have an answer to as well:
+    ``None``, or nothing, means that the flag was not given and the settings count."""
 
     path: str = "specs"
     targets: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     owner: str | None = None
     prune: bool | None = None
-    adopt: bool = False
-    take_over: bool = False
-    refresh_adopted: bool = False
-    allow: frozenset[tuple[str, str]] = frozenset()
     variables: Mapping[str, str] = field(default_factory=dict)
     parallelism: int = 10
-    for_drift: bool = False
-    unmanaged: bool = False
-    """Whether a drift also tells what is in no spec and not ours."""
-    destroy: bool = False
-    """Everything that the owner has is to go; the specs give the owner and the targets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,18 @@ from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.model.address import POLICY, ROLE, Address, name_key, name_of, profile_address
+from reconciler.model.address import name_key, profile_address
 from reconciler.model.live import LiveState
-from reconciler.model.ownership import temporary_name
-from reconciler.model.policy_document import principals
 from reconciler.model.resources import Identity
-from reconciler.plan.calls import ApiCall
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner import Options, plan_target
 from reconciler.planner.associations import profiles_to_look_at
-from reconciler.planner.fragment import resolved
 from reconciler.planner.planner import needs_instances, plan_context, reach
-from reconciler.ports import Named, Progress, Reader, Scope
+from reconciler.planner.reads import absent_aws_policies, aws_policies_to_attach, scope_of
+from reconciler.ports import Progress, Reader
 from reconciler.spec.check.ignore_rules import expired
 from reconciler.spec.desired import DesiredState, SpecSet
-from reconciler.spec.settings import Settings, TargetSpec
+from reconciler.spec.settings import TargetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,9 @@ def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetP
     ports.progress.reading(f"{where} in {regions}" if regions else where)
     live = _read(account, desired, options, ports.progress)
     planned = plan_target(desired, live, options)
-    absent = _absent(planned, live, account.spec, account.reader)
+    asked = aws_policies_to_attach(planned, live)
+    missing = ((arn, by) for arn, by in asked.items() if not _exists(arn, account.reader))
+    absent = absent_aws_policies(missing, account.spec.desired)
     spec = account.spec
     old = expired(spec.settings, spec.settings_place, options.today)
     doubts = () if request.for_drift else _doubts(planned, account)
@@ -82,30 +81,18 @@ def _options(account: Account, request: Request, ports: RunPorts) -> Options:
     if prune and not account.spec.desired.size and not request.destroy:
         message = "the set is empty: prune would delete everything that the owner has"
         raise RefusedError(message, ExitCode.ERROR)
+    consumers = settings.consumer_regions
     return Options(
         settings=settings,
         owner=owner,
         regions=_regions(account, request),
         now=ports.clock.now(),
         target=account.name,
-        consumer_regions=_chosen_regions(settings),
+        consumer_regions=None if consumers is None else tuple(sorted(set(consumers))),
         prune=prune,
-        destroy=request.destroy,
-        adopt=request.adopt or settings.adopt,
-        take_over=request.take_over,
-        refresh_adopted=request.refresh_adopted,
-        allow=request.allow,
-        only=request.only,
-        exclude=request.exclude,
         chosen=account.spec.chosen,
-        for_drift=request.for_drift,
-        unmanaged=request.unmanaged,
+        **{**request.asked(), "adopt": request.adopt or settings.adopt},
     )
-
-
-def _chosen_regions(settings: Settings) -> tuple[str, ...] | None:
-    regions = settings.consumer_regions
-    return None if regions is None else tuple(sorted(set(regions)))
 
 
 def _regions(account: Account, request: Request) -> tuple[str, ...]:
@@ -127,22 +114,13 @@ def _read(
 ) -> LiveState:
     """The account; the instances of the regions that are planned, if any matter; and of every
     region where the plan needs to know all consumers."""
-    named = {name_key(a.profile) for a in desired.associations} | desired.profiles.keys()
-    shadows = {temporary_name(name) for name in named}
     reader, identity = account.reader, account.identity
     if is_sure := needs_instances(account.spec.desired, LiveState(identity=identity), options):
         _refuse_nowhere(options)
-    planned = set(_all_named(options, account.spec))
-    scope = Scope(
-        regions=tuple(sorted(planned)) if is_sure else (),
-        prefix=options.prefix,
-        owner=options.owner,
-        policies=frozenset(desired.policies),
-        profiles=frozenset(named | shadows),
-        all_tags=options.prune or options.destroy or options.unmanaged,
-        named=(wanted := _named(desired, options, identity)),
-        one_by_one=_is_small(options, wanted),
-    )
+    # Associations may name regions themselves.
+    own = {region for a in account.spec.desired.associations for region in a.regions or ()}
+    planned = {*options.regions, *own}
+    scope = scope_of(desired, identity, options, planned if is_sure else ())
     live = _whose(reader.read(identity, scope), desired, options, reader)
     _refuse_what_needs_all(live, options)
     if not is_sure and not needs_instances(desired, live, options):
@@ -185,44 +163,6 @@ def _whose(live: LiveState, desired: DesiredState, options: Options, reader: Rea
     return replace(live, profiles=found, unread=unread)
 
 
-ONE_BY_ONE = 25
-"""Under ``--only``, up to so many things are read by themselves: a role takes three calls and one
-for each inline policy, and a whole account hundreds where there are thousands of roles."""
-
-
-def _is_small(options: Options, wanted: Named) -> bool:
-    """Whether what is asked for can be read by itself: to find what nobody names takes all."""
-    if options.destroy or options.unmanaged:
-        return False
-    return bool(options.only) and wanted.size <= ONE_BY_ONE
-
-
-def _named(desired: DesiredState, options: Options, identity: Identity) -> Named:
-    """What is planned, and what that refers to."""
-    wanted = resolved(desired, LiveState(identity=identity))
-    roles = [r for r in wanted.roles.values() if options.includes(r.resource.address)]
-    profiles = [p for p in wanted.profiles.values() if options.includes(p.resource.address)]
-    names = {p.resource.name for p in profiles}
-    if options.may_include("association"):
-        names |= {a.profile for a in wanted.associations}
-    held = (wanted.profile(name) for name in names)
-    inside = {p.resource.role for p in held if p is not None and p.resource.role is not None}
-    arns = {arn for r in roles for arn in r.resource.policies}
-    arns |= {
-        identity.arns.of(POLICY, p.path, p.name)
-        for p in (entity.resource for entity in wanted.policies.values())
-        if options.includes(p.address)
-    }
-    documents = (r.resource.trust_policy.value for r in roles)
-    trusted = {name_of(p) for d in documents for p in principals(d) if identity.arns.has(p, ROLE)}
-    of_the_set = {name for name in trusted if wanted.role(name) is not None}
-    return Named(
-        roles=tuple(sorted({r.resource.name for r in roles} | inside | of_the_set)),
-        profiles=tuple(sorted(names)),
-        policies=tuple(sorted(arn for arn in arns if identity.arns.has(arn, POLICY))),
-    )
-
-
 def _refuse_what_needs_all(live: LiveState, options: Options) -> None:
     """What left the specs must be known before any of it is deleted."""
     if live.not_whole is None or not options.deletes_what_is_left:
@@ -230,33 +170,6 @@ def _refuse_what_needs_all(live: LiveState, options: Options) -> None:
     what = "destroy" if options.destroy else "prune"
     message = f"{what} must see everything that the owner has: {live.not_whole}"
     raise RefusedError(message, ExitCode.ERROR)
-
-
-def _all_named(options: Options, spec: SpecSet) -> tuple[str, ...]:
-    """The target's regions and those that associations name themselves."""
-    named = {region for a in spec.desired.associations for region in a.regions or ()}
-    return tuple(sorted({*options.regions, *named}))
-
-
-def _absent(
-    planned: TargetPlan, live: LiveState, spec: SpecSet, reader: Reader
-) -> Iterator[Diagnostic]:
-    """AWS's own policies that are about to be attached for the first time here and do not exist."""
-    attached = {arn for role in live.roles.values() for arn in role.resource.managed_policies}
-    asked: dict[str, Address] = {}
-    for ordered in planned.work:
-        action = ordered.pending.action
-        if isinstance(action, ApiCall) and action.operation == "AttachRolePolicy":
-            arn = action.params["PolicyArn"]
-            if ":iam::aws:policy/" in arn and arn not in attached:
-                asked.setdefault(arn, ordered.pending.address)
-    for arn, address in sorted(asked.items()):
-        if not _exists(arn, reader):
-            role = spec.desired.role(address.name)
-            place = role.place.at("managed_policies") if role else None
-            message = f"AWS has no policy {arn}"
-            if place is not None:
-                yield Diagnostic("error", "no-such-policy", message, place)
 
 
 def _exists(arn: str, reader: Reader) -> bool:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import difflib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from reconciler.commands.plan import Planned, PlannedTarget
+from reconciler.diagnostics import has_errors
 from reconciler.drift.findings import Drift, Finding
-from reconciler.errors import NotWritableError
+from reconciler.errors import NotWritableError, RefusedError
+from reconciler.exit_codes import ExitCode
 from reconciler.model.address import Address
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
 from reconciler.plan.changes import Difference
 from reconciler.spec.build.variables import escaped
 from reconciler.spec.desired import Desired, DesiredProfile
+from reconciler.spec.files import display_name
 from reconciler.spec.format.edit import Editing, Keys
 from reconciler.spec.format.export import as_spec, trust_as_spec
+from reconciler.spec.loader import read, validated
 from reconciler.spec.yaml.policy_documents import place_of_inline
 
 _SECTIONS = {"role": "roles", "policy": "policies", "instance-profile": "instance_profiles"}
@@ -34,7 +42,8 @@ class Accepted:
 
 
 def accept(planned: Planned, drift: Drift, patterns: Iterable[str]) -> Accepted:
-    """The files as they have to be so that the findings of these addresses are gone."""
+    """The files as they have to be so that the findings of these addresses are gone. Raises
+    ``RefusedError`` where the set would not be valid with them."""
     made = Accepted()
     wanted = list(patterns)
     matched: set[str] = set()
@@ -46,7 +55,44 @@ def accept(planned: Planned, drift: Drift, patterns: Iterable[str]) -> Accepted:
     for pattern in wanted:
         if pattern not in matched:
             made.refused[pattern] = "there is no such finding"
+    _refuse_broken(planned, made)
     return made
+
+
+def patch(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """As `git apply` and `patch -p1` take it."""
+    for name in sorted(after):
+        old, new = before[name].splitlines(True), after[name].splitlines(True)
+        for diff in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
+            yield diff if diff.endswith("\n") else f"{diff}\n\\ No newline at end of file\n"
+
+
+def _refuse_broken(planned: Planned, made: Accepted) -> None:
+    """The set must be valid afterwards: what is gone may be named elsewhere."""
+    if not made.files:
+        return
+    root = os.path.abspath(planned.root)  # noqa: PTH100 - as names of files were made
+    is_folder = Path(root).is_dir()
+    base = root if is_folder else str(Path(root).parent)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in {**planned.sources, **made.files}.items():
+            copy = Path(folder) / os.path.relpath(name, base)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(text, "utf-8")
+        spec = validated(read(folder), dict(planned.request.variables))
+    if has_errors(spec.diagnostics):
+        message = "the specs would not be valid afterwards, so nothing is accepted"
+        # In the files that the copies are of.
+        found = tuple(
+            replace(d, location=replace(d.location, file=_named(d.location.file, folder, base)))
+            for d in spec.diagnostics
+        )
+        sources = {_named(name, folder, base): text for name, text in spec.sources.items()}
+        raise RefusedError(message, ExitCode.ERROR, found, sources)
+
+
+def _named(name: str, folder: str, base: str) -> str:
+    return display_name(Path(base) / os.path.relpath(name, folder))
 
 
 def _accept(finding: Finding, planned: Planned, made: Accepted) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
+from typing import Any
 
 from reconciler.model.address import Address, matches_any
 from reconciler.model.resources import RollOut
@@ -47,11 +48,35 @@ def _cut(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFlags:
+    """What the planner takes as it was asked for: the one declaration of a planning flag. The
+    command line, the request, ``Options`` and a saved plan have it from here by its name.
+
+    ``allow`` holds pairs such as ``("replace", "role/web")``; ``unmanaged`` is whether what is in
+    no spec and not ours is looked for; ``destroy`` whether everything that the owner has is to go,
+    in which case the specs give the owner and the targets."""
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    adopt: bool = False
+    take_over: bool = False
+    refresh_adopted: bool = False
+    allow: frozenset[tuple[str, str]] = frozenset()
+    destroy: bool = False
+    for_drift: bool = False
+    unmanaged: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """Its values by their names, for the next that holds them."""
+        return {flag.name: getattr(self, flag.name) for flag in fields(PlanFlags)}
+
+
 @dataclass(frozen=True, slots=True)
-class Options:
-    """``regions`` are those whose associations are planned; ``consumer_regions`` those in which a
-    cut-over looks for consumers, ``None`` for every enabled one; ``now`` is in seconds of the
-    epoch; ``allow`` holds pairs such as ``("replace", "role/web")``."""
+class Options(PlanFlags):
+    """The flags with what settings and account make of the rest. ``regions`` are those whose
+    associations are planned; ``consumer_regions`` those in which a cut-over looks for consumers,
+    ``None`` for every enabled one; ``now`` is in seconds of the epoch."""
 
     settings: Settings
     owner: str
@@ -60,17 +85,7 @@ class Options:
     target: str = "default"
     consumer_regions: tuple[str, ...] | None = None
     prune: bool = False
-    destroy: bool = False
-    adopt: bool = False
-    take_over: bool = False
-    refresh_adopted: bool = False
-    allow: frozenset[tuple[str, str]] = frozenset()
-    only: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
     chosen: frozenset[Address] | None = None
-    for_drift: bool = False
-    unmanaged: bool = False
-    """Whether what is in no spec and not ours is looked for."""
 
     @property
     def prefix(self) -> str:

@@ -1,7 +1,8 @@
 """Loads a spec set: every file, every mistake in one run.
 
 Reading is split from interpreting because variables such as ``${account_id}`` are known only after
-AWS was asked who we are: a set is read once and interpreted when its caller is known.
+AWS was asked who we are: a set is read once, and interpreted again where what was not known is
+named in it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
 from reconciler.spec.yaml.parser import parse, read_text
 from reconciler.spec.yaml.policy_documents import mapped_documents
-from reconciler.spec.yaml.tree import Mapping, Scalar, Tree
+from reconciler.spec.yaml.tree import Mapping, Scalar, Tree, scalars
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 """Stands for the account where none is known, so that sizes can be counted offline."""
@@ -132,6 +133,20 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
         chosen=None if parsed.found.part is None else made.chosen(),
         settings_place=parsed.settings_place,
     )
+
+
+def is_same_for(parsed: ParsedSet, one: Caller, other: Caller) -> bool:
+    """Whether both have the same desired state and findings: they are equal, or nothing in the set
+    is filled from what they differ in."""
+    if one.variables != other.variables:
+        return False
+    named = []
+    if one.account_id != other.account_id:
+        named.append("${account_id}")
+    if one.partition != other.partition:
+        named.append("${partition}")
+    texts = (scalar.text or "" for file in parsed.files for _, scalar in scalars(file.tree))
+    return not named or not any(name in text for text in texts for name in named)
 
 
 def _is_chosen(parsed: ParsedSet, file: ParsedFile) -> bool:

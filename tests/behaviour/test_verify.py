@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.sandbox.request_log import Logged
 from tests.behaviour.faults import listening
-from tests.rig import Rig
+from tests.rig import ACCOUNT, Rig
 
 
 def test_what_is_left_is_seen(aws: Rig) -> None:
@@ -25,6 +25,23 @@ def test_what_is_left_is_seen(aws: Rig) -> None:
     assert applied.exit_code == 3
     aws.settle()
     assert aws.plan().plan.is_empty
+
+
+def test_specs_that_change_meanwhile_are_of_the_next_apply(aws: Rig) -> None:
+    """What is left is left of the plan that was approved."""
+    aws.write("roles: {web: {trust: ec2, tags: {account: '${account_id}'}}}")
+
+    def edit(logged: Logged) -> None:
+        if logged.operation == "CreateRole":
+            aws.write("roles: {web: {trust: ec2, tags: {a: c}}, other: {trust: ec2}}")
+
+    with listening(aws.aws.after, edit):
+        applied = aws.apply()
+    assert applied.exit_code == 0
+    assert aws.role_tags("web")["account"] == ACCOUNT
+    assert "other" not in aws.names()["roles"]
+    aws.settle()
+    assert "other" in aws.names()["roles"]
 
 
 def test_reads_that_lag_are_waited_for(aws: Rig) -> None:

@@ -305,6 +305,35 @@ def test_one_apply_is_one_run(
     capfd.readouterr()
 
 
+def test_one_drift_is_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What it keeps and sends has the run of what it read."""
+    shell = Shell(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    agents: dict[str, str] = {}
+
+    def note(request: Any, **_: Any) -> None:
+        agents[request.url.partition(".")[0]] = str(request.headers["User-Agent"])
+
+    real = boto3.Session
+
+    def session(*given: Any, **more: Any) -> Any:
+        made = real(*given, **more)
+        made.events.register("before-send.*.*", note)
+        return made
+
+    with embedded(World(regions=(HOME,))):
+        shell.write("v1")
+        boto3.client("s3", region_name=HOME).create_bucket(Bucket="kept")
+        monkeypatch.setattr(boto3, "Session", session)
+        assert run(["drift", "--baseline", "s3://kept/drift.json"]) == 2
+    assert {"https://kept", "https://iam"} <= agents.keys()
+    runs = {name: re.findall(r"run/(\w+)", str(agent)) for name, agent in agents.items()}
+    assert len({tuple(found) for found in runs.values()}) == 1, runs
+    capfd.readouterr()
+
+
 def test_examples_of_an_apply_replace_their_shell() -> None:
     """A shell does not hand signals on."""
     found = 0

@@ -13,7 +13,7 @@ from reconciler.model.address import role_address
 from reconciler.model.policy_document import as_list
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.format.formatter import formatted
-from reconciler.spec.loader import Caller, for_target, interpret, load, read, validated
+from reconciler.spec.loader import Caller, for_target, interpret, is_same_for, load, read, validated
 
 STATEMENT = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}
 ASSUME = {
@@ -209,6 +209,42 @@ targets:
     desired = interpret(for_target(parsed, target), Caller(variables=target.variables)).desired
     assert {r.resource.description for r in desired.roles.values()} == {"second"}
     assert sorted(desired.roles) == ["a", "b"]
+
+
+NAMED = {
+    "a name": ("roles: {r: {trust: ec2, tags: {a: 'x-${account_id}'}}}", "account"),
+    "behind an escape": ('roles: {r: {trust: ec2, tags: {a: "\\x24{account\\x5fid}"}}}', "account"),
+    "over two lines": (
+        'roles: {r: {trust: ec2, tags: {a: "${account_\\\n  id}"}}}',
+        "account",
+    ),
+    "the partition": ("roles: {r: {trust: ec2, tags: {a: '${partition}'}}}", "partition"),
+    "one of IAM's": ("roles: {r: {trust: ec2, tags: {a: '${aws:PrincipalAccount}'}}}", ""),
+    "none": ("roles: {r: {trust: ec2, tags: {a: account_id}}}", ""),
+    "in a document": (
+        "policies: {p: {document: {file: p.json}}}",
+        "account",
+    ),
+}
+DOCUMENT = {"Version": "2012-10-17", "Statement": [{**STATEMENT, "Resource": "${account_id}"}]}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_a_set_is_the_same_for_two_accounts_unless_it_names_one(tmp_path: Path, case: str) -> None:
+    text, named = NAMED[case]
+    (tmp_path / "p.json").write_text(json.dumps(DOCUMENT).replace("$", "\\u0024"), "utf-8")
+    loaded(tmp_path, None, a=text, reconciler="owner: me")
+    parsed, here = read(str(tmp_path)), Caller("111111111111", "aws", {})
+    others = {
+        "account": Caller("222222222222", "aws", {}),
+        "partition": Caller("111111111111", "aws-cn", {}),
+    }
+    assert is_same_for(parsed, here, here)
+    assert not is_same_for(parsed, here, Caller("111111111111", "aws", {"b": "c"}))
+    for what, other in others.items():
+        both = [list(interpret(parsed, caller).desired.entities()) for caller in (here, other)]
+        is_same = [e.resource for e in both[0]] == [e.resource for e in both[1]]
+        assert is_same_for(parsed, here, other) is is_same is (what != named)
 
 
 def test_a_part_that_is_not_there(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +11,11 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
-from reconciler.cli.commands.plan import planning_in
-from reconciler.cli.connect import run_ports
-from reconciler.cli.console import Console
+from reconciler.cli.connection import run_ports
 from reconciler.cli.files import saved_plan
+from reconciler.cli.planning import planning
 from reconciler.cli.progress import Quiet
 from reconciler.cli.reports import wanted_of
-from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import (
     Saved,
     growth,
@@ -53,59 +50,34 @@ def apply(
     as_json: o.Json = False,
     report: o.Report = None,
     max_time: o.MaxTime = None,
-    target: o.Target = None,
-    only: o.Only = None,
-    exclude: o.Exclude = None,
-    region: o.Region = None,
-    profile: o.Profile = None,
-    endpoint_url: o.EndpointUrl = None,
-    owner: o.Owner = None,
-    prune: o.Prune = None,
-    adopt: o.Adopt = False,
-    take_over: o.TakeOver = False,
-    refresh_adopted: o.RefreshAdopted = False,
-    allow: o.Allow = None,
-    var: o.Var = None,
-    parallelism: o.Parallelism = 10,
-    quiet: o.QuietFlag = False,
-    verbose: o.Verbose = 0,
-    color: o.ColorFlag = o.Color.auto,
+    *,
+    common: o.CommonArguments,
 ) -> None:
     """Plan, ask, apply, and plan again: what is left is reported."""
     wanted = wanted_of(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
         raise typer.BadParameter(f"--expect takes sha256: and 64 digits, not {expect[:80]!r}")
-    saved = _saved(Path(specs), context, o.allowances(allow))
-    request = o.request_of(locals()) if saved is None else saved.request
-    request = replace(request, parallelism=parallelism)
-    login = o.Login(profile, endpoint_url, tuple(region or ()), no_input)
-    console = Console(color.value, quiet, verbose)
-    made = run_ports(login, Quiet(console), request.parallelism)
-    planned = planning_in(made, request, console)
+    saved = _saved(Path(specs), context, o.allowances(common.allow))
+    request = common.request(specs) if saved is None else saved.request
+    request = replace(request, parallelism=common.parallelism)
+    console = common.console()
+    ports = run_ports(common.login(no_input=no_input), Quiet(console), request.parallelism)
+    planned = planning(request, ports, console)
     if saved:
-        _compare(saved, planned)
+        plan = planned.plan
+        now = intended(plan.targets, plan.owner)
+        refuse_stale(saved, now, plan.digest, specs_digest(planned))
     if expect is not None and (saved is None or expect != saved.file_digest):
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
-    how = ApplyOptions(made, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
-    more = tuple(growth(saved, planned, time.time())) if saved else ()
+    how = ApplyOptions(ports, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
+    more = tuple(growth(saved, planned, ports.clock.now())) if saved else ()
     raise typer.Exit(run_apply_flow(planned, how, console, more))
 
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_OF_A_PLAN = (
-    "target",
-    "only",
-    "exclude",
-    "region",
-    "owner",
-    "prune",
-    "adopt",
-    "take_over",
-    "refresh_adopted",
-    "var",
-)
-"""Flags that a saved plan holds, by the names of their arguments."""
+_OF_A_PLAN = o.OF_REQUEST - {"allow", "parallelism"}
+"""Flags that a saved plan holds, and that it is not given again."""
 
 
 def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]) -> Saved | None:
@@ -119,8 +91,3 @@ def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]
         raise typer.BadParameter(f"{message}--expect and --allow growth=")
     saved = saved_from(saved_plan(path), str(path))
     return replace(saved, request=replace(saved.request, allow=saved.request.allow | allow))
-
-
-def _compare(saved: Saved, planned: Planned) -> None:
-    now = intended(planned.plan.targets, planned.plan.owner)
-    refuse_stale(saved, now, planned.plan.digest, specs_digest(planned))

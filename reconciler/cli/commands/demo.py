@@ -6,16 +6,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import chdir
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 
 from reconciler.cli.arguments import Color, ColorFlag, Login
-from reconciler.cli.connect import connector, new_run
+from reconciler.cli.connection import run_ports
 from reconciler.cli.console import Console
-from reconciler.cli.progress import Live, progress_for
+from reconciler.cli.progress import Live, Quiet, progress_for
 from reconciler.commands.apply import Apply
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Request, RunPorts
@@ -195,28 +195,31 @@ class Story:
         self.console.out([line(word) for word in words])
 
     def plan(self) -> Planned:
-        return self.quietly(lambda world: make_plan(self.request(), world))
+        return self.quietly(self.ports(), lambda ports: make_plan(self.request(), ports))
 
     def request(self) -> Request:
         return Request(path=str(self.spec), regions=("us-east-1", "eu-west-1"))
 
-    def quietly(self, work: Callable[[RunPorts], _T]) -> _T:
+    def ports(self) -> RunPorts:
+        login = Login(None, None, ("us-east-1",))
+        return run_ports(login, Quiet(self.console), clock=self.clock)
+
+    def quietly(self, ports: RunPorts, work: Callable[[RunPorts], _T]) -> _T:
         progress = progress_for(self.console)
-        run = new_run()
         try:
-            connect = connector(Login(None, None, ("us-east-1",)), run)
-            return work(RunPorts(connect, self.clock, progress, run))
+            return work(replace(ports, progress=progress))
         finally:
             if isinstance(progress, Live):
                 progress.stop()
 
     def apply(self) -> int:
         self.command("reconciler plan")
-        planned = self.plan()
+        ports = self.ports()
+        planned = self.quietly(ports, lambda ports: make_plan(self.request(), ports))
         self.console.out(plan_lines(planned.plan, Look(self.console.unicode)))
         self.console.out([()])
         self.command("reconciler apply --auto-approve")
-        applied = self.quietly(lambda world: Apply(planned, world).execute())
+        applied = self.quietly(ports, lambda ports: Apply(planned, ports).execute())
         self.console.out(result_lines(applied))
         code: int = applied.exit_code
         return code

@@ -9,15 +9,15 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli.accept import AcceptFlag, WriteFlag, accepted
-from reconciler.cli.commands.plan import planning
+from reconciler.cli.connection import outgoing_of, run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.notifications import BaselineFlag, MetricsFlag, Notifier, NotifyFlag, telling_of
+from reconciler.cli.planning import planning
+from reconciler.cli.progress import Quiet
 from reconciler.cli.reports import ReportRequests, wanted_of
-from reconciler.clock import SystemClock
-from reconciler.commands.plan import Planned
-from reconciler.commands.request import Request
+from reconciler.commands.request import Request, RunPorts
 from reconciler.drift.attribution import Attributor
-from reconciler.drift.baseline import Baseline, compared, coverage
+from reconciler.drift.baseline import compared, coverage
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.render import formats
 from reconciler.render.json.drift import drift_json
@@ -43,38 +43,34 @@ def drift(
     metrics: MetricsFlag = None,
     accept: AcceptFlag = None,
     write: WriteFlag = False,
-    target: o.Target = None,
-    only: o.Only = None,
-    exclude: o.Exclude = None,
-    region: o.Region = None,
-    profile: o.Profile = None,
-    endpoint_url: o.EndpointUrl = None,
-    owner: o.Owner = None,
-    var: o.Var = None,
-    parallelism: o.Parallelism = 10,
-    quiet: o.QuietFlag = False,
-    verbose: o.Verbose = 0,
-    color: o.ColorFlag = o.Color.auto,
+    *,
+    common: o.CommonArguments,
 ) -> None:
     """Say what differs between the specs and AWS. Exits with 0 for nothing, 2 for something."""
-    request = replace(o.request_of(locals()), prune=False, for_drift=True, unmanaged=unmanaged)
-    login = o.Login(profile, endpoint_url, tuple(region or ()))
+    request = replace(common.request(specs), prune=False, for_drift=True, unmanaged=unmanaged)
     wanted = wanted_of(report, formats.DRIFT, as_json)
-    console = Console(color.value, quiet, verbose)
-    telling = telling_of(baseline, notify, metrics, login, console)
+    console, login = common.console(), common.login()
+    ports = run_ports(login, Quiet(console), request.parallelism)
+    telling = telling_of(baseline, notify, metrics, outgoing_of(login, ports.run), console)
     if accept:
-        raise typer.Exit(accepted(request, login, console, accept, write))
+        raise typer.Exit(accepted(planning(request, ports, console), console, accept, write))
     with telling.measured():
-        found = _found(request, telling, wanted, who)
+        found = _found(request, ports, telling, wanted, who)
     raise typer.Exit(telling.exit_code(found))
 
 
-def _found(request: Request, telling: Notifier, wanted: ReportRequests, who: bool) -> Drift:
+def _found(
+    request: Request, ports: RunPorts, telling: Notifier, wanted: ReportRequests, who: bool
+) -> Drift:
     """The drift, when everybody was told of it."""
     before = telling.remembered()
-    planned = planning(request, telling.login, telling.console)
+    planned = planning(request, ports, telling.console)
     now = now_as_text()
-    found = _compared(planned, before, now, who)
+    found = drift_of(planned)
+    if before is not None:
+        found = compared(found, before, coverage(planned), now)
+    if who:
+        found = Attributor(planned.targets, ports.clock).named(found)
     telling.drift = found
     document = drift_json(found, now)
     with telling.noted():
@@ -84,13 +80,6 @@ def _found(request: Request, telling: Notifier, wanted: ReportRequests, who: boo
     if before is not None:
         telling.tell(found, document, before, coverage(planned))
     return found
-
-
-def _compared(planned: Planned, before: Baseline | None, now: str, who: bool) -> Drift:
-    found = drift_of(planned)
-    if before is not None:
-        found = compared(found, before, coverage(planned), now)
-    return Attributor(planned.targets, SystemClock()).named(found) if who else found
 
 
 def _show(found: Drift, document: DriftShape, wanted: ReportRequests, console: Console) -> None:

@@ -193,7 +193,10 @@ def _serve(
         console.err(*concise([error.diagnostic]))
         raise typer.Exit(ExitCode.ERROR) from error
     except ValidationError as error:
-        console.error(f"{seed}: {error.error_count()} mistakes, the first: {_first(error)}")
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        mistakes = f"{error.error_count()} mistakes, the first: {where}: {first['msg']}"
+        console.error(f"{seed}: {mistakes}")
         raise typer.Exit(ExitCode.ERROR) from error
     drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
     world = World(lags=_turned(drawn[0], lags))
@@ -218,11 +221,6 @@ def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
     turned = [f"{flag} {values[name]}" for name, flag in said.items() if values[name]]
     turned += [f"--deny {action}" for action in sorted(chaos.denied)]
     return [(), line("It misbehaves: ", data(" ".join(turned)))]
-
-
-def _first(error: ValidationError) -> str:
-    details = error.errors()[0]
-    return f"{'.'.join(str(part) for part in details['loc'])}: {details['msg']}"
 
 
 def _welcome(address: str, groups: tuple[Any, ...], view: str) -> list[Line]:

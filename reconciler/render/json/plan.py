@@ -9,6 +9,7 @@ from typing import Any, cast
 from reconciler import __version__
 from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import request_json, specs_digest
+from reconciler.commands.request import Request
 from reconciler.diagnostics import Location
 from reconciler.executor.estimate import estimate
 from reconciler.plan.calls import Wait, printable
@@ -34,11 +35,18 @@ def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
         "seconds": _seconds(plan),
         "api_calls": dict(plan.api_calls),
         "diagnostics": diagnostics_json(planned.diagnostics),
-        "request": cast("types.RequestShape", request_json(planned.request)),
+        "request": _request(planned.request),
         "specs_digest": specs_digest(planned),
         "file_digest": "",
     }
     return sealed(document)
+
+
+def _request(request: Request) -> types.RequestShape:
+    """What the shape has of it: a drift's own flags are in no plan."""
+    asked = request_json(request)
+    saved = {name: asked[name] for name in types.RequestShape.__annotations__}
+    return cast("types.RequestShape", saved)
 
 
 def now_as_text() -> str:

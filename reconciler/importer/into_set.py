@@ -1,0 +1,146 @@
+"""An import into a set of specs: what the new files become a part of, what the account has, and
+files that are valid in their place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler.commands.plan import refuse_account
+from reconciler.commands.request import Connection
+from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.errors import RefusedError
+from reconciler.exit_codes import ExitCode
+from reconciler.importer.importer import Imported, Selection, imported
+from reconciler.model.address import Address
+from reconciler.model.live import LiveState
+from reconciler.ports import Scope
+from reconciler.spec.desired import SpecSet
+from reconciler.spec.files import display_name, leads_out, root_of
+from reconciler.spec.format.dump import rendered
+from reconciler.spec.loader import Caller, interpret, load, read
+from reconciler.spec.settings import SETTINGS_FILE, Settings
+
+ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The set that the new files become a part of. ``text`` are its settings as they are written,
+    ``None`` for a new set; ``addresses`` are what it names already."""
+
+    settings: Settings
+    text: str | None = None
+    addresses: frozenset[Address] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSource:
+    """What an account has, and who is to own it."""
+
+    live: LiveState
+    regions: tuple[str, ...]
+    owner: str
+
+
+def destination(out: Path) -> Destination:
+    """The set that ``out`` is to be a part of: its own, or one that begins above. Raises
+    ``RefusedError`` where that one has errors."""
+    there = root_of(out)
+    if (outside := leads_out(out, there)) is not None:
+        raise RefusedError("nothing is imported", ExitCode.ERROR, (outside,))
+    if not os.path.lexists(there / SETTINGS_FILE):
+        return Destination(Settings())
+    spec = load(str(there))
+    if has_errors(spec.diagnostics):
+        message = f"the specs in {there}, to which these would belong, have errors"
+        raise RefusedError(message, ExitCode.ERROR, spec.diagnostics, spec.sources)
+    named = frozenset(entity.resource.address for entity in spec.desired.entities())
+    text = spec.sources[display_name(there / SETTINGS_FILE)]
+    return Destination(spec.settings, text, named)
+
+
+def import_source(
+    connection: Connection,
+    settings: Settings,
+    given_owner: str | None,
+    given_regions: tuple[str, ...],
+    say: Callable[[str], None],
+) -> ImportSource:
+    """``say`` is told what is read, before it is. Raises ``RefusedError`` for the wrong account,
+    and where not all could be read; ``AwsError``."""
+    owner = given_owner or settings.owner
+    own = (connection.default_region,) if connection.default_region else ()
+    regions = given_regions or tuple(settings.regions or own)
+    if not regions:
+        message = "no region is set; give --region, or set AWS_REGION"
+        raise RefusedError(message, ExitCode.ERROR)
+    identity = connection.reader.identity()
+    refuse_account("default", identity, None, settings)
+    say(f"account {identity.account_id} in {', '.join(regions)}")
+    scope = Scope(regions, settings.tag_prefix, owner, all_tags=True)
+    live = connection.reader.read(identity, scope)
+    unread = {str(address): why for address, why in live.unread.items()} | dict(live.unread_regions)
+    if live.not_whole is not None:
+        unread["*"] = live.not_whole
+    if unread:
+        told = tuple(f"{name}: {why}" for name, why in sorted(unread.items()))
+        message = "what cannot be read cannot be imported"
+        raise RefusedError(message, ExitCode.ERROR, details=told)
+    return ImportSource(live, tuple(sorted(regions)), owner)
+
+
+def import_into(
+    destination: Destination, source: ImportSource, selection: Selection
+) -> tuple[Imported, Mapping[str, str]]:
+    """What is imported, and the texts of its files by their names. What cannot be said in a spec is
+    left out, so that what is written is valid as a whole."""
+    without: frozenset[Address] = frozenset()
+    for _ in range(ROUNDS):
+        made = imported(source.live, selection, source.owner, without, destination.addresses)
+        files = {name: rendered(file) for name, file in made.files.items()}
+        if destination.text is None:
+            files[SETTINGS_FILE] = rendered(_settings(source))
+        wrong = _wrong(files, destination, source)
+        if not wrong - without:
+            break
+        without |= wrong
+    return made, files
+
+
+def _settings(source: ImportSource) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "owner": source.owner,
+        "account_id": source.live.identity.account_id,
+        "regions": list(source.regions),
+    }
+
+
+def _wrong(
+    files: Mapping[str, str], destination: Destination, source: ImportSource
+) -> frozenset[Address]:
+    """Addresses of what AWS has and a spec may not ask for, such as a fiftieth tag."""
+    identity, settings = source.live.identity, destination.text
+    given = {**files, **({} if settings is None else {SETTINGS_FILE: settings})}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in given.items():
+            (Path(folder) / name).write_text(text, "utf-8")
+        spec = interpret(read(folder), Caller(identity.account_id, identity.partition))
+    errors = [d for d in spec.diagnostics if d.severity == "error"]
+    return frozenset(address for d in errors if (address := _address(d, spec)))
+
+
+def _address(found: Diagnostic, spec: SpecSet) -> Address | None:
+    """Of the resource whose lines the finding stands in."""
+    above = [
+        (entity.place.here.line, entity.resource.address)
+        for entity in spec.desired.entities()
+        if entity.place.here.file == found.location.file
+        and entity.place.here.line <= found.location.line
+    ]
+    return max(above)[1] if above else None

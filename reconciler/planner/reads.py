@@ -1,0 +1,95 @@
+"""What a plan has to read of an account: all of it or what is named, and afterwards the policies
+of AWS's that it attaches. Which regions is for ``needs_instances`` and ``reach`` of the planner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.model.address import POLICY, ROLE, Address, name_key, name_of
+from reconciler.model.live import LiveState
+from reconciler.model.ownership import temporary_name
+from reconciler.model.policy_document import principals
+from reconciler.model.resources import Identity
+from reconciler.plan.calls import ApiCall
+from reconciler.plan.plan import TargetPlan
+from reconciler.planner.fragment import resolved
+from reconciler.planner.options import Options
+from reconciler.ports import Named, Scope
+from reconciler.spec.desired import DesiredState
+
+ONE_BY_ONE = 25
+"""Under ``--only``, up to so many things are read by themselves: a role takes three calls and one
+for each inline policy, and a whole account hundreds where there are thousands of roles."""
+
+
+def scope_of(
+    desired: DesiredState, identity: Identity, options: Options, regions: Iterable[str]
+) -> Scope:
+    """What is asked of the account, and of these regions."""
+    profiles = {name_key(a.profile) for a in desired.associations} | desired.profiles.keys()
+    temporary = {temporary_name(name) for name in profiles}
+    named = _named(desired, options, identity)
+    # To find what nobody names takes all.
+    takes_all = options.destroy or options.unmanaged
+    return Scope(
+        regions=tuple(sorted(regions)),
+        prefix=options.prefix,
+        owner=options.owner,
+        policies=frozenset(desired.policies),
+        profiles=frozenset(profiles | temporary),
+        all_tags=options.prune or takes_all,
+        named=named,
+        one_by_one=bool(options.only) and not takes_all and named.size <= ONE_BY_ONE,
+    )
+
+
+def _named(desired: DesiredState, options: Options, identity: Identity) -> Named:
+    """What is planned, and what that refers to."""
+    wanted = resolved(desired, LiveState(identity=identity))
+    roles = [r for r in wanted.roles.values() if options.includes(r.resource.address)]
+    profiles = [p for p in wanted.profiles.values() if options.includes(p.resource.address)]
+    names = {p.resource.name for p in profiles}
+    if options.may_include("association"):
+        names |= {a.profile for a in wanted.associations}
+    held = (wanted.profile(name) for name in names)
+    inside = {p.resource.role for p in held if p is not None and p.resource.role is not None}
+    arns = {arn for r in roles for arn in r.resource.policies}
+    arns |= {
+        identity.arns.of(POLICY, p.path, p.name)
+        for p in (entity.resource for entity in wanted.policies.values())
+        if options.includes(p.address)
+    }
+    documents = (r.resource.trust_policy.value for r in roles)
+    trusted = {name_of(p) for d in documents for p in principals(d) if identity.arns.has(p, ROLE)}
+    of_the_set = {name for name in trusted if wanted.role(name) is not None}
+    return Named(
+        roles=tuple(sorted({r.resource.name for r in roles} | inside | of_the_set)),
+        profiles=tuple(sorted(names)),
+        policies=tuple(sorted(arn for arn in arns if identity.arns.has(arn, POLICY))),
+    )
+
+
+def aws_policies_to_attach(planned: TargetPlan, live: LiveState) -> dict[str, Address]:
+    """ARNs of AWS's own policies that no role of the account has and the plan attaches, in order,
+    each with the role that gets it first."""
+    attached = {arn for role in live.roles.values() for arn in role.resource.managed_policies}
+    found: dict[str, Address] = {}
+    for ordered in planned.work:
+        action = ordered.pending.action
+        if isinstance(action, ApiCall) and action.operation == "AttachRolePolicy":
+            arn = action.params["PolicyArn"]
+            if ":iam::aws:policy/" in arn and arn not in attached:
+                found.setdefault(arn, ordered.pending.address)
+    return dict(sorted(found.items()))
+
+
+def absent_aws_policies(
+    absent: Iterable[tuple[str, Address]], desired: DesiredState
+) -> Iterator[Diagnostic]:
+    """``absent`` are ARNs that AWS does not have, with the role that would get each."""
+    for arn, address in absent:
+        role = desired.role(address.name)
+        place = role.place.at("managed_policies") if role else None
+        if place is not None:
+            yield Diagnostic("error", "no-such-policy", f"AWS has no policy {arn}", place)

@@ -1,0 +1,41 @@
+"""A flag is declared once: the command line, the request, the planner and a saved plan have it by
+its name."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from reconciler.cli.arguments import OF_REQUEST, CommonArguments
+from reconciler.commands.request import Request
+from reconciler.planner.options import Options, PlanFlags
+from reconciler.render.json.types import RequestShape
+
+OF_A_DRIFT = {"for_drift", "unmanaged"}
+OF_A_COMMAND = {"path", "destroy"}
+
+
+def names(of: type[CommonArguments | PlanFlags]) -> set[str]:
+    return {field.name for field in fields(of)}
+
+
+def test_what_is_asked_for_has_a_flag_or_a_command() -> None:
+    assert names(Request) - OF_REQUEST == OF_A_DRIFT | OF_A_COMMAND
+
+
+def test_a_saved_plan_holds_all_that_was_asked() -> None:
+    assert set(RequestShape.__annotations__) == names(Request) - OF_A_DRIFT
+
+
+def test_no_flag_is_as_no_request() -> None:
+    assert CommonArguments().request("specs") == Request()
+
+
+def test_the_planner_is_given_all_that_was_asked() -> None:
+    asked = Request(only=("role/*",), refresh_adopted=True, unmanaged=True, destroy=True).asked()
+    assert asked.keys() == names(PlanFlags) <= names(Options)
+    assert {name for name, value in asked.items() if value} == {
+        "only",
+        "refresh_adopted",
+        "unmanaged",
+        "destroy",
+    }
