@@ -34,12 +34,12 @@ CUT_OFF = frozenset({"ResponseParserError", "IncompleteReadError", "ResponseStre
 HINTS = {
     "NoCredentialsError": "no AWS credentials were found; set AWS_PROFILE, or give --profile",
     "PartialCredentialsError": "the AWS credentials are incomplete",
-    "ProfileNotFound": "there is no such profile in the AWS configuration",
+    "ProfileNotFound": "the profile is not in the AWS configuration",
     "NoRegionError": "no region is set; give --region, or set AWS_REGION",
     "ExpiredToken": "the credentials have expired; sign in again",
     "ExpiredTokenException": "the credentials have expired; sign in again",
     "RequestExpired": "the credentials have expired, or this machine's clock is wrong",
-    "InvalidClientTokenId": "AWS does not know these credentials",
+    "InvalidClientTokenId": "AWS does not recognize these credentials",
     "SignatureDoesNotMatch": "the secret key is wrong, or this machine's clock is",
     "UnauthorizedSSOTokenError": "the SSO session has expired; run aws sso login",
     "SSOTokenLoadError": "there is no SSO session; run aws sso login",
@@ -57,7 +57,7 @@ def translated(call: str) -> Iterator[None]:
     except boto.ClientError as error:
         raise _client_error(call, error) from error
     except ResponseParserError as error:
-        message = "what answered is not AWS, or its answer was cut off"
+        message = "the response is not from AWS, or it is incomplete"
         raise AwsError(call, "ResponseParserError", message, is_uncertain=True) from error
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
         raise _other(call, error) from error

@@ -103,7 +103,7 @@ def whole(call: str) -> Iterator[None]:
     try:
         yield
     except parse.IncompleteAnswerError as error:
-        raise AwsError(call, INCOMPLETE, f"the answer has no {error.member}") from error
+        raise AwsError(call, INCOMPLETE, f"the response has no {error.member}") from error
 
 
 def why(error: AwsError) -> str:

@@ -78,7 +78,7 @@ class AwsReader:
         with ThreadPoolExecutor(self._threads) as pool:
             regions = self._instances.start(scope.regions, pool)
             if scope.one_by_one:
-                return self._named(identity, scope, pool, "not looked for under --only", regions)
+                return self._named(identity, scope, pool, "not searched for with --only", regions)
             details = pool.submit(self._details)
             listed = pool.submit(self._ask.pages, "iam", "list_roles", "Roles")
             profiles = pool.submit(

@@ -120,8 +120,8 @@ class Session:
             return ()
         given = os.environ.get(EXPIRATION)
         if credentials.method == EnvProvider.METHOD and given and _expiration(given) is None:
-            return (f"{EXPIRATION} is {given!r}, which is no time of ISO 8601",)
-        return ("the credentials have a session token, and nothing says when they expire",)
+            return (f"{EXPIRATION} is {given!r}, which is not an ISO 8601 time",)
+        return ("the credentials have a session token, and their expiry is not known",)
 
     def _assumed(self, session: Any) -> Any:
         """The session of the target's role, which is assumed again before its hour is over."""
@@ -165,7 +165,9 @@ def _refusing(profile: str) -> Callable[[str], NoReturn]:
     """In the place of a prompt."""
 
     def refuse(_prompt: str) -> NoReturn:
-        message = f"profile {profile!r} needs an MFA code, and there is no terminal to ask at"
+        message = (
+            f"profile {profile!r} needs an MFA code, and there is no terminal to prompt for it"
+        )
         raise AwsError("sts:AssumeRole", "MfaRequired", message)
 
     return refuse

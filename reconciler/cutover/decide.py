@@ -15,10 +15,10 @@ from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waitin
 from reconciler.plan.calls import ASSOCIATION_SECONDS
 from reconciler.plan.cut_over import CutOver, Observation
 
-ASK_ROLE = "ask: must answer LimitExceeded, since the profile has a role"
+ASK_ROLE = "check the permission: AWS must answer LimitExceeded, since the profile has a role"
 MOST_SWAPS = 3
 """By one run: who changes the role each time that it was swapped is not to be outlasted."""
-NOTE_THE_SWAP = "note the swap, so that any run knows of it"
+NOTE_THE_SWAP = "record the cut-over on the profile"
 
 
 def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision:
@@ -66,11 +66,13 @@ def _superseded(cutover: CutOver, observed: Observation, run_state: RunState) ->
     if observed.profile.role_id is None and (waiting := fleet.in_flight()):
         since = max(run_state.away.values())
         if observed.now - since <= ASSOCIATION_SECONDS or cutover.after is None:
-            return batches.poll("the other run to put its role in", waiting)
-        return Act((Calls(cutover, observed).add_role(cutover.after.name),), "put the role in")
+            return batches.poll("the other run to add its role", waiting)
+        return Act(
+            (Calls(cutover, observed).add_role(cutover.after.name),), "add the role to the profile"
+        )
     if decision := batches.restore(fleet):
         return decision
-    return GiveUp(f"{other}; it wins")
+    return GiveUp(f"{other}; the other run takes precedence")
 
 
 def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> str | None:
@@ -86,7 +88,7 @@ def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> 
             # Both see the same two marks, and in the same second one of them wins all the same.
             is_younger = (mark.epoch, mark.run) > (run_state.marked_at, run_state.run)
         began = datetime.fromtimestamp(mark.epoch, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        told = f"run {mark.run} of another commit began a cut-over of it at {began}"
+        told = f"run {mark.run} began a cut-over of the profile to another role at {began}"
         return told if is_younger else None
     if (
         run_state.marked_at is None
@@ -96,7 +98,7 @@ def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> 
         return None
     if mark.role_id == observed.target and not isinstance(mark, Failed):
         return None
-    return "another run has meanwhile ended a cut-over of it to another role"
+    return "another run has since ended a cut-over of the profile to another role"
 
 
 def is_half_done(cutover: CutOver, observed: Observation, run_state: RunState) -> bool:
@@ -127,7 +129,7 @@ def _stop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
         and observed.after_id is not None
     ):
         if isinstance(observed.profile.mark, Pending):
-            return Act((calls.add_role(cutover.after.name),), "put the role in")
+            return Act((calls.add_role(cutover.after.name),), "add the role to the profile")
         if cutover.half == "second":
             return Act((calls.mark_pending(run_state.run),), NOTE_THE_SWAP)
     run_state = _without_postponed(run_state)
@@ -158,8 +160,10 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
     if profile.role_id == observed.after_id:
         return None
     if profile.role_id is not None and run_state.swaps >= MOST_SWAPS:
-        again = f"its role was changed by another hand, and put back {run_state.swaps} times"
-        return GiveUp(f"{again}; find out who else is at work")
+        again = (
+            f"its role was changed outside of this run, and swapped again {run_state.swaps} times"
+        )
+        return GiveUp(f"{again}; find out what else changes it")
     calls = Calls(cutover, observed)
     is_begun = _is_begun(observed, run_state)
     # A role that goes back in may be all that an instance without its profile waits for.
@@ -173,10 +177,10 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         return decision
     if held := observed.noted():
         # What an earlier cut-over noted is worth nothing once the role changes again.
-        return Act(calls.forget_holds(held), "forget which instances held the role")
+        return Act(calls.forget_holds(held), "remove outdated progress marks from the instances")
     if ownership.SWAPPED in profile.marks:
         names = (ownership.SWAPPED,)
-        return Act((calls.forget_in_flight(names),), "forget when a role was swapped before")
+        return Act((calls.forget_in_flight(names),), "remove the record of an earlier swap")
     return None if is_begun else Act((calls.mark_pending(run_state.run),), NOTE_THE_SWAP)
 
 
@@ -195,11 +199,11 @@ def _swap(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
             return decision
         if not run_state.released and _lets_go(cutover, observed):
             return Act(calls.mark_released(), batches.NOTE_LET_GO)
-        return Act((calls.remove_role(),), "take the role out")
+        return Act((calls.remove_role(),), "remove the role from the profile")
     if cutover.after is None:
         return None
     undo = (calls.add_role(cutover.before.name),) if cutover.before else ()
-    return Act((calls.add_role(cutover.after.name),), "put the role in", undo=undo)
+    return Act((calls.add_role(cutover.after.name),), "add the role to the profile", undo=undo)
 
 
 def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
@@ -213,8 +217,10 @@ def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
         return decision
     calls = Calls(cutover, observed)
     if held := observed.noted():
-        return Act(calls.forget_holds(held), "forget which instances held the role")
-    return Act((calls.mark_pending(run_state.run),), "note that a cut-over is under way")
+        return Act(calls.forget_holds(held), "remove outdated progress marks from the instances")
+    return Act(
+        (calls.mark_pending(run_state.run),), "record on the profile that a cut-over is in progress"
+    )
 
 
 def _hop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
@@ -241,10 +247,12 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
         return List()
     if observed.unread:
         region, reason = sorted(observed.unread.items())[0]
-        return GiveUp(f"{region} cannot be read ({reason}); its instances may hold the old role")
+        return GiveUp(
+            f"{region} cannot be read ({reason}); its instances may still have the old role"
+        )
     calls = Calls(cutover, observed)
     if names := ownership.in_flight_names(observed.profile.marks):
-        return Act((calls.forget_in_flight(names),), "note that nobody is in flight")
+        return Act((calls.forget_in_flight(names),), "record that no instance is in flight")
     fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
     if decision := out_of_reach.waits_for(fleet):
         return decision
@@ -253,14 +261,16 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
     if observed.profile.mark != final_mark(cutover, observed, run_state):
         if run_state.let_go and _lets_go(cutover, observed):
             return Act(calls.mark_released(), batches.NOTE_LET_GO)
-        return Act((calls.mark_settled(run_state),), "note that every consumer has the role")
+        return Act((calls.mark_settled(run_state),), "record that every consumer has the role")
     if ownership.SWAPPED in observed.profile.marks:
         # Until the end is noted, it tells which instances are new enough.
         names = (ownership.SWAPPED,)
-        return Act((calls.forget_in_flight(names),), "note that nobody is waited for")
+        return Act((calls.forget_in_flight(names),), "remove the record of the swap")
     # Last: without them a run that goes on would take the fleet for one that nobody touched.
     if (held := observed.noted()) and not run_state.cleared:
-        return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
+        return Act(
+            calls.forget_holds(held), "remove the progress marks from the instances", is_hint=True
+        )
     return Done()
 
 

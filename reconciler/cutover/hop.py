@@ -31,7 +31,7 @@ def out(fleet: Fleet) -> Decision | None:
             return decision
         left = temporary_visible_at(cutover, observed, run_state) - observed.now
         if left > 0:
-            return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the shadow")
+            return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the temporary profile")
         return batches.settle(fleet) or batches.after_failure(fleet) or _next(fleet, to_leave)
     return None
 
@@ -50,9 +50,9 @@ def _temporary(fleet: Fleet) -> Decision | None:
     observed, temporary = fleet.observed, fleet.observed.temporary
     calls = Calls(fleet.cutover, observed)
     if temporary is None:
-        return Act((calls.create_temporary(),), "make a shadow of the profile")
+        return Act((calls.create_temporary(),), "create the temporary profile")
     if not _is_ours(temporary, observed):
-        return GiveUp(f"{temporary.resource.address} is in the way: it is no shadow of ours")
+        return GiveUp(f"{temporary.resource.address} exists, and is not our temporary profile")
     if temporary.role_id == observed.after_id:
         return None
     if on_temporary_profile := observed.on_temporary_profile():
@@ -63,8 +63,8 @@ def _temporary(fleet: Fleet) -> Decision | None:
             or _home(fleet, on_temporary_profile)
         )
     if temporary.role_id is not None:
-        return Act((calls.empty(temporary),), "take the role out of the shadow")
-    return Act((calls.fill(temporary, _wanted(fleet)),), "put the role into the shadow")
+        return Act((calls.empty(temporary),), "remove the role from the temporary profile")
+    return Act((calls.fill(temporary, _wanted(fleet)),), "add the role to the temporary profile")
 
 
 def _is_ours(temporary: LiveProfile, observed: Observation) -> bool:
@@ -94,7 +94,7 @@ def _next(fleet: Fleet, to_leave: Sequence[LiveInstance]) -> Decision | None:
         return decision
     if fleet.cutover.releases and not fleet.run_state.released:
         return Act(calls.mark_released(), batches.NOTE_LET_GO)
-    return Act(tuple(calls.move(i, temporary) for i in batch), "move it to the shadow")
+    return Act(tuple(calls.move(i, temporary) for i in batch), "move to the temporary profile")
 
 
 def wait_until_unused(observed: Observation, run_state: RunState) -> Decision | None:
@@ -119,5 +119,5 @@ def away(calls: Calls, observed: Observation) -> Decision | None:
     if temporary is None or not _is_ours(temporary, observed):
         return None
     if temporary.role_id is not None:
-        return Act((calls.empty(temporary),), "take the role out of the shadow")
-    return Act((calls.delete(temporary),), "delete the shadow")
+        return Act((calls.empty(temporary),), "remove the role from the temporary profile")
+    return Act((calls.delete(temporary),), "delete the temporary profile")

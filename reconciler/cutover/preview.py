@@ -58,7 +58,7 @@ def preview_steps(cutover: CutOver, observed: Observation) -> Iterator[PreviewSt
             return
         yield from _printed(cutover, decision, observed)
         observed, run_state = _after(cutover, decision, observed, run_state)
-    raise RuntimeError(f"the cut-over of {cutover.address} does not come to an end")
+    raise RuntimeError(f"the cut-over of {cutover.address} does not end")
 
 
 def _printed(cutover: CutOver, decision: Decision, observed: Observation) -> Iterator[PreviewStep]:
@@ -137,9 +137,9 @@ def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator
 
 
 _SETTLING: dict[str, tuple[Condition, str]] = {
-    "DisassociateIamInstanceProfile": ("gone", "the association to be gone"),
-    "AssociateIamInstanceProfile": ("associated", "the profile to be taken on"),
-    "ReplaceIamInstanceProfileAssociation": ("associated", "the profile to be taken on"),
+    "DisassociateIamInstanceProfile": ("gone", "the disassociation to complete"),
+    "AssociateIamInstanceProfile": ("associated", "the association to complete"),
+    "ReplaceIamInstanceProfileAssociation": ("associated", "the association to complete"),
     "StopInstances": ("stopped", "the instance to stop"),
     "StartInstances": ("running", "the instance to start"),
 }

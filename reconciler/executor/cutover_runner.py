@@ -127,7 +127,7 @@ class CutOverRunner:
         observed = self._observer.observe(cutover)
         run_state = states.initial_state(observed, self.run)
         for instance in states.noted_as_done(observed):
-            note = f"{instance.key.instance} is left alone: a tag on it says that it has the role"
+            note = f"{instance.key.instance} is skipped: its tag says that it has the role"
             self.notes.append(note)
             self.progress.started(cutover.address, note)
         while True:
@@ -150,7 +150,7 @@ class CutOverRunner:
                 case GiveUp(reason, is_stop=is_stop):
                     if observed.unread and not run_state.failed:
                         self._advice = (
-                            f"apply again once {', '.join(sorted(observed.unread))} answers"
+                            f"apply again when {', '.join(sorted(observed.unread))} can be read"
                         )
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
@@ -179,14 +179,16 @@ class CutOverRunner:
         if ended.status == "applied":
             self._brief = f"{why}; rolled back"
             self._advice = (
-                f"find out why; --allow retry={cutover.address} tries this role once more, and "
+                f"find the cause; --allow retry={cutover.address} tries this role once more, and "
                 "another role needs no flag"
             )
-            return self._outcome("failed", f"{reason}; rolled back, the old role is in again")
+            return self._outcome(
+                "failed", f"{reason}; rolled back, the profile has the old role again"
+            )
         # AWS's own words are long, and most often the same.
-        again = f"rolling back failed too: {self._brief or ended.reason}"
+        again = f"the roll-back failed too: {self._brief or ended.reason}"
         self._advice = ended.advice
-        self._brief = f"{why}; rolling back failed too"
+        self._brief = f"{why}; the roll-back failed too"
         return self._outcome("failed", f"{reason}; {again}")
 
     def _step(
@@ -249,7 +251,9 @@ class CutOverRunner:
                 elif error.code != ask.refusal:
                     doubtful.extend(keys)
             else:
-                self.notes.append(f"{call.name}: DryRun is not known there, so nobody was asked")
+                self.notes.append(
+                    f"{call.name}: the endpoint does not support DryRun, so nothing was checked"
+                )
                 doubtful.extend(keys)
         return self._observer.look(cutover, observed, doubtful), run_state
 
@@ -307,7 +311,7 @@ class CutOverRunner:
         if call.operation == "CreateTags" and cutover.after is not None:
             for key in keys:
                 away = observed.now - run_state.away.get(key, observed.now)
-                text = f"taking up role/{cutover.after.name}"
+                text = f"refresh to role/{cutover.after.name}"
                 self.progress.done(instance_address(key.instance), text, away)
         elif len(keys) == 1:
             self.progress.started(instance_address(keys[0].instance), act.why)
@@ -320,7 +324,7 @@ class CutOverRunner:
         hoped_for = LOOK_AGAIN if self.stop.hurries else frozenset[str]()
 
         def told(error: AwsError, seconds: float) -> None:
-            waited_for = f"{error.code}, {call.name} again"
+            waited_for = f"the retry of {call.name} ({error.code})"
             self.progress.waiting(self.cutover.address, waited_for, seconds)
 
         try:

@@ -30,7 +30,7 @@ class Deadline:
     def is_over(self) -> str | None:
         """Why nothing new begins, or ``None``."""
         if self.ends_at is not None and self.clock.now() >= self.ends_at:
-            return "the time of --max-time is over"
+            return "the time limit of --max-time has passed"
         return None
 
     def forbids_batch(self, *, is_roll_back: bool) -> str | None:

@@ -78,3 +78,8 @@ def in_words(seconds: int) -> str:
     if minutes:
         return f"{minutes} min" + (f" {left} s" if left else "")
     return f"{left} s"
+
+
+def duration(least: int, most: int) -> str:
+    """``1 min (at most 5 h 10 min)``; both in seconds."""
+    return f"{in_words(least)} (at most {in_words(most)})" if least else f"at most {in_words(most)}"

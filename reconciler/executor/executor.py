@@ -141,7 +141,7 @@ class Executor:
             pending = ordered.pending
             if broken:
                 cause = outcomes[broken[0]]
-                reason = f"needs {cause.address} ({cause.what}), which {_in_past_tense(cause)}"
+                reason = f"depends on {cause.address} ({cause.what}), which {_in_past_tense(cause)}"
                 what = describe(pending)
                 outcomes[place] = Outcome(
                     pending.address, what, "skipped", reason, cause=cause.address
@@ -152,7 +152,9 @@ class Executor:
                 )
 
     def _told(self, error: AwsError, seconds: float) -> None:
-        self.tools.progress.waiting(Address("AWS"), f"{error.code}, {error.call} again", seconds)
+        self.tools.progress.waiting(
+            Address("AWS"), f"the retry of {error.call} ({error.code})", seconds
+        )
 
     def _ending(self) -> str | None:
         """Why nothing new begins."""
@@ -244,7 +246,9 @@ class Executor:
         address = pending.address
 
         def told(error: AwsError, seconds: float) -> None:
-            self.tools.progress.waiting(address, f"{error.code}, {call.name} again", seconds)
+            self.tools.progress.waiting(
+                address, f"the retry of {call.name} ({error.code})", seconds
+            )
 
         instance = address.name if address.is_instance else None
         answer = self._sender.send(
@@ -280,7 +284,7 @@ class Executor:
         reader, name = self._reader, ref.address.name
         found = reader.role(name) if ref.address.kind == ROLE else reader.profile(name)
         if found is None:
-            raise AwsError(f"read:{ref.address}", "NoSuchEntity", f"{ref.address} is not there")
+            raise AwsError(f"read:{ref.address}", "NoSuchEntity", f"{ref.address} does not exist")
         with self._lock:
             self._known[Ref(ref.address, "id")] = found.id
             self._known[Ref(ref.address, "arn")] = found.arn
@@ -293,7 +297,7 @@ class Executor:
         if found is None or found.is_gone:
             raise InstanceEndedError(call, "InvalidInstanceID.NotFound", ended(key.instance))
         if found.row is None:
-            message = f"{key.instance} has no association any more; plan again"
+            message = f"{key.instance} no longer has an association; plan again"
             raise AwsError(call, "InvalidAssociationID.NotFound", message)
         before = self._profile_before(ref.address, region)
         if before is not None and not same_name(found.row.profile_name, before):

@@ -83,26 +83,24 @@ def observed_effect(
 def _not_replaced(call: ApiCall, found: LiveInstance) -> ObservedEffect | None:
     name, row = found.key.instance, found.row
     if row is None:
-        return ObservedEffect(
-            f"the association of {name} was removed since it was planned; plan again"
-        )
+        return ObservedEffect(f"the association of {name} was removed since the plan; plan again")
     if row.id != call.params["AssociationId"]:
         return ObservedEffect(taken(name, row), OTHERS_SECONDS)
     if found.state in ("stopping", "stopped"):
         return ObservedEffect(
-            f"{name} has stopped since it was planned; the next apply moves it stopped"
+            f"{name} has stopped since the plan; the next apply moves it while it is stopped"
         )
     return None
 
 
 def ended(instance: str) -> str:
-    return f"{instance} ended meanwhile; nothing is left to do for it"
+    return f"{instance} has terminated; nothing is left to do for it"
 
 
 def taken(instance: str, row: AssociationRow) -> str:
     return (
-        f"somebody else gave {instance} instance-profile/{row.profile_name} since it was planned; "
-        "plan again"
+        f"{instance} was associated with instance-profile/{row.profile_name} outside of this run "
+        "since the plan; plan again"
     )
 
 

@@ -128,7 +128,7 @@ class Observer:
     def _profile(self, cutover: CutOver) -> LiveProfile:
         profile = self.reader.profile(cutover.profile)
         if profile is None:
-            raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile is gone")
+            raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile no longer exists")
         return profile
 
     def _temporary(self, cutover: CutOver, profile: LiveProfile) -> LiveProfile | None:

@@ -12,8 +12,8 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ApiCall
 
 Status = Literal["applied", "failed", "skipped"]
-AGAIN = "apply again to go on"
-MEND = "put right what was refused, then apply again"
+AGAIN = "apply again to resume"
+MEND = "resolve what was refused, then apply again"
 _SIGN_IN = ("Expired", "RequestExpired", "InvalidClientTokenId", "UnauthorizedSSOToken")
 _LOST = (
     "EndpointConnectionError",
@@ -69,9 +69,9 @@ def advice(error: AwsError, wanted: str = "") -> str:
     """What to do about a refusal: again only where that can help."""
     if error.code in DENIED:
         missing = wanted.removeprefix("; needs ") or error.call
-        return f"give whoever runs this {missing}, then apply again"
+        return f"grant the calling identity {missing}, then apply again"
     if error.code == CHANGED:
-        return "plan again: somebody else changed it"
+        return "plan again: it was changed outside of this run"
     if error.code.startswith(_SIGN_IN):
         return "sign in again, then apply again"
     if error.code in THROTTLED or error.is_uncertain or error.code in _LOST:

@@ -62,7 +62,7 @@ class PreconditionCheck:
         began = self.clock.now()
         while (what := self._difference(address, before)) is not None:
             if self.clock.now() - began >= LAG_SECONDS:
-                message = f"{address} {what} since it was planned; plan again"
+                message = f"{address} {what} since the plan; plan again"
                 raise AwsError(f"compare:{address}", CHANGED, message)
             self.clock.sleep(COMPARE_AGAIN_SECONDS)
         self._seen.add(address)
@@ -81,7 +81,7 @@ class PreconditionCheck:
         began = self.clock.now()
         while (user := self._user(address)) is not None:
             if self.clock.now() - began >= OWN_LAG_SECONDS:
-                message = f"{address} is in use since it was planned: {user}; plan again"
+                message = f"{address} has come into use since the plan: {user}; plan again"
                 raise AwsError(f"compare:{address}", CHANGED, message)
             self.clock.sleep(COMPARE_AGAIN_SECONDS)
         self._unused.add(address)
@@ -97,7 +97,7 @@ class PreconditionCheck:
         if isinstance(now, LivePolicy) and now.attachments:
             return f"it is attached to {now.attachments} users, groups or roles"
         is_boundary = isinstance(now, LivePolicy) and now.boundaries
-        return "it is somebody's permissions boundary" if is_boundary else None
+        return "it is used as a permissions boundary" if is_boundary else None
 
     def _check_users(self, address: Address) -> None:
         """In every region that was looked at: a flag was given for those of the plan alone."""
@@ -107,7 +107,7 @@ class PreconditionCheck:
         now = self._fleet(self.identity, users.regions)
         found = [i for i in now.consumers(planned.arn) if i.is_running]
         reasons = [
-            f"{i.key.instance} ({i.key.region}) runs with it since it was planned"
+            f"{i.key.instance} ({i.key.region}) has come to run with it since the plan"
             for i in found
             if i.key not in users.instances and not (users.comes_back and i.untouchable is None)
         ]
@@ -118,7 +118,7 @@ class PreconditionCheck:
         ]
         if reasons:
             more = f" and {len(reasons) - MOST_NAMED} more" if len(reasons) > MOST_NAMED else ""
-            message = f"{address} stays: {'; '.join(reasons[:MOST_NAMED])}{more}; plan again"
+            message = f"{address} is kept: {'; '.join(reasons[:MOST_NAMED])}{more}; plan again"
             raise AwsError(f"compare:{address}", CHANGED, message)
         self._unused.add(address)
 
@@ -164,19 +164,19 @@ class PreconditionCheck:
         made_id: str | None,
     ) -> str | None:
         if now is None:
-            return "was deleted since it was planned"
+            return "was deleted since the plan"
         if now.id != (made_id or before.id):
-            return "was deleted and made again since it was planned"
+            return "was deleted and created again since the plan"
         if now.owner != before.owner:
-            return f"{_whose(now)} since it was planned"
+            return f"{_whose(now)} since the plan"
         mark = now.mark
         if mark not in self._marks(cutover, before):
             if isinstance(mark, Pending):
-                return f"is in a cut-over that run {mark.run} began since it was planned"
-            return "was marked by another run since it was planned"
+                return f"is in a cut-over that run {mark.run} began since the plan"
+            return "was marked by another run since the plan"
         if now.role_id != before.role_id:
             inside = f"role/{now.resource.role}" if now.resource.role else "no role"
-            return f"was given {inside} by another hand since it was planned"
+            return f"was changed to {inside} outside of this run since the plan"
         return None
 
     def _marks(self, cutover: CutOver, before: LiveProfile) -> tuple[RoleMark | None, ...]:
@@ -201,15 +201,15 @@ class PreconditionCheck:
         if now is None:
             return "was deleted"
         if now.id != before.id:
-            return "was deleted and made again"
+            return "was deleted and created again"
         if now.owner != before.owner:
             return _whose(now)
-        return None if _same(now.resource, before.resource) else "was changed by another hand"
+        return None if _same(now.resource, before.resource) else "was changed outside of this run"
 
 
 def _whose(now: LiveEntity) -> str:
     other = now.claimed_by
-    return f"was taken over by the owner {other!r}" if other else "lost its owner's tag"
+    return f"was taken over by the owner {other!r}" if other else "lost its owner tag"
 
 
 def _facts(profile: LiveProfile) -> tuple[str, str | None, RoleMark | None, str | None]:

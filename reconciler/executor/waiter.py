@@ -20,8 +20,8 @@ OTHERS_SECONDS = 10.0
 doing, and not how it was before our own call."""
 
 TEXT = {
-    "gone": "the association to be gone",
-    "associated": "the profile to be taken on",
+    "gone": "the disassociation to complete",
+    "associated": "the association to complete",
     "propagated": "EC2 to see the change in IAM",
     "stable": "the instance to finish starting or stopping",
 }

@@ -55,7 +55,7 @@ class Entity:
     def protection(self, path: str) -> str | None:
         """Why this resource is never touched, or ``None``."""
         if path.startswith(_PROTECTED_PATHS):
-            return f"AWS manages what lies at {path}"
+            return f"AWS manages the resources at {path}"
         stack = [k for k in self.aws_tags if k.casefold().startswith("aws:cloudformation:")]
         return "CloudFormation manages it" if stack else None
 

@@ -52,9 +52,7 @@ class Answer:
         try:
             return parsed(self.body.decode("utf-8"), shape)
         except ValueError as error:
-            raise DeliveryError(
-                "answered with what is not of the shape that it should be"
-            ) from error
+            raise DeliveryError("the response does not have the expected format") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def host_of(url: str) -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise DeliveryError("the address is no web address") from error
+        raise DeliveryError("the address is not a valid URL") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise DeliveryError("the address must begin with https:// or http://")
     return parts.hostname

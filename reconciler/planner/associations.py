@@ -68,7 +68,9 @@ def _managed(context: PlanContext) -> Iterator[Kept]:
         is_right = _is_there(claim, context)
         if operator is not None and not is_right and context.options.includes(address):
             wanted = f"instance-profile/{claim.association.profile}"
-            yield Kept(address, f"is not given {wanted}: {operator} manages it", "warning")
+            yield Kept(
+                address, f"is not associated with {wanted}: {operator} manages it", "warning"
+            )
 
 
 def claimed(context: PlanContext) -> frozenset[InstanceKey]:
@@ -166,7 +168,7 @@ def _absent(
     for number, instance in enumerate(association.instances):
         if instance in here:
             continue
-        message = f"there is no instance {instance} in {', '.join(regions)}"
+        message = f"instance {instance} does not exist in {', '.join(regions)}"
         if region := elsewhere.get(instance):
             message += f": it is in {region}"
         place = association.place.at("instances", number)
@@ -192,7 +194,7 @@ def _claim(claim: Claim, context: PlanContext) -> PlanFragment:
     if _on_unread(claim, context):
         return PlanFragment()
     if live is None and wanted is None:
-        message = f"there is no instance profile {name!r}, neither in the specs nor in AWS"
+        message = f"instance profile {name!r} exists neither in the specs nor in AWS"
         place = claim.association.place.at("instance_profile")
         return PlanFragment(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
     if wanted is not None and is_left_out(wanted, context):
@@ -373,7 +375,7 @@ def _renamed(claim: Claim, context: PlanContext, *, is_told: bool) -> PlanFragme
         region=wanted.region,
         before={},
         after={},
-        reason="its tag names a profile that is gone",
+        reason="its tag names a profile that no longer exists",
         source=claim.association.place.here,
         intent=_intent(claim),
     )

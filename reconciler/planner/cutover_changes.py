@@ -77,7 +77,7 @@ def mark_change(planned: PlannedCutOver) -> Change:
         before={},
         after={},
         differences=(Difference("in_flight", [str(f) for f in sorted(live.flights)], []),),
-        reason="a note of an earlier run is cleared",
+        reason="the in-flight mark of an earlier run is removed",
         source=planned.wanted.place.here if planned.wanted.place else None,
         is_under_way=True,
     )
@@ -95,20 +95,22 @@ def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
     mark = planned.live.mark
     if isinstance(mark, Pending):
         if is_waiting_for_others(planned.live):
-            return "it waits for instances that are not ours to refresh"
+            return "it waits for instances that reconciler cannot refresh"
         if now - mark.epoch < YOUNG_SECONDS:
-            told = f"run {mark.run} began it a moment ago, and may still be at work"
+            told = (
+                f"run {mark.run} began it less than ten minutes ago, and may still be in progress"
+            )
             return told + _noted(planned)
-        return f"an earlier run died in the middle; it goes on{_noted(planned)}"
+        return f"an earlier run died; this one resumes it{_noted(planned)}"
     if planned.is_second:
-        return None if planned.is_made else "its role is made again"
-    return "the role was changed by another hand" if is_same_role else None
+        return None if planned.is_made else "its role is created again"
+    return "the role was changed outside of reconciler" if is_same_role else None
 
 
 def _noted(planned: PlannedCutOver) -> str:
     """Instance tags save work, and anyone who may write them could have: so it is said."""
     done = [i.key.instance for i in noted_as_done(planned.observed)]
-    return f"; noted on the instance as done: {', '.join(done)}" if done else ""
+    return f"; marked as done on the instance: {', '.join(done)}" if done else ""
 
 
 def instance_changes(
@@ -166,10 +168,10 @@ def _refreshed(cutover: CutOver, observed: Observation, instance: LiveInstance) 
 def _how(cutover: CutOver, observed: Observation, instance: LiveInstance) -> str | None:
     """What the instance goes through, where that is not a fresh association."""
     if observed.temporary is not None and instance.names(observed.temporary.arn):
-        return f"it comes back from {observed.temporary.resource.address}"
+        return f"moved back from {observed.temporary.resource.address}"
     if not instance.is_running:
         return None
-    by_strategy = {"restart": "it is stopped and started", "hop": "by way of a shadow profile"}
+    by_strategy = {"restart": "stopped and started", "hop": "through a temporary profile"}
     return by_strategy.get(cutover.limits.strategy)
 
 
@@ -203,8 +205,8 @@ def _restored(cutover: CutOver, observed: Observation, key: InstanceKey) -> Rest
 def _bare(what: str, when: str, observed: Observation) -> str:
     mark = observed.profile.mark
     if isinstance(mark, Pending) and not was_interrupted(observed.profile, observed.now):
-        return f"{what}: run {mark.run} began a moment ago, and ended or is at work while {when}"
-    return f"{what}: an earlier run ended while {when}"
+        return f"{what}: run {mark.run} began recently, and died or is in progress while {when}"
+    return f"{what}: an earlier run died while {when}"
 
 
 def _started(observed: Observation, key: InstanceKey) -> Restore:
@@ -214,6 +216,6 @@ def _started(observed: Observation, key: InstanceKey) -> Restore:
         before={"state": "stopped"},
         after={"state": "running"},
         differences=(Difference("state", "stopped", "running"),),
-        reason=_bare("it is stopped", "it was to be started again", observed),
+        reason=_bare("it is stopped", "it was about to be started", observed),
         was_interrupted=was_interrupted(observed.profile, observed.now),
     )

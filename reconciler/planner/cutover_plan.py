@@ -104,7 +104,7 @@ def _planned(entity: DesiredProfile, context: PlanContext) -> Iterator[PlannedCu
         return
     after = desired_state_of(entity, live, context)
     if not isinstance(after, InstanceProfile):
-        raise TypeError(f"{entity.resource.address} is no profile")
+        raise TypeError(f"{entity.resource.address} is not an instance profile")
     wanted, adopted = DesiredCutOver(after, limits, place), adopted_marks(live, context)
     is_made = live.resource.address in context.replaced
     if not is_made and not _holds_what_is_made_again(after, live, context):

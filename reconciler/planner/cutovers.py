@@ -38,7 +38,7 @@ def _waiting(context: PlanContext) -> Iterator[Kept]:
             and until > context.options.now
         ):
             hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
-            reason = f"its instances may be served the role before until {hour} (strategy wait)"
+            reason = f"its instances may get the previous role until {hour} (strategy wait)"
             yield Kept(address, reason, "waiting")
 
 
@@ -48,7 +48,7 @@ def _narrowed(context: PlanContext) -> tuple[Kept, ...]:
     if chosen is None:
         return ()
     where = ", ".join(chosen)
-    reason = f"instances are cut over in {where} alone, as consumer_regions of the settings say"
+    reason = f"instances are cut over only in {where}, as consumer_regions in the settings says"
     return (Kept(ANY_INSTANCE, reason, "warning"),)
 
 
@@ -127,6 +127,6 @@ def _not_restarted(planned: PlannedCutOver) -> Iterator[Diagnostic]:
     place = planned.wanted.place.at("cutover", "strategy")
     for instance in planned.observed.consumers():
         if instance.is_running and instance.unstoppable and instance.untouchable is None:
-            message = f"{instance.key.instance} is not restarted: {instance.unstoppable}"
+            message = f"{instance.key.instance} cannot be restarted: {instance.unstoppable}"
             hint = "strategy: reassociate"
             yield Diagnostic("error", "restart-refused", message, place, hint)

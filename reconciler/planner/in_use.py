@@ -139,7 +139,9 @@ class InUse:
         if profile.role_id == role.id:
             yield Use("inside", f"{address} holds it", address)
         elif isinstance(profile.mark, Pending):
-            yield Use("inside", f"the cut-over of {address} between roles has not ended", address)
+            yield Use(
+                "inside", f"the cut-over of {address} between two roles is in progress", address
+            )
         running = tuple(i for i in self.consumers(profile) if i.is_running)
         if running:
             noun = "instance" if len(running) == 1 else "instances"

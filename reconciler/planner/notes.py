@@ -39,9 +39,7 @@ def _of_marks(
         return
     for stray in found:
         short = stray.value if len(stray.value) <= LONGEST else f"{stray.value[: LONGEST - 1]}…"
-        reason = (
-            f"its tag {stray.key} has {short!r}, which is no mark of ours and counts for nothing"
-        )
+        reason = f"its tag {stray.key} has {short!r}, which is not a valid mark and is ignored"
         yield Kept(address, reason, "warning")
 
 
@@ -50,9 +48,7 @@ def _first_form(entity: LiveEntity, context: PlanContext) -> Iterator[Kept]:
     address = entity.resource.address
     if entity.owner != entity.claimed_by and context.options.includes(address):
         key = context.options.prefix + ownership.OWNER
-        reason = (
-            f"carries the old form of our tag ({key}) and is in no spec: it is not ours to prune"
-        )
+        reason = f"carries the old form of our tag ({key}) and is in no spec: it is not pruned"
         yield Kept(address, reason, "warning")
 
 
@@ -72,7 +68,7 @@ def managed_consumers(context: PlanContext, touched: Collection[Address]) -> Ite
         for operator, keys in sorted(by_operator.items()):
             more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
             named = ", ".join(islice(keys, MOST_NAMED)) + more
-            reason = f"{operator} must roll what it manages, which is not touched: {named}"
+            reason = f"{operator} must replace its instances, which are not changed: {named}"
             yield Kept(address, reason, "warning")
 
 
@@ -164,7 +160,7 @@ def _orphan(entity: LiveEntity, context: PlanContext) -> str | None:
     if not isinstance(entity, LiveProfile):
         return None
     if entity.resource.role is None:
-        return "orphan: it holds no role"
+        return "orphaned: it holds no role"
     if context.live.unread_regions or context.live.consumers(entity.arn):
         return None
-    return f"orphan: no instance uses it in {', '.join(context.live.regions)}"
+    return f"orphaned: no instance uses it in {', '.join(context.live.regions)}"

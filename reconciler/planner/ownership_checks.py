@@ -40,9 +40,11 @@ def not_made_here(entity: Desired, code: str, place: Location, context: PlanCont
     """What the plan needs, and leaves out. ``place`` is where the specs refer to it. A drift makes
     nothing, and goes on."""
     address = entity.resource.address
-    message = f"{address} of this set is not in AWS yet, and this plan leaves it out"
+    message = f"{address} of this set is not in AWS yet, and this plan excludes it"
     severity: Severity = "warning" if context.options.for_drift else "error"
-    return Diagnostic(severity, code, message, place, f"plan {address} as well, or first")
+    return Diagnostic(
+        severity, code, message, place, f"include {address} in the plan, or apply it first"
+    )
 
 
 def is_ours(live: LiveEntity, context: PlanContext) -> bool:

@@ -326,10 +326,10 @@ def _references_of_profiles(context: PlanContext) -> Iterator[tuple[Address, Dia
         if role_address(name) in context.live.unread:
             continue
         if live is None:
-            message = f"there is no role {name!r}, neither in the specs nor in AWS"
+            message = f"role {name!r} exists neither in the specs nor in AWS"
             yield role_address(name), Diagnostic("error", "no-such-role", message, place)
         elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
-            message = f"role/{name} does not trust ec2.amazonaws.com: no instance could use it"
+            message = f"role/{name} does not trust ec2.amazonaws.com: no instance can use it"
             yield role_address(name), Diagnostic("error", "ec2-trust", message, place)
 
 
@@ -351,7 +351,7 @@ def _references_of_role(
             missing = wanted.resource.address
             yield missing, not_made_here(wanted, "no-such-policy", place, context)
         elif _is_absent(arn, context):
-            message = f"there is no policy {arn}, neither in the specs nor in AWS"
+            message = f"policy {arn} exists neither in the specs nor in AWS"
             missing, place = policy_address(name_of(arn)), role.place.at(attribute)
             yield missing, Diagnostic("error", "no-such-policy", message, place)
 

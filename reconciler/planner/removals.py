@@ -33,7 +33,7 @@ def plan_removals(context: PlanContext, moved: Collection[InstanceKey]) -> PlanF
     are instances that this plan gives another profile."""
     left = list(_left(context))
     if context.live.not_whole is not None:
-        reason = f"what left the specs is not known: {context.live.not_whole}"
+        reason = f"the resources that left the specs are not known: {context.live.not_whole}"
         note = PlanFragment(kept=(Kept(EVERYTHING, reason, "warning"),))
         return merged([_associations(context, delete=False), note])
     if not context.options.deletes_what_is_left:
@@ -94,7 +94,7 @@ def _kept_back(left: list[LiveEntity], context: PlanContext) -> dict[Address, _R
     holds what it has."""
     held: dict[Address, _ReasonToKeep] = {}
     for wanted, live in interrupted_cutovers(context):
-        reason = "a run died in the middle of its cut-over, which is ended first"
+        reason = "a run died during its cut-over, which is completed first"
         held[live.resource.address] = _ReasonToKeep(reason)
         if wanted.after.role is not None:
             held[role_address(wanted.after.role)] = _ReasonToKeep(
@@ -115,7 +115,7 @@ def _reason_to_keep(
 ) -> _ReasonToKeep | None:
     address = entity.resource.address
     if address in named:
-        return _ReasonToKeep(f"{named[address]} of the specs names it")
+        return _ReasonToKeep(f"{named[address]} in the specs names it")
     uses = context.in_use.uses(entity)
     match entity:
         case LiveProfile():
@@ -135,7 +135,7 @@ def _profile_held(
     """Consumers that are known are a guard; where some may be that nobody saw, it stays."""
     if context.options.allows("consumers", address):
         return None
-    lift = f"--allow consumers={address} deletes it all the same"
+    lift = f"--allow consumers={address} deletes it anyway"
     return next((_ReasonToKeep(f"{u.reason}; {lift}") for u in uses if u.kind == "unknown"), None)
 
 
@@ -147,8 +147,8 @@ def _role_held(
             return _ReasonToKeep(use.reason)
     if context.options.allows("release", entity.resource.address):
         return None
-    let_go = "it is let go by this plan; processes may hold its credentials for hours"
-    lift = f"--allow release={entity.resource.address} deletes it all the same"
+    let_go = "it is released by this plan; processes may hold its credentials for hours"
+    lift = f"--allow release={entity.resource.address} deletes it anyway"
     for use in uses:
         match use.kind:
             case "served" if use.by in going or use.by in context.cut_over:

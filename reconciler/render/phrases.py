@@ -28,11 +28,11 @@ SYMBOLS: dict[Verb, str] = {
 _FEW = 3
 _PAST: dict[Verb, str] = {
     "delete": "destroy",
-    "replace": "destroy, and create again",
+    "replace": "destroy and create again",
     "create": "create",
     "adopt": "adopt",
     "update": "change",
-    "restore": "give the profile back",
+    "restore": "restore the profile",
     "cutover": "cut over",
 }
 COUNTED: dict[Verb, str] = {
@@ -131,9 +131,9 @@ def ended(outcome: OutcomeShape) -> str:
     counts = f"{outcome['applied']} steps applied"
     match outcome["exit_code"]:
         case 0:
-            return f"Complete: {counts}." if outcome["applied"] else "Nothing was to be done."
+            return f"Complete: {counts}." if outcome["applied"] else "Complete: no changes."
         case 4:
-            return "Stopped: a decision is missing. Nothing was changed."
+            return "Blocked: a decision is missing. Nothing was changed."
         case 130:
             return f"Interrupted: {counts}.{_advice(outcome)}"
         case _ if outcome["applied"] or outcome["failed"]:
@@ -172,8 +172,8 @@ def lacking(one: StrandedShape) -> str:
 def who(actor: ActorShape) -> str:
     """``UpdateAssumeRolePolicy by arn:… at …``."""
     if actor["unknown"]:
-        return f"by whom is unknown ({actor['unknown']})"
-    by = actor["arn"] or "nobody that is named"
+        return f"actor unknown ({actor['unknown']})"
+    by = actor["arn"] or "an unnamed identity"
     if actor["run"]:
         by = f"run {actor['run']} of reconciler ({by})"
     return f"{actor['event']} by {by} at {actor['time']}"

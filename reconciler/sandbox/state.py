@@ -48,7 +48,7 @@ class Change:
 
 
 def _no_wire(how: Broken) -> NoReturn:
-    raise AssertionError(f"nothing here can {how}")
+    raise AssertionError(f"this server cannot {how}")
 
 
 def _no_listener(delay: float, seconds: float) -> None:

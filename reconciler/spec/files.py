@@ -47,7 +47,7 @@ def find(given: str) -> Found:
     path = Path(given)
     if not path.exists():
         is_loop = path.is_symlink()
-        message = "is a link that leads nowhere" if is_loop else "does not exist"
+        message = "is a broken link" if is_loop else "does not exist"
         problem = Diagnostic("error", "no-such-path", message, Location(given))
         return Found(path, (), None, path, (problem,))
     root = root_of(path)
@@ -59,7 +59,7 @@ def find(given: str) -> Found:
     bound = _real(root)
     files = tuple(sorted(_walk(root, bound, (), problems)))
     if not files and not problems:
-        message = "there is no .yaml or .yml file here"
+        message = "has no .yaml or .yml file"
         problems.append(Diagnostic("warning", "no-specs", message, Location(display_name(root))))
     is_part = bound != _real(path)
     return Found(root, files, path if is_part else None, bound, tuple(problems))
@@ -68,7 +68,7 @@ def find(given: str) -> Found:
 def leads_out(path: Path, root: Path) -> Diagnostic | None:
     """What is wrong with a path that is given for a set of that root; it may not be there yet."""
     if _leaves_its_work_tree(path):
-        return _outside(path, "the repository; name what it leads to")
+        return _outside(path, "the repository; give its target instead")
     if root.is_dir() and not stays_within(path, _real(root)):
         return _outside(path, "the set")
     return None
@@ -112,7 +112,7 @@ def _leaves_its_work_tree(path: Path) -> bool:
 
 def _outside(link: Path, where: str) -> Diagnostic:
     """Names the link and nothing of what it leads to: that may be a secret."""
-    message = f"is a link that leads out of {where}"
+    message = f"is a link to a place outside of {where}"
     return Diagnostic("error", "link-outside", message, Location(display_name(link)))
 
 
@@ -131,7 +131,9 @@ def _walk(
         return
     identity = (status.st_dev, status.st_ino)
     if identity in above:
-        problems.append(Diagnostic("error", "link-loop", "leads back to a folder above it", place))
+        problems.append(
+            Diagnostic("error", "link-loop", "is a link back to a parent folder", place)
+        )
         return
     for entry in entries:
         is_spec = entry.suffix in _SUFFIXES

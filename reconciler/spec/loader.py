@@ -201,12 +201,12 @@ class _Including:
         outside of the set by way of a link."""
         named = FilePath((isinstance(value, Scalar) and value.text) or "..")
         if named.is_absolute() or any(part.startswith(".") for part in named.parts):
-            message = "must name a file beside this one"
+            message = "must name a file in the same folder"
             self.problems.append(Diagnostic("error", "bad-file", message, value.location))
             return None
         target = self.path.parent / named
         if stays_within(target, self.bound):
             return target
-        message = f"{display_name(target)} is a link that leads out of the set"
+        message = f"{display_name(target)} is a link to a place outside of the set"
         self.problems.append(Diagnostic("error", "link-outside", message, value.location))
         return None

@@ -120,7 +120,7 @@ def test_an_apply_that_failed_in_part() -> None:
         "failures": [failure],
         "left": ["role/a"],
         "stranded": [],
-        "advice": ["apply again to go on"],
+        "advice": ["apply again to resume"],
     }
     document = plan_document(change())
     document["outcome"] = outcome

@@ -43,8 +43,8 @@ def _rule(code: str) -> dict[str, Any]:
     return {
         "id": code,
         "shortDescription": {"text": meaning},
-        "fullDescription": {"text": f"A finding about specs: {meaning}."},
-        "help": {"text": f"What to do about {code} stands in docs/rules.md of reconciler."},
+        "fullDescription": {"text": f"A finding in the specs: {meaning}."},
+        "help": {"text": f"See {code} in docs/rules.md of reconciler."},
     }
 
 

@@ -41,7 +41,7 @@ def parsed(text: str, shape: type[_T]) -> _T:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except ValueError as error:
-        raise ValueError(f"it is no JSON ({error})") from error
+        raise ValueError(f"it is not valid JSON ({error})") from error
     _look_through(value)
     try:
         return TypeAdapter(shape).validate_python(value, strict=True)
@@ -52,7 +52,7 @@ def parsed(text: str, shape: type[_T]) -> _T:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _finite(text: str) -> float:
@@ -65,7 +65,7 @@ def _look_through(value: Any) -> None:
     level = [value]
     for _ in range(MOST_DEPTH):
         if any(isinstance(v, str) and _HALVES.search(v) for v in level):
-            raise ValueError("it has text that is none: half of a surrogate pair")
+            raise ValueError("it has text with half of a surrogate pair")
         inner = [v for v in level if isinstance(v, dict | list)]
         level = [x for v in inner for x in (_both(v) if isinstance(v, dict) else v)]
         if not level:

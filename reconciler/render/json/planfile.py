@@ -40,7 +40,9 @@ def plan_of(text: str, name: str) -> PlanShape:
         message = f"{name} is not a plan that `reconciler plan --out` saved: {error}"
         raise RefusedError(message, ExitCode.ERROR) from error
     if document["file_digest"] != file_digest(document):
-        message = f"{name}: its digest is not that of its content; it was changed after it was made"
+        message = (
+            f"{name}: its digest does not match its content; it was changed after it was saved"
+        )
         raise RefusedError(message, ExitCode.STALE)
     return document
 

@@ -95,7 +95,7 @@ def _unknown_key(path: Path, tree: Tree, model: type[BaseModel]) -> Diagnostic:
     key = str(path[-1])
     known = known_keys(model, path[:-1])
     near = Near(key, known, otherwise=f"known keys: {', '.join(known)}")
-    message = f"there is no key {key!r} here"
+    message = f"unknown key {key!r}"
     return Diagnostic("error", "unknown-key", message, locate(tree, path), near=near)
 
 

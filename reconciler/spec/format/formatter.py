@@ -40,7 +40,7 @@ def formatted(text: str) -> str:
         # An alias must come after its anchor, so not every file can be put in order.
         made = _Layout(document, comments, in_order=False).text()
     if not _says_the_same(text, made):
-        raise NotWritableError("it would not mean the same afterwards")
+        raise NotWritableError("formatting would change its meaning")
     return made
 
 

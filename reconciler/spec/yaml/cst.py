@@ -95,7 +95,7 @@ def read_written(text: str) -> Document:
         raise NotWritableError("it is not valid YAML") from error
     starts = [e for e in events if isinstance(e, DocumentStartEvent)]
     if len(starts) > 1 or any(e.version or e.tags for e in starts):
-        raise NotWritableError("it has directives, or more than one document")
+        raise NotWritableError("it has directives or more than one document")
     outer = ("Stream", "Document", "Comment")
     nodes = [e for e in events if not type(e).__name__.startswith(outer)]
     stream = iter(nodes)
@@ -122,7 +122,7 @@ class _Builder:
             case MappingStartEvent():
                 return self.mapping(event, place)
             case _:
-                raise NotWritableError(f"line {mark.line + 1} is not understood")
+                raise NotWritableError(f"line {mark.line + 1} is not supported")
 
     def scalar(self, event: Any, place: tuple[int, int, int, int]) -> Scalar:
         style = event.style or ""
