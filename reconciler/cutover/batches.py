@@ -1,4 +1,4 @@
-"""Batches: who gives a profile up, who gets it back, and when a batch is over."""
+"""Batches: which instances lose the profile, which get it back, and when a batch is over."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DENIED_TRUST = (
 
 
 def restore(fleet: Fleet) -> Decision | None:
-    """Whoever is in flight without a profile gets it back before anything else."""
+    """Instances in flight without a profile get it back before anything else."""
     calls = Calls(fleet.cutover, fleet.observed)
     without_association = fleet.without_association()
     if ready := [i for i in without_association if not i.in_transition]:
@@ -55,7 +55,7 @@ def _until(fleet: Fleet, waiting: Sequence[LiveInstance], why: str, late: str) -
 
 
 def settle(fleet: Fleet) -> Decision | None:
-    """Whoever got the profile back must take it on; then it is noted."""
+    """Wait until new associations are in effect, and record the instances that have the role."""
     calls = Calls(fleet.cutover, fleet.observed)
     if taken := fleet.to_note():
         return Act(calls.note_holds(taken), "record which instances have the role", is_hint=True)
@@ -82,7 +82,7 @@ def after_failure(fleet: Fleet) -> Decision | None:
         and fleet.cutover.limits.on_failure == "rollback"
         and fleet.cutover.roll_back_to is not None
         and fleet.is_unsettled
-        # A hop that has swapped the role in the profile has nowhere to bring its canary back to.
+        # A hop that has swapped the role has no profile with the old role to move its canary to.
         and not (fleet.cutover.hops and fleet.observed.profile.role_id == fleet.observed.after_id)
     )
     return GiveUp(_told(failed), roll_back=can_roll_back)
@@ -94,9 +94,9 @@ def _told(failed: Mapping[InstanceKey, str]) -> str:
 
 
 def ask_first(fleet: Fleet) -> Decision | None:
-    """Before anything is changed: would the instances of the first batch get back what is to be
-    taken from them? A roll-back asks them one by one, since the role that works is to be inside
-    whatever becomes of them."""
+    """Before anything is changed: ask EC2 whether it would restore the instances of the first
+    batch. A roll-back asks for each instance on its own, since the working role must be in the
+    profile whatever happens to single instances."""
     if fleet.run_state.refused:
         told = _told(fleet.run_state.refused)
         return GiveUp(f"{told}; this was checked beforehand, so nothing was changed")
@@ -114,8 +114,11 @@ def ask_first(fleet: Fleet) -> Decision | None:
 
 
 def ask(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
-    """EC2 tells without doing anything whether it would give an instance its profile back, or start
-    it; one that has nothing to lose any more is not asked about."""
+    """Ask EC2 with ``DryRun`` whether it would associate the profile again, or start the instance.
+    An instance that loses nothing is not asked about.
+
+    Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateIamInstanceProfile.html
+    """
     unasked = [
         i
         for i in batch
@@ -145,7 +148,7 @@ def next_batch(fleet: Fleet) -> Decision | None:
 
 
 def rest(fleet: Fleet) -> Decision | None:
-    """Why the next batch does not begin now."""
+    """The reason why the next batch does not start now: a pause, or a closed run."""
     ended = fleet.run_state.batch_ended_at
     pause = fleet.cutover.limits.pause_seconds
     left = ended + pause - fleet.observed.now if ended is not None and pause else 0.0
@@ -157,7 +160,7 @@ def rest(fleet: Fleet) -> Decision | None:
 
 
 def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:
-    """The next batch gives up its profile, or is stopped; what it gives up is noted before."""
+    """Disassociate or stop the next batch. What it loses is recorded on the profile first."""
     batch = fleet.batch(to_refresh)
     if not batch:
         return poll("instances to finish starting or stopping", to_refresh)
@@ -177,7 +180,7 @@ def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:
         noted = {flight.key: flight for flight in (*fleet.unfinished(), *flights)}.values()
         is_stop = all(flight.is_stop for flight in flights)
         what = "be stopped" if is_stop else "lose the profile"
-        # Where instances take no note, the profile tells a run that goes on of earlier batches.
+        # Where instances cannot be tagged, the profile tells a resumed run about earlier batches.
         since = fleet.swapped_at() if fleet.unnoted() else None
         return Act(
             (calls.mark_in_flight(noted, since),), f"record the instances that are about to {what}"

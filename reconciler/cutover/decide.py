@@ -1,4 +1,4 @@
-"""One pure function: from what is seen now to what comes next. ``design.md`` 7 is its text."""
+"""One pure function: from what was observed to the next decision."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from reconciler.plan.cut_over import CutOver, Observation
 
 ASK_ROLE = "check the permission: AWS must answer LimitExceeded, since the profile has a role"
 MOST_SWAPS = 3
-"""By one run: who changes the role each time that it was swapped is not to be outlasted."""
+"""Swaps by one run. If something else keeps changing the role, the run stops."""
 NOTE_THE_SWAP = "record the cut-over on the profile"
 
 
 def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision:
-    """What comes next. Asks nothing of the world and changes nothing."""
+    """The next decision. Pure: reads nothing from AWS and changes nothing.
+
+    The rooms below are tried in order; the first that has something to do decides.
+    """
     if decision := _superseded(cutover, observed, run_state):
         return decision
     if run_state.stopping and cutover.half != "first":
@@ -42,10 +45,10 @@ def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
 
 
 def is_unsettled(cutover: CutOver, observed: Observation) -> bool:
-    """Whether consumers may still be served another role than the profile's.
+    """Whether consumers may still have a role other than the profile's.
 
-    ``failed/...`` names the role that was given up, not the one that consumers hold, so nothing
-    follows from it but for the roll-back that wrote it.
+    ``failed/...`` names the role that was given up, not the one that consumers have, so only the
+    roll-back that wrote it follows from it.
     """
     mark = observed.profile.mark
     if cutover.moves_back or (mark is not None and mark == cutover.settle_as):
@@ -56,9 +59,9 @@ def is_unsettled(cutover: CutOver, observed: Observation) -> bool:
 
 
 def _superseded(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """Another run began to bring another role in after this one began, or has done so, and is the
-    one that is wanted. Whoever this run has in flight gets the profile back; the rest is for the
-    other."""
+    """Another run began a cut-over to another role after this one, or has completed it, and takes
+    precedence. Instances that this run has in flight get the profile back; the rest is left to the
+    other run."""
     other = _newer_run(cutover, observed, run_state)
     if other is None:
         return None
@@ -79,13 +82,13 @@ def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> 
     mark = observed.profile.mark
     if isinstance(mark, Pending):
         is_ours = mark.run == run_state.run or mark.after == observed.target
-        # What stood there at the start is older, whatever the clock said that wrote it.
+        # The mark that was there at the start is older, whatever its clock said.
         if is_ours or mark == run_state.began_with:
             return None
         if run_state.marked_at is None:
             is_younger = mark.epoch > run_state.began_at
         else:
-            # Both see the same two marks, and in the same second one of them wins all the same.
+            # Both runs see the same two marks, so the order of ids decides within the same second.
             is_younger = (mark.epoch, mark.run) > (run_state.marked_at, run_state.run)
         began = datetime.fromtimestamp(mark.epoch, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         told = f"run {mark.run} began a cut-over of the profile to another role at {began}"
@@ -102,8 +105,8 @@ def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> 
 
 
 def is_half_done(cutover: CutOver, observed: Observation, run_state: RunState) -> bool:
-    """Whether something is left worse than it was if the run ended here: an instance is without its
-    profile or stopped, or the profile is between its two roles."""
+    """Whether something would be left worse than before if the run ended here: an instance without
+    its profile or stopped, or a profile between its two roles."""
     profile, fleet = (
         observed.profile,
         Fleet(cutover, observed, run_state, is_unsettled(cutover, observed)),
@@ -121,7 +124,8 @@ def is_half_done(cutover: CutOver, observed: Observation, run_state: RunState) -
 
 
 def _stop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision:
-    """Asked to stop: the profile gets a role, whoever is in flight the profile; nothing else."""
+    """After an interrupt: the profile gets a role, instances in flight get the profile; nothing
+    else."""
     calls = Calls(cutover, observed)
     if (
         observed.profile.role_id is None
@@ -140,7 +144,7 @@ def _stop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
 
 
 def _restore(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """Instances that a dead run left without a profile do not wait for anything but a role."""
+    """Instances that an interrupted run left without a profile wait for nothing but a role."""
     if observed.profile.role_id is None and cutover.after is not None:
         return None
     if observed.profile.role_id != observed.after_id or observed.now < role_visible_at(
@@ -155,7 +159,8 @@ def _without_postponed(run_state: RunState) -> RunState:
 
 
 def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """Before the role inside changes. The new one is asked for first, while the old one is in."""
+    """Before the role in the profile changes: check that the new role may be added while the old
+    one is still in."""
     profile = observed.profile
     if profile.role_id == observed.after_id:
         return None
@@ -166,7 +171,7 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         return GiveUp(f"{again}; find out what else changes it")
     calls = Calls(cutover, observed)
     is_begun = _is_begun(observed, run_state)
-    # A role that goes back in may be all that an instance without its profile waits for.
+    # An instance without its profile may wait for nothing but the role to be added again.
     is_new = not is_begun and cutover.half is None and cutover.settle_as is None
     if run_state.closed and is_new:
         return GiveUp(run_state.closed, is_stop=True)
@@ -176,7 +181,7 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
     if not is_begun and (decision := batches.ask_first(fleet)):
         return decision
     if held := observed.noted():
-        # What an earlier cut-over noted is worth nothing once the role changes again.
+        # Records of an earlier cut-over are outdated once the role changes again.
         return Act(calls.forget_holds(held), "remove outdated progress marks from the instances")
     if ownership.SWAPPED in profile.marks:
         names = (ownership.SWAPPED,)
@@ -190,7 +195,7 @@ def _is_begun(observed: Observation, run_state: RunState) -> bool:
 
 
 def _swap(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """The role inside the profile."""
+    """Swap the role in the profile."""
     profile, calls = observed.profile, Calls(cutover, observed)
     if profile.role_id == observed.after_id:
         return None
@@ -207,7 +212,8 @@ def _swap(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
 
 
 def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """The role is right but nobody noted that consumers are to take it up: swapped by hand."""
+    """The role in the profile is right, but no mark says that consumers must get it: it was swapped
+    outside of reconciler."""
     if not is_unsettled(cutover, observed):
         return None
     mark = observed.profile.mark
@@ -230,7 +236,7 @@ def _hop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decisi
 def _wait_until_visible(
     cutover: CutOver, observed: Observation, run_state: RunState
 ) -> Decision | None:
-    """EC2 may see the old role for a while after IAM has the new one."""
+    """Wait: EC2 may see the old role for a while after IAM has the new one."""
     if not is_unsettled(cutover, observed) or cutover.after is None:
         return None
     left = role_visible_at(cutover, observed, run_state) - observed.now
@@ -263,10 +269,10 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
             return Act(calls.mark_released(), batches.NOTE_LET_GO)
         return Act((calls.mark_settled(run_state),), "record that every consumer has the role")
     if ownership.SWAPPED in observed.profile.marks:
-        # Until the end is noted, it tells which instances are new enough.
+        # Until the final mark is written, this record says which instances are new enough.
         names = (ownership.SWAPPED,)
         return Act((calls.forget_in_flight(names),), "remove the record of the swap")
-    # Last: without them a run that goes on would take the fleet for one that nobody touched.
+    # Last: without them a resumed run would take the fleet for one without any progress.
     if (held := observed.noted()) and not run_state.cleared:
         return Act(
             calls.forget_holds(held), "remove the progress marks from the instances", is_hint=True
@@ -275,6 +281,7 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
 
 
 def _lets_go(cutover: CutOver, observed: Observation) -> bool:
-    """Whether somebody may lose, or has lost, a role that is ours: also where nobody looked."""
+    """Whether an instance may lose, or has lost, a role that is ours; also if not every region was
+    read."""
     is_used = any(i.is_running for i in observed.consumers())
     return bool(cutover.releases) and (is_used or cutover.is_narrow or bool(observed.unread))

@@ -1,6 +1,6 @@
-"""Consumers that are beyond our reach: those that an AWS service manages, and those that only their
-association tells of. A cut-over says who they are and what has to become of them, and does not
-claim that they have the role."""
+"""Consumers that cannot be cut over: instances that an AWS service manages, and instances that only
+their association names. A cut-over names them and what must happen to them, and does not claim that
+they have the role."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_NAMED = 100
 
 
 def waits_for(fleet: Fleet) -> Decision | None:
-    """The end of a cut-over that has done what it may, and some consumer may hold another role."""
+    """The end of a cut-over that has done all it can, while a consumer may have another role."""
     left = fleet.out_of_reach()
     if not left:
         return None
