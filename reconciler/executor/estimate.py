@@ -15,11 +15,11 @@ from reconciler.plan.plan import Plan, Step, TargetPlan
 
 PARALLELISM = 10
 REQUEST_SECONDS = 70.0
-"""To connect, and for an answer that does not come: the last try may begin as the budget ends."""
+"""Seconds to connect, and for a missing response: the last try may start as the budget ends."""
 CALL_SECONDS = 2 * (THROTTLE_SECONDS + REQUEST_SECONDS)
-"""A call, and the look at what it did: each is asked again while it is throttled."""
+"""Seconds for a call and for the observation of its effect: both are retried while throttled."""
 SURE = ("propagated",)
-"""Waits that last as long as they say, whatever AWS shows."""
+"""Waits that always last for their full time, whatever AWS shows."""
 
 
 @dataclass(frozen=True, slots=True)

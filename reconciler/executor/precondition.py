@@ -1,9 +1,11 @@
-"""Before the first step of a change: is what it is about still as it was when it was planned?
+"""Before the first step of a change: is the resource still as it was when it was planned?
 
-IAM has no compare-and-swap, so two who write at once overwrite each other; what was changed since
-the plan was read is left alone and said. Instances need none of this: their calls name an
-association, and AWS refuses one that is not the active one any more. A cut-over is compared with
-what the plan expects by then: it comes after an adoption, or after the first half of a replace.
+IAM has no compare-and-swap, so concurrent writers overwrite each other: a resource that has changed
+since the plan is left as it is, and reported. Instances need no check: their calls name an
+association, and AWS refuses one that is no longer active.
+
+A cut-over is compared with what the plan expects at that point: it comes after an adoption, or
+after the first half of a replacement.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ FLEET_SECONDS = 10.0
 
 @dataclass
 class PreconditionCheck:
-    """``planned`` is what was read, by address; ``begins`` how each cut-over should find its
-    profiles; ``run`` the id of this run."""
+    """``planned`` is what was read, by address; ``begins`` is the state in which each cut-over
+    should find its profiles; ``run`` is the id of this run."""
 
     reader: Reader
     clock: Clock
@@ -68,10 +70,12 @@ class PreconditionCheck:
         self._seen.add(address)
 
     def check_unused(self, address: Address, call: ApiCall) -> None:
-        """Before anything is taken away from what is to be deleted: AWS refuses the deletion itself
-        while something uses it, and by then its permissions or its older versions would be gone.
-        A profile goes whoever uses it, so that is looked at before its very first step.
-        Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
+        """Before the first permission or version is removed from a resource that is to be deleted:
+        AWS refuses the deletion while something uses it, and by then the permissions would be gone.
+        A profile is deleted even if it is used, so it is checked before its first step.
+
+        Raises ``AwsError`` with the code ``ChangedSincePlanned``.
+        """
         if address.kind == PROFILE:
             self._check_users(address)
             return
@@ -100,7 +104,7 @@ class PreconditionCheck:
         return "it is used as a permissions boundary" if is_boundary else None
 
     def _check_users(self, address: Address) -> None:
-        """In every region that was looked at: a flag was given for those of the plan alone."""
+        """In every region that was read: a flag was given only for the users in the plan."""
         users, planned = self.users.get(address), self.planned.get(address)
         if users is None or planned is None or self.identity is None or address in self._unused:
             return
@@ -123,7 +127,7 @@ class PreconditionCheck:
         self._unused.add(address)
 
     def _fleet(self, identity: Identity, regions: tuple[str, ...]) -> LiveState:
-        """One listing serves all profiles that go in the same moments."""
+        """One listing serves all profiles that are deleted within seconds."""
         with self._lock:
             read_at, there = self._listed
             if there is None or self.clock.now() - read_at > FLEET_SECONDS:
@@ -134,7 +138,7 @@ class PreconditionCheck:
     def check_cut_over(self, cutover: CutOver, made_id: str | None) -> None:
         """Before the first write of a cut-over: both its profiles. ``made_id`` is the id of a
         profile that this run has made. Raises ``AwsError`` with ``ChangedSincePlanned``."""
-        # From here on the profile changes by the cut-over's own hand.
+        # From here on the cut-over itself changes the profile.
         self._seen.add(cutover.address)
         observed = self.begins.get(cutover)
         if observed is None:
@@ -180,7 +184,7 @@ class PreconditionCheck:
         return None
 
     def _marks(self, cutover: CutOver, before: LiveProfile) -> tuple[RoleMark | None, ...]:
-        """A profile that was found empty has the mark of whoever emptied it."""
+        """A profile that was found empty has the mark of the run that emptied it."""
         planned = self.planned.get(cutover.address)
         if cutover.half != "second" or not isinstance(planned, LiveProfile):
             return (before.mark,)
