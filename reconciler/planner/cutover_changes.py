@@ -1,4 +1,4 @@
-"""What a person is told of a cut-over: the profile's own change, and one for each instance."""
+"""The changes that a plan shows for a cut-over: one for the profile, and one for each instance."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
 
 
 def _turned(planned: PlannedCutOver) -> dict[str, str]:
-    """A cut-over to another role was begun and not ended: all consumers are in for it once more,
-    which is not what was planned before that one began. Whoever goes on with this very one does
+    """Whether a cut-over to another role was begun and not completed: all consumers are refreshed
+    once more, which is not what an earlier plan said. A run that resumes this same cut-over does
     what was planned, so it changes no digest."""
     mark = planned.live.mark
     if not isinstance(mark, Pending) or mark.after == planned.observed.target:
@@ -70,7 +70,7 @@ def _turned(planned: PlannedCutOver) -> dict[str, str]:
 
 
 def mark_change(planned: PlannedCutOver) -> Change:
-    """Everyone who was in flight has the profile, and the note that they were is still there."""
+    """All instances that were in flight have the profile, and the mark is still there."""
     live = planned.live
     return Update(
         address=live.resource.address,
@@ -84,7 +84,7 @@ def mark_change(planned: PlannedCutOver) -> Change:
 
 
 def _served(live: LiveProfile, context: PlanContext) -> str | None:
-    """The role that consumers were last known to be served."""
+    """The role that consumers were last known to have."""
     mark = live.mark
     role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
     names = [r.resource.name for r in context.live.roles.values() if r.id == role_id]
@@ -108,7 +108,8 @@ def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
 
 
 def _noted(planned: PlannedCutOver) -> str:
-    """Instance tags save work, and anyone who may write them could have: so it is said."""
+    """Progress tags on instances save work, and anyone who may tag instances can forge them: so
+    they are reported."""
     done = [i.key.instance for i in noted_as_done(planned.observed)]
     return f"; marked as done on the instance: {', '.join(done)}" if done else ""
 
@@ -116,7 +117,7 @@ def _noted(planned: PlannedCutOver) -> str:
 def instance_changes(
     cutover: CutOver, observed: Observation, preview: tuple[PreviewStep, ...]
 ) -> Iterator[CutOverInstance | Restore]:
-    """A change for each instance that the rehearsal touched, in the order of its steps."""
+    """A change for each instance that the preview touches, in the order of its steps."""
     off: dict[str, InstanceKey] = {}
     for instance in observed.instances.values():
         off.update({row.id: instance.key for row in instance.rows})
@@ -139,7 +140,7 @@ def instance_changes(
 
 
 def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
-    """The instance that a call takes something from, or gives it back to."""
+    """The instance that a call disassociates, stops or restores."""
     match call.operation:
         case "DisassociateIamInstanceProfile" | "ReplaceIamInstanceProfileAssociation":
             return off.get(call.params["AssociationId"])
@@ -166,7 +167,7 @@ def _refreshed(cutover: CutOver, observed: Observation, instance: LiveInstance) 
 
 
 def _how(cutover: CutOver, observed: Observation, instance: LiveInstance) -> str | None:
-    """What the instance goes through, where that is not a fresh association."""
+    """How the instance is cut over, if not by a new association."""
     if observed.temporary is not None and instance.names(observed.temporary.arn):
         return f"moved back from {observed.temporary.resource.address}"
     if not instance.is_running:
@@ -176,7 +177,7 @@ def _how(cutover: CutOver, observed: Observation, instance: LiveInstance) -> str
 
 
 def was_interrupted(live: LiveProfile, now: float) -> bool:
-    """Whether what is noted on the profile is no longer at work."""
+    """Whether the run that wrote the mark is no longer in progress."""
     mark = live.mark
     if is_waiting_for_others(live):
         return False
@@ -184,7 +185,8 @@ def was_interrupted(live: LiveProfile, now: float) -> bool:
 
 
 def is_waiting_for_others(live: LiveProfile) -> bool:
-    """Whether the last run has done all that it may, and said who must roll the rest."""
+    """Whether the last run has done all it can, and has reported the instances that others must
+    replace."""
     mark, swapped = live.mark, live.swapped
     is_noted = isinstance(mark, Pending) and swapped is not None and swapped.role_id == mark.after
     return is_noted and not live.in_flight

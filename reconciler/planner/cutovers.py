@@ -26,7 +26,7 @@ def plan_cutovers(context: PlanContext) -> PlanFragment:
 
 
 def _waiting(context: PlanContext) -> Iterator[Kept]:
-    """Strategy ``wait``: nothing is to be done, and yet not every instance has the role."""
+    """Strategy ``wait``: there are no steps, and yet not every instance has the role."""
     for name, live in sorted(context.live.profiles.items()):
         mark, address = live.mark, live.resource.address
         if not isinstance(mark, Waiting) or name not in context.desired.profiles:
@@ -43,7 +43,7 @@ def _waiting(context: PlanContext) -> Iterator[Kept]:
 
 
 def _narrowed(context: PlanContext) -> tuple[Kept, ...]:
-    """Who narrows where consumers are looked for should see it where it matters."""
+    """A warning that ``consumer_regions`` narrows the search for consumers."""
     chosen = context.options.consumer_regions
     if chosen is None:
         return ()
@@ -58,7 +58,7 @@ def profiles_to_cut_over(context: PlanContext) -> tuple[Address, ...]:
 
 
 def empties(context: PlanContext) -> bool:
-    """Whether some profile is to be without a role, though nothing is made again."""
+    """Whether a profile is to be without a role, although nothing is created again."""
     return any(
         p.cutover.after is None and p.cutover.half is None for p in planned_cutovers(context)
     )
@@ -86,7 +86,7 @@ def _fragment(planned: PlannedCutOver, context: PlanContext) -> PlanFragment:
     own = () if cutover.half == "first" else profile_change(planned, context)
     changes = (*own, *instance_changes(cutover, planned.observed, preview))
     if not changes and cutover.half is None:
-        # All that is left of an earlier run is its note; without a change nobody would clear it.
+        # Only the mark of an earlier run is left; without a change it would never be removed.
         changes = (mark_change(planned),)
     group = REPLACED if cutover.half else None
     pending = PendingStep(
@@ -102,8 +102,8 @@ def _fragment(planned: PlannedCutOver, context: PlanContext) -> PlanFragment:
 
 
 def _emptied(planned: PlannedCutOver, context: PlanContext) -> Iterator[Guard]:
-    """Without a role in their profile, instances are served no credentials once those that they
-    have expire. Where some may be that nobody saw, the answer is the same."""
+    """A guard: without a role in their profile, instances get no credentials once theirs expire.
+    The same applies if there may be instances that were not read."""
     address, was = planned.live.resource.address, planned.cutover.before
     if planned.wanted.after.role is not None or was is None:
         return

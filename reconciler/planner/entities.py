@@ -96,7 +96,7 @@ def _change(
 
 
 def _taken_to_hold(live: LiveEntity, context: PlanContext) -> tuple[str, ...]:
-    """Running consumers of an adopted profile: they are taken to hold the role inside, since
+    """Running consumers of an adopted profile: they are assumed to have the role in it, since
     nothing else can be known."""
     if not isinstance(live, LiveProfile) or context.options.refresh_adopted:
         return ()
@@ -175,8 +175,9 @@ def _guards(
 
 
 def _unusable(live: LiveRole, context: PlanContext) -> Iterator[Guard]:
-    """Profiles that go on holding a role that EC2 may not take any more, or whose instances may
-    have it though it was swapped out. No instance need be known: it could be launched tomorrow."""
+    """A guard: profiles that keep a role which EC2 may no longer assume, or whose instances may
+    still have it although it was swapped out. It does not matter whether an instance is known: one
+    could be launched tomorrow."""
     address = live.resource.address
     if context.options.allows("consumers", address):
         return

@@ -24,7 +24,7 @@ PERMISSIONS = (
     "permissions_boundary",
     "document",
 )
-"""Attributes that decide what a role may do, and who may be it."""
+"""Attributes that decide what a role may do, and which principal may assume it."""
 
 
 def check(
@@ -61,7 +61,7 @@ def our_own(live: LiveState) -> frozenset[Address]:
 
 
 def _self(change: Change, own: frozenset[Address], options: Options) -> Iterator[Guard]:
-    """Whoever locks this program out, or lets somebody in as it, should mean it."""
+    """A change that locks this program out, or lets others act as it, needs an explicit flag."""
     address = change.address
     reason = _own_reason(change, own)
     if reason is not None and not options.allows("self", address):

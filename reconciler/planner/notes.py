@@ -1,5 +1,5 @@
-"""What a plan tells besides its changes: marks that cannot be read, consumers out of reach, and
-what nobody owns."""
+"""The notes of a plan besides its changes: invalid marks, consumers that cannot be cut over, and
+unmanaged resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ LONGEST = 80
 
 
 def malformed_marks(context: PlanContext) -> Iterator[Kept]:
-    """Of everything that was read and is included, but for what is another owner's."""
+    """Invalid marks of everything that was read and is included, except for other owners'
+    resources."""
     mine = context.options.owner
     named = {entity.resource.address for entity in context.desired.entities()}
     for entity in context.live.entities():
@@ -44,7 +45,8 @@ def _of_marks(
 
 
 def _first_form(entity: LiveEntity, context: PlanContext) -> Iterator[Kept]:
-    """Once a thing of ours, perhaps, and in no spec: nothing else would tell of it."""
+    """Resources with the old form of our tag that are in no spec: nothing else would report
+    them."""
     address = entity.resource.address
     if entity.owner != entity.claimed_by and context.options.includes(address):
         key = context.options.prefix + ownership.OWNER
@@ -73,7 +75,7 @@ def managed_consumers(context: PlanContext, touched: Collection[Address]) -> Ite
 
 
 def unseen_consumers(context: PlanContext) -> Iterator[Kept]:
-    """Consumers that only their association tells of."""
+    """Consumers that only their association names."""
     for instance, live in _unseen(context):
         address = instance_address(instance.key.instance)
         reason = f"uses {live.resource.address} in {instance.key.region}, and counts as running"
@@ -81,7 +83,7 @@ def unseen_consumers(context: PlanContext) -> Iterator[Kept]:
 
 
 def unknown_consumers(context: PlanContext) -> Iterator[Unread]:
-    """The same, where they are what is asked about: in a drift, and where a spec names them."""
+    """The same as ``Unread``, if they are asked about: in a drift, and if a spec names them."""
     named = {i for a in context.desired.associations for i in a.instances}
     told = {i.key: live.resource.address for i, live in _unseen(context)}
     for instance in context.live.unseen():
@@ -112,8 +114,8 @@ def _ours(context: PlanContext) -> Iterator[LiveProfile]:
 
 
 def unmanaged(context: PlanContext) -> tuple[Unmanaged, ...]:
-    """Roles and profiles, sorted; neither what AWS or CloudFormation manages, nor what is another
-    set's."""
+    """Unmanaged roles and profiles, sorted; without those that AWS, CloudFormation or another owner
+    manages."""
     found = [
         Unmanaged(entity.resource.address, _orphan(entity, context))
         for entity in _nobodys(context)
@@ -123,7 +125,7 @@ def unmanaged(context: PlanContext) -> tuple[Unmanaged, ...]:
 
 
 def others_count(context: PlanContext) -> Iterator[Kept]:
-    """How many there are that are somebody's, and those that a rule hides."""
+    """The number of other owners' resources, and the resources that an ignore rule hides."""
     mine = context.options.owner
     others = [
         e for e in _all(context) if e.claimed_by not in (None, mine) and not _is_named(e, context)

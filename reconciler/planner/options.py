@@ -32,8 +32,8 @@ _NUMBER = re.compile(r"[0-9]{1,12}")
 
 
 def allowance(text: str) -> tuple[str, str]:
-    """``KEY=VALUE`` of ``--allow``, taken apart. Raises ``ValueError``, whose message follows the
-    name of the flag, for another form."""
+    """Parses ``KEY=VALUE`` of ``--allow``. Raises ``ValueError``, whose message follows the name of
+    the flag."""
     key, equals, value = text.partition("=")
     if not equals or not value or key not in ALLOW_KEYS:
         known = ", ".join(ALLOW_KEYS)
@@ -70,7 +70,7 @@ class Options:
     chosen: frozenset[Address] | None = None
     for_drift: bool = False
     unmanaged: bool = False
-    """Whether what is in no spec and not ours is looked for."""
+    """Whether unmanaged resources are reported."""
 
     @property
     def prefix(self) -> str:
@@ -124,7 +124,7 @@ class Options:
         return frozenset(a for rule in self._rules(address) for a in rule.attributes or ())
 
     def hidden(self, address: Address) -> str | None:
-        """Why a resource that no spec names is not told of, or ``None``."""
+        """Why a resource in no spec is not reported, or ``None``."""
         rules = (rule for rule in self._rules(address) if rule.attributes is None)
         return next((rule.reason for rule in rules), None)
 

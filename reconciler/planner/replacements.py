@@ -1,8 +1,6 @@
-"""A path cannot change: what lies at another one is deleted and made again, with a new id.
-
-That takes it away from whatever uses it, for as long as it is gone. Whatever uses it inside the set
-is part of the plan; while something outside does, there is no replacing it.
-"""
+"""A path cannot change: the resource is deleted and created again, with a new id. While it is gone,
+its users are without it. Users in the set are part of the plan; while something outside of the set
+uses it, it cannot be replaced."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ them things are missing, so an interrupt does not stop there."""
 
 
 def replaced(context: PlanContext) -> frozenset[Address]:
-    """Addresses of what is to lie at another path."""
+    """Addresses of resources whose path changes."""
     return frozenset(_replaced(context))
 
 
@@ -65,7 +63,7 @@ def plan_replacement(
 
 
 def is_without(role: Role, after: Role, context: PlanContext) -> bool:
-    """Whether the role is without a policy while that is made again."""
+    """Whether the role is without a policy while the policy is created again."""
     arns = role.policies | after.policies
     return any(context.arns.address(arn) in context.replaced for arn in arns)
 
@@ -178,7 +176,7 @@ def _users_of_role(role: LiveRole, context: PlanContext) -> Iterator[str]:
 
 
 def _is_rewritten(desired: DesiredRole, live: LiveRole, context: PlanContext) -> bool:
-    """Whether this plan writes the trust anew, so that it names the new role."""
+    """Whether this plan writes the trust policy again, so that it names the new role."""
     address = live.resource.address
     if not context.options.includes(address) or not is_ours(live, context):
         return False

@@ -128,4 +128,4 @@ def test_an_apply_that_failed_in_part() -> None:
     assert text.startswith("### reconciler apply")
     assert "Applied in part: 2 steps applied, 1 failed" in text
     assert "iam:TagRole: AccessDenied: no" in text
-    assert "**Still to do:** `role/a`" in text
+    assert "**Remaining:** `role/a`" in text
