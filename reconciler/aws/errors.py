@@ -22,15 +22,16 @@ _NOT_SENT = (
     boto.CredentialRetrievalError,
     boto.MetadataRetrievalError,
 )
-"""There was no connection: refused, no such host, no answer, or a proxy that makes none. Or there
-was nothing to sign the request with: what renews the credentials failed, and may answer next time.
+"""Classes for a call that was not sent: no connection (refused, unknown host, no response, a proxy
+that makes none), or no credentials to sign it with (renewal failed, and may succeed next time).
+
 """
 _UNCERTAIN = (boto.HTTPClientError, boto.IncompleteReadError, boto.SSLError)
-"""The request may have left; whether it took effect is not known. ``HTTPClientError`` has what ends
-a connection in the middle, and whatever botocore has no name for."""
+"""Classes for a call that may have been sent: its effect is not known. ``HTTPClientError`` includes
+connections that end in the middle, and whatever botocore has no name for."""
 
 CUT_OFF = frozenset({"ResponseParserError", "IncompleteReadError", "ResponseStreamingError"})
-"""The codes of an answer that arrived in part."""
+"""Codes of a response that arrived in part."""
 HINTS = {
     "NoCredentialsError": "no AWS credentials were found; set AWS_PROFILE, or give --profile",
     "PartialCredentialsError": "the AWS credentials are incomplete",
@@ -103,8 +104,8 @@ def _other(call: str, error: Exception) -> AwsError:
 
 
 def _in_handshake(error: BaseException) -> bool:
-    """Whether it failed while TLS was agreed on. botocore and urllib3 tell that and a failure in
-    the middle of an answer by the same classes."""
+    """Whether it failed during the TLS handshake. botocore and urllib3 use the same classes for
+    that and for a failure in the middle of a response."""
     todo, seen = [error], set[int]()
     while todo:
         cause = todo.pop()

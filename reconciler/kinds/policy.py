@@ -67,7 +67,7 @@ def update(live: LivePolicy, after: Policy, _context: KindContext) -> Iterator[S
 
 
 def delete(live: LivePolicy, _context: KindContext) -> Iterator[Step]:
-    """Versions first, then the policy, once nobody has it attached."""
+    """Versions first, then the policy, once it is attached to nothing."""
     address = live.resource.address
     for version in live.versions:
         if not version.is_default:

@@ -1,4 +1,4 @@
-"""``--notify KIND=PLACE``: who is told of a drift, and how."""
+"""``--notify KIND=PLACE``: destinations of drift notifications, and delivery."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Answer:
     body: bytes
 
     def json(self, shape: type[_T]) -> _T:
-        """Raises ``DeliveryError`` for what is no JSON, or of another shape."""
+        """The body as JSON of that shape. Raises ``DeliveryError`` if it is not."""
         try:
             return parsed(self.body.decode("utf-8"), shape)
         except ValueError as error:
@@ -68,8 +68,8 @@ class Web:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """``body`` is sent as JSON. Raises ``DeliveryError``. A request whose answer was lost is
-        sent once more: what is sent here may arrive twice."""
+        """Sends ``body`` as JSON. Raises ``DeliveryError``. A request whose response was lost is
+        sent once more, so it may arrive twice."""
         host = host_of(url)
         data = None if body is None else json_text(body, None).encode()
         sent = {"User-Agent": f"reconciler/{__version__}", **(headers or {})}

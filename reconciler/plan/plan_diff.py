@@ -1,4 +1,4 @@
-"""What moved between two plans: for each address what was intended, and what it is now."""
+"""The difference between two plans: for each address the intent then and now."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ LONGEST = 80
 
 
 def differences(before: _Intended, after: _Intended) -> Iterator[str]:
-    """A line for each address whose intended change is another, or is no more; ``before`` is what
-    was reviewed."""
+    """A line for each address whose intended change differs or is gone; ``before`` is the reviewed
+    plan."""
     left, right = _by_address(before), _by_address(after)
     for name in sorted(left.keys() | right.keys()):
         planned, now = left.get(name), right.get(name)
@@ -34,7 +34,7 @@ def in_short(intended: _Intended) -> Iterator[str]:
 
 
 def _settings(intended: _Intended) -> dict[str, _Intended]:
-    """By what is said before them: the target, where there are several."""
+    """By their prefix: the target, if there are several."""
     targets = intended["targets"]
     return {f"{t['target']}: " if len(targets) > 1 else "": t["settings"] for t in targets}
 
