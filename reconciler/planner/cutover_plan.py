@@ -321,7 +321,7 @@ def _roll_back_to(live: LiveProfile, after: str | None, context: PlanContext) ->
         case Pending(before, going):
             held = before if going == wanted else None
         case Settled(role_id) | Partial(role_id):
-            # Swapped outside of reconciler to the wanted role: it is unknown which instances have it.
+            # Swapped outside of reconciler to the wanted role: any instance may have it by now.
             held = role_id if live.role_id != wanted else None
         case Waiting(role_id):
             held = role_id if live.role_id == role_id else None

@@ -163,7 +163,8 @@ def _quoted(value: Any) -> str:
 
 
 def _variable(ref: Ref) -> str:
-    """A name for a shell variable, another for each value: what is no letter is spelt out."""
+    """A name for a shell variable, unique for each value: characters that are not letters are
+    spelled out."""
     text = f"{ref.address}.{ref.attribute}"
     return "aws_" + "".join(c if c.isalnum() and c.isascii() else f"_{ord(c):x}_" for c in text)
 

@@ -1,6 +1,6 @@
-"""A plan or a drift in GitHub's and GitLab's Markdown, cut down to what fits.
+"""A plan or a drift in the Markdown of GitHub and GitLab, shortened to fit.
 
-What is given up first when it does not fit: the differences, then what is kept, then rows.
+Shortened in this order: the differences, then what is kept, then rows.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Parts:
     columns: tuple[str, ...]
     rows: list[str]
     notes: list[str]
-    """What a person must see; never left out."""
+    """Guards, conflicts, failures and warnings; never shortened."""
     asides: list[str]
     diffs: list[str]
     foot: str
@@ -200,7 +200,7 @@ def _finding_difference(finding: FindingShape) -> str:
 
 
 def _fitted(parts: _Parts, page: Page) -> str:
-    """As much as fits. What is given up first is first in the list."""
+    """As much as fits; shortened in the order of the list."""
     whole = _composed(parts, parts, page)
     if _fits(whole, page):
         return whole

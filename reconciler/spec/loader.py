@@ -1,7 +1,8 @@
 """Loads a spec set: every file, every mistake in one run.
 
-Reading is split from interpreting because variables such as ``${account_id}`` are known only after
-AWS was asked who we are: a set is read once and interpreted when its caller is known.
+Reading is separate from interpreting because variables such as ``${account_id}`` are known only
+after AWS has been asked for the identity: a set is read once, and interpreted when the identity is
+known.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from reconciler.spec.yaml.policy_documents import mapped_documents
 from reconciler.spec.yaml.tree import Mapping, Scalar, Tree
 
 PLACEHOLDER_ACCOUNT = "000000000000"
-"""Stands for the account where none is known, so that sizes can be counted offline."""
+"""Placeholder for an unknown account, so that sizes can be counted offline."""
 
 
 @dataclass(frozen=True, slots=True)

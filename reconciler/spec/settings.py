@@ -20,7 +20,7 @@ Account = Annotated[
 ]
 Region = Annotated[str, Field(pattern=f"^{aws_limits.REGION.pattern}$")]
 Regions = Annotated[list[Region], Field(min_length=1)]
-"""An empty list is a slip: it would mean nowhere, or everywhere."""
+"""An empty list is a mistake: it could mean no region, or all."""
 Count = Annotated[int, Field(ge=0)]
 
 

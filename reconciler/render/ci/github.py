@@ -1,6 +1,6 @@
-"""For a job of GitHub Actions: annotations at the places of the specs, and its outputs.
+"""For a job of GitHub Actions: annotations at places in the specs, and its outputs.
 
-GitHub shows ten annotations of each kind for a step; the tenth says how many more there are.
+GitHub shows ten annotations of each kind per step; the tenth gives the number of further ones.
 Source: docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
 

@@ -17,7 +17,7 @@ from reconciler.render.json.types import DiagnosticShape
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MOST = 25_000
-"""Results in one run; GitHub takes no more."""
+"""Results in one run; the limit of GitHub."""
 
 
 def sarif(found: Iterable[DiagnosticShape], repository: Repository) -> str:

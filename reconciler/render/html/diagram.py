@@ -1,4 +1,4 @@
-"""Roles, profiles and instances in three columns, as SVG: who holds what, and what changes."""
+"""Roles, profiles and instances in three columns, as SVG, with their links and changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Box:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A profile with its roles and what is shown of its instances."""
+    """A profile with its roles and the instances that are shown."""
 
     profile: str
     roles: tuple[tuple[str, Mark], ...]

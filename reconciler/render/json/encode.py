@@ -20,9 +20,9 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
 def json_text(value: Any, indent: int | None = 2) -> str:
-    """JSON that is harmless in the log of a pipeline and on a terminal: what a runner would obey
-    (``##[…]``) and what is not shown as it is are written as escapes, which every reader of JSON
-    undoes. No line of it begins with ``::``."""
+    """JSON that is harmless in the log of a pipeline and on a terminal: characters that a runner
+    would obey (``##[…]``) or that are not displayed as such are written as escapes, which every
+    JSON parser undoes. No line begins with ``::``."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     # Both stand in strings alone: the syntax of JSON has neither.
     commands = LOG_COMMAND.sub(lambda found: f"##{found[1]}\\u005b", text)
@@ -34,8 +34,8 @@ def _escaped(character: str) -> str:
 
 
 def parsed(text: str, shape: type[_T]) -> _T:
-    """What somebody else's JSON holds, when it is of that shape. Raises ``ValueError`` that says
-    where it is not."""
+    """The content of foreign JSON, if it has the shape. Raises ``ValueError`` that says where it
+    does not."""
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError as error:

@@ -189,7 +189,7 @@ class SummaryShape(TypedDict):
 
 @with_config(CLOSED)
 class RequestShape(TypedDict):
-    """The flags that the plan was made with, so that it can be made again."""
+    """The flags that the plan was made with, so that it can be planned again."""
 
     path: str
     targets: list[str]

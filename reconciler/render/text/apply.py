@@ -19,7 +19,7 @@ _PARTS = {"destroy": "Destroyed in part: "}
 
 
 def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
-    """All but what is stranded, which is said last."""
+    """All but the stranded resources, which are printed last."""
     plan, result, left = applied.planned.plan, applied.result, applied.left
     lines: list[Line] = []
     for outcome in result.outcomes:
@@ -49,7 +49,7 @@ def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
 
 
 def stranded_lines(applied: Applied) -> list[Line]:
-    """What a run took and that is not back, each with the command that gives it back."""
+    """What a run removed and did not restore, each with the command that restores it."""
     lines: list[Line] = []
     for one in map(stranded_json, applied.result.stranded):
         lines.append(line(data(lacking(one), "bold red")))
@@ -62,7 +62,7 @@ def held_lines(held: tuple[Kept, ...]) -> list[Line]:
 
 
 def _over(plan: Plan, result: Result) -> list[tuple[Change, str]]:
-    """Changes that are about an instance which ended meanwhile, each with what to say of it."""
+    """Changes of instances that have terminated, each with its text."""
     several = len(plan.targets) > 1
     return [
         (change, ended(change.name) + _named(change))
@@ -114,8 +114,8 @@ def _left(applied: Applied) -> Iterator[Line]:
 
 
 def counts(plan: Plan, result: Result) -> str:
-    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was; of instances as
-    many as were brought over, whatever was planned."""
+    """``Resources: 2 added, 1 changed, 0 destroyed.``, and whatever else there was; instances count
+    only if they were cut over, whatever was planned."""
     n = summary(plan)
     cut_over = result.cut_over
     adopted = f"{n['adopt']} adopted, " if n["adopt"] else ""

@@ -27,7 +27,7 @@ FEW_CONSUMERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """``is_full`` writes out what would be left out on a screen."""
+    """``is_full`` shows unabridged values."""
 
     unicode: bool = True
     is_full: bool = False
@@ -145,7 +145,7 @@ _QUIET: tuple[Any, ...] = ("", None, {}, [], "/", 3600)
 
 
 def _created(change: Create, look: Look) -> Iterator[Line]:
-    """What is made, in a line: names, not documents."""
+    """A creation in a line: names, not documents."""
     words = []
     for name, value in (change.after or {}).items():
         if value in _QUIET or name in ("instance_profile", "role"):

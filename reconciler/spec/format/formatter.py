@@ -1,6 +1,8 @@
-"""``fmt``: one layout for all specs. Keys in the order of the format, two blanks of indent, quotes
-where they are needed and nowhere else, one empty line at most; comments stay with what they are
-about. What is written in one line stays in one, if it fits."""
+"""``fmt``: one layout for all specs.
+
+Keys in the order of the format, two blanks of indent, quotes only where they are needed, at most
+one empty line; comments stay with their subject. A node on one line stays on one line, if it fits.
+"""
 
 from __future__ import annotations
 

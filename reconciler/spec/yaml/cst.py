@@ -1,7 +1,5 @@
-"""A YAML file as it is written: every node with its place in the text, aliases and anchors kept.
-
-``source`` reads what a file means; this reads how it says so, for those who change or format it.
-"""
+"""A YAML file as it is written: every node with its place in the text, with aliases and anchors.
+``parser`` reads the meaning of a file; this reads its text, in order to change or format it."""
 
 from __future__ import annotations
 
@@ -87,7 +85,7 @@ class Document:
 
 
 def read_written(text: str) -> Document:
-    """Raises ``NotWritableError``; what is no YAML was told by ``source`` before."""
+    """Raises ``NotWritableError``; invalid YAML is reported by ``parser`` before."""
     reader = YAML(typ="safe", pure=True)
     try:
         events = list(reader.parse(text))
@@ -174,6 +172,6 @@ def _end(node: Mapping | Sequence, event: Any, ends: list[int]) -> int:
 
 
 def _tag(event: Any) -> str | None:
-    """A tag that is written, which ruamel tells apart from one that follows from the text."""
+    """An explicit tag, which ruamel distinguishes from an implied one."""
     tag = event.tag
     return None if tag is None or str(tag) in ("None", "!") else str(tag)

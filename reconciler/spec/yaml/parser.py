@@ -1,4 +1,4 @@
-"""Reads one YAML (or JSON) file into a tree, or says what is wrong with it and where."""
+"""Reads one YAML (or JSON) file into a tree, or reports what is wrong with it and where."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_FILE_BYTES = 10 * 1024 * 1024
 
 
 MAX_NODES = 200_000
-"""Values that one file may come to when its aliases are followed: an alias bomb has billions."""
+"""Most values of a file with its aliases expanded: an alias bomb has billions."""
 
 
 MAX_CHARACTERS = 2 * MAX_FILE_BYTES
-"""Of all values when aliases are followed: a long text is as good for a bomb as many short ones."""
+"""Most characters of all values with aliases expanded: one long text can be a bomb as well."""
 
 
 MAX_LINES = 1_000_000
@@ -51,7 +51,7 @@ def read_text(path: FilePath, name: str) -> str:
             raise _unreadable(whole, "not-a-file", "is not a regular file")
         if status.st_size > MAX_FILE_BYTES:
             raise _unreadable(whole, "file-too-large", _large(status.st_size))
-        # It may have grown since, and a file of /proc tells no size.
+        # It may have grown since, and a file in /proc has no size.
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
@@ -107,7 +107,7 @@ def parse(text: str, name: str, problems: list[Diagnostic]) -> Tree | None:
 
 
 def _reader(name: str) -> YAML:
-    """Gives up on a file of millions of values before it has taken minutes and gigabytes."""
+    """Refuses a file with millions of values before it takes minutes and gigabytes."""
     reader = YAML(typ="safe", pure=True)
 
     class Counting(reader.Composer):  # type: ignore[misc, name-defined]
