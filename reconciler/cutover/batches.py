@@ -180,7 +180,7 @@ def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:
         noted = {flight.key: flight for flight in (*fleet.unfinished(), *flights)}.values()
         is_stop = all(flight.is_stop for flight in flights)
         what = "be stopped" if is_stop else "lose the profile"
-        # Where instances cannot be tagged, the profile tells a resumed run about earlier batches.
+        # Where instances cannot be tagged, the profile records that earlier batches are done.
         since = fleet.swapped_at() if fleet.unnoted() else None
         return Act(
             (calls.mark_in_flight(noted, since),), f"record the instances that are about to {what}"

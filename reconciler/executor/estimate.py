@@ -41,7 +41,7 @@ def _of_target(target: TargetPlan) -> DurationEstimate:
     least = _longest_way(steps, {step.id: _least(step) for step in steps})
     most = {step.id: _most(step) for step in steps}
     longest, whole = _longest_way(steps, most), sum(most.values())
-    # Graham's bound for steps that are taken up as soon as they may and hands are free.
+    # Graham's bound for steps that start as soon as they may and a worker is free.
     return DurationEstimate(round(least), round(longest + (whole - longest) / PARALLELISM))
 
 

@@ -80,6 +80,6 @@ def delete(live: LivePolicy, _context: KindContext) -> Iterator[Step]:
 
 
 def replace(live: LivePolicy, after: Policy, context: KindContext) -> Iterator[Step]:
-    """Once its roles have let go of it; they get it back when it is there again."""
+    """Once its roles have detached it; it is attached again when it exists again."""
     yield from delete(live, context)
     yield from create(after, context)

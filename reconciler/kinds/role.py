@@ -131,7 +131,7 @@ def delete(live: LiveRole, _context: KindContext) -> Iterator[Step]:
 
 
 def replace(live: LiveRole, after: Role, context: KindContext) -> Iterator[Step]:
-    """Once every profile has let go of it; they get it back when it is there again."""
+    """Once every profile has removed it; it is added again when it exists again."""
     yield from delete(live, context)
     yield from create(after, context)
 

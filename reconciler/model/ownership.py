@@ -117,7 +117,7 @@ def _epoch(text: str) -> int | None:
 
 
 def decode_released(value: str | None) -> int | None:
-    """When consumers let go of a role, in seconds of the epoch."""
+    """When consumers stopped using a role, in seconds of the epoch."""
     return _epoch(value or "")
 
 

@@ -197,7 +197,7 @@ def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
 
 
 def released_at(role: LiveRole) -> int | None:
-    """When a running instance last let go of it, in seconds of the epoch."""
+    """When a running instance last stopped using it, in seconds of the epoch."""
     return ownership.decode_released(role.marks.get(ownership.RELEASED))
 
 

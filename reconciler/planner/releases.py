@@ -39,8 +39,8 @@ def plan_releases(changes: Iterable[Change], context: PlanContext) -> Iterator[P
 def _left_profiles(
     changes: tuple[Change, ...], context: PlanContext
 ) -> Iterator[tuple[Address, str | None]]:
-    """Profiles that running instances let go of, each with the id of the role that those are
-    served afterwards."""
+    """Profiles that running instances leave, each with the id of the role that the instances get
+    afterwards."""
     for change in changes:
         match change:
             case Delete() | Update() if change.address.is_instance and change.consumers:

@@ -72,7 +72,7 @@ class World:
     cut: Callable[[Broken], Any] = _no_wire
     """Ends a request without an answer: how, depends on what carries it."""
     goes_out: Callable[[float, float], None] = _no_listener
-    """Told in how many seconds, and for how many, no connection is to be made."""
+    """Called with the seconds until an outage, and its duration in seconds."""
     seed: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     rows: list[Row] = field(default_factory=list)
