@@ -58,7 +58,7 @@ def translated(call: str) -> Iterator[None]:
     except boto.ClientError as error:
         raise _client_error(call, error) from error
     except ResponseParserError as error:
-        message = "the response is not from AWS, or it is incomplete"
+        message = "the response is not from AWS, or was cut off"
         raise AwsError(call, "ResponseParserError", message, is_uncertain=True) from error
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
         raise _other(call, error) from error
