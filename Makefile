@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types unit sweep mutants crash-sweep soak bench golden docs clean
+.PHONY: demo test lint types unit sweep mutants crash-sweep soak bench golden strings docs clean
 
 demo: $(VENV)/installed  #? the whole story on an AWS inside the process
 	@$(BIN)/reconciler demo
@@ -39,6 +39,9 @@ bench: $(VENV)/installed  #? calls and seconds of a plan
 
 golden: $(VENV)/installed  #? everything that is seen, as files: read what it changes
 	$(BIN)/python -W ignore::UserWarning -m tests.golden
+
+strings: $(VENV)/installed  #? every text that a user can see, with its place
+	@$(BIN)/python -W ignore::UserWarning -m tests.strings
 
 docs: $(VENV)/installed  #? docs/reference.md and the picture of docs/architecture.md, from the code
 	$(BIN)/python -m tests.reference

@@ -14,8 +14,8 @@ def _steady() -> Callable[[], float]:
 
 
 class SystemClock:
-    """Seconds of the epoch: of when it was made, and as many more as have passed since. Somebody
-    who sets the machine's clock, back an hour or on a day, makes no wait longer or shorter."""
+    """Seconds of the epoch, which advance monotonically from the start: setting the machine's clock
+    makes no wait longer or shorter."""
 
     def __init__(self) -> None:
         self._count = _steady()

@@ -1,4 +1,4 @@
-"""What a person is told about their specs: values with a code and a place, never exceptions."""
+"""Findings in specs: values with a code and a place, never exceptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 MOST_SUGGESTIONS = 50
 MOST_SHOWN = 100
-"""Findings that a person is shown; how many more there are is said."""
+"""Most findings that are shown; the number of further ones is printed."""
 Severity = Literal["error", "warning"]
 
 
@@ -28,8 +28,8 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A word that is not known, and those that are. ``form`` says the nearest one, ``otherwise``
-    stands where none is near."""
+    """An unknown word, and the known ones. ``form`` is the suggestion of the nearest one;
+    ``otherwise`` is used if none is near."""
 
     word: str
     known: tuple[str, ...]
@@ -47,7 +47,7 @@ class Diagnostic:
     location: Location
     suggestion: str | None = None
     related: tuple[tuple[str, Location], ...] = ()
-    """Other places that belong to the finding, each with what stands there."""
+    """Other places that belong to the finding, each with a text."""
     near: Near | None = field(default=None, compare=False)
     """Becomes the suggestion of the first findings; see ``in_order``."""
 

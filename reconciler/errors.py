@@ -1,14 +1,14 @@
 """Every error of this program.
 
-    AwsError                  AWS, or the way to it, refused a call
-      InstanceEndedError      the instance that a call is about has ended
-    RefusedError              what was asked for cannot be done as asked; has an exit code
+    AwsError                  a call to AWS failed
+      InstanceEndedError      the instance that a call is about has terminated
+    RefusedError              a request that cannot be carried out; has an exit code
     DeliveryError             a notification was not delivered
-    UnreadableError           a file is not YAML that can be read
+    UnreadableError           a file cannot be read as YAML
     NotWritableError          a change to a file would touch more than its place
-    UnmetRequirementError     a step requires what nobody provides: a fault of the planner
-    CycleError                steps wait for each other: a fault of the planner
-    StoppedError              a person asked to stop
+    UnmetRequirementError     a step requires what no step provides: a bug of the planner
+    CycleError                steps wait for each other: a bug of the planner
+    StoppedError              the run was asked to stop
 
 A mistake in a spec is a ``Diagnostic``, not an exception.
 """
@@ -22,11 +22,11 @@ from reconciler.exit_codes import ExitCode
 
 
 class AwsError(Exception):
-    """AWS, or the way to it, refused a call.
+    """A call to AWS failed.
 
-    ``code`` is AWS's, or botocore's class name where no answer came. ``is_uncertain`` means that
-    the call may have taken effect: nothing was heard, or a 5xx. ``was_not_sent`` means that it
-    surely has not: there was no connection to send it over.
+    ``code`` is AWS's error code, or botocore's class name if there was no response.
+    ``is_uncertain`` means that the call may have taken effect: there was no response, or a 5xx.
+    ``was_not_sent`` means that it certainly has not: there was no connection.
     """
 
     def __init__(
@@ -68,16 +68,19 @@ THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
-"""Codes that botocore takes for throttling as well, but for those that no call of ours can meet."""
+"""Codes that botocore also treats as throttling, without those that none of our calls can get."""
 
 
 UNREADABLE = DENIED | THROTTLED
-"""One thing cannot be read, and the others can: it is told as unknown."""
+"""Codes for which one resource is reported as unknown while the others are read."""
 
 
 class RefusedError(Exception):
-    """``exit_code`` is that of ``cli.md``; ``diagnostics`` say where, if it is in a file;
-    ``details`` are lines that say more."""
+    """A request that cannot be carried out as given.
+
+    ``exit_code`` is the program's; ``diagnostics`` name the places, if the cause is in a file;
+    ``details`` are further lines of text.
+    """
 
     def __init__(
         self,
@@ -96,8 +99,8 @@ class RefusedError(Exception):
 
 
 class DeliveryError(Exception):
-    """The other system did not take it. The message names its host, and nothing that is secret;
-    ``status`` is of HTTP, 0 where there is none."""
+    """A notification was not accepted. The message names the host and nothing secret; ``status`` is
+    the HTTP status, 0 if there was no response."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -105,7 +108,8 @@ class DeliveryError(Exception):
 
 
 class UnreadableError(Exception):
-    """The file is no spec; ``diagnostic`` says why. Never leaves this package."""
+    """The file cannot be read as a spec; ``diagnostic`` says why. Does not leave the package
+    ``spec``."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
@@ -113,20 +117,25 @@ class UnreadableError(Exception):
 
 
 class NotWritableError(Exception):
-    """The text has something that is left to its author; the message says what and where."""
+    """The change cannot be made without changing more than its place; the message says what, and
+    where."""
 
 
 class UnmetRequirementError(Exception):
-    """A step needs what no other step gives and what is not there. A bug of ours: what the specs
-    refer to in vain is a diagnostic. Run all the same, the step would come too early."""
+    """A step requires something that no other step provides and that does not exist.
+
+    A bug of the planner: a reference to a missing resource is a diagnostic. Executed anyway, the
+    step would run too early.
+    """
 
 
 class CycleError(Exception):
-    """Drafts wait for each other. A bug of ours: cycles of trusts are broken before."""
+    """Steps wait for each other. A bug of the planner: cycles between trust policies are broken
+    before."""
 
 
 class StoppedError(Exception):
-    """A person asked to stop while something was waited for."""
+    """The run was asked to stop during a wait."""
 
 
 class InstanceEndedError(AwsError):

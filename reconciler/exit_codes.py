@@ -24,12 +24,12 @@ class ExitCode(IntEnum):
 
 _MEANINGS = {
     ExitCode.OK: "success; `plan` also with changes, unless `--detailed-exitcode`",
-    ExitCode.ERROR: "error: specs, credentials, AWS; a `no` at the prompt, or no terminal to ask "
-    "at; something could not be read",
+    ExitCode.ERROR: "error: specs, credentials, AWS; a `no` at the prompt, or no terminal for "
+    "it; something could not be read",
     ExitCode.DIFFERENCES: "success, and there are differences: `plan --detailed-exitcode`, `drift`",
-    ExitCode.PARTLY_APPLIED: "applied in part: some steps failed or were skipped, `--max-time` was "
-    "over, the plan made again is not empty, or a destroy or a prune had to leave something",
-    ExitCode.UNDECIDED: "a person's decision is missing: a conflict of ownership (`plan` too), a "
+    ExitCode.PARTLY_APPLIED: "applied in part: some steps failed or were skipped, `--max-time` has "
+    "passed, the plan made again is not empty, or a destroy or a prune had to keep something",
+    ExitCode.UNDECIDED: "a decision is missing: a conflict of ownership (`plan` too), a "
     "guard (`apply`, `destroy`), the wrong account (every command)",
     ExitCode.STALE: "the saved or expected plan no longer matches AWS, or the specs",
     ExitCode.USAGE: "wrong usage (the framework's 2 would mean drift to a cron job)",

@@ -1,5 +1,5 @@
-"""What the pure part asks of the world. Reader and writer are different ports: who plans holds no
-writer."""
+"""What the pure packages need from AWS, as protocols. Reader and writer are different ports: code
+that plans has no writer."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a bulk read is asked for. ``policies`` and ``profiles`` are names in lower case whose
-    tags are read, a call for each; ``all_tags`` reads everyone's. ``prefix`` and ``owner`` tell
-    which marks are ours."""
+    """The scope of a bulk read.
+
+    ``policies`` and ``profiles`` are names in lower case whose tags are read, one call each;
+    ``all_tags`` reads the tags of all. ``prefix`` and ``owner`` say which marks are ours.
+    """
 
     regions: tuple[str, ...]
     prefix: str
@@ -41,7 +43,7 @@ class Scope:
     profiles: frozenset[str] = frozenset()
     all_tags: bool = False
     named: Named = field(default_factory=Named)
-    """What is read if reading in bulk is denied, or not wanted."""
+    """What is read if a bulk read is denied, or not wanted."""
     one_by_one: bool = False
 
 
@@ -99,7 +101,8 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change that AWS noted; ``at`` in seconds of the epoch, ``by`` an ARN or a service."""
+    """A change recorded by CloudTrail; ``at`` is in seconds of the epoch, ``by`` an ARN or a
+    service."""
 
     id: str
     name: str
@@ -131,12 +134,12 @@ class Clock(Protocol):
 
 
 class Progress(Protocol):
-    """Told what goes on, for a person to follow."""
+    """Receives progress, for display."""
 
     def reading(self, what: str) -> None: ...
 
     def entering(self, target: str) -> None:
-        """What follows is about this target; told where there are several."""
+        """Later events are about this target; called if there are several."""
         ...
 
     def started(self, address: Address, what: str) -> None: ...

@@ -109,9 +109,9 @@ def test_adopting_what_was_made_by_hand(program: Program) -> None:
     iam.create_instance_profile(InstanceProfileName="legacy-web")
     iam.add_role_to_instance_profile(InstanceProfileName="legacy-web", RoleName="legacy-web")
     told = follow(program)
-    assert "exists and is not managed; --adopt takes it over" in told[0]
-    assert "adopting role/legacy-web would take away ReadOnlyAccess" in told[2]
-    assert "Lift it with --allow strip=role/legacy-web" in told[2]
+    assert "exists and is not managed; use --adopt to manage it" in told[0]
+    assert "adopting role/legacy-web would remove ReadOnlyAccess" in told[2]
+    assert "Override with --allow strip=role/legacy-web" in told[2]
     attached = iam.list_attached_role_policies(RoleName="legacy-web")["AttachedPolicies"]
     assert [p["PolicyName"] for p in attached] == ["AmazonSSMManagedInstanceCore"]
 

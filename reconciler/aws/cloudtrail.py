@@ -1,7 +1,8 @@
-"""Who changed something, from CloudTrail's event history.
+"""The principal that changed something, from CloudTrail's event history.
 
-``LookupEvents`` has the management events of the last 90 days, takes one attribute a call, and two
-calls a second for each account and region; events come minutes after what they tell of.
+``LookupEvents`` has the management events of the last 90 days. It takes one attribute per call, and
+two calls a second per account and region; events arrive minutes after the call.
+
 Source: docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
 """
 
@@ -44,7 +45,7 @@ class AwsTrail:
             token = {"NextToken": page["NextToken"]}
 
     def _wait(self, region: str) -> None:
-        """Two a second and no more."""
+        """At most two calls a second."""
         now = self._clock.now()
         free = self._asked.get(region, 0.0) + PAUSE_SECONDS
         if now < free:

@@ -31,7 +31,7 @@ class Collected:
 
 
 class Entities:
-    """``None`` for what is not there; raises ``AwsError``."""
+    """``None`` if it does not exist; raises ``AwsError``."""
 
     def __init__(self, ask: ApiReader, prefix: str, regions: Container[str]) -> None:
         self._ask = ask
@@ -109,10 +109,10 @@ class Entities:
         return {**answer, "Document": document, "VersionId": version, "IsDefaultVersion": True}
 
     def collect(self, named: Named, pool: ThreadPoolExecutor) -> Collected:
-        """What is named, the roles that are inside the profiles, and policies wherever they lie."""
+        """The named resources, the roles in the profiles, and policies at any path."""
         made = Collected()
         profiles = self.each("instance-profile", self.profile, named.profiles, pool, made.unread)
-        # A hop is under way only while the profile is noted as pending.
+        # A hop is in progress only while the profile is marked as pending.
         hopping = [temporary_name(p.resource.name) for p in profiles if isinstance(p.mark, Pending)]
         profiles += self.each("instance-profile", self.profile, hopping, pool, made.unread)
         made.profiles = by_name((p.resource.name, p) for p in profiles)
@@ -152,7 +152,7 @@ class Entities:
         pool: ThreadPoolExecutor,
         unread: dict[Address, str],
     ) -> list[_L]:
-        """Those that are there; what is denied is noted in ``unread`` by its address."""
+        """Those that exist; a denied read is reported in ``unread`` by its address."""
         started = [(name, pool.submit(read, name)) for name in names]
         found: list[_L] = []
         for name, future in started:

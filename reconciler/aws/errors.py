@@ -22,24 +22,25 @@ _NOT_SENT = (
     boto.CredentialRetrievalError,
     boto.MetadataRetrievalError,
 )
-"""There was no connection: refused, no such host, no answer, or a proxy that makes none. Or there
-was nothing to sign the request with: what renews the credentials failed, and may answer next time.
+"""Classes for a call that was not sent: no connection (refused, unknown host, no response, a proxy
+that makes none), or no credentials to sign it with (renewal failed, and may succeed next time).
+
 """
 _UNCERTAIN = (boto.HTTPClientError, boto.IncompleteReadError, boto.SSLError)
-"""The request may have left; whether it took effect is not known. ``HTTPClientError`` has what ends
-a connection in the middle, and whatever botocore has no name for."""
+"""Classes for a call that may have been sent: its effect is not known. ``HTTPClientError`` includes
+connections that end in the middle, and whatever botocore has no name for."""
 
 CUT_OFF = frozenset({"ResponseParserError", "IncompleteReadError", "ResponseStreamingError"})
-"""The codes of an answer that arrived in part."""
+"""Codes of a response that arrived in part."""
 HINTS = {
     "NoCredentialsError": "no AWS credentials were found; set AWS_PROFILE, or give --profile",
     "PartialCredentialsError": "the AWS credentials are incomplete",
-    "ProfileNotFound": "there is no such profile in the AWS configuration",
+    "ProfileNotFound": "the profile is not in the AWS configuration",
     "NoRegionError": "no region is set; give --region, or set AWS_REGION",
     "ExpiredToken": "the credentials have expired; sign in again",
     "ExpiredTokenException": "the credentials have expired; sign in again",
     "RequestExpired": "the credentials have expired, or this machine's clock is wrong",
-    "InvalidClientTokenId": "AWS does not know these credentials",
+    "InvalidClientTokenId": "AWS does not recognize these credentials",
     "SignatureDoesNotMatch": "the secret key is wrong, or this machine's clock is",
     "UnauthorizedSSOTokenError": "the SSO session has expired; run aws sso login",
     "SSOTokenLoadError": "there is no SSO session; run aws sso login",
@@ -57,7 +58,7 @@ def translated(call: str) -> Iterator[None]:
     except boto.ClientError as error:
         raise _client_error(call, error) from error
     except ResponseParserError as error:
-        message = "what answered is not AWS, or its answer was cut off"
+        message = "the response is not from AWS, or was cut off"
         raise AwsError(call, "ResponseParserError", message, is_uncertain=True) from error
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
         raise _other(call, error) from error
@@ -103,8 +104,8 @@ def _other(call: str, error: Exception) -> AwsError:
 
 
 def _in_handshake(error: BaseException) -> bool:
-    """Whether it failed while TLS was agreed on. botocore and urllib3 tell that and a failure in
-    the middle of an answer by the same classes."""
+    """Whether it failed during the TLS handshake. botocore and urllib3 use the same classes for
+    that and for a failure in the middle of a response."""
     todo, seen = [error], set[int]()
     while todo:
         cause = todo.pop()

@@ -21,8 +21,9 @@ from reconciler.model.resources import Identity
 
 IDS_AT_ONCE = 100
 LIST_AGAIN_SECONDS = (1.0, 2.0, 3.0)
-"""Pauses in which an instance that an association names may come to be shown: EC2 lists a fresh
-launch late. Source: docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html"""
+"""Pauses, in seconds, before a missing instance is asked for again: EC2 lists a new launch late.
+Source: docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+"""
 _ALIVE = ["pending", "running", "stopping", "stopped"]
 _DESCRIBE = "ec2:DescribeInstances"
 _ASSOCIATIONS = "ec2:DescribeIamInstanceProfileAssociations"
@@ -33,7 +34,8 @@ Started = Mapping[str, tuple[Future[_Rows], Future[list[dict[str, Any]]]]]
 
 
 class Instances:
-    """``sleep`` passes the time until what is not shown yet is asked for again."""
+    """``sleep`` is called with seconds before an instance that is not shown yet is asked for
+    again."""
 
     def __init__(self, ask: ApiReader, prefix: str, sleep: Callable[[float], None]) -> None:
         self._ask = ask
@@ -51,7 +53,7 @@ class Instances:
         }
 
     def fleet(self, identity: Identity, started: Started) -> LiveState:
-        """Instances alone. A region that refuses is told apart from one without instances."""
+        """Only instances. A region that refuses is distinguished from one without instances."""
         found: dict[str, list[LiveInstance]] = {}
         unread: dict[str, str] = {}
         for region, (rows, described) in started.items():
@@ -66,7 +68,7 @@ class Instances:
         )
 
     def some(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
-        """Those that EC2 shows, ended ones too, or that an association tells of, sorted."""
+        """Instances that EC2 shows, terminated ones too, or that an association names; sorted."""
         found: list[LiveInstance] = []
         for region in sorted({key.region for key in keys}):
             wanted = sorted(key.instance for key in keys if key.region == region)
@@ -80,8 +82,8 @@ class Instances:
         return tuple(sorted(found, key=lambda i: i.key))
 
     def _look_again(self, found: dict[str, list[LiveInstance]], unread: dict[str, str]) -> None:
-        """An instance that only an association tells of may have ended, or not be shown yet: it is
-        asked for by its id, whatever its state, and for some seconds again."""
+        """An instance that only an association names may have terminated, or not be shown yet: it
+        is asked for by its id, in any state, and again for some seconds."""
         for pause in (0.0, *LIST_AGAIN_SECONDS):
             waiting = {r: [i.key for i in there if i.is_unknown] for r, there in found.items()}
             if not any(waiting.values()):
@@ -135,7 +137,7 @@ class Instances:
 
 
 class Regions:
-    """Asked only of regions that somebody wrote into a tag, so nothing is looked up before."""
+    """Asked only for regions that a tag names, so nothing is read before."""
 
     def __init__(self, clients: Clients, ask: ApiReader) -> None:
         self._clients = clients

@@ -16,14 +16,14 @@ PAGE = 1000
 _READS = re.compile(r"(get|list|describe)_\w+")
 _T = TypeVar("_T")
 INCOMPLETE = "IncompleteAnswer"
-"""Our own code: what answered left out what AWS never leaves out."""
+"""Our own code for a response without a member that AWS always sends."""
 _NOT_THERE = frozenset(
     {"ResponseParserError", "NotImplemented", "InvalidAction", "UnknownOperation"}
 )
 NOT_IMPLEMENTED = 501
 TRIES = 3
-"""How often something is asked whose answer arrives in part. All other failures of the way to AWS
-botocore repeats by itself; this one it tells when it has stopped to look."""
+"""How often a call is made if its response arrives in part. botocore retries every other network
+failure by itself; it reports this one once it has stopped reading."""
 
 
 class ApiReader:
@@ -99,11 +99,11 @@ def _answered(call: str, ask: Callable[[], _T]) -> _T:
 
 @contextmanager
 def whole(call: str) -> Iterator[None]:
-    """An answer that lacks what is needed, as ``AwsError`` that names call and member."""
+    """A response that lacks a needed member, as ``AwsError`` that names call and member."""
     try:
         yield
     except parse.IncompleteAnswerError as error:
-        raise AwsError(call, INCOMPLETE, f"the answer has no {error.member}") from error
+        raise AwsError(call, INCOMPLETE, f"the response has no {error.member}") from error
 
 
 def why(error: AwsError) -> str:
@@ -113,8 +113,8 @@ def why(error: AwsError) -> str:
 
 
 def has_no_answer(error: AwsError) -> bool:
-    """Whether what answers does not know the call at all: an emulator says so with 501, or with a
-    page of HTML."""
+    """Whether the endpoint does not support the call: an emulator answers with 501, or with an HTML
+    page."""
     return error.code in _NOT_THERE or error.status == NOT_IMPLEMENTED
 
 

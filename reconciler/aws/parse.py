@@ -32,7 +32,7 @@ _T = TypeVar("_T", LivePolicy, LiveProfile)
 
 
 class IncompleteAnswerError(Exception):
-    """An answer lacks a member that nothing else tells."""
+    """A response lacks a member that cannot be derived."""
 
     def __init__(self, member: str) -> None:
         super().__init__(member)
@@ -101,7 +101,7 @@ def role(detail: Answer, listed: Answer, prefix: str) -> LiveRole:
 
 
 def single_role(answer: Answer, prefix: str) -> LiveRole:
-    """One role as ``GetRole`` has it, with what hangs on it; what is absent there, it has not."""
+    """One role from ``GetRole``, with its policies; an absent member means an absent attribute."""
     session = {"MaxSessionDuration": DEFAULT_SESSION_SECONDS}
     whole = {"Tags": [], **session, **answer}
     return role(whole, whole, prefix)
@@ -133,7 +133,7 @@ def policy(detail: Answer, tags: Mapping[str, str] | None, prefix: str) -> LiveP
 
 
 def _versions(known: Iterable[Answer]) -> tuple[PolicyVersion, ...]:
-    """AWS counts them up, so where a date is missing the numbers tell which was made first."""
+    """AWS numbers them in sequence, so without a date the numbers give the order."""
     listed = list(known)
     is_dated = all(v.get("CreateDate") for v in listed)
     made = []
@@ -150,7 +150,7 @@ def profile(
 ) -> LiveProfile:
     """``tags`` is ``None`` where they were not read; ``regions`` are those that there are: no
     instance is in flight in any other. Raises ``IncompleteAnswerError``."""
-    # What is nested here lacks most attributes of a role: its name and id are all that is used.
+    # The nested role lacks most attributes: only its name and id are used.
     held = next(iter(need(answer, "Roles")), None)
     made = LiveProfile(
         resource=InstanceProfile(
@@ -190,7 +190,7 @@ def facts(answer: Answer, id_member: str, document: Any = None) -> Facts:
 
 
 def row(answer: Answer) -> AssociationRow | None:
-    """``None`` for one that has ended: emulators go on listing it. Raises
+    """``None`` for a terminated one: emulators continue to list it. Raises
     ``IncompleteAnswerError``."""
     state = need(answer, "State")
     if state == "disassociated":
@@ -221,7 +221,7 @@ def instance(
 
 
 def unseen(key: InstanceKey, rows: Iterable[AssociationRow]) -> LiveInstance:
-    """An instance of which only its associations tell."""
+    """An instance that only its associations name."""
     return LiveInstance(key=key, state=UNKNOWN, rows=_sorted(rows))
 
 
@@ -230,8 +230,9 @@ def _sorted(rows: Iterable[AssociationRow]) -> tuple[AssociationRow, ...]:
 
 
 def _operator(answer: Answer) -> str | None:
-    """The service that manages the instance. It says so with ``Managed``, the principal's name, or
-    both. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html"""
+    """The service that manages the instance, from ``Managed``, the principal's name, or both.
+    Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html
+    """
     operator = answer.get("Operator", {})
     principal = operator.get("Principal")
     if not operator.get("Managed", principal is not None):

@@ -1,7 +1,8 @@
-"""Reads a whole account in few calls, and single things while a cut-over goes on.
+"""Reads a whole account in few calls, and single resources during a cut-over.
 
-``GetAccountAuthorizationDetails`` gives nearly all of a role and of a policy, ``ListRoles`` the
-rest, ``ListInstanceProfiles`` the profiles, empty ones too.
+``GetAccountAuthorizationDetails`` has nearly everything about roles and policies, ``ListRoles`` the
+rest, ``ListInstanceProfiles`` the profiles, including empty ones.
+
 Source: docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
 """
 
@@ -78,7 +79,7 @@ class AwsReader:
         with ThreadPoolExecutor(self._threads) as pool:
             regions = self._instances.start(scope.regions, pool)
             if scope.one_by_one:
-                return self._named(identity, scope, pool, "not looked for under --only", regions)
+                return self._named(identity, scope, pool, "not searched for with --only", regions)
             details = pool.submit(self._details)
             listed = pool.submit(self._ask.pages, "iam", "list_roles", "Roles")
             profiles = pool.submit(
@@ -260,7 +261,7 @@ class AwsReader:
 def _parsed(
     answers: _Answers, made: Callable[[dict[str, Any]], _L], key: str, call: str
 ) -> tuple[list[_L], list[str]]:
-    """What is whole, and the names of what is not: those are read by themselves."""
+    """The complete entries, and the names of the incomplete ones: those are read one by one."""
     found: list[_L] = []
     lacking: list[str] = []
     for answer in answers:
@@ -285,7 +286,7 @@ def _tags(
     kind: str,
     unread: dict[Address, str],
 ) -> _Tags:
-    """By name or ARN. What is denied is among ``unread``, by its address."""
+    """By name or ARN. Denied reads are in ``unread``, by address."""
     found: _Tags = {}
     for name, future in [(name, pool.submit(read, name)) for name in names]:
         try:

@@ -40,7 +40,7 @@ class Login:
     role_arn: str | None = None
     external_id: str | None = None
     may_ask: bool = False
-    """Whether somebody is there who could be asked for an MFA code."""
+    """Whether there is a terminal to prompt for an MFA code."""
 
 
 @cache
@@ -92,8 +92,8 @@ class Session:
         return self._boto
 
     def _adjust(self, chain: Any, profile: str) -> None:
-        """The ways to credentials as botocore has them, but for two: a time of the environment that
-        is none is passed over, and nobody is asked who is not there."""
+        """botocore's credential providers, with two exceptions: an invalid expiry in the
+        environment is ignored, and without a terminal there is no prompt."""
         if self.login.profile is None and EXPIRATION in os.environ:
             chain.insert_before(EnvProvider.METHOD, EnvProvider(_environment()))
         if not self.login.may_ask:
@@ -114,8 +114,9 @@ class Session:
         )
 
     def outlives(self, seconds: float) -> bool:
-        """Whether the credentials are good for ``seconds`` more, renewed first where they can be.
-        Keys that do not expire are, and those that do not say when: ``doubts`` tells of these."""
+        """Whether the credentials are valid for ``seconds`` more; they are renewed first if
+        possible. True for keys that do not expire, and for those with an unknown expiry: see
+        ``doubts``."""
         with self._lock, translated("session:credentials"):
             credentials = self.boto.get_credentials()
             if not isinstance(credentials, RefreshableCredentials):
@@ -134,8 +135,8 @@ class Session:
             return ()
         given = os.environ.get(EXPIRATION)
         if credentials.method == EnvProvider.METHOD and given and _expiration(given) is None:
-            return (f"{EXPIRATION} is {given!r}, which is no time of ISO 8601",)
-        return ("the credentials have a session token, and nothing says when they expire",)
+            return (f"{EXPIRATION} is {given!r}, which is not an ISO 8601 time",)
+        return ("the credentials have a session token, and their expiry is not known",)
 
     def _assumed(self, session: Any) -> Any:
         """The session of the target's role, which is assumed again before its hour is over."""
@@ -161,7 +162,7 @@ EXPIRATION = EnvProvider.EXPIRY_TIME
 
 
 def _expiration(text: str) -> datetime | None:
-    """``None`` for what is no time; AWS's own are in UTC."""
+    """``None`` if it is not a time; AWS's own times are in UTC."""
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -180,7 +181,9 @@ def _refusing(profile: str) -> Callable[[str], NoReturn]:
     """In the place of a prompt."""
 
     def refuse(_prompt: str) -> NoReturn:
-        message = f"profile {profile!r} needs an MFA code, and there is no terminal to ask at"
+        message = (
+            f"profile {profile!r} needs an MFA code, and there is no terminal to prompt for it"
+        )
         raise AwsError("sts:AssumeRole", "MfaRequired", message)
 
     return refuse

@@ -15,8 +15,8 @@ from reconciler.plan.calls import ApiCall
 
 
 class AwsWriter:
-    """A ``Writer`` over boto3. botocore does not resend: what to do about a lost answer is for
-    those to decide who can read and compare."""
+    """A ``Writer`` over boto3. botocore does not retry here: after a lost response, the caller must
+    read and compare first."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients

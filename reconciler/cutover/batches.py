@@ -1,4 +1,4 @@
-"""Batches: who gives a profile up, who gets it back, and when a batch is over."""
+"""Batches: which instances lose the profile, which get it back, and when a batch is over."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import Flight, InstanceKey
 from reconciler.plan.calls import ASSOCIATION_SECONDS, POLL_SECONDS
 
-NOTE_LET_GO = "note when the role was let go"
+NOTE_LET_GO = "record when the role was released"
 DENIED_TRUST = (
     "the association stays in 'associating'; its role may not trust ec2.amazonaws.com, or the "
     "profile may be empty"
@@ -27,7 +27,7 @@ DENIED_TRUST = (
 
 
 def restore(fleet: Fleet) -> Decision | None:
-    """Whoever is in flight without a profile gets it back before anything else."""
+    """Instances in flight without a profile get it back before anything else."""
     calls = Calls(fleet.cutover, fleet.observed)
     without_association = fleet.without_association()
     if ready := [i for i in without_association if not i.in_transition]:
@@ -35,12 +35,12 @@ def restore(fleet: Fleet) -> Decision | None:
     if stopped_by_us := fleet.stopped_by_us():
         return Act(tuple(calls.start(i.key) for i in stopped_by_us), "start the instance again")
     if waiting := (*fleet.disassociating(), *without_association):
-        late = "did not give its profile up in time"
-        wait = _until(fleet, waiting, "the association to be gone", late)
+        late = "the profile was not disassociated in time"
+        wait = _until(fleet, waiting, "the disassociation to complete", late)
         if fleet.run_state.hurrying and isinstance(wait, Pause):
             # AWS refuses until the association is gone, and takes the first call after that.
             again = tuple(calls.associate(i.key) for i in waiting)
-            return Act(again, "associate the profile again, at once")
+            return Act(again, "associate the profile again, without waiting")
         return wait
     if waiting := fleet.stopping():
         return _until(fleet, waiting, "the instance to stop", "did not stop in time")
@@ -55,10 +55,10 @@ def _until(fleet: Fleet, waiting: Sequence[LiveInstance], why: str, late: str) -
 
 
 def settle(fleet: Fleet) -> Decision | None:
-    """Whoever got the profile back must take it on; then it is noted."""
+    """Wait until new associations are in effect, and record the instances that have the role."""
     calls = Calls(fleet.cutover, fleet.observed)
     if taken := fleet.to_note():
-        return Act(calls.note_holds(taken), "note which instances hold the role", is_hint=True)
+        return Act(calls.note_holds(taken), "record which instances have the role", is_hint=True)
     for instance in fleet.associating():
         since = fleet.run_state.back.get(instance.key, fleet.observed.now)
         if fleet.observed.now - since > ASSOCIATION_SECONDS:
@@ -69,7 +69,7 @@ def settle(fleet: Fleet) -> Decision | None:
     if starting := fleet.starting():
         return poll("the instance to start", starting)
     if taking := fleet.associating():
-        return poll("the profile to be taken on", taking)
+        return poll("the association to complete", taking)
     return BatchDone() if fleet.batch_is_over() else None
 
 
@@ -82,7 +82,7 @@ def after_failure(fleet: Fleet) -> Decision | None:
         and fleet.cutover.limits.on_failure == "rollback"
         and fleet.cutover.roll_back_to is not None
         and fleet.is_unsettled
-        # A hop that has swapped the role in the profile has nowhere to bring its canary back to.
+        # A hop that has swapped the role has no profile with the old role to move its canary to.
         and not (fleet.cutover.hops and fleet.observed.profile.role_id == fleet.observed.after_id)
     )
     return GiveUp(_told(failed), roll_back=can_roll_back)
@@ -94,12 +94,12 @@ def _told(failed: Mapping[InstanceKey, str]) -> str:
 
 
 def ask_first(fleet: Fleet) -> Decision | None:
-    """Before anything is changed: would the instances of the first batch get back what is to be
-    taken from them? A roll-back asks them one by one, since the role that works is to be inside
-    whatever becomes of them."""
+    """Before anything is changed: ask EC2 whether it would restore the instances of the first
+    batch. A roll-back asks for each instance on its own, since the working role must be in the
+    profile whatever happens to single instances."""
     if fleet.run_state.refused:
         told = _told(fleet.run_state.refused)
-        return GiveUp(f"{told}; it was asked before anything was changed, so nothing was")
+        return GiveUp(f"{told}; this was checked beforehand, so nothing was changed")
     cutover = fleet.cutover
     if fleet.observed.profile.role_id is None or cutover.settle_as is not None:
         return None
@@ -114,8 +114,11 @@ def ask_first(fleet: Fleet) -> Decision | None:
 
 
 def ask(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
-    """EC2 tells without doing anything whether it would give an instance its profile back, or start
-    it; one that has nothing to lose any more is not asked about."""
+    """Ask EC2 with ``DryRun`` whether it would associate the profile again, or start the instance.
+    An instance that loses nothing is not asked about.
+
+    Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateIamInstanceProfile.html
+    """
     unasked = [
         i
         for i in batch
@@ -124,7 +127,11 @@ def ask(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
     flights = [(i, fleet.flight(i)) for i in unasked]
     calls = Calls(fleet.cutover, fleet.observed)
     named = tuple(calls.ask(i, flight) for i, flight in flights if not _is_kept(i, flight))
-    return Ask(named, "DryRunOperation", "ask whether it would be given back") if named else None
+    return (
+        Ask(named, "DryRunOperation", "check with DryRun that the instance can be restored")
+        if named
+        else None
+    )
 
 
 def _is_kept(instance: LiveInstance, flight: Flight) -> bool:
@@ -141,7 +148,7 @@ def next_batch(fleet: Fleet) -> Decision | None:
 
 
 def rest(fleet: Fleet) -> Decision | None:
-    """Why the next batch does not begin now."""
+    """The reason why the next batch does not start now: a pause, or a closed run."""
     ended = fleet.run_state.batch_ended_at
     pause = fleet.cutover.limits.pause_seconds
     left = ended + pause - fleet.observed.now if ended is not None and pause else 0.0
@@ -153,7 +160,7 @@ def rest(fleet: Fleet) -> Decision | None:
 
 
 def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:
-    """The next batch gives up its profile, or is stopped; what it gives up is noted before."""
+    """Disassociate or stop the next batch. What it loses is recorded on the profile first."""
     batch = fleet.batch(to_refresh)
     if not batch:
         return poll("instances to finish starting or stopping", to_refresh)
@@ -161,23 +168,25 @@ def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:
     if on_temporary_profile := [i for i in batch if fleet.is_on_temporary_profile(i)]:
         return Act(
             tuple(calls.move(i, home) for i in on_temporary_profile),
-            "bring it back from the shadow",
+            "move back from the temporary profile",
         )
     flights = {fleet.flight(instance): instance for instance in batch}
     for flight, instance in flights.items():
         if flight.is_stop and instance.unstoppable:
-            return GiveUpInstance(instance.key, f"is not restarted: {instance.unstoppable}")
+            return GiveUpInstance(instance.key, f"cannot be restarted: {instance.unstoppable}")
     if decision := ask(fleet, batch):
         return decision
     if not fleet.observed.profile.flights >= flights.keys():
         noted = {flight.key: flight for flight in (*fleet.unfinished(), *flights)}.values()
         is_stop = all(flight.is_stop for flight in flights)
-        what = "stopped" if is_stop else "without a profile"
-        # Where instances take no note, the profile tells a run that goes on of earlier batches.
+        what = "be stopped" if is_stop else "lose the profile"
+        # Where instances cannot be tagged, the profile records that earlier batches are done.
         since = fleet.swapped_at() if fleet.unnoted() else None
-        return Act((calls.mark_in_flight(noted, since),), f"note who is about to be {what}")
+        return Act(
+            (calls.mark_in_flight(noted, since),), f"record the instances that are about to {what}"
+        )
     if bound := [i for flight, i in flights.items() if not flight.is_stop]:
-        return Act(tuple(calls.disassociate(i) for i in bound), "take the profile off")
+        return Act(tuple(calls.disassociate(i) for i in bound), "disassociate the profile")
     return Act(tuple(calls.stop(flight.key) for flight in flights), "stop the instance")
 
 

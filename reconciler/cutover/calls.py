@@ -21,7 +21,7 @@ def _pieces(names: list[str]) -> list[list[str]]:
 
 
 class Calls:
-    """Builds calls for one cut-over on what is seen."""
+    """Builds the calls of one cut-over from what was observed."""
 
     def __init__(self, cutover: CutOver, observed: Observation) -> None:
         self._cutover = cutover
@@ -57,7 +57,8 @@ class Calls:
         return tuple(ApiCall("iam", "TagRole", {"RoleName": r, "Tags": tags}) for r in roles)
 
     def mark_in_flight(self, flights: Iterable[Flight], swapped: int | None = None) -> ApiCall:
-        """``swapped`` notes in the same call since when EC2 sees the role."""
+        """``swapped`` is the time since which EC2 sees the role, in seconds of the epoch; it is
+        recorded in the same call."""
         more = {} if swapped is None else self._swapped(swapped)
         return self._tag({**ownership.encode_in_flight(flights), **more})
 
@@ -117,7 +118,7 @@ class Calls:
         return ApiCall("ec2", "AssociateIamInstanceProfile", params, key.region)
 
     def ask(self, instance: LiveInstance, flight: Flight) -> ApiCall:
-        """The call that would give back what ``flight`` takes, as a question."""
+        """The call that would restore what ``flight`` loses, with ``DryRun``."""
         if self._cutover.hops and not flight.is_stop and instance.row is not None:
             return self.move(instance, self._seen.profile).as_dry_run()
         if flight.is_stop:
@@ -134,8 +135,9 @@ class Calls:
         return tuple(self._note(i) for i in instances)
 
     def forget_holds(self, instances: Sequence[LiveInstance]) -> tuple[ApiCall, ...]:
-        """A call for each region and each thousand instances: DeleteTags takes no more. Source:
-        docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html"""
+        """One call per region and thousand instances, which is the limit of DeleteTags.
+        Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html
+        """
         ordered = sorted(instances, key=lambda i: i.key)
         regions = groupby(ordered, key=lambda i: i.key.region)
         return tuple(
@@ -157,8 +159,8 @@ class Calls:
         return ApiCall("ec2", "DeleteTags", params, region)
 
     def _before_id(self) -> str:
-        """The role whose credentials consumers hold: the one to go back to, or the one inside, or
-        the noted one."""
+        """The role whose credentials consumers have: the role to roll back to, the role in the
+        profile, or the role that the mark names."""
         if self._cutover.roll_back_to is not None:
             return self._cutover.roll_back_to.id or ownership.NO_ROLE
         profile = self._seen.profile

@@ -1,4 +1,4 @@
-"""One pure function: from what is seen now to what comes next. ``design.md`` 7 is its text."""
+"""One pure function: from what was observed to the next decision."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waitin
 from reconciler.plan.calls import ASSOCIATION_SECONDS
 from reconciler.plan.cut_over import CutOver, Observation
 
-ASK_ROLE = "ask: must answer LimitExceeded, since the profile has a role"
+ASK_ROLE = "check the permission: AWS must answer LimitExceeded, since the profile has a role"
 MOST_SWAPS = 3
-"""By one run: who changes the role each time that it was swapped is not to be outlasted."""
-NOTE_THE_SWAP = "note the swap, so that any run knows of it"
+"""Swaps by one run. If something else keeps changing the role, the run stops."""
+NOTE_THE_SWAP = "record the cut-over on the profile"
 
 
 def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision:
-    """What comes next. Asks nothing of the world and changes nothing."""
+    """The next decision. Pure: reads nothing from AWS and changes nothing.
+
+    The rooms below are tried in order; the first that has something to do decides.
+    """
     if decision := _superseded(cutover, observed, run_state):
         return decision
     if run_state.stopping and cutover.half != "first":
@@ -42,10 +45,10 @@ def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
 
 
 def is_unsettled(cutover: CutOver, observed: Observation) -> bool:
-    """Whether consumers may still be served another role than the profile's.
+    """Whether consumers may still have a role other than the profile's.
 
-    ``failed/...`` names the role that was given up, not the one that consumers hold, so nothing
-    follows from it but for the roll-back that wrote it.
+    ``failed/...`` names the role that was given up, not the one that consumers have, so only the
+    roll-back that wrote it follows from it.
     """
     mark = observed.profile.mark
     if cutover.moves_back or (mark is not None and mark == cutover.settle_as):
@@ -56,9 +59,9 @@ def is_unsettled(cutover: CutOver, observed: Observation) -> bool:
 
 
 def _superseded(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """Another run began to bring another role in after this one began, or has done so, and is the
-    one that is wanted. Whoever this run has in flight gets the profile back; the rest is for the
-    other."""
+    """Another run began a cut-over to another role after this one, or has completed it, and takes
+    precedence. Instances that this run has in flight get the profile back; the rest is left to the
+    other run."""
     other = _newer_run(cutover, observed, run_state)
     if other is None:
         return None
@@ -66,27 +69,29 @@ def _superseded(cutover: CutOver, observed: Observation, run_state: RunState) ->
     if observed.profile.role_id is None and (waiting := fleet.in_flight()):
         since = max(run_state.away.values())
         if observed.now - since <= ASSOCIATION_SECONDS or cutover.after is None:
-            return batches.poll("the other run to put its role in", waiting)
-        return Act((Calls(cutover, observed).add_role(cutover.after.name),), "put the role in")
+            return batches.poll("the other run to add its role", waiting)
+        return Act(
+            (Calls(cutover, observed).add_role(cutover.after.name),), "add the role to the profile"
+        )
     if decision := batches.restore(fleet):
         return decision
-    return GiveUp(f"{other}; it wins")
+    return GiveUp(f"{other}; the other run takes precedence")
 
 
 def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> str | None:
     mark = observed.profile.mark
     if isinstance(mark, Pending):
         is_ours = mark.run == run_state.run or mark.after == observed.target
-        # What stood there at the start is older, whatever the clock said that wrote it.
+        # The mark that was there at the start is older, whatever its clock said.
         if is_ours or mark == run_state.began_with:
             return None
         if run_state.marked_at is None:
             is_younger = mark.epoch > run_state.began_at
         else:
-            # Both see the same two marks, and in the same second one of them wins all the same.
+            # Both runs see the same two marks, so the order of ids decides within the same second.
             is_younger = (mark.epoch, mark.run) > (run_state.marked_at, run_state.run)
         began = datetime.fromtimestamp(mark.epoch, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        told = f"run {mark.run} of another commit began a cut-over of it at {began}"
+        told = f"run {mark.run} began a cut-over of the profile to another role at {began}"
         return told if is_younger else None
     if (
         run_state.marked_at is None
@@ -96,12 +101,12 @@ def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> 
         return None
     if mark.role_id == observed.target and not isinstance(mark, Failed):
         return None
-    return "another run has meanwhile ended a cut-over of it to another role"
+    return "another run has since ended a cut-over of the profile to another role"
 
 
 def is_half_done(cutover: CutOver, observed: Observation, run_state: RunState) -> bool:
-    """Whether something is left worse than it was if the run ended here: an instance is without its
-    profile or stopped, or the profile is between its two roles."""
+    """Whether something would be left worse than before if the run ended here: an instance without
+    its profile or stopped, or a profile between its two roles."""
     profile, fleet = (
         observed.profile,
         Fleet(cutover, observed, run_state, is_unsettled(cutover, observed)),
@@ -119,7 +124,8 @@ def is_half_done(cutover: CutOver, observed: Observation, run_state: RunState) -
 
 
 def _stop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision:
-    """Asked to stop: the profile gets a role, whoever is in flight the profile; nothing else."""
+    """After an interrupt: the profile gets a role, instances in flight get the profile; nothing
+    else."""
     calls = Calls(cutover, observed)
     if (
         observed.profile.role_id is None
@@ -127,7 +133,7 @@ def _stop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
         and observed.after_id is not None
     ):
         if isinstance(observed.profile.mark, Pending):
-            return Act((calls.add_role(cutover.after.name),), "put the role in")
+            return Act((calls.add_role(cutover.after.name),), "add the role to the profile")
         if cutover.half == "second":
             return Act((calls.mark_pending(run_state.run),), NOTE_THE_SWAP)
     run_state = _without_postponed(run_state)
@@ -138,7 +144,7 @@ def _stop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
 
 
 def _restore(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """Instances that a dead run left without a profile do not wait for anything but a role."""
+    """Instances that an interrupted run left without a profile wait for nothing but a role."""
     if observed.profile.role_id is None and cutover.after is not None:
         return None
     if observed.profile.role_id != observed.after_id or observed.now < role_visible_at(
@@ -153,16 +159,19 @@ def _without_postponed(run_state: RunState) -> RunState:
 
 
 def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """Before the role inside changes. The new one is asked for first, while the old one is in."""
+    """Before the role in the profile changes: check that the new role may be added while the old
+    one is still in."""
     profile = observed.profile
     if profile.role_id == observed.after_id:
         return None
     if profile.role_id is not None and run_state.swaps >= MOST_SWAPS:
-        again = f"its role was changed by another hand, and put back {run_state.swaps} times"
-        return GiveUp(f"{again}; find out who else is at work")
+        again = (
+            f"its role was changed outside of this run, and swapped again {run_state.swaps} times"
+        )
+        return GiveUp(f"{again}; find out what else changes it")
     calls = Calls(cutover, observed)
     is_begun = _is_begun(observed, run_state)
-    # A role that goes back in may be all that an instance without its profile waits for.
+    # An instance without its profile may wait for nothing but the role to be added again.
     is_new = not is_begun and cutover.half is None and cutover.settle_as is None
     if run_state.closed and is_new:
         return GiveUp(run_state.closed, is_stop=True)
@@ -172,11 +181,11 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
     if not is_begun and (decision := batches.ask_first(fleet)):
         return decision
     if held := observed.noted():
-        # What an earlier cut-over noted is worth nothing once the role changes again.
-        return Act(calls.forget_holds(held), "forget which instances held the role")
+        # Records of an earlier cut-over are outdated once the role changes again.
+        return Act(calls.forget_holds(held), "remove outdated progress marks from the instances")
     if ownership.SWAPPED in profile.marks:
         names = (ownership.SWAPPED,)
-        return Act((calls.forget_in_flight(names),), "forget when a role was swapped before")
+        return Act((calls.forget_in_flight(names),), "remove the record of an earlier swap")
     return None if is_begun else Act((calls.mark_pending(run_state.run),), NOTE_THE_SWAP)
 
 
@@ -186,7 +195,7 @@ def _is_begun(observed: Observation, run_state: RunState) -> bool:
 
 
 def _swap(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """The role inside the profile."""
+    """Swap the role in the profile."""
     profile, calls = observed.profile, Calls(cutover, observed)
     if profile.role_id == observed.after_id:
         return None
@@ -195,15 +204,16 @@ def _swap(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
             return decision
         if not run_state.released and _lets_go(cutover, observed):
             return Act(calls.mark_released(), batches.NOTE_LET_GO)
-        return Act((calls.remove_role(),), "take the role out")
+        return Act((calls.remove_role(),), "remove the role from the profile")
     if cutover.after is None:
         return None
     undo = (calls.add_role(cutover.before.name),) if cutover.before else ()
-    return Act((calls.add_role(cutover.after.name),), "put the role in", undo=undo)
+    return Act((calls.add_role(cutover.after.name),), "add the role to the profile", undo=undo)
 
 
 def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    """The role is right but nobody noted that consumers are to take it up: swapped by hand."""
+    """The role in the profile is right, but no mark says that consumers must get it: it was swapped
+    outside of reconciler."""
     if not is_unsettled(cutover, observed):
         return None
     mark = observed.profile.mark
@@ -213,8 +223,10 @@ def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
         return decision
     calls = Calls(cutover, observed)
     if held := observed.noted():
-        return Act(calls.forget_holds(held), "forget which instances held the role")
-    return Act((calls.mark_pending(run_state.run),), "note that a cut-over is under way")
+        return Act(calls.forget_holds(held), "remove outdated progress marks from the instances")
+    return Act(
+        (calls.mark_pending(run_state.run),), "record on the profile that a cut-over is in progress"
+    )
 
 
 def _hop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
@@ -224,7 +236,7 @@ def _hop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decisi
 def _wait_until_visible(
     cutover: CutOver, observed: Observation, run_state: RunState
 ) -> Decision | None:
-    """EC2 may see the old role for a while after IAM has the new one."""
+    """Wait: EC2 may see the old role for a while after IAM has the new one."""
     if not is_unsettled(cutover, observed) or cutover.after is None:
         return None
     left = role_visible_at(cutover, observed, run_state) - observed.now
@@ -241,10 +253,12 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
         return List()
     if observed.unread:
         region, reason = sorted(observed.unread.items())[0]
-        return GiveUp(f"{region} cannot be read ({reason}); its instances may hold the old role")
+        return GiveUp(
+            f"{region} cannot be read ({reason}); its instances may still have the old role"
+        )
     calls = Calls(cutover, observed)
     if names := ownership.in_flight_names(observed.profile.marks):
-        return Act((calls.forget_in_flight(names),), "note that nobody is in flight")
+        return Act((calls.forget_in_flight(names),), "record that no instance is in flight")
     fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
     if decision := out_of_reach.waits_for(fleet):
         return decision
@@ -253,18 +267,21 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
     if observed.profile.mark != final_mark(cutover, observed, run_state):
         if run_state.let_go and _lets_go(cutover, observed):
             return Act(calls.mark_released(), batches.NOTE_LET_GO)
-        return Act((calls.mark_settled(run_state),), "note that every consumer has the role")
+        return Act((calls.mark_settled(run_state),), "record that every consumer has the role")
     if ownership.SWAPPED in observed.profile.marks:
-        # Until the end is noted, it tells which instances are new enough.
+        # Until the final mark is written, this record says which instances are new enough.
         names = (ownership.SWAPPED,)
-        return Act((calls.forget_in_flight(names),), "note that nobody is waited for")
-    # Last: without them a run that goes on would take the fleet for one that nobody touched.
+        return Act((calls.forget_in_flight(names),), "remove the record of the swap")
+    # Last: without them a resumed run would take the fleet for one without any progress.
     if (held := observed.noted()) and not run_state.cleared:
-        return Act(calls.forget_holds(held), "clear the notes on instances", is_hint=True)
+        return Act(
+            calls.forget_holds(held), "remove the progress marks from the instances", is_hint=True
+        )
     return Done()
 
 
 def _lets_go(cutover: CutOver, observed: Observation) -> bool:
-    """Whether somebody may lose, or has lost, a role that is ours: also where nobody looked."""
+    """Whether an instance may lose, or has lost, a role that is ours; also if not every region was
+    read."""
     is_used = any(i.is_running for i in observed.consumers())
     return bool(cutover.releases) and (is_used or cutover.is_narrow or bool(observed.unread))

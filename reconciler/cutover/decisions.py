@@ -23,7 +23,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Calls to make, in order. With ``is_hint`` their failure is a warning and no more."""
+    """Calls to make, in order. With ``is_hint`` a failure is only a warning."""
 
     calls: tuple[ApiCall, ...]
     why: str
@@ -48,7 +48,7 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class GiveUpInstance:
-    """This instance cannot be brought over; the others go on as ``limits`` say."""
+    """This instance cannot be cut over; the others continue as ``limits`` says."""
 
     key: InstanceKey
     reason: str
@@ -66,8 +66,8 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It ends here. With ``roll_back`` the role that was there goes back in; ``is_stop`` says that
-    a person asked for the end, and that what was half done has been put right."""
+    """The cut-over ends here. ``roll_back`` restores the previous role; ``is_stop`` means that the
+    run was asked to stop, and that everything unfinished has been restored."""
 
     reason: str
     roll_back: bool = False

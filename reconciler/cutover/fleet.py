@@ -1,7 +1,7 @@
-"""Where each consumer stands in a cut-over.
+"""The state of each consumer in a cut-over.
 
-Consumers that are not ours to touch (``LiveInstance.untouchable``) are in no list of what is to be
-done; ``out_of_reach`` has those over which a cut-over does not end.
+Consumers that cannot be refreshed (``LiveInstance.untouchable``) are in no list of work;
+``out_of_reach`` has those for which a cut-over does not end.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from reconciler.model.ownership import Flight, InstanceKey, holds_mark
 from reconciler.plan.cut_over import AssociationSeen, CutOver, Observation
 
 CLOCKS_APART = 300.0
-"""AWS refuses requests whose time is further than this from its own, so its launch times and our
-times differ by no more. Source: docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html"""
+"""Most seconds by which AWS's clock and ours differ: AWS refuses requests beyond that.
+Source: docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,10 @@ class Fleet:
     run_state: RunState
     is_unsettled: bool
     is_own: bool = False
-    """Of those in flight only the ones that this run took something from."""
+    """Of the instances in flight, only those that this run disassociated or stopped."""
 
     def in_flight(self) -> tuple[LiveInstance, ...]:
-        """Instances that are noted as in flight, or that this run took the profile from."""
+        """Instances that are marked as in flight, or that this run has disassociated."""
         noted = () if self.is_own else self.observed.profile.in_flight
         keys = {*noted, *self.run_state.away}
         known = [self.observed.instances[k] for k in sorted(keys) if k in self.observed.instances]
@@ -62,7 +63,7 @@ class Fleet:
         return tuple(i for i in flying if i.state == "stopping" or self._is_to_stop(i))
 
     def _is_to_stop(self, instance: LiveInstance) -> bool:
-        """Whether it runs as it did when this run stopped it: nobody has started it since."""
+        """Whether it has not been started since this run stopped it."""
         launched = self.run_state.stopped.get(instance.key)
         is_waited_for = instance.is_running and instance.key not in self.run_state.back
         return is_waited_for and launched is not None and instance.launched_at == launched
@@ -78,11 +79,12 @@ class Fleet:
         return tuple(i for i in flying if (i.key in stops) == is_stop)
 
     def _to_start(self) -> frozenset[InstanceKey]:
-        """Instances that were stopped to be restarted, as the note says, or as this run knows."""
+        """Instances that were stopped to be restarted, according to the mark or to this run."""
         return self.observed.profile.to_start | self.run_state.stopped.keys()
 
     def flight(self, instance: LiveInstance) -> Flight:
-        """What the instance is taken. Only a fresh association mends one that is stale."""
+        """What the instance loses: its profile, or (``restart``) its running state. Only a new
+        association repairs a stale one."""
         is_stale = instance.row is None or instance.row.profile_id != self.observed.profile.id
         is_stop = self.cutover.limits.strategy == "restart" and not is_stale
         return Flight(instance.key, is_stop and instance.is_running)
@@ -103,8 +105,8 @@ class Fleet:
         return tuple(i for i in runs if _state(i) == "associating" or len(i.rows) > 1)
 
     def to_leave(self) -> tuple[LiveInstance, ...]:
-        """Running consumers that may hold another role than the wanted one: they go to the shadow
-        before the role in the profile is touched."""
+        """Running consumers that may have another role than the wanted one: they move to the
+        temporary profile before the role in the profile is swapped."""
         if not self.is_unsettled:
             return ()
         known = [i for i in self.observed.consumers() if i.is_running and i.row is not None]
@@ -118,7 +120,7 @@ class Fleet:
         )
 
     def to_note(self) -> tuple[LiveInstance, ...]:
-        """Given the profile by this run, since EC2 saw the role, and in place, but not noted."""
+        """Associated by this run after EC2 saw the role, in effect, and not recorded yet."""
         if not self.is_unsettled or self.observed.after_id is None:
             return ()
         since = role_visible_at(self.cutover, self.observed, self.run_state)
@@ -126,7 +128,7 @@ class Fleet:
         return tuple(i for i in given if self._in_place(i) and not self._is_noted(i))
 
     def unnoted(self) -> bool:
-        """Whether some instance has the role by this run, and its note could not be written."""
+        """Whether an instance has the role from this run, and that could not be recorded on it."""
         target, known = self.observed.target, self.observed.instances
         return any(
             key in known and known[key].marks.get(ownership.HOLDS) != holds_mark(target, row)
@@ -142,7 +144,7 @@ class Fleet:
         return row is not None and self.run_state.refreshed.get(instance.key) == row.id
 
     def batch_is_over(self) -> bool:
-        """Whether this run has a batch open of which all are back, or given up."""
+        """Whether this run has an open batch, all of whose instances are restored or given up."""
         return bool(self.run_state.away)
 
     def unfinished(self) -> tuple[Flight, ...]:
@@ -158,8 +160,7 @@ class Fleet:
         return tuple({**{key: Flight(key) for key in early}, **without_association}.values())
 
     def to_refresh(self) -> tuple[LiveInstance, ...]:
-        """Consumers that need to be refreshed: those that run first, and of them those that are
-        noted as in flight already."""
+        """Consumers to refresh: running ones first, and of those the ones marked as in flight."""
         failed = self.run_state.failed
         on_temporary_profile = [
             i
@@ -174,11 +175,11 @@ class Fleet:
         return tuple(sorted(waiting, key=lambda i: (not i.is_running, i.key not in noted, i.key)))
 
     def out_of_reach(self) -> tuple[LiveInstance, ...]:
-        """Running consumers, or such whose state nobody knows, that are not ours to refresh and
-        that may hold another role than the wanted one, or use a profile that is gone.
+        """Running consumers, or ones in an unknown state, that cannot be refreshed and that may
+        have another role than the wanted one, or use a deleted profile.
 
-        A roll-back does not wait for them: its mark claims nothing of what consumers hold. Nor do
-        the strategy ``wait`` and a profile that is emptied, which refresh nobody.
+        A roll-back does not wait for them: its mark makes no claim about their role. Neither do the
+        strategy ``wait`` and a profile that is emptied, since they refresh no instance.
         """
         if self.cutover.settle_as is not None:
             return ()
@@ -223,7 +224,7 @@ class Fleet:
         return tuple(stable[: max(room, 0)])
 
     def is_on_temporary_profile(self, instance: LiveInstance) -> bool:
-        """On the shadow and running: one call brings it home."""
+        """On the temporary profile and running: one call moves it back."""
         temporary = self.observed.temporary
         return temporary is not None and instance.is_running and instance.names(temporary.arn)
 
@@ -258,7 +259,7 @@ class Fleet:
         if not self.is_unsettled or self.observed.after_id is None or not instance.is_running:
             return False
         if self.cutover.limits.strategy in ("wait", "hop"):
-            # AWS gets there; or it went to the shadow, from where it comes back.
+            # AWS completes it; or it is on the temporary profile, from which it is moved back.
             return False
         return not self._is_proven(instance, row.id)
 

@@ -1,9 +1,11 @@
-"""Strategy ``hop``: running consumers go to a shadow of the profile that holds the new role, the
-role in the profile is swapped while none of them uses it, and they come back.
+"""Strategy ``hop``: running consumers move to a temporary profile that holds the new role, the role
+in the profile is swapped while none of them uses it, and they move back.
 
-An association is replaced in one call, so no instance is ever without credentials. The shadow is
-there only while the profile is noted as ``pending``; whoever is on it is brought home by any
-cut-over of the profile, whatever its strategy.
+An association is replaced in one call, so no instance is ever without credentials. The temporary
+profile exists only while the profile is marked as ``pending``; any cut-over of the profile,
+whatever its strategy, moves the instances on it back.
+
+Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceIamInstanceProfileAssociation.html
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from reconciler.plan.cut_over import Observation
 
 
 def out(fleet: Fleet) -> Decision | None:
-    """Brings running consumers that may hold another role over to the shadow."""
+    """Move running consumers that may have another role to the temporary profile."""
     cutover, observed, run_state = fleet.cutover, fleet.observed, fleet.run_state
     if not cutover.hops or observed.profile.role_id is None:
         return None
@@ -31,13 +33,13 @@ def out(fleet: Fleet) -> Decision | None:
             return decision
         left = temporary_visible_at(cutover, observed, run_state) - observed.now
         if left > 0:
-            return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the shadow")
+            return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the temporary profile")
         return batches.settle(fleet) or batches.after_failure(fleet) or _next(fleet, to_leave)
     return None
 
 
 def _is_on_the_way_out(fleet: Fleet) -> bool:
-    """A batch is open, and someone of it is on the shadow."""
+    """Whether a batch is open with an instance on the temporary profile."""
     return any(i.key in fleet.run_state.away for i in fleet.observed.on_temporary_profile())
 
 
@@ -46,25 +48,25 @@ def _wanted(fleet: Fleet) -> str:
 
 
 def _temporary(fleet: Fleet) -> Decision | None:
-    """The shadow is there and holds the new role."""
+    """Create the temporary profile and add the new role; ``None`` once that is done."""
     observed, temporary = fleet.observed, fleet.observed.temporary
     calls = Calls(fleet.cutover, observed)
     if temporary is None:
-        return Act((calls.create_temporary(),), "make a shadow of the profile")
+        return Act((calls.create_temporary(),), "create the temporary profile")
     if not _is_ours(temporary, observed):
-        return GiveUp(f"{temporary.resource.address} is in the way: it is no shadow of ours")
+        return GiveUp(f"{temporary.resource.address} exists, and is not our temporary profile")
     if temporary.role_id == observed.after_id:
         return None
     if on_temporary_profile := observed.on_temporary_profile():
-        # Of a roll-out that was given up: whoever is on it is home before its role changes.
+        # From an abandoned roll-out: its instances move back before its role changes.
         return (
             batches.settle(fleet)
             or batches.after_failure(fleet)
             or _home(fleet, on_temporary_profile)
         )
     if temporary.role_id is not None:
-        return Act((calls.empty(temporary),), "take the role out of the shadow")
-    return Act((calls.fill(temporary, _wanted(fleet)),), "put the role into the shadow")
+        return Act((calls.empty(temporary),), "remove the role from the temporary profile")
+    return Act((calls.fill(temporary, _wanted(fleet)),), "add the role to the temporary profile")
 
 
 def _is_ours(temporary: LiveProfile, observed: Observation) -> bool:
@@ -73,7 +75,8 @@ def _is_ours(temporary: LiveProfile, observed: Observation) -> bool:
 
 
 def _home(fleet: Fleet, on_temporary_profile: Sequence[LiveInstance]) -> Decision:
-    """A run that died may have swapped the role at home a moment ago: EC2 could see none inside."""
+    """An interrupted run may have swapped the role in the original profile a moment ago, and EC2
+    may still see the profile without a role: wait first."""
     cutover, observed = fleet.cutover, fleet.observed
     left = fleet.run_state.began_at + cutover.limits.propagation_seconds - observed.now
     if left > 0:
@@ -94,12 +97,12 @@ def _next(fleet: Fleet, to_leave: Sequence[LiveInstance]) -> Decision | None:
         return decision
     if fleet.cutover.releases and not fleet.run_state.released:
         return Act(calls.mark_released(), batches.NOTE_LET_GO)
-    return Act(tuple(calls.move(i, temporary) for i in batch), "move it to the shadow")
+    return Act(tuple(calls.move(i, temporary) for i in batch), "move to the temporary profile")
 
 
 def wait_until_unused(observed: Observation, run_state: RunState) -> Decision | None:
-    """The role in the profile is touched only when a listing of every region has shown that no
-    running instance uses it."""
+    """The role in the profile is swapped only after a listing of every region has shown that no
+    running instance uses the profile."""
     if observed.listed_at < run_state.changed_at:
         return List()
     if observed.unread:
@@ -114,10 +117,10 @@ def wait_until_unused(observed: Observation, run_state: RunState) -> Decision | 
 
 
 def away(calls: Calls, observed: Observation) -> Decision | None:
-    """The shadow goes, nobody being on it."""
+    """Delete the temporary profile, which no instance uses any longer."""
     temporary = observed.temporary
     if temporary is None or not _is_ours(temporary, observed):
         return None
     if temporary.role_id is not None:
-        return Act((calls.empty(temporary),), "take the role out of the shadow")
-    return Act((calls.delete(temporary),), "delete the shadow")
+        return Act((calls.empty(temporary),), "remove the role from the temporary profile")
+    return Act((calls.delete(temporary),), "delete the temporary profile")

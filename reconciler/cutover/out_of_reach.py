@@ -1,6 +1,6 @@
-"""Consumers that are beyond our reach: those that an AWS service manages, and those that only their
-association tells of. A cut-over says who they are and what has to become of them, and does not
-claim that they have the role."""
+"""Consumers that cannot be cut over: instances that an AWS service manages, and instances that only
+their association names. A cut-over names them and what must happen to them, and does not claim that
+they have the role."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_NAMED = 100
 
 
 def waits_for(fleet: Fleet) -> Decision | None:
-    """The end of a cut-over that has done what it may, and some consumer may hold another role."""
+    """The end of a cut-over that has done all it can, while a consumer may have another role."""
     left = fleet.out_of_reach()
     if not left:
         return None
@@ -26,7 +26,7 @@ def waits_for(fleet: Fleet) -> Decision | None:
     is_noted = noted is not None and (noted.role_id, noted.epoch) == (fleet.observed.target, epoch)
     if fleet.is_unsettled and fleet.observed.after_id is not None and not is_noted:
         call = Calls(fleet.cutover, fleet.observed).mark_swapped(epoch)
-        return Act((call,), "note since when EC2 sees the role")
+        return Act((call,), "record since when EC2 sees the role")
     named = [_named(i, fleet, since) for i in islice(left, MOST_NAMED)]
     more = len(left) - len(named)
     return GiveUp("; ".join([*named, *([f"and {more} more"] if more else [])]))
@@ -36,11 +36,12 @@ def _named(instance: LiveInstance, fleet: Fleet, since: float) -> str:
     key, address = instance.key, fleet.cutover.address
     where = f"{key.instance} ({key.region}) on {address}"
     if instance.operator is None:
-        return f"{where}: {instance.untouchable}, so what it is served is not known"
+        return f"{where}: {instance.untouchable}, so its role is not known"
     if instance.row is None or instance.row.profile_id != fleet.observed.profile.id:
-        return f"{where}: {instance.operator} must roll it, its profile was made again"
+        return f"{where}: {instance.operator} must replace it, since its profile was created again"
     role = fleet.cutover.after.name if fleet.cutover.after else "none"
     hour = datetime.fromtimestamp(since, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"{where}: {instance.operator} must roll it; what is launched after {hour} has role/{role}"
+        f"{where}: {instance.operator} must replace it; instances launched after {hour} have "
+        f"role/{role}"
     )

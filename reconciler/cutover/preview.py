@@ -46,10 +46,10 @@ MAX_DECISIONS = 100_000
 
 
 def preview_steps(cutover: CutOver, observed: Observation) -> Iterator[PreviewStep]:
-    """Every step, in order, as it would go if all goes well and nothing changes meanwhile."""
+    """Every step, in order, if every call succeeds and nothing else changes."""
     mark = observed.profile.mark
     if isinstance(mark, Pending):
-        # Whatever is noted was there before: a clock that is ahead does not make it another's.
+        # Every mark was there before: a clock that is ahead does not make it another run's.
         observed = replace(observed, now=max(observed.now, float(mark.epoch)))
     run_state = states.initial_state(observed, _RUN)
     for _ in range(MAX_DECISIONS):
@@ -58,7 +58,7 @@ def preview_steps(cutover: CutOver, observed: Observation) -> Iterator[PreviewSt
             return
         yield from _printed(cutover, decision, observed)
         observed, run_state = _after(cutover, decision, observed, run_state)
-    raise RuntimeError(f"the cut-over of {cutover.address} does not come to an end")
+    raise RuntimeError(f"the cut-over of {cutover.address} does not end")
 
 
 def _printed(cutover: CutOver, decision: Decision, observed: Observation) -> Iterator[PreviewStep]:
@@ -102,7 +102,7 @@ _REF = re.compile(r"\$\{([a-z-]+/[^{}]+|run)\.(id|arn|time)\}")
 
 
 def _with_refs(call: ApiCall) -> ApiCall:
-    """Values that AWS will invent, which a rehearsal has as text, as what they are."""
+    """Replace the placeholders of the preview by references to values that AWS will assign."""
     return replace(call, params={name: _referring(v) for name, v in call.params.items()})
 
 
@@ -128,7 +128,7 @@ def _referring(value: Any) -> Any:
 
 
 def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator[PreviewStep]:
-    """What the loop waits for after the call; in the rehearsal it is there at once."""
+    """The wait that follows the call; in the preview it is over at once."""
     found = _SETTLING.get(call.operation)
     if found is not None:
         condition, why = found
@@ -137,9 +137,9 @@ def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator
 
 
 _SETTLING: dict[str, tuple[Condition, str]] = {
-    "DisassociateIamInstanceProfile": ("gone", "the association to be gone"),
-    "AssociateIamInstanceProfile": ("associated", "the profile to be taken on"),
-    "ReplaceIamInstanceProfileAssociation": ("associated", "the profile to be taken on"),
+    "DisassociateIamInstanceProfile": ("gone", "the disassociation to complete"),
+    "AssociateIamInstanceProfile": ("associated", "the association to complete"),
+    "ReplaceIamInstanceProfileAssociation": ("associated", "the association to complete"),
     "StopInstances": ("stopped", "the instance to stop"),
     "StartInstances": ("running", "the instance to start"),
 }
@@ -161,8 +161,8 @@ def _after(
             for call in calls:
                 run_state = states.after_own_call(run_state, call, observed, observed.now)
                 observed = simulate(cutover, observed, call)
-            # Whoever is given a profile twice has two associations of one invented name: in a
-            # rehearsal no listing is old, so what was taken off is not to be looked out for.
+            # An instance that is associated twice has two associations of one placeholder name: in
+            # a preview no listing is outdated, so removed associations need not be filtered.
             return observed, replace(run_state, taken={})
         case Pause(seconds):
             return _later(replace(observed, now=observed.now + seconds)), run_state

@@ -1,4 +1,4 @@
-"""What a run knows of its own calls in one cut-over; it dies with the process."""
+"""What a run knows about its own calls in one cut-over; lost with the process."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _V = TypeVar("_V")
 
 
 def initial_state(observed: Observation, run: str) -> RunState:
-    """What a run knows at its start. An earlier run's notes on instances count only while the swap
-    that they followed is still the last one."""
+    """What a run knows at its start. Progress marks of an earlier run count only if no swap
+    followed them."""
     mark, profile = observed.profile.mark, observed.profile
     is_swapped = profile.role_id is not None and profile.role_id == observed.after_id
     is_gone_on = isinstance(mark, Pending) and mark.after == observed.target
@@ -58,9 +58,9 @@ def associations_seen(observed: Observation) -> frozenset[AssociationSeen]:
 
 
 def _before_the_swap(observed: Observation, mark: Pending) -> frozenset[AssociationSeen]:
-    """Those that an earlier run has not touched. AWS does not say how old an association is; but
-    whose profile the earlier run took off is noted, on the profile until the next batch and on the
-    instance from then on."""
+    """Instances that an earlier run has not touched. AWS does not say how old an association is;
+    but an instance that the earlier run disassociated is recorded, on the profile until the next
+    batch and on the instance from then on."""
     untouched = set()
     for standing in associations_seen(observed):
         held = observed.instances[standing.key].marks.get(HOLDS)
@@ -72,9 +72,9 @@ def _before_the_swap(observed: Observation, mark: Pending) -> frozenset[Associat
 
 
 def _had_a_canary(observed: Observation, run_state: RunState) -> bool:
-    """Whether an earlier run brought an instance over, so that a failure now is a later one.
-    Whoever may tag instances could have noted it too; the worst that follows is that a failure
-    stops the cut-over in place of rolling it back."""
+    """Whether an earlier run cut an instance over, so that a failure now is a later one. Anyone who
+    may tag instances can forge that; the worst result is that a failure stops the cut-over and does
+    not roll it back."""
     if (
         not isinstance(observed.profile.mark, Pending)
         or observed.profile.mark.after != observed.target
@@ -92,8 +92,8 @@ def _had_a_canary(observed: Observation, run_state: RunState) -> bool:
 
 
 def noted_as_done(observed: Observation) -> tuple[LiveInstance, ...]:
-    """Consumers that a run which goes on would leave alone, because an earlier one noted that they
-    hold the role. Whoever may tag instances could have written that too, so it is told."""
+    """Consumers that a resumed run skips, because an earlier run recorded that they have the role.
+    Anyone who may tag instances can forge that, so they are reported."""
     return _noted(observed) if initial_state(observed, "").resumed else ()
 
 
@@ -107,10 +107,10 @@ def _noted(observed: Observation) -> tuple[LiveInstance, ...]:
 def after_own_call(
     run_state: RunState, call: ApiCall, observed: Observation, ended_at: float
 ) -> RunState:
-    """What is known after ``call`` took effect; ``observed`` is what was seen before it.
+    """The state after ``call`` has taken effect; ``observed`` is what was seen before it.
 
-    A call may take minutes when it is throttled, so of the two times the cautious one counts: a
-    swap was when the call had ended, an association when it began.
+    A throttled call may take minutes, so the cautious one of two times counts: for a swap the end
+    of the call, for an association its beginning.
     """
     now = observed.now
     match call.operation:
@@ -167,7 +167,7 @@ def after_own_call(
 
 
 def _moved(run_state: RunState, call: ApiCall, observed: Observation, ended_at: float) -> RunState:
-    """Off one profile and on the other at once."""
+    """Leave one profile and join the other in one call."""
     key = disassociated(call, observed)
     return replace(
         run_state,
@@ -188,7 +188,7 @@ def _snapshot(run_state: RunState, observed: Observation) -> RunState:
 
 
 def _kept(run_state: RunState, call: ApiCall, observed: Observation) -> Mapping[InstanceKey, str]:
-    """What the notes said that are taken off, where this run believes them: once they are gone it
+    """Instances whose progress marks are removed, if this run believed the marks: from then on it
     knows by itself that those instances need nothing."""
     believed = dict(run_state.refreshed)
     for key in instances_of(call, observed):
@@ -212,8 +212,8 @@ def lost(run_state: RunState, key: InstanceKey, reason: str) -> RunState:
 def not_given(
     cutover: CutOver, observed: Observation, run_state: RunState, key: InstanceKey, reason: str
 ) -> RunState:
-    """AWS refused a call about one instance. In a roll-back that says nothing yet of the role that
-    is to be inside."""
+    """AWS refused a call about one instance. During a roll-back that does not yet say anything
+    about the role that is to be restored."""
     is_there = observed.profile.role_id == observed.after_id and observed.now >= role_visible_at(
         cutover, observed, run_state
     )
@@ -223,7 +223,7 @@ def not_given(
 
 
 def answered(run_state: RunState, ask: Ask, observed: Observation) -> RunState:
-    """``ask`` was answered as it must be, or by somebody who does not know such questions."""
+    """``ask`` got the expected answer, or the endpoint does not support the question."""
     if ask.refusal == "LimitExceeded":
         return replace(run_state, asked=True)
     keys = {key for call in ask.calls for key in instances_of(call, observed)}
@@ -231,7 +231,7 @@ def answered(run_state: RunState, ask: Ask, observed: Observation) -> RunState:
 
 
 def refused(run_state: RunState, key: InstanceKey, reason: str) -> RunState:
-    """It would not get back what is taken from it, so nothing is."""
+    """AWS would not restore the instance, so it is left as it is."""
     return replace(lost(run_state, key, reason), refused=_with(run_state.refused, key, reason))
 
 
@@ -260,7 +260,7 @@ def instances_of(call: ApiCall, observed: Observation) -> list[InstanceKey]:
 
 
 def is_temporary(call: ApiCall, observed: Observation) -> bool:
-    """Whether a call to IAM is about the shadow, and not about the profile itself."""
+    """Whether a call to IAM is about the temporary profile, not the profile itself."""
     return bool(call.params.get("InstanceProfileName") != observed.profile.resource.name)
 
 
@@ -279,68 +279,73 @@ def _reasons() -> Mapping[InstanceKey, str]:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What this run has done itself; it dies with the process, so nothing here is needed for
-    safety, only to save work. Times are seconds of the epoch."""
+    """What this run has done itself. Lost with the process, so it is needed only to save work,
+    never for safety. Times are seconds of the epoch."""
 
     run: str
     began_at: float = 0.0
     asked: bool = False
     allowed: frozenset[InstanceKey] = frozenset()
-    """Instances for which EC2 was asked, and did not refuse, since the role inside last changed."""
+    """Instances for which EC2 allowed the restoring call since the role in the profile last
+    changed."""
     refused: Mapping[InstanceKey, str] = field(default_factory=_reasons)
-    """Those that would not get back what is taken from them; they are among ``failed`` too."""
+    """Instances that AWS would not restore; they are among ``failed`` too."""
     released: bool = False
     let_go: bool = True
-    """Whether an instance let go of the role before since that was last noted; so at the start,
-    since an earlier run may have died before it noted it."""
+    """Whether an instance has lost the previous role since that was last recorded. True at the
+    start, since an earlier run may have died before it recorded it."""
     swaps: int = 0
     began_with: RoleMark | None = None
     """The mark on the profile when this run began."""
     marked_at: int | None = None
-    """When this run last noted on the profile that it is at work."""
+    """When this run last wrote its mark to the profile."""
     untouched: frozenset[AssociationSeen] | None = None
-    """Consumers as they were before the swap, but for those that an earlier run, or a launch since
-    then, may have given the new role."""
+    """Consumers from before the swap, without those that an earlier run, or a later launch, may
+    have given the new role."""
     cleared: bool = False
-    """Notes on instances were taken off, or it was tried: they are hints, and may stay."""
+    """Progress marks were removed from instances, or the attempt failed: they are hints, and may
+    stay."""
     resumed: bool = False
-    """The run began with the swap done by an earlier one, whose ``holds`` marks it may believe."""
+    """The swap was made by an earlier run, whose ``holds`` marks this run may believe."""
     swapped_at: float | None = None
     filled_at: float | None = None
-    """When the shadow got the new role, or was first seen with it."""
+    """When the temporary profile got the new role, or was first seen with it."""
     away: Mapping[InstanceKey, float] = field(default_factory=_frozen)
     taken: Mapping[InstanceKey, str] = field(default_factory=_reasons)
-    """Association ids that this run took off: a listing that shows them still is an old one."""
+    """Association ids that this run removed: a listing that still shows them is outdated."""
     stopped: Mapping[InstanceKey, float] = field(default_factory=_frozen)
-    """Those that this run stopped, each with when it had been launched."""
+    """Instances that this run stopped, each with its launch time."""
     back: Mapping[InstanceKey, float] = field(default_factory=_frozen)
     refreshed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
     """Association ids that were made after EC2 saw the new role."""
     failed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
     postponed: Mapping[InstanceKey, str] = field(default_factory=_reasons)
-    """Of a roll-back: those that were refused what is theirs while EC2 saw the role that failed.
-    They are tried once more when it sees the one that goes back in."""
+    """In a roll-back: instances whose association was refused while EC2 saw the failed role. The
+    call is retried once EC2 sees the restored role."""
     batches: int = 0
-    """Batches that went well, an earlier run's canary included."""
+    """Successful batches, including the canary of an earlier run."""
     batch_ended_at: float | None = None
     changed_at: float = 0.0
     closed: str | None = None
-    """Why no batch may begin now: the time is over, or our credentials would not outlive it."""
+    """Why no further batch may start: the time limit, or credentials that would expire."""
     stopping: bool = False
-    """A person asked to stop: only what is half done is put right."""
+    """The run was asked to stop: only unfinished work is restored."""
     hurrying: bool = False
-    """The process is about to be killed: profiles are given back without waiting for anything."""
+    """The process is about to be killed: profiles are restored without waiting for anything."""
 
 
 def role_visible_at(cutover: CutOver, observed: Observation, run_state: RunState) -> float:
-    """When EC2 sees the new role. A resumed run cannot know when the swap was, so it waits in
-    full from when it first looked."""
+    """When EC2 sees the new role, in seconds of the epoch. A resumed run cannot know when the swap
+    was, so it waits in full from its first observation.
+
+    Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
+    """
     since = run_state.swapped_at if run_state.swapped_at is not None else observed.now
     return since + cutover.limits.propagation_seconds
 
 
 def temporary_visible_at(cutover: CutOver, observed: Observation, run_state: RunState) -> float:
-    """When EC2 sees the role in the shadow."""
+    """When EC2 sees the role in the temporary profile, in seconds of the epoch."""
     since = run_state.filled_at if run_state.filled_at is not None else observed.now
     return since + cutover.limits.propagation_seconds
 
@@ -361,8 +366,8 @@ def final_mark(cutover: CutOver, observed: Observation, run_state: RunState) -> 
 
 
 def is_covered(cutover: CutOver, observed: Observation) -> bool:
-    """Whether the regions noted on the profile are all that are asked for. Where they did not fit
-    into the tag, any list that does not fit either is taken for the same."""
+    """Whether the regions in the profile's mark cover all that are wanted. If they did not fit into
+    the tag, any list that does not fit either counts as the same."""
     mark = observed.profile.mark
     if not isinstance(mark, Partial) or mark.role_id != observed.target or not cutover.is_narrow:
         return False

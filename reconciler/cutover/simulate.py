@@ -17,7 +17,7 @@ from reconciler.plan.cut_over import CutOver, Observation
 
 
 def simulate(cutover: CutOver, observed: Observation, call: ApiCall) -> Observation:
-    """The world as it will be seen once ``call`` took effect."""
+    """The observation after ``call`` has taken effect."""
     if call.service == "iam":
         if "InstanceProfileName" in call.params and is_temporary(call, observed):
             return replace(observed, temporary=_temporary(cutover, observed, call))
@@ -122,7 +122,7 @@ def _profile(cutover: CutOver, observed: Observation, call: ApiCall) -> LiveProf
 
 
 def _id_of(cutover: CutOver, observed: Observation, call: ApiCall) -> str | None:
-    """A role that was made again has the name of the one before, and only its own id is there."""
+    """A role that was created again has the same name; only its new id exists."""
     before, after, name = cutover.before, cutover.after, call.params["RoleName"]
     is_before = before is not None and same_name(before.name, name)
     if before is None or not is_before or (after is not None and same_name(after.name, name)):

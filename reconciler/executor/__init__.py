@@ -1,5 +1,5 @@
-"""Carries a plan out: preconditions, calls, retries, waits, cut-overs, outcomes. Nothing here
-decides what is to be done (``planner``, ``cutover``)."""
+"""Executes a plan: preconditions, calls, retries, waits, cut-overs, outcomes. What to do is decided
+by ``planner`` and ``cutover``, not here."""
 
 from reconciler.executor.executor import Executor, ExecutorDeps
 

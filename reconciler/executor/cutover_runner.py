@@ -1,4 +1,4 @@
-"""Runs a cut-over: observe, decide, act, until it is done or cannot go on."""
+"""Runs a cut-over: observe, decide, act, until it is done or cannot continue."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ OF_ONE_INSTANCE = (
     "StopInstances",
     "StartInstances",
 )
-"""Calls whose refusal loses one instance; that of any other ends the cut-over."""
+"""Calls whose refusal gives up one instance. A refusal of any other call ends the cut-over."""
 HOPED_FOR = frozenset({"LimitExceeded", "EntityAlreadyExists"})
-"""The answers to the question whether a role may be put in while another is inside."""
+"""Codes that show that a role may be added while another one is in the profile."""
 LOOK_AGAIN = frozenset(
     {
         "IncorrectState",
@@ -55,8 +55,8 @@ LOOK_AGAIN = frozenset(
         "EntityAlreadyExists",
     }
 )
-"""Something is not as it was seen: somebody else acted, an instance starts, stops or ends, or IAM
-did not show yet what a run before this one made."""
+"""Codes that mean that the observation is outdated: another actor changed something, an instance
+starts, stops or ends, or IAM did not yet show the writes of an earlier run."""
 
 
 @dataclass
@@ -73,12 +73,12 @@ class CutOverRunner:
     stop: Interrupt
     deadline: Deadline
     check: Callable[[], None]
-    """Raises ``AwsError`` where the profile is not as it was planned any more."""
+    """Raises ``AwsError`` if the profile is no longer as planned."""
     flights: Flights = field(default_factory=Flights)
     notes: list[str] = field(default_factory=list)
     _taken: set[InstanceKey] = field(default_factory=set)
     _given: set[InstanceKey] = field(default_factory=set)
-    """Those that this run took something from, and those of them that have it back."""
+    """Instances that this run disassociated or stopped, and those that are restored."""
     _gone: set[InstanceKey] = field(default_factory=set)
     _again: int = 0
     _looks: int = 0
@@ -89,7 +89,7 @@ class CutOverRunner:
     _flying: tuple[InstanceKey, ...] = ()
     _advice: str = MEND
     _brief: str = ""
-    """Of what went wrong last, where AWS refused it."""
+    """The request id of the last failure, if AWS refused it."""
 
     def __post_init__(self) -> None:
         self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
@@ -127,7 +127,7 @@ class CutOverRunner:
         observed = self._observer.observe(cutover)
         run_state = states.initial_state(observed, self.run)
         for instance in states.noted_as_done(observed):
-            note = f"{instance.key.instance} is left alone: a tag on it says that it has the role"
+            note = f"{instance.key.instance} is skipped: its tag says that it has the role"
             self.notes.append(note)
             self.progress.started(cutover.address, note)
         while True:
@@ -150,14 +150,14 @@ class CutOverRunner:
                 case GiveUp(reason, is_stop=is_stop):
                     if observed.unread and not run_state.failed:
                         self._advice = (
-                            f"apply again once {', '.join(sorted(observed.unread))} answers"
+                            f"apply again when {', '.join(sorted(observed.unread))} can be read"
                         )
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
                     observed, run_state = self._step(cutover, decision, observed, run_state)
 
     def _those_ended(self, observed: Observation) -> tuple[Address, ...]:
-        """Instances that were met running, and have ended: nobody lists them any more."""
+        """Instances that were running and have terminated since: they are no longer listed."""
         missing = [
             k for k in self._met if k not in observed.instances or observed.instances[k].is_gone
         ]
@@ -171,7 +171,8 @@ class CutOverRunner:
         return min(most, FIRST_LOOK_SECONDS * 2.0 ** (self._looks - 1))
 
     def _roll_back(self, cutover: CutOver, reason: str) -> Outcome:
-        """The role that was there goes back in, and to whoever may have taken up the new one."""
+        """Restore the previous role, for the profile and for every instance that may have the new
+        one."""
         why = self._brief or reason
         self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back", "rolling back")
         self._brief = ""
@@ -179,14 +180,16 @@ class CutOverRunner:
         if ended.status == "applied":
             self._brief = f"{why}; rolled back"
             self._advice = (
-                f"find out why; --allow retry={cutover.address} tries this role once more, and "
+                f"find the cause; --allow retry={cutover.address} tries this role once more, and "
                 "another role needs no flag"
             )
-            return self._outcome("failed", f"{reason}; rolled back, the old role is in again")
+            return self._outcome(
+                "failed", f"{reason}; rolled back, the profile has the old role again"
+            )
         # AWS's own words are long, and most often the same.
-        again = f"rolling back failed too: {self._brief or ended.reason}"
+        again = f"the roll-back failed too: {self._brief or ended.reason}"
         self._advice = ended.advice
-        self._brief = f"{why}; rolling back failed too"
+        self._brief = f"{why}; the roll-back failed too"
         return self._outcome("failed", f"{reason}; {again}")
 
     def _step(
@@ -231,8 +234,9 @@ class CutOverRunner:
     def _ask_ec2(
         self, cutover: CutOver, ask: Ask, observed: Observation, run_state: RunState
     ) -> tuple[Observation, RunState]:
-        """Whoever is refused keeps what it has. Who answers neither *allowed* nor *denied* does not
-        know such questions, or the instance is not as it was: then it is looked at again."""
+        """An instance that is refused keeps what it has. If the answer is neither *allowed* nor
+        *denied*, the endpoint does not support DryRun, or the instance has changed: then it is
+        observed again."""
         doubtful: list[InstanceKey] = []
         run_state = states.answered(run_state, ask, observed)
         for call in ask.calls:
@@ -249,7 +253,9 @@ class CutOverRunner:
                 elif error.code != ask.refusal:
                     doubtful.extend(keys)
             else:
-                self.notes.append(f"{call.name}: DryRun is not known there, so nobody was asked")
+                self.notes.append(
+                    f"{call.name}: the endpoint does not support DryRun, so nothing was checked"
+                )
                 doubtful.extend(keys)
         return self._observer.look(cutover, observed, doubtful), run_state
 
@@ -302,12 +308,13 @@ class CutOverRunner:
     def _tell(
         self, cutover: CutOver, act: Act, call: ApiCall, observed: Observation, run_state: RunState
     ) -> None:
-        """An instance that has the role is told with how long it was without a profile."""
+        """Reports each instance that has the role, with the seconds that it was without a
+        profile."""
         keys = states.instances_of(call, observed)
         if call.operation == "CreateTags" and cutover.after is not None:
             for key in keys:
                 away = observed.now - run_state.away.get(key, observed.now)
-                text = f"taking up role/{cutover.after.name}"
+                text = f"refresh to role/{cutover.after.name}"
                 self.progress.done(instance_address(key.instance), text, away)
         elif len(keys) == 1:
             self.progress.started(instance_address(keys[0].instance), act.why)
@@ -316,11 +323,11 @@ class CutOverRunner:
 
     def _send(self, call: ApiCall, act: Act, observed: Observation) -> AwsError | None:
         key = next(iter(states.instances_of(call, observed)), None)
-        # In a hurry nobody waits for one instance while another could get its profile.
+        # In a hurry no instance waits while another could get its profile.
         hoped_for = LOOK_AGAIN if self.stop.hurries else frozenset[str]()
 
         def told(error: AwsError, seconds: float) -> None:
-            waited_for = f"{error.code}, {call.name} again"
+            waited_for = f"the retry of {call.name} ({error.code})"
             self.progress.waiting(self.cutover.address, waited_for, seconds)
 
         try:
@@ -344,8 +351,8 @@ class CutOverRunner:
     def _after_doubt(
         self, cutover: CutOver, problem: AwsError, observed: Observation, run_state: RunState
     ) -> Observation:
-        """What the call did is not known, so it is looked at, and decided anew. In a hurry that is
-        how a profile is given back: the call is refused until the time has come."""
+        """The effect of the call is not known, so observe and decide again. In a hurry a profile is
+        restored that way: the call is refused until AWS accepts it."""
         if self.stop.hurries:
             self.stop.rest(self.clock, POLL_SECONDS)
             return self._observer.look(cutover, observed, tuple(run_state.away))

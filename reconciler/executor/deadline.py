@@ -10,8 +10,8 @@ from reconciler.errors import AwsError
 from reconciler.ports import Clock
 
 BATCH_SECONDS = 600.0
-"""A batch waits 300 s at most for its instances to give the profile up, and as long again for them
-to take it on."""
+"""Seconds for one batch: at most 300 s for the disassociations, and as long for the
+associations."""
 
 
 def forever(_seconds: float) -> bool:
@@ -30,12 +30,15 @@ class Deadline:
     def is_over(self) -> str | None:
         """Why nothing new begins, or ``None``."""
         if self.ends_at is not None and self.clock.now() >= self.ends_at:
-            return "the time of --max-time is over"
+            return "the time limit of --max-time has passed"
         return None
 
     def forbids_batch(self, *, is_roll_back: bool) -> str | None:
-        """Why no instance may be taken its profile from: it might not get it back in time. A
-        roll-back ends what was begun, so only our credentials may forbid it."""
+        """Why no instance may be disassociated now: it might not be restored in time. ``None`` if
+        it may.
+
+        A roll-back completes what was begun, so only expiring credentials prevent it.
+        """
         if not is_roll_back and (why := self.is_over()):
             return why
         try:

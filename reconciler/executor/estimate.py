@@ -15,11 +15,11 @@ from reconciler.plan.plan import Plan, Step, TargetPlan
 
 PARALLELISM = 10
 REQUEST_SECONDS = 70.0
-"""To connect, and for an answer that does not come: the last try may begin as the budget ends."""
+"""Seconds to connect, and for a missing response: the last try may start as the budget ends."""
 CALL_SECONDS = 2 * (THROTTLE_SECONDS + REQUEST_SECONDS)
-"""A call, and the look at what it did: each is asked again while it is throttled."""
+"""Seconds for a call and for the observation of its effect: both are retried while throttled."""
 SURE = ("propagated",)
-"""Waits that last as long as they say, whatever AWS shows."""
+"""Waits that always last for their full time, whatever AWS shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def _of_target(target: TargetPlan) -> DurationEstimate:
     least = _longest_way(steps, {step.id: _least(step) for step in steps})
     most = {step.id: _most(step) for step in steps}
     longest, whole = _longest_way(steps, most), sum(most.values())
-    # Graham's bound for steps that are taken up as soon as they may and hands are free.
+    # Graham's bound for steps that start as soon as they may and a worker is free.
     return DurationEstimate(round(least), round(longest + (whole - longest) / PARALLELISM))
 
 
@@ -78,3 +78,8 @@ def in_words(seconds: int) -> str:
     if minutes:
         return f"{minutes} min" + (f" {left} s" if left else "")
     return f"{left} s"
+
+
+def duration(least: int, most: int) -> str:
+    """``1 min (at most 5 h 10 min)``; both in seconds."""
+    return f"{in_words(least)} (at most {in_words(most)})" if least else f"at most {in_words(most)}"

@@ -53,8 +53,8 @@ class ExecutorDeps:
 
 @dataclass
 class Executor:
-    """Runs one target's plan once. ``stop`` may be set from any thread, or by a signal: then
-    nothing new starts, and what is half done is put right."""
+    """Executes the plan of one target, once. ``stop`` may be set from any thread, or by a signal:
+    then nothing new starts, and unfinished work is restored."""
 
     plan: TargetPlan
     tools: ExecutorDeps
@@ -132,7 +132,8 @@ class Executor:
         return chosen
 
     def _skip(self, outcomes: dict[int, Outcome], running: Mapping[Future[Outcome], int]) -> None:
-        """What waits for something that failed is skipped, and what waits for that, and no more."""
+        """Steps that depend on a failed one are skipped, and steps that depend on those; no
+        others."""
         started = set(running.values())
         for place, ordered in enumerate(self.plan.work):
             if place in outcomes or place in started:
@@ -141,7 +142,7 @@ class Executor:
             pending = ordered.pending
             if broken:
                 cause = outcomes[broken[0]]
-                reason = f"needs {cause.address} ({cause.what}), which {_in_past_tense(cause)}"
+                reason = f"depends on {cause.address} ({cause.what}), which {_in_past_tense(cause)}"
                 what = describe(pending)
                 outcomes[place] = Outcome(
                     pending.address, what, "skipped", reason, cause=cause.address
@@ -152,15 +153,18 @@ class Executor:
                 )
 
     def _told(self, error: AwsError, seconds: float) -> None:
-        self.tools.progress.waiting(Address("AWS"), f"{error.code}, {error.call} again", seconds)
+        self.tools.progress.waiting(
+            Address("AWS"), f"the retry of {error.call} ({error.code})", seconds
+        )
 
     def _ending(self) -> str | None:
         """Why nothing new begins."""
         return "interrupted" if self.stop.is_set() else self.tools.deadline.is_over()
 
     def _is_cleanup(self, place: int, begun: set[int]) -> bool:
-        """Whether it must run all the same, since what it puts right is done or under way: its
-        predecessors have begun, or wait for that like itself; or some of its group has."""
+        """Whether a cleanup step must run although something failed, since what it restores is done
+        or in progress: its predecessors have started, or wait for the same step; or part of its
+        group has."""
         work = self.plan.work
         pending, after = work[place].pending, work[place].after
         if pending.group is not None:
@@ -244,7 +248,9 @@ class Executor:
         address = pending.address
 
         def told(error: AwsError, seconds: float) -> None:
-            self.tools.progress.waiting(address, f"{error.code}, {call.name} again", seconds)
+            self.tools.progress.waiting(
+                address, f"the retry of {call.name} ({error.code})", seconds
+            )
 
         instance = address.name if address.is_instance else None
         answer = self._sender.send(
@@ -260,7 +266,7 @@ class Executor:
     def _note(
         self, address: Address, pending: PendingStep[Work], answer: Mapping[str, Any]
     ) -> None:
-        """What was made, and the values that AWS invented for it."""
+        """Remember what was created, and the ids that AWS assigned."""
         if exists(address) not in pending.provides:
             return
         found = answer.get("Role") or answer.get("InstanceProfile") or answer.get("Policy") or {}
@@ -280,20 +286,20 @@ class Executor:
         reader, name = self._reader, ref.address.name
         found = reader.role(name) if ref.address.kind == ROLE else reader.profile(name)
         if found is None:
-            raise AwsError(f"read:{ref.address}", "NoSuchEntity", f"{ref.address} is not there")
+            raise AwsError(f"read:{ref.address}", "NoSuchEntity", f"{ref.address} does not exist")
         with self._lock:
             self._known[Ref(ref.address, "id")] = found.id
             self._known[Ref(ref.address, "arn")] = found.arn
 
     def _resolve_association(self, ref: Ref, region: str) -> None:
-        """Always read: a cut-over may have given the instance a new association. Nothing but the
-        profile that was planned is taken off it."""
+        """Always read: a cut-over may have given the instance a new association. Only the planned
+        profile is disassociated."""
         key, call = InstanceKey(region, ref.address.name), f"read:{ref.address}"
         found = next(iter(self._reader.instances([key])), None)
         if found is None or found.is_gone:
             raise InstanceEndedError(call, "InvalidInstanceID.NotFound", ended(key.instance))
         if found.row is None:
-            message = f"{key.instance} has no association any more; plan again"
+            message = f"{key.instance} no longer has an association; plan again"
             raise AwsError(call, "InvalidAssociationID.NotFound", message)
         before = self._profile_before(ref.address, region)
         if before is not None and not same_name(found.row.profile_name, before):

@@ -30,15 +30,16 @@ OF_ITS_STATE = frozenset(
         "InvalidInstanceID.NotFound",
     }
 )
-"""Refusals that come from what the instance, or its association, has become."""
+"""Codes that follow from the state of the instance, or of its association."""
 
 
 UNSHOWN_SECONDS = 10.0
-"""For an instance that EC2 does not show: it ended long ago, or this is an old answer."""
+"""Seconds of retries for an instance that EC2 does not show: it ended long ago, or the response is
+outdated."""
 
 
 OTHERS_SECONDS = 2.0
-"""For an association of somebody else's: a listing may show for a moment what is gone."""
+"""Seconds of retries if another actor's association is listed: it may be gone already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ class ObservedEffect:
 def observed_effect(
     call: ApiCall, error: AwsError, reader: Reader, instance: str | None
 ) -> ObservedEffect | None:
-    """What became of the one instance that ``call`` is about, if that is why it was refused;
-    ``None`` where it is as it should be, starts or stops, or where nothing can be told."""
+    """What happened to the one instance of ``call``, if that explains the refusal. ``None`` if the
+    instance is as expected, starts or stops, or if nothing is known."""
     name = named_instance(call) or instance
     if call.service != "ec2" or error.code not in OF_ITS_STATE or name is None:
         return None
@@ -83,26 +84,24 @@ def observed_effect(
 def _not_replaced(call: ApiCall, found: LiveInstance) -> ObservedEffect | None:
     name, row = found.key.instance, found.row
     if row is None:
-        return ObservedEffect(
-            f"the association of {name} was removed since it was planned; plan again"
-        )
+        return ObservedEffect(f"the association of {name} was removed since the plan; plan again")
     if row.id != call.params["AssociationId"]:
         return ObservedEffect(taken(name, row), OTHERS_SECONDS)
     if found.state in ("stopping", "stopped"):
         return ObservedEffect(
-            f"{name} has stopped since it was planned; the next apply moves it stopped"
+            f"{name} has stopped since the plan; the next apply moves it while it is stopped"
         )
     return None
 
 
 def ended(instance: str) -> str:
-    return f"{instance} ended meanwhile; nothing is left to do for it"
+    return f"{instance} has terminated; nothing is left to do for it"
 
 
 def taken(instance: str, row: AssociationRow) -> str:
     return (
-        f"somebody else gave {instance} instance-profile/{row.profile_name} since it was planned; "
-        "plan again"
+        f"{instance} was associated with instance-profile/{row.profile_name} outside of this run "
+        "since the plan; plan again"
     )
 
 
@@ -116,9 +115,12 @@ def named_instance(call: ApiCall) -> str | None:
 def already_applied(
     call: ApiCall, reader: Reader, account_policies: str, instance: str | None = None
 ) -> bool:
-    """``account_policies`` is the start of the ARNs of this account's policies, ``instance`` the
-    one that a call about an association is for. ``False`` also where nothing can be told; then the
-    call is sent again."""
+    """Whether the call has already taken effect.
+
+    ``account_policies`` is the prefix of the ARNs of this account's policies; ``instance`` is the
+    instance of a call about an association. ``False`` also if it is not known; then the call is
+    sent again.
+    """
     params = call.params
     match call.operation:
         case "CreateRole":
@@ -175,7 +177,7 @@ def _trusted(call: ApiCall, account_policies: str) -> Iterator[str]:
 
 
 def _is_off(call: ApiCall, role: LiveEntity | None) -> bool:
-    """Whether the role is there without what the call takes off it."""
+    """Whether the role exists without what the call removes."""
     if not isinstance(role, LiveRole):
         return False
     held = role.resource

@@ -1,4 +1,4 @@
-"""How somebody outside wants the run to end, and what must not end before it is put right."""
+"""How the run is asked to end from outside, and what must be restored before it ends."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ HURRIED_SECONDS = 0.25
 class Level(IntEnum):
     NONE = 0
     STOP = 1
-    """Nothing new begins; what is half done is put right, with all the time that it takes."""
+    """Nothing new starts; unfinished work is restored, however long that takes."""
     HURRY = 2
-    """The process is about to be killed: what is half done is put right by the calls alone, and
-    nothing is waited for that they do not need."""
+    """The process is about to be killed: unfinished work is restored by the calls alone, without
+    any wait that they do not need."""
 
 
 @dataclass
@@ -56,8 +56,8 @@ class Interrupt:
 
 @dataclass
 class Flights:
-    """What is half done: an instance is without its profile or stopped, a
-    profile is between two roles. As long as there is one, the network is waited for longer."""
+    """Unfinished work: an instance without its profile or stopped, a profile between two roles.
+    While there is any, network failures are retried for longer."""
 
     _open: set[Hashable] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)

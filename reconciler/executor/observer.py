@@ -1,4 +1,4 @@
-"""What a cut-over sees of the world, and when it may believe it."""
+"""What a cut-over observes, and when it may believe it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from reconciler.ports import Clock, Reader
 
 LOOK_AGAIN_SECONDS = 0.5
 OWN_WRITE_LAG_SECONDS = 120.0
-"""For how long IAM may not show what was written. Source:
-docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html"""
+"""Seconds for which IAM may not show a write.
+Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
+"""
 
 
 _Look = tuple[tuple[tuple[str, str], ...], str | None, str | None]
-"""Our marks and the role of a profile, and what is in its shadow."""
+"""The marks and the role of a profile, and the role of its temporary profile."""
 
 
 @dataclass
 class Observer:
-    """Raises ``AwsError`` where it cannot see; a region that refuses is told as unread."""
+    """Raises ``AwsError`` if it cannot read; a region that refuses is reported as unread."""
 
     identity: Identity
     run: str
@@ -96,9 +97,12 @@ class Observer:
         self._written = None
 
     def _profiles(self, cutover: CutOver) -> tuple[LiveProfile, LiveProfile | None]:
-        """Both, as of after our own writes. IAM may show for a while, now and again, how they were
-        before: then what we noted of instances in flight would be forgotten. How they never were is
-        what somebody else has made of them, and is believed at once."""
+        """The profile and its temporary profile, with our own writes.
+
+        For a while IAM may show an earlier state, now and then: then the record of instances in
+        flight would be lost. A state that never was ours was written by another actor, and is
+        believed at once.
+        """
         while True:
             profile = self._profile(cutover)
             temporary = self._temporary(cutover, profile)
@@ -108,7 +112,7 @@ class Observer:
             self.clock.sleep(LOOK_AGAIN_SECONDS)
         self._earlier.add(shown)
         if self._written is not None and self._written[0] != shown:
-            # Somebody else's doing, and so what is to be seen from now on.
+            # Written by another actor, so this is the state from now on.
             self._written = (shown, self.clock.now())
         return profile, temporary
 
@@ -121,14 +125,14 @@ class Observer:
         return self.clock.now() - at <= OWN_WRITE_LAG_SECONDS
 
     def _is_of_another_run(self, profile: LiveProfile) -> bool:
-        """Marked since we began: two who apply at once take turns in writing their marks."""
+        """Marked since this run began: two concurrent applies take turns in writing their marks."""
         mark = profile.mark
         return isinstance(mark, Pending) and mark.run != self.run and mark.epoch >= int(self.began)
 
     def _profile(self, cutover: CutOver) -> LiveProfile:
         profile = self.reader.profile(cutover.profile)
         if profile is None:
-            raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile is gone")
+            raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile no longer exists")
         return profile
 
     def _temporary(self, cutover: CutOver, profile: LiveProfile) -> LiveProfile | None:
@@ -138,7 +142,7 @@ class Observer:
         return self.reader.profile(temporary_name(profile.resource.name))
 
     def _wanted(self, cutover: CutOver) -> str | None:
-        """The id of the role that is to be inside: it may have been made a moment ago."""
+        """The id of the wanted role: it may have been created a moment ago."""
         if cutover.after is None:
             return None
         return self._until_there(cutover.after.name)

@@ -12,8 +12,8 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ApiCall
 
 Status = Literal["applied", "failed", "skipped"]
-AGAIN = "apply again to go on"
-MEND = "put right what was refused, then apply again"
+AGAIN = "apply again to resume"
+MEND = "resolve what was refused, then apply again"
 _SIGN_IN = ("Expired", "RequestExpired", "InvalidClientTokenId", "UnauthorizedSSOToken")
 _LOST = (
     "EndpointConnectionError",
@@ -26,7 +26,8 @@ _LOST = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``what`` is the call or the wait; ``remaining`` is what was left undone."""
+    """The result of one step. ``what`` is the call or the wait; ``remaining`` is what was not
+    done."""
 
     address: Address
     what: str
@@ -39,7 +40,7 @@ class Outcome:
     target: str | None = None
     """Of which target, where there are several."""
     ended: tuple[Address, ...] = ()
-    """Addresses of instances that ended meanwhile, so that nothing was left to do for them."""
+    """Addresses of instances that have terminated, so that nothing was left to do for them."""
     brief: str = ""
     """The reason without AWS's own words, for a line that is followed by the whole."""
     advice: str = ""
@@ -49,7 +50,7 @@ class Outcome:
     cut_over: int = 0
     """Of a cut-over: how many instances it brought over, and are there still."""
     in_flight: tuple[InstanceKey, ...] = ()
-    """Of a cut-over: instances that it took something from and did not give it back."""
+    """In a cut-over: instances that it disassociated or stopped and did not restore."""
 
 
 def failed(address: Address, what: str, error: AwsError, wanted: str = "") -> Outcome:
@@ -69,9 +70,9 @@ def advice(error: AwsError, wanted: str = "") -> str:
     """What to do about a refusal: again only where that can help."""
     if error.code in DENIED:
         missing = wanted.removeprefix("; needs ") or error.call
-        return f"give whoever runs this {missing}, then apply again"
+        return f"grant the calling identity {missing}, then apply again"
     if error.code == CHANGED:
-        return "plan again: somebody else changed it"
+        return "plan again: it was changed outside of this run"
     if error.code.startswith(_SIGN_IN):
         return "sign in again, then apply again"
     if error.code in THROTTLED or error.is_uncertain or error.code in _LOST:
@@ -84,8 +85,8 @@ StrandedAs = Literal["no_profile", "not_running", "no_role"]
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    """Something is without what a run took from it. ``call`` gives it back; ``unknown`` says why it
-    is not known for sure."""
+    """Something that a run removed and did not restore. ``call`` restores it; ``unknown`` says why
+    it is not certain."""
 
     address: Address
     what: StrandedAs
@@ -124,7 +125,7 @@ class Result:
 
     @property
     def ended(self) -> frozenset[tuple[str | None, Address]]:
-        """Target and address of each instance that ended meanwhile."""
+        """Target and address of each instance that has terminated."""
         return frozenset((o.target, address) for o in self.outcomes for address in o.ended)
 
     @property
@@ -158,8 +159,12 @@ _PASSING = (
 
 
 def missing_permission(call: ApiCall, error: AwsError) -> str:
-    """``; needs iam:CreateRole on role/web``, empty for another refusal. EC2 names neither action
-    nor resource itself. What was denied may be a read that goes before ``call``."""
+    """The missing permission, as ``; needs iam:CreateRole on role/web``; empty for any other
+    refusal.
+
+    EC2 names neither action nor resource itself. The denied call may be a read that precedes
+    ``call``.
+    """
     if error.code not in DENIED:
         return ""
     is_own = error.call == call.name

@@ -1,9 +1,11 @@
-"""Before the first step of a change: is what it is about still as it was when it was planned?
+"""Before the first step of a change: is the resource still as it was when it was planned?
 
-IAM has no compare-and-swap, so two who write at once overwrite each other; what was changed since
-the plan was read is left alone and said. Instances need none of this: their calls name an
-association, and AWS refuses one that is not the active one any more. A cut-over is compared with
-what the plan expects by then: it comes after an adoption, or after the first half of a replace.
+IAM has no compare-and-swap, so concurrent writers overwrite each other: a resource that has changed
+since the plan is left as it is, and reported. Instances need no check: their calls name an
+association, and AWS refuses one that is no longer active.
+
+A cut-over is compared with what the plan expects at that point: it comes after an adoption, or
+after the first half of a replacement.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ FLEET_SECONDS = 10.0
 
 @dataclass
 class PreconditionCheck:
-    """``planned`` is what was read, by address; ``begins`` how each cut-over should find its
-    profiles; ``run`` the id of this run."""
+    """``planned`` is what was read, by address; ``begins`` is the state in which each cut-over
+    should find its profiles; ``run`` is the id of this run."""
 
     reader: Reader
     clock: Clock
@@ -62,16 +64,18 @@ class PreconditionCheck:
         began = self.clock.now()
         while (what := self._difference(address, before)) is not None:
             if self.clock.now() - began >= LAG_SECONDS:
-                message = f"{address} {what} since it was planned; plan again"
+                message = f"{address} {what} since the plan; plan again"
                 raise AwsError(f"compare:{address}", CHANGED, message)
             self.clock.sleep(COMPARE_AGAIN_SECONDS)
         self._seen.add(address)
 
     def check_unused(self, address: Address, call: ApiCall) -> None:
-        """Before anything is taken away from what is to be deleted: AWS refuses the deletion itself
-        while something uses it, and by then its permissions or its older versions would be gone.
-        A profile goes whoever uses it, so that is looked at before its very first step.
-        Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
+        """Before the first permission or version is removed from a resource that is to be deleted:
+        AWS refuses the deletion while something uses it, and by then the permissions would be gone.
+        A profile is deleted even if it is used, so it is checked before its first step.
+
+        Raises ``AwsError`` with the code ``ChangedSincePlanned``.
+        """
         if address.kind == PROFILE:
             self._check_users(address)
             return
@@ -81,7 +85,7 @@ class PreconditionCheck:
         began = self.clock.now()
         while (user := self._user(address)) is not None:
             if self.clock.now() - began >= OWN_LAG_SECONDS:
-                message = f"{address} is in use since it was planned: {user}; plan again"
+                message = f"{address} has come into use since the plan: {user}; plan again"
                 raise AwsError(f"compare:{address}", CHANGED, message)
             self.clock.sleep(COMPARE_AGAIN_SECONDS)
         self._unused.add(address)
@@ -97,17 +101,17 @@ class PreconditionCheck:
         if isinstance(now, LivePolicy) and now.attachments:
             return f"it is attached to {now.attachments} users, groups or roles"
         is_boundary = isinstance(now, LivePolicy) and now.boundaries
-        return "it is somebody's permissions boundary" if is_boundary else None
+        return "it is used as a permissions boundary" if is_boundary else None
 
     def _check_users(self, address: Address) -> None:
-        """In every region that was looked at: a flag was given for those of the plan alone."""
+        """In every region that was read: a flag was given only for the users in the plan."""
         users, planned = self.users.get(address), self.planned.get(address)
         if users is None or planned is None or self.identity is None or address in self._unused:
             return
         now = self._fleet(self.identity, users.regions)
         found = [i for i in now.consumers(planned.arn) if i.is_running]
         reasons = [
-            f"{i.key.instance} ({i.key.region}) runs with it since it was planned"
+            f"{i.key.instance} ({i.key.region}) has come to run with it since the plan"
             for i in found
             if i.key not in users.instances and not (users.comes_back and i.untouchable is None)
         ]
@@ -118,12 +122,12 @@ class PreconditionCheck:
         ]
         if reasons:
             more = f" and {len(reasons) - MOST_NAMED} more" if len(reasons) > MOST_NAMED else ""
-            message = f"{address} stays: {'; '.join(reasons[:MOST_NAMED])}{more}; plan again"
+            message = f"{address} is kept: {'; '.join(reasons[:MOST_NAMED])}{more}; plan again"
             raise AwsError(f"compare:{address}", CHANGED, message)
         self._unused.add(address)
 
     def _fleet(self, identity: Identity, regions: tuple[str, ...]) -> LiveState:
-        """One listing serves all profiles that go in the same moments."""
+        """One listing serves all profiles that are deleted within seconds."""
         with self._lock:
             read_at, there = self._listed
             if there is None or self.clock.now() - read_at > FLEET_SECONDS:
@@ -134,7 +138,7 @@ class PreconditionCheck:
     def check_cut_over(self, cutover: CutOver, made_id: str | None) -> None:
         """Before the first write of a cut-over: both its profiles. ``made_id`` is the id of a
         profile that this run has made. Raises ``AwsError`` with ``ChangedSincePlanned``."""
-        # From here on the profile changes by the cut-over's own hand.
+        # From here on the cut-over itself changes the profile.
         self._seen.add(cutover.address)
         observed = self.begins.get(cutover)
         if observed is None:
@@ -164,23 +168,23 @@ class PreconditionCheck:
         made_id: str | None,
     ) -> str | None:
         if now is None:
-            return "was deleted since it was planned"
+            return "was deleted since the plan"
         if now.id != (made_id or before.id):
-            return "was deleted and made again since it was planned"
+            return "was deleted and created again since the plan"
         if now.owner != before.owner:
-            return f"{_whose(now)} since it was planned"
+            return f"{_whose(now)} since the plan"
         mark = now.mark
         if mark not in self._marks(cutover, before):
             if isinstance(mark, Pending):
-                return f"is in a cut-over that run {mark.run} began since it was planned"
-            return "was marked by another run since it was planned"
+                return f"is in a cut-over that run {mark.run} began since the plan"
+            return "was marked by another run since the plan"
         if now.role_id != before.role_id:
             inside = f"role/{now.resource.role}" if now.resource.role else "no role"
-            return f"was given {inside} by another hand since it was planned"
+            return f"was changed to {inside} outside of this run since the plan"
         return None
 
     def _marks(self, cutover: CutOver, before: LiveProfile) -> tuple[RoleMark | None, ...]:
-        """A profile that was found empty has the mark of whoever emptied it."""
+        """A profile that was found empty has the mark of the run that emptied it."""
         planned = self.planned.get(cutover.address)
         if cutover.half != "second" or not isinstance(planned, LiveProfile):
             return (before.mark,)
@@ -201,15 +205,15 @@ class PreconditionCheck:
         if now is None:
             return "was deleted"
         if now.id != before.id:
-            return "was deleted and made again"
+            return "was deleted and created again"
         if now.owner != before.owner:
             return _whose(now)
-        return None if _same(now.resource, before.resource) else "was changed by another hand"
+        return None if _same(now.resource, before.resource) else "was changed outside of this run"
 
 
 def _whose(now: LiveEntity) -> str:
     other = now.claimed_by
-    return f"was taken over by the owner {other!r}" if other else "lost its owner's tag"
+    return f"was taken over by the owner {other!r}" if other else "lost its owner tag"
 
 
 def _facts(profile: LiveProfile) -> tuple[str, str | None, RoleMark | None, str | None]:

@@ -21,8 +21,8 @@ LOST_SECONDS = 60.0
 UNREACHED_SECONDS = 60.0
 """For a call that was not sent, since there was no connection: to repeat it is always safe."""
 IN_FLIGHT_SECONDS = 600.0
-"""The same while an instance is in flight. Whoever asks the run to end does not shorten it: when
-the network is back, nobody else is there to give the profile back."""
+"""Seconds of retries while an instance is in flight. An interrupt does not shorten them: once the
+network is back, only this run can restore the profile."""
 STOPPING_SECONDS = 60.0
 """Patience of a call once a person asked to stop, and nothing is in flight."""
 FIRST_SECONDS = 0.5
@@ -141,8 +141,9 @@ def may_be_done(call: ApiCall, error: AwsError) -> bool:
 
 @dataclass
 class Tries:
-    """The tries of one call. Patience counts from the first failure of its kind: a call that takes
-    a minute to fail is made twice all the same, and one kind does not use up that of another."""
+    """The tries of one call. The retry time counts from the first failure of its kind: a call that
+    takes a minute to fail is still made twice, and one kind of failure does not use up the time of
+    another."""
 
     clock: Clock
     stop: Interrupt
@@ -157,8 +158,8 @@ class Tries:
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
         share: float = 1.0,
     ) -> bool:
-        """Waits before the next try, ``share`` of the full pause. ``False`` where the ``seconds``
-        of patience with such an error are over. ``told`` hears how long it waits."""
+        """Waits before the next try, for ``share`` of the full pause. ``False`` if the ``seconds``
+        of retries for such an error are over. ``told`` is called with the seconds of the wait."""
         now = self.clock.now()
         left = self._since.setdefault(_kind(error), now) + self._patience(error, seconds) - now
         if left <= 0:

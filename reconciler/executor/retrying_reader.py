@@ -25,8 +25,9 @@ def _nobody(_error: AwsError, _seconds: float) -> None: ...
 
 @dataclass(frozen=True, slots=True)
 class RetryingReader:
-    """A ``Reader`` in front of another. Reading does no harm twice, so it need not be asked what a
-    lost call did. ``told`` hears of each failure that is waited out, with the seconds."""
+    """A ``Reader`` that retries another one. Repeated reads are harmless, so the effect of a lost
+    call need not be checked. ``told`` is called with each failure that is retried, and the seconds
+    of the wait."""
 
     reader: Reader
     clock: Clock

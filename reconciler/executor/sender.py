@@ -68,11 +68,13 @@ class Sender:
         hoped_for: frozenset[str] = frozenset(),
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
     ) -> Mapping[str, Any]:
-        """The answer, empty where the effect was there already. Raises ``AwsError`` for a refusal
-        that stays, ``InstanceEndedError`` where the instance that it is about has ended.
-        ``instance`` is
-        the one that the call is about, where it does not say so itself; refusals ``hoped_for`` are
-        raised as they come; ``told`` hears of each that is waited out, with the seconds."""
+        """The response; empty if the call had already taken effect.
+
+        Raises ``AwsError`` for a permanent refusal, ``InstanceEndedError`` if the instance of the
+        call has terminated. ``instance`` is the instance, if the call does not name it; refusals in
+        ``hoped_for`` are raised without a retry; ``told`` is called with each failure that is
+        retried, and the seconds of the wait.
+        """
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
         while True:
             try:

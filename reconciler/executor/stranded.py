@@ -1,8 +1,6 @@
-"""What a run took and that is not back when it ends: read from AWS, never from memory alone.
-
-The notes on the profiles say who is in flight, also those of a run before this one. Each answer
-comes with the call that gives it back, for a person to make by hand.
-"""
+"""What a run removed and did not restore by its end: read from AWS, never from memory alone. The
+marks on the profiles name the instances in flight, also those of an earlier run. Each result has
+the call that restores it, for a person to run."""
 
 from __future__ import annotations
 
@@ -22,8 +20,8 @@ from reconciler.ports import Reader
 def stranded(
     plan: TargetPlan, outcomes: Mapping[int, Outcome], given: Collection[ApiCall], reader: Reader
 ) -> tuple[Stranded, ...]:
-    """``given`` are associations that were to follow a disassociation, and did not. What cannot be
-    read may be stranded, and is told as that."""
+    """``given`` are associations that were planned after a disassociation, and not made. A resource
+    that cannot be read may be stranded, and is reported as such."""
     found: dict[tuple[Address, str | None], Stranded] = {}
     for one in (*_of_profiles(plan, outcomes, reader), *_of_moves(given, reader)):
         found.setdefault((one.address, one.region), one)
@@ -97,7 +95,7 @@ def _instance(key: InstanceKey, what: StrandedAs, arn: str, unknown: str = "") -
 
 
 def _without_role(plan: TargetPlan, profile: LiveProfile, reader: Reader) -> Iterator[Stranded]:
-    """A run took the role out and none went in. What was inside goes back, if it is there still."""
+    """A run removed the role and added none. The previous role is restored, if it still exists."""
     if profile.role_id is not None or not isinstance(profile.mark, Pending):
         return
     address = profile.resource.address

@@ -16,12 +16,12 @@ from reconciler.ports import Clock, Progress, Reader
 FIRST_LOOK_SECONDS = 0.25
 """Most conditions hold within a second; from there it is looked at less and less often."""
 OTHERS_SECONDS = 10.0
-"""After so long the only association that stays, if it is with another profile, is somebody else's
-doing, and not how it was before our own call."""
+"""Seconds after which the only remaining association, with another profile, was made by another
+actor, and is not the state before our own call."""
 
 TEXT = {
-    "gone": "the association to be gone",
-    "associated": "the profile to be taken on",
+    "gone": "the disassociation to complete",
+    "associated": "the association to complete",
     "propagated": "EC2 to see the change in IAM",
     "stable": "the instance to finish starting or stopping",
 }
@@ -42,7 +42,7 @@ class Waiter:
         it."""
         began, pause = self.clock.now(), FIRST_LOOK_SECONDS
         while True:
-            # Taken before the look: a process that was asleep looks once more.
+            # Taken before the read: a process that was suspended reads once more.
             elapsed = self.clock.now() - began
             if self._holds(wait, began):
                 return
@@ -77,7 +77,7 @@ class Waiter:
         return next(iter(self.reader.instances([key])), None)
 
     def _taken(self, wait: Wait) -> str | None:
-        """Whether somebody else gave the instance a profile meanwhile."""
+        """Whether another actor has associated the instance with another profile."""
         instance = self._instance(wait) if wait.profile and wait.instance else None
         row = instance.row if instance else None
         if row is None or same_name(row.profile_name, wait.profile):

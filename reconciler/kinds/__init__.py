@@ -1,2 +1,2 @@
-"""What differs between kinds of resource: the steps that create, update and delete each. What is
-the same for all of them is in ``planner``."""
+"""The differences between kinds of resource: the steps that create, update and delete each. What
+they have in common is in ``planner``."""

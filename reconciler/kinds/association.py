@@ -74,8 +74,8 @@ def disassociate(live: LiveInstance, context: KindContext) -> Iterator[Step]:
 
 
 def tagged_anew(live: LiveInstance, after: Association, context: KindContext) -> Iterator[Step]:
-    """Our tag on an instance whose profile was made again, or is by this plan: it names the one
-    that is gone, and would count no more."""
+    """Renews our tag on an instance whose profile was created again, or is by this plan: it names
+    the deleted one, and would no longer count."""
     start = f"{context.owner}/{live.key.instance}/"
     before = live.marks.get(ownership.ASSOCIATION, "")
     if before.startswith(start) and before != _mark(live, after, context):
@@ -167,8 +167,8 @@ def _reassociate(
 def noted(
     live: LiveProfile | None, name: str, keys: tuple[InstanceKey, ...], context: KindContext
 ) -> Iterator[Step]:
-    """Notes on their new profile which stopped instances are about to move to it, as many at a
-    time as the note holds, and takes the note off when they have arrived."""
+    """Records stopped instances on their new profile before they move to it, as many at a time as
+    the mark holds, and removes the mark when they have arrived."""
     address = profile_address(name)
     requires, before = {ready(address)}, set[Label]()
     flying = live.flights if live else frozenset()

@@ -33,7 +33,7 @@ class KindContext:
     cut_over: frozenset[Address] = frozenset()
     """Profiles with a cut-over in this plan: their associations get new ids in it."""
     replaced: frozenset[Address] = frozenset()
-    """Addresses of what is deleted and made again: ids and ARNs that it has now are no use."""
+    """Addresses that are deleted and created again: their current ids and ARNs become invalid."""
     filled_by_cutover: frozenset[Address] = frozenset()
     """Addresses of profiles to be made whose cut-over puts the role in, since instances have
     associations with the profile that was there before."""

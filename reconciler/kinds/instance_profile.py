@@ -32,8 +32,8 @@ def desired_state_of(
 
 
 def create(after: InstanceProfile, context: KindContext) -> Iterator[Step]:
-    """Owner and role-id stand in the call that makes it; then the role goes in, unless instances
-    must take it up: then that is for their cut-over."""
+    """The owner and the role id are set by the creating call; then the role is added, unless
+    instances must get it: that is left to their cut-over."""
     address = after.address
     if address in context.filled_by_cutover:
         tags = context.owned(after.name, after.tags, role_id=ownership.NO_ROLE)
@@ -74,9 +74,9 @@ def adopt(live: LiveProfile, context: KindContext) -> Iterator[Step]:
 
 
 def adopted_role_mark(live: LiveProfile, context: KindContext) -> str:
-    """Consumers are taken to hold the role inside, since nothing else can be known; or, when that
-    is to be made sure of, to hold none. What a set before noted of its own profile is known: a
-    cut-over that it began is gone on with."""
+    """The marks of an adopted profile. Consumers are assumed to have the role in it, since nothing
+    else can be known; with ``--refresh-adopted``, to have none. Marks of the previous set are kept:
+    a cut-over that it began is resumed."""
     if context.refresh_adopted:
         return ownership.NO_ROLE
     if live.claimed_by is not None and live.mark is not None:
@@ -93,7 +93,7 @@ def update(live: LiveProfile, after: InstanceProfile, _context: KindContext) -> 
 
 
 def delete(live: LiveProfile, context: KindContext) -> Iterator[Step]:
-    """The role goes out first, and that it was let go is noted before (``planner/releases.py``)."""
+    """The role is removed first; its release is recorded before (``planner/releases.py``)."""
     before, address = live.resource, live.resource.address
     name, noted, pending = before.name, released(address), Label("pending", address)
     if before.role is not None:
@@ -107,15 +107,16 @@ def delete(live: LiveProfile, context: KindContext) -> Iterator[Step]:
 
 
 def _pending(live: LiveProfile, context: KindContext) -> ApiCall:
-    """Whoever finds the profile empty should know what was inside, and why it is not."""
+    """A run that finds the profile empty needs to know which role was in it, and why it was
+    removed."""
     start = f"pending/{live.role_id}/{ownership.NO_ROLE}/"
     tags = tag_list({context.prefix + ownership.ROLE_ID: Joined((start, NOW, "/", RUN))})
     return iam("TagInstanceProfile", InstanceProfileName=live.resource.name, Tags=tags)
 
 
 def replace(live: LiveProfile, after: InstanceProfile, context: KindContext) -> Iterator[Step]:
-    """Emptied by a cut-over before, and filled by one afterwards. Instances may have associations
-    with it all the while: AWS does not mind, and they are made anew."""
+    """Emptied by a cut-over before, and filled by one afterwards. Instances may keep their
+    associations in between: AWS allows that, and the cut-over replaces them."""
     address = live.resource.address
     call = iam("DeleteInstanceProfile", InstanceProfileName=live.resource.name)
     yield step(address, call, after={emptied(address)}, provides={gone(address)})

@@ -67,7 +67,7 @@ def update(live: LivePolicy, after: Policy, _context: KindContext) -> Iterator[S
 
 
 def delete(live: LivePolicy, _context: KindContext) -> Iterator[Step]:
-    """Versions first, then the policy, once nobody has it attached."""
+    """Versions first, then the policy, once it is attached to nothing."""
     address = live.resource.address
     for version in live.versions:
         if not version.is_default:
@@ -80,6 +80,6 @@ def delete(live: LivePolicy, _context: KindContext) -> Iterator[Step]:
 
 
 def replace(live: LivePolicy, after: Policy, context: KindContext) -> Iterator[Step]:
-    """Once its roles have let go of it; they get it back when it is there again."""
+    """Once its roles have detached it; it is attached again when it exists again."""
     yield from delete(live, context)
     yield from create(after, context)

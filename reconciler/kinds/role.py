@@ -24,9 +24,10 @@ from reconciler.spec.check.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredRole
 
 REVOKED = "AWSRevokeOlderSessions"
-"""The inline policy by which the console revokes sessions. Whoever put it in did so in need, so it
-is never deleted unasked; with the role itself it goes. Source:
-docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html"""
+"""The inline policy with which the console revokes sessions. It was added in an emergency, so it is
+deleted only if the specs say so, or with the role.
+Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
+"""
 
 NOBODY = PolicyDocument.of(
     {
@@ -114,7 +115,7 @@ def shuts_out_ec2(before: Role, after: Role) -> bool:
 
 
 def delete(live: LiveRole, _context: KindContext) -> Iterator[Step]:
-    """Permissions first, and they only once no profile gives them out any more."""
+    """Permissions first, and those only once no profile holds the role."""
     before, address = live.resource, live.resource.address
     name, after, bare = before.name, {free(address)}, Label("bare", address)
     for arn in before.managed_policies:
@@ -130,13 +131,13 @@ def delete(live: LiveRole, _context: KindContext) -> Iterator[Step]:
 
 
 def replace(live: LiveRole, after: Role, context: KindContext) -> Iterator[Step]:
-    """Once every profile has let go of it; they get it back when it is there again."""
+    """Once every profile has removed it; it is added again when it exists again."""
     yield from delete(live, context)
     yield from create(after, context)
 
 
 def _settings(after: Role) -> ApiCall:
-    # What is left out keeps its value on AWS, by the docs it may not: both are always sent.
+    # An omitted value is kept by AWS, but the docs do not promise that: both are always sent.
     return iam(
         "UpdateRole",
         RoleName=after.name,
@@ -181,7 +182,7 @@ def _managed(before: Role, after: Role, context: KindContext) -> Iterator[Step]:
     yield from _attach(before, added, context)
     for arn in stale:
         call = iam("DetachRolePolicy", RoleName=before.name, PolicyArn=arn)
-        # A policy that is made again can only be attached once it was gone.
+        # A policy that is created again can only be attached after its deletion.
         waits = fits and context.arns.address(arn) not in context.replaced
         later = _later(address) if waits else set()
         provides = {_freed(arn)} if fits else {_freed(arn), Label("room", address)}
@@ -189,7 +190,7 @@ def _managed(before: Role, after: Role, context: KindContext) -> Iterator[Step]:
 
 
 def _later(address: Address) -> set[Label]:
-    """What comes before permissions are taken away."""
+    """Labels of the steps that precede the removal of permissions."""
     return {Label("attached", address), Label("put", address), free(address)}
 
 

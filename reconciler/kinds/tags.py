@@ -17,11 +17,12 @@ def tag_calls(
     after: Tags,
     same_key: Callable[[str], str] = exact,
 ) -> Iterator[ApiCall]:
-    """``kind`` is the end of the operations' names, ``target`` the parameter that names the thing.
+    """Calls that change tags from ``before`` to ``after``.
 
-    What is stale goes first, for a resource may have all the tags it can have; a tag that changes
-    is overwritten and never absent. ``same_key`` folds keys that AWS takes for one: removing
-    ``team`` would remove the ``Team`` that replaces it.
+    ``kind`` is the suffix of the operations' names, ``target`` the parameter that names the
+    resource. Stale keys are removed first, since a resource may have reached its limit of tags; a
+    changed tag is overwritten and never absent. ``same_key`` folds keys that AWS treats as equal:
+    removing ``team`` would remove the ``Team`` that replaces it.
     """
     wanted = {same_key(key) for key in after}
     if stale := sorted(key for key in before if same_key(key) not in wanted):

@@ -14,10 +14,8 @@ _FIELDS = {"max_session_duration": "max_session_seconds", "trust_policy": "trust
 
 
 def keep_live(desired: Any, live: Any, leave: Iterable[str]) -> Any:
-    """``desired`` with the attributes named in ``leave`` taken from ``live``.
-
-    ``managed_policies`` and ``inline_policies`` are joined; ``tags.KEY`` is that tag alone.
-    """
+    """``desired`` with the attributes in ``leave`` copied from ``live``. ``managed_policies`` and
+    ``inline_policies`` are merged; ``tags.KEY`` is that single tag."""
     for name in sorted(leave):
         attribute, _, key = name.partition(".")
         attribute = _FIELDS.get(attribute, attribute)

@@ -87,7 +87,7 @@ class Address:
 
 
 EVERYTHING = Address("*")
-"""Of notes that are about the whole account."""
+"""The address of notes about the whole account."""
 ANY_INSTANCE = Address(ASSOCIATION, "*")
 
 

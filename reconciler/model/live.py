@@ -19,9 +19,11 @@ _PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """What every IAM resource has. ``marks`` are our tags without their prefix, ``aws_tags`` those
-    that AWS writes, ``malformed_marks`` what is in a tag of ours and is no mark; ``tags_known`` is
-    false where tags were not read."""
+    """What every IAM resource has.
+
+    ``marks`` are our tags without their prefix, ``aws_tags`` those that AWS writes,
+    ``malformed_marks`` invalid values of our tags; ``tags_known`` is false if tags were not read.
+    """
 
     resource: Policy | Role | InstanceProfile
     id: str
@@ -47,15 +49,15 @@ class Entity:
 
     @property
     def claimed_by(self) -> str | None:
-        """The owner, also where the tag has the form of the first release: that could have been
-        copied, so nothing is ours by it, and yet it is not to be taken unasked."""
+        """The owner that the tag names, also in the form of the first release. That form could have
+        been copied, so it gives no ownership; yet the resource is not adopted without a flag."""
         tag = self.owner_tag
         return tag.owner if tag is not None and tag.name is None else self.owner
 
     def protection(self, path: str) -> str | None:
         """Why this resource is never touched, or ``None``."""
         if path.startswith(_PROTECTED_PATHS):
-            return f"AWS manages what lies at {path}"
+            return f"AWS manages the resources at {path}"
         stack = [k for k in self.aws_tags if k.casefold().startswith("aws:cloudformation:")]
         return "CloudFormation manages it" if stack else None
 
@@ -155,10 +157,10 @@ class AssociationRow:
 
 @dataclass(frozen=True, slots=True)
 class LiveInstance:
-    """``launched_at`` is in seconds of the epoch: of the last start, as EC2 has it.
+    """An instance. ``launched_at`` is the last start in EC2, in seconds of the epoch.
 
-    An instance that only an association tells of has the state ``UNKNOWN``: it is a consumer, and
-    counts as running wherever it is asked who may be using something.
+    An instance that only an association names has the state ``UNKNOWN``: it is a consumer, and
+    counts as running wherever use is checked.
     """
 
     key: InstanceKey
@@ -170,7 +172,7 @@ class LiveInstance:
     unstoppable: str | None = None
     """Why it must not be stopped and started, or ``None``."""
     malformed_marks: tuple[MalformedMark, ...] = ()
-    """What is in a tag of ours and is no mark."""
+    """Values of our tags that are not valid marks."""
     operator: str | None = None
     """The AWS service that manages it, as ``ecs.amazonaws.com``; ``None`` for an instance of the
     account's own. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html
@@ -195,7 +197,7 @@ class LiveInstance:
 
     @property
     def is_running(self) -> bool:
-        """Whether it runs, or may: what is not known counts as somebody."""
+        """Whether it runs, or may run: an unknown state counts as running."""
         return self.state in RUNNING or self.is_unknown
 
     @property
@@ -217,12 +219,11 @@ def _key(instance: LiveInstance) -> InstanceKey:
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """One read of an account. Roles, policies and profiles are keyed by ``name_key``;
-    ``regions`` are those whose instances were read.
+    """One read of an account.
 
-    ``instances`` are those that AWS shows and those that only an association tells of (state
-    ``UNKNOWN``), so ``consumers`` has both: whoever asks who may be using a profile need not ask
-    twice. ``unseen`` has the second kind alone.
+    Roles, policies and profiles are keyed by ``name_key``; ``regions`` are those whose instances
+    were read. ``instances`` are those that AWS shows and those that only an association names
+    (state ``UNKNOWN``), so ``consumers`` has both. ``unseen`` has only the second kind.
     """
 
     identity: Identity
@@ -242,8 +243,8 @@ class LiveState:
     """Profiles that stand in for others during a hop, by those others' names in lower case; they
     are not among ``profiles``."""
     on_temporary_profile: Mapping[InstanceKey, LiveInstance] = field(default_factory=dict)
-    """Instances on a shadow, as they are; among ``instances`` they have the profile that it stands
-    in for."""
+    """Instances on a temporary profile, as they are; in ``instances`` they have the original
+    profile."""
 
     def role(self, name: str | None) -> LiveRole | None:
         return named(self.roles, name)
@@ -274,7 +275,7 @@ class LiveState:
         return tuple(sorted(found, key=lambda i: i.key))
 
     def unseen(self) -> tuple[LiveInstance, ...]:
-        """Instances that only an association tells of, sorted: nobody knows their state."""
+        """Instances that only an association names, sorted: their state is not known."""
         return tuple(sorted((i for i in self.instances.values() if i.is_unknown), key=_key))
 
     def with_instances(self, other: LiveState) -> LiveState:

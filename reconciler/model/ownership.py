@@ -68,8 +68,8 @@ an hour more for clocks and for EC2, which serves a role for a while after a swa
 
 @dataclass(frozen=True, slots=True)
 class OwnerTag:
-    """Whose a resource is said to be. ``name`` is that of the resource that the tag was written on,
-    ``None`` in the form of the first release, which had the owner alone."""
+    """The owner tag of a resource. ``name`` is that of the resource that the tag was written for,
+    ``None`` in the form of the first release, which had only the owner."""
 
     owner: str
     name: str | None = None
@@ -117,20 +117,20 @@ def _epoch(text: str) -> int | None:
 
 
 def decode_released(value: str | None) -> int | None:
-    """When consumers let go of a role, in seconds of the epoch."""
+    """When consumers stopped using a role, in seconds of the epoch."""
     return _epoch(value or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Every consumer has taken up this role; ``-`` is a profile without one."""
+    """Every consumer has this role; ``-`` is a profile without a role."""
 
     role_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A swap or a cut-over is under way, or died. ``epoch`` is in seconds."""
+    """A swap or a cut-over is in progress, or was interrupted. ``epoch`` is in seconds."""
 
     before: str
     after: str
@@ -155,8 +155,8 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """Every consumer in these regions has taken up the role; nobody looked into others. Without
-    regions, those that were looked at did not fit into the tag."""
+    """Every consumer in these regions has the role; other regions were not read. Without regions,
+    the list did not fit into the tag."""
 
     role_id: str
     regions: tuple[str, ...]
@@ -202,9 +202,12 @@ def decode_role_mark(value: str | None) -> RoleMark | None:
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """EC2 has seen this role in the profile since ``epoch``, in seconds: noted where a cut-over
-    waits for instances that others must roll, so that the next run knows which are new; and where
-    instances take no note of ours, so that it knows that a canary is past."""
+    """EC2 has seen this role in the profile since ``epoch``, in seconds.
+
+    Written when a cut-over waits for instances that others must replace, so that the next run knows
+    which are new; and where instances cannot be tagged, so that it knows that the canary has
+    succeeded.
+    """
 
     role_id: str
     epoch: int
@@ -324,7 +327,7 @@ def temporary_name(profile: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MalformedMark:
-    """What is in a tag of ours and is no mark: it is told, with the ``key`` of the tag."""
+    """A value of one of our tags that is not a valid mark; reported with the ``key`` of the tag."""
 
     key: str
     value: str
@@ -332,8 +335,8 @@ class MalformedMark:
 
 @dataclass(frozen=True, slots=True)
 class SplitTags:
-    """Tags of a resource, sorted into the user's, ours (prefix taken off) and AWS's. What is in a
-    tag of ours and cannot be read is in ``malformed_marks`` alone."""
+    """Tags of a resource, split into the user's, ours (without prefix) and AWS's. Invalid values of
+    our tags are only in ``malformed_marks``."""
 
     user: Mapping[str, str]
     marks: Mapping[str, str]
@@ -382,9 +385,9 @@ def split_tags(
 
 
 def _read(name: str, value: str, is_region: Callable[[str], bool]) -> tuple[str, str]:
-    """What can be read of a mark, and what cannot. Of the instances in flight each is read by
-    itself: one that nobody wrote must not hide the others. What a later release may have written
-    under another name is let be."""
+    """The valid and the invalid parts of a mark. Instances in flight are parsed one by one: an
+    invalid one must not hide the others. Names that a later release may have written are ignored.
+    """
     if _IN_FLIGHT_NAME.fullmatch(name):
         items = value.split()
         good = [i for i in items if (f := _flight(i)) is not None and is_region(f.key.region)]

@@ -22,8 +22,8 @@ _UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}")
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """``text`` is the document as written, without white space: what is sent to AWS and counted
-    against its quotas. Equality looks at ``canonical`` alone."""
+    """A policy document. ``text`` is the document as written, without white space: it is sent to
+    AWS and counted against its quotas. Equality compares only ``canonical``."""
 
     text: str = field(compare=False)
     canonical: str

@@ -170,7 +170,9 @@ class RollOut:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom we are to AWS, from ``sts:GetCallerIdentity``."""
+    """The identity of the caller, from ``sts:GetCallerIdentity``.
+    Source: docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
 
     account_id: str
     partition: str

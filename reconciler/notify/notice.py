@@ -1,4 +1,4 @@
-"""What an outlet is told of a drift."""
+"""The content of a drift notification."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Notice:
 
     @property
     def status(self) -> str:
-        """``drifted`` as long as anything is told of the account, else ``resolved``."""
+        """``drifted`` if there are findings for the account, otherwise ``resolved``."""
         return "drifted" if self.document["findings"] else "resolved"
 
     @property
@@ -48,12 +48,12 @@ class Notice:
         return f"{news}; now {', '.join(now) or 'no drift'}"
 
     def payload(self) -> dict[str, Any]:
-        """Our own JSON: the drift, with ``told`` for what is news."""
+        """Our own JSON: the drift document, with the new findings in ``told``."""
         return {**self.document, "told": list(self.findings)}
 
     def fitting(self, most_bytes: int) -> dict[str, Any]:
-        """The payload, shortened until it fits: first what is no news, then the differences, then
-        findings themselves. ``truncated`` says so."""
+        """The payload, shortened until it fits: first findings that are not new, then differences,
+        then new findings. ``truncated`` is set then."""
         bare = [{**f, "differences": []} for f in self.findings]
         head = {**self.document, "findings": [], "resolved": [], "notes": [], "diagnostics": []}
         tries = [

@@ -1,4 +1,4 @@
-"""``--notify KIND=PLACE``: who is told of a drift, and how."""
+"""``--notify KIND=PLACE``: destinations of drift notifications, and delivery."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def destination_of(text: str, environment: Mapping[str, str]) -> Destination:
     ``ValueError``, whose message holds no address."""
     kind, equals, place = text.partition("=")
     if kind not in KINDS or not equals or not place:
-        raise ValueError(f"takes KIND=PLACE with a KIND of {', '.join(KINDS)}")
+        raise ValueError(f"takes KIND=PLACE, with KIND one of {', '.join(KINDS)}")
     if place.startswith(FROM_ENVIRONMENT):
         name = place.removeprefix(FROM_ENVIRONMENT)
         if not environment.get(name):
-            raise ValueError(f"{kind}: there is no variable {name}, or it is empty")
+            raise ValueError(f"{kind}: the environment variable {name} is not set, or empty")
         place = environment[name]
     if kind in ("slack", "webhook"):
         try:

@@ -57,7 +57,7 @@ def _key(document: PlanShape, target: TargetShape) -> str:
 
 
 def key_of(body: str) -> str | None:
-    """The key in the marker of a comment, ``None`` for somebody else's words."""
+    """The key in the marker of a comment; ``None`` for a comment that is not ours."""
     found = _MARKER.match(body)
     return found[1] if found else None
 
@@ -75,7 +75,7 @@ def post(hoster: Hoster, key: str, body: str) -> Posted:
 
 
 def _is_edited(hoster: Hoster, comment: Comment, body: str) -> bool:
-    """Anyone may write a marker; what is not ours cannot be edited, and is passed over."""
+    """Anyone may write a marker; comments of other users cannot be edited, and are skipped."""
     if comment.body.strip() == body.strip():
         return True
     try:

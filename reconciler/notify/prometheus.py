@@ -40,24 +40,27 @@ def _last_success(text: str) -> float | None:
 def _lines(run: Run, last: float | None) -> Iterator[str]:
     if run.drift is not None:
         name = "reconciler_drift_resources"
-        yield from _metric(name, "Findings of drift.", _findings(run.drift))
-        name, help_ = "reconciler_ignored_differences", "Differences that a rule passed over."
+        yield from _metric(name, "Drift findings.", _findings(run.drift))
+        name, help_ = "reconciler_ignored_differences", "Differences that an ignore rule hides."
         ignored = sum(note.status == "ignored" for note in run.drift.notes)
         yield from _metric(name, help_, [("", ignored)])
         calls = sum(run.drift.plan.api_calls.values())
-        yield from _metric("reconciler_aws_api_calls", "Reads of AWS.", [("", calls)])
+        yield from _metric("reconciler_aws_api_calls", "AWS API calls.", [("", calls)])
     own = {
-        "run_timestamp_seconds": ("When the job ran last.", run.at),
-        "run_success": ("1 where it could tell, whatever it found.", int(run.is_success)),
+        "run_timestamp_seconds": ("Time of the last run.", run.at),
+        "run_success": (
+            "1 if everything could be read, whether or not there was drift.",
+            int(run.is_success),
+        ),
     }
     for name, (help_, value) in own.items():
         yield from _metric(f"reconciler_last_{name}", help_, [("", value)])
-    help_ = "How long it took."
+    help_ = "Duration of the run."
     yield from _metric("reconciler_run_duration_seconds", help_, [("", round(run.seconds, 3))])
-    help_ = "Notifications that nobody took."
+    help_ = "Notifications that could not be delivered."
     yield from _metric("reconciler_undelivered_notifications", help_, [("", run.undelivered)])
     if last is not None:
-        yield from _metric(_LAST_SUCCESS, "When it could tell last.", [("", last)])
+        yield from _metric(_LAST_SUCCESS, "Time of the last successful run.", [("", last)])
 
 
 def _findings(drift: Drift) -> Iterator[tuple[str, float]]:

@@ -56,7 +56,7 @@ def _line(finding: FindingShape) -> str:
 
 
 def mrkdwn(text: object) -> str:
-    """Words that mention nobody, link nowhere and end no code span."""
+    """Text without mentions, links or the end of a code span."""
     plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in "`*_~":
         plain = plain.replace(mark, f"{mark}\u200b" if mark != "`" else "\u02cb")

@@ -48,13 +48,11 @@ class Answer:
     body: bytes
 
     def json(self, shape: type[_T]) -> _T:
-        """Raises ``DeliveryError`` for what is no JSON, or of another shape."""
+        """The body as JSON of that shape. Raises ``DeliveryError`` if it is not."""
         try:
             return parsed(self.body.decode("utf-8"), shape)
         except ValueError as error:
-            raise DeliveryError(
-                "answered with what is not of the shape that it should be"
-            ) from error
+            raise DeliveryError("the response does not have the expected format") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,8 @@ class Web:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """``body`` is sent as JSON. Raises ``DeliveryError``. A request whose answer was lost is
-        sent once more: what is sent here may arrive twice."""
+        """Sends ``body`` as JSON. Raises ``DeliveryError``. A request whose response was lost is
+        sent once more, so it may arrive twice."""
         host = host_of(url)
         data = None if body is None else json_text(body, None).encode()
         sent = {"User-Agent": f"reconciler/{__version__}", **(headers or {})}
@@ -98,7 +96,7 @@ def host_of(url: str) -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise DeliveryError("the address is no web address") from error
+        raise DeliveryError("the address is not a valid URL") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise DeliveryError("the address must begin with https:// or http://")
     return parts.hostname

@@ -1,4 +1,4 @@
-"""Requests to AWS as values: what is printed, reviewed and sent is the same list."""
+"""Requests to AWS as values: the same list is printed, reviewed and sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ASSOCIATION_SECONDS = 300.0
 """How long EC2 may take to associate or to disassociate a profile: up to about 65 s have been seen,
 and Terraform's ``ec2PropagationTimeout`` is the same."""
 POLL_SECONDS = 2.0
-"""The longest pause between two looks at what is waited for."""
+"""The longest pause between two polls, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,13 @@ Condition = Literal["propagated", "gone", "associated", "stable", "stopped", "ru
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Something that must hold before the steps after this one.
+    """A condition that must hold before the following steps.
 
-    ``condition`` is one of ``gone`` (no association is listed for the instance; ``profile`` is what
-    it is taken off), ``associated``
-    (the instance's one association names the profile and has settled), ``propagated`` (``seconds``
-    have passed) and ``stable`` (the instance is neither starting nor stopping). A cut-over that is
-    printed has ``stopped`` and ``running`` as well.
-    ``seconds`` is the time after which waiting ends in an error, or what ``propagated`` waits.
+    ``condition`` is one of ``gone`` (no association is listed for the instance; ``profile`` is the
+    one it leaves), ``associated`` (the instance's only association names the profile and is in
+    effect), ``propagated`` (``seconds`` have passed) and ``stable`` (the instance is neither
+    starting nor stopping). The preview of a cut-over also has ``stopped`` and ``running``.
+    ``seconds`` is the timeout, or the time that ``propagated`` waits.
     """
 
     condition: Condition

@@ -117,10 +117,9 @@ class Kept:
     address: Address
     reason: str
     status: KeptStatus = "left"
-    """``left``: ours, in no spec; ``released``: kept for a while; ``waiting``: AWS will serve its
-    instances the new role by itself; ``revoked``: somebody revoked sessions of the role, which a
-    policy inside it does; ``warning``, ``blocked``,
-    ``ignored``: told and no more."""
+    """``left``: ours, in no spec; ``released``: kept for hours; ``waiting``: AWS completes the swap
+    of its instances by itself; ``revoked``: sessions of the role were revoked by an inline policy;
+    ``warning``, ``blocked``, ``ignored``: only reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,8 @@ class Unread:
 
 
 Mark = Literal["same", "comes", "goes", "fresh", "changes"]
-"""What becomes of a link or of what it joins; ``fresh`` is taken up anew, by a cut-over."""
+"""The change of a link between two resources, or of its ends; ``fresh`` is refreshed by a
+cut-over."""
 
 
 @dataclass(frozen=True, slots=True)

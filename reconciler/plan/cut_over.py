@@ -1,5 +1,4 @@
-"""A cut-over as a plan holds it: from which role to which, what was observed of the profile, and
-the steps to show."""
+"""A cut-over in a plan: from which role to which, the observed profile, and the steps to show."""
 
 from __future__ import annotations
 
@@ -54,11 +53,11 @@ class CutOver:
     prefix: str
     settle_as: RoleMark | None = None
     roll_back_to: RoleRef | None = None
-    """The role that consumers hold, as the mark on the profile says: it goes back in if the canary
-    fails. ``None`` where consumers may hold more than one, or ``after`` already: then a failure
-    stops the cut-over, since after a roll-back the mark says that nobody holds ``after``."""
+    """The role that consumers have, according to the mark on the profile: it is restored if the
+    canary fails. ``None`` if consumers may have several roles, or ``after`` already: then a failure
+    stops the cut-over, since after a roll-back the mark says that no consumer has ``after``."""
     releases: tuple[str, ...] = ()
-    """Roles of ours that lose consumers: it is noted on them when they were let go."""
+    """Our roles that lose consumers: the time of the release is recorded on them."""
     releases_back: tuple[str, ...] = ()
     """The same for a roll-back."""
     is_narrow: bool = False
@@ -66,12 +65,12 @@ class CutOver:
     untouched: frozenset[AssociationSeen] | None = None
     """Of a roll-back: instances that are still so never took up the role that goes."""
     half: Literal["first", "second"] | None = None
-    """Of two, between which the role or the profile is made again. Though asked to stop, the first
-    goes to its end, and the second puts the role in."""
+    """Half of a pair, between which the role or the profile is created again. After an interrupt
+    the first is still completed, and the second adds the role."""
 
     moves_back: bool = False
-    """A hop is rolled back, and the profile still has its role: whoever went to the shadow comes
-    back, and nobody else needs anything."""
+    """The roll-back of a hop while the profile still has its role: instances on the temporary
+    profile move back, and no other instance needs anything."""
 
     @property
     def address(self) -> Address:
@@ -79,12 +78,12 @@ class CutOver:
 
     @property
     def hops(self) -> bool:
-        """Whether running consumers are to go to a shadow while the role is swapped."""
+        """Whether running consumers move to a temporary profile while the role is swapped."""
         return self.limits.strategy == "hop" and self.after is not None and not self.moves_back
 
     def reversed(self, failed_id: str, untouched: frozenset[AssociationSeen] | None) -> CutOver:
-        """The roll-back: to the role that consumers held, for those that may have taken up the
-        other, which are all but ``untouched``."""
+        """The roll-back: to the role that consumers had, for all that may have the other, which are
+        all but ``untouched``."""
         return replace(
             self,
             before=self.after,
@@ -100,8 +99,12 @@ class CutOver:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was observed. ``instances`` are the consumers and those in flight, ``listed_at`` is
-    when all regions were last asked for consumers, ``after_id`` the wanted role's id now."""
+    """What was observed.
+
+    ``instances`` are the consumers and those in flight; ``listed_at`` is when all regions were last
+    searched for consumers, in seconds of the epoch; ``after_id`` is the current id of the wanted
+    role.
+    """
 
     now: float
     profile: LiveProfile
@@ -119,7 +122,8 @@ class Observation:
 
     @property
     def covered(self) -> frozenset[str]:
-        """Regions whose consumers have the role, as a cut-over of fewer regions has noted."""
+        """Regions whose consumers have the role, according to the mark of a cut-over with fewer
+        regions."""
         mark = self.profile.mark
         is_so = isinstance(mark, Partial) and mark.role_id == self.target
         return frozenset(mark.regions) if isinstance(mark, Partial) and is_so else frozenset()
@@ -128,12 +132,12 @@ class Observation:
         return self._on(self.profile)
 
     def noted(self) -> tuple[LiveInstance, ...]:
-        """Consumers with a note of ours that they hold a role, which may be taken off."""
+        """Consumers with our tag that they have a role; the tag may be removed."""
         may = (i for i in self.consumers() if i.untouchable is None)
         return tuple(i for i in may if HOLDS in i.marks)
 
     def on_temporary_profile(self) -> tuple[LiveInstance, ...]:
-        """Instances on the shadow."""
+        """Instances on the temporary profile."""
         is_ours = self.temporary is not None and self.temporary.temporary_of is not None
         return self._on(self.temporary) if self.temporary is not None and is_ours else ()
 
@@ -144,7 +148,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class PreviewStep:
-    """One step as the plan shows it; ``note`` says what it is for."""
+    """One step as the plan shows it; ``note`` is its purpose."""
 
     action: Action
     note: str

@@ -27,7 +27,7 @@ def differences(before: Resource, after: Resource) -> tuple[Difference, ...]:
 
 
 def _entries(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    # Two mappings with little in common would otherwise be told as one change of the whole.
+    # Two mappings with little in common would otherwise be shown as one change of the whole.
     tree = DeepDiff(dict(before), dict(after), view="tree", threshold_to_diff_deeper=0)
     # The first step below the root is the entry; what lies deeper is the document inside it.
     keys = {level.path(output_format="list")[0] for group in tree.values() for level in group}

@@ -40,12 +40,12 @@ def ready(address: Address) -> Label:
 
 
 def free(address: Address) -> Label:
-    """Nothing uses the resource any more: what takes it out of use has ended well."""
+    """Nothing uses the resource any longer: the steps that end its use have succeeded."""
     return Label("free", address)
 
 
 def gone(address: Address) -> Label:
-    """The resource was deleted, to be made again."""
+    """The resource was deleted, to be created again."""
     return Label("gone", address)
 
 
@@ -55,7 +55,7 @@ def emptied(address: Address) -> Label:
 
 
 def released(address: Address) -> Label:
-    """It is noted that consumers let go of the profile and its role."""
+    """It is recorded that consumers lose the profile and its role."""
     return Label("released", address)
 
 
@@ -122,8 +122,8 @@ def _required(
     givers: Mapping[Label, list[int]],
     there: Collection[Address],
 ) -> list[int]:
-    """Of a resource that is created as it should be nothing gives that it is ready, and what is
-    there needs no step at all."""
+    """No step provides readiness for a resource that is created complete, and an existing one needs
+    no step."""
     if need in givers:
         return givers[need]
     about = need.of

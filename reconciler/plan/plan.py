@@ -1,4 +1,4 @@
-"""The plan: changes and ordered steps for each target, with a digest of what is intended."""
+"""The plan: changes and ordered steps for each target, with a digest of the intent."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Users:
     regions: tuple[str, ...]
     unread: frozenset[str] = frozenset()
     comes_back: bool = False
-    """Whether they get it again: then only who is not ours to touch is lost."""
+    """Whether they get the profile again: then only instances that cannot be refreshed lose it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ class TargetPlan:
     conflicts: tuple[Conflict, ...] = ()
     guards: tuple[Guard, ...] = ()
     rules: tuple[Mapping[str, Any], ...] = ()
-    """The rules by which associations select instances: they are what is intended."""
+    """The rules by which associations select instances: part of the intent."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that are part of what is intended: the prefix of our tags and, where a cut-over is
-    planned or may come to be, how long it waits and where it looks for consumers."""
+    """Settings that are part of the intent: the prefix of our tags and, if a cut-over is planned or
+    may become necessary, the propagation time and the regions that are searched."""
     diagnostics: tuple[Diagnostic, ...] = ()
     managed: int = 0
     unread: tuple[Unread, ...] = ()
@@ -100,11 +100,11 @@ class TargetPlan:
     links: tuple[Link, ...] = ()
     """Roles, profiles and instances around what changes, for a picture."""
     based_on: Mapping[Address, LiveEntity] = field(default_factory=dict)
-    """What was read of everything that changes, by address: compared again before its first
+    """The live state of everything that changes, by address: compared again before the first
     step."""
     users: Mapping[Address, Users] = field(default_factory=dict)
-    """Of each profile that goes, or is without a role, for a while too: whoever else has it by then
-    was not asked about."""
+    """The known users of each profile that is deleted, or without a role for a time: any other user
+    by then was not part of the plan."""
 
     @property
     def is_empty(self) -> bool:
@@ -112,8 +112,8 @@ class TargetPlan:
 
     @property
     def held(self) -> tuple[Kept, ...]:
-        """What was to go and has to stay. To a prune a role that was let go an hour ago is no such
-        thing, nor what that role uses: it goes by itself, once the time is over."""
+        """Resources that should be deleted and must be kept. For a prune, a role that was released
+        less than seven hours ago does not count, nor what it uses: a later prune deletes it."""
         if not self.destroys and not self.prunes:
             return ()
         released = tuple(f"{k.address} " for k in self.kept if k.status == "released")
@@ -188,7 +188,7 @@ def _steps(target: TargetPlan) -> Iterator[Step]:
 
 
 def summary(plan: Plan) -> dict[str, int]:
-    """A replace counts as replaced, as added and as destroyed no more than once each."""
+    """A replacement counts once, as replaced, and neither as added nor as destroyed."""
     counts = dict.fromkeys(("adopt", "add", "change", "replace", "destroy", "cutover"), 0)
     for change in plan.changes:
         counts[_column(change)] += 1
@@ -216,7 +216,7 @@ def digest_of(targets: tuple[TargetPlan, ...], owner: str) -> str:
 
 
 def digest_of_intended(value: Mapping[str, Any]) -> str:
-    """``sha256:…`` over what is intended, in canonical JSON."""
+    """``sha256:…`` over the intent, in canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 

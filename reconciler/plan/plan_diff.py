@@ -1,4 +1,4 @@
-"""What moved between two plans: for each address what was intended, and what it is now."""
+"""The difference between two plans: for each address the intent then and now."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ LONGEST = 80
 
 
 def differences(before: _Intended, after: _Intended) -> Iterator[str]:
-    """A line for each address whose intended change is another, or is no more; ``before`` is what
-    was reviewed."""
+    """A line for each address whose intended change differs or is gone; ``before`` is the reviewed
+    plan."""
     left, right = _by_address(before), _by_address(after)
     for name in sorted(left.keys() | right.keys()):
         planned, now = left.get(name), right.get(name)
@@ -26,7 +26,7 @@ def in_short(intended: _Intended) -> Iterator[str]:
     it is not known which of them moved."""
     changes = [(n, c) for n, c in sorted(_by_address(intended).items()) if "rule" not in c]
     if not changes:
-        yield "nothing is to be done"
+        yield "no changes"
     for name, change in changes:
         yield f"{name}: {_told(change)}"
     for of, settings in sorted(_settings(intended).items()):
@@ -34,7 +34,7 @@ def in_short(intended: _Intended) -> Iterator[str]:
 
 
 def _settings(intended: _Intended) -> dict[str, _Intended]:
-    """By what is said before them: the target, where there are several."""
+    """By their prefix: the target, if there are several."""
     targets = intended["targets"]
     return {f"{t['target']}: " if len(targets) > 1 else "": t["settings"] for t in targets}
 
@@ -47,7 +47,7 @@ def _other_settings(
         for name in sorted(left.keys() | right.keys()):
             then, today = left.get(name), right.get(name)
             if then != today:
-                yield f"{of}{name} was {_text(then)}, and is now {_text(today)}"
+                yield f"{of}{name} was {_text(then)}, is now {_text(today)}"
 
 
 def _by_address(intended: _Intended) -> dict[str, _Intended]:
@@ -65,16 +65,16 @@ def _by_address(intended: _Intended) -> dict[str, _Intended]:
 def _moved(planned: _Intended | None, now: _Intended | None) -> str:
     if "rule" in (planned or now or {}):
         if planned and now:
-            return "another rule"
-        return "no rule any more" if planned else "a new rule"
+            return "the rule has changed"
+        return "the rule was removed" if planned else "a new rule"
     if planned is None:
         assert now is not None
-        return f"it was not planned; now {_told(now)}"
+        return f"was not planned; is now {_told(now)}"
     if now is None:
-        return f"{_told(planned)} was planned; now nothing is to be done"
+        return f"was planned as {_told(planned)}; has no changes now"
     if planned["actions"] != now["actions"]:
-        return f"{_told(planned)} was planned; now {_told(now)}"
-    return "; ".join(_attributes(planned, now)) or "its limits are others"
+        return f"was planned as {_told(planned)}; is now {_told(now)}"
+    return "; ".join(_attributes(planned, now)) or "its limits have changed"
 
 
 def _told(change: _Intended) -> str:
@@ -87,17 +87,20 @@ def _told(change: _Intended) -> str:
 
 
 def _attributes(planned: _Intended, now: _Intended) -> Iterator[str]:
-    for side, words in (("before", ("was", "is now")), ("after", ("was to be", "is to be now"))):
+    for side, words in (
+        ("before", ("was", "is now")),
+        ("after", ("was planned as", "is now planned as")),
+    ):
         left, right = planned[side] or {}, now[side] or {}
         for name in sorted(left.keys() | right.keys()):
             if left.get(name) != right.get(name):
                 then, today = _shown(left, name), _shown(right, name)
-                yield f"{name} {words[0]} {then}, and {words[1]} {today}"
+                yield f"{name} {words[0]} {then}, {words[1]} {today}"
 
 
 def _shown(values: Mapping[str, Any], name: str) -> str:
     if name not in values:
-        return "as the specs have it"
+        return "as in the specs"
     return _text(values[name])
 
 

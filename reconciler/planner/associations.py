@@ -68,7 +68,9 @@ def _managed(context: PlanContext) -> Iterator[Kept]:
         is_right = _is_there(claim, context)
         if operator is not None and not is_right and context.options.includes(address):
             wanted = f"instance-profile/{claim.association.profile}"
-            yield Kept(address, f"is not given {wanted}: {operator} manages it", "warning")
+            yield Kept(
+                address, f"is not associated with {wanted}: {operator} manages it", "warning"
+            )
 
 
 def claimed(context: PlanContext) -> frozenset[InstanceKey]:
@@ -76,7 +78,7 @@ def claimed(context: PlanContext) -> frozenset[InstanceKey]:
 
 
 def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
-    """Instances that get another profile by what is planned; one that is blocked does not."""
+    """Instances that get another profile in this plan; a blocked one does not."""
     return frozenset(
         InstanceKey(change.region or "", change.address.name)
         for change in planned.changes
@@ -85,7 +87,7 @@ def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
 
 
 def moves(context: PlanContext) -> Iterator[InstanceKey]:
-    """Instances that are to give up the profile that they have for another."""
+    """Instances that are to leave their profile for another."""
     for claim in _claims(context)[0]:
         if claim.instance.row is not None and not _is_there(claim, context):
             yield claim.instance.key
@@ -158,15 +160,15 @@ def _matching(
 def _absent(
     association: DesiredAssociation, regions: tuple[str, ...], context: PlanContext
 ) -> Iterator[Diagnostic]:
-    """Instances that are listed and live in none of the regions; what lives in another one is told
-    with it, as far as that was read."""
+    """Instances that are listed by id and exist in none of the regions. One in another region is
+    reported with that region, as far as it was read."""
     live = [i.key for i in context.live.instances.values() if not i.is_gone]
     here = {key.instance for key in live if key.region in regions}
     elsewhere = {key.instance: key.region for key in live if key.region not in regions}
     for number, instance in enumerate(association.instances):
         if instance in here:
             continue
-        message = f"there is no instance {instance} in {', '.join(regions)}"
+        message = f"instance {instance} does not exist in {', '.join(regions)}"
         if region := elsewhere.get(instance):
             message += f": it is in {region}"
         place = association.place.at("instances", number)
@@ -192,7 +194,7 @@ def _claim(claim: Claim, context: PlanContext) -> PlanFragment:
     if _on_unread(claim, context):
         return PlanFragment()
     if live is None and wanted is None:
-        message = f"there is no instance profile {name!r}, neither in the specs nor in AWS"
+        message = f"instance profile {name!r} exists neither in the specs nor in AWS"
         place = claim.association.place.at("instance_profile")
         return PlanFragment(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
     if wanted is not None and is_left_out(wanted, context):
@@ -242,10 +244,10 @@ def _on_unread(claim: Claim, context: PlanContext) -> Address | None:
 
 
 def _conflict(claim: Claim, context: PlanContext) -> Conflict | None:
-    """Where somebody else has the instance, and nobody said that we may take it.
+    """Conflicts: instances that belong to another owner, or to none, and that may not be taken.
 
-    Whoever may tag instances decides what a rule selects, so what it finds needs ``--adopt`` like
-    any other resource; an id in a spec is a person's decision.
+    Anyone who may tag instances decides what a ``select`` finds, so what it finds needs ``--adopt``
+    like any other resource; an id in a spec is an explicit decision.
     """
     held, options = _held(claim, context), context.options
     if held is None:
@@ -263,7 +265,7 @@ def _conflict(claim: Claim, context: PlanContext) -> Conflict | None:
 
 
 def _held(claim: Claim, context: PlanContext) -> tuple[str, str | None] | None:
-    """How somebody else has the instance, and the owner, ``None`` for nobody who is known."""
+    """Why the instance is not ours, and its owner; the owner is ``None`` if there is none."""
     instance, row, mine = claim.instance, claim.instance.row, context.options.owner
     if row is None:
         return None
@@ -355,15 +357,16 @@ def _emptied(claim: Claim, context: PlanContext) -> Iterator[Guard]:
 
 
 def _stale(claim: Claim, context: PlanContext) -> PlanFragment:
-    """A profile of ours makes stale associations anew in its cut-over; of others' we do it here."""
+    """Stale associations of our own profiles are replaced by their cut-over; those of other
+    profiles here."""
     if context.desired.profile(claim.association.profile) is not None:
         return _renamed(claim, context, is_told=True)
     return _moved(claim, context)
 
 
 def _renamed(claim: Claim, context: PlanContext, *, is_told: bool) -> PlanFragment:
-    """Our tag names a profile of that name that is gone. Where the association is made anew as
-    well, a change tells of that already."""
+    """Our tag names a deleted profile of the same name. If the association is also replaced,
+    another change reports it already."""
     wanted = claim.wanted
     pending = tuple(kind.tagged_anew(claim.instance, wanted, context))
     if is_told or not pending:
@@ -373,7 +376,7 @@ def _renamed(claim: Claim, context: PlanContext, *, is_told: bool) -> PlanFragme
         region=wanted.region,
         before={},
         after={},
-        reason="its tag names a profile that is gone",
+        reason="its tag names a profile that no longer exists",
         source=claim.association.place.here,
         intent=_intent(claim),
     )
@@ -393,8 +396,8 @@ def _moving(claims: Iterable[Claim], context: PlanContext) -> dict[str, list[Ins
 
 
 def _noted(claims: Iterable[Claim], context: PlanContext) -> PlanFragment:
-    """Notes on profiles of ours, of what really moves; on another's we leave no mark, and the specs
-    are the note."""
+    """In-flight marks on our own profiles, for the instances that move. Other profiles get no mark;
+    there the specs say where the instance belongs."""
     pending: list[PendingWork] = []
     for name, keys in sorted(_moving(claims, context).items()):
         live = context.live.profile(name)

@@ -1,4 +1,4 @@
-"""What a person is told of a cut-over: the profile's own change, and one for each instance."""
+"""The changes that a plan shows for a cut-over: one for the profile, and one for each instance."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
 
 
 def _turned(planned: PlannedCutOver) -> dict[str, str]:
-    """A cut-over to another role was begun and not ended: all consumers are in for it once more,
-    which is not what was planned before that one began. Whoever goes on with this very one does
+    """Whether a cut-over to another role was begun and not completed: all consumers are refreshed
+    once more, which is not what an earlier plan said. A run that resumes this same cut-over does
     what was planned, so it changes no digest."""
     mark = planned.live.mark
     if not isinstance(mark, Pending) or mark.after == planned.observed.target:
@@ -70,21 +70,21 @@ def _turned(planned: PlannedCutOver) -> dict[str, str]:
 
 
 def mark_change(planned: PlannedCutOver) -> Change:
-    """Everyone who was in flight has the profile, and the note that they were is still there."""
+    """All instances that were in flight have the profile, and the mark is still there."""
     live = planned.live
     return Update(
         address=live.resource.address,
         before={},
         after={},
         differences=(Difference("in_flight", [str(f) for f in sorted(live.flights)], []),),
-        reason="a note of an earlier run is cleared",
+        reason="the in-flight mark of an earlier run is removed",
         source=planned.wanted.place.here if planned.wanted.place else None,
         is_under_way=True,
     )
 
 
 def _served(live: LiveProfile, context: PlanContext) -> str | None:
-    """The role that consumers were last known to be served."""
+    """The role that consumers were last known to have."""
     mark = live.mark
     role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
     names = [r.resource.name for r in context.live.roles.values() if r.id == role_id]
@@ -95,26 +95,29 @@ def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
     mark = planned.live.mark
     if isinstance(mark, Pending):
         if is_waiting_for_others(planned.live):
-            return "it waits for instances that are not ours to refresh"
+            return "it waits for instances that reconciler cannot refresh"
         if now - mark.epoch < YOUNG_SECONDS:
-            told = f"run {mark.run} began it a moment ago, and may still be at work"
+            told = (
+                f"run {mark.run} began it less than ten minutes ago, and may still be in progress"
+            )
             return told + _noted(planned)
-        return f"an earlier run died in the middle; it goes on{_noted(planned)}"
+        return f"an earlier run died; this one resumes it{_noted(planned)}"
     if planned.is_second:
-        return None if planned.is_made else "its role is made again"
-    return "the role was changed by another hand" if is_same_role else None
+        return None if planned.is_made else "its role is created again"
+    return "the role was changed outside of reconciler" if is_same_role else None
 
 
 def _noted(planned: PlannedCutOver) -> str:
-    """Instance tags save work, and anyone who may write them could have: so it is said."""
+    """Progress tags on instances save work, and anyone who may tag instances can forge them: so
+    they are reported."""
     done = [i.key.instance for i in noted_as_done(planned.observed)]
-    return f"; noted on the instance as done: {', '.join(done)}" if done else ""
+    return f"; marked as done on the instance: {', '.join(done)}" if done else ""
 
 
 def instance_changes(
     planned: PlannedCutOver, context: PlanContext, preview: tuple[PreviewStep, ...]
 ) -> Iterator[CutOverInstance | Restore]:
-    """A change for each instance that the rehearsal touched, in the order of its steps."""
+    """A change for each instance that the preview touches, in the order of its steps."""
     cutover, observed = planned.cutover, planned.observed
     before, after = (role.name if role else None for role in (cutover.before, cutover.after))
     # Where the role is in already, instances are served the one before, if that is known.
@@ -141,7 +144,7 @@ def instance_changes(
 
 
 def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
-    """The instance that a call takes something from, or gives it back to."""
+    """The instance that a call disassociates, stops or restores."""
     match call.operation:
         case "DisassociateIamInstanceProfile" | "ReplaceIamInstanceProfileAssociation":
             return off.get(call.params["AssociationId"])
@@ -169,17 +172,17 @@ def _refreshed(
 
 
 def _how(cutover: CutOver, observed: Observation, instance: LiveInstance) -> str | None:
-    """What the instance goes through, where that is not a fresh association."""
+    """How the instance is cut over, if not by a new association."""
     if observed.temporary is not None and instance.names(observed.temporary.arn):
-        return f"it comes back from {observed.temporary.resource.address}"
+        return f"moved back from {observed.temporary.resource.address}"
     if not instance.is_running:
         return None
-    by_strategy = {"restart": "it is stopped and started", "hop": "by way of a shadow profile"}
+    by_strategy = {"restart": "stopped and started", "hop": "through a temporary profile"}
     return by_strategy.get(cutover.limits.strategy)
 
 
 def was_interrupted(live: LiveProfile, now: float) -> bool:
-    """Whether what is noted on the profile is no longer at work."""
+    """Whether the run that wrote the mark is no longer in progress."""
     mark = live.mark
     if is_waiting_for_others(live):
         return False
@@ -187,7 +190,8 @@ def was_interrupted(live: LiveProfile, now: float) -> bool:
 
 
 def is_waiting_for_others(live: LiveProfile) -> bool:
-    """Whether the last run has done all that it may, and said who must roll the rest."""
+    """Whether the last run has done all it can, and has reported the instances that others must
+    replace."""
     mark, swapped = live.mark, live.swapped
     is_noted = isinstance(mark, Pending) and swapped is not None and swapped.role_id == mark.after
     return is_noted and not live.in_flight
@@ -208,8 +212,8 @@ def _restored(cutover: CutOver, observed: Observation, key: InstanceKey) -> Rest
 def _bare(what: str, when: str, observed: Observation) -> str:
     mark = observed.profile.mark
     if isinstance(mark, Pending) and not was_interrupted(observed.profile, observed.now):
-        return f"{what}: run {mark.run} began a moment ago, and ended or is at work while {when}"
-    return f"{what}: an earlier run ended while {when}"
+        return f"{what}: run {mark.run} began recently, and died or is in progress while {when}"
+    return f"{what}: an earlier run died while {when}"
 
 
 def _started(observed: Observation, key: InstanceKey) -> Restore:
@@ -219,6 +223,6 @@ def _started(observed: Observation, key: InstanceKey) -> Restore:
         before={"state": "stopped"},
         after={"state": "running"},
         differences=(Difference("state", "stopped", "running"),),
-        reason=_bare("it is stopped", "it was to be started again", observed),
+        reason=_bare("it is stopped", "it was about to be started", observed),
         was_interrupted=was_interrupted(observed.profile, observed.now),
     )

@@ -1,9 +1,7 @@
-"""The cut-overs of one profile: nearly always one.
-
-Two where the profile, or the role inside, is deleted and made again: the first takes the role out,
-the second puts it in when both are there, and has every consumer take it up. Each decides from what
-it sees, so a run that dies between the two is gone on with like any other.
-"""
+"""The cut-overs of one profile: nearly always one. There are two if the profile, or the role in it,
+is deleted and created again: the first removes the role, the second adds it when both exist, and
+refreshes every consumer. Each decides from what it observes, so an interruption between the two is
+resumed like any other."""
 
 from __future__ import annotations
 
@@ -26,8 +24,8 @@ from reconciler.spec.desired import DesiredProfile, Place, ordered
 
 @dataclass(frozen=True, slots=True)
 class DesiredCutOver:
-    """What a profile is to be. ``place`` is ``None`` for one that is in no spec any more, and whose
-    cut-over died: it is ended all the same."""
+    """The desired state of a profile. ``place`` is ``None`` if the profile left the specs during a
+    cut-over; the cut-over is completed anyway."""
 
     after: InstanceProfile
     limits: RollOut
@@ -36,10 +34,12 @@ class DesiredCutOver:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCutOver:
-    """``live`` is the profile as it is when the phase begins, ``observed`` all of what is seen
-    then;
-    ``role_before`` the role that is inside today. ``is_second`` puts a role into a profile that was
-    emptied, or that ``is_made`` in this plan."""
+    """One cut-over in the plan.
+
+    ``live`` is the profile when the cut-over begins, ``observed`` everything that is observed then;
+    ``role_before`` is the role in the profile now. ``is_second`` adds a role to a profile that was
+    emptied, or that ``is_made`` by this plan.
+    """
 
     wanted: DesiredCutOver
     live: LiveProfile
@@ -64,8 +64,8 @@ def planned_cutovers(context: PlanContext) -> Iterator[PlannedCutOver]:
 
 
 def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver, LiveProfile]]:
-    """Profiles of ours that no spec names and whose cut-over died: they get the role that it was
-    about, or the one before, and instances in flight their profile."""
+    """Our profiles that left the specs during a cut-over: they get the role of that cut-over, or
+    the previous one, and instances in flight get their profile."""
     limits = context.options.limits(RollOut())
     for name, live in sorted(context.live.profiles.items()):
         is_left = live.owner == context.options.owner and name not in context.desired.profiles
@@ -81,7 +81,7 @@ def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver,
 
 
 def _is_to_go(mark: Pending, context: PlanContext) -> bool:
-    """Whether a prune died when it had taken the role out, and this one ends its work."""
+    """Whether a prune died after it had removed the role, and this one completes it."""
     return mark.after == ownership.NO_ROLE and context.options.deletes_what_is_left
 
 
@@ -104,7 +104,7 @@ def _planned(entity: DesiredProfile, context: PlanContext) -> Iterator[PlannedCu
         return
     after = desired_state_of(entity, live, context)
     if not isinstance(after, InstanceProfile):
-        raise TypeError(f"{entity.resource.address} is no profile")
+        raise TypeError(f"{entity.resource.address} is not an instance profile")
     wanted, adopted = DesiredCutOver(after, limits, place), adopted_marks(live, context)
     is_made = live.resource.address in context.replaced
     if not is_made and not _holds_what_is_made_again(after, live, context):
@@ -161,7 +161,7 @@ def _in_place(wanted: DesiredCutOver, live: LiveProfile, context: PlanContext) -
     requires, later = set[Label](), {Label("adopted", live.resource.address)}
     is_there = cutover.after is None or cutover.after.id is not None
     if not is_there or not (live.in_flight or isinstance(live.mark, Pending)):
-        # What died before waits for nothing that may fail: instances may be without a profile.
+        # A resumed cut-over waits for nothing that may fail: instances may be without a profile.
         requires = _role_is_there(cutover)
     return PlannedCutOver(
         wanted=wanted,
@@ -299,7 +299,8 @@ def _cutover(
 
 
 def _before(live: LiveProfile, context: PlanContext) -> RoleRef | None:
-    """The role inside, or the one that was when a run died between taking out and putting in."""
+    """The role in the profile, or the previous one if a run died between the removal and the
+    addition."""
     if live.resource.role is not None:
         return RoleRef(live.resource.role, live.role_id)
     mark = live.mark
@@ -313,14 +314,14 @@ def _by_id(role_id: str | None, context: PlanContext) -> LiveRole | None:
 
 
 def _roll_back_to(live: LiveProfile, after: str | None, context: PlanContext) -> RoleRef | None:
-    """The one role that consumers hold, as the mark says. ``None`` where they may hold the wanted
-    role already, or more than one: what was left half done, and then changed in the specs."""
+    """The one role that consumers have, according to the mark. ``None`` if they may have the wanted
+    role already, or more than one role: the specs changed in the middle of a cut-over."""
     wanted, mark = _role_id(after, context), live.mark
     match mark:
         case Pending(before, going):
             held = before if going == wanted else None
         case Settled(role_id) | Partial(role_id):
-            # Swapped by another hand to what is wanted now: nobody knows who has taken it up.
+            # Swapped outside of reconciler to the wanted role: any instance may have it by now.
             held = role_id if live.role_id != wanted else None
         case Waiting(role_id):
             held = role_id if live.role_id == role_id else None
@@ -333,8 +334,8 @@ def _roll_back_to(live: LiveProfile, after: str | None, context: PlanContext) ->
 
 
 def _released(live: LiveProfile, after: str | None, context: PlanContext) -> tuple[str, ...]:
-    """Roles of ours that consumers may hold, and let go of: the one inside, and those of the mark,
-    though they were swapped out by another hand."""
+    """Our roles that consumers may have and lose: the role in the profile, and those of the mark,
+    even if they were swapped outside of reconciler."""
     found = (_by_id(role_id, context) for role_id in context.in_use.roles_held(live))
     return tuple(
         role.resource.name
@@ -346,8 +347,8 @@ def _released(live: LiveProfile, after: str | None, context: PlanContext) -> tup
 
 
 def _of_nobody(after: str | None, context: PlanContext) -> tuple[str, ...]:
-    """Roles of ours that EC2 can take and that no profile has: any of them may have been inside a
-    profile that somebody deleted, and its instances let go of it now."""
+    """Our roles that EC2 can assume and that are in no profile: any of them may have been in a
+    deleted profile, whose instances lose it now."""
     return tuple(
         role.resource.name
         for _, role in sorted(context.live.roles.items())

@@ -26,7 +26,7 @@ def plan_cutovers(context: PlanContext) -> PlanFragment:
 
 
 def _waiting(context: PlanContext) -> Iterator[Kept]:
-    """Strategy ``wait``: nothing is to be done, and yet not every instance has the role."""
+    """Strategy ``wait``: there are no steps, and yet not every instance has the role."""
     for name, live in sorted(context.live.profiles.items()):
         mark, address = live.mark, live.resource.address
         if not isinstance(mark, Waiting) or name not in context.desired.profiles:
@@ -38,17 +38,17 @@ def _waiting(context: PlanContext) -> Iterator[Kept]:
             and until > context.options.now
         ):
             hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
-            reason = f"its instances may be served the role before until {hour} (strategy wait)"
+            reason = f"its instances may get the previous role until {hour} (strategy wait)"
             yield Kept(address, reason, "waiting")
 
 
 def _narrowed(context: PlanContext) -> tuple[Kept, ...]:
-    """Who narrows where consumers are looked for should see it where it matters."""
+    """A warning that ``consumer_regions`` narrows the search for consumers."""
     chosen = context.options.consumer_regions
     if chosen is None:
         return ()
     where = ", ".join(chosen)
-    reason = f"instances are cut over in {where} alone, as consumer_regions of the settings say"
+    reason = f"instances are cut over only in {where}, as consumer_regions in the settings says"
     return (Kept(ANY_INSTANCE, reason, "warning"),)
 
 
@@ -58,7 +58,7 @@ def profiles_to_cut_over(context: PlanContext) -> tuple[Address, ...]:
 
 
 def empties(context: PlanContext) -> bool:
-    """Whether some profile is to be without a role, though nothing is made again."""
+    """Whether a profile is to be without a role, although nothing is created again."""
     return any(
         p.cutover.after is None and p.cutover.half is None for p in planned_cutovers(context)
     )
@@ -86,7 +86,7 @@ def _fragment(planned: PlannedCutOver, context: PlanContext) -> PlanFragment:
     own = () if cutover.half == "first" else profile_change(planned, context)
     changes = (*own, *instance_changes(planned, context, preview))
     if not changes and cutover.half is None:
-        # All that is left of an earlier run is its note; without a change nobody would clear it.
+        # Only the mark of an earlier run is left; without a change it would never be removed.
         changes = (mark_change(planned),)
     group = REPLACED if cutover.half else None
     pending = PendingStep(
@@ -102,8 +102,8 @@ def _fragment(planned: PlannedCutOver, context: PlanContext) -> PlanFragment:
 
 
 def _emptied(planned: PlannedCutOver, context: PlanContext) -> Iterator[Guard]:
-    """Without a role in their profile, instances are served no credentials once those that they
-    have expire. Where some may be that nobody saw, the answer is the same."""
+    """A guard: without a role in their profile, instances get no credentials once theirs expire.
+    The same applies if there may be instances that were not read."""
     address, was = planned.live.resource.address, planned.cutover.before
     if planned.wanted.after.role is not None or was is None:
         return
@@ -127,6 +127,6 @@ def _not_restarted(planned: PlannedCutOver) -> Iterator[Diagnostic]:
     place = planned.wanted.place.at("cutover", "strategy")
     for instance in planned.observed.consumers():
         if instance.is_running and instance.unstoppable and instance.untouchable is None:
-            message = f"{instance.key.instance} is not restarted: {instance.unstoppable}"
+            message = f"{instance.key.instance} cannot be restarted: {instance.unstoppable}"
             hint = "strategy: reassociate"
             yield Diagnostic("error", "restart-refused", message, place, hint)

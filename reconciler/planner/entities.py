@@ -30,7 +30,7 @@ def _entity(entity: Desired, context: PlanContext) -> PlanFragment:
     if live is None:
         return _created(entity, context)
     if live.protected is not None:
-        message = f"{entity.resource.address} is not touched: {live.protected}"
+        message = f"{entity.resource.address} cannot be managed: {live.protected}"
         problem = Diagnostic("error", "protected-resource", message, entity.place.here)
         return PlanFragment(diagnostics=(problem,))
     if not is_ours(live, context):
@@ -96,7 +96,7 @@ def _change(
 
 
 def _taken_to_hold(live: LiveEntity, context: PlanContext) -> tuple[str, ...]:
-    """Running consumers of an adopted profile: they are taken to hold the role inside, since
+    """Running consumers of an adopted profile: they are assumed to have the role in it, since
     nothing else can be known."""
     if not isinstance(live, LiveProfile) or context.options.refresh_adopted:
         return ()
@@ -107,9 +107,9 @@ def _reason(live: LiveEntity, context: PlanContext, is_adopted: bool) -> str | N
     if is_adopted:
         other = live.claimed_by
         is_nobodys = other in (None, context.options.owner)
-        return unowned(live, context.options) if is_nobodys else f"taken from {other!r}"
+        return unowned(live, context.options) if is_nobodys else f"taken over from {other!r}"
     if isinstance(live, LiveRole) and dangling_principals(live.resource.trust_policy.value):
-        return "its trust names a role or user that is gone"
+        return "its trust policy names a role or user that no longer exists"
     return None
 
 
@@ -130,11 +130,11 @@ def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:
         and "description" not in entity.leave
         and wanted.description != live.resource.description
     ):
-        reason = "its description cannot change in AWS"
+        reason = "its description cannot be changed in AWS"
         yield Kept(wanted.address, reason, "warning")
     if isinstance(entity, DesiredRole) and isinstance(live, LiveRole):
         for name, _ in role.revoking(entity, live):
-            reason = f"somebody revoked its sessions; the inline policy {name} is left as it is"
+            reason = f"its sessions were revoked; the inline policy {name} is left in place"
             yield Kept(live.resource.address, reason, "revoked")
 
 
@@ -164,7 +164,7 @@ def _guards(
     names = {n for n, _ in before.inline_policies} - {n for n, _ in after.inline_policies}
     if is_adopted and (lost or names) and not context.options.allows("strip", address):
         taken = ", ".join(sorted(arn.rpartition("/")[2] for arn in lost) + sorted(names))
-        reason = f"adopting {address} would take away {taken}"
+        reason = f"adopting {address} would remove {taken}"
         yield Guard("strip", reason, f"--allow strip={address}", (address,))
     removed = before.permissions_boundary is not None and after.permissions_boundary is None
     if isinstance(live, LiveRole) and role.shuts_out_ec2(before, after):
@@ -175,8 +175,9 @@ def _guards(
 
 
 def _unusable(live: LiveRole, context: PlanContext) -> Iterator[Guard]:
-    """Profiles that go on holding a role that EC2 may not take any more, or whose instances may
-    have it though it was swapped out. No instance need be known: it could be launched tomorrow."""
+    """A guard: profiles that keep a role which EC2 may no longer assume, or whose instances may
+    still have it although it was swapped out. It does not matter whether an instance is known: one
+    could be launched tomorrow."""
     address = live.resource.address
     if context.options.allows("consumers", address):
         return
@@ -184,5 +185,5 @@ def _unusable(live: LiveRole, context: PlanContext) -> Iterator[Guard]:
     staying = [str(a) for a in held if not gives_up(a, live, (), context)]
     if staying:
         users = ", ".join(staying)
-        reason = f"{address} would not trust ec2.amazonaws.com any more, and is served to {users}"
+        reason = f"{address} would no longer trust ec2.amazonaws.com, and is used by {users}"
         yield Guard("consumers", reason, f"--allow consumers={address}", (address,))

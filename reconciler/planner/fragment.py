@@ -48,8 +48,8 @@ def merged(parts: Iterable[PlanFragment]) -> PlanFragment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanContext(KindContext):
-    """What every part of a plan is made from: what kinds see, what was asked for, and who may be
-    using what."""
+    """The input of every part of a plan: live and desired state, options, and what may be in
+    use."""
 
     options: Options
     in_use: InUse

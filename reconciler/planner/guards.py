@@ -24,7 +24,7 @@ PERMISSIONS = (
     "permissions_boundary",
     "document",
 )
-"""Attributes that decide what a role may do, and who may be it."""
+"""Attributes that decide what a role may do, and which principal may assume it."""
 
 
 def check(
@@ -61,7 +61,7 @@ def our_own(live: LiveState) -> frozenset[Address]:
 
 
 def _self(change: Change, own: frozenset[Address], options: Options) -> Iterator[Guard]:
-    """Whoever locks this program out, or lets somebody in as it, should mean it."""
+    """A change that locks this program out, or lets others act as it, needs an explicit flag."""
     address = change.address
     reason = _own_reason(change, own)
     if reason is not None and not options.allows("self", address):
@@ -74,13 +74,13 @@ def _own_reason(change: Change, own: frozenset[Address]) -> str | None:
         # An instance that this runs on would be served another role, or none.
         before = [d.before for d in change.differences if d.path == "role"]
         held = [(change.before or {}).get("role")] if is_gone else before
-        return "would give up the role that this runs as" if _roles(held) & own else None
+        return "would lose the role of the calling identity" if _roles(held) & own else None
     touched = {d.path.partition(".")[0] for d in change.differences} & {*PERMISSIONS}
     if change.address not in own or not (is_gone or touched):
         return None
     if change.kind == "role":
-        return "is the role that this runs as, and its trust or permissions would change"
-    return "is a policy of the role that this runs as, and its document would change"
+        return "is the role of the calling identity, and its trust or permissions would change"
+    return "is a policy of the role of the calling identity, and its document would change"
 
 
 def _roles(names: Iterable[str | None]) -> frozenset[Address]:
@@ -93,7 +93,7 @@ def _share(
     number = len(addresses)
     if (allowed := options.allowed_number(key)) is not None:
         if number != allowed and number:
-            reason = f"{allowed} were allowed, the plan has {number}"
+            reason = f"{allowed} allowed, but the plan has {number}"
             yield Guard(key, reason, f"--allow {key}={number}", addresses)
         return
     if most >= 100 or not number:
@@ -101,10 +101,12 @@ def _share(
     # Of nothing there is no share: a first adoption is no change of what exists.
     if existing < max(1, options.settings.guards.min_existing):
         if key == "delete" and number > SMALL_DELETIONS:
-            reason = f"{number} deletions, where {existing} resources exist"
+            reason = f"{number} of {existing} resources would be deleted"
             yield Guard(key, reason, f"--allow {key}={number}", addresses)
         return
     if number * 100 > most * existing:
-        share = 100 * number / existing
-        reason = f"{number} of {existing} resources ({share:.1f}%); {most}% may {key}"
+        share, verb = 100 * number / existing, "be deleted" if key == "delete" else "change"
+        reason = (
+            f"{number} of {existing} resources ({share:.1f}%) would {verb}; the limit is {most}%"
+        )
         yield Guard(key, reason, f"--allow {key}={number}", addresses)

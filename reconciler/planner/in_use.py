@@ -1,10 +1,10 @@
-"""Who may be using this? Asked by everything that takes something away: deletions, emptied
-profiles, removed associations, replacements.
+"""What may be using a resource? Asked before every removal: deletions, emptied profiles, removed
+associations, replacements.
 
-EC2 serves a running instance the credentials of the role that was in its profile when it took the
-profile up, and goes on doing so for hours after the role was swapped. So the role that is inside a
-profile now says little: the mark on the profile names the role that its consumers were last known
-to hold. What could not be read counts as somebody.
+EC2 serves a running instance the credentials of the role that was in its profile when the profile
+was associated, and continues for hours after a swap. So the role that is in a profile now says
+little: the mark on the profile names the role that its consumers were last known to have. What
+could not be read counts as in use.
 Source: docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html
 """
 
@@ -40,14 +40,14 @@ from reconciler.spec.check.checks import EC2_SERVICES
 
 UseKind = Literal["inside", "attached", "served", "released", "unknown"]
 """``inside``: a profile holds the role; ``attached``: something has the policy; ``served``: running
-instances have it, or had it when they were last known; ``released``: it was let go too short a time
-ago; ``unknown``: what could tell was not read."""
+instances have it, or had it when last known; ``released``: it was released less than seven hours
+ago; ``unknown``: what could answer was not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One reason for which something may be in use. ``by`` is what uses it, where that has an
-    address; ``reason`` goes on from the address of the thing used."""
+    """One reason why something may be in use. ``by`` is the user, if it has an address; ``reason``
+    continues after the address of the thing used."""
 
     kind: UseKind
     reason: str
@@ -57,8 +57,8 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """Answers for one account, indexed once: nobody goes through a fleet for each profile.
-    ``now`` is in seconds of the epoch."""
+    """Answers for one account, indexed once, so that no fleet is searched for each profile. ``now``
+    is in seconds of the epoch."""
 
     live: LiveState
     now: float
@@ -120,8 +120,8 @@ class InUse:
             yield from self._of_lost_profiles()
 
     def _of_lost_profiles(self) -> Iterator[Use]:
-        """Instances of a profile that somebody deleted: they go on being served the role that was
-        inside, and nothing tells which one it was."""
+        """Instances of a deleted profile: they keep getting the role that was in it, and it is not
+        known which one that was."""
         profiles = (*self.live.profiles.values(), *self.live.shadows.values())
         known = {profile.id for profile in profiles}
         for name, instances in sorted(self._consumers.items()):
@@ -139,7 +139,9 @@ class InUse:
         if profile.role_id == role.id:
             yield Use("inside", f"{address} holds it", address)
         elif isinstance(profile.mark, Pending):
-            yield Use("inside", f"the cut-over of {address} between roles has not ended", address)
+            yield Use(
+                "inside", f"the cut-over of {address} between two roles is in progress", address
+            )
         running = tuple(i for i in self.consumers(profile) if i.is_running)
         if running:
             noun = "instance" if len(running) == 1 else "instances"
@@ -183,8 +185,8 @@ def is_for_ec2(role: LiveRole) -> bool:
 
 
 def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
-    """Ids of the roles that a mark says consumers may hold. One that was given up is not among
-    them: the roll-back took it off whoever had it."""
+    """Ids of the roles that consumers may have according to a mark. A role that was given up is not
+    among them: the roll-back refreshed every instance that had it."""
     match mark:
         case Settled(role_id) | Partial(role_id) | Waiting(role_id):
             return (role_id,)
@@ -195,7 +197,7 @@ def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
 
 
 def released_at(role: LiveRole) -> int | None:
-    """When a running instance last let go of it, in seconds of the epoch."""
+    """When a running instance last stopped using it, in seconds of the epoch."""
     return ownership.decode_released(role.marks.get(ownership.RELEASED))
 
 
@@ -224,8 +226,8 @@ def _by_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
 def _ids_before(
     profile: LiveProfile, users: Iterable[LiveInstance], live: LiveState
 ) -> Iterator[str]:
-    """Ids of roles that were let go by somebody since a consumer was launched that no cut-over has
-    brought over for sure: a mark names the last two roles, and there may have been more."""
+    """Ids of roles that were released after the launch of a consumer that no cut-over has certainly
+    refreshed: a mark names the last two roles, and there may have been more."""
     match profile.mark:
         case Pending():
             behind = [i for i in users if i.is_running]

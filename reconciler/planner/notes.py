@@ -1,5 +1,5 @@
-"""What a plan tells besides its changes: marks that cannot be read, consumers out of reach, and
-what nobody owns."""
+"""The notes of a plan besides its changes: invalid marks, consumers that cannot be cut over, and
+unmanaged resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ LONGEST = 80
 
 
 def malformed_marks(context: PlanContext) -> Iterator[Kept]:
-    """Of everything that was read and is included, but for what is another owner's."""
+    """Invalid marks of everything that was read and is included, except for other owners'
+    resources."""
     mine = context.options.owner
     named = {entity.resource.address for entity in context.desired.entities()}
     for entity in context.live.entities():
@@ -39,20 +40,17 @@ def _of_marks(
         return
     for stray in found:
         short = stray.value if len(stray.value) <= LONGEST else f"{stray.value[: LONGEST - 1]}…"
-        reason = (
-            f"its tag {stray.key} has {short!r}, which is no mark of ours and counts for nothing"
-        )
+        reason = f"its tag {stray.key} has {short!r}, which is not a valid mark and is ignored"
         yield Kept(address, reason, "warning")
 
 
 def _first_form(entity: LiveEntity, context: PlanContext) -> Iterator[Kept]:
-    """Once a thing of ours, perhaps, and in no spec: nothing else would tell of it."""
+    """Resources with the old form of our tag that are in no spec: nothing else would report
+    them."""
     address = entity.resource.address
     if entity.owner != entity.claimed_by and context.options.includes(address):
         key = context.options.prefix + ownership.OWNER
-        reason = (
-            f"carries the old form of our tag ({key}) and is in no spec: it is not ours to prune"
-        )
+        reason = f"carries the old form of our tag ({key}) and is in no spec: it is not pruned"
         yield Kept(address, reason, "warning")
 
 
@@ -72,12 +70,12 @@ def managed_consumers(context: PlanContext, touched: Collection[Address]) -> Ite
         for operator, keys in sorted(by_operator.items()):
             more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
             named = ", ".join(islice(keys, MOST_NAMED)) + more
-            reason = f"{operator} must roll what it manages, which is not touched: {named}"
+            reason = f"{operator} must replace its instances, which are not changed: {named}"
             yield Kept(address, reason, "warning")
 
 
 def unseen_consumers(context: PlanContext) -> Iterator[Kept]:
-    """Consumers that only their association tells of."""
+    """Consumers that only their association names."""
     for instance, live in _unseen(context):
         address = instance_address(instance.key.instance)
         reason = f"uses {live.resource.address} in {instance.key.region}, and counts as running"
@@ -85,7 +83,7 @@ def unseen_consumers(context: PlanContext) -> Iterator[Kept]:
 
 
 def unknown_consumers(context: PlanContext) -> Iterator[Unread]:
-    """The same, where they are what is asked about: in a drift, and where a spec names them."""
+    """The same as ``Unread``, if they are asked about: in a drift, and if a spec names them."""
     named = {i for a in context.desired.associations for i in a.instances}
     told = {i.key: live.resource.address for i, live in _unseen(context)}
     for instance in context.live.unseen():
@@ -116,8 +114,8 @@ def _ours(context: PlanContext) -> Iterator[LiveProfile]:
 
 
 def unmanaged(context: PlanContext) -> tuple[Unmanaged, ...]:
-    """Roles and profiles, sorted; neither what AWS or CloudFormation manages, nor what is another
-    set's."""
+    """Unmanaged roles and profiles, sorted; without those that AWS, CloudFormation or another owner
+    manages."""
     found = [
         Unmanaged(entity.resource.address, _orphan(entity, context))
         for entity in _nobodys(context)
@@ -127,7 +125,7 @@ def unmanaged(context: PlanContext) -> tuple[Unmanaged, ...]:
 
 
 def others_count(context: PlanContext) -> Iterator[Kept]:
-    """How many there are that are somebody's, and those that a rule hides."""
+    """The number of other owners' resources, and the resources that an ignore rule hides."""
     mine = context.options.owner
     others = [
         e for e in _all(context) if e.claimed_by not in (None, mine) and not _is_named(e, context)
@@ -164,7 +162,7 @@ def _orphan(entity: LiveEntity, context: PlanContext) -> str | None:
     if not isinstance(entity, LiveProfile):
         return None
     if entity.resource.role is None:
-        return "orphan: it holds no role"
+        return "orphaned: it holds no role"
     if context.live.unread_regions or context.live.consumers(entity.arn):
         return None
-    return f"orphan: no instance uses it in {', '.join(context.live.regions)}"
+    return f"orphaned: no instance uses it in {', '.join(context.live.regions)}"

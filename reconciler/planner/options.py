@@ -13,16 +13,16 @@ from reconciler.model.resources import RollOut
 from reconciler.spec.settings import IgnoreRule, Settings
 
 ALLOW = {
-    "delete": "`N` deletions are more than the share that may go; N is the number in the plan",
-    "change": "`N` changes are more than the share that may change; N is the number in the plan",
-    "protected": "an address that `guards.protected` of the settings names would change",
-    "replace": "its path changes, so it would be deleted and made again",
-    "strip": "adopting it would take policies away from it, or make it again",
+    "delete": "`N` deletions exceed the share in `guards`; N is the number in the plan",
+    "change": "`N` changes exceed the share in `guards`; N is the number in the plan",
+    "protected": "an address in `guards.protected` would change",
+    "replace": "its path changes, so it would be deleted and created again",
+    "strip": "adopting it would remove policies from it, or delete and create it again",
     "boundary": "a role would lose its permissions boundary",
     "retry": "the last cut-over to this role failed and was rolled back",
-    "consumers": "instances would be left without a profile, or a role in it that EC2 can take",
-    "self": "trust or permissions of the role that this runs as would change",
-    "growth": "given to `apply PLAN.json`: running instances grew by over a quarter meanwhile",
+    "consumers": "instances would be left without a profile, or without a role that EC2 can assume",
+    "self": "trust or permissions of the calling identity's role would change",
+    "growth": "for `apply PLAN.json`: there are over a quarter more running instances than then",
     "release": "instances or processes may hold the credentials of a role that would be deleted",
 }
 """What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of
@@ -33,12 +33,12 @@ _NUMBER = re.compile(r"[0-9]{1,12}")
 
 
 def allowance(text: str) -> tuple[str, str]:
-    """``KEY=VALUE`` of ``--allow``, taken apart. Raises ``ValueError``, whose message follows the
-    name of the flag, for another form."""
+    """Parses ``KEY=VALUE`` of ``--allow``. Raises ``ValueError``, whose message follows the name of
+    the flag."""
     key, equals, value = text.partition("=")
     if not equals or not value or key not in ALLOW_KEYS:
         known = ", ".join(ALLOW_KEYS)
-        raise ValueError(f"--allow takes KEY=VALUE with a KEY of {known}; not {_cut(text)!r}")
+        raise ValueError(f"--allow takes KEY=VALUE, with KEY one of {known}; not {_cut(text)!r}")
     if key in _COUNTS and not _NUMBER.fullmatch(value):
         raise ValueError(f"--allow {key}= takes a number, not {_cut(value)!r}")
     return key, value
@@ -139,7 +139,7 @@ class Options(PlanFlags):
         return frozenset(a for rule in self._rules(address) for a in rule.attributes or ())
 
     def hidden(self, address: Address) -> str | None:
-        """Why a resource that no spec names is not told of, or ``None``."""
+        """Why a resource in no spec is not reported, or ``None``."""
         rules = (rule for rule in self._rules(address) if rule.attributes is None)
         return next((rule.reason for rule in rules), None)
 

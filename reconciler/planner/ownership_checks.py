@@ -30,19 +30,21 @@ def unread(entity: Desired, context: PlanContext) -> str | None:
 
 
 def is_left_out(entity: Desired, context: PlanContext) -> bool:
-    """Whether the set would make it, and this plan, which is for a part of the set, does not."""
+    """Whether the specs would create it, and this plan, for a part of the set, does not."""
     address = entity.resource.address
     is_there = context.live.entity(address) is not None or address in context.live.unread
     return not is_there and not context.options.includes(address)
 
 
 def not_made_here(entity: Desired, code: str, place: Location, context: PlanContext) -> Diagnostic:
-    """What the plan needs, and leaves out. ``place`` is where the specs refer to it. A drift makes
-    nothing, and goes on."""
+    """A diagnostic: the plan needs a resource that it excludes. ``place`` is the reference in the
+    specs. A warning in a drift, which creates nothing."""
     address = entity.resource.address
-    message = f"{address} of this set is not in AWS yet, and this plan leaves it out"
+    message = f"{address} of this set is not in AWS yet, and this plan excludes it"
     severity: Severity = "warning" if context.options.for_drift else "error"
-    return Diagnostic(severity, code, message, place, f"plan {address} as well, or first")
+    return Diagnostic(
+        severity, code, message, place, f"include {address} in the plan, or apply it first"
+    )
 
 
 def is_ours(live: LiveEntity, context: PlanContext) -> bool:
@@ -51,7 +53,7 @@ def is_ours(live: LiveEntity, context: PlanContext) -> bool:
 
 
 def may_take(live: LiveEntity, options: Options) -> bool:
-    """Whether it is ours, or a person said that we may have it."""
+    """Whether it is ours, or a flag allows it to be adopted."""
     if live.owner == options.owner:
         return True
     is_nobodys = live.claimed_by in (None, options.owner)
@@ -59,7 +61,7 @@ def may_take(live: LiveEntity, options: Options) -> bool:
 
 
 def unowned(live: LiveEntity, options: Options) -> str:
-    """Why a resource that nobody else has is not ours."""
+    """Why a resource without another owner is not ours."""
     key, tag = options.prefix + ownership.OWNER, live.owner_tag
     if tag is None:
         return "exists and is not managed"

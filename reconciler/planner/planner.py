@@ -102,8 +102,8 @@ Reach = Literal["planned", "consumers", "everywhere"]
 
 
 def reach(desired: DesiredState, live: LiveState, options: Options) -> Reach:
-    """In which regions instances must be known: where something is taken away, or what is nobody's
-    is asked for, in every enabled one, whatever the settings say of cut-overs."""
+    """The regions whose instances must be known. If something is removed, or unmanaged resources
+    are asked for: every enabled one, whatever ``consumer_regions`` says."""
     if options.unmanaged:
         return "everywhere"
     context = plan_context(desired, live, options)
@@ -217,7 +217,7 @@ def _not_read(context: PlanContext) -> Iterator[Unread]:
 def _based_on(
     context: PlanContext, changes: tuple[Change, ...], pending: tuple[PendingWork, ...]
 ) -> dict[Address, LiveEntity]:
-    """A note on a profile that does not change is a write like any other."""
+    """A mark on an unchanged profile is a write like any other."""
     by_address = {entity.resource.address: entity for entity in context.live.entities()}
     written = {*(c.address for c in changes), *(d.address for d in pending)}
     touched = written & by_address.keys()
@@ -227,7 +227,8 @@ def _based_on(
 def _users(
     context: PlanContext, changes: tuple[Change, ...], begins: Iterable[CutOver]
 ) -> dict[Address, Users]:
-    """Of profiles that are deleted or emptied, or made again, or whose role is made again."""
+    """Users of profiles that are deleted, emptied or created again, or whose role is created
+    again."""
     live = context.live
     regions = tuple(sorted({*live.regions, *live.unread_regions}))
     found: dict[Address, Users] = {}
@@ -298,8 +299,8 @@ def _existing(context: PlanContext) -> int:
 def _there(
     context: PlanContext, references: Iterable[tuple[Address, Diagnostic]]
 ) -> frozenset[Address]:
-    """What no step has to provide: it is in AWS, or could not be read, or a diagnostic tells that
-    it is missing, with which nothing is applied."""
+    """Requirements that no step has to provide: they exist in AWS, could not be read, or a
+    diagnostic reports them as missing, which prevents the apply."""
     live = {entity.resource.address for entity in context.live.entities()}
     return frozenset({*live, *context.live.unread, *(address for address, _ in references)})
 
@@ -326,10 +327,10 @@ def _references_of_profiles(context: PlanContext) -> Iterator[tuple[Address, Dia
         if role_address(name) in context.live.unread:
             continue
         if live is None:
-            message = f"there is no role {name!r}, neither in the specs nor in AWS"
+            message = f"role {name!r} exists neither in the specs nor in AWS"
             yield role_address(name), Diagnostic("error", "no-such-role", message, place)
         elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
-            message = f"role/{name} does not trust ec2.amazonaws.com: no instance could use it"
+            message = f"role/{name} does not trust ec2.amazonaws.com: no instance can use it"
             yield role_address(name), Diagnostic("error", "ec2-trust", message, place)
 
 
@@ -351,7 +352,7 @@ def _references_of_role(
             missing = wanted.resource.address
             yield missing, not_made_here(wanted, "no-such-policy", place, context)
         elif _is_absent(arn, context):
-            message = f"there is no policy {arn}, neither in the specs nor in AWS"
+            message = f"policy {arn} exists neither in the specs nor in AWS"
             missing, place = policy_address(name_of(arn)), role.place.at(attribute)
             yield missing, Diagnostic("error", "no-such-policy", message, place)
 

@@ -1,9 +1,6 @@
-"""When running instances let go of roles of ours: noted on the role, for processes may hold its
-credentials for hours.
-
-A cut-over notes it for the role that it takes out. Here are all other ways: an instance moves to
-another profile, its association is removed, its profile is deleted.
-"""
+"""Marks on our roles for when running instances stop using them, since processes may keep the
+credentials for hours. A cut-over marks the role that it removes. Here are all other ways: an
+instance moves to another profile, its association is removed, its profile is deleted."""
 
 from __future__ import annotations
 
@@ -20,8 +17,8 @@ from reconciler.planner.fragment import PendingWork, PlanContext
 
 
 def plan_releases(changes: Iterable[Change], context: PlanContext) -> Iterator[PendingWork]:
-    """Two notes for each role: one before the first instance lets go of it, since from then on
-    nothing tells that it did, and one after the last, from which the hours count."""
+    """Two marks for each role: one before the first instance loses it, since from then on nothing
+    else would show that, and one after the last, from which the hours count."""
     planned = tuple(changes)
     deleted = {change.address for change in planned if isinstance(change, Delete)}
     left: dict[str, set[Address]] = {}
@@ -42,8 +39,8 @@ def plan_releases(changes: Iterable[Change], context: PlanContext) -> Iterator[P
 def _left_profiles(
     changes: tuple[Change, ...], context: PlanContext
 ) -> Iterator[tuple[Address, str | None]]:
-    """Profiles that running instances let go of, each with the id of the role that those are
-    served afterwards."""
+    """Profiles that running instances leave, each with the id of the role that the instances get
+    afterwards."""
     for change in changes:
         match change:
             case Delete() | Update() if change.address.is_instance and change.consumers:

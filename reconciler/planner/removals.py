@@ -1,4 +1,4 @@
-"""What is ours and in no spec any more: deleted with ``--prune``, else listed and kept."""
+"""Our resources that left the specs: deleted with ``--prune``, otherwise listed and kept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def plan_removals(context: PlanContext, moved: Collection[InstanceKey]) -> PlanF
     are instances that this plan gives another profile."""
     left = list(_left(context))
     if context.live.not_whole is not None:
-        reason = f"what left the specs is not known: {context.live.not_whole}"
+        reason = f"the resources that left the specs are not known: {context.live.not_whole}"
         note = PlanFragment(kept=(Kept(EVERYTHING, reason, "warning"),))
         return merged([_associations(context, delete=False), note])
     if not context.options.deletes_what_is_left:
@@ -94,7 +94,7 @@ def _kept_back(left: list[LiveEntity], context: PlanContext) -> dict[Address, _R
     holds what it has."""
     held: dict[Address, _ReasonToKeep] = {}
     for wanted, live in interrupted_cutovers(context):
-        reason = "a run died in the middle of its cut-over, which is ended first"
+        reason = "a run died during its cut-over, which is completed first"
         held[live.resource.address] = _ReasonToKeep(reason)
         if wanted.after.role is not None:
             held[role_address(wanted.after.role)] = _ReasonToKeep(
@@ -115,7 +115,7 @@ def _reason_to_keep(
 ) -> _ReasonToKeep | None:
     address = entity.resource.address
     if address in named:
-        return _ReasonToKeep(f"{named[address]} of the specs names it")
+        return _ReasonToKeep(f"{named[address]} in the specs names it")
     uses = context.in_use.uses(entity)
     match entity:
         case LiveProfile():
@@ -132,10 +132,10 @@ def _reason_to_keep(
 def _profile_held(
     address: Address, uses: Iterable[Use], context: PlanContext
 ) -> _ReasonToKeep | None:
-    """Consumers that are known are a guard; where some may be that nobody saw, it stays."""
+    """Known consumers are a guard; if there may be unknown ones, the resource is kept."""
     if context.options.allows("consumers", address):
         return None
-    lift = f"--allow consumers={address} deletes it all the same"
+    lift = f"--allow consumers={address} deletes it anyway"
     return next((_ReasonToKeep(f"{u.reason}; {lift}") for u in uses if u.kind == "unknown"), None)
 
 
@@ -147,8 +147,8 @@ def _role_held(
             return _ReasonToKeep(use.reason)
     if context.options.allows("release", entity.resource.address):
         return None
-    let_go = "it is let go by this plan; processes may hold its credentials for hours"
-    lift = f"--allow release={entity.resource.address} deletes it all the same"
+    let_go = "it is released by this plan; processes may hold its credentials for hours"
+    lift = f"--allow release={entity.resource.address} deletes it anyway"
     for use in uses:
         match use.kind:
             case "served" if use.by in going or use.by in context.cut_over:
@@ -167,7 +167,7 @@ def _role_held(
 def _lets_go_of(
     user: Address, policy: LivePolicy, going: set[Address], context: PlanContext
 ) -> bool:
-    """Whether the role does not have the policy any more after this plan."""
+    """Whether the role no longer has the policy after this plan."""
     live, wanted = context.live.role(user.name), context.desired.role(user.name)
     if user in going:
         return True
@@ -180,7 +180,7 @@ def _lets_go_of(
 
 
 def _named_by_specs(context: PlanContext) -> dict[Address, str]:
-    """What no spec defines any more and some spec still refers to, each with what refers to it."""
+    """Resources that no spec defines but some spec refers to, each with what refers to it."""
     found: dict[Address, str] = {}
     for wanted in context.desired.associations:
         for region in wanted.regions or context.options.regions:
@@ -222,7 +222,7 @@ def _deleted(
 def _associations(
     context: PlanContext, delete: bool, going: Collection[Address] = ()
 ) -> PlanFragment:
-    """Associations that we made and that no spec names any more."""
+    """Associations that we made and that left the specs."""
     left = [i for i in _all_made(context) if context.options.hidden(_address(i)) is None]
     if not delete:
         return PlanFragment(
@@ -262,8 +262,8 @@ def removes_anything(context: PlanContext) -> bool:
 
 
 def _may_be_held(entity: LiveEntity, context: PlanContext) -> bool:
-    """Whether instances may have it: a role that EC2 can take also where no profile has it now,
-    since somebody may have deleted the one that had."""
+    """Whether instances may have the role: also a role that EC2 can assume and that is in no
+    profile now, since its profile may have been deleted."""
     if isinstance(entity, LiveRole):
         return bool(context.in_use.profiles_of(entity)) or is_for_ec2(entity)
     return isinstance(entity, LiveProfile)

@@ -1,8 +1,6 @@
-"""A path cannot change: what lies at another one is deleted and made again, with a new id.
-
-That takes it away from whatever uses it, for as long as it is gone. Whatever uses it inside the set
-is part of the plan; while something outside does, there is no replacing it.
-"""
+"""A path cannot change: the resource is deleted and created again, with a new id. While it is gone,
+its users are without it. Users in the set are part of the plan; while something outside of the set
+uses it, it cannot be replaced."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ them things are missing, so an interrupt does not stop there."""
 
 
 def replaced(context: PlanContext) -> frozenset[Address]:
-    """Addresses of what is to lie at another path."""
+    """Addresses of resources whose path changes."""
     return frozenset(_replaced(context))
 
 
@@ -65,7 +63,7 @@ def plan_replacement(
 
 
 def is_without(role: Role, after: Role, context: PlanContext) -> bool:
-    """Whether the role is without a policy while that is made again."""
+    """Whether the role is without a policy while the policy is created again."""
     arns = role.policies | after.policies
     return any(context.arns.address(arn) in context.replaced for arn in arns)
 
@@ -74,15 +72,15 @@ def _guards(live: LiveEntity, context: PlanContext) -> Iterator[Guard]:
     address = live.resource.address
     if users := tuple(_users(live, context)):
         named = ", ".join(users)
-        reason = f"{address} cannot be deleted and made again: {named}"
-        way_out = "Take it out of use there, or leave its path as it is"
+        reason = f"{address} cannot be deleted and created again: {named}"
+        way_out = "Stop using it there, or keep its path"
         yield Guard("replace", reason, way_out, (address,))
         return
     if not context.options.allows("replace", address):
-        reason = f"{address} would be deleted and made again: {_breaks(live, context)}"
+        reason = f"{address} would be deleted and created again: {_breaks(live, context)}"
         yield Guard("replace", reason, f"--allow replace={address}", (address,))
     if live.owner != context.options.owner and not context.options.allows("strip", address):
-        reason = f"adopting {address} would delete it and make it again"
+        reason = f"adopting {address} would delete it and create it again"
         yield Guard("strip", reason, f"--allow strip={address}", (address,))
 
 
@@ -92,15 +90,19 @@ def _breaks(live: LiveEntity, context: PlanContext) -> str:
     match live:
         case LiveRole():
             without = f"{count} {noun} without valid credentials until cut over, and "
-            broken = "trusts and resource policies that name its id break"
+            broken = "trust policies and resource policies that name its id break"
             return f"the path cannot change; {without if count else ''}{broken}"
         case LiveProfile():
-            taken = f"{count} {noun} associated anew, and " if count else ""
+            taken = f"{count} {noun} associated again, and " if count else ""
             return f"the path cannot change; {taken}launches that name its ARN fail"
         case LivePolicy():
             roles = sum(1 for r in context.live.roles.values() if live.arn in r.resource.policies)
             noun = "role" if roles == 1 else "roles"
-            taken = f"{roles} {noun} without it meanwhile" if roles else "it has a new ARN"
+            taken = (
+                f"{roles} {noun} without it until it is attached again"
+                if roles
+                else "it has a new ARN"
+            )
             return f"the path cannot change; {taken}"
 
 
@@ -121,7 +123,7 @@ def _running(live: LiveEntity, context: PlanContext) -> Iterator[str]:
 def _users(live: LiveEntity, context: PlanContext) -> Iterator[str]:
     """What uses it and is not part of this plan, in words."""
     if context.live.not_whole is not None:
-        yield f"what uses it is not known ({context.live.not_whole})"
+        yield f"its users are not known ({context.live.not_whole})"
         return
     match live:
         case LivePolicy():
@@ -145,7 +147,7 @@ def _users_of_policy(policy: LivePolicy, context: PlanContext) -> Iterator[str]:
     for name, role in sorted(context.live.roles.items()):
         address = role.resource.address
         if policy.arn == role.resource.permissions_boundary:
-            yield f"{address} has it as its boundary, and would be without one meanwhile"
+            yield f"{address} has it as its boundary, and would be without one for a time"
         elif policy.arn in role.resource.managed_policies and not _lets_go(name, role, context):
             yield f"{address} outside this plan has it attached"
     yield from (use.reason for use in context.in_use.uses(policy) if use.by is None)
@@ -170,11 +172,11 @@ def _users_of_role(role: LiveRole, context: PlanContext) -> Iterator[str]:
         if other.id == role.id or role.arn not in principals(other.resource.trust_policy.value):
             continue
         if desired is None or not _is_rewritten(desired, other, context):
-            yield f"{other.resource.address} trusts it by the ARN that it has now"
+            yield f"{other.resource.address} trusts it by its current ARN"
 
 
 def _is_rewritten(desired: DesiredRole, live: LiveRole, context: PlanContext) -> bool:
-    """Whether this plan writes the trust anew, so that it names the new role."""
+    """Whether this plan writes the trust policy again, so that it names the new role."""
     address = live.resource.address
     if not context.options.includes(address) or not is_ours(live, context):
         return False

@@ -1,5 +1,5 @@
-"""Shadows of profiles taken apart from the rest: they belong to the cut-over of the profile that
-they stand in for, and to nothing else in a plan."""
+"""Separates temporary profiles from the rest: they belong to the cut-over of the profile that they
+stand in for, and to nothing else in a plan."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reconciler.model.ownership import InstanceKey
 
 
 def without_temporary_profiles(live: LiveState, owner: str) -> LiveState:
-    """The account as it is once every hop has ended: instances on a shadow are where they belong.
-    A shadow whose profile is gone is a profile like any other."""
+    """The account as it would be after every hop: instances on a temporary profile count for the
+    original one. A temporary profile whose original is gone is a profile like any other."""
     shadows = {
         name_key(profile.temporary_of): profile
         for profile in live.profiles.values()

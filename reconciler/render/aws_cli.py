@@ -20,8 +20,8 @@ from reconciler.render.json.encode import json_text
 
 _HEAD = """\
 #!/bin/sh
-# What the plan does, as commands. They do what apply does while all goes well: nothing here goes on
-# after a failure, asks again, or sees what has changed meanwhile.
+# The plan as AWS CLI commands. Equivalent to an apply that succeeds: the script does not retry,
+# does not resume after a failure, and does not check what has changed since the plan.
 set -eu
 export AWS_PAGER=
 """
@@ -98,7 +98,7 @@ def _step(step: Step) -> Iterator[str]:
 def _refused(call: ApiCall, code: str) -> Iterator[str]:
     """A question, whose answer is a refusal with this code."""
     if call.is_dry_run and call.operation.endswith(("InstanceProfile", "ProfileAssociation")):
-        yield "# only apply can ask this: the command line has no --dry-run for it"
+        yield "# only apply can check this: the AWS CLI has no --dry-run for it"
         return
     wrong = f"echo 'this must be refused with {code}' >&2; exit 1"
     yield f'said="$({_call(call)} 2>&1)" && {{ {wrong}; }}'
@@ -163,7 +163,8 @@ def _quoted(value: Any) -> str:
 
 
 def _variable(ref: Ref) -> str:
-    """A name for a shell variable, another for each value: what is no letter is spelt out."""
+    """A name for a shell variable, unique for each value: characters that are not letters are
+    spelled out."""
     text = f"{ref.address}.{ref.attribute}"
     return "aws_" + "".join(c if c.isalnum() and c.isascii() else f"_{ord(c):x}_" for c in text)
 

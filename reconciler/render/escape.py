@@ -13,7 +13,7 @@ _LINE_COMMAND = re.compile(r"^(\s*):(?=:)")
 """GitHub's runner obeys ``::…::`` where a line begins with it, blanks aside: as the name of a file
 may, or a word of AWS's. Source: github.com/actions/runner, ActionCommand.TryParseV2"""
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&#@!$^=])|(:)(?=//)|(?<=www)(\.)")
-"""What is markup in the middle of a line, or begins a link."""
+"""Characters that are markup inside a line, or begin a link."""
 _LINKING = re.compile(r"([@#])(?=\w)")
 _JOINER = "\u200d"
 
@@ -43,7 +43,7 @@ def markdown_code(text: object) -> str:
 
 
 def markdown_text(text: object) -> str:
-    """Words that stay words: no markup, no HTML, and nobody is mentioned."""
+    """Text without effect: no markup, no HTML, no mentions."""
     linked = _LINKING.sub(rf"\1{_JOINER}", printable(text))
     return _MARKUP.sub(r"\\\g<0>", linked)
 

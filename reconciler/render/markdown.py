@@ -1,6 +1,6 @@
-"""A plan or a drift in GitHub's and GitLab's Markdown, cut down to what fits.
+"""A plan or a drift in the Markdown of GitHub and GitLab, shortened to fit.
 
-What is given up first when it does not fit: the differences, then what is kept, then rows.
+Shortened in this order: the differences, then what is kept, then rows.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.executor.estimate import in_words
+from reconciler.executor.estimate import duration
 from reconciler.render import phrases
 from reconciler.render.ci.repository import HERE, Repository
 from reconciler.render.diff_block import differing, fenced
@@ -44,7 +44,7 @@ class _Parts:
     columns: tuple[str, ...]
     rows: list[str]
     notes: list[str]
-    """What a person must see; never left out."""
+    """Guards, conflicts, failures and warnings; never shortened."""
     asides: list[str]
     diffs: list[str]
     foot: str
@@ -113,29 +113,29 @@ def _notes(document: PlanShape, repository: Repository) -> Iterator[str]:
     for target in document["targets"]:
         for guard in target["guards"]:
             lift = guard["lift"]
-            lifted = f"lift it with {code(lift)}" if lift.startswith("--") else words(lift)
-            yield f"- **Apply stops:** {words(guard['reason'])}; {lifted}"
+            lifted = f"override with {code(lift)}" if lift.startswith("--") else words(lift)
+            yield f"- **Apply is blocked:** {words(guard['reason'])}; {lifted}"
         for conflict in target["conflicts"]:
             place = _place(conflict["source"], repository)
-            said = f"{words(conflict['reason'])}; {code(conflict['lift'])} takes it over"
+            said = f"{words(conflict['reason'])}; use {code(conflict['lift'])} to manage it"
             yield f"- **Not ours:** {code(conflict['address'])} {said} {place}".rstrip()
         for unread in target["unread"]:
             name = unread["region"] or unread["address"]
-            yield f"- **Not known:** {code(name)} cannot be read: {words(unread['reason'])}"
+            yield f"- **Unknown:** {code(name)} cannot be read: {words(unread['reason'])}"
     yield from _warnings(document, repository)
 
 
 def _outcome(outcome: OutcomeShape) -> Iterator[str]:
     yield f"- **{words(phrases.ended(outcome))}**"
     for lost in outcome["stranded"]:
-        yield f"- **{words(phrases.lacking(lost))}.** To give it back: {code(lost['command'])}"
+        yield f"- **{words(phrases.lacking(lost))}.** To restore it: {code(lost['command'])}"
     for one in outcome["failures"]:
         request = f" (request {code(one['request_id'])})" if one["request_id"] else ""
         said = f"{words(one['what'])}: {words(one['reason'])}{request}"
         where = f"{words(one['target'])} " if one["target"] else ""
         yield f"- **{one['status']}** {where}{code(one['address'])} {said}"
     for address in outcome["left"] or ():
-        yield f"- **Still to do:** {code(address)}"
+        yield f"- **Remaining:** {code(address)}"
 
 
 def _warnings(document: PlanShape | DriftShape, repository: Repository) -> Iterator[str]:
@@ -159,8 +159,7 @@ def _plan_foot(document: PlanShape) -> str:
     seconds = document["seconds"]
     took = ""
     if phrases.changes_of(document):
-        least = f"{in_words(seconds['least'])} or more, and " if seconds["least"] else ""
-        took = f"It takes {least}{in_words(seconds['most'])} at most. "
+        took = f"Estimated duration: {duration(seconds['least'], seconds['most'])}. "
     return f"{took}Digest `{document['digest']}`."
 
 
@@ -201,7 +200,7 @@ def _finding_difference(finding: FindingShape) -> str:
 
 
 def _fitted(parts: _Parts, page: Page) -> str:
-    """As much as fits. What is given up first is first in the list."""
+    """As much as fits; shortened in the order of the list."""
     whole = _composed(parts, parts, page)
     if _fits(whole, page):
         return whole
@@ -250,14 +249,14 @@ def _composed(shown: _Parts, whole: _Parts, page: Page) -> str:
             _details("Differences", inside, _more(shown.diffs, whole.diffs, "differences"))
         )
     if whole.asides:
-        more = _more(shown.asides, whole.asides, "things")
-        blocks.append(_details("Left as it is", "\n".join(shown.asides), more))
+        more = _more(shown.asides, whole.asides, "notes")
+        blocks.append(_details("Not changed", "\n".join(shown.asides), more))
     return "\n\n".join([*blocks, shown.foot]) + "\n"
 
 
 def _more(shown: list[str], whole: list[str], noun: str) -> str:
     left = len(whole) - len(shown)
-    return f"_{left} more {noun} do not fit here._" if left else ""
+    return f"_{left} more {noun} do not fit._" if left else ""
 
 
 def _details(title: str, *inside: str) -> str:

@@ -1,4 +1,4 @@
-"""A plan or a drift in few words, from its document: what all reports but the terminal's say."""
+"""Phrases about a plan or a drift, from its document, shared by all reports but the terminal's."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SYMBOLS: dict[Verb, str] = {
 _FEW = 3
 _PAST: dict[Verb, str] = {
     "delete": "destroy",
-    "replace": "destroy, and create again",
+    "replace": "destroy and create again",
     "create": "create",
     "adopt": "adopt",
     "update": "change",
-    "restore": "give the profile back",
+    "restore": "restore the profile",
     "cutover": "cut over",
 }
 COUNTED: dict[Verb, str] = {
@@ -105,13 +105,13 @@ def _from_to(change: ChangeShape) -> str:
 
 
 def few(names: list[str]) -> str:
-    """The first of them, and how many more there are."""
+    """The first of them, and the number of further ones."""
     shown = ", ".join(names[:_FEW])
     return shown if len(names) <= _FEW else f"{shown} and {len(names) - _FEW} more"
 
 
 def found(finding: FindingShape) -> str:
-    """What is wrong, in a few words."""
+    """The finding in a few words."""
     paths = [d["path"] for d in finding["differences"]]
     words = [few(paths)] if paths else []
     if finding["reason"]:
@@ -120,7 +120,7 @@ def found(finding: FindingShape) -> str:
 
 
 def state(status: str, paths: Iterable[str]) -> str:
-    """The status in words for people: of what a run took from an instance, what it lacks."""
+    """The status in words; for an instance that a run did not restore, what it lacks."""
     lacks = {"instance_profile": "no profile", "state": "stopped"}
     found = [lacks[path] for path in paths if path in lacks]
     return found[0] if status == "stale" and found else status.replace("_", " ")
@@ -131,9 +131,9 @@ def ended(outcome: OutcomeShape) -> str:
     counts = f"{outcome['applied']} steps applied"
     match outcome["exit_code"]:
         case 0:
-            return f"Complete: {counts}." if outcome["applied"] else "Nothing was to be done."
+            return f"Complete: {counts}." if outcome["applied"] else "Complete: no changes."
         case 4:
-            return "Stopped: a decision is missing. Nothing was changed."
+            return "Blocked: a decision is missing. Nothing was changed."
         case 130:
             return f"Interrupted: {counts}.{_advice(outcome)}"
         case _ if outcome["applied"] or outcome["failed"]:
@@ -172,16 +172,16 @@ def lacking(one: StrandedShape) -> str:
 def who(actor: ActorShape) -> str:
     """``UpdateAssumeRolePolicy by arn:… at …``."""
     if actor["unknown"]:
-        return f"by whom is unknown ({actor['unknown']})"
-    by = actor["arn"] or "nobody that is named"
+        return f"actor unknown ({actor['unknown']})"
+    by = actor["arn"] or "an unnamed identity"
     if actor["run"]:
         by = f"run {actor['run']} of reconciler ({by})"
     return f"{actor['event']} by {by} at {actor['time']}"
 
 
 def attributes(change: ChangeShape) -> list[tuple[str, Any, Any]]:
-    """Path, before and after of everything that a change is about; of what is made or goes, all
-    that says something."""
+    """Path, before and after of everything that a change is about; for a creation or deletion, all
+    attributes that are not empty."""
     if change["differences"]:
         return [(d["path"], d["before"], d["after"]) for d in change["differences"]]
     before, after = change["before"] or {}, change["after"] or {}
@@ -202,5 +202,5 @@ def _entries(name: str, before: Any, after: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _is_bare(value: Any) -> bool:
-    """What a resource has that nobody gave anything."""
+    """Whether it is a default value."""
     return value in ("", None, {}, [], "/", 3600)

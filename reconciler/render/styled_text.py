@@ -1,4 +1,4 @@
-"""Lines made of styled pieces: what is said, apart from how a terminal colours it."""
+"""Lines of styled pieces: the text, separate from its colours on a terminal."""
 
 from __future__ import annotations
 

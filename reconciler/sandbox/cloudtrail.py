@@ -1,4 +1,5 @@
-"""CloudTrail's event history, which moto lacks: what was changed here, and by whom."""
+"""CloudTrail's event history, which moto lacks: what was changed in the sandbox, and by which
+principal."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ PAGE = 50
 
 
 class TrailLayer:
-    """Answers ``LookupEvents`` from the log of the sandbox: successful changes, at once. Those of
-    IAM are told in one region, as AWS does."""
+    """Answers ``LookupEvents`` from the log of the sandbox: successful changes, without delay. IAM
+    events appear in one region, as in AWS."""
 
     def __init__(self, world: World) -> None:
         self._world = world

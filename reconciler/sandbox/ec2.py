@@ -35,8 +35,8 @@ PRECONDITION_FAILED = 412
 
 
 def dry_run(request: EC2BaseResponse, logged: Logged) -> None:
-    """Who may do it is told so by a refusal, whatever state the instance is in; who may not was
-    refused before."""
+    """Answers ``DryRun``: an allowed caller gets ``DryRunOperation``, whatever state the instance
+    is in; a denied one was refused before."""
     if not logged.is_dry_run or logged.operation not in _ASKED:
         return
     names = [logged.params["InstanceId"]] if "InstanceId" in logged.params else []
@@ -208,7 +208,7 @@ class Ec2Layer:
                 instance.operator = said
             if profile is not None:
                 row = self.add(request, instance.id, profile)
-                # An instance starts with its profile: nothing is taken on later.
+                # An instance starts with its profile: there is no later association.
                 row.made_at -= self._world.lags.associating
                 self._shape(request, row)
                 instance.iam_instance_profile = {"Arn": row.profile_arn, "Id": row.profile_id}

@@ -40,7 +40,7 @@ _CLEARED = (
 
 @dataclass
 class JumpingClock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only during a sleep."""
 
     seconds: float = 1_800_000_000.0
 
@@ -48,7 +48,7 @@ class JumpingClock:
         return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        """Those who sleep at the same time do so side by side."""
+        """Concurrent sleeps overlap."""
         until = self.seconds + max(seconds, 0.0)
         self.seconds = max(self.seconds, until)
 
@@ -65,15 +65,14 @@ def _cut(how: Broken) -> NoReturn:
 
 @contextmanager
 def embedded(world: World) -> Iterator[World]:
-    """Everything that boto3 sends from here on is answered by the sandbox; no credentials of the
-    person who runs it are read."""
+    """From here on boto3 sends everything to the sandbox; the user's credentials are not read."""
     kept = {name: os.environ.get(name) for name in (*_FAKE, *_CLEARED)}
     os.environ.update(_FAKE)
     for name in _CLEARED:
         os.environ.pop(name, None)
     try:
         world.cut = _cut
-        # Our layer first and last: moto makes its backends anew when it stops.
+        # Our layer first and last: moto creates its backends again when it stops.
         with installed(world), mock_aws():
             yield world
     finally:

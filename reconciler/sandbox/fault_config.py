@@ -64,10 +64,9 @@ class Chaos:
     stale_lists: float = 0.0
     """The same for IAM's lists."""
     unknown: float = 0.0
-    """Seconds for which writes do not find what was just made: a role, a profile, a policy, also as
-    a principal."""
+    """Seconds for which writes do not find a new role, profile or policy, also as a principal."""
     conflict: float = 0.0
-    """Seconds for which a delete still meets what was just detached."""
+    """Seconds for which a deletion still sees what was just detached."""
     page: int | None = None
     """The most items on a page, ``None`` for as many as asked for."""
     throttle: float = 0.0
@@ -81,7 +80,7 @@ class Chaos:
     expires_after: int | None = None
     """Calls after which the credentials of a run are expired."""
     outage: Outage | None = None
-    """When nobody is reached, once."""
+    """When the server is unreachable, once."""
     denied: frozenset[str] = frozenset()
     """Actions, such as ``ec2:AssociateIamInstanceProfile`` or ``iam:PassRole``; with ``@i-0abc``
     for requests that name that instance alone."""

@@ -72,7 +72,7 @@ class Faults:
     _first_at: float | None = None
     _asked: int = 0
     _out: tuple[float, float] | None = None
-    """From when until when nobody is reached."""
+    """Start and end of the time in which the server is unreachable."""
 
     def dice_for(self, logged: Logged) -> random.Random:
         instance = logged.params.get("InstanceId") or logged.params.get("Resources") or ""
@@ -100,8 +100,8 @@ class Faults:
         return self._out is not None and self._out[0] <= now < self._out[1]
 
     def begins_outage(self, chaos: Chaos, logged: Logged, now: float) -> tuple[float, float] | None:
-        """In how many seconds, and for how many, nobody is reached. Told once, when the request
-        that it depends on has been answered."""
+        """In how many seconds, and for how many, the server is unreachable. Announced once, when
+        the triggering request has been answered."""
         outage = chaos.outage
         if outage is None or self._out is not None:
             return None

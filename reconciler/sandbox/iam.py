@@ -103,7 +103,7 @@ class IamLayer:
         return ActionResult({"Role": {**_role(role), "AssumeRolePolicyDocument": trust}})
 
     def update_role(self, request: IamResponse) -> ActionResult:
-        """What is left out stays as it is."""
+        """Omitted values stay as they are."""
         role = request.backend.get_role(request._get_param("RoleName"))
         request.params.setdefault("Description", role.description)
         request.params.setdefault("MaxSessionDuration", role.max_session_duration)
@@ -120,7 +120,8 @@ class IamLayer:
         return self._originals["tag_instance_profile"](request)
 
     def delete_role(self, request: IamResponse) -> ActionResult:
-        """Trusts that name it show its unique id from then on, also when it is made again."""
+        """Trust policies that name it show its unique id from then on, also if it is created
+        again."""
         role = request.backend.get_role(request._get_param("RoleName"))
         answer = self._originals["delete_role"](request)
         for other in request.backend.get_roles():
@@ -238,7 +239,7 @@ class IamLayer:
 
 
 def _profile(profile: Any) -> dict[str, Any]:
-    """Without tags, and with no more of the role than AWS shows."""
+    """Without tags, and with only those members of the role that AWS shows."""
     return {
         "Path": profile.path,
         "InstanceProfileName": profile.name,

@@ -60,7 +60,7 @@ def installed(world: World) -> Iterator[World]:
     warnings.filterwarnings("ignore", ".*does not match an error shape", UserWarning)
     faults = Faults(world.seed)
     _replace(BaseResponse, "call_action", _guarded(world, faults, BaseResponse.call_action), undo)
-    # moto's 1,300 images take 0.2 s for each region; nobody here chooses among them. With the
+    # moto's 1,300 images take 0.2 s for each region, and none is needed here. With the
     # variable set it reads none of its further lists.
     _replace(amis, "AMIS", amis.AMIS[:FEW_IMAGES], undo)
     images = os.environ.setdefault("MOTO_AMIS_PATH", "")
@@ -102,7 +102,7 @@ def _replace(owner: Any, name: str, value: Any, undo: list[Any]) -> None:
 
 
 def _guarded(world: World, faults: Faults, original: Any) -> Any:
-    """One request at a time, each noted; what listens may refuse it, or lose its answer."""
+    """One request at a time, each logged; a listener may refuse it, or lose its response."""
 
     def call_action(request: Any) -> Any:
         with world.lock:

@@ -1,4 +1,4 @@
-"""What is in a sandbox when it starts: instances, as somebody else would have launched them."""
+"""The initial content of a sandbox: instances, as if launched outside of reconciler."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class Seeded:
 
 
 def load(path: Path) -> Seed:
-    """Raises ``UnreadableError`` for what is no YAML, ``ValidationError`` for another form."""
+    """Raises ``UnreadableError`` if it is not YAML, ``ValidationError`` if it has another
+    format."""
     tree = parse(read_text(path, str(path)), str(path), [])
     return Seed.model_validate(plain(tree) if tree else {})
 

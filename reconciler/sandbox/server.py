@@ -27,8 +27,8 @@ CREDENTIALS = "/_sandbox/credentials"
 
 
 HANG_SECONDS = 5.0
-"""How long a connection is silent that ends without an answer. A minute would be as AWS has it, and
-would make a rehearsal long; what the client is to do about it is the same."""
+"""Seconds of silence on a connection that ends without a response. AWS takes a minute, which would
+make a run long; the client must handle both in the same way."""
 
 
 class _Wire(threading.local):
@@ -42,8 +42,8 @@ class _Wire(threading.local):
 
 @contextmanager
 def serving(world: World, port: int) -> Iterator[str]:
-    """The address of a running sandbox; ``port`` 0 takes a free one. Raises ``OSError`` when the
-    port is taken."""
+    """The URL of a running sandbox; ``port`` 0 takes a free one. Raises ``OSError`` if the port is
+    in use."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     wire = _Wire()
     world.cut = partial(_noted, wire)
@@ -95,7 +95,7 @@ class _Listener:
             return
         self.close()
         with socket.socket() as held:
-            # The port is kept, so that nobody else takes it meanwhile; nothing listens at it.
+            # The port stays bound, so that no other process takes it; nothing listens on it.
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind((HOST, self.port))
             self._ended.wait(seconds)
@@ -115,7 +115,7 @@ def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
 
 
 def _refuse_taken(port: int) -> None:
-    """werkzeug would end the process when the port is taken; that is for our caller to say."""
+    """werkzeug would exit if the port is in use; the caller must report that."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -18,7 +18,7 @@ class Past:
     _kept: dict[str, list[tuple[float, dict[str, Any]]]] = field(default_factory=dict)
 
     def keep(self, account: str, backend: Any, now: float, longest: float) -> None:
-        """Called before a write. What is older than ``longest`` seconds nobody is shown again."""
+        """Called before a write. A state older than ``longest`` seconds is never shown again."""
         kept = [(at, then) for at, then in self._kept.get(account, ()) if at >= now - longest]
         if not kept or kept[-1][0] < now:
             # In one copy, so that things that name each other still do.

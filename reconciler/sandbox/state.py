@@ -41,18 +41,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What CloudTrail tells: a request that changed something, and the names that it was about."""
+    """An event of CloudTrail: a request that changed something, and the names in it."""
 
     logged: Logged
     resources: frozenset[str]
 
 
 def _no_wire(how: Broken) -> NoReturn:
-    raise AssertionError(f"nothing here can {how}")
+    raise AssertionError(f"this server cannot {how}")
 
 
 def _no_listener(delay: float, seconds: float) -> None:
-    """Nothing listens where requests never leave the process; those that come are refused."""
+    """Nothing listens if requests never leave the process; incoming ones are refused."""
 
 
 Before = Callable[[Logged], None]
@@ -72,7 +72,7 @@ class World:
     cut: Callable[[Broken], Any] = _no_wire
     """Ends a request without an answer: how, depends on what carries it."""
     goes_out: Callable[[float, float], None] = _no_listener
-    """Told in how many seconds, and for how many, no connection is to be made."""
+    """Called with the seconds until an outage, and its duration in seconds."""
     seed: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     rows: list[Row] = field(default_factory=list)
@@ -82,7 +82,7 @@ class World:
     """Of these, what changed something."""
     before: list[Before] = field(default_factory=list)
     after: list[Before] = field(default_factory=list)
-    """Called when the request has taken effect; an error raised here is a lost answer."""
+    """Called when the request has taken effect; an error raised here is a lost response."""
     hiding: set[tuple[str, str]] = field(default_factory=set)
     """Accounts and regions that hide instances which AWS services manage."""
     unseen: set[str] = field(default_factory=set)
@@ -145,7 +145,7 @@ class World:
         return history is None or history[0][0] <= self.clock.now() - self.lags.ec2_sees_iam
 
     def rows_of(self, account: str, region: str) -> list[Row]:
-        """Rows that are listed now, those that have gone taken out."""
+        """Rows that are listed now, without those that have disappeared."""
         self._expire()
         return [row for row in self.rows if (row.account, row.region) == (account, region)]
 
@@ -154,8 +154,8 @@ class World:
         return next((r for r in rows if r.instance == instance and r.leaving_since is None), None)
 
     def state(self, row: Row, is_running: bool, profile: Any) -> str:
-        """What the row's state is now. Taking on a profile needs a running instance and a role that
-        trusts EC2; an empty profile is taken on, and serves nothing."""
+        """The current state of the row. An association needs a running instance and a role that
+        trusts EC2; an empty profile is associated, and gives no credentials."""
         if row.leaving_since is not None:
             return "disassociating"
         if row.settled:

@@ -1,2 +1,2 @@
-"""From YAML files to the desired state, and back: parse, build, check, format. Nothing here knows
-AWS; what only AWS can tell is checked by ``planner``."""
+"""From YAML files to the desired state, and back: parse, build, check, format. Nothing here calls
+AWS; what only AWS can answer is checked by ``planner``."""

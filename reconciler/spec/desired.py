@@ -32,7 +32,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DesiredPolicy:
-    """``leave`` names the attributes that stay as they are live (``design.md`` 5)."""
+    """``leave`` names the attributes that stay as they are live: those that the spec omits, or an
+    ignore rule names."""
 
     resource: Policy
     leave: frozenset[str]
@@ -68,7 +69,7 @@ class DesiredAssociation:
     select: Mapping[str, tuple[str, ...]] | None = None
     regions: tuple[str, ...] | None = None
     is_chosen: bool = True
-    """Whether it stands in the part of the set that was asked for."""
+    """Whether it is in the selected part of the set."""
 
     def in_region(self, region: str) -> DesiredAssociation:
         """The association with ``${region}`` filled in."""
@@ -134,6 +135,6 @@ class SpecSet:
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
     chosen: frozenset[Address] | None = None
-    """Addresses of roles, policies and profiles in the part of the set that was asked for; ``None``
-    for all of it. Which instances are meant follows from the associations."""
+    """Addresses of roles, policies and profiles in the selected part of the set; ``None`` for all.
+    Instances follow from the associations."""
     settings_place: Place | None = None

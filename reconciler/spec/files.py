@@ -37,17 +37,16 @@ def display_name(path: Path) -> str:
 
 
 def find(given: str) -> Found:
-    """The set that ``given`` belongs to: from the nearest ``reconciler.yaml`` upwards, else from
-    ``given`` itself.
+    """The set that ``given`` belongs to: from the nearest ``reconciler.yaml`` upwards, otherwise
+    from ``given`` itself.
 
-    ``given`` may be a link or lie behind one, unless the link leads out of the Git work tree that
-    it stands in: such a link was sent by somebody, and not typed. What is found below the root may
-    be a link that stays inside, and nothing else.
+    ``given`` may be a link or lie behind one, unless the link leads out of its Git work tree: such
+    a link may come with a foreign commit. Below the root, only links that stay inside are followed.
     """
     path = Path(given)
     if not path.exists():
         is_loop = path.is_symlink()
-        message = "is a link that leads nowhere" if is_loop else "does not exist"
+        message = "is a broken link" if is_loop else "does not exist"
         problem = Diagnostic("error", "no-such-path", message, Location(given))
         return Found(path, (), None, path, (problem,))
     root = root_of(path)
@@ -59,27 +58,27 @@ def find(given: str) -> Found:
     bound = _real(root)
     files = tuple(sorted(_walk(root, bound, (), problems)))
     if not files and not problems:
-        message = "there is no .yaml or .yml file here"
+        message = "has no .yaml or .yml file"
         problems.append(Diagnostic("warning", "no-specs", message, Location(display_name(root))))
     is_part = bound != _real(path)
     return Found(root, files, path if is_part else None, bound, tuple(problems))
 
 
 def leads_out(path: Path, root: Path) -> Diagnostic | None:
-    """What is wrong with a path that is given for a set of that root; it may not be there yet."""
+    """A diagnostic if a path is not valid for a set of that root; it need not exist yet."""
     if _leaves_its_work_tree(path):
-        return _outside(path, "the repository; name what it leads to")
+        return _outside(path, "the repository; give its target instead")
     if root.is_dir() and not stays_within(path, _real(root)):
         return _outside(path, "the set")
     return None
 
 
 def root_of(path: Path) -> Path:
-    """The nearest folder, from ``path`` upwards, that has settings; ``path`` where none has."""
+    """The nearest folder, from ``path`` upwards, that has settings; ``path`` if none has."""
     absolute = _absolute(path)
     start = absolute if absolute.is_dir() else absolute.parent
     for folder in (start, *start.parents):
-        # Settings that are a broken link are still meant, and told as such.
+        # Settings that are a broken link are still intended, and reported as broken.
         if os.path.lexists(folder / SETTINGS_FILE):
             return path if folder == absolute else folder
     return path
@@ -111,8 +110,8 @@ def _leaves_its_work_tree(path: Path) -> bool:
 
 
 def _outside(link: Path, where: str) -> Diagnostic:
-    """Names the link and nothing of what it leads to: that may be a secret."""
-    message = f"is a link that leads out of {where}"
+    """Names the link and not its target: that may be a secret."""
+    message = f"is a link to a place outside of {where}"
     return Diagnostic("error", "link-outside", message, Location(display_name(link)))
 
 
@@ -131,7 +130,9 @@ def _walk(
         return
     identity = (status.st_dev, status.st_ino)
     if identity in above:
-        problems.append(Diagnostic("error", "link-loop", "leads back to a folder above it", place))
+        problems.append(
+            Diagnostic("error", "link-loop", "is a link back to a parent folder", place)
+        )
         return
     for entry in entries:
         is_spec = entry.suffix in _SUFFIXES

@@ -1,8 +1,8 @@
 """Loads a spec set: every file, every mistake in one run.
 
-Reading is split from interpreting because variables such as ``${account_id}`` are known only after
-AWS was asked who we are: a set is read once, and interpreted again where what was not known is
-named in it.
+Reading is separate from interpreting because variables such as ``${account_id}`` are known only
+after AWS has been asked for the identity: a set is read once, and interpreted again where it names
+what was not known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from reconciler.spec.yaml.policy_documents import mapped_documents
 from reconciler.spec.yaml.tree import Mapping, Scalar, Tree, scalars
 
 PLACEHOLDER_ACCOUNT = "000000000000"
-"""Stands for the account where none is known, so that sizes can be counted offline."""
+"""Placeholder for an unknown account, so that sizes can be counted offline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +216,12 @@ class _Including:
         outside of the set by way of a link."""
         named = FilePath((isinstance(value, Scalar) and value.text) or "..")
         if named.is_absolute() or any(part.startswith(".") for part in named.parts):
-            message = "must name a file beside this one"
+            message = "must name a file in the same folder"
             self.problems.append(Diagnostic("error", "bad-file", message, value.location))
             return None
         target = self.path.parent / named
         if stays_within(target, self.bound):
             return target
-        message = f"{display_name(target)} is a link that leads out of the set"
+        message = f"{display_name(target)} is a link to a place outside of the set"
         self.problems.append(Diagnostic("error", "link-outside", message, value.location))
         return None

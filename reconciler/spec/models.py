@@ -19,7 +19,7 @@ Document = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "description": "An IAM policy document as AWS has it, or {file: NAME.json}.",
+            "description": "A verbatim IAM policy document, or {file: NAME.json}.",
         }
     ),
 ]
@@ -28,17 +28,21 @@ Version = Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})]
 
 
 class Defaults(SpecModel):
-    """What the resources of this file have unless they say otherwise."""
+    """Defaults for the resources of this file."""
 
-    tags: Tags = Field({}, description="Tags under each resource's own.")
-    path: str | None = Field(None, description="IAM path of the resources that give none.")
+    tags: Tags = Field(
+        {}, description="Tags for every resource; a resource's own tags take precedence."
+    )
+    path: str | None = Field(None, description="IAM path of resources without one.")
 
 
 class PolicySpec(SpecModel):
     """A customer-managed policy."""
 
-    description: Text | None = Field(None, description="Cannot change once created.")
-    path: str | None = Field(None, description="IAM path; left out: created at /, then left.")
+    description: Text | None = Field(None, description="Cannot be changed after creation.")
+    path: str | None = Field(
+        None, description="IAM path. If omitted: created at /, and never changed."
+    )
     document: Document = Field(description="The policy document.")
     tags: Tags = Field({}, description="Tags of the policy; exclusive.")
 
@@ -46,7 +50,7 @@ class PolicySpec(SpecModel):
 class ManagedPolicies(SpecModel):
     """Attached managed policies."""
 
-    exclusive: bool = Field(True, description="Detach what is attached and not listed.")
+    exclusive: bool = Field(True, description="Detach policies that are not listed.")
     policies: list[Text] = Field([], description="Names or ARNs of managed policies.")
 
 
@@ -84,7 +88,9 @@ class RoleSpec(SpecModel):
     """An IAM role."""
 
     description: Text = Field("", description="Up to 1000 characters of Latin-1.")
-    path: str | None = Field(None, description="IAM path; left out: created at /, then left.")
+    path: str | None = Field(
+        None, description="IAM path. If omitted: created at /, and never changed."
+    )
     trust: TextList | None = Field(
         None, description="Services that may assume the role: ec2, lambda, ecs-tasks.amazonaws.com."
     )
@@ -96,12 +102,13 @@ class RoleSpec(SpecModel):
         InlinePolicies(), description="Inline policies by name; exclusive."
     )
     permissions_boundary: str | None = Field(
-        None, description="Name or ARN of a managed policy; null removes; left out: left alone."
+        None,
+        description="Name or ARN of a managed policy; null removes it. If omitted: never changed.",
     )
     max_session_duration: Seconds = Field(3600, description="1h to 12h.")
     tags: Tags = Field({}, description="Tags of the role; exclusive.")
     instance_profile: bool = Field(
-        False, description="Make an instance profile of the same name, path and tags."
+        False, description="Create an instance profile with the same name, path and tags."
     )
 
 
@@ -110,11 +117,11 @@ class CutOverSpec(SpecModel):
 
     strategy: Literal["reassociate", "hop", "restart", "wait"] = Field(
         "reassociate",
-        description="Associate the profile anew, go by way of a shadow profile, restart the "
+        description="Associate the profile again, use a temporary profile, restart the "
         "instance, or leave it to AWS.",
     )
     max_unavailable: MaxUnavailable = Field(
-        "1", description="Running instances without a profile at a time: a count or a share."
+        "1", description="Most running instances without a profile at a time: a count or a share."
     )
     pause: Seconds = Field(0, description="Time between batches.")
     on_failure: Literal["rollback", "stop"] = Field(
@@ -125,14 +132,16 @@ class CutOverSpec(SpecModel):
 class InstanceProfileSpec(SpecModel):
     """An instance profile."""
 
-    role: Text | None = Field(description="Name of the role inside; null: none.")
-    path: str | None = Field(None, description="IAM path; left out: created at /, then left.")
+    role: Text | None = Field(description="Name of the role in the profile; null: none.")
+    path: str | None = Field(
+        None, description="IAM path. If omitted: created at /, and never changed."
+    )
     tags: Tags = Field({}, description="Tags of the profile; exclusive.")
-    cutover: CutOverSpec = Field(CutOverSpec(), description="How a role change takes effect.")
+    cutover: CutOverSpec = Field(CutOverSpec(), description="How running instances get a new role.")
 
 
 class SelectSpec(SpecModel):
-    """Chooses instances by their tags."""
+    """Selects instances by their tags."""
 
     tags: dict[str, TextList] = Field(
         description="All keys must match, each with any of its values."
@@ -145,7 +154,9 @@ class AssociationSpec(SpecModel):
     instance_profile: Text = Field(description="Name of the profile.")
     instances: list[Text] | None = Field(None, description="Ids of instances.")
     select: SelectSpec | None = Field(None, description="Instances by tags, in place of ids.")
-    regions: list[str] | None = Field(None, description="Where; default: the target's regions.")
+    regions: list[str] | None = Field(
+        None, description="Regions of the instances; default: the target's regions."
+    )
 
 
 class FileSpec(SpecModel):
@@ -159,5 +170,5 @@ class FileSpec(SpecModel):
         {}, description="Instance profiles by name."
     )
     associations: dict[str, AssociationSpec] = Field(
-        {}, description="Associations of instances by a name of your choice."
+        {}, description="Associations by a name of your choice."
     )

@@ -20,7 +20,9 @@ def json_schema() -> dict[str, Any]:
         definitions[model.__name__] = schema
         shapes.append({"$ref": f"#/definitions/{model.__name__}"})
     # Keys that begin with x- hold anchors and are passed over.
-    definitions["FileSpec"]["patternProperties"] = {"^x-": {"description": "For anchors alone."}}
+    definitions["FileSpec"]["patternProperties"] = {
+        "^x-": {"description": "Ignored: a place for anchors."}
+    }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": TITLE,

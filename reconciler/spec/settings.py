@@ -20,12 +20,12 @@ Account = Annotated[
 ]
 Region = Annotated[str, Field(pattern=f"^{aws_limits.REGION.pattern}$")]
 Regions = Annotated[list[Region], Field(min_length=1)]
-"""An empty list is a slip: it would mean nowhere, or everywhere."""
+"""An empty list is a mistake: it could mean no region, or all."""
 Count = Annotated[int, Field(ge=0)]
 
 
 class Guards(SpecModel):
-    """What stops an apply until a person lifts it."""
+    """Guards: what blocks apply until overridden with --allow."""
 
     max_delete: Share = Field(30, description="Share of the owner's resources that may be deleted.")
     max_change: Share = Field(50, description="Share of them that may change.")
@@ -41,23 +41,23 @@ class Quotas(SpecModel):
 
 
 class IgnoreRule(SpecModel):
-    """Differences that are passed over; without attributes, whole resources that no spec names."""
+    """Differences to ignore; without attributes, whole resources that no spec names."""
 
     match: str = Field(description="Glob of addresses.")
     attributes: Annotated[list[str], Field(min_length=1)] | None = Field(
         None,
         description="Names such as description or tags.last-scanned; left out: resources that no "
-        "spec names are neither told nor pruned.",
+        "spec names are neither reported nor pruned.",
     )
     only: Literal["plan", "drift"] | None = Field(
-        None, description="In plan and apply alone, or in drift alone; left out: in both."
+        None, description="Only in plan and apply, or only in drift. If omitted: in both."
     )
     reason: Text = Field(description="Why.")
-    expires: date | None = Field(None, description="From this day on the rule counts no more.")
+    expires: date | None = Field(None, description="The rule is ignored from this day on.")
 
 
 class Allow(SpecModel):
-    """Guards lifted for one change, reviewed with it."""
+    """Guards overridden for one change, reviewed with it."""
 
     delete: Count | None = Field(None, description="As --allow delete=N.")
     change: Count | None = Field(None, description="As --allow change=N.")
@@ -71,7 +71,7 @@ class Allow(SpecModel):
     growth: Text | None = Field(None, description="As --allow growth=ADDR.")
     release: Text | None = Field(None, description="As --allow release=ADDR.")
     reason: Text = Field(description="Why.")
-    expires: date = Field(description="From this day on the entry counts no more.")
+    expires: date = Field(description="The entry is ignored from this day on.")
 
 
 class TargetSpec(SpecModel):
@@ -79,8 +79,8 @@ class TargetSpec(SpecModel):
 
     account_id: Account | None = Field(None, description="Refuse any other account.")
     role_arn: str | None = Field(None, description="Role to assume.")
-    external_id: Text | None = Field(None, description="External id for assuming it.")
-    regions: Regions | None = Field(None, description="Where associations are looked for.")
+    external_id: Text | None = Field(None, description="External id for assuming the role.")
+    regions: Regions | None = Field(None, description="Regions in which associations are managed.")
     variables: dict[str, Text] = Field({}, description="Variables for this target.")
     specs: list[str] | None = Field(None, description="Parts of the set; default: all of it.")
 
@@ -100,7 +100,7 @@ def _prefix(value: Any) -> Any:
     elif value.casefold().startswith("aws:"):
         what = "must not begin with aws:, which is AWS's own"
     elif not aws_limits.is_tag_text(value) or not value[:-1].strip(" :/"):
-        what = "must be made of letters, digits, blanks and _.:/=+-@"
+        what = "must consist of letters, digits, blanks and _.:/=+-@"
     else:
         return value
     raise PydanticCustomError("invalid-value", "{what}", {"what": what})
@@ -129,26 +129,31 @@ class Settings(SpecModel):
 
     version: Version = Field("1", description="Version of the format; 1 is the only one.")
     owner: Annotated[str, Field(pattern=f"^{OWNER_PATTERN.pattern}$")] = Field(
-        "default", description="Name of this set; written into a tag of what it makes."
+        "default",
+        description="Name of this spec set; written to a tag of every resource that it manages.",
     )
     account_id: Account | None = Field(None, description="Refuse any other account.")
     regions: Regions | None = Field(
-        None, description="Where associations are looked for; default: the session's region."
+        None,
+        description="Regions in which associations are managed; default: the session's region.",
     )
     consumer_regions: Annotated[
         Regions | None,
         BeforeValidator(_regions, json_schema_input_type=Literal["all"] | list[str]),
-    ] = Field(None, description="Where a cut-over looks for consumers; all: every enabled region.")
+    ] = Field(
+        None,
+        description="Regions that a cut-over searches for consumers; all: every enabled region.",
+    )
     variables: dict[str, Text] = Field({}, description="Values for ${name}.")
-    prune: bool = Field(False, description="Delete what left the specs.")
-    adopt: bool = Field(False, description="Take over what exists and is not managed.")
+    prune: bool = Field(False, description="Delete owned resources that left the specs.")
+    adopt: bool = Field(False, description="Start managing existing resources without an owner.")
     tag_prefix: Prefix = Field(
         DEFAULT_PREFIX,
-        description="Prefix of our own tags: 4 characters at least, ends in : or /, not aws:.",
+        description="Prefix of our own tags: at least 4 characters, ends in : or /, is not aws:.",
     )
     propagation: Seconds = Field(60, description="Time until EC2 sees a role change in IAM.")
-    guards: Guards = Field(Guards(), description="What stops an apply.")
+    guards: Guards = Field(Guards(), description="What blocks apply.")
     quotas: Quotas = Field(Quotas(), description="AWS's adjustable quotas.")
-    ignore: list[IgnoreRule] = Field([], description="Differences that are passed over.")
-    allow: list[Allow] = Field([], description="Guards lifted for one change.")
+    ignore: list[IgnoreRule] = Field([], description="Differences to ignore.")
+    allow: list[Allow] = Field([], description="Guards overridden for one change.")
     targets: dict[str, TargetSpec] = Field({}, description="Accounts; default: the caller's.")

@@ -175,7 +175,7 @@ def test_what_nothing_else_tells_is_one_clear_error(
             made, Dropping(operation, path), only=("role/*", "policy/*", "instance-profile/*")
         )
     assert error.value.call == call
-    assert error.value.message == f"the answer has no {path[-1]}"
+    assert error.value.message == f"the response has no {path[-1]}"
     assert error.value.code == paging.INCOMPLETE
 
 
@@ -192,7 +192,7 @@ def test_a_region_whose_answer_is_not_whole_is_not_known(
 ) -> None:
     plan = answering(made, Dropping(*case))
     told = [u.reason for u in plan.unread]
-    assert told == [f"ec2:{case[0]}: the answer has no {case[1][-1]}"]
+    assert told == [f"ec2:{case[0]}: the response has no {case[1][-1]}"]
 
 
 def test_an_instance_without_a_state_is_not_known(made: Rig) -> None:

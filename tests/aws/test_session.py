@@ -85,7 +85,7 @@ def test_a_session_whose_end_nobody_knows_is_doubted(
     aws: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Session(Login(run="test", region="us-east-1"))
-    assert "nothing says when they expire" in session.doubts()[0]
+    assert "their expiry is not known" in session.doubts()[0]
     assert expiring(monkeypatch, 700).doubts() == ()
     monkeypatch.delenv("AWS_CREDENTIAL_EXPIRATION")
     monkeypatch.delenv("AWS_SESSION_TOKEN")
@@ -100,7 +100,7 @@ def test_an_expiry_that_is_none_is_told_and_stops_nothing(
     session = Session(Login(run="test", region="us-east-1"))
     assert session.outlives(600)
     assert session.doubts() == (
-        f"AWS_CREDENTIAL_EXPIRATION is {text!r}, which is no time of ISO 8601",
+        f"AWS_CREDENTIAL_EXPIRATION is {text!r}, which is not an ISO 8601 time",
     )
     assert identity_of(reading(session)).account_id
 

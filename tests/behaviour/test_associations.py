@@ -58,7 +58,7 @@ def test_an_id_of_a_region_that_is_left_out(aws: Rig) -> None:
         aws.plan()
     (found,) = refused.value.diagnostics
     assert found.code == "no-such-instance"
-    assert found.message == f"there is no instance {away[0]} in {HOME}: it is in {AWAY}"
+    assert found.message == f"instance {away[0]} does not exist in {HOME}: it is in {AWAY}"
     assert found.location.line == 5
     aws.write(two("one", f"{ids}, regions: [{HOME}, {AWAY}]"))
     aws.settle()

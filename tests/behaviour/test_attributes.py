@@ -70,7 +70,9 @@ roles:
     live = aws.iam.get_role(RoleName="r")["Role"]["AssumeRolePolicyDocument"]
     assert live["Statement"][0]["Principal"]["AWS"].startswith("AROA")
     plan = aws.plan().plan
-    assert [c.reason for c in plan.changes] == ["its trust names a role or user that is gone"]
+    assert [c.reason for c in plan.changes] == [
+        "its trust policy names a role or user that no longer exists"
+    ]
     assert settled(aws, spec) == ["UpdateAssumeRolePolicy"]
 
 
@@ -143,7 +145,7 @@ def test_a_policy_s_description_cannot_change_and_that_is_a_warning(aws: Rig) ->
     plan = aws.plan().plan
     assert plan.is_empty
     kept = [(str(k.address), k.reason, k.status) for k in plan.targets[0].kept]
-    assert kept == [("policy/p", "its description cannot change in AWS", "warning")]
+    assert kept == [("policy/p", "its description cannot be changed in AWS", "warning")]
     aws.write(f"policies: {{p: {{document: {READ}}}}}")
     assert aws.plan().plan.targets[0].kept == ()
 

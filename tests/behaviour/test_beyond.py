@@ -229,7 +229,7 @@ def test_an_association_does_not_take_it(made: Rig, by: str) -> None:
     made.settle()
     assert made.writes() == []
     assert kept(made, f"association/{theirs}") == [
-        f"is not given instance-profile/web: {ECS} manages it"
+        f"is not associated with instance-profile/web: {ECS} manages it"
     ]
 
 

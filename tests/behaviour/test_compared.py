@@ -76,12 +76,12 @@ def failed(aws: Rig) -> None:
 
 HANDS: list[tuple[Callable[[Rig], None], str]] = [
     (owned_by_others, "was taken over by the owner 'other-team'"),
-    (unowned, "lost its owner's tag since it was planned"),
-    (with_another_role, "was given role/gamma by another hand"),
-    (emptied, "was given no role by another hand"),
-    (deleted, "was deleted since it was planned"),
-    (made_again, "was deleted and made again"),
-    (pending, "is in a cut-over that run another began since it was planned"),
+    (unowned, "lost its owner tag since the plan"),
+    (with_another_role, "was changed to role/gamma outside of this run"),
+    (emptied, "was changed to no role outside of this run"),
+    (deleted, "was deleted since the plan"),
+    (made_again, "was deleted and created again"),
+    (pending, "is in a cut-over that run another began since the plan"),
     (failed, "was marked by another run"),
 ]
 
@@ -193,7 +193,7 @@ def test_between_the_halves_of_a_replacement(fleet: Rig, hand: Callable[[Rig], N
         applied = fleet.apply(allow=frozenset({("replace", "role/alpha")}))
     assert done
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
-    assert "since it was planned" in " ".join(o.reason for o in applied.result.outcomes)
+    assert "since the plan" in " ".join(o.reason for o in applied.result.outcomes)
     assert fleet.role_in("web") is None
 
 

@@ -93,7 +93,7 @@ def test_regions_may_be_narrowed_and_the_plan_says_so(aws: Rig, fleet: Fleet) ->
     plan = aws.settle(regions=(HOME,))
     notes = [k.reason for k in plan.targets[0].kept]
     assert notes == [
-        f"instances are cut over in {HOME} alone, as consumer_regions of the settings say"
+        f"instances are cut over only in {HOME}, as consumer_regions in the settings says"
     ]
     assert {aws.served(i) for i in fleet.home} == {"v2"}
     assert {aws.served(i, AWAY) for i in fleet.away} == {"v1"}
@@ -526,7 +526,7 @@ def test_strategy_wait_swaps_and_leaves_the_rest_to_aws(aws: Rig, fleet: Fleet) 
     assert [(str(f.address), f.status) for f in found.findings] == [
         ("instance-profile/web", "stale")
     ]
-    assert "may be served the role before until" in (found.findings[0].reason or "")
+    assert "may get the previous role until" in (found.findings[0].reason or "")
     assert found.exit_code == 2
     assert aws.plan().plan.is_empty
     aws.clock.sleep(7 * 3600)

@@ -321,7 +321,7 @@ def test_after_a_failed_roll_back_the_plan_counts_all(aws: Rig, five: Consumers)
     before = aws.plan().plan.digest
     with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation"):
         applied = aws.apply()
-    assert "rolling back failed too" in applied.result.outcomes[-1].reason
+    assert "the roll-back failed too" in applied.result.outcomes[-1].reason
     assert five.served().count(None) == 1
     plan = aws.plan().plan
     cut = {str(c.address) for c in plan.changes if c.actions in (("cutover",), ("restore",))}

@@ -50,7 +50,7 @@ def test_all_of_it_goes(used: Rig) -> None:
 def test_a_role_that_was_served_stays_for_hours(used: Rig) -> None:
     applied = used.apply(destroy=True, allow=frozenset({USED, ("delete", "3")}))
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
-    assert "held back: role/web: processes may hold its credentials until" in said(applied)
+    assert "kept: role/web: processes may hold its credentials until" in said(applied)
     assert used.names()["roles"] == ["theirs", "web"]
     used.clock.sleep(7 * 3600)
     used.settle(destroy=True)
@@ -77,8 +77,8 @@ def test_nothing_can_go(aws: Rig) -> None:
     plan = aws.plan(destroy=True).plan
     assert [(str(k.address), k.reason) for k in plan.held] == [HELD]
     words = plain(plan_lines(plan, Look()))
-    assert "No changes" not in words and "as the specs want" not in words
-    assert "Nothing can go: 1 resource is held back." in words
+    assert "No changes" not in words and "match the specs" not in words
+    assert "Nothing can be destroyed: 1 resource is kept." in words
     told = summary_json(plan, None)
     assert told["remaining"] == 1
     assert [(k["address"], k["reason"]) for k in told["kept"]] == [HELD]
@@ -96,7 +96,7 @@ def test_something_is_held_back(aws: Rig, flags: dict[str, Any]) -> None:
     told = summary_json(applied.planned.plan, applied)
     assert told["remaining"] == 1
     assert [(k["address"], k["reason"]) for k in told["kept"]] == [HELD]
-    assert "held back: role/ddr" in said(applied)
+    assert "kept: role/ddr" in said(applied)
     assert "complete" not in said(applied)
 
 

@@ -67,8 +67,8 @@ def test_what_nobody_manages(managed: Rig) -> None:
     assert set(told(found).values()) == {"unmanaged"}
     assert reasons == {
         "role/loose": None,
-        "instance-profile/empty": "orphan: it holds no role",
-        "instance-profile/unused": "orphan: no instance uses it in eu-west-1, us-east-1",
+        "instance-profile/empty": "orphaned: it holds no role",
+        "instance-profile/unused": "orphaned: no instance uses it in eu-west-1, us-east-1",
         "instance-profile/used": None,
         "instance-profile/used-away": None,
     }
@@ -105,7 +105,9 @@ def test_denied_is_unknown(managed: Rig) -> None:
         assert told(drift(managed, unmanaged=True)) == {"*": "unknown"}
         found = drift(managed)
     assert told(found) == {}
-    assert any("what left the specs is not known" in note.reason for note in found.notes)
+    assert any(
+        "the resources that left the specs are not known" in note.reason for note in found.notes
+    )
     with (
         refusing(managed, "GetAccountAuthorizationDetails", "AccessDenied"),
         refusing(managed, "GetRole", "AccessDenied"),
@@ -274,6 +276,6 @@ def test_an_instance_without_its_profile_is_the_gravest(aws: Rig, is_young: bool
     assert (str(first.address), first.severity) == (f"association/{instance}", "critical")
     assert (first.reason or "").startswith("it has no profile: ")
     if not is_young:
-        assert first.reason == "it has no profile: an earlier run ended while it was in flight"
+        assert first.reason == "it has no profile: an earlier run died while it was in flight"
     words = plain(drift_lines(drift)).splitlines()
     assert words[0].startswith("no profile  association/")

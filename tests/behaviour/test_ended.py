@@ -76,7 +76,7 @@ def test_named_by_id(aws: Rig) -> None:
     assert seconds < 60 + LONG_SECONDS
     assert not [o for o in applied.result.outcomes if o.status != "applied"]
     assert aws.served(ids[1]) == "a"
-    assert f"{ids[0]} ended meanwhile; nothing is left to do for it; the specs name it" in said(
+    assert f"{ids[0]} has terminated; nothing is left to do for it; the specs name it" in said(
         applied
     )
 
@@ -121,7 +121,7 @@ def test_stopped_before_a_move(aws: Rig) -> None:
         applied, seconds = timed(aws)
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
     assert seconds < LONG_SECONDS
-    assert f"{ids[0]} has stopped since it was planned" in said(applied)
+    assert f"{ids[0]} has stopped since the plan" in said(applied)
     assert aws.profile_of(ids[0]) == "one"
     aws.settle()
     assert aws.profile_of(ids[0]) == "two"
@@ -162,7 +162,7 @@ def test_somebody_else_associates_first(aws: Rig) -> None:
         applied, seconds = timed(aws)
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
     assert seconds < 60 + LONG_SECONDS
-    assert f"somebody else gave {instance} instance-profile/theirs" in said(applied)
+    assert f"{instance} was associated with instance-profile/theirs" in said(applied)
     assert aws.profile_of(instance) == "theirs"
 
 
@@ -185,7 +185,7 @@ def test_somebody_else_moves_it_first(aws: Rig) -> None:
         applied, seconds = timed(aws)
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
     assert seconds < LONG_SECONDS
-    assert f"somebody else gave {instance} instance-profile/theirs" in said(applied)
+    assert f"{instance} was associated with instance-profile/theirs" in said(applied)
     assert aws.profile_of(instance) == "theirs"
 
 
@@ -226,7 +226,7 @@ def test_before_it_is_pruned(aws: Rig, how: str) -> None:
     assert aws.clock.now() - began < LONG_SECONDS
     if how == "taken":
         assert applied.exit_code == ExitCode.PARTLY_APPLIED
-        assert f"somebody else gave {instance} instance-profile/theirs" in said(applied)
+        assert f"{instance} was associated with instance-profile/theirs" in said(applied)
         assert aws.profile_of(instance) == "theirs"
     else:
         assert applied.exit_code == ExitCode.OK, applied.result.outcomes
@@ -249,7 +249,7 @@ def test_somebody_else_moves_it_before_it_is_pruned_after_a_cut_over(aws: Rig) -
         applied = aws.apply(prune=True, allow=frozenset({("consumers", "*")}))
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
     assert aws.profile_of(instance) == "theirs"
-    assert f"somebody else gave {instance} instance-profile/theirs" in said(applied)
+    assert f"{instance} was associated with instance-profile/theirs" in said(applied)
 
 
 CUTOVER = """

@@ -133,6 +133,6 @@ def test_a_note_that_is_left_is_cleared(aws: Rig) -> None:
         ("instance-profile/two", "in_progress")
     ]
     plan = aws.settle()
-    assert [c.reason for c in plan.changes] == ["a note of an earlier run is cleared"]
+    assert [c.reason for c in plan.changes] == ["the in-flight mark of an earlier run is removed"]
     assert "reconciler:in-flight" not in aws.profile_tags("two")
     assert aws.profile_of(instance) == "two"

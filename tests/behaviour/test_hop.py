@@ -114,7 +114,7 @@ def test_the_plan_shows_it(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
     assert len(asked) == 5
     assert steps.count("ReplaceIamInstanceProfileAssociation") - len(asked) == 10
     reasons = {c.reason for c in aws.plan().plan.changes if c.address.is_instance}
-    assert reasons == {"by way of a shadow profile"}
+    assert reasons == {"through a temporary profile"}
 
 
 @pytest.mark.parametrize(("at", "after"), DEATHS)

@@ -52,7 +52,9 @@ def test_only_reads_what_it_is_about(made: Rig) -> None:
     assert BULK not in {c.operation for c in made.aws.log}
     assert "web" not in str([c.params for c in made.aws.log if c.service == "iam"])
     notes = [k.reason for t in plan.targets for k in t.kept if str(k.address) == "*"]
-    assert notes == ["what left the specs is not known: not looked for under --only"]
+    assert notes == [
+        "the resources that left the specs are not known: not searched for with --only"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["policy/*", "role/*", "instance-profile/*", "association/*"])
@@ -68,7 +70,7 @@ def test_a_whole_set_is_made_and_changed_without_bulk_reads(aws: Rig) -> None:
         plan = changed(aws).settle()
     assert {str(c.address) for c in plan.changes} == {"role/a", "instance-profile/web"}
     notes = [k.reason for t in plan.targets for k in t.kept if str(k.address) == "*"]
-    assert notes == [f"what left the specs is not known: iam:{BULK}: {DENIED}"]
+    assert notes == [f"the resources that left the specs are not known: iam:{BULK}: {DENIED}"]
 
 
 def test_what_left_the_specs_is_not_pruned_unseen(made: Rig) -> None:
@@ -124,7 +126,7 @@ def test_what_was_changed_since_it_was_planned_is_left_alone(made: Rig) -> None:
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
     broken = [o for o in applied.result.outcomes if o.status != "applied"]
     assert [(str(o.address), o.status) for o in broken] == [("role/a", "failed")]
-    assert "was changed by another hand since it was planned; plan again" in broken[0].reason
+    assert "was changed outside of this run since the plan; plan again" in broken[0].reason
     assert made.iam.get_role(RoleName="a")["Role"]["Description"] == "theirs"
     assert made.profile_tags("web")["x"] == "z"
     made.settle()

@@ -251,7 +251,7 @@ def test_what_is_taken_up_since_the_plan_keeps_all_it_has(made: Rig, address: st
     outcomes = Apply(planned, made.commands()).execute().result.outcomes
     (failed,) = [o for o in outcomes if o.status == "failed"]
     assert str(failed.address) == address
-    assert "in use since it was planned" in failed.reason
+    assert "come into use since the plan" in failed.reason
     if address == "role/alpha":
         assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
     else:
@@ -278,7 +278,7 @@ def test_who_takes_the_profile_up_since_the_plan_keeps_it(
     (instance,) = made.launch(region=region, profile="web")
     outcomes = Apply(planned, made.commands()).execute().result.outcomes
     (failed,) = [o for o in outcomes if o.status == "failed"]
-    assert f"{instance} ({region}) runs with it since it was planned" in failed.reason
+    assert f"{instance} ({region}) has come to run with it since the plan" in failed.reason
     assert made.served(instance, region) == "alpha"
     assert made.role_in("web") == "alpha"
     made.clock.sleep(60)
@@ -300,7 +300,7 @@ def test_who_was_started_since_the_plan_keeps_it(made: Rig, after: str) -> None:
     made.clock.sleep(60)
     outcomes = Apply(planned, made.commands()).execute().result.outcomes
     (failed,) = [o for o in outcomes if o.status == "failed"]
-    assert f"{instance} ({AWAY}) runs with it since it was planned" in failed.reason
+    assert f"{instance} ({AWAY}) has come to run with it since the plan" in failed.reason
     assert made.served(instance, AWAY) == made.role_in("web") == "alpha"
 
 
@@ -317,7 +317,7 @@ def test_what_is_made_again_stays_for_whom_we_could_not_bring_over(made: Rig, wh
     (theirs,) = made.launch(region=AWAY, profile="web", operator="ecs.amazonaws.com")
     outcomes = Apply(planned, made.commands()).execute().result.outcomes
     (failed,) = [o for o in outcomes if o.status == "failed"]
-    assert f"{theirs} ({AWAY}) runs with it since it was planned" in failed.reason
+    assert f"{theirs} ({AWAY}) has come to run with it since the plan" in failed.reason
     assert own not in failed.reason
     assert made.served(own) == made.served(theirs, AWAY) == made.role_in("web") == "alpha"
 

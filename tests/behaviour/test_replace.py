@@ -133,9 +133,9 @@ def test_what_it_breaks_is_said(fleet: Fleet) -> None:
     assert set(guards) == {*wanted, "--allow delete=3"}
     role = guards["--allow replace=role/web"]
     assert "4 running instances without valid credentials until cut over" in role
-    assert "trusts and resource policies that name its id break" in role
+    assert "trust policies and resource policies that name its id break" in role
     assert "launches that name its ARN fail" in guards["--allow replace=instance-profile/web"]
-    assert "2 roles without it meanwhile" in guards["--allow replace=policy/read"]
+    assert "2 roles without it until it is attached again" in guards["--allow replace=policy/read"]
     change = next(c for c in plan.changes if str(c.address) == "role/web")
     assert len(change.consumers) == 4
     everything = {"allow": frozenset({("replace", "*"), ("delete", "3")})}
@@ -212,7 +212,7 @@ def policy_arn() -> str:
 
 USES: dict[str, tuple[Any, str, str]] = {
     "a profile": (_outside_profile, "role", "instance-profile/theirs outside this plan holds it"),
-    "a trust": (_outside_trust, "role", "role/theirs trusts it by the ARN that it has now"),
+    "a trust": (_outside_trust, "role", "role/theirs trusts it by its current ARN"),
     "a role": (_outside_role, "policy", "role/theirs outside this plan has it attached"),
     "a user": (_a_user, "policy", "1 user or group has it attached"),
     "a boundary": (_a_boundary, "policy", "role/theirs has it as its boundary"),
@@ -237,7 +237,7 @@ def test_what_was_left_out_of_the_plan_uses_it_too(fleet: Fleet) -> None:
     reasons = [g.reason for g in fleet.aws.plan(**only).plan.guards]
     assert len(reasons) == 1 and "instance-profile/spare outside this plan" in reasons[0]
     reasons = [g.reason for g in fleet.aws.plan(only=("role/web",), **allowed("role")).plan.guards]
-    assert len(reasons) == 1 and "what uses it is not known" in reasons[0]
+    assert len(reasons) == 1 and "its users are not known" in reasons[0]
 
 
 def test_an_adoption_that_would_replace_it(aws: Rig) -> None:

@@ -81,7 +81,7 @@ def test_running_ones_are_restarted_and_stopped_ones_left(fleet: Fleet) -> None:
     assert not operations & {"DisassociateIamInstanceProfile", "AssociateIamInstanceProfile"}
     cut = [c for c in plan.changes if c.actions == ("cutover",)]
     assert {str(c.address) for c in cut} == {f"association/{i}" for i in (*fleet.home, *fleet.away)}
-    assert {c.reason for c in cut} == {"it is stopped and started"}
+    assert {c.reason for c in cut} == {"stopped and started"}
     calls = [s.action for s in plan.targets[0].steps]
     assert "StopInstances" in str(calls) and "condition='running'" in str(calls)
 

@@ -74,7 +74,7 @@ def test_an_instance_without_its_profile(aws: Rig, region: str, on_failure: str)
         assert applied.exit_code == ExitCode.PARTLY_APPLIED
         assert last(applied) == [
             f"{instance} ({region}) HAS NO PROFILE",
-            f"  To give it back: aws ec2 associate-iam-instance-profile --region {region} "
+            f"  To restore it: aws ec2 associate-iam-instance-profile --region {region} "
             f"--instance-id {instance} --iam-instance-profile Arn={ARN}",
         ]
         assert stranded_lines(applied)[0][0].style == "bold red"
@@ -84,7 +84,7 @@ def test_an_instance_without_its_profile(aws: Rig, region: str, on_failure: str)
         ]
         assert outcome_json(applied, applied.exit_code)["stranded"] == told
         assert "ec2:AssociateIamInstanceProfile" in said(applied)
-        assert "Apply again to go on" not in said(applied)
+        assert "Apply again to resume" not in said(applied)
     assert first.result.steps_applied > 1
     run_by_hand(aws, told[0]["command"])
     assert aws.profile_of(instance, region) == "web"
@@ -97,7 +97,7 @@ def test_an_instance_that_is_not_started(aws: Rig) -> None:
         applied = aws.apply()
     assert last(applied) == [
         f"{instance} ({HOME}) WAS STOPPED AND IS NOT RUNNING",
-        f"  To give it back: aws ec2 start-instances --region {HOME} --instance-ids {instance}",
+        f"  To restore it: aws ec2 start-instances --region {HOME} --instance-ids {instance}",
     ]
     run_by_hand(aws, summary_json(applied.planned.plan, applied)["stranded"][0]["command"])
     aws.settle()
@@ -119,7 +119,7 @@ def test_a_profile_without_its_role(aws: Rig) -> None:
         applied = aws.apply()
     assert last(applied) == [
         "instance-profile/web HAS NO ROLE",
-        "  To give it back: aws iam add-role-to-instance-profile --instance-profile-name web "
+        "  To restore it: aws iam add-role-to-instance-profile --instance-profile-name web "
         "--role-name v1",
     ]
 
@@ -192,14 +192,16 @@ def test_a_refusal_names_what_is_missing(aws: Rig) -> None:
     aws.write("roles: {v1: {trust: ec2}}")
     with refusing(aws, "CreateRole", "AccessDenied"):
         applied = aws.apply()
-    assert "Give whoever runs this iam:CreateRole on role/v1, then apply again." in said(applied)
+    assert "Grant the calling identity iam:CreateRole on role/v1, then apply again." in said(
+        applied
+    )
 
 
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("LimitExceeded", "Put right what was refused, then apply again."),
-        ("Throttling", "Apply again to go on."),
+        ("LimitExceeded", "Resolve what was refused, then apply again."),
+        ("Throttling", "Apply again to resume."),
     ],
 )
 def test_again_only_where_it_helps(aws: Rig, code: str, words: str) -> None:
@@ -210,4 +212,4 @@ def test_again_only_where_it_helps(aws: Rig, code: str, words: str) -> None:
 
 def test_the_time_is_over(aws: Rig) -> None:
     aws.write("roles: {v1: {trust: ec2}}")
-    assert said(aws.apply(max_seconds=0)).endswith("Apply again to go on.")
+    assert said(aws.apply(max_seconds=0)).endswith("Apply again to resume.")

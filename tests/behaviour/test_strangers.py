@@ -104,7 +104,7 @@ def test_notes_while_a_run_is_dead_are_told(fleet: tuple[Rig, list[str], list[st
     applied = aws.apply()
     assert applied.exit_code == 0
     (outcome,) = [o for o in applied.result.outcomes if o.what == "cut-over"]
-    assert f"{forged} is left alone: a tag on it says that it has the role" in outcome.reason
+    assert f"{forged} is skipped: its tag says that it has the role" in outcome.reason
     aws.clock.sleep(10)
     assert {aws.served(i) for i in (*mine, launched[1])} == {"v2"}
     aws.write(spec("v1"))

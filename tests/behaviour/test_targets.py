@@ -142,8 +142,8 @@ def test_what_moved_is_told_with_its_target(two: Rig) -> None:
     with pytest.raises(RefusedError) as stale:
         refuse_stale(saved, now, plan.digest, saved.specs)
     assert stale.value.details == (
-        "prod: role/common: create was planned; now nothing is to be done",
-        "prod: role/prod: create was planned; now nothing is to be done",
+        "prod: role/common: was planned as create; has no changes now",
+        "prod: role/prod: was planned as create; has no changes now",
     )
 
 

@@ -33,7 +33,10 @@ def test_the_time_is_over_between_batches(fleet: tuple[Rig, list[str]]) -> None:
     applied = aws.apply(max_seconds=70)
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
     outcome = next(o for o in applied.result.outcomes if o.what == "cut-over")
-    assert (outcome.status, outcome.reason) == ("skipped", "the time of --max-time is over")
+    assert (outcome.status, outcome.reason) == (
+        "skipped",
+        "the time limit of --max-time has passed",
+    )
     served = [aws.served(i) for i in instances]
     assert set(served) == {"v1", "v2"}
     assert all(aws.profile_of(i) == "web" for i in instances)

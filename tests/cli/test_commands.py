@@ -198,7 +198,7 @@ def test_validate(shell: Shell) -> None:
     result = shell.run("validate")
     assert result.returncode == 1
     assert result.stdout.splitlines()[:3] == [
-        "specs/web.yaml:3:5: error[unknown-key]: there is no key 'trst' here",
+        "specs/web.yaml:3:5: error[unknown-key]: unknown key 'trst'",
         "  3 |     trst: ec2",
         "    |     ^^^^",
     ]

@@ -97,13 +97,13 @@ def test_a_cut_over_that_grew_by_over_a_quarter_is_asked_about(ready: Rig) -> No
 def test_already_applied(ready: Rig) -> None:
     Apply(compared(ready), ready.commands()).execute()
     (moved,) = refused(ready).details
-    assert moved == "instance-profile/web: update (role) was planned; now nothing is to be done"
+    assert moved == "instance-profile/web: was planned as update (role); has no changes now"
 
 
 def test_somebody_changed_aws(ready: Rig) -> None:
     ready.iam.update_role(RoleName="v2", Description="by hand", MaxSessionDuration=3600)
     (moved,) = refused(ready).details
-    assert moved == "role/v2: it was not planned; now update (description)"
+    assert moved == "role/v2: was not planned; is now update (description)"
 
 
 def test_somebody_changed_what_was_to_be_changed(ready: Rig) -> None:
@@ -112,13 +112,13 @@ def test_somebody_changed_what_was_to_be_changed(ready: Rig) -> None:
     save(ready.plan(), path(ready))
     ready.iam.update_role(RoleName="v2", Description="two", MaxSessionDuration=3600)
     (moved,) = refused(ready).details
-    assert moved == 'role/v2: description was "one", and is now "two"'
+    assert moved == 'role/v2: description was "one", is now "two"'
 
 
 def test_it_is_gone(ready: Rig) -> None:
     ready.iam.delete_role(RoleName="v2")
     details = refused(ready).details
-    assert "role/v2: it was not planned; now create" in details
+    assert "role/v2: was not planned; is now create" in details
 
 
 def test_other_specs(ready: Rig) -> None:
@@ -133,7 +133,7 @@ def test_another_rule(ready: Rig) -> None:
     now = intended(planned.plan.targets, planned.plan.owner)
     with pytest.raises(RefusedError) as caught:
         refuse_stale(saved, now, planned.plan.digest, saved.specs)
-    assert caught.value.details == ("the rule of 'fleet': another rule",)
+    assert caught.value.details == ("the rule of 'fleet': the rule has changed",)
 
 
 FORGED: dict[str, Any] = {
@@ -192,10 +192,10 @@ def test_an_expected_digest(ready: Rig) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("propagation: 0s", "propagation was 60, and is now 0"),
+        ("propagation: 0s", "propagation was 60, is now 0"),
         (
             "consumer_regions: [us-east-1]",
-            'consumer_regions was "all", and is now ["us-east-1"]',
+            'consumer_regions was "all", is now ["us-east-1"]',
         ),
     ],
 )

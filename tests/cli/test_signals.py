@@ -93,7 +93,7 @@ def test_a_job_of_github_s_is_cancelled(slow: Shell) -> None:
         text=True,
         start_new_session=True,
     )
-    until(step, "take the profile off")
+    until(step, "disassociate the profile")
     step.send_signal(signal.SIGINT)
     time.sleep(7.5)
     step.send_signal(signal.SIGTERM)
@@ -130,7 +130,7 @@ def test_the_shell_of_the_action_tells_how_it_ended(slow: Shell) -> None:
 
 def test_the_terminal_goes(slow: Shell) -> None:
     process = slow.start("apply", "--auto-approve")
-    until(process, "take the profile off")
+    until(process, "disassociate the profile")
     process.send_signal(signal.SIGHUP)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -165,7 +165,7 @@ def test_nohup(slow: Shell) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(process, "take the profile off")
+    until(process, "disassociate the profile")
     process.send_signal(signal.SIGHUP)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -181,7 +181,7 @@ def test_a_reader_that_goes_in_the_middle(slow: Shell, stream: str, flags: tuple
     assert process.stderr is not None
     said = process.stdout if flags else process.stderr
     for line in said:
-        if "take the profile off" in line:
+        if "disassociate the profile" in line:
             break
     if stream in ("stdout", "both"):
         process.stdout.close()

@@ -36,7 +36,7 @@ def test_one_that_must_not_be_stopped_is_not() -> None:
     walk.walk(world)
     (ended, decision) = walk.ended[0]
     assert isinstance(decision, GiveUp)
-    assert "is not restarted: it is a spot instance" in decision.reason
+    assert "cannot be restarted: it is a spot instance" in decision.reason
     assert ended.instances[one.key].state == "running"
 
 

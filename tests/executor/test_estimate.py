@@ -33,7 +33,7 @@ def test_a_cut_over_takes_so_long(aws: Rig, strategy: str, waits: int) -> None:
     found = estimate(plan)
     assert found.least == 60 * waits
     text = "\n".join("".join(piece.text for piece in one) for one in plan_lines(plan, Look()))
-    assert f"It takes {in_words(found.least)} or more, and " in text
+    assert f"Estimated duration: {in_words(found.least)} (at most " in text
     began = aws.clock.now()
     aws.settle()
     assert found.least <= aws.clock.now() - began <= found.most

@@ -66,7 +66,7 @@ def account(case: Case) -> LiveState:
 
 ALL = ("instance-profile/web", "role/alpha", "policy/p")
 KEPT = ("left", "released")
-LET_GO = "it is let go by this plan; processes may hold its credentials for hours"
+LET_GO = "it is released by this plan; processes may hold its credentials for hours"
 USES_P = "role/alpha uses it"
 UNSEEN = "us-west-2 cannot be read (denied): instances may use it"
 
@@ -92,7 +92,7 @@ CASES = {
         OTHER,
         (),
         {
-            "instance-profile/web": f"{UNSEEN}; --allow consumers=instance-profile/web deletes it all the same",
+            "instance-profile/web": f"{UNSEEN}; --allow consumers=instance-profile/web deletes it anyway",
             "role/alpha": "instance-profile/web holds it",
             "policy/p": USES_P,
         },
@@ -102,7 +102,7 @@ CASES = {
         OTHER,
         ("instance-profile/web",),
         {
-            "role/alpha": f"{UNSEEN}; --allow release=role/alpha deletes it all the same",
+            "role/alpha": f"{UNSEEN}; --allow release=role/alpha deletes it anyway",
             "policy/p": USES_P,
         },
         more={"unread_regions": {"us-west-2": "denied"}},
@@ -127,7 +127,7 @@ CASES = {
         HELD,
         (),
         {
-            "role/alpha": "the cut-over of instance-profile/web between roles has not ended",
+            "role/alpha": "the cut-over of instance-profile/web between two roles is in progress",
             "policy/p": USES_P,
         },
         inside="beta",
@@ -137,7 +137,7 @@ CASES = {
         HELD,
         (),
         {
-            "role/alpha": "the cut-over of instance-profile/web between roles has not ended",
+            "role/alpha": "the cut-over of instance-profile/web between two roles is in progress",
             "policy/p": USES_P,
         },
         inside="beta",
@@ -180,13 +180,13 @@ CASES = {
     "the profile names it in another case": Case(
         OTHER + "instance_profiles: {web: {role: Alpha}}\n",
         (),
-        {"role/alpha": "instance-profile/web of the specs names it", "policy/p": USES_P},
+        {"role/alpha": "instance-profile/web in the specs names it", "policy/p": USES_P},
     ),
     "an association names the profile": Case(
         OTHER + "associations: {a: {instance_profile: WEB, instances: [i-00000001]}}\n",
         (),
         {
-            "instance-profile/web": "the association 'a' of the specs names it",
+            "instance-profile/web": "the association 'a' in the specs names it",
             "role/alpha": "instance-profile/web holds it",
             "policy/p": USES_P,
         },
@@ -213,7 +213,7 @@ CASES = {
         (),
         {
             "role/alpha": "instance-profile/x cannot be read (denied); "
-            "--allow release=role/alpha deletes it all the same",
+            "--allow release=role/alpha deletes it anyway",
             "policy/p": USES_P,
         },
         inside="beta",

@@ -78,15 +78,15 @@ def test_one_place_makes_json() -> None:
 
 
 WRONG = {
-    "nothing": ("", "no JSON"),
+    "nothing": ("", "not valid JSON"),
     "a list": ("[]", "valid dict"),
     "brackets": ("[" * 100_000, "nested too deeply"),
     "closed brackets": ("[" * 900 + "]" * 900, "nested too deeply"),
     "objects": ('{"a":' * 100_000, "nested too deeply"),
-    "a number of five thousand digits": ("9" * 5_000, "no JSON"),
-    "no number": ('{"digest": NaN}', "no number"),
-    "beyond all numbers": ('{"digest": [-1e999]}', "no number"),
-    "half": ('{"digest": "sha', "no JSON"),
+    "a number of five thousand digits": ("9" * 5_000, "not valid JSON"),
+    "no number": ('{"digest": NaN}', "not a number"),
+    "beyond all numbers": ('{"digest": [-1e999]}', "not a number"),
+    "half": ('{"digest": "sha', "not valid JSON"),
 }
 
 

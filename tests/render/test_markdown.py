@@ -120,7 +120,7 @@ def test_an_apply_that_failed_in_part() -> None:
         "failures": [failure],
         "left": ["role/a"],
         "stranded": [],
-        "advice": ["apply again to go on"],
+        "advice": ["apply again to resume"],
     }
     document = plan_document(change())
     document["outcome"] = outcome
@@ -128,4 +128,4 @@ def test_an_apply_that_failed_in_part() -> None:
     assert text.startswith("### reconciler apply")
     assert "Applied in part: 2 steps applied, 1 failed" in text
     assert "iam:TagRole: AccessDenied: no" in text
-    assert "**Still to do:** `role/a`" in text
+    assert "**Remaining:** `role/a`" in text

@@ -141,7 +141,7 @@ def test_what_changes_is_drawn_first() -> None:
     last = Link(Address.parse("role/x"), Address.parse("instance-profile/z"), "comes")
     drawn = picture([*many, last], {})
     assert ">z<" in drawn
-    assert "141 more profiles are not drawn" in drawn
+    assert "141 more profiles are not shown" in drawn
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""For a job of GitHub Actions: annotations at the places of the specs, and its outputs.
+"""For a job of GitHub Actions: annotations at places in the specs, and its outputs.
 
-GitHub shows ten annotations of each kind for a step; the tenth says how many more there are.
+GitHub shows ten annotations of each kind per step; the tenth gives the number of further ones.
 Source: docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
 
@@ -42,7 +42,7 @@ def plan_annotations(document: PlanShape, repository: Repository) -> str:
 def _stops(document: PlanShape) -> Iterator[Annotation]:
     if "outcome" in document:
         for lost in document["outcome"]["stranded"]:
-            said = f"to give it back: {lost['command']}"
+            said = f"to restore it: {lost['command']}"
             yield Annotation("error", phrases.lacking(lost), said)
         for failure in document["outcome"]["failures"]:
             if failure["status"] == "failed":
@@ -50,9 +50,9 @@ def _stops(document: PlanShape) -> Iterator[Annotation]:
                 yield Annotation("error", f"{failure['address']}: failed", said)
     for target in document["targets"]:
         for guard in target["guards"]:
-            yield Annotation("error", "apply stops", f"{guard['reason']}; {guard['lift']}")
+            yield Annotation("error", "apply is blocked", f"{guard['reason']}; {guard['lift']}")
         for conflict in target["conflicts"]:
-            said = f"{conflict['reason']}; {conflict['lift']} takes it over"
+            said = f"{conflict['reason']}; use {conflict['lift']} to manage it"
             yield Annotation("error", conflict["address"], said, conflict["source"])
         for unread in target["unread"]:
             name = unread["region"] or unread["address"]

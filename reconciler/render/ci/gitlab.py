@@ -18,7 +18,8 @@ _SEVERITY = {"error": "critical", "warning": "minor"}
 
 
 def plan_widget(document: PlanShape) -> str:
-    """What is replaced is created and deleted; an instance that is cut over is updated."""
+    """The counts of GitLab's widget: a replacement is created and deleted; a cut-over is
+    updated."""
     n = phrases.counted(phrases.changes_of(document))
     return _widget(
         create=n["add"] + n["replace"],

@@ -1,6 +1,6 @@
-"""JUnit's XML, which every CI system shows as a table: findings about specs, and drift.
+"""JUnit XML, which every CI system shows as a table: findings in specs, and drift.
 
-A failure differs, an error could not be checked, and what is skipped is told and no more.
+A failure differs, an error could not be checked, and a skipped case is only reported.
 Source: github.com/windyroad/JUnit-Schema (the Ant schema)
 """
 

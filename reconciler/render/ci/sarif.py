@@ -17,7 +17,7 @@ from reconciler.render.json.types import DiagnosticShape
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MOST = 25_000
-"""Results in one run; GitHub takes no more."""
+"""Results in one run; the limit of GitHub."""
 
 
 def sarif(found: Iterable[DiagnosticShape], repository: Repository) -> str:
@@ -43,8 +43,8 @@ def _rule(code: str) -> dict[str, Any]:
     return {
         "id": code,
         "shortDescription": {"text": meaning},
-        "fullDescription": {"text": f"A finding about specs: {meaning}."},
-        "help": {"text": f"What to do about {code} stands in docs/rules.md of reconciler."},
+        "fullDescription": {"text": f"A finding in the specs: {meaning}."},
+        "help": {"text": f"See {code} in docs/rules.md of reconciler."},
     }
 
 

@@ -1,4 +1,4 @@
-"""Roles, profiles and instances in three columns, as SVG: who holds what, and what changes."""
+"""Roles, profiles and instances in three columns, as SVG, with their links and changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Box:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A profile with its roles and what is shown of its instances."""
+    """A profile with its roles and the instances that are shown."""
 
     profile: str
     roles: tuple[tuple[str, Mark], ...]
@@ -67,8 +67,8 @@ def picture(links: Iterable[Link], marks: Mapping[str, Mark]) -> str:
         for role, mark in row.roles
     ]
     height = int((max([top, *places.values()]) + 1) * ROW) + 10
-    more = f"<p>{left_out} more profiles are not drawn.</p>" if left_out else ""
-    title = "Roles, the profiles that hold them, and the instances that have those"
+    more = f"<p>{left_out} more profiles are not shown.</p>" if left_out else ""
+    title = "Roles, the profiles that hold them, and the instances that use the profiles"
     inside = "".join(lines) + "".join(map(_drawn, boxes))
     return (
         f'<div class="picture"><svg viewBox="0 0 {2 * COLUMN + BOX + 10} {height}" role="img" '

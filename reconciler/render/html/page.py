@@ -14,7 +14,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from reconciler.executor.estimate import in_words
+from reconciler.executor.estimate import duration
 from reconciler.plan.changes import Difference, Link, Mark
 from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
@@ -82,9 +82,11 @@ def plan_page(
     items = [_change(change, commands.get(change["address"], [])) for change in changes]
     counts = phrases.counts_in_words(phrases.counted(changes)) if changes else "no changes"
     seconds = document["seconds"]
-    estimate = f"; it takes {in_words(seconds['most'])} at most" if changes else ""
+    estimate = (
+        f"; estimated duration: {duration(seconds['least'], seconds['most'])}" if changes else ""
+    )
     verb = "Apply" if "outcome" in document else "Plan"
-    about = f"{counts}{estimate}. Made at {document['created_at']}. Digest {document['digest']}."
+    about = f"{counts}{estimate}. Created at {document['created_at']}. Digest {document['digest']}."
     return _page(
         title=f"{verb} for {document['owner']}, {_accounts(document)}",
         about=about,
@@ -188,8 +190,8 @@ def _page(
         f"<h1>{text(title)}</h1>",
         f'<p class="about">{text(about)}</p>',
         _cards(items),
-        f'<h2>To know</h2><ul class="notes">{listed}</ul>' if notes else "",
-        f"<h2>Who holds what</h2>{_LEGEND}{drawing}" if drawing else "",
+        f'<h2>Notes</h2><ul class="notes">{listed}</ul>' if notes else "",
+        f"<h2>Roles, profiles and instances</h2>{_LEGEND}{drawing}" if drawing else "",
         _tools(items),
         "".join(_shown(item, repository) for item in items),
     ]
@@ -208,8 +210,8 @@ def _page(
 
 
 _LEGEND = (
-    '<p class="faint">role, instance profile, instances; + comes, - goes, ~ changes, '
-    "↻ is cut over</p>"
+    '<p class="faint">role, instance profile, instances; + create, - destroy, ~ change, '
+    "↻ cut over</p>"
 )
 
 
@@ -235,7 +237,7 @@ def _tools(items: list[_Item]) -> str:
         f'<div class="tools"{hidden}><input id="search" type="search" placeholder="Search  ( / )" '
         'aria-label="Search"><select id="kind" aria-label="Kind">'
         '<option value="">all kinds</option>'
-        f'{options}</select><button type="button" id="open">Open or close all</button>'
+        f'{options}</select><button type="button" id="open">Expand or collapse all</button>'
         '<span id="shown" class="faint" role="status"></span></div>'
     )
 
@@ -249,7 +251,7 @@ def _shown(item: _Item, repository: Repository) -> str:
     if item.commands:
         code = text_lines(item.commands)
         inside.append(f'<pre>{code}</pre><button type="button" class="copy">Copy</button>')
-    body = "".join(inside) or '<p class="faint">Nothing more is known of it.</p>'
+    body = "".join(inside) or '<p class="faint">No details.</p>'
     return (
         f'<details data-verb="{text(item.verb)}" data-kind="{text(kind)}"><summary>'
         f'<span class="sign {item.look}">{text(item.sign)}</span>'
@@ -291,14 +293,14 @@ def plan_notes(document: PlanShape) -> Iterator[Note]:
         outcome = document["outcome"]
         yield ("stop" if outcome["exit_code"] else "", phrases.ended(outcome))
         for lost in outcome["stranded"]:
-            yield "stop", f"{phrases.lacking(lost)}. To give it back: {lost['command']}"
+            yield "stop", f"{phrases.lacking(lost)}. To restore it: {lost['command']}"
         for one in outcome["failures"]:
             yield "stop", f"{one['address']} {one['status']}: {one['what']}: {one['reason']}"
     for target in document["targets"]:
         for guard in target["guards"]:
-            yield "stop", f"Apply stops: {guard['reason']}; {guard['lift']}"
+            yield "stop", f"Apply is blocked: {guard['reason']}; {guard['lift']}"
         for conflict in target["conflicts"]:
-            said = f"{conflict['reason']}; {conflict['lift']} takes it over"
+            said = f"{conflict['reason']}; use {conflict['lift']} to manage it"
             yield "stop", f"{conflict['address']} {said}"
         for unread in target["unread"]:
             name = unread["region"] or unread["address"]

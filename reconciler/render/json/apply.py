@@ -54,7 +54,7 @@ def summary_json(
 def _undecided(plan: Plan, guards: Iterable[Guard]) -> Iterator[str]:
     """What a person must decide before anything is done."""
     for conflict in plan.conflicts:
-        yield f"{conflict.address} {conflict.reason}; {conflict.lift} takes it over"
+        yield f"{conflict.address} {conflict.reason}; use {conflict.lift} to manage it"
     for guard in (*plan.guards, *guards):
         yield f"{guard.reason}; {guard.lift}"
 

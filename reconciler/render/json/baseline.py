@@ -44,7 +44,7 @@ def baseline_text(baseline: Baseline, created_at: str) -> str:
 
 
 def baseline_of(text: str) -> Baseline:
-    """Raises ``ValueError`` for what is none."""
+    """Raises ``ValueError`` if it is not a baseline."""
     made = parsed(text, BaselineShape)
     findings = tuple(_finding(one) for one in made["findings"])
     owed = {name: tuple(_finding(one) for one in many) for name, many in made["owed"].items()}

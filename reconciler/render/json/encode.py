@@ -20,9 +20,9 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
 def json_text(value: Any, indent: int | None = 2) -> str:
-    """JSON that is harmless in the log of a pipeline and on a terminal: what a runner would obey
-    (``##[…]``) and what is not shown as it is are written as escapes, which every reader of JSON
-    undoes. No line of it begins with ``::``."""
+    """JSON that is harmless in the log of a pipeline and on a terminal: characters that a runner
+    would obey (``##[…]``) or that are not displayed as such are written as escapes, which every
+    JSON parser undoes. No line begins with ``::``."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     # Both stand in strings alone: the syntax of JSON has neither.
     commands = LOG_COMMAND.sub(lambda found: f"##{found[1]}\\u005b", text)
@@ -34,14 +34,14 @@ def _escaped(character: str) -> str:
 
 
 def parsed(text: str, shape: type[_T]) -> _T:
-    """What somebody else's JSON holds, when it is of that shape. Raises ``ValueError`` that says
-    where it is not."""
+    """The content of foreign JSON, if it has the shape. Raises ``ValueError`` that says where it
+    does not."""
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except ValueError as error:
-        raise ValueError(f"it is no JSON ({error})") from error
+        raise ValueError(f"it is not valid JSON ({error})") from error
     _look_through(value)
     try:
         return TypeAdapter(shape).validate_python(value, strict=True)
@@ -52,7 +52,7 @@ def parsed(text: str, shape: type[_T]) -> _T:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _finite(text: str) -> float:
@@ -65,7 +65,7 @@ def _look_through(value: Any) -> None:
     level = [value]
     for _ in range(MOST_DEPTH):
         if any(isinstance(v, str) and _HALVES.search(v) for v in level):
-            raise ValueError("it has text that is none: half of a surrogate pair")
+            raise ValueError("it has text with half of a surrogate pair")
         inner = [v for v in level if isinstance(v, dict | list)]
         level = [x for v in inner for x in (_both(v) if isinstance(v, dict) else v)]
         if not level:

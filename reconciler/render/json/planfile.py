@@ -32,15 +32,17 @@ def sealed(document: PlanShape) -> PlanShape:
 
 
 def plan_of(text: str, name: str) -> PlanShape:
-    """The plan that a file of that name holds. Raises ``RefusedError``: 1 for what is no plan, 5
-    for one that was changed after it was made."""
+    """The plan in the content of a file; ``name`` is for messages. Raises ``RefusedError``: exit
+    code 1 if it is not a plan, 5 if it was changed after it was saved."""
     try:
         document = parsed(text, PlanShape)
     except ValueError as error:
         message = f"{name} is not a plan that `reconciler plan --out` saved: {error}"
         raise RefusedError(message, ExitCode.ERROR) from error
     if document["file_digest"] != file_digest(document):
-        message = f"{name}: its digest is not that of its content; it was changed after it was made"
+        message = (
+            f"{name}: its digest does not match its content; it was changed after it was saved"
+        )
         raise RefusedError(message, ExitCode.STALE)
     return document
 

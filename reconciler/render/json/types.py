@@ -44,19 +44,19 @@ class DifferenceShape(TypedDict):
 
 @with_config(CLOSED)
 class ChangeShape(TypedDict):
-    """One resource's difference between the specs and AWS."""
+    """The difference between the specs and AWS for one resource."""
 
     address: Address
     kind: Literal["role", "policy", "instance-profile", "association"]
     name: str
-    region: Annotated[str | None, Field(description="Of an instance; null for IAM.")]
+    region: Annotated[str | None, Field(description="Region of an instance; null for IAM.")]
     actions: Annotated[list[Action], Field(min_length=1, max_length=2)]
     before: Attributes
     after: Attributes
     differences: list[DifferenceShape]
     reason: str | None
-    consumers: Annotated[list[str], Field(description="Running instances that it touches.")]
-    intent: Annotated[dict[str, Any], Field(description="What else is decided, such as limits.")]
+    consumers: Annotated[list[str], Field(description="Running instances that it affects.")]
+    intent: Annotated[dict[str, Any], Field(description="Other decisions, such as limits.")]
     source: SourceShape | None
 
 
@@ -69,8 +69,8 @@ class CallShape(TypedDict):
     call: Annotated[str, Field(pattern=r"^(iam|ec2):[A-Z]\w+$")]
     region: str | None
     params: dict[str, Any]
-    after: Annotated[list[int], Field(description="Ids of the steps that come before.")]
-    note: NotRequired[Annotated[str, Field(description="In a cut-over, what it is for.")]]
+    after: Annotated[list[int], Field(description="Ids of the steps that must come before.")]
+    note: NotRequired[Annotated[str, Field(description="In a cut-over, the purpose of the call.")]]
 
 
 @with_config(CLOSED)
@@ -95,7 +95,7 @@ class WaitShape(TypedDict):
 
 @with_config(CLOSED)
 class KeptShape(TypedDict):
-    """What is left as it is, and why."""
+    """Something that is not changed, and why."""
 
     address: str
     reason: str
@@ -104,28 +104,28 @@ class KeptShape(TypedDict):
 
 @with_config(CLOSED)
 class ConflictShape(TypedDict):
-    """Not ours to touch."""
+    """A resource that is not ours."""
 
     address: Address
     reason: str
     owner: str | None
-    lift: Annotated[str, Field(description="The flags that take it over.")]
+    lift: Annotated[str, Field(description="The flags that start managing it.")]
     source: SourceShape | None
 
 
 @with_config(CLOSED)
 class GuardShape(TypedDict):
-    """What stops apply."""
+    """Something that blocks apply."""
 
     key: str
     reason: str
-    lift: Annotated[str, Field(description="The flag that lifts it, or what to do.")]
+    lift: Annotated[str, Field(description="The flag that overrides it, or what to do.")]
     addresses: list[str]
 
 
 @with_config(CLOSED)
 class UnreadShape(TypedDict):
-    """What could not be read."""
+    """Something that could not be read."""
 
     address: str
     region: str | None
@@ -146,8 +146,8 @@ class RuleShape(TypedDict):
 
 @with_config(CLOSED)
 class SettingsShape(TypedDict):
-    """Settings that the digest covers; the last two where a cut-over is planned, or may come to
-    be."""
+    """Settings that the digest covers; the last two if a cut-over is planned, or may become
+    necessary."""
 
     tag_prefix: str
     propagation: NotRequired[Annotated[int, Field(description="Seconds.")]]
@@ -189,7 +189,7 @@ class SummaryShape(TypedDict):
 
 @with_config(CLOSED)
 class RequestShape(TypedDict):
-    """The flags that the plan was made with, so that it can be made again."""
+    """The flags that the plan was made with, so that it can be planned again."""
 
     path: str
     targets: list[str]
@@ -233,7 +233,7 @@ class DiagnosticShape(SourceShape):
 
 @with_config(CLOSED)
 class SecondsShape(TypedDict):
-    """How long carrying it out takes, a roll-back not counted."""
+    """Estimated duration of the apply, without a roll-back."""
 
     least: int
     most: int
@@ -249,24 +249,24 @@ class FailureShape(TypedDict):
     status: Literal["failed", "skipped"]
     reason: str
     request_id: str
-    remaining: Annotated[list[str], Field(description="What was left undone.")]
+    remaining: Annotated[list[str], Field(description="What was not done.")]
 
 
 @with_config(CLOSED)
 class StrandedShape(TypedDict):
-    """What a run took and that is not back."""
+    """Something that a run removed and that is not restored."""
 
     target: str | None
     address: Address
-    region: Annotated[str | None, Field(description="Of an instance.")]
+    region: Annotated[str | None, Field(description="Region of an instance.")]
     what: Literal["no_profile", "not_running", "no_role"]
-    unknown: Annotated[str | None, Field(description="Why it is not known for sure.")]
-    command: Annotated[str, Field(description="Of the AWS CLI: gives it back.")]
+    unknown: Annotated[str | None, Field(description="Why it is not certain.")]
+    command: Annotated[str, Field(description="The AWS CLI command that restores it.")]
 
 
 @with_config(CLOSED)
 class OutcomeShape(TypedDict):
-    """What became of the plan."""
+    """The result of the apply."""
 
     exit_code: int
     applied: int
@@ -283,7 +283,7 @@ class OutcomeShape(TypedDict):
 
 @with_config(CLOSED)
 class PlanShape(Header):
-    """What ``plan --json`` prints and ``plan --out`` saves; ``outcome`` is there in a report of
+    """What ``plan --json`` prints and ``plan --out`` saves; ``outcome`` is present in a report of
     ``apply`` or ``destroy``."""
 
     digest: Digest
@@ -296,29 +296,30 @@ class PlanShape(Header):
     request: RequestShape
     specs_digest: Digest
     file_digest: Annotated[
-        Digest, Field(description="Of all of this but times and places; apply refuses another.")
+        Digest,
+        Field(description="Of everything but times and places; apply refuses a file with another."),
     ]
 
 
 @with_config(CLOSED)
 class ActorShape(TypedDict):
-    """Who did it, as CloudTrail has it; all but ``unknown`` is null where that says why not."""
+    """Who made the change, from CloudTrail; if ``unknown`` gives a reason, the rest is null."""
 
     arn: Annotated[str | None, Field(description="The principal, or the service.")]
     event: Annotated[str | None, Field(description="The call, such as UpdateAssumeRolePolicy.")]
     event_id: str | None
     time: Time | None
-    run: Annotated[str | None, Field(description="Id of a run of reconciler's own.")]
-    unknown: Annotated[str | None, Field(description="Why nobody is named.")]
+    run: Annotated[str | None, Field(description="Id of the run, if reconciler made the change.")]
+    unknown: Annotated[str | None, Field(description="Why the identity is not known.")]
 
 
 @with_config(CLOSED)
 class FindingShape(TypedDict):
-    """One thing that differs. The fingerprint is the same as long as the same is wrong."""
+    """One difference. The fingerprint stays the same as long as the difference does."""
 
     target: str
     address: str
-    region: Annotated[str | None, Field(description="Of an instance.")]
+    region: Annotated[str | None, Field(description="Region of an instance.")]
     status: Status
     severity: Severity
     differences: list[DifferenceShape]
@@ -326,9 +327,9 @@ class FindingShape(TypedDict):
     source: SourceShape | None
     fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     transition: Annotated[
-        Transition | None, Field(description="Against --baseline; null without one.")
+        Transition | None, Field(description="Compared with --baseline; null without one.")
     ]
-    first_seen: Annotated[Time | None, Field(description="By the baseline.")]
+    first_seen: Annotated[Time | None, Field(description="From the baseline.")]
     actor: Annotated[ActorShape | None, Field(description="With --who; else null.")]
 
 
@@ -339,9 +340,9 @@ class DriftShape(Header):
     targets: list[TargetHeader]
     findings: list[FindingShape]
     resolved: Annotated[
-        list[FindingShape], Field(description="Those of the baseline that are gone.")
+        list[FindingShape], Field(description="Findings of the baseline that are gone.")
     ]
-    notes: Annotated[list[KeptShape], Field(description="Not known, or passed over.")]
+    notes: Annotated[list[KeptShape], Field(description="Not known, or ignored.")]
     summary: dict[Status, int]
     api_calls: Calls
     diagnostics: list[DiagnosticShape]
@@ -356,7 +357,7 @@ Envelope = TypedDict(
 
 @with_config(CLOSED)
 class OfTarget(Envelope):
-    """``target`` is there where there are several."""
+    """``target`` is present if there are several."""
 
     target: NotRequired[str]
 
@@ -390,7 +391,7 @@ class ApplyStart(OfTarget):
 
 @with_config(CLOSED)
 class ApplyProgress(OfTarget):
-    """Something goes on, or has ended; ``seconds`` is for how long it has."""
+    """Something is in progress, or has ended; ``seconds`` is its duration so far."""
 
     type: Literal["apply_progress", "apply_complete"]
     address: Address
@@ -408,13 +409,13 @@ class ApplyErrored(OfTarget):
 
 @with_config(CLOSED)
 class SummaryMembers(TypedDict):
-    """Steps, and what remains: changes, and what was to go and had to stay."""
+    """Counts of steps, and of what remains: changes, and resources that could not be deleted."""
 
     applied: int
     failed: int
     skipped: int
     remaining: int
-    kept: Annotated[list[KeptShape], Field(description="What a destroy or a prune had to leave.")]
+    kept: Annotated[list[KeptShape], Field(description="What a destroy or a prune had to keep.")]
     stranded: list[StrandedShape]
     advice: Annotated[list[str], Field(description="What to do next.")]
 

@@ -19,7 +19,7 @@ _PARTS = {"destroy": "Destroyed in part: "}
 
 
 def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
-    """All but what is stranded, which is said last."""
+    """All but the stranded resources, which are printed last."""
     plan, result, left = applied.planned.plan, applied.result, applied.left
     lines: list[Line] = []
     for outcome in result.outcomes:
@@ -49,20 +49,20 @@ def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
 
 
 def stranded_lines(applied: Applied) -> list[Line]:
-    """What a run took and that is not back, each with the command that gives it back."""
+    """What a run removed and did not restore, each with the command that restores it."""
     lines: list[Line] = []
     for one in map(stranded_json, applied.result.stranded):
         lines.append(line(data(lacking(one), "bold red")))
-        lines.append(line("  To give it back: ", data(one["command"], "bold")))
+        lines.append(line("  To restore it: ", data(one["command"], "bold")))
     return lines
 
 
 def held_lines(held: tuple[Kept, ...]) -> list[Line]:
-    return [line("  held back: ", data(k.address, "bold"), data(f": {k.reason}")) for k in held]
+    return [line("  kept: ", data(k.address, "bold"), data(f": {k.reason}")) for k in held]
 
 
 def _over(plan: Plan, result: Result) -> list[tuple[Change, str]]:
-    """Changes that are about an instance which ended meanwhile, each with what to say of it."""
+    """Changes of instances that have terminated, each with its text."""
     several = len(plan.targets) > 1
     return [
         (change, ended(change.name) + _named(change))
@@ -75,7 +75,7 @@ def _over(plan: Plan, result: Result) -> list[tuple[Change, str]]:
 def _named(change: Change) -> str:
     """The specs name an instance by its id where nothing selects it."""
     is_by_id = change.source is not None and "select" not in change.intent
-    return "; the specs name it: take it out" if is_by_id else ""
+    return "; the specs name it: remove it from them" if is_by_id else ""
 
 
 def _without(plan: Plan, over: list[tuple[Change, str]]) -> Plan:
@@ -97,23 +97,25 @@ def _broken(outcome: Outcome) -> Iterator[Line]:
         data(f" (request {outcome.request_id})" if outcome.request_id else ""),
     )
     for remaining in outcome.remaining:
-        yield line("  left undone: ", data(remaining))
+        yield line("  not done: ", data(remaining))
 
 
 def _left(applied: Applied) -> Iterator[Line]:
     left = applied.left
     if left is None:
         why = f" ({applied.unplanned})" if applied.unplanned else ""
-        yield line("What is left could not be planned", data(why), "; run plan to see it.")
+        yield line(
+            "The remaining changes could not be planned", data(why), "; run plan to see them."
+        )
         return
     for change in left.changes:
-        yield line("  still to do: ", symbol(change, Look()), " ", data(change.address))
+        yield line("  remaining: ", symbol(change, Look()), " ", data(change.address))
     yield from held_lines(left.held)
 
 
 def counts(plan: Plan, result: Result) -> str:
-    """``Resources: 2 added, 1 changed, 0 destroyed.``, and what else there was; of instances as
-    many as were brought over, whatever was planned."""
+    """``Resources: 2 added, 1 changed, 0 destroyed.``, and whatever else there was; instances count
+    only if they were cut over, whatever was planned."""
     n = summary(plan)
     cut_over = result.cut_over
     adopted = f"{n['adopt']} adopted, " if n["adopt"] else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.executor.estimate import estimate, in_words
+from reconciler.executor.estimate import duration, estimate
 from reconciler.plan.changes import (
     Adopt,
     Change,
@@ -27,7 +27,7 @@ FEW_CONSUMERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """``is_full`` writes out what would be left out on a screen."""
+    """``is_full`` shows unabridged values."""
 
     unicode: bool = True
     is_full: bool = False
@@ -41,10 +41,10 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         lines.extend(_target(target, look))
     if plan.is_empty and plan.held:
         held = f"{len(plan.held)} {'resource is' if len(plan.held) == 1 else 'resources are'}"
-        lines.append(line(Piece("Nothing can go: ", "bold yellow"), f"{held} held back."))
+        lines.append(line(Piece("Nothing can be destroyed: ", "bold yellow"), f"{held} kept."))
     elif plan.is_empty:
         managed = sum(target.managed for target in plan.targets)
-        found = f" {managed} managed resources are as the specs want them." if managed else ""
+        found = f" {managed} managed resources match the specs." if managed else ""
         lines.append(line(Piece("No changes.", "bold green"), found))
     else:
         lines.append(summary_line(plan))
@@ -145,7 +145,7 @@ _QUIET: tuple[Any, ...] = ("", None, {}, [], "/", 3600)
 
 
 def _created(change: Create, look: Look) -> Iterator[Line]:
-    """What is made, in a line: names, not documents."""
+    """A creation in a line: names, not documents."""
     words = []
     for name, value in (change.after or {}).items():
         if value in _QUIET or name in ("instance_profile", "role"):
@@ -194,24 +194,23 @@ def summary_line(plan: Plan) -> Line:
 
 def _lasting_line(plan: Plan) -> Line:
     found = estimate(plan)
-    at_least = f"{in_words(found.least)} or more, and " if found.least else ""
-    return line(Piece(f"It takes {at_least}{in_words(found.most)} at most.", "dim"))
+    return line(Piece(f"Estimated duration: {duration(found.least, found.most)}.", "dim"))
 
 
 def guard_line(guard: Guard) -> Line:
     return line(
-        Piece("! ", "bold red"), data(guard.reason), "; apply stops. ", data(_way_out(guard))
+        Piece("! ", "bold red"), data(guard.reason), "; apply is blocked. ", data(_way_out(guard))
     )
 
 
 def _way_out(guard: Guard) -> str:
-    return f"Lift it with {guard.lift}" if guard.lift.startswith("--") else guard.lift
+    return f"Override with {guard.lift}" if guard.lift.startswith("--") else guard.lift
 
 
 def _notes(target: TargetPlan) -> Iterator[Line]:
     for one in target.unread:
-        needs = "what its instances need" if one.region else "what it needs"
-        text = f"{one.what} cannot be read ({one.reason}): {needs} is not known"
+        needs = "changes of its instances are" if one.region else "its changes are"
+        text = f"{one.what} cannot be read ({one.reason}): {needs} not known"
         yield line(Piece("! ", "bold red"), data(text))
     for conflict in target.conflicts:
         where = f"  {conflict.source}" if conflict.source else ""
@@ -220,7 +219,7 @@ def _notes(target: TargetPlan) -> Iterator[Line]:
             data(conflict.address, "bold"),
             " ",
             data(conflict.reason),
-            data(f"; {conflict.lift} takes it over"),
+            data(f"; use {conflict.lift} to manage it"),
             data(where, "dim"),
         )
     yield from (guard_line(guard) for guard in target.guards)

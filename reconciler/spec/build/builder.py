@@ -80,7 +80,7 @@ class Assembly:
         first = part[key]
         message = f"{desired.resource.address} is given twice"
         if first.resource.name != desired.resource.name:
-            message = f"{desired.resource.address} differs from another name in case alone"
+            message = f"{desired.resource.address} differs from another name only in case"
         related = (("first given here", first.place.here),)
         self._report("duplicate-name", message, desired.place, related)
 

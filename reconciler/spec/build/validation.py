@@ -1,4 +1,4 @@
-"""From what Pydantic says to what a person is told: a code, a place, a suggestion."""
+"""From Pydantic's errors to diagnostics: a code, a place, a suggestion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def validated_model(model: type[_M], tree: Mapping, problems: list[Diagnostic]) 
 
 
 def _drop(data: dict[str, Any], path: Path) -> None:
-    """Takes out the resource, or the setting, that ``path`` leads into."""
+    """Removes the resource, or the setting, that ``path`` leads into."""
     section = data.get(str(path[0])) if path else None
     if len(path) > 1 and isinstance(section, dict):
         section.pop(str(path[1]), None)
@@ -95,7 +95,7 @@ def _unknown_key(path: Path, tree: Tree, model: type[BaseModel]) -> Diagnostic:
     key = str(path[-1])
     known = known_keys(model, path[:-1])
     near = Near(key, known, otherwise=f"known keys: {', '.join(known)}")
-    message = f"there is no key {key!r} here"
+    message = f"unknown key {key!r}"
     return Diagnostic("error", "unknown-key", message, locate(tree, path), near=near)
 
 

@@ -37,7 +37,7 @@ def substituted(
         known = regional if path[:1] == ("associations",) else variables
         room.left -= _size(scalar.text, known)
         if room.left < 0:
-            message = f"variables come to more than {MOST_CHARACTERS:,} characters here"
+            message = f"variables expand to more than {MOST_CHARACTERS:,} characters"
             code = "variables-too-large"
             problems.append(Diagnostic("error", code, message, scalar.location))
             return scalar
@@ -69,7 +69,7 @@ def _filled(scalar: Scalar, variables: Mapping[str, str], problems: list[Diagnos
 def _unknown(name: str, scalar: Scalar, variables: tuple[str, ...]) -> Diagnostic:
     otherwise = "write $${ for a literal ${"
     near = Near(name, variables, "did you mean ${{{}}}?", otherwise)
-    message = f"there is no variable {name!r}"
+    message = f"unknown variable {name!r}"
     return Diagnostic("error", "unknown-variable", message, scalar.location, near=near)
 
 

@@ -1,1 +1,1 @@
-"""What is wrong with a desired state though its form is right; AWS's limits are one table."""
+"""Checks of a desired state whose form is valid; AWS's limits are one table."""

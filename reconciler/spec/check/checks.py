@@ -79,13 +79,13 @@ def _path(path: str, kind: str, place: Place) -> Iterator[Diagnostic]:
         message = f"a path begins and ends with a slash, such as /web/, not {path!r}"
         yield _error("invalid-path", message, place, "path")
     elif path.startswith(aws_limits.RESERVED_PATHS):
-        yield _error("reserved-path", f"AWS manages what lies at {path}", place, "path")
+        yield _error("reserved-path", f"AWS manages the resources at {path}", place, "path")
 
 
 def _tags(tags: dict[str, str], kind: str, prefix: str, place: Place) -> Iterator[Diagnostic]:
     most = aws_limits.USER_TAGS[kind]
     if len(tags) > most:
-        message = f"{len(tags)} tags; a {kind} has room for {most} beside our own"
+        message = f"{len(tags)} tags; a {kind} has room for {most} besides our own"
         yield _error("too-many-tags", message, place, "tags")
     for key, value in tags.items():
         yield from _tag(key, value, prefix, place)
@@ -120,7 +120,7 @@ def _folded(what: str, names: tuple[str, ...], place: Place, *at: str) -> Iterat
     for name in names:
         first = seen.setdefault(name_key(name), name)
         if first != name:
-            message = f"{first!r} and {name!r} are one: {what} are compared without case"
+            message = f"{first!r} and {name!r} are the same: {what} ignore case"
             yield _error("case-collision", message, place, *at, name)
 
 
@@ -214,7 +214,9 @@ def _inline(entity: DesiredRole) -> Iterator[Diagnostic]:
     size = sum(document.size for _, document in role.inline_policies)
     if size > aws_limits.INLINE_POLICIES_SIZE:
         most = aws_limits.INLINE_POLICIES_SIZE
-        message = f"{size} characters without white space; a role's inline policies have {most}"
+        message = (
+            f"{size} characters without white space; a role's inline policies have at most {most}"
+        )
         yield _error("inline-too-large", message, place, "inline_policies")
 
 
@@ -230,10 +232,10 @@ def _profile(entity: DesiredProfile, desired: DesiredState) -> Iterator[Diagnost
         )
     if role is None or trusts_service(role.resource.trust_policy.value, EC2_SERVICES):
         return
-    message = f"{role.resource.address} does not trust ec2.amazonaws.com: no instance could use it"
-    related = (("its trust", role.place.at("trust_policy")),)
+    message = f"{role.resource.address} does not trust ec2.amazonaws.com: no instance can use it"
+    related = (("its trust policy", role.place.at("trust_policy")),)
     place = entity.place.at("role")
-    yield Diagnostic("error", "ec2-trust", message, place, "add trust: ec2 to it", related)
+    yield Diagnostic("error", "ec2-trust", message, place, "add trust: ec2 to the role", related)
 
 
 def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:

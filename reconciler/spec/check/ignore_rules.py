@@ -34,5 +34,5 @@ def expired(settings: Settings, place: Place | None, today: date) -> Iterator[Di
     for number, rule in enumerate(settings.ignore):
         if rule.expires is not None and rule.expires <= today:
             where = place.at("ignore", number, "expires") if place else Location("")
-            message = f"the rule for {rule.match} expired on {rule.expires}: what it hid is back"
+            message = f"the rule for {rule.match} expired on {rule.expires}, and is ignored"
             yield Diagnostic("warning", "ignore-expired", message, where)

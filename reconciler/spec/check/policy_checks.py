@@ -91,7 +91,7 @@ def _statement(
     yield from _texts(statement, place, at)
     sid = statement.get("Sid")
     if sid is not None and not (isinstance(sid, str) and aws_limits.SID.fullmatch(sid)):
-        yield _error("policy-sid", "a Sid has letters and digits only", place, (*at, "Sid"))
+        yield _error("policy-sid", "a Sid has only letters and digits", place, (*at, "Sid"))
     yield from _condition(statement.get("Condition"), place, (*at, "Condition"))
 
 
@@ -148,5 +148,5 @@ def _condition(value: Any, place: Place, at: At) -> Iterator[Diagnostic]:
 
 def _unknown(key: str, known: tuple[str, ...], place: Place, at: At) -> Diagnostic:
     near = Near(key, known, otherwise=f"known keys: {', '.join(known)}")
-    message = f"there is no key {key!r} here"
+    message = f"unknown key {key!r}"
     return Diagnostic("error", "unknown-key", message, place.at(*at, key), near=near)

@@ -34,7 +34,7 @@ class Comments:
     behind: dict[int, str] = field(default_factory=dict)
     below: dict[int, list[str]] = field(default_factory=dict)
     spaced: set[int] = field(default_factory=set)
-    """What has an empty line in front of it."""
+    """Nodes with an empty line before them."""
     inside: set[int] = field(default_factory=set)
     """Flow collections that have a comment inside."""
 

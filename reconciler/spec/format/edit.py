@@ -75,7 +75,7 @@ class Editing:
         """An item of a list, by its place."""
         node = self._at(keys)
         if not isinstance(node, Sequence):
-            raise NotWritableError(f"{'.'.join(keys)} is no list in this file")
+            raise NotWritableError(f"{'.'.join(keys)} is not a list in this file")
         _refuse_shared(node)
         if len(node.items) == 1:
             return self.remove(keys)

@@ -1,6 +1,8 @@
-"""``fmt``: one layout for all specs. Keys in the order of the format, two blanks of indent, quotes
-where they are needed and nowhere else, one empty line at most; comments stay with what they are
-about. What is written in one line stays in one, if it fits."""
+"""``fmt``: one layout for all specs.
+
+Keys in the order of the format, two blanks of indent, quotes only where they are needed, at most
+one empty line; comments stay with their subject. A node on one line stays on one line, if it fits.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def formatted(text: str) -> str:
         # An alias must come after its anchor, so not every file can be put in order.
         made = _Layout(document, comments, in_order=False).text()
     if not _says_the_same(text, made):
-        raise NotWritableError("it would not mean the same afterwards")
+        raise NotWritableError("formatting would change its meaning")
     return made
 
 

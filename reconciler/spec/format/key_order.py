@@ -47,7 +47,7 @@ _MODELS: dict[tuple[str, ...], tuple[str, ...]] = {
 
 
 def rank(path: Path, name: str) -> int:
-    """Where a key goes among its like; what is not known stays behind what is."""
+    """The position of a key; unknown keys come after the known ones."""
     if name == "<<":
         return -1
     known = _known(path)

@@ -1,7 +1,5 @@
-"""A YAML file as it is written: every node with its place in the text, aliases and anchors kept.
-
-``source`` reads what a file means; this reads how it says so, for those who change or format it.
-"""
+"""A YAML file as it is written: every node with its place in the text, with aliases and anchors.
+``parser`` reads the meaning of a file; this reads its text, in order to change or format it."""
 
 from __future__ import annotations
 
@@ -87,7 +85,7 @@ class Document:
 
 
 def read_written(text: str) -> Document:
-    """Raises ``NotWritableError``; what is no YAML was told by ``source`` before."""
+    """Raises ``NotWritableError``; invalid YAML is reported by ``parser`` before."""
     reader = YAML(typ="safe", pure=True)
     try:
         events = list(reader.parse(text))
@@ -95,7 +93,7 @@ def read_written(text: str) -> Document:
         raise NotWritableError("it is not valid YAML") from error
     starts = [e for e in events if isinstance(e, DocumentStartEvent)]
     if len(starts) > 1 or any(e.version or e.tags for e in starts):
-        raise NotWritableError("it has directives, or more than one document")
+        raise NotWritableError("it has directives or more than one document")
     outer = ("Stream", "Document", "Comment")
     nodes = [e for e in events if not type(e).__name__.startswith(outer)]
     stream = iter(nodes)
@@ -122,7 +120,7 @@ class _Builder:
             case MappingStartEvent():
                 return self.mapping(event, place)
             case _:
-                raise NotWritableError(f"line {mark.line + 1} is not understood")
+                raise NotWritableError(f"line {mark.line + 1} is not supported")
 
     def scalar(self, event: Any, place: tuple[int, int, int, int]) -> Scalar:
         style = event.style or ""
@@ -174,6 +172,6 @@ def _end(node: Mapping | Sequence, event: Any, ends: list[int]) -> int:
 
 
 def _tag(event: Any) -> str | None:
-    """A tag that is written, which ruamel tells apart from one that follows from the text."""
+    """An explicit tag, which ruamel distinguishes from an implied one."""
     tag = event.tag
     return None if tag is None or str(tag) in ("None", "!") else str(tag)

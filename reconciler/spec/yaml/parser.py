@@ -1,4 +1,4 @@
-"""Reads one YAML (or JSON) file into a tree, or says what is wrong with it and where."""
+"""Reads one YAML (or JSON) file into a tree, or reports what is wrong with it and where."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_FILE_BYTES = 10 * 1024 * 1024
 
 
 MAX_NODES = 200_000
-"""Values that one file may come to when its aliases are followed: an alias bomb has billions."""
+"""Most values of a file with its aliases expanded: an alias bomb has billions."""
 
 
 MAX_CHARACTERS = 2 * MAX_FILE_BYTES
-"""Of all values when aliases are followed: a long text is as good for a bomb as many short ones."""
+"""Most characters of all values with aliases expanded: one long text can be a bomb as well."""
 
 
 MAX_LINES = 1_000_000
@@ -48,10 +48,10 @@ def read_text(path: FilePath, name: str) -> str:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise _unreadable(whole, "not-a-file", "not a regular file: it is not read")
+            raise _unreadable(whole, "not-a-file", "is not a regular file")
         if status.st_size > MAX_FILE_BYTES:
             raise _unreadable(whole, "file-too-large", _large(status.st_size))
-        # It may have grown since, and a file of /proc tells no size.
+        # It may have grown since, and a file in /proc has no size.
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
@@ -107,7 +107,7 @@ def parse(text: str, name: str, problems: list[Diagnostic]) -> Tree | None:
 
 
 def _reader(name: str) -> YAML:
-    """Gives up on a file of millions of values before it has taken minutes and gigabytes."""
+    """Refuses a file with millions of values before it takes minutes and gigabytes."""
     reader = YAML(typ="safe", pure=True)
 
     class Counting(reader.Composer):  # type: ignore[misc, name-defined]
@@ -167,11 +167,13 @@ class _Builder:
         self.count += 1
         place = self.place(node)
         if self.count > MAX_NODES:
-            raise _unreadable(place, "alias-bomb", f"comes to more than {MAX_NODES:,} values")
+            raise _unreadable(place, "alias-bomb", f"expands to more than {MAX_NODES:,} values")
         if id(node) in self.open:
-            raise _unreadable(place, "recursive-alias", "an alias refers to what it stands in")
+            raise _unreadable(
+                place, "recursive-alias", "an alias refers to a value that contains it"
+            )
         if str(node.tag) not in _CORE_TAGS:
-            raise _unreadable(place, "unknown-tag", f"the YAML tag {node.tag} has no meaning here")
+            raise _unreadable(place, "unknown-tag", f"the YAML tag {node.tag} is not supported")
         self.open.add(id(node))
         try:
             return self.value(node, place)
@@ -194,10 +196,10 @@ class _Builder:
     def count_text(self, text: str, place: Location) -> None:
         self.size += len(text)
         if self.size > MAX_CHARACTERS:
-            message = f"comes to more than {MAX_CHARACTERS:,} characters"
+            message = f"expands to more than {MAX_CHARACTERS:,} characters"
             raise _unreadable(place, "alias-bomb", message)
         if _HALVES.search(text):
-            message = "holds half of a surrogate pair, which is no text"
+            message = "has half of a surrogate pair"
             raise _unreadable(place, "yaml-syntax", message)
 
     def mapping(self, node: MappingNode, place: Location) -> Mapping:

@@ -16,11 +16,11 @@ _TYPED = re.compile(
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*)",
     re.IGNORECASE,
 )
-"""What one YAML reader or another takes for something else than text."""
+"""Plain text that some YAML reader does not take for text."""
 _LOG_COMMAND = re.compile(r"##([a-z]*)\[", re.IGNORECASE)
-"""What the runner of a pipeline would obey, were it in a patch that is printed to its log."""
+"""Text that the runner of a pipeline would obey if it is printed in a diff to its log."""
 DATES = frozenset({"2012-10-17", "2008-10-17"})
-"""Versions of the policy language: plain by everybody's custom, and read as text here."""
+"""Versions of the policy language: always written plain, and read as text here."""
 
 
 def is_plain(text: str, in_flow: bool = False) -> bool:
