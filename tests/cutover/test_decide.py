@@ -83,6 +83,16 @@ def test_a_stranger_s_note_saves_no_refresh() -> None:
         took_up(ended)
 
 
+def test_a_stranger_s_note_saves_no_refresh_after_a_swap_by_hand() -> None:
+    """No run of ours has begun this one, so nobody can have noted anything of it."""
+    one = instance("a", "running", "AIPAWEB")
+    forged = replace(one, marks={"holds": f"{NEW}/assoc-a"})
+    world = World(profile(NEW, Settled(OLD)), {one.key: forged}, {one.key: OLD}, ((0.0, NEW),))
+    walk = Walk(cutover(), crashes=0)
+    walk.walk(world)
+    took_up(walk.ended[0][0])
+
+
 def test_asked_to_stop_while_one_is_in_flight() -> None:
     one = instance("a", "running", None)
     world = World(

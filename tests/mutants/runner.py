@@ -80,6 +80,8 @@ def _in_the_tree(tree: Path, tests: Sequence[str], said: str) -> None:
         if name.partition(".")[0] in ("tests", "reconciler"):
             del sys.modules[name]
     sys.path.insert(0, str(tree))
+    # What is compiled once need not be again: the tree is nobody else's.
+    sys.dont_write_bytecode = False
     os.chdir(tree)
     with Path(said).open("w", encoding="utf-8") as out:
         for stream in (1, 2):

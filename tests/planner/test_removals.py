@@ -72,6 +72,16 @@ UNSEEN = "us-west-2 cannot be read (denied): instances may use it"
 
 CASES = {
     "nothing uses it": Case(OTHER, ALL),
+    "an instance of a profile that somebody deleted": Case(
+        OTHER,
+        ("instance-profile/web",),
+        {
+            "role/alpha": "1 running instance of instance-profile/old, which was deleted, may hold "
+            "it; --allow release=role/alpha deletes it all the same",
+            "policy/p": USES_P,
+        },
+        instances=(instance(1, "old"),),
+    ),
     "an instance in another region": Case(
         OTHER,
         ("instance-profile/web",),
