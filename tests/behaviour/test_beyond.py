@@ -181,7 +181,7 @@ def test_a_managed_instance_is_left_to_its_service(
     made.aws.log.clear()
     applied = made.apply()
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
-    assert f"{theirs} ({region}) on instance-profile/web: {ECS} must roll it" in reasons(applied)
+    assert f"{theirs} ({region}) on instance-profile/web: {ECS} must replace it" in reasons(applied)
     assert touched(made, theirs) == []
     assert (made.served(own), made.served(theirs, region)) == ("beta", "alpha")
     assert is_pending(made)

@@ -430,8 +430,8 @@ def test_two_commits_that_meet_in_the_middle(aws: Rig, five: Consumers) -> None:
     applied = first.apply()
     assert applied.exit_code == 3
     reason = next(o.reason for o in applied.result.outcomes if o.status == "failed")
-    assert "of another commit began" in reason
-    assert "it wins" in reason
+    assert "began a cut-over of the profile to another role" in reason
+    assert "the other run takes precedence" in reason
     aws.clock.sleep(30)
     assert None not in five.served()
     for region, instance in five.all:

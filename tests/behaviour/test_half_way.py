@@ -82,7 +82,7 @@ def test_a_prune_ends_it_first(fleet: tuple[Rig, list[str]]) -> None:
     aws.write(ROLES)
     plan = aws.plan(prune=True, allow=ALL).plan
     kept = {str(k.address): k.reason for k in plan.targets[0].kept}
-    assert kept["instance-profile/web"].startswith("a run died in the middle of its cut-over")
+    assert kept["instance-profile/web"].startswith("a run died during its cut-over")
     assert aws.apply(prune=True, allow=ALL).exit_code == ExitCode.PARTLY_APPLIED
     is_whole(aws, instances, "v2")
     aws.settle(prune=True, allow=ALL)

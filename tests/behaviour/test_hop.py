@@ -209,7 +209,7 @@ def test_a_profile_that_is_in_the_way(fleet: tuple[Rig, list[tuple[str, str]]]) 
     aws.iam.create_instance_profile(InstanceProfileName=SHADOW)
     applied = aws.apply()
     reasons = [o.reason for o in applied.result.outcomes if o.status == "failed"]
-    assert any("is in the way" in reason for reason in reasons), reasons
+    assert any("is not our temporary profile" in reason for reason in reasons), reasons
     assert aws.role_in("web") == "v1"
     assert {aws.served(i, region) for region, i in running} == {"v1"}
     assert aws.names()["profiles"] == ["web", SHADOW]

@@ -179,7 +179,7 @@ def test_what_people_make(by_hand: Rig) -> None:
     assert len(made.files["on.yaml"]["associations"]["on"]["instances"]) == 2
     assert "role-policies.yaml" in made.files
     assert made.skipped == {
-        "AWS manages what lies": 1,
+        "AWS manages the resources": 1,
         "CloudFormation manages it": 1,
         "another owner has it": 1,
         "its role does not trust EC2": 1,

@@ -198,7 +198,7 @@ def test_a_stale_one_of_a_service_s_is_named() -> None:
     )
     decision = decide(cutover(), look(world), RunState("run"))
     assert isinstance(decision, GiveUp)
-    assert "its profile was made again" in decision.reason
+    assert "its profile was created again" in decision.reason
 
 
 THERE = "eu-west-1"
