@@ -13,7 +13,7 @@ ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class AwsOutputs:
     """Every method raises ``AwsError``. Sending again is left to botocore: a message may come
     twice."""
 

@@ -56,7 +56,7 @@ NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; refuse whe
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class AccessFlags:
     """Whose credentials, and where."""
 
     profile: str | None
@@ -157,8 +157,8 @@ class CommonArguments:
         read = {"allow": allowances(self.allow), "variables": pairs(self.variables, "--var")}
         return Request(**{**known, **read}, path=path)
 
-    def login(self, *, no_input: bool = False) -> Login:
-        return Login(self.profile, self.endpoint_url, tuple(self.regions or ()), no_input)
+    def login(self, *, no_input: bool = False) -> AccessFlags:
+        return AccessFlags(self.profile, self.endpoint_url, tuple(self.regions or ()), no_input)
 
     def console(self) -> Console:
         return Console(self.color.value, self.quiet, self.verbose)

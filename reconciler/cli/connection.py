@@ -7,19 +7,19 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
-from reconciler.cli.arguments import Login
+from reconciler.cli.arguments import AccessFlags
 from reconciler.clock import SystemClock
 from reconciler.commands.request import Connection, RunPorts
 from reconciler.ports import Clock, Progress
 from reconciler.spec.settings import Settings, TargetSpec
 
 if TYPE_CHECKING:
-    from reconciler.aws.outputs import Outgoing
+    from reconciler.aws.outputs import AwsOutputs
     from reconciler.aws.session import Session
 
 
 def run_ports(
-    login: Login, progress: Progress, parallelism: int = 10, clock: Clock | None = None
+    login: AccessFlags, progress: Progress, parallelism: int = 10, clock: Clock | None = None
 ) -> RunPorts:
     """Made once in a command: it has one run id, which is in the user agent of every request and in
     marks of what it began, and one connection for each target."""
@@ -35,15 +35,15 @@ def run_ports(
     return RunPorts(connect, clock or SystemClock(), progress, run)
 
 
-def outgoing_of(login: Login, run: str) -> Outgoing:
+def outgoing_of(login: AccessFlags, run: str) -> AwsOutputs:
     """The way to what a drift leaves in AWS, with the caller's own credentials."""
-    from reconciler.aws.outputs import Outgoing  # noqa: PLC0415 - it imports boto3
+    from reconciler.aws.outputs import AwsOutputs  # noqa: PLC0415 - it imports boto3
 
-    return Outgoing(_session(login, run))
+    return AwsOutputs(_session(login, run))
 
 
 def _open(
-    login: Login, run: str, parallelism: int, spec: TargetSpec | None, settings: Settings
+    login: AccessFlags, run: str, parallelism: int, spec: TargetSpec | None, settings: Settings
 ) -> Connection:
     from reconciler.aws import cloudtrail, reader, writer  # noqa: PLC0415 - they import boto3
     from reconciler.aws.session import reading, writing  # noqa: PLC0415 - as those
@@ -66,7 +66,7 @@ def _open(
     )
 
 
-def _session(login: Login, run: str, **more: str | None) -> Session:
+def _session(login: AccessFlags, run: str, **more: str | None) -> Session:
     from reconciler.aws import session  # noqa: PLC0415 - it imports boto3
 
     way = session.Login(

@@ -49,7 +49,7 @@ MetricsFlag = Annotated[
 ]
 
 
-class Outgoing(Publisher, Protocol):
+class Outputs(Publisher, Protocol):
     """What is left in AWS: see ``aws.outgoing``."""
 
     def read_object(self, bucket: str, key: str, most_bytes: int) -> bytes | None: ...
@@ -64,7 +64,7 @@ class Notifier:
     baseline: str | None
     destinations: tuple[Destination, ...]
     metrics: Path | None
-    outgoing: Outgoing
+    outgoing: Outputs
     console: Console
     problems: int = 0
     undelivered: int = 0
@@ -181,7 +181,7 @@ def telling_of(
     baseline: str | None,
     notify: list[str] | None,
     measure: str | None,
-    outgoing: Outgoing,
+    outgoing: Outputs,
     console: Console,
 ) -> Notifier:
     """Raises a usage error for what is of the wrong form."""

@@ -29,7 +29,7 @@ ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class ImportTarget:
     """The set that the new files become a part of. ``text`` are its settings as they are written,
     ``None`` for a new set; ``addresses`` are what it names already."""
 
@@ -47,21 +47,21 @@ class ImportSource:
     owner: str
 
 
-def destination(out: Path) -> Destination:
+def destination(out: Path) -> ImportTarget:
     """The set that ``out`` is to be a part of: its own, or one that begins above. Raises
     ``RefusedError`` where that one has errors."""
     there = root_of(out)
     if (outside := leads_out(out, there)) is not None:
         raise RefusedError("nothing is imported", ExitCode.ERROR, (outside,))
     if not os.path.lexists(there / SETTINGS_FILE):
-        return Destination(Settings())
+        return ImportTarget(Settings())
     spec = load(str(there))
     if has_errors(spec.diagnostics):
         message = f"the specs in {there}, to which these would belong, have errors"
         raise RefusedError(message, ExitCode.ERROR, spec.diagnostics, spec.sources)
     named = frozenset(entity.resource.address for entity in spec.desired.entities())
     text = spec.sources[display_name(there / SETTINGS_FILE)]
-    return Destination(spec.settings, text, named)
+    return ImportTarget(spec.settings, text, named)
 
 
 def import_source(
@@ -95,7 +95,7 @@ def import_source(
 
 
 def import_into(
-    destination: Destination, source: ImportSource, selection: Selection
+    destination: ImportTarget, source: ImportSource, selection: Selection
 ) -> tuple[Imported, Mapping[str, str]]:
     """What is imported, and the texts of its files by their names. What cannot be said in a spec is
     left out, so that what is written is valid as a whole."""
@@ -122,7 +122,7 @@ def _settings(source: ImportSource) -> dict[str, Any]:
 
 
 def _wrong(
-    files: Mapping[str, str], destination: Destination, source: ImportSource
+    files: Mapping[str, str], destination: ImportTarget, source: ImportSource
 ) -> frozenset[Address]:
     """Addresses of what AWS has and a spec may not ask for, such as a fiftieth tag."""
     identity, settings = source.live.identity, destination.text

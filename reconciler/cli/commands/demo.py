@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from reconciler.cli.arguments import Color, ColorFlag, Login
+from reconciler.cli.arguments import AccessFlags, Color, ColorFlag
 from reconciler.cli.connection import run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.progress import Live, Quiet, progress_for
@@ -201,7 +201,7 @@ class Story:
         return Request(path=str(self.spec), regions=("us-east-1", "eu-west-1"))
 
     def ports(self) -> RunPorts:
-        login = Login(None, None, ("us-east-1",))
+        login = AccessFlags(None, None, ("us-east-1",))
         return run_ports(login, Quiet(self.console), clock=self.clock)
 
     def quietly(self, ports: RunPorts, work: Callable[[RunPorts], _T]) -> _T:

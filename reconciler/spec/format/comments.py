@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from reconciler.spec.yaml.cst import Document, Entry, Mapping, Scalar, Sequence, Written
+from reconciler.spec.yaml.cst import CstMapping, CstScalar, CstSequence, Document, Entry, Written
 
 _MODELINE = re.compile(r"#\s*(?:yaml-language-server\s*:|\$schema\s*:)")
 
@@ -16,7 +16,7 @@ Place = Entry | Written
 
 
 @dataclass(frozen=True, slots=True)
-class Comment:
+class YamlComment:
     index: int
     column: int
     text: str
@@ -52,7 +52,7 @@ class _Start:
     index: int
     column: int
     place: Place
-    within: tuple[Mapping | Sequence, ...]
+    within: tuple[CstMapping | CstSequence, ...]
 
 
 def comments_of(document: Document) -> Comments:
@@ -77,7 +77,7 @@ def comments_of(document: Document) -> Comments:
 
 def _attach(
     made: Comments,
-    comment: Comment,
+    comment: YamlComment,
     before: _Start | None,
     after: _Start | None,
     document: Document,
@@ -104,7 +104,7 @@ def _attach(
     _add(made.below.setdefault(id(owner), []), comment)
 
 
-def _note_gap(lines: list[str], text: str, comment: Comment) -> None:
+def _note_gap(lines: list[str], text: str, comment: YamlComment) -> None:
     """The empty line between the last comment and what it stands above."""
     end = text.find("\n", comment.index)
     following = text[end + 1 :].split("\n", 1)[0] if end >= 0 else ""
@@ -112,13 +112,13 @@ def _note_gap(lines: list[str], text: str, comment: Comment) -> None:
         lines.append("")
 
 
-def _add(lines: list[str], comment: Comment, is_first: bool = False) -> None:
+def _add(lines: list[str], comment: YamlComment, is_first: bool = False) -> None:
     if comment.after_blank and not is_first and (not lines or lines[-1]):
         lines.append("")
     lines.append(comment.text)
 
 
-def _is_head(comment: Comment, text: str) -> bool:
+def _is_head(comment: YamlComment, text: str) -> bool:
     """A comment about the file: a modeline, or a paragraph that an empty line ends."""
     if _MODELINE.match(comment.text):
         return True
@@ -130,9 +130,9 @@ def _is_head(comment: Comment, text: str) -> bool:
     return False
 
 
-def _found(document: Document) -> Iterator[Comment]:
+def _found(document: Document) -> Iterator[YamlComment]:
     """Every ``#`` that stands outside of values, at the head of a line or behind a blank."""
-    scalars = [(n.start, n.end) for n in _nodes(document.root) if isinstance(n, Scalar)]
+    scalars = [(n.start, n.end) for n in _nodes(document.root) if isinstance(n, CstScalar)]
     scalars = [span for span in scalars if span[0] < span[1]]
     begins = [span[0] for span in scalars]
     at, is_after_blank = 0, False
@@ -144,7 +144,7 @@ def _found(document: Document) -> Iterator[Comment]:
                 continue
             is_alone = not line[: found.start()].strip()
             words = line[found.start() :].rstrip()
-            yield Comment(index, found.start(), words, is_alone, is_after_blank)
+            yield YamlComment(index, found.start(), words, is_alone, is_after_blank)
             break
         is_after_blank = not line.strip()
         at += len(line) + 1
@@ -155,20 +155,20 @@ def _nodes(node: Written | None) -> Iterator[Written]:
     if node is None:
         return
     yield node
-    if isinstance(node, Mapping):
+    if isinstance(node, CstMapping):
         for entry in node.entries:
             yield from _nodes(entry.key)
             yield from _nodes(entry.value)
-    elif isinstance(node, Sequence):
+    elif isinstance(node, CstSequence):
         for item in node.items:
             yield from _nodes(item)
 
 
-def _starts(node: Written | None, within: tuple[Mapping | Sequence, ...]) -> Iterator[_Start]:
-    if not isinstance(node, Mapping | Sequence) or node.is_flow:
+def _starts(node: Written | None, within: tuple[CstMapping | CstSequence, ...]) -> Iterator[_Start]:
+    if not isinstance(node, CstMapping | CstSequence) or node.is_flow:
         return
     inner = (*within, node)
-    if isinstance(node, Mapping):
+    if isinstance(node, CstMapping):
         for entry in node.entries:
             yield _Start(entry.key.start, entry.key.column, entry, inner)
             yield from _starts(entry.value, inner)
@@ -179,12 +179,12 @@ def _starts(node: Written | None, within: tuple[Mapping | Sequence, ...]) -> Ite
 
 
 def _is_flow(node: Written) -> bool:
-    return isinstance(node, Mapping | Sequence) and node.is_flow
+    return isinstance(node, CstMapping | CstSequence) and node.is_flow
 
 
-def _column(node: Mapping | Sequence) -> int:
+def _column(node: CstMapping | CstSequence) -> int:
     """Where the entries stand: an anchor may stand before them on another line."""
-    if isinstance(node, Mapping) and node.entries:
+    if isinstance(node, CstMapping) and node.entries:
         return node.entries[0].key.column
     return node.column
 

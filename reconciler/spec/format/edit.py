@@ -10,11 +10,11 @@ from reconciler.spec.format.dump import block, inline
 from reconciler.spec.format.formatter import INDENT, WIDTH
 from reconciler.spec.yaml.cst import (
     Alias,
+    CstMapping,
+    CstScalar,
+    CstSequence,
     Document,
     Entry,
-    Mapping,
-    Scalar,
-    Sequence,
     Written,
     read_written,
 )
@@ -62,7 +62,7 @@ class Editing:
     def append(self, keys: Keys, value: str) -> str:
         """To a list, which is made where there is none."""
         node = self._at(keys)
-        if node is None or not isinstance(node, Sequence) or not node.items:
+        if node is None or not isinstance(node, CstSequence) or not node.items:
             return self.set(keys, [value])
         _refuse_shared(node)
         last = node.items[-1]
@@ -74,7 +74,7 @@ class Editing:
     def discard(self, keys: Keys, number: int) -> str:
         """An item of a list, by its place."""
         node = self._at(keys)
-        if not isinstance(node, Sequence):
+        if not isinstance(node, CstSequence):
             raise NotWritableError(f"{'.'.join(keys)} is not a list in this file")
         _refuse_shared(node)
         if len(node.items) == 1:
@@ -87,8 +87,8 @@ class Editing:
     def names(self, keys: Keys) -> list[str]:
         """The texts of a list; an alias stands for nothing that is known here."""
         node = self._at(keys)
-        items = node.items if isinstance(node, Sequence) else []
-        return [item.value if isinstance(item, Scalar) else "" for item in items]
+        items = node.items if isinstance(node, CstSequence) else []
+        return [item.value if isinstance(item, CstScalar) else "" for item in items]
 
     def has(self, keys: Keys) -> bool:
         return self._at(keys) is not None
@@ -98,18 +98,18 @@ class Editing:
         for name in keys:
             if isinstance(node, Alias):
                 raise NotWritableError(f"line {node.line + 1} is shared by an alias")
-            entry = node.entry(name) if isinstance(node, Mapping) else None
+            entry = node.entry(name) if isinstance(node, CstMapping) else None
             if entry is None:
                 return None
             node = entry.value
         return node
 
-    def _mapping(self, keys: Keys) -> Mapping | None:
+    def _mapping(self, keys: Keys) -> CstMapping | None:
         """``None`` where there is nothing yet."""
         node = self._at(keys)
         if isinstance(node, Alias):
             raise NotWritableError(f"line {node.line + 1} is shared by an alias")
-        return node if isinstance(node, Mapping) else None
+        return node if isinstance(node, CstMapping) else None
 
     @property
     def _root(self) -> Written | None:
@@ -129,7 +129,7 @@ class Editing:
         indent = " " * column + INDENT
         return "\n" + "\n".join(block(value, indent, len(indent) // 2))
 
-    def _inserted(self, parent: Mapping, name: str, value: Any) -> str:
+    def _inserted(self, parent: CstMapping, name: str, value: Any) -> str:
         _refuse_shared(parent)
         if parent.is_flow:
             comma = ", " if parent.entries else ""
@@ -173,9 +173,9 @@ def _anchored(node: Written) -> bool:
 
 
 def _inside(node: Written) -> list[Written]:
-    if isinstance(node, Mapping):
+    if isinstance(node, CstMapping):
         return [part for entry in node.entries for part in _both(entry)]
-    return list(node.items) if isinstance(node, Sequence) else []
+    return list(node.items) if isinstance(node, CstSequence) else []
 
 
 def _both(entry: Entry) -> tuple[Written, Written]:

@@ -15,11 +15,11 @@ from reconciler.spec.format.comments import Comments, Place, comments_of
 from reconciler.spec.format.key_order import rank
 from reconciler.spec.yaml.cst import (
     Alias,
+    CstMapping,
+    CstScalar,
+    CstSequence,
     Document,
     Entry,
-    Mapping,
-    Scalar,
-    Sequence,
     Written,
     read_written,
 )
@@ -74,11 +74,11 @@ def _all(node: Written | None) -> Iterator[Written]:
 
 
 def _inner(node: Written | None) -> Iterator[Written]:
-    if isinstance(node, Mapping):
+    if isinstance(node, CstMapping):
         for entry in node.entries:
             yield entry.key
             yield entry.value
-    elif isinstance(node, Sequence):
+    elif isinstance(node, CstSequence):
         yield from node.items
 
 
@@ -101,14 +101,14 @@ class _Layout:
     def block(self, node: Written, indent: str, path: Path) -> list[str]:
         """The lines of a value that stands by itself."""
         match node:
-            case Mapping(is_flow=False):
+            case CstMapping(is_flow=False):
                 return self.mapping(node, indent, path)
-            case Sequence(is_flow=False):
+            case CstSequence(is_flow=False):
                 return self.sequence(node, indent, path)
             case _:
                 return [f"{indent}{self.inline(node, path)}"]
 
-    def mapping(self, node: Mapping, indent: str, path: Path) -> list[str]:
+    def mapping(self, node: CstMapping, indent: str, path: Path) -> list[str]:
         lines: list[str] = []
         here = _inside(node, path)
         for entry in self.ordered(node, path):
@@ -116,7 +116,7 @@ class _Layout:
             lines += self.entry(entry, indent, (*here, _name(entry)))
         return lines + self.below(node, indent)
 
-    def sequence(self, node: Sequence, indent: str, path: Path) -> list[str]:
+    def sequence(self, node: CstSequence, indent: str, path: Path) -> list[str]:
         lines: list[str] = []
         for item in node.items:
             lines += self.above(item, indent, is_first=not lines)
@@ -128,7 +128,7 @@ class _Layout:
         lines = self.comments.above.get(id(place), [])
         return blank + [f"{indent}{line}" if line else "" for line in lines]
 
-    def below(self, node: Mapping | Sequence, indent: str) -> list[str]:
+    def below(self, node: CstMapping | CstSequence, indent: str) -> list[str]:
         lines = self.comments.below.get(id(node), [])
         return [f"{indent}{line}" if line else "" for line in lines]
 
@@ -143,7 +143,7 @@ class _Layout:
     def item(self, item: Written, indent: str, path: Path) -> list[str]:
         is_bare = item.anchor is None and item.tag is None
         if (
-            isinstance(item, Mapping | Sequence)
+            isinstance(item, CstMapping | CstSequence)
             and is_bare
             and not self.is_short(item, f"{indent}- ", path)
         ):
@@ -160,23 +160,25 @@ class _Layout:
 
     def valued(self, place: Place, value: Written, head: str, indent: str, path: Path) -> list[str]:
         behind = self.behind(place)
-        if isinstance(value, Scalar) and value.style in ("|", ">"):
+        if isinstance(value, CstScalar) and value.style in ("|", ">"):
             return self.literal(value, head, indent, behind)
-        if isinstance(value, Mapping | Sequence) and not self.is_short(value, f"{head} ", path):
+        if isinstance(value, CstMapping | CstSequence) and not self.is_short(
+            value, f"{head} ", path
+        ):
             opening = f"{head}{_prefix(value)}{behind}"
             return [opening, *self.opened(value, indent + INDENT, path)]
         text = self.inline(value, path)
         return [f"{head}{' ' if text else ''}{text}{behind}"]
 
-    def opened(self, node: Mapping | Sequence, indent: str, path: Path) -> list[str]:
+    def opened(self, node: CstMapping | CstSequence, indent: str, path: Path) -> list[str]:
         """A collection in block form, whatever it was written in."""
         if id(node) in self.comments.inside:
             raise NotWritableError(f"line {node.line + 1} has a comment inside of brackets")
-        if isinstance(node, Mapping):
+        if isinstance(node, CstMapping):
             return self.mapping(node, indent, path)
         return self.sequence(node, indent, path)
 
-    def is_short(self, node: Mapping | Sequence, head: str, path: Path) -> bool:
+    def is_short(self, node: CstMapping | CstSequence, head: str, path: Path) -> bool:
         """Whether it is to stand in one line: empty, or written so and not too long."""
         if not list(_inner(node)):
             return True
@@ -184,7 +186,7 @@ class _Layout:
             return False
         return len(head) + len(self.inline(node, path)) <= WIDTH
 
-    def literal(self, node: Scalar, head: str, indent: str, behind: str) -> list[str]:
+    def literal(self, node: CstScalar, head: str, indent: str, behind: str) -> list[str]:
         raw = self.document.text[node.start : node.end]
         header, *lines = raw.split("\n")
         mark = re.search(r"[|>]([-+0-9]*)(\s+#.*)?$", header.rstrip())
@@ -200,20 +202,20 @@ class _Layout:
         match node:
             case Alias():
                 return f"*{node.name}"
-            case Scalar():
+            case CstScalar():
                 return _prefix(node, _scalar(node, in_flow)).lstrip()
-            case Mapping():
+            case CstMapping():
                 pairs = []
                 here = _inside(node, path)
                 for entry in self.ordered(node, path):
                     inner = self.inline(entry.value, (*here, _name(entry)), True)
                     pairs.append(f"{self.inline(entry.key, (), True)}: {inner}".rstrip())
                 return _prefix(node, "{" + ", ".join(pairs) + "}").lstrip()
-            case Sequence():
+            case CstSequence():
                 items = [self.inline(item, (*path, "*"), True) for item in node.items]
                 return _prefix(node, "[" + ", ".join(items) + "]").lstrip()
 
-    def ordered(self, node: Mapping, path: Path) -> list[Entry]:
+    def ordered(self, node: CstMapping, path: Path) -> list[Entry]:
         if not self.in_order:
             return node.entries
         here = _inside(node, path)
@@ -224,15 +226,15 @@ def _is_value(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def _inside(node: Mapping, path: Path) -> Path:
+def _inside(node: CstMapping, path: Path) -> Path:
     return inside(path, {_name(entry): entry.value for entry in node.entries})
 
 
 def _name(entry: Entry) -> str:
-    return entry.key.value if isinstance(entry.key, Scalar) else ""
+    return entry.key.value if isinstance(entry.key, CstScalar) else ""
 
 
-def _scalar(node: Scalar, in_flow: bool) -> str:
+def _scalar(node: CstScalar, in_flow: bool) -> str:
     if not node.style and not node.value:
         return ""
     if not node.style and "\n" not in node.value and is_readable(node.value, in_flow):

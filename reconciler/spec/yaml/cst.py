@@ -35,7 +35,7 @@ class _Node:
 
 
 @dataclass(slots=True)
-class Scalar(_Node):
+class CstScalar(_Node):
     """``style`` is a quote, ``|``, ``>`` or empty for plain text."""
 
     value: str = ""
@@ -51,27 +51,27 @@ class Alias(_Node):
 class Entry:
     """Of a mapping."""
 
-    key: Scalar | Alias
+    key: CstScalar | Alias
     value: Written
 
 
 @dataclass(slots=True)
-class Mapping(_Node):
+class CstMapping(_Node):
     entries: list[Entry] = field(default_factory=list)
     is_flow: bool = False
 
     def entry(self, name: str) -> Entry | None:
-        found = (e for e in self.entries if isinstance(e.key, Scalar) and e.key.value == name)
+        found = (e for e in self.entries if isinstance(e.key, CstScalar) and e.key.value == name)
         return next(found, None)
 
 
 @dataclass(slots=True)
-class Sequence(_Node):
+class CstSequence(_Node):
     items: list[Written] = field(default_factory=list)
     is_flow: bool = False
 
 
-Written = Scalar | Alias | Mapping | Sequence
+Written = CstScalar | Alias | CstMapping | CstSequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,11 @@ def read_written(text: str) -> Document:
     nodes = [e for e in events if not type(e).__name__.startswith(outer)]
     stream = iter(nodes)
     first = next(stream, None)
-    root = None if first is None else _Builder(text, stream).build(first)
+    root = None if first is None else _CstBuilder(text, stream).build(first)
     return Document(text, root, any(e.explicit for e in starts))
 
 
-class _Builder:
+class _CstBuilder:
     def __init__(self, text: str, events: Iterator[Any]) -> None:
         self.text = text
         self.events = events
@@ -122,14 +122,14 @@ class _Builder:
             case _:
                 raise NotWritableError(f"line {mark.line + 1} is not supported")
 
-    def scalar(self, event: Any, place: tuple[int, int, int, int]) -> Scalar:
+    def scalar(self, event: Any, place: tuple[int, int, int, int]) -> CstScalar:
         style = event.style or ""
-        made = Scalar(*place, event.anchor, _tag(event), event.value, style)
+        made = CstScalar(*place, event.anchor, _tag(event), event.value, style)
         if style in ("|", ">"):
             made.end = self.end_of_block(made)
         return made
 
-    def end_of_block(self, node: Scalar) -> int:
+    def end_of_block(self, node: CstScalar) -> int:
         """Of the last line of a block scalar that is not blank, but where blank lines count."""
         head = self.text.index(style, node.start) if (style := node.style) else node.start
         header = self.text[head:].split("\n", 1)[0]
@@ -146,25 +146,28 @@ class _Builder:
             end = at if bare or "+" in header.partition("#")[0] else end
         return min(end, len(self.text))
 
-    def sequence(self, event: Any, place: tuple[int, int, int, int]) -> Sequence:
-        made = Sequence(*place, event.anchor, _tag(event), [], bool(event.flow_style))
+    def sequence(self, event: Any, place: tuple[int, int, int, int]) -> CstSequence:
+        made = CstSequence(*place, event.anchor, _tag(event), [], bool(event.flow_style))
         while not isinstance(inner := next(self.events), SequenceEndEvent):
             made.items.append(self.build(inner))
         made.end = _end(made, inner, [item.end for item in made.items])
         return made
 
-    def mapping(self, event: Any, place: tuple[int, int, int, int]) -> Mapping:
-        made = Mapping(*place, event.anchor, _tag(event), [], bool(event.flow_style))
+    def mapping(self, event: Any, place: tuple[int, int, int, int]) -> CstMapping:
+        made = CstMapping(*place, event.anchor, _tag(event), [], bool(event.flow_style))
         while not isinstance(inner := next(self.events), MappingEndEvent):
             key = self.build(inner)
-            if not isinstance(key, Scalar | Alias) or self.text[key.start : key.start + 1] == "?":
+            if (
+                not isinstance(key, CstScalar | Alias)
+                or self.text[key.start : key.start + 1] == "?"
+            ):
                 raise NotWritableError(f"line {key.line + 1} has a key that is not plain text")
             made.entries.append(Entry(key, self.build(next(self.events))))
         made.end = _end(made, inner, [e.value.end for e in made.entries])
         return made
 
 
-def _end(node: Mapping | Sequence, event: Any, ends: list[int]) -> int:
+def _end(node: CstMapping | CstSequence, event: Any, ends: list[int]) -> int:
     """A block ends where its last value does; ruamel has the start of what follows."""
     if node.is_flow:
         return int(event.end_mark.index)

@@ -13,7 +13,7 @@ Path = tuple[str, ...]
 def is_wrapped(entries: Mapping[str, object]) -> bool:
     """Whether inline policies are given in the long form, ``{exclusive: …, policies: {…}}``. In the
     short form any name is a policy's: ``policies``, ``file``, and ``exclusive`` with a document."""
-    mappings = (dict, tree.Mapping, cst.Mapping)
+    mappings = (dict, tree.Mapping, cst.CstMapping)
     return "exclusive" in entries and not isinstance(entries["exclusive"], mappings)
 
 
