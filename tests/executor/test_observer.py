@@ -73,11 +73,12 @@ def test_what_somebody_else_changed_is_believed_in_the_end() -> None:
 def test_what_was_never_so_is_believed_at_once() -> None:
     """Another run wrote a mark of its own."""
     theirs = replace(BEFORE, marks={"role-id": "pending/-/AROA/900/other"})
-    reader = Flapping([BEFORE, theirs])
-    made = observer(reader, JumpingClock())
+    reader, clock = Flapping([BEFORE, theirs]), JumpingClock()
+    made, began = observer(reader, clock), clock.now()
     made.look(CUTOVER, seen(BEFORE), ())
     made.wrote(seen(NOTED))
     assert made.look(CUTOVER, seen(NOTED), ()).profile == theirs
+    assert clock.now() == began
 
 
 def test_two_who_apply_at_once_take_turns() -> None:
