@@ -8,7 +8,16 @@ from itertools import groupby
 from reconciler.cutover.run_state import RunState, final_mark
 from reconciler.model import ownership
 from reconciler.model.live import LiveInstance, LiveProfile
-from reconciler.model.ownership import Flight, InstanceKey, Partial, Pending, Settled, Waiting
+from reconciler.model.ownership import (
+    Failed,
+    Flight,
+    InstanceKey,
+    Partial,
+    Pending,
+    RoleMark,
+    Settled,
+    Waiting,
+)
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
 
@@ -160,19 +169,17 @@ class Calls:
 
     def _before_id(self) -> str:
         """The role whose credentials consumers have: the role to roll back to, the role in the
-        profile, or the role that the mark names."""
+        profile, or the role that the mark names. The wanted role itself if consumers may have it
+        already: then a run that resumes this one has no role to roll back to either. The role in
+        the profile is not lost by that: it is marked as released before it is removed."""
         if self._cutover.roll_back_to is not None:
             return self._cutover.roll_back_to.id or ownership.NO_ROLE
-        profile = self._seen.profile
+        profile, held = self._seen.profile, _held_by(self._seen.profile.mark)
+        if held == self._seen.after_id and held is not None:
+            return held
         if profile.role_id is not None and profile.role_id != self._seen.after_id:
             return profile.role_id
-        match profile.mark:
-            case Pending(before):
-                return before
-            case Settled(role_id) | Partial(role_id) | Waiting(role_id):
-                return role_id
-            case _:
-                return ownership.NO_ROLE
+        return held or ownership.NO_ROLE
 
     def _tag(self, marks: dict[str, str]) -> ApiCall:
         return self._iam("TagInstanceProfile", Tags=self._listed(marks))
@@ -184,3 +191,14 @@ class Calls:
     def _iam(self, operation: str, **params: object) -> ApiCall:
         name = self._seen.profile.resource.name
         return ApiCall("iam", operation, {"InstanceProfileName": name, **params})
+
+
+def _held_by(mark: RoleMark | None) -> str | None:
+    """The id of the role that consumers have, according to the mark."""
+    match mark:
+        case Pending(before):
+            return before
+        case Settled(role_id) | Partial(role_id) | Waiting(role_id):
+            return role_id
+        case Failed() | None:
+            return None

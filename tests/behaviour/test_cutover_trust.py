@@ -558,6 +558,24 @@ def test_a_role_swapped_by_hand_has_nothing_to_go_back_to(aws: Rig, five: Consum
     five.is_whole("v2")
 
 
+@pytest.mark.parametrize("death", [1, 2, 3, 4])
+def test_the_old_role_was_put_back_by_hand_and_the_run_died(
+    aws: Rig, five: Consumers, death: int
+) -> None:
+    """All hold the new role: the run that resumes does not take the role inside for theirs."""
+    aws.write(spec("v2"))
+    aws.settle()
+    by_hand(aws, "v2", "v1")
+    with pytest.raises(Crash), crashing(aws, death, after=True):
+        aws.apply()
+    with refusing(aws, "DisassociateIamInstanceProfile", "UnauthorizedOperation", times=1):
+        aws.apply()
+    assert not aws.profile_tags("web")["reconciler:role-id"].startswith("failed/")
+    assert not aws.plan().plan.guards
+    aws.settle()
+    five.is_whole("v2")
+
+
 @pytest.mark.parametrize("how", ["terminate_instances", "stop_instances"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_instance_that_ends_or_stops_costs_nothing(

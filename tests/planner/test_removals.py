@@ -77,7 +77,7 @@ CASES = {
         ("instance-profile/web",),
         {
             "role/alpha": "1 running instance of instance-profile/old, which was deleted, may hold "
-            "it; --allow release=role/alpha deletes it all the same",
+            "it; --allow release=role/alpha deletes it anyway",
             "policy/p": USES_P,
         },
         instances=(instance(1, "old"),),
