@@ -141,7 +141,7 @@ def test_the_terminal_goes(slow: Shell) -> None:
 def test_a_second_interrupt_says_what_is_left(slow: Shell) -> None:
     """It stops at once, so nothing can be looked at any more; but not without a word."""
     process = slow.start("apply", "--auto-approve")
-    until(process, "take the profile off")
+    until(process, "disassociate the profile")
     process.send_signal(signal.SIGINT)
     until(process, "Stopping")
     time.sleep(MEANT_SECONDS)

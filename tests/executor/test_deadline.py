@@ -12,8 +12,8 @@ def test_the_time_of_the_run_forbids_a_batch_but_no_roll_back() -> None:
     assert deadline.is_over() is None
     assert deadline.forbids_batch(is_roll_back=False) is None
     clock.sleep(10)
-    assert deadline.is_over() == "the time of --max-time is over"
-    assert deadline.forbids_batch(is_roll_back=False) == "the time of --max-time is over"
+    assert deadline.is_over() == "the time limit of --max-time has passed"
+    assert deadline.forbids_batch(is_roll_back=False) == "the time limit of --max-time has passed"
     assert deadline.forbids_batch(is_roll_back=True) is None
 
 

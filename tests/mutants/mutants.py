@@ -194,9 +194,9 @@ CUTOVER = (
         "reconciler/cutover/decide.py",
         "    if observed.listed_at < run_state.changed_at:\n        return List()\n"
         "    if observed.unread:\n        region, reason = sorted(observed.unread.items())[0]\n"
-        '        return GiveUp(f"{region} cannot be read ({reason}); its instances may hold',
+        '        return GiveUp(\n            f"{region} cannot be read ({reason}); its instances may still',
         "    if observed.unread:\n        region, reason = sorted(observed.unread.items())[0]\n"
-        '        return GiveUp(f"{region} cannot be read ({reason}); its instances may hold',
+        '        return GiveUp(\n            f"{region} cannot be read ({reason}); its instances may still',
         (DECIDE,),
         "who was launched meanwhile is forgotten",
     ),
@@ -266,7 +266,7 @@ CUTOVER = (
     ),
     Mutant(
         "reconciler/cutover/hop.py",
-        '            return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the shadow")\n',
+        '            return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the temporary profile")\n',
         "            pass\n",
         (f"{DEATH}[0-hop]",),
         "instances move to a temporary profile in which EC2 sees no role",
@@ -656,7 +656,8 @@ EXECUTOR = (
     ),
     Mutant(
         "reconciler/executor/precondition.py",
-        '        return None if _same(now.resource, before.resource) else "was changed by another hand"',
+        "        return None if _same(now.resource, before.resource) else "
+        '"was changed outside of this run"',
         "        return None",
         ("behaviour/test_reading.py::test_what_was_changed_since_it_was_planned_is_left_alone",),
         "what somebody changed since the plan is overwritten",
