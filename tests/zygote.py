@@ -104,7 +104,8 @@ def _answer(asked: socket.socket) -> NoReturn:
         os.close(fd)
     threading.Thread(target=_end_with, args=(asked, child), daemon=True).start()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    asked.sendall(str(code if code >= 0 else 128 - code).encode())
+    with contextlib.suppress(BrokenPipeError):  # who asked has gone
+        asked.sendall(str(code if code >= 0 else 128 - code).encode())
     os._exit(0)
 
 

@@ -71,10 +71,10 @@ def test_a_plan_that_was_edited(program: Program, case: str) -> None:
     EDITED[case](document)
     (program.folder / "edited.json").write_text(json.dumps(document))
     for flags in ((), ("--expect", document["digest"])):
-        one_error(program.run("apply", "edited.json", *flags), 5, "changed after it was made")
+        one_error(program.run("apply", "edited.json", *flags), 5, "changed after it was saved")
     job = {"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/pull/7/merge"}
     one_error(
-        program.run("comment", "github", "edited.json", **job), 5, "changed after it was made"
+        program.run("comment", "github", "edited.json", **job), 5, "changed after it was saved"
     )
 
 

@@ -218,8 +218,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 from reconciler.sandbox import server
-from reconciler.sandbox.chaos import Chaos
-from reconciler.sandbox.world import World
+from reconciler.sandbox.fault_config import Chaos
+from reconciler.sandbox.state import World
 
 server.HANG_SECONDS = 0.2
 world = World(chaos=Chaos(errors=1))
