@@ -51,11 +51,8 @@ class Program:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return self._started(self.command(*arguments))
-
-    def _started(self, command: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command,
+            self.command(*arguments),
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -97,8 +94,7 @@ class Program:
         """A local AWS with these instances, as long as the block lasts; what it says of itself."""
         path = self.folder / "seed.yaml"
         path.write_text(seed, "utf-8")
-        asked = ("sandbox", "--port", "0", "--seed", str(path), *LAGS, *knobs)
-        process = self._started([*zygote.command(), *asked])
+        process = self.start("sandbox", "--port", "0", "--seed", str(path), *LAGS, *knobs)
         try:
             assert process.stdout is not None
             first = process.stdout.readline()
