@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from moto.iam.models import iam_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
@@ -29,6 +29,9 @@ CREDENTIALS = "/_sandbox/credentials"
 HANG_SECONDS = 5.0
 """Seconds of silence on a connection that ends without a response. AWS takes a minute, which would
 make a run long; the client must handle both in the same way."""
+FREE_SECONDS = 30.0
+"""How long an outage waits for its own port."""
+Made = TypeVar("Made")
 
 
 class _Wire(threading.local):
@@ -94,12 +97,22 @@ class _Listener:
         if self._ended.wait(delay):
             return
         self.close()
-        with socket.socket() as held:
+        with self._when_free(lambda: _bound(self.port)):
             # The port stays bound, so that no other process takes it; nothing listens on it.
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.bind((HOST, self.port))
             self._ended.wait(seconds)
-        self.open()
+        self._when_free(self.open)
+
+    def _when_free(self, bind: Callable[[], Made]) -> Made:
+        """Linux may refuse a port for some milliseconds after its listener has closed, while the
+        last of its connections ends."""
+        until = time.monotonic() + FREE_SECONDS
+        while True:
+            try:
+                return bind()
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+            self._ended.wait(0.01)
 
 
 def _noted(wire: _Wire, how: Broken) -> tuple[int, dict[str, str], str]:
@@ -116,12 +129,21 @@ def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
 
 def _refuse_taken(port: int) -> None:
     """werkzeug would exit if the port is in use; the caller must report that."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
+    try:
+        _bound(port).close()
+    except OSError as error:
+        raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
+
+
+def _bound(port: int) -> socket.socket:
+    made = socket.socket()
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((HOST, port))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _cutting(wire: _Wire, application: Any) -> Callable[[Any, Any], Iterable[bytes]]:

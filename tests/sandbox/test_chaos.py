@@ -244,6 +244,43 @@ print(sorted(found))
     assert done.stderr == ""
 
 
+def test_an_outage_ends_though_its_port_is_refused_for_a_moment() -> None:
+    """Linux does so where the last connection of the closed listener is still ending."""
+    script = """
+import socket, time
+from reconciler.sandbox import server
+from reconciler.sandbox.state import World
+
+real, asked = server._bound, []
+
+def refused_at_first(port):
+    if port:
+        asked.append(port)
+        if len(asked) in (1, 2, 4):
+            raise OSError(98, "Address already in use")
+    return real(port)
+
+server._bound = refused_at_first
+world = World()
+with server.serving(world, 0) as address:
+    port = int(address.rpartition(":")[2])
+    world.goes_out(0.0, 0.5)
+    states, until = [], time.monotonic() + 20
+    while time.monotonic() < until and states != [True, False, True]:
+        with socket.socket() as asking:
+            answered = asking.connect_ex(("127.0.0.1", port)) == 0
+        if not states or states[-1] != answered:
+            states.append(answered)
+        time.sleep(0.01)
+print(states, len(asked))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "[True, False, True] 5"
+    assert done.stderr == ""
+
+
 def test_a_rehearsal(tmp_path: Path) -> None:
     """As a person makes it: the server misbehaves, and the apply gets there all the same."""
     program = Program(tmp_path)
