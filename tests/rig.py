@@ -28,8 +28,7 @@ from reconciler.render.formats import as_text
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.sandbox.embedded import JumpingClock, embedded
 from reconciler.sandbox.fault_config import Lags
-from reconciler.sandbox.request_log import Logged
-from reconciler.sandbox.state import World
+from reconciler.sandbox.state import Logged, World
 from reconciler.spec.settings import Settings, TargetSpec
 
 ACCOUNT = "123456789012"

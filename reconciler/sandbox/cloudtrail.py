@@ -8,8 +8,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
-from reconciler.sandbox.request_log import Logged
-from reconciler.sandbox.state import Change, World
+from reconciler.sandbox.state import Change, Logged, World
 
 _NAMES = ("RoleName", "InstanceProfileName", "PolicyName", "PolicyArn", "InstanceId", "ResourceId")
 GLOBAL = "us-east-1"

@@ -15,8 +15,7 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.iam.models import iam_backends
 
 from reconciler.sandbox.faults import refused
-from reconciler.sandbox.request_log import Logged
-from reconciler.sandbox.state import Row, World
+from reconciler.sandbox.state import Logged, Row, World
 
 _FILTERS = ("instance-id", "state")
 FEWEST_ON_A_PAGE = 5

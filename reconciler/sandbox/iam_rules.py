@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import botocore.session
 
 from reconciler.sandbox.faults import refused
-from reconciler.sandbox.request_log import READS
+from reconciler.sandbox.state import READS
 
 RESERVED = ("/aws-service-role/", "/aws-reserved/")
 MOST_TAGS = 50

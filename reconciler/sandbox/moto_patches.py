@@ -24,8 +24,7 @@ from reconciler.sandbox.cloudtrail import TrailLayer, resources_of
 from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
 from reconciler.sandbox.faults import CutOffError, Faults
 from reconciler.sandbox.iam import IamLayer
-from reconciler.sandbox.request_log import Logged
-from reconciler.sandbox.state import World
+from reconciler.sandbox.state import Logged, World
 
 _FIXED_STATES = (
     "AssociateIamInstanceProfileResult.IamInstanceProfileAssociation.State",

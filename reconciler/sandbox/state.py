@@ -1,14 +1,17 @@
-"""What the sandbox knows beside moto: associations and their states, and whose credentials each
-instance is served.
+"""What the sandbox knows beside moto: the requests so far, IAM as it was a while ago (for reads
+that lag behind the writes), associations and their states, and whose credentials each instance is
+served. Resources themselves are those of moto.
 
 Time is that of a clock, so that tests move it; states follow from when things happened.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -16,8 +19,68 @@ from typing import Any, NoReturn
 from reconciler.clock import SystemClock
 from reconciler.ports import Clock
 from reconciler.sandbox.fault_config import Broken, Chaos, Lags
-from reconciler.sandbox.request_log import Logged
-from reconciler.sandbox.stale_reads import Past
+
+READS = ("Get", "List", "Describe")
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    service: str
+    operation: str
+    account: str
+    region: str
+    params: dict[str, Any]
+    user_agent: str
+    at: float = 0.0
+    """Seconds of the epoch, on the clock of the sandbox."""
+
+    @property
+    def is_read(self) -> bool:
+        return self.operation.startswith(READS) or self.is_dry_run
+
+    @property
+    def is_dry_run(self) -> bool:
+        """It asks, and changes nothing."""
+        return str(self.params.get("DryRun", "")).casefold() == "true"
+
+
+_PARTS = ("roles", "instance_profiles", "managed_policies", "users", "groups")
+
+
+@dataclass
+class Past:
+    """By account, how IAM was before each write."""
+
+    _kept: dict[str, list[tuple[float, dict[str, Any]]]] = field(default_factory=dict)
+
+    def keep(self, account: str, backend: Any, now: float, longest: float) -> None:
+        """Called before a write. A state older than ``longest`` seconds is never shown again."""
+        kept = [(at, then) for at, then in self._kept.get(account, ()) if at >= now - longest]
+        if not kept or kept[-1][0] < now:
+            # In one copy, so that things that name each other still do.
+            kept.append((now, copy.deepcopy({part: getattr(backend, part) for part in _PARTS})))
+        self._kept[account] = kept
+
+    @contextmanager
+    def shown(self, account: str, backend: Any, at: float) -> Iterator[None]:
+        """IAM as it was at a time, inside the block."""
+        # Of each moment the first write is kept, and what was before it.
+        then = next((state for when, state in self._kept.get(account, ()) if when > at), None)
+        if then is None:
+            yield
+            return
+        now = {part: getattr(backend, part) for part in _PARTS}
+        _put(backend, then)
+        try:
+            yield
+        finally:
+            _put(backend, now)
+
+
+def _put(backend: Any, state: dict[str, Any]) -> None:
+    for part, value in state.items():
+        setattr(backend, part, value)
+
 
 EC2_TRUST = '"ec2.amazonaws.com'
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.rig import ACCOUNT, Rig
 
 

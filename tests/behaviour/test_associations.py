@@ -8,7 +8,7 @@ from moto.iam.models import iam_backends
 
 from reconciler.errors import RefusedError
 from reconciler.executor.interrupt import Interrupt
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
 from tests.rig import AWAY, HOME, Rig
 from tests.sampling import deaths

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.commands.apply import Applied, Apply
 from reconciler.exit_codes import ExitCode
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, dying, is_write, listening
 from tests.rig import Rig
 

@@ -10,7 +10,7 @@ from moto.iam.exceptions import IAMException
 from reconciler.errors import RefusedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.plan.calls import ApiCall
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 from tests.sampling import deaths, sampled

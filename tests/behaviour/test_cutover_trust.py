@@ -12,7 +12,7 @@ from moto.ec2.exceptions import EC2ClientError
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.changes import CutOverInstance
 from reconciler.sandbox.embedded import JumpingClock
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, dying, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 

@@ -15,7 +15,7 @@ from reconciler.model.address import Address
 from reconciler.plan.changes import Difference
 from reconciler.render.styled_text import plain
 from reconciler.render.text.drift import drift_lines
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, crashing, dying, listening, refusing
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, Rig

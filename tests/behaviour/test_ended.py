@@ -12,7 +12,7 @@ from reconciler.commands.apply import Applied
 from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
 from tests.behaviour.test_associations import two
 from tests.rig import AWAY, HOME, Rig

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.executor.interrupt import Interrupt
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 from tests.sampling import deaths, sampled

@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS
 from reconciler.sandbox.fault_config import Lags, Outage
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
 from tests.rig import AWAY, HOME, Rig
 

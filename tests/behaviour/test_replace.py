@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, crashing, listening
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, HOME, Rig

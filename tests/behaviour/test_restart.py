@@ -12,7 +12,7 @@ from reconciler.errors import RefusedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.fault_config import Lags
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.sampling import deaths

@@ -15,7 +15,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.render.json.apply import outcome_json, summary_json
 from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines, stranded_lines
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening, refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
 from tests.rig import ACCOUNT, Rig
 

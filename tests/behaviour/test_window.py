@@ -6,7 +6,7 @@ import pytest
 from moto.ec2.exceptions import EC2ClientError
 
 from reconciler.exit_codes import ExitCode
-from reconciler.sandbox.request_log import Logged
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
 from tests.rig import Rig
 

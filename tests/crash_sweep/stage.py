@@ -24,9 +24,8 @@ from moto.iam.exceptions import IAMException
 
 from reconciler.cli.app import run
 from reconciler.sandbox.fault_config import Lags
-from reconciler.sandbox.request_log import Logged
 from reconciler.sandbox.server import credentials, serving
-from reconciler.sandbox.state import World
+from reconciler.sandbox.state import Logged, World
 from tests.behaviour.test_ownership import TRUST
 from tests.crash_sweep.scenarios import HOME, OTHERS, Scenario
 from tests.rig import ACCOUNT

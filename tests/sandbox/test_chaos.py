@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from reconciler.sandbox.fault_config import Chaos, mixture
-from reconciler.sandbox.throttle import Buckets
+from reconciler.sandbox.faults import Buckets
 from tests.program import ROOT, Program
 from tests.rig import Rig
 from tests.sandbox.test_fidelity import DOCUMENT, POLICY, TRUST, associate, code_of
