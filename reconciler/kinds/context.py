@@ -1,14 +1,17 @@
-"""What a kind needs to know to answer with calls."""
+"""What a kind needs to know to answer with calls (``KindContext``), and the calls and steps that
+all kinds make alike: tags, and a step around a call. What one kind alone makes is in its own
+module."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model import ownership
 from reconciler.model.address import Address, Arns
 from reconciler.model.live import LiveProfile, LiveRole, LiveState
-from reconciler.model.resources import Identity
+from reconciler.model.ownership import exact
+from reconciler.model.resources import Identity, Tags
 from reconciler.plan.calls import Action, ApiCall
 from reconciler.plan.graph import Label, PendingStep
 from reconciler.spec.desired import DesiredState
@@ -76,3 +79,24 @@ def step(
 def iam(operation: str, **params: object) -> ApiCall:
     """An IAM call; parameters that are ``None`` are left out."""
     return ApiCall("iam", operation, {k: v for k, v in params.items() if v is not None})
+
+
+def tag_calls(
+    kind: str,
+    target: dict[str, str],
+    before: Tags,
+    after: Tags,
+    same_key: Callable[[str], str] = exact,
+) -> Iterator[ApiCall]:
+    """Calls that change tags from ``before`` to ``after``.
+
+    ``kind`` is the suffix of the operations' names, ``target`` the parameter that names the
+    resource. Stale keys are removed first, since a resource may have reached its limit of tags; a
+    changed tag is overwritten and never absent. ``same_key`` folds keys that AWS treats as equal:
+    removing ``team`` would remove the ``Team`` that replaces it.
+    """
+    wanted = {same_key(key) for key in after}
+    if stale := sorted(key for key in before if same_key(key) not in wanted):
+        yield iam(f"Untag{kind}", **target, TagKeys=stale)
+    if wrong := {key: value for key, value in after.items() if before.get(key) != value}:
+        yield iam(f"Tag{kind}", **target, Tags=tag_list(wrong))

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.kinds.context import KindContext, Step, iam, step, tag_list
-from reconciler.kinds.tags import tag_calls
+from reconciler.kinds.context import KindContext, Step, iam, step, tag_calls, tag_list
 from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model import ownership
 from reconciler.model.address import role_address, same_name

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.kinds.context import KindContext, Step, iam, step
-from reconciler.kinds.tags import tag_calls
+from reconciler.kinds.context import KindContext, Step, iam, step, tag_calls
 from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model.live import LivePolicy
 from reconciler.model.resources import Policy, no_tags

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
-from reconciler.kinds.context import KindContext, Step, iam, step
+from reconciler.kinds.context import KindContext, Step, iam, step, tag_calls
 from reconciler.kinds.references import trusted_roles
-from reconciler.kinds.tags import tag_calls
 from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model.address import Address, name_key, name_of, policy_address, same_name
 from reconciler.model.live import LiveRole

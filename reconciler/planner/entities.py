@@ -12,8 +12,18 @@ from reconciler.kinds.registry import kind_of
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.policy_document import dangling_principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
-from reconciler.plan.changes import Adopt, Change, Conflict, Create, Difference, Guard, Kept, Update
-from reconciler.plan.diff import changed_attributes, differences
+from reconciler.plan.changes import (
+    Adopt,
+    Change,
+    Conflict,
+    Create,
+    Difference,
+    Guard,
+    Kept,
+    Update,
+    changed_attributes,
+    differences,
+)
 from reconciler.planner.fragment import PlanContext, PlanFragment, merged
 from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unowned, unread
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement

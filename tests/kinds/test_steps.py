@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.kinds import policy, role
-from reconciler.kinds.context import KindContext
-from reconciler.kinds.tags import tag_calls
+from reconciler.kinds.context import KindContext, tag_calls
 from reconciler.model.address import name_key
 from reconciler.model.live import LivePolicy, LiveRole, LiveState, PolicyVersion
 from reconciler.model.policy_document import PolicyDocument
