@@ -1,20 +1,26 @@
-"""One pure function: from what was observed to the next decision."""
+"""One pure function: from what was observed to the next decision, to the end of a cut-over that has
+done all it can while a consumer is out of its reach. Batches are in ``batches.py``, the strategy
+``hop`` in ``hop.py``."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
+from math import ceil
 
-from reconciler.cutover import batches, hop, out_of_reach
+from reconciler.cutover import batches, hop
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import Act, Ask, Decision, Done, GiveUp, List, Pause
 from reconciler.cutover.fleet import Fleet
 from reconciler.cutover.run_state import RunState, final_mark, is_covered, role_visible_at
 from reconciler.model import ownership
+from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waiting
 from reconciler.plan.calls import ASSOCIATION_SECONDS
 from reconciler.plan.cut_over import CutOver, Observation
 
+MOST_NAMED = 100
 ASK_ROLE = "check the permission: AWS must answer LimitExceeded, since the profile has a role"
 MOST_SWAPS = 3
 """Swaps by one run. If something else keeps changing the role, the run stops."""
@@ -260,7 +266,7 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
     if names := ownership.in_flight_names(observed.profile.marks):
         return Act((calls.forget_in_flight(names),), "record that no instance is in flight")
     fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
-    if decision := out_of_reach.waits_for(fleet):
+    if decision := _waits_for(fleet):
         return decision
     if decision := hop.away(calls, observed):
         return decision
@@ -285,3 +291,36 @@ def _lets_go(cutover: CutOver, observed: Observation) -> bool:
     read."""
     is_used = any(i.is_running for i in observed.consumers())
     return bool(cutover.releases) and (is_used or cutover.is_narrow or bool(observed.unread))
+
+
+def _waits_for(fleet: Fleet) -> Decision | None:
+    """The end of a cut-over that has done all it can, while a consumer may have another role: an
+    instance that an AWS service manages, or that only its association names. It is named, with
+    what must happen to it; the cut-over does not claim that it has the role."""
+    left = fleet.out_of_reach()
+    if not left:
+        return None
+    since = ceil(fleet.safe_since())
+    noted, epoch = fleet.observed.profile.swapped, fleet.swapped_at()
+    is_noted = noted is not None and (noted.role_id, noted.epoch) == (fleet.observed.target, epoch)
+    if fleet.is_unsettled and fleet.observed.after_id is not None and not is_noted:
+        call = Calls(fleet.cutover, fleet.observed).mark_swapped(epoch)
+        return Act((call,), "record since when EC2 sees the role")
+    named = [_named(i, fleet, since) for i in islice(left, MOST_NAMED)]
+    more = len(left) - len(named)
+    return GiveUp("; ".join([*named, *([f"and {more} more"] if more else [])]))
+
+
+def _named(instance: LiveInstance, fleet: Fleet, since: float) -> str:
+    key, address = instance.key, fleet.cutover.address
+    where = f"{key.instance} ({key.region}) on {address}"
+    if instance.operator is None:
+        return f"{where}: {instance.untouchable}, so its role is not known"
+    if instance.row is None or instance.row.profile_id != fleet.observed.profile.id:
+        return f"{where}: {instance.operator} must replace it, since its profile was created again"
+    role = fleet.cutover.after.name if fleet.cutover.after else "none"
+    hour = datetime.fromtimestamp(since, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        f"{where}: {instance.operator} must replace it; instances launched after {hour} have "
+        f"role/{role}"
+    )

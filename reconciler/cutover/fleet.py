@@ -1,7 +1,7 @@
 """The state of each consumer in a cut-over.
 
 Consumers that cannot be refreshed (``LiveInstance.untouchable``) are in no list of work;
-``out_of_reach`` has those for which a cut-over does not end.
+``Fleet.out_of_reach`` are those for which a cut-over does not end.
 """
 
 from __future__ import annotations

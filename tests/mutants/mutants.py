@@ -279,7 +279,7 @@ CUTOVER = (
         "somebody else's profile of that name is deleted",
     ),
     Mutant(
-        "reconciler/cutover/out_of_reach.py",
+        "reconciler/cutover/decide.py",
         "    if not left:\n        return None\n",
         "    return None\n",
         (DECIDE,),
