@@ -92,7 +92,7 @@ def update(live: LiveProfile, after: InstanceProfile, _context: KindContext) -> 
 
 
 def delete(live: LiveProfile, context: KindContext) -> Iterator[Step]:
-    """The role is removed first; its release is recorded before (``planner/releases.py``)."""
+    """The role is removed first; its release is recorded before (``planner/topology.py``)."""
     before, address = live.resource, live.resource.address
     name, noted, pending = before.name, released(address), Label("pending", address)
     if before.role is not None:

@@ -15,13 +15,7 @@ from reconciler.model.resources import Association, InstanceProfile
 from reconciler.plan.calls import Wait
 from reconciler.plan.changes import Conflict, Create, Difference, Guard, Kept, Unread, Update
 from reconciler.plan.graph import Label, PendingStep, exists, ready
-from reconciler.planner.fragment import (
-    PendingWork,
-    PlanContext,
-    PlanFragment,
-    merged,
-    profile_named,
-)
+from reconciler.planner.context import PendingWork, PlanContext, PlanFragment, merged, profile_named
 from reconciler.planner.ownership_checks import (
     desired_state_of,
     is_left_out,

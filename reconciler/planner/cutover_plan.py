@@ -16,7 +16,7 @@ from reconciler.model.ownership import Failed, InstanceKey, Partial, Pending, Se
 from reconciler.model.resources import InstanceProfile, RollOut
 from reconciler.plan.cut_over import CutOver, Observation, RoleRef
 from reconciler.plan.graph import Label, emptied, exists, free, ready
-from reconciler.planner.fragment import PlanContext
+from reconciler.planner.context import PlanContext
 from reconciler.planner.in_use import is_for_ec2
 from reconciler.planner.ownership_checks import adopted_marks, desired_state_of, is_ours, unread
 from reconciler.spec.desired import DesiredProfile, Place, ordered

@@ -1,4 +1,6 @@
-"""Which profiles need a cut-over, and what it looks like on today's state."""
+"""Which profiles need a cut-over, what it looks like on today's state, and the changes that a plan
+shows for it: one for the profile, and one for each instance. What is cut over from which role to
+which is in ``cutover_plan.py``."""
 
 from __future__ import annotations
 
@@ -6,17 +8,38 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from reconciler.cutover.preview import preview_steps
+from reconciler.cutover.run_state import is_covered, noted_as_done
 from reconciler.diagnostics import Diagnostic
-from reconciler.model.address import ANY_INSTANCE, Address
-from reconciler.model.ownership import CREDENTIALS_SECONDS, Failed, Waiting
-from reconciler.plan.changes import Guard, Kept
+from reconciler.model import ownership
+from reconciler.model.address import ANY_INSTANCE, Address, instance_address, role_address
+from reconciler.model.live import LiveInstance, LiveProfile
+from reconciler.model.ownership import (
+    CREDENTIALS_SECONDS,
+    Failed,
+    InstanceKey,
+    Pending,
+    Settled,
+    Waiting,
+)
+from reconciler.plan.calls import ApiCall, Ref
+from reconciler.plan.changes import (
+    Change,
+    CutOverInstance,
+    Difference,
+    Guard,
+    Kept,
+    Restore,
+    Update,
+)
+from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 from reconciler.plan.graph import PendingStep
-from reconciler.planner.cutover_changes import instance_changes, mark_change, profile_change
+from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import PlannedCutOver, planned_cutovers
-from reconciler.planner.fragment import PlanContext, PlanFragment, merged
 from reconciler.planner.in_use import counted
 from reconciler.planner.ownership_checks import is_ours
 from reconciler.planner.replacements import REPLACED
+
+YOUNG_SECONDS = 600.0
 
 
 def plan_cutovers(context: PlanContext) -> PlanFragment:
@@ -130,3 +153,213 @@ def _not_restarted(planned: PlannedCutOver) -> Iterator[Diagnostic]:
             message = f"{instance.key.instance} cannot be restarted: {instance.unstoppable}"
             hint = "strategy: reassociate"
             yield Diagnostic("error", "restart-refused", message, place, hint)
+
+
+def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Change, ...]:
+    """The profile's role, or only what its consumers are served. It joins the change that the
+    profile has for other reasons (``planner.py``)."""
+    live, cutover, limits = planned.live, planned.cutover, planned.cutover.limits
+    before, after = planned.role_before, cutover.after.name if cutover.after else None
+    mark, held = live.mark, live.role_id or ownership.NO_ROLE
+    is_settled = isinstance(mark, Settled | Waiting) and mark.role_id == held
+    is_settled = is_settled or is_covered(cutover, planned.observed)
+    if before == after and is_settled and not planned.is_second:
+        return ()
+    found: tuple[Difference, ...] = ()
+    if before == after and planned.role_id_before is not None and not planned.is_made:
+        made = str(Ref(role_address(after or ""), "id"))
+        found = (Difference("role_id", planned.role_id_before, made),)
+    elif before == after and not planned.is_made:
+        found = (Difference("served_role", _served(live, context), after),)
+    return (
+        Update(
+            address=live.resource.address,
+            before={"role": before} if before != after else {},
+            after={"role": after} if before != after else {},
+            differences=found,
+            reason=_why(planned, before == after, context.options.now),
+            consumers=tuple(i.key.instance for i in planned.observed.consumers() if i.is_running),
+            source=planned.wanted.place.at("role") if planned.wanted.place else None,
+            intent={
+                "before": before,
+                "after": after,
+                "strategy": limits.strategy,
+                "max_unavailable": limits.max_unavailable,
+                "pause": limits.pause_seconds,
+                "on_failure": limits.on_failure,
+                **_turned(planned),
+            },
+            is_under_way=isinstance(mark, Pending),
+            was_interrupted=isinstance(mark, Pending)
+            and was_interrupted(live, context.options.now),
+        ),
+    )
+
+
+def _turned(planned: PlannedCutOver) -> dict[str, str]:
+    """Whether a cut-over to another role was begun and not completed: all consumers are refreshed
+    once more, which is not what an earlier plan said. A run that resumes this same cut-over does
+    what was planned, so it changes no digest."""
+    mark = planned.live.mark
+    if not isinstance(mark, Pending) or mark.after == planned.observed.target:
+        return {}
+    return {"in_place_of": mark.after}
+
+
+def mark_change(planned: PlannedCutOver) -> Change:
+    """All instances that were in flight have the profile, and the mark is still there."""
+    live = planned.live
+    return Update(
+        address=live.resource.address,
+        before={},
+        after={},
+        differences=(Difference("in_flight", [str(f) for f in sorted(live.flights)], []),),
+        reason="the in-flight mark of an earlier run is removed",
+        source=planned.wanted.place.here if planned.wanted.place else None,
+        is_under_way=True,
+    )
+
+
+def _served(live: LiveProfile, context: PlanContext) -> str | None:
+    """The role that consumers were last known to have."""
+    mark = live.mark
+    role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
+    names = [r.resource.name for r in context.live.roles.values() if r.id == role_id]
+    return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
+
+
+def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
+    mark = planned.live.mark
+    if isinstance(mark, Pending):
+        if is_waiting_for_others(planned.live):
+            return "it waits for instances that reconciler cannot refresh"
+        if now - mark.epoch < YOUNG_SECONDS:
+            told = (
+                f"run {mark.run} began it less than ten minutes ago, and may still be in progress"
+            )
+            return told + _noted(planned)
+        return f"an earlier run died; this one resumes it{_noted(planned)}"
+    if planned.is_second:
+        return None if planned.is_made else "its role is created again"
+    return "the role was changed outside of reconciler" if is_same_role else None
+
+
+def _noted(planned: PlannedCutOver) -> str:
+    """Progress tags on instances save work, and anyone who may tag instances can forge them: so
+    they are reported."""
+    done = [i.key.instance for i in noted_as_done(planned.observed)]
+    return f"; marked as done on the instance: {', '.join(done)}" if done else ""
+
+
+def instance_changes(
+    planned: PlannedCutOver, context: PlanContext, preview: tuple[PreviewStep, ...]
+) -> Iterator[CutOverInstance | Restore]:
+    """A change for each instance that the preview touches, in the order of its steps."""
+    cutover, observed = planned.cutover, planned.observed
+    before, after = (role.name if role else None for role in (cutover.before, cutover.after))
+    # Where the role is in already, instances are served the one before, if that is known.
+    held = before if before != after else _served(planned.live, context) or before
+    off: dict[str, InstanceKey] = {}
+    for instance in observed.instances.values():
+        off.update({row.id: instance.key for row in instance.rows})
+    touched: set[InstanceKey] = set()
+    for step in preview:
+        action = step.action
+        if not isinstance(action, ApiCall) or action.service != "ec2" or action.is_dry_run:
+            continue
+        key = _touched(action, off)
+        if key is None or key in touched:
+            continue
+        touched.add(key)
+        match action.operation:
+            case "AssociateIamInstanceProfile":
+                yield _restored(cutover, observed, key)
+            case "StartInstances":
+                yield _started(observed, key)
+            case _:
+                yield _refreshed(cutover, observed, observed.instances[key], held)
+
+
+def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
+    """The instance that a call disassociates, stops or restores."""
+    match call.operation:
+        case "DisassociateIamInstanceProfile" | "ReplaceIamInstanceProfileAssociation":
+            return off.get(call.params["AssociationId"])
+        case "AssociateIamInstanceProfile":
+            return InstanceKey(call.region or "", call.params["InstanceId"])
+        case "StopInstances" | "StartInstances":
+            return InstanceKey(call.region or "", call.params["InstanceIds"][0])
+        case _:
+            return None
+
+
+def _refreshed(
+    cutover: CutOver, observed: Observation, instance: LiveInstance, before: str | None
+) -> CutOverInstance:
+    is_stale = instance.row is not None and instance.row.profile_id != observed.profile.id
+    how = _how(cutover, observed, instance)
+    after = cutover.after.name if cutover.after else None
+    return CutOverInstance(
+        address=instance_address(instance.key.instance),
+        region=instance.key.region,
+        before={"role": before},
+        after={"role": after},
+        reason="stale" if is_stale else how,
+    )
+
+
+def _how(cutover: CutOver, observed: Observation, instance: LiveInstance) -> str | None:
+    """How the instance is cut over, if not by a new association."""
+    if observed.temporary is not None and instance.names(observed.temporary.arn):
+        return f"moved back from {observed.temporary.resource.address}"
+    if not instance.is_running:
+        return None
+    by_strategy = {"restart": "stopped and started", "hop": "through a temporary profile"}
+    return by_strategy.get(cutover.limits.strategy)
+
+
+def was_interrupted(live: LiveProfile, now: float) -> bool:
+    """Whether the run that wrote the mark is no longer in progress."""
+    mark = live.mark
+    if is_waiting_for_others(live):
+        return False
+    return not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS
+
+
+def is_waiting_for_others(live: LiveProfile) -> bool:
+    """Whether the last run has done all it can, and has reported the instances that others must
+    replace."""
+    mark, swapped = live.mark, live.swapped
+    is_noted = isinstance(mark, Pending) and swapped is not None and swapped.role_id == mark.after
+    return is_noted and not live.in_flight
+
+
+def _restored(cutover: CutOver, observed: Observation, key: InstanceKey) -> Restore:
+    return Restore(
+        address=instance_address(key.instance),
+        region=key.region,
+        before={"instance_profile": None},
+        after={"instance_profile": cutover.profile},
+        differences=(Difference("instance_profile", None, cutover.profile),),
+        reason=_bare("it has no profile", "it was in flight", observed),
+        was_interrupted=was_interrupted(observed.profile, observed.now),
+    )
+
+
+def _bare(what: str, when: str, observed: Observation) -> str:
+    mark = observed.profile.mark
+    if isinstance(mark, Pending) and not was_interrupted(observed.profile, observed.now):
+        return f"{what}: run {mark.run} began recently, and died or is in progress while {when}"
+    return f"{what}: an earlier run died while {when}"
+
+
+def _started(observed: Observation, key: InstanceKey) -> Restore:
+    return Restore(
+        address=instance_address(key.instance),
+        region=key.region,
+        before={"state": "stopped"},
+        after={"state": "running"},
+        differences=(Difference("state", "stopped", "running"),),
+        reason=_bare("it is stopped", "it was about to be started", observed),
+        was_interrupted=was_interrupted(observed.profile, observed.now),
+    )

@@ -24,7 +24,7 @@ from reconciler.plan.changes import (
     changed_attributes,
     differences,
 )
-from reconciler.planner.fragment import PlanContext, PlanFragment, merged
+from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unowned, unread
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
 from reconciler.spec.desired import Desired, DesiredRole

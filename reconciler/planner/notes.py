@@ -11,7 +11,7 @@ from reconciler.model.address import EVERYTHING, Address, instance_address
 from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import MalformedMark
 from reconciler.plan.changes import Kept, Unmanaged, Unread
-from reconciler.planner.fragment import PlanContext
+from reconciler.planner.context import PlanContext
 from reconciler.planner.ownership_checks import is_ours
 
 LONGEST = 80

@@ -12,7 +12,7 @@ from reconciler.model import ownership
 from reconciler.model.address import Address, role_address, same_name
 from reconciler.model.live import LiveEntity, LiveProfile, LiveRole
 from reconciler.model.resources import InstanceProfile, Policy, Role
-from reconciler.planner.fragment import PlanContext
+from reconciler.planner.context import PlanContext
 from reconciler.planner.options import Options
 from reconciler.spec.desired import Desired
 

@@ -27,6 +27,14 @@ from reconciler.plan.graph import cyclic, topological_order
 from reconciler.plan.plan import TargetPlan, Users
 from reconciler.planner import guards
 from reconciler.planner.associations import moved, plan_associations, rules, unread_before
+from reconciler.planner.context import (
+    PendingWork,
+    PlanContext,
+    PlanFragment,
+    merged,
+    resolved,
+    without_temporary_profiles,
+)
 from reconciler.planner.cutovers import (
     empties,
     filled_by_cutover,
@@ -34,7 +42,6 @@ from reconciler.planner.cutovers import (
     profiles_to_cut_over,
 )
 from reconciler.planner.entities import plan_entities
-from reconciler.planner.fragment import PendingWork, PlanContext, PlanFragment, merged, resolved
 from reconciler.planner.in_use import InUse
 from reconciler.planner.notes import (
     malformed_marks,
@@ -46,11 +53,9 @@ from reconciler.planner.notes import (
 )
 from reconciler.planner.options import Options
 from reconciler.planner.ownership_checks import is_left_out, not_made_here, unread
-from reconciler.planner.releases import plan_releases
 from reconciler.planner.removals import hidden, is_made, plan_removals, removes_anything
 from reconciler.planner.replacements import replaced
-from reconciler.planner.temporary_profiles import without_temporary_profiles
-from reconciler.planner.topology import links
+from reconciler.planner.topology import links, plan_releases
 from reconciler.spec.check.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredPolicy, DesiredRole, DesiredState, ordered
 

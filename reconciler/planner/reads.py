@@ -13,7 +13,7 @@ from reconciler.model.policy_document import principals
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.plan import TargetPlan
-from reconciler.planner.fragment import resolved
+from reconciler.planner.context import resolved
 from reconciler.planner.options import Options
 from reconciler.ports import Named, Scope
 from reconciler.spec.desired import DesiredState

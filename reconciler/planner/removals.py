@@ -22,8 +22,8 @@ from reconciler.plan.changes import Delete, Guard, Kept, KeptStatus
 from reconciler.plan.graph import PendingStep
 from reconciler.plan.plan import Work
 from reconciler.planner.associations import claimed, moves
+from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import interrupted_cutovers
-from reconciler.planner.fragment import PlanContext, PlanFragment, merged
 from reconciler.planner.in_use import Use, counted, is_for_ec2
 from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unread
 

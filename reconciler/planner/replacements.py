@@ -13,7 +13,7 @@ from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.policy_document import principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.plan.changes import Difference, Guard, Replace, changed_attributes
-from reconciler.planner.fragment import PlanContext, PlanFragment
+from reconciler.planner.context import PlanContext, PlanFragment
 from reconciler.planner.ownership_checks import desired_state_of, is_ours, unread
 from reconciler.spec.desired import Desired, DesiredRole
 

@@ -302,7 +302,7 @@ PLANNER = (
         "nothing is noted of roles that instances let go of",
     ),
     Mutant(
-        "reconciler/planner/releases.py",
+        "reconciler/planner/topology.py",
         "            if role_id != taken_up:\n",
         "            if role_id:\n",
         (ORDER,),
@@ -431,7 +431,7 @@ PLANNER = (
         "a role is deleted, to be made again, under somebody else's profile",
     ),
     Mutant(
-        "reconciler/planner/temporary_profiles.py",
+        "reconciler/planner/context.py",
         "if profile.owner == owner and live.profile",
         "if live.profile",
         (CUTOVERS,),
@@ -503,7 +503,7 @@ KINDS = (
         "the version in force is deleted",
     ),
     Mutant(
-        "reconciler/kinds/tags.py",
+        "reconciler/kinds/context.py",
         "if same_key(key) not in wanted",
         "if key not in after",
         (STEPS,),

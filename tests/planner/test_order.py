@@ -13,7 +13,7 @@ from reconciler.errors import UnmetRequirementError
 from reconciler.model.address import Address
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner import planner
-from reconciler.planner.fragment import PlanFragment
+from reconciler.planner.context import PlanFragment
 from tests.planner.cases import CASES, GOLDEN, written
 from tests.planner.worlds import live, plan, steps
 

@@ -31,7 +31,7 @@ from reconciler.model.ownership import (
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner import Options, plan_target
-from reconciler.planner.fragment import resolved
+from reconciler.planner.context import resolved
 from reconciler.spec.desired import DesiredState, SpecSet, ordered
 from reconciler.spec.loader import Caller, interpret, read
 from reconciler.spec.settings import Settings

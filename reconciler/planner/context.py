@@ -1,4 +1,6 @@
-"""A part of a plan, and the context that all parts are made from."""
+"""What all parts of a plan are made from (``PlanContext``, with references spelled in one way and
+temporary profiles apart from the others), and what they are made into (``PlanFragment``). The
+context of a whole plan is made by ``planner.py: plan_context``."""
 
 from __future__ import annotations
 
@@ -8,8 +10,9 @@ from dataclasses import dataclass, fields, replace
 from reconciler.diagnostics import Diagnostic
 from reconciler.kinds.context import KindContext
 from reconciler.kinds.references import policy_arn
-from reconciler.model.address import ROLE, name_of
-from reconciler.model.live import LiveState
+from reconciler.model.address import ROLE, name_key, name_of
+from reconciler.model.live import LiveInstance, LiveProfile, LiveState
+from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import with_principals
 from reconciler.plan.changes import Change, Conflict, Guard, Kept
 from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
@@ -106,3 +109,36 @@ def resolved(desired: DesiredState, live: LiveState) -> DesiredState:
         profiles={name: profile(entity) for name, entity in desired.profiles.items()},
         associations=tuple(association(wanted) for wanted in desired.associations),
     )
+
+
+def without_temporary_profiles(live: LiveState, owner: str) -> LiveState:
+    """The account as it would be after every hop: instances on a temporary profile count for the
+    original one. A temporary profile whose original is gone is a profile like any other."""
+    shadows = {
+        name_key(profile.temporary_of): profile
+        for profile in live.profiles.values()
+        if profile.owner == owner and live.profile(profile.temporary_of or "") is not None
+    }
+    if not shadows:
+        return live
+    on_temporary_profile: dict[InstanceKey, LiveInstance] = {}
+    instances = dict(live.instances)
+    for name, temporary in shadows.items():
+        home = live.profiles[name]
+        for instance in live.consumers(temporary.arn):
+            on_temporary_profile[instance.key] = instance
+            instances[instance.key] = _at_home(instance, home)
+    names = {name_key(temporary.resource.name) for temporary in shadows.values()}
+    profiles = {name: profile for name, profile in live.profiles.items() if name not in names}
+    return replace(
+        live,
+        profiles=profiles,
+        instances=instances,
+        shadows=shadows,
+        on_temporary_profile=on_temporary_profile,
+    )
+
+
+def _at_home(instance: LiveInstance, home: LiveProfile) -> LiveInstance:
+    rows = tuple(replace(r, profile_arn=home.arn, profile_id=home.id) for r in instance.rows)
+    return replace(instance, rows=rows)
