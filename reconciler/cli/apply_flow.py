@@ -14,8 +14,7 @@ from reconciler.cli.signals import handled_signals
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import RunPorts
-from reconciler.executor.deadline import BATCH_SECONDS
-from reconciler.executor.interrupt import Interrupt
+from reconciler.executor.interrupt import BATCH_SECONDS, Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan, summary

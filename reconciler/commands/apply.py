@@ -8,8 +8,7 @@ from reconciler.commands.plan import Planned, PlannedTarget, plan_again
 from reconciler.commands.request import RunPorts
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor import Executor, ExecutorDeps
-from reconciler.executor.deadline import Deadline
-from reconciler.executor.interrupt import Interrupt
+from reconciler.executor.interrupt import Deadline, Interrupt
 from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import Address

@@ -21,8 +21,7 @@ from reconciler.cutover.decisions import (
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
 from reconciler.errors import DENIED, THROTTLED, AwsError
-from reconciler.executor.deadline import Deadline
-from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.executor.interrupt import Deadline, Flights, Interrupt
 from reconciler.executor.observer import Observer
 from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice, missing_permission
 from reconciler.executor.sender import Sender

@@ -10,9 +10,8 @@ from typing import Any
 
 from reconciler.errors import AwsError, InstanceEndedError, StoppedError
 from reconciler.executor.cutover_runner import CutOverRunner
-from reconciler.executor.deadline import Deadline
 from reconciler.executor.idempotency import ended, taken
-from reconciler.executor.interrupt import Flights, Interrupt
+from reconciler.executor.interrupt import Deadline, Flights, Interrupt
 from reconciler.executor.outcomes import (
     AGAIN,
     Outcome,

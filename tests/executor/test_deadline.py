@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.executor.deadline import BATCH_SECONDS, Deadline
+from reconciler.executor.interrupt import BATCH_SECONDS, Deadline
 from reconciler.sandbox.embedded import JumpingClock
 
 

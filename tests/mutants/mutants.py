@@ -620,14 +620,14 @@ EXECUTOR = (
         "what another hand changed is not seen for two minutes",
     ),
     Mutant(
-        "reconciler/executor/deadline.py",
+        "reconciler/executor/interrupt.py",
         "if not is_roll_back and (why := self.is_over()):",
         "if why := self.is_over():",
         (DEADLINE,),
         "a failed canary is not rolled back because the time is over",
     ),
     Mutant(
-        "reconciler/executor/deadline.py",
+        "reconciler/executor/interrupt.py",
         "lasts = self.outlives(BATCH_SECONDS)",
         "lasts = self.outlives(0.0)",
         (DEADLINE,),
