@@ -18,7 +18,7 @@ from reconciler.planner.associations import profiles_to_look_at
 from reconciler.planner.planner import needs_instances, plan_context, reach
 from reconciler.planner.reads import absent_aws_policies, aws_policies_to_attach, scope_of
 from reconciler.ports import Progress, Reader
-from reconciler.spec.check.ignore_rules import expired
+from reconciler.spec.check.checks import expired
 from reconciler.spec.desired import DesiredState, SpecSet
 from reconciler.spec.settings import TargetSpec
 

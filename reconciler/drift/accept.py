@@ -22,8 +22,8 @@ from reconciler.plan.changes import Difference
 from reconciler.spec.build.variables import escaped
 from reconciler.spec.desired import Desired, DesiredProfile
 from reconciler.spec.files import display_name
+from reconciler.spec.format.dump import as_spec, trust_as_spec
 from reconciler.spec.format.edit import Editing, Keys
-from reconciler.spec.format.export import as_spec, trust_as_spec
 from reconciler.spec.loader import read, validated
 from reconciler.spec.yaml.policy_documents import place_of_inline
 

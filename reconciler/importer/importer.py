@@ -21,7 +21,7 @@ from reconciler.model.policy_document import trusts_service
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
 from reconciler.spec.build.variables import escaped
 from reconciler.spec.check.checks import EC2_SERVICES
-from reconciler.spec.format.export import document_as_spec, duration_as_spec, trust_as_spec
+from reconciler.spec.format.dump import document_as_spec, duration_as_spec, trust_as_spec
 from reconciler.spec.settings import SETTINGS_FILE
 
 

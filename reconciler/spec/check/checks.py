@@ -1,14 +1,16 @@
 """Everything AWS would refuse, and everything that would leave an instance without credentials,
-found before any call."""
+found before any call; and rules of ``ignore`` that contradict the specs, or have expired. Policy
+documents are checked in ``policy_checks.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
-from reconciler.diagnostics import Diagnostic
-from reconciler.model.address import name_key
+from reconciler.diagnostics import Diagnostic, Location
+from reconciler.model.address import instance_address, name_key
 from reconciler.model.policy_document import trusts_service
-from reconciler.spec.check import aws_limits, ignore_rules, policy_checks
+from reconciler.spec.check import aws_limits, policy_checks
 from reconciler.spec.desired import (
     Desired,
     DesiredAssociation,
@@ -37,7 +39,7 @@ def check(desired: DesiredState, settings: Settings, place: Place | None) -> Ite
     for association in desired.associations:
         yield from _association(association)
     yield from _claims(desired.associations)
-    yield from ignore_rules.contradictions(desired, settings, place)
+    yield from _contradictions(desired, settings, place)
     if not desired.size:
         yield from _empty(place)
 
@@ -275,3 +277,30 @@ def _claims(associations: tuple[DesiredAssociation, ...]) -> Iterator[Diagnostic
                 related = ((f"claimed by {other.name!r}", other.place.at("instances", at)),)
                 here = association.place.at("instances", number)
                 yield Diagnostic("error", "claimed-twice", message, here, related=related)
+
+
+def _contradictions(
+    desired: DesiredState, settings: Settings, place: Place | None
+) -> Iterator[Diagnostic]:
+    """What the specs ask for cannot be hidden: it would neither be applied nor missed."""
+    named = {e.resource.address: e.place for e in desired.entities()}
+    for association in desired.associations:
+        named |= {instance_address(i): association.place for i in association.instances}
+    for number, rule in enumerate(settings.ignore):
+        if rule.attributes is not None or place is None:
+            continue
+        for address in sorted(a for a in named if a.matches(rule.match)):
+            message = f"{address} is in the specs, and this rule would hide it"
+            related = (("in the specs here", named[address].here),)
+            where = place.at("ignore", number, "match")
+            help_ = "narrow match, or name attributes"
+            yield Diagnostic("error", "ignore-hides-spec", message, where, help_, related)
+
+
+def expired(settings: Settings, place: Place | None, today: date) -> Iterator[Diagnostic]:
+    """What such a rule passed over is back."""
+    for number, rule in enumerate(settings.ignore):
+        if rule.expires is not None and rule.expires <= today:
+            where = place.at("ignore", number, "expires") if place else Location("")
+            message = f"the rule for {rule.match} expired on {rule.expires}, and is ignored"
+            yield Diagnostic("warning", "ignore-expired", message, where)
