@@ -12,7 +12,7 @@ import typer
 from reconciler.cli.app import app
 from reconciler.exit_codes import ExitCode
 from reconciler.planner.options import ALLOW
-from reconciler.render.json.schemas import PRINTED, schema_of
+from reconciler.render.json.types import PRINTED, schema_of
 from reconciler.spec.schema import json_schema
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"

@@ -23,8 +23,7 @@ from reconciler.notify.notice import Notice
 from reconciler.notify.notifier import Destination, Publisher, deliver, destination_of
 from reconciler.notify.prometheus import Run, metrics
 from reconciler.notify.webhook import Web
-from reconciler.render.json.baseline import baseline_of, baseline_text
-from reconciler.render.json.drift import finding_json
+from reconciler.render.json.drift import baseline_of, baseline_text, finding_json
 from reconciler.render.json.types import DriftShape
 
 BaselineFlag = Annotated[

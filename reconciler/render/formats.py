@@ -16,9 +16,8 @@ from reconciler.render.ci.junit import drift_junit, validate_junit
 from reconciler.render.ci.repository import HERE, Repository
 from reconciler.render.ci.sarif import sarif
 from reconciler.render.html.page import drift_page, plan_page
-from reconciler.render.json.diagnostics import diagnostics_json
 from reconciler.render.json.encode import json_text
-from reconciler.render.json.plan import now_as_text
+from reconciler.render.json.plan import diagnostics_json, now_as_text
 from reconciler.render.json.types import DriftShape, PlanShape
 from reconciler.render.markdown import COMMENT_BYTES, Page, drift_markdown, plan_markdown
 from reconciler.render.styled_text import Line, plain

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from reconciler.executor.estimate import duration
 from reconciler.render import phrases
 from reconciler.render.ci.repository import HERE, Repository
-from reconciler.render.diff_block import differing, fenced
 from reconciler.render.escape import markdown_code as code
 from reconciler.render.escape import markdown_text as words
 from reconciler.render.json.types import (
@@ -22,6 +21,7 @@ from reconciler.render.json.types import (
     PlanShape,
     SourceShape,
 )
+from reconciler.render.text.values import differing, fenced
 
 COMMENT_BYTES = 60_000
 """GitHub takes 65,536 characters."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from reconciler.render.json.schemas import schema_of
+from reconciler.render.json.types import schema_of
 from tests.program import ROOT, Program
 
 pytestmark = pytest.mark.xdist_group("sandbox")

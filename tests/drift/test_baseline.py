@@ -14,7 +14,7 @@ from reconciler.drift.findings import Drift, Finding
 from reconciler.model.address import Address
 from reconciler.plan.changes import Difference
 from reconciler.plan.plan import Plan
-from reconciler.render.json.baseline import baseline_of, baseline_text
+from reconciler.render.json.drift import baseline_of, baseline_text
 
 FIRST, LATER = "2026-11-23T20:00:00Z", "2026-11-24T20:00:00Z"
 

@@ -22,7 +22,7 @@ from reconciler.commands.plan import Planned
 from reconciler.drift.findings import drift_of
 from reconciler.render import formats
 from reconciler.render.json.apply import outcome_json
-from reconciler.render.json.schemas import PRINTED, schema_of
+from reconciler.render.json.types import PRINTED, schema_of
 from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines, stranded_lines
 from reconciler.sandbox.fault_config import Lags

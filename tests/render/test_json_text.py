@@ -25,8 +25,7 @@ from reconciler.notify.slack import slack_message
 from reconciler.render.ci.github import plan_annotations
 from reconciler.render.ci.repository import HERE
 from reconciler.render.html.page import plan_page
-from reconciler.render.json.baseline import baseline_of, baseline_text
-from reconciler.render.json.drift import drift_json, finding_json
+from reconciler.render.json.drift import baseline_of, baseline_text, drift_json, finding_json
 from reconciler.render.json.encode import json_text, parsed
 from reconciler.render.json.planfile import file_digest, plan_of, sealed
 from reconciler.render.json.types import PlanShape

@@ -9,10 +9,9 @@ import jsonschema
 import pytest
 
 from reconciler.diagnostics import Diagnostic, Location
-from reconciler.render.json.diagnostics import diagnostics_json
 from reconciler.render.json.drift import drift_json
-from reconciler.render.json.plan import plan_json
-from reconciler.render.json.schemas import PRINTED, schema_of
+from reconciler.render.json.plan import diagnostics_json, plan_json
+from reconciler.render.json.types import PRINTED, schema_of
 from tests.render.situations import NOW, everything
 
 

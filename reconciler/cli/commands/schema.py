@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli.console import Console
-from reconciler.render.json.schemas import schema_of
+from reconciler.render.json.types import schema_of
 from reconciler.spec.schema import json_schema
 
 

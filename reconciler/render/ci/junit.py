@@ -12,9 +12,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
-from reconciler.render.diff_block import differing
 from reconciler.render.escape import printable
 from reconciler.render.json.types import DiagnosticShape, DriftShape, FindingShape
+from reconciler.render.text.values import differing
 
 _Kind = Literal["failure", "error", "skipped"]
 

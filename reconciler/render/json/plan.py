@@ -1,8 +1,10 @@
-"""The plan as JSON, in the shapes of ``shapes``. Two plans of one situation are the same bytes but
-for ``created_at``."""
+"""The plan, and findings about specs, as JSON, in the shapes of ``types.py``. Two plans of one
+situation are the same bytes but for ``created_at``. The file of a saved plan is in ``planfile.py``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -10,14 +12,14 @@ from reconciler import __version__
 from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import request_json, specs_digest
 from reconciler.commands.request import Request
-from reconciler.diagnostics import Location
+from reconciler.diagnostics import Diagnostic, Location
 from reconciler.executor.estimate import estimate
 from reconciler.plan.calls import Wait, printable
 from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unread, actions_of
 from reconciler.plan.plan import Plan, Step, TargetPlan, summary
 from reconciler.render.json import types
-from reconciler.render.json.diagnostics import diagnostics_json
 from reconciler.render.json.planfile import sealed
+from reconciler.render.json.types import DiagnosticShape, SourceShape
 
 
 def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
@@ -177,3 +179,21 @@ def _guard(guard: Guard) -> types.GuardShape:
         "lift": guard.lift,
         "addresses": [str(address) for address in guard.addresses],
     }
+
+
+def diagnostics_json(diagnostics: Iterable[Diagnostic]) -> list[DiagnosticShape]:
+    return [
+        {
+            "severity": d.severity,
+            "code": d.code,
+            "message": d.message,
+            **_place(d.location),
+            "suggestion": d.suggestion,
+            "related": [{"message": label, **_place(place)} for label, place in d.related],
+        }
+        for d in diagnostics
+    ]
+
+
+def _place(place: Location) -> SourceShape:
+    return {"file": place.file, "line": place.line, "column": place.column}

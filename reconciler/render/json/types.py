@@ -1,4 +1,5 @@
-"""The shapes of all JSON that the program prints, from which their JSON Schemas are made.
+"""The shapes of all JSON that the program prints, and their JSON Schemas. The functions that fill
+them are in the modules beside this one.
 
 Stable within a major ``format_version``: members are added, none goes or changes its meaning.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from reconciler.drift.findings import Severity, Status, Transition
@@ -436,3 +437,23 @@ Event = (
     | ApplyErrored
     | ApplySummary
 )
+PRINTED: dict[str, Any] = {
+    "plan": PlanShape,
+    "drift": DriftShape,
+    "apply": Event,
+    "diagnostics": list[DiagnosticShape],
+}
+"""By the name that ``schema`` takes; ``apply`` is one line."""
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """JSON Schema, draft 2020-12. Raises ``KeyError`` for another name."""
+    made = TypeAdapter(PRINTED[name]).json_schema(ref_template="#/$defs/{model}")
+    titles = {
+        "plan": "reconciler plan --json",
+        "drift": "reconciler drift --json",
+        "apply": "a line of reconciler apply --json",
+        "diagnostics": "reconciler validate --format json",
+    }
+    start = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**start, **made, "title": titles[name]}

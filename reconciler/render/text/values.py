@@ -1,14 +1,16 @@
-"""How single values and policy documents read in a plan: by statement, not by text."""
+"""How single values and policy documents read: by statement, not by text, as lines of a plan; and
+the same differences as a ``diff`` block, in which a code host colours what comes and what goes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reconciler.model.policy_document import as_list, canonical, statements_of
 from reconciler.plan.changes import Difference
-from reconciler.render.styled_text import Line, data, line
+from reconciler.render.escape import fence_for, printable
+from reconciler.render.styled_text import Line, data, line, plain
 
 LONGEST = 88
 
@@ -102,3 +104,33 @@ def _who(value: Any) -> str:
     if not isinstance(value, dict):
         return _listed(value)
     return ", ".join(_listed(members) for members in value.values())
+
+
+_MARKS = {"~": "!", "+": "+", "-": "-"}
+"""What stands in the first column: GitHub's and GitLab's ``diff`` colours these."""
+
+
+def differing(address: str, mark: str, differences: Iterable[tuple[str, Any, Any]]) -> str:
+    """Lines of a ``diff``: the address, and below it what differs."""
+    lines = [f"{mark} {printable(address)}"]
+    for path, before, after in differences:
+        lines.extend(_marked(plain([one])) for one in _shown(path, before, after))
+    return "\n".join(lines)
+
+
+def _shown(path: str, before: Any, after: Any) -> Iterator[Any]:
+    return difference_lines(Difference(path, before, after))
+
+
+def _marked(text: str) -> str:
+    """The sign of a line in its first column, and the line where it was."""
+    bare = text.lstrip()
+    sign, rest = bare[:1], bare[1:]
+    indent = " " * (len(text) - len(bare) - 2)
+    return f"{_MARKS.get(sign, ' ')}{indent}{rest}" if sign in _MARKS else f" {indent}{bare}"
+
+
+def fenced(parts: list[str]) -> str:
+    text = "\n".join(parts)
+    fence = fence_for(text, 3)
+    return f"{fence}diff\n{text}\n{fence}"
