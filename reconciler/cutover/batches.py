@@ -16,7 +16,7 @@ from reconciler.cutover.decisions import (
 )
 from reconciler.cutover.fleet import Fleet
 from reconciler.model.live import LiveInstance
-from reconciler.model.ownership import Flight, InstanceKey
+from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ASSOCIATION_SECONDS, POLL_SECONDS
 
 NOTE_LET_GO = "record when the role was released"
@@ -126,16 +126,12 @@ def ask(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
     ]
     flights = [(i, fleet.flight(i)) for i in unasked]
     calls = Calls(fleet.cutover, fleet.observed)
-    named = tuple(calls.ask(i, flight) for i, flight in flights if not _is_kept(i, flight))
-    return (
-        Ask(named, "DryRunOperation", "check with DryRun that the instance can be restored")
-        if named
-        else None
-    )
-
-
-def _is_kept(instance: LiveInstance, flight: Flight) -> bool:
-    return flight.is_stop and instance.unstoppable is not None
+    # An instance that cannot be stopped keeps its profile.
+    lost = [(i, f) for i, f in flights if not f.is_stop or i.unstoppable is None]
+    if not lost:
+        return None
+    named = tuple(calls.ask(i, flight) for i, flight in lost)
+    return Ask(named, "DryRunOperation", "check with DryRun that the instance can be restored")
 
 
 def next_batch(fleet: Fleet) -> Decision | None:

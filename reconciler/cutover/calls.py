@@ -24,11 +24,6 @@ from reconciler.plan.cut_over import CutOver, Observation
 RESOURCES_OF_A_CALL = 1000
 
 
-def _pieces(names: list[str]) -> list[list[str]]:
-    starts = range(0, len(names), RESOURCES_OF_A_CALL)
-    return [names[start : start + RESOURCES_OF_A_CALL] for start in starts]
-
-
 class Calls:
     """Builds the calls of one cut-over from what was observed."""
 
@@ -141,31 +136,29 @@ class Calls:
 
     def note_holds(self, instances: Sequence[LiveInstance]) -> tuple[ApiCall, ...]:
         """A call for each instance, since each names its own association."""
-        return tuple(self._note(i) for i in instances)
+        key = self._cutover.prefix + ownership.HOLDS
+        made: list[ApiCall] = []
+        for instance in instances:
+            association = instance.row.id if instance.row else ""
+            value = ownership.holds_mark(self._seen.target, association)
+            params = {"Resources": [instance.key.instance], "Tags": [{"Key": key, "Value": value}]}
+            made.append(ApiCall("ec2", "CreateTags", params, instance.key.region))
+        return tuple(made)
 
     def forget_holds(self, instances: Sequence[LiveInstance]) -> tuple[ApiCall, ...]:
         """One call per region and thousand instances, which is the limit of DeleteTags.
         Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html
         """
         ordered = sorted(instances, key=lambda i: i.key)
-        regions = groupby(ordered, key=lambda i: i.key.region)
-        return tuple(
-            self._forget(region, names)
-            for region, group in regions
-            for names in _pieces([i.key.instance for i in group])
-        )
-
-    def _note(self, instance: LiveInstance) -> ApiCall:
-        association = instance.row.id if instance.row else ""
-        value = ownership.holds_mark(self._seen.target, association)
         key = self._cutover.prefix + ownership.HOLDS
-        params = {"Resources": [instance.key.instance], "Tags": [{"Key": key, "Value": value}]}
-        return ApiCall("ec2", "CreateTags", params, instance.key.region)
-
-    def _forget(self, region: str, instances: list[str]) -> ApiCall:
-        key = self._cutover.prefix + ownership.HOLDS
-        params = {"Resources": instances, "Tags": [{"Key": key}]}
-        return ApiCall("ec2", "DeleteTags", params, region)
+        made: list[ApiCall] = []
+        for region, group in groupby(ordered, key=lambda i: i.key.region):
+            names = [i.key.instance for i in group]
+            for start in range(0, len(names), RESOURCES_OF_A_CALL):
+                piece = names[start : start + RESOURCES_OF_A_CALL]
+                params = {"Resources": piece, "Tags": [{"Key": key}]}
+                made.append(ApiCall("ec2", "DeleteTags", params, region))
+        return tuple(made)
 
     def _before_id(self) -> str:
         """The role whose credentials consumers have: the role to roll back to, the role in the

@@ -38,14 +38,17 @@ def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         return _stop(cutover, observed, run_state)
     if cutover.after is not None and observed.after_id is None:
         return GiveUp(f"role/{cutover.after.name} does not exist")
+    fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
     return (
         _restore(cutover, observed, run_state)
         or _begin(cutover, observed, run_state)
         or _mark(cutover, observed, run_state)
-        or _hop(cutover, observed, run_state)
+        or hop.out(fleet)
         or _swap(cutover, observed, run_state)
         or _wait_until_visible(cutover, observed, run_state)
-        or _next_batch(cutover, observed, run_state)
+        or batches.settle(fleet)
+        or batches.after_failure(fleet)
+        or batches.next_batch(fleet)
         or _finish(cutover, observed, run_state)
     )
 
@@ -176,7 +179,8 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         )
         return GiveUp(f"{again}; find out what else changes it")
     calls = Calls(cutover, observed)
-    is_begun = _is_begun(observed, run_state)
+    own = (observed.target, run_state.run)
+    is_begun = isinstance(profile.mark, Pending) and (profile.mark.after, profile.mark.run) == own
     # An instance without its profile may wait for nothing but the role to be added again.
     is_new = not is_begun and cutover.half is None and cutover.settle_as is None
     if run_state.closed and is_new:
@@ -193,11 +197,6 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         names = (ownership.SWAPPED,)
         return Act((calls.forget_in_flight(names),), "remove the record of an earlier swap")
     return None if is_begun else Act((calls.mark_pending(run_state.run),), NOTE_THE_SWAP)
-
-
-def _is_begun(observed: Observation, run_state: RunState) -> bool:
-    mark = observed.profile.mark
-    return isinstance(mark, Pending) and (mark.after, mark.run) == (observed.target, run_state.run)
 
 
 def _swap(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
@@ -235,10 +234,6 @@ def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
     )
 
 
-def _hop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    return hop.out(Fleet(cutover, observed, run_state, is_unsettled(cutover, observed)))
-
-
 def _wait_until_visible(
     cutover: CutOver, observed: Observation, run_state: RunState
 ) -> Decision | None:
@@ -247,11 +242,6 @@ def _wait_until_visible(
         return None
     left = role_visible_at(cutover, observed, run_state) - observed.now
     return Pause(left, f"EC2 to see role/{cutover.after.name}") if left > 0 else None
-
-
-def _next_batch(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
-    fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
-    return batches.settle(fleet) or batches.after_failure(fleet) or batches.next_batch(fleet)
 
 
 def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision:

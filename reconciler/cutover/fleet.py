@@ -125,7 +125,9 @@ class Fleet:
             return ()
         since = role_visible_at(self.cutover, self.observed, self.run_state)
         given = [i for i in self._given() if self.run_state.back[i.key] >= since]
-        return tuple(i for i in given if self._in_place(i) and not self._is_noted(i))
+        noted = self.run_state.refreshed
+        unnoted = (i for i in given if i.row is None or noted.get(i.key) != i.row.id)
+        return tuple(i for i in unnoted if self._in_place(i))
 
     def unnoted(self) -> bool:
         """Whether an instance has the role from this run, and that could not be recorded on it."""
@@ -138,10 +140,6 @@ class Fleet:
     def swapped_at(self) -> int:
         """Since when EC2 sees the role, in seconds of the epoch."""
         return ceil(self.safe_since()) - int(CLOCKS_APART)
-
-    def _is_noted(self, instance: LiveInstance) -> bool:
-        row = instance.row
-        return row is not None and self.run_state.refreshed.get(instance.key) == row.id
 
     def batch_is_over(self) -> bool:
         """Whether this run has an open batch, all of whose instances are restored or given up."""

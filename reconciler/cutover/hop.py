@@ -28,7 +28,8 @@ def out(fleet: Fleet) -> Decision | None:
     if not cutover.hops or observed.profile.role_id is None:
         return None
     to_leave = fleet.to_leave()
-    if to_leave or _is_on_the_way_out(fleet):
+    moved = [i for i in observed.on_temporary_profile() if i.key in run_state.away]
+    if to_leave or moved:
         if decision := _temporary(fleet):
             return decision
         left = temporary_visible_at(cutover, observed, run_state) - observed.now
@@ -36,11 +37,6 @@ def out(fleet: Fleet) -> Decision | None:
             return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the temporary profile")
         return batches.settle(fleet) or batches.after_failure(fleet) or _next(fleet, to_leave)
     return None
-
-
-def _is_on_the_way_out(fleet: Fleet) -> bool:
-    """Whether a batch is open with an instance on the temporary profile."""
-    return any(i.key in fleet.run_state.away for i in fleet.observed.on_temporary_profile())
 
 
 def _wanted(fleet: Fleet) -> str:

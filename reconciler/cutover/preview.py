@@ -71,7 +71,12 @@ def _printed(cutover: CutOver, decision: Decision, observed: Observation) -> Ite
             for call in calls:
                 instance = _instance(call, observed)
                 yield PreviewStep(_with_refs(_without_run(call)), why, instance)
-                yield from _settling(cutover, call, instance)
+                if settling := _SETTLING.get(call.operation):
+                    condition, until = settling
+                    wait = Wait(
+                        condition, ASSOCIATION_SECONDS, instance, cutover.profile, call.region
+                    )
+                    yield PreviewStep(wait, until, instance)
         case Pause(seconds, why, watch, is_poll):
             if not is_poll and not watch:
                 yield PreviewStep(Wait("propagated", seconds, profile=cutover.profile), why)
@@ -125,15 +130,6 @@ def _referring(value: Any) -> Any:
             return [_referring(v) for v in value]
         case _:
             return value
-
-
-def _settling(cutover: CutOver, call: ApiCall, instance: str | None) -> Iterator[PreviewStep]:
-    """The wait that follows the call; in the preview it is over at once."""
-    found = _SETTLING.get(call.operation)
-    if found is not None:
-        condition, why = found
-        wait = Wait(condition, ASSOCIATION_SECONDS, instance, cutover.profile, call.region)
-        yield PreviewStep(wait, why, instance)
 
 
 _SETTLING: dict[str, tuple[Condition, str]] = {

@@ -136,7 +136,8 @@ class CutOverRunner:
             asked, hurries = self.stop.is_set(), self.stop.hurries
             run_state = replace(run_state, stopping=asked, hurrying=hurries, closed=closed)
             self._met.update(i.key for i in observed.instances.values() if i.is_running)
-            self._gone = {k for k in self._given if _is_gone(observed, k)}
+            there = {key for key, i in observed.instances.items() if not i.is_gone}
+            self._gone = self._given - there
             decision = decide(cutover, observed, run_state)
             match decision:
                 case Done():
@@ -163,11 +164,6 @@ class CutOverRunner:
         found = {i.key: i for i in self.reader.instances(missing)} if missing else {}
         ended = [k for k in sorted(missing) if k not in found or found[k].is_gone]
         return tuple(instance_address(key.instance) for key in ended)
-
-    def _until_next_look(self, most: float) -> float:
-        """Soon at first, since most things are done in a second; then less and less often."""
-        self._looks += 1
-        return min(most, FIRST_LOOK_SECONDS * 2.0 ** (self._looks - 1))
 
     def _roll_back(self, cutover: CutOver, reason: str) -> Outcome:
         """Restore the previous role, for the profile and for every instance that may have the new
@@ -206,7 +202,11 @@ class CutOverRunner:
                 return self._act(cutover, decision, observed, run_state)
             case Pause(seconds, why, watch, is_poll):
                 self.progress.waiting(cutover.address, why, seconds)
-                self._sleep(self._until_next_look(seconds) if is_poll else seconds)
+                if is_poll:
+                    # Soon at first, since most is done in a second; then less and less often.
+                    seconds = min(seconds, FIRST_LOOK_SECONDS * 2.0**self._looks)
+                    self._looks += 1
+                self._sleep(seconds)
                 return self._observer.look(cutover, observed, watch), run_state
             case List():
                 return self._observer.observe(cutover, run_state), run_state
@@ -282,7 +282,8 @@ class CutOverRunner:
                 return self._after_doubt(cutover, problem, observed, run_state), run_state
             key = next(iter(states.instances_of(call, before)), None)
             if key is None or call.operation not in OF_ONE_INSTANCE:
-                self._undo(act)
+                for undoing in act.undo:
+                    self.sender.send(undoing, is_fresh=True)
                 raise _explained(call, problem)
             wanted = missing_permission(call, problem)
             self._went_wrong(problem, wanted)
@@ -343,10 +344,6 @@ class CutOverRunner:
             return error
         return None
 
-    def _undo(self, act: Act) -> None:
-        for call in act.undo:
-            self.sender.send(call, is_fresh=True)
-
     def _after_doubt(
         self, cutover: CutOver, problem: AwsError, observed: Observation, run_state: RunState
     ) -> Observation:
@@ -382,10 +379,6 @@ class CutOverRunner:
             in_flight=self._flying,
             ended=self._ended,
         )
-
-
-def _is_gone(observed: Observation, key: InstanceKey) -> bool:
-    return key not in observed.instances or observed.instances[key].is_gone
 
 
 def _explained(call: ApiCall, error: AwsError) -> AwsError:

@@ -38,7 +38,9 @@ def estimate(plan: Plan) -> DurationEstimate:
 
 def _of_target(target: TargetPlan) -> DurationEstimate:
     steps = target.steps
-    least = _longest_way(steps, {step.id: _least(step) for step in steps})
+    waits = [(step.id, step.action) for step in steps if isinstance(step.action, Wait)]
+    sure = {number: wait.seconds for number, wait in waits if wait.condition in SURE}
+    least = _longest_way(steps, {step.id: sure.get(step.id, 0.0) for step in steps})
     most = {step.id: _most(step) for step in steps}
     longest, whole = _longest_way(steps, most), sum(most.values())
     # Graham's bound for steps that start as soon as they may and a worker is free.
@@ -52,11 +54,6 @@ def _longest_way(steps: tuple[Step, ...], seconds: dict[int, float]) -> float:
         begins = max((ends[before] for before in step.after), default=0.0)
         ends[step.id] = begins + seconds[step.id]
     return max(ends.values(), default=0.0)
-
-
-def _least(step: Step) -> float:
-    is_sure = isinstance(step.action, Wait) and step.action.condition in SURE
-    return step.action.seconds if isinstance(step.action, Wait) and is_sure else 0.0
 
 
 def _most(step: Step) -> float:

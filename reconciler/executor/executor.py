@@ -137,11 +137,13 @@ class Executor:
         for place, ordered in enumerate(self.plan.work):
             if place in outcomes or place in started:
                 continue
-            broken = [b for b in ordered.after if b in outcomes and _is_broken(outcomes[b])]
+            ended = [before for before in ordered.after if before in outcomes]
+            broken = [before for before in ended if outcomes[before].status != "applied"]
             pending = ordered.pending
             if broken:
                 cause = outcomes[broken[0]]
-                reason = f"depends on {cause.address} ({cause.what}), which {_in_past_tense(cause)}"
+                how = "failed" if cause.status == "failed" else "was skipped"
+                reason = f"depends on {cause.address} ({cause.what}), which {how}"
                 what = describe(pending)
                 outcomes[place] = Outcome(
                     pending.address, what, "skipped", reason, cause=cause.address
@@ -252,15 +254,11 @@ class Executor:
             )
 
         instance = address.name if address.is_instance else None
-        answer = self._sender.send(
-            ready, is_fresh=self._is_fresh(pending), instance=instance, told=told
-        )
-        self._note(address, pending, answer)
-
-    def _is_fresh(self, pending: PendingStep[Work]) -> bool:
-        """Whether this run made something that the call may refer to."""
         with self._lock:
-            return bool(self._made & pending.requires)
+            # Whether this run made something that the call may refer to.
+            is_fresh = bool(self._made & pending.requires)
+        answer = self._sender.send(ready, is_fresh=is_fresh, instance=instance, told=told)
+        self._note(address, pending, answer)
 
     def _note(
         self, address: Address, pending: PendingStep[Work], answer: Mapping[str, Any]
@@ -325,11 +323,3 @@ def describe(pending: PendingStep[Work]) -> str:
 
 def _begun(outcomes: Mapping[int, Outcome], started: set[int]) -> set[int]:
     return {place for place, one in outcomes.items() if one.status != "skipped"} | started
-
-
-def _is_broken(outcome: Outcome) -> bool:
-    return outcome.status != "applied"
-
-
-def _in_past_tense(outcome: Outcome) -> str:
-    return "failed" if outcome.status == "failed" else "was skipped"

@@ -130,7 +130,8 @@ def already_applied(
             return _is_made(call, reader.policy(arn))
         case "CreatePolicyVersion":
             default = reader.policy(params["PolicyArn"])
-            return default is not None and _same(default.document, params["PolicyDocument"])
+            wanted = PolicyDocument.of(json.loads(params["PolicyDocument"]))
+            return default is not None and PolicyDocument.of(default.document) == wanted
         case "CreateInstanceProfile":
             profile = reader.profile(params["InstanceProfileName"])
             return profile is not None and _has_marks(call, profile)
@@ -207,10 +208,6 @@ def _has_marks(call: ApiCall, profile: LiveProfile) -> bool:
         for name, mark in profile.marks.items()
     ]
     return profile.owner is not None and all(is_given)
-
-
-def _same(document: object, text: str) -> bool:
-    return PolicyDocument.of(document) == PolicyDocument.of(json.loads(text))
 
 
 def _is_swapped(call: ApiCall, reader: Reader) -> bool:

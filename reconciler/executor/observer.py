@@ -104,7 +104,10 @@ class Observer:
         believed at once.
         """
         while True:
-            profile = self._profile(cutover)
+            profile = self.reader.profile(cutover.profile)
+            if profile is None:
+                gone = "the profile no longer exists"
+                raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", gone)
             temporary = self._temporary(cutover, profile)
             shown = _look(profile, temporary)
             if self.stop.is_set() or not self._is_old(shown, profile):
@@ -120,20 +123,13 @@ class Observer:
         if self._written is None:
             return False
         expected, at = self._written
-        if shown == expected or shown not in self._earlier or self._is_of_another_run(profile):
+        if shown == expected or shown not in self._earlier:
+            return False
+        mark = profile.mark
+        if isinstance(mark, Pending) and mark.run != self.run and mark.epoch >= int(self.began):
+            # Another run marked it since this one began: two applies take turns in writing theirs.
             return False
         return self.clock.now() - at <= OWN_WRITE_LAG_SECONDS
-
-    def _is_of_another_run(self, profile: LiveProfile) -> bool:
-        """Marked since this run began: two concurrent applies take turns in writing their marks."""
-        mark = profile.mark
-        return isinstance(mark, Pending) and mark.run != self.run and mark.epoch >= int(self.began)
-
-    def _profile(self, cutover: CutOver) -> LiveProfile:
-        profile = self.reader.profile(cutover.profile)
-        if profile is None:
-            raise AwsError("iam:GetInstanceProfile", "NoSuchEntity", "the profile no longer exists")
-        return profile
 
     def _temporary(self, cutover: CutOver, profile: LiveProfile) -> LiveProfile | None:
         """There is one only during a hop; an earlier run may have begun it."""

@@ -161,7 +161,9 @@ class Tries:
         """Waits before the next try, for ``share`` of the full pause. ``False`` if the ``seconds``
         of retries for such an error are over. ``told`` is called with the seconds of the wait."""
         now = self.clock.now()
-        left = self._since.setdefault(_kind(error), now) + self._patience(error, seconds) - now
+        kind = "lost" if error.is_uncertain else error.code
+        since = self._since.setdefault("not sent" if error.was_not_sent else kind, now)
+        left = since + self._patience(error, seconds) - now
         if left <= 0:
             return False
         longest = UNREACHED_PAUSE_SECONDS if error.was_not_sent else LONGEST_SECONDS
@@ -175,9 +177,3 @@ class Tries:
         if self.flights:
             return max(seconds, IN_FLIGHT_SECONDS) if error.was_not_sent else seconds
         return min(seconds, STOPPING_SECONDS) if self.stop.is_set() else seconds
-
-
-def _kind(error: AwsError) -> str:
-    if error.was_not_sent:
-        return "not sent"
-    return "lost" if error.is_uncertain else error.code

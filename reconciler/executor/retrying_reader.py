@@ -78,11 +78,10 @@ class RetryingReader:
             try:
                 return read()
             except AwsError as error:
-                if not tries.wait(error, self._patience(error), self.told):
+                patience = way_budget(error)
+                if error.is_uncertain and self.flights:
+                    # Nothing can be done for an instance in flight without seeing it, however its
+                    # state is lost on the way.
+                    patience = max(patience, IN_FLIGHT_SECONDS)
+                if not tries.wait(error, patience, self.told):
                     raise
-
-    def _patience(self, error: AwsError) -> float:
-        """Seconds for which this refusal is waited out. Nothing can be done for an instance in
-        flight without seeing it, however its state is lost on the way."""
-        budget = way_budget(error)
-        return max(budget, IN_FLIGHT_SECONDS) if error.is_uncertain and self.flights else budget

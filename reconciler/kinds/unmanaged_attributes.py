@@ -37,13 +37,10 @@ def _live_value(
             return tuple({*wanted, *(p for p in there if not key or same_name(name_of(p), key))})
         case "inline_policies":
             kept = {name: document for name, document in there if not key or same_name(name, key)}
-            return tuple({**kept, **({} if key else dict(wanted)), **_others(wanted, key)}.items())
+            others = {name: document for name, document in wanted if not same_name(name, key)}
+            return tuple({**kept, **({} if key else dict(wanted)), **others}.items())
         case _:
             return there
-
-
-def _others(wanted: tuple[tuple[str, Any], ...], key: str) -> dict[str, Any]:
-    return {name: document for name, document in wanted if not same_name(name, key)}
 
 
 def _tags_to_keep(wanted: Tags, there: Tags, key: str, same_key: Callable[[str], str]) -> Tags:

@@ -213,10 +213,6 @@ class LiveInstance:
         return self.row is not None and same_resource(self.row.profile_arn, profile_arn)
 
 
-def _key(instance: LiveInstance) -> InstanceKey:
-    return instance.key
-
-
 @dataclass(frozen=True, slots=True)
 class LiveState:
     """One read of an account.
@@ -276,7 +272,8 @@ class LiveState:
 
     def unseen(self) -> tuple[LiveInstance, ...]:
         """Instances that only an association names, sorted: their state is not known."""
-        return tuple(sorted((i for i in self.instances.values() if i.is_unknown), key=_key))
+        unknown = [i for i in self.instances.values() if i.is_unknown]
+        return tuple(sorted(unknown, key=lambda i: i.key))
 
     def with_instances(self, other: LiveState) -> LiveState:
         """The same account with the instances of more regions."""

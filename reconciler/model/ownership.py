@@ -260,7 +260,8 @@ def encode_in_flight(flights: Iterable[Flight]) -> dict[str, str]:
             values.append(str(flight))
     if len(values) > IN_FLIGHT_TAGS:
         raise ValueError(f"{len(values)} tags are needed for the instances in flight")
-    return {_in_flight_name(n): value for n, value in enumerate(values, start=1)}
+    names = [IN_FLIGHT, *(f"{IN_FLIGHT}.{n}" for n in range(2, len(values) + 1))]
+    return dict(zip(names, values, strict=False))
 
 
 def fitting(kept: Iterable[Flight], wanted: Iterable[Flight]) -> tuple[Flight, ...]:
@@ -287,10 +288,6 @@ def _flight(text: str) -> Flight | None:
 
 def in_flight_names(marks: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in marks if _IN_FLIGHT_NAME.fullmatch(name)))
-
-
-def _in_flight_name(number: int) -> str:
-    return IN_FLIGHT if number == 1 else f"{IN_FLIGHT}.{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,15 +346,11 @@ def exact(key: str) -> str:
     return key
 
 
-def _any_region(_name: str) -> bool:
-    return True
-
-
 def split_tags(
     tags: Mapping[str, str],
     prefix: str,
     same_key: Callable[[str], str] = exact,
-    is_region: Callable[[str], bool] = _any_region,
+    is_region: Callable[[str], bool] = lambda _name: True,
     of: str | None = None,
 ) -> SplitTags:
     """``same_key`` folds keys that AWS takes for one: those of a role ignore case, ours included.

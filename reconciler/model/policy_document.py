@@ -83,8 +83,8 @@ def _element(name: str, value: Json) -> Json:
             return _unique(as_list(value))
         case "Principal" | "NotPrincipal":
             return _principal(value)
-        case "Condition":
-            return _condition(value)
+        case "Condition" if isinstance(value, Mapping):
+            return {op: _condition_keys(keys) for op, keys in value.items() if keys != {}}
         case _:
             return value
 
@@ -102,12 +102,6 @@ def _account(principal: Json) -> Json:
     """An account is named by its number or by its root's ARN; both mean the account."""
     found = _ACCOUNT_ROOT.fullmatch(principal) if isinstance(principal, str) else None
     return found[1] if found else principal
-
-
-def _condition(value: Json) -> Json:
-    if not isinstance(value, Mapping):
-        return value
-    return {op: _condition_keys(keys) for op, keys in value.items() if keys != {}}
 
 
 def _condition_keys(keys: Json) -> Json:

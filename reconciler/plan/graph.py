@@ -96,24 +96,17 @@ def topological_order(
     for number, pending in enumerate(drafts):
         for label in pending.provides:
             givers.setdefault(label, []).append(number)
-    before = {n: _providers(pending, n, givers, there) for n, pending in enumerate(drafts)}
+    before: dict[int, set[int]] = {}
+    for number, pending in enumerate(drafts):
+        found = {giver for label in pending.after for giver in givers.get(label, ())}
+        for need in sorted(pending.requires, key=str):
+            found.update(_required(pending, need, givers, there))
+        before[number] = found - {number}
     sequence = _sorted(before)
     place = {number: at for at, number in enumerate(sequence)}
     return tuple(
         OrderedStep(drafts[n], tuple(sorted(place[other] for other in before[n]))) for n in sequence
     )
-
-
-def _providers(
-    pending: PendingStep[_A_co],
-    number: int,
-    givers: Mapping[Label, list[int]],
-    there: Collection[Address],
-) -> set[int]:
-    found = {giver for label in pending.after for giver in givers.get(label, ())}
-    for need in sorted(pending.requires, key=str):
-        found.update(_required(pending, need, givers, there))
-    return found - {number}
 
 
 def _required(
@@ -153,17 +146,13 @@ def _sorted(before: dict[int, set[int]]) -> list[int]:
                     seen.add(top)
                     done.append(top)
 
-    _refuse_cycles(before)
-    for number in sorted(before):
-        visit(number)
-    return done
-
-
-def _refuse_cycles(before: dict[int, set[int]]) -> None:
     try:
         TopologicalSorter(before).prepare()
     except graphlib.CycleError as error:
         raise CycleError(str(error.args[1])) from error
+    for number in sorted(before):
+        visit(number)
+    return done
 
 
 def cyclic(edges: Mapping[_N, Iterable[_N]]) -> frozenset[_N]:

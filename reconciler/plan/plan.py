@@ -241,15 +241,9 @@ def _intended(target: TargetPlan) -> dict[str, Any]:
                 "intent": change.intent,
             }
             for change in target.changes
-            if _is_intended(change)
+            # Which instances live today, and were chosen by a rule, is not decided by the plan.
+            if not isinstance(change, CutOverInstance | Restore) and "select" not in change.intent
         ],
         "rules": list(target.rules),
         "settings": dict(target.settings),
     }
-
-
-def _is_intended(change: Change) -> bool:
-    """Which instances live today, and were chosen by a rule, is not decided by the plan."""
-    if isinstance(change, CutOverInstance | Restore):
-        return False
-    return "select" not in change.intent

@@ -541,8 +541,8 @@ KINDS = (
     ),
     Mutant(
         "reconciler/plan/graph.py",
-        "    return found - {number}\n",
-        "    return found\n",
+        "        before[number] = found - {number}\n",
+        "        before[number] = found\n",
         (GRAPH,),
         "a step waits for itself",
     ),
@@ -614,8 +614,8 @@ EXECUTOR = (
     ),
     Mutant(
         "reconciler/executor/observer.py",
-        "if shown == expected or shown not in self._earlier or",
-        "if shown == expected or",
+        "if shown == expected or shown not in self._earlier:",
+        "if shown == expected:",
         (OBSERVER,),
         "what another hand changed is not seen for two minutes",
     ),
@@ -642,7 +642,8 @@ EXECUTOR = (
     ),
     Mutant(
         "reconciler/executor/cutover_runner.py",
-        "                self._undo(act)\n",
+        "                for undoing in act.undo:\n"
+        "                    self.sender.send(undoing, is_fresh=True)\n",
         "",
         ("behaviour/test_cutover.py::test_the_old_role_goes_back_in_when_the_new_one_cannot",),
         "a profile stays without a role when the new one is refused",
