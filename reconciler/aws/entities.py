@@ -49,14 +49,13 @@ class Entities:
         role = ask.one("get_role", "Role", **of)
         listed = ask.pages("iam", "list_attached_role_policies", "AttachedPolicies", None, **of)
         names = ask.pages("iam", "list_role_policies", "PolicyNames", None, **of)
-        inline = [{"PolicyName": n, "PolicyDocument": self._inline(name, str(n))} for n in names]
+        inline: list[dict[str, Any]] = []
+        for policy in names:
+            document = ask.one("get_role_policy", "PolicyDocument", PolicyName=str(policy), **of)
+            inline.append({"PolicyName": policy, "PolicyDocument": document})
         detail = {**role, "AttachedManagedPolicies": listed, "RolePolicyList": inline}
         with whole("iam:GetRole"):
             return parse.single_role(detail, self._prefix)
-
-    def _inline(self, role: str, policy: str) -> Any:
-        of = {"RoleName": role, "PolicyName": policy}
-        return self._ask.one("get_role_policy", "PolicyDocument", **of)
 
     def profile(self, name: str) -> LiveProfile | None:
         answer = self._ask.found(

@@ -6,7 +6,6 @@ import ssl
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from botocore import credentials
@@ -106,18 +105,16 @@ def _other(call: str, error: Exception) -> AwsError:
 def _in_handshake(error: BaseException) -> bool:
     """Whether it failed during the TLS handshake. botocore and urllib3 use the same classes for
     that and for a failure in the middle of a response."""
+    handshake = ssl.SSLSocket.do_handshake.__code__
     todo, seen = [error], set[int]()
     while todo:
         cause = todo.pop()
         if id(cause) in seen:
             continue
         seen.add(id(cause))
-        if any(_is_handshake(frame) for frame, _ in traceback.walk_tb(cause.__traceback__)):
+        frames = [frame for frame, _ in traceback.walk_tb(cause.__traceback__)]
+        if any(frame.f_code is handshake for frame in frames):
             return True
         inner = (cause.__cause__, cause.__context__, getattr(cause, "kwargs", {}).get("error"))
         todo += [one for one in inner if isinstance(one, BaseException)]
     return False
-
-
-def _is_handshake(frame: FrameType) -> bool:
-    return frame.f_code is ssl.SSLSocket.do_handshake.__code__

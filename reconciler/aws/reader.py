@@ -9,7 +9,7 @@ Source: docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationD
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -192,11 +192,21 @@ class AwsReader:
         unread: dict[Address, str] = {}
         roles = self._roles(scope, pool, account, unread)
         owned = {role.id for role in roles if role.owner == scope.owner}
-        marked = _marked_profiles(fleet.instances.values())
-        profiles = self._profiles(
-            pool, account, unread, lambda p: _wants_tags(p, scope, owned, marked)
-        )
-        policies = self._policies(pool, account, unread, lambda p: _is_named(p, scope))
+        marked = {
+            i.row.profile_arn for i in fleet.instances.values() if i.row is not None and i.marks
+        }
+
+        def is_wanted(profile: LiveProfile) -> bool:
+            # Tags cost a call each: read where the profile is named, or may be one of ours.
+            if scope.all_tags or name_key(profile.resource.name) in scope.profiles:
+                return True
+            return profile.role_id is None or profile.role_id in owned or profile.arn in marked
+
+        def is_named(policy: LivePolicy) -> bool:
+            return scope.all_tags or name_key(policy.resource.name) in scope.policies
+
+        profiles = self._profiles(pool, account, unread, is_wanted)
+        policies = self._policies(pool, account, unread, is_named)
         return replace(
             fleet,
             roles=by_name((role.resource.name, role) for role in roles),
@@ -296,21 +306,3 @@ def _tags(
                 raise
             unread[Address(kind, name_of(name))] = why(error)
     return found
-
-
-def _is_named(policy: LivePolicy, scope: Scope) -> bool:
-    return scope.all_tags or name_key(policy.resource.name) in scope.policies
-
-
-def _marked_profiles(instances: Iterable[LiveInstance]) -> frozenset[str]:
-    """ARNs of the profiles of instances that carry a tag of ours."""
-    return frozenset(i.row.profile_arn for i in instances if i.row is not None and i.marks)
-
-
-def _wants_tags(
-    profile: LiveProfile, scope: Scope, owned: set[str], marked: frozenset[str]
-) -> bool:
-    """Tags cost a call each: read where the profile is named, or may be one of ours."""
-    if scope.all_tags or name_key(profile.resource.name) in scope.profiles:
-        return True
-    return profile.role_id is None or profile.role_id in owned or profile.arn in marked

@@ -95,7 +95,12 @@ class Session:
         """botocore's credential providers, with two exceptions: an invalid expiry in the
         environment is ignored, and without a terminal there is no prompt."""
         if self.login.profile is None and EXPIRATION in os.environ:
-            chain.insert_before(EnvProvider.METHOD, EnvProvider(_environment()))
+            # With a time that botocore can compare, or with none.
+            environment = dict(os.environ)
+            at = _expiration(environment.pop(EXPIRATION))
+            if at is not None:
+                environment[EXPIRATION] = at.isoformat()
+            chain.insert_before(EnvProvider.METHOD, EnvProvider(environment))
         if not self.login.may_ask:
             # botocore takes it as an argument where it makes the provider, and nowhere else.
             chain.get_provider("assume-role")._prompter = _refusing(profile)
@@ -168,13 +173,6 @@ def _expiration(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _environment() -> dict[str, str]:
-    """The environment with a time that botocore can compare, or with none."""
-    made = dict(os.environ)
-    at = _expiration(made.pop(EXPIRATION))
-    return made if at is None else {**made, EXPIRATION: at.isoformat()}
 
 
 def _refusing(profile: str) -> Callable[[str], NoReturn]:

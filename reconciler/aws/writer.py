@@ -29,8 +29,10 @@ class AwsWriter:
         client = self._clients.get(call.service, call.region)
         if call.is_dry_run:
             _let_ask(client)
+        # boto3 has ``AddRoleToInstanceProfile`` as ``add_role_to_instance_profile``.
+        method = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", call.operation).lower()
         with translated(call.name):
-            answer: Mapping[str, Any] = getattr(client, _method(call.operation))(**call.params)
+            answer: Mapping[str, Any] = getattr(client, method)(**call.params)
             return answer
 
 
@@ -58,8 +60,3 @@ def _taken_out(
 def _put_in(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
     if context.get("reconciler_dry_run"):
         params["body"]["DryRun"] = "true"
-
-
-def _method(operation: str) -> str:
-    """``AddRoleToInstanceProfile`` as boto3 has it: ``add_role_to_instance_profile``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()

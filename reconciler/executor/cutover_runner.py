@@ -99,7 +99,11 @@ class CutOverRunner:
             return self._loop(self.cutover)
         except AwsError as error:
             if error.code == "NoSuchEntity" and not self._has_written:
-                error = self._changed() or error
+                try:
+                    self.check()
+                except AwsError as changed:
+                    # What became of the profile since it was planned says more.
+                    error = changed
             _, requires, what = error.message.rpartition("; needs ")
             self._went_wrong(error, requires and requires + what)
             reason = f"{error.call}: {error.code}: {error.message}"
@@ -113,14 +117,6 @@ class CutOverRunner:
 
     def _went_wrong(self, error: AwsError, wanted: str = "") -> None:
         self._brief, self._advice = f"{error.call}: {error.code}", advice(error, wanted)
-
-    def _changed(self) -> AwsError | None:
-        """What became of the profile since it was planned."""
-        try:
-            self.check()
-        except AwsError as error:
-            return error
-        return None
 
     def _loop(self, cutover: CutOver) -> Outcome:
         observed = self._observer.observe(cutover)

@@ -298,17 +298,13 @@ class Executor:
         if found.row is None:
             message = f"{key.instance} no longer has an association; plan again"
             raise AwsError(call, "InvalidAssociationID.NotFound", message)
-        before = self._profile_before(ref.address, region)
+        changes = [c for c in self.plan.changes if (c.address, c.region) == (ref.address, region)]
+        planned = [(c.before or {}).get("instance_profile") for c in changes]
+        before = next((name for name in planned if name is not None), None)
         if before is not None and not same_name(found.row.profile_name, before):
             raise AwsError(call, CHANGED, taken(key.instance, found.row))
         with self._lock:
             self._known[ref] = found.row.id
-
-    def _profile_before(self, address: Address, region: str) -> str | None:
-        """The profile that the instance had when it was planned."""
-        changes = [c for c in self.plan.changes if (c.address, c.region) == (address, region)]
-        named = [(c.before or {}).get("instance_profile") for c in changes]
-        return next((name for name in named if name is not None), None)
 
 
 def describe(pending: PendingStep[Work]) -> str:

@@ -136,7 +136,11 @@ def already_applied(
             profile = reader.profile(params["InstanceProfileName"])
             return profile is not None and _has_marks(call, profile)
         case "AddRoleToInstanceProfile" | "RemoveRoleFromInstanceProfile":
-            return _is_swapped(call, reader)
+            profile = reader.profile(params["InstanceProfileName"])
+            if profile is None:
+                return False
+            is_inside = same_name(profile.resource.role, params["RoleName"])
+            return is_inside == call.operation.startswith("Add")
         case "DeleteRole":
             return reader.role(params["RoleName"]) is None
         case "DeletePolicy":
@@ -208,14 +212,6 @@ def _has_marks(call: ApiCall, profile: LiveProfile) -> bool:
         for name, mark in profile.marks.items()
     ]
     return profile.owner is not None and all(is_given)
-
-
-def _is_swapped(call: ApiCall, reader: Reader) -> bool:
-    profile = reader.profile(call.params["InstanceProfileName"])
-    if profile is None:
-        return False
-    is_inside = same_name(profile.resource.role, call.params["RoleName"])
-    return is_inside if call.operation.startswith("Add") else not is_inside
 
 
 def _is_associated(call: ApiCall, reader: Reader, instance: str | None) -> bool:

@@ -20,9 +20,6 @@ from reconciler.ports import Clock, Facts, Reader, Scope
 _T = TypeVar("_T")
 
 
-def _nobody(_error: AwsError, _seconds: float) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class RetryingReader:
     """A ``Reader`` that retries another one. Repeated reads are harmless, so the effect of a lost
@@ -33,7 +30,7 @@ class RetryingReader:
     clock: Clock
     stop: Interrupt
     flights: Flights = field(default_factory=Flights)
-    told: Callable[[AwsError, float], None] = _nobody
+    told: Callable[[AwsError, float], None] = lambda _error, _seconds: None
 
     @property
     def calls(self) -> Mapping[str, int]:

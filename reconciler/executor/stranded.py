@@ -22,8 +22,12 @@ def stranded(
 ) -> tuple[Stranded, ...]:
     """``given`` are associations that were planned after a disassociation, and not made. A resource
     that cannot be read may be stranded, and is reported as such."""
+    listed = list(_of_profiles(plan, outcomes, reader))
+    for call in given:
+        flight = Flight(InstanceKey(call.region or "", call.params["InstanceId"]))
+        listed += _of_flights({flight}, call.params["IamInstanceProfile"]["Arn"], reader)
     found: dict[tuple[Address, str | None], Stranded] = {}
-    for one in (*_of_profiles(plan, outcomes, reader), *_of_moves(given, reader)):
+    for one in listed:
         found.setdefault((one.address, one.region), one)
     return tuple(found.values())
 
@@ -50,12 +54,6 @@ def _of_profiles(
             flights = {*profile.flights, *(Flight(k) for k in flying - profile.in_flight)}
             yield from _of_flights(flights, profile.arn, reader)
             yield from _without_role(plan, profile, reader)
-
-
-def _of_moves(given: Collection[ApiCall], reader: Reader) -> Iterator[Stranded]:
-    for call in given:
-        flight = Flight(InstanceKey(call.region or "", call.params["InstanceId"]))
-        yield from _of_flights({flight}, call.params["IamInstanceProfile"]["Arn"], reader)
 
 
 def _of_flights(flights: Collection[Flight], arn: str, reader: Reader) -> Iterator[Stranded]:

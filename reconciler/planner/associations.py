@@ -207,7 +207,11 @@ def _claim(claim: Claim, context: PlanContext) -> PlanFragment:
         return PlanFragment() if is_flying else _associated(claim, context)
     if _is_there(claim, context):
         if live is None or row.profile_id != live.id:
-            return _stale(claim, context)
+            # Stale associations of our own profiles are replaced by their cut-over; those of other
+            # profiles here.
+            if wanted is not None:
+                return _renamed(claim, context, is_told=True)
+            return _moved(claim, context)
         is_told = live.resource.address in context.replaced
         return _renamed(claim, context, is_told=is_told)
     return _moved(claim, context)
@@ -348,14 +352,6 @@ def _emptied(claim: Claim, context: PlanContext) -> Iterator[Guard]:
             f"{claim.wanted.instance} would be moved to {profile_address(name)}, which is empty"
         )
         yield Guard("consumers", reason, f"--allow consumers={address}", (address,))
-
-
-def _stale(claim: Claim, context: PlanContext) -> PlanFragment:
-    """Stale associations of our own profiles are replaced by their cut-over; those of other
-    profiles here."""
-    if context.desired.profile(claim.association.profile) is not None:
-        return _renamed(claim, context, is_told=True)
-    return _moved(claim, context)
 
 
 def _renamed(claim: Claim, context: PlanContext, *, is_told: bool) -> PlanFragment:

@@ -11,7 +11,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.kinds.context import KindContext
 from reconciler.kinds.references import policy_arn
 from reconciler.model.address import ROLE, name_key, name_of
-from reconciler.model.live import LiveInstance, LiveProfile, LiveState
+from reconciler.model.live import LiveInstance, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import with_principals
 from reconciler.plan.changes import Change, Conflict, Guard, Kept
@@ -127,7 +127,8 @@ def without_temporary_profiles(live: LiveState, owner: str) -> LiveState:
         home = live.profiles[name]
         for instance in live.consumers(temporary.arn):
             on_temporary_profile[instance.key] = instance
-            instances[instance.key] = _at_home(instance, home)
+            rows = [replace(r, profile_arn=home.arn, profile_id=home.id) for r in instance.rows]
+            instances[instance.key] = replace(instance, rows=tuple(rows))
     names = {name_key(temporary.resource.name) for temporary in shadows.values()}
     profiles = {name: profile for name, profile in live.profiles.items() if name not in names}
     return replace(
@@ -137,8 +138,3 @@ def without_temporary_profiles(live: LiveState, owner: str) -> LiveState:
         shadows=shadows,
         on_temporary_profile=on_temporary_profile,
     )
-
-
-def _at_home(instance: LiveInstance, home: LiveProfile) -> LiveInstance:
-    rows = tuple(replace(r, profile_arn=home.arn, profile_id=home.id) for r in instance.rows)
-    return replace(instance, rows=rows)

@@ -71,18 +71,13 @@ def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver,
         is_left = live.owner == context.options.owner and name not in context.desired.profiles
         if not is_left or live.protected or not context.options.includes(live.resource.address):
             continue
-        if (
-            live.in_flight
-            or name in context.live.shadows
-            or (isinstance(live.mark, Pending) and not _is_to_go(live.mark, context))
-        ):
+        is_pending = isinstance(live.mark, Pending)
+        if isinstance(live.mark, Pending) and live.mark.after == ownership.NO_ROLE:
+            # A prune that died after it had removed the role is completed by the next prune.
+            is_pending = not context.options.deletes_what_is_left
+        if live.in_flight or name in context.live.shadows or is_pending:
             role = live.resource.role or _role_of_mark(live, context)
             yield DesiredCutOver(replace(live.resource, role=role), limits), live
-
-
-def _is_to_go(mark: Pending, context: PlanContext) -> bool:
-    """Whether a prune died after it had removed the role, and this one completes it."""
-    return mark.after == ownership.NO_ROLE and context.options.deletes_what_is_left
 
 
 def _role_of_mark(live: LiveProfile, context: PlanContext) -> str | None:
@@ -107,23 +102,21 @@ def _planned(entity: DesiredProfile, context: PlanContext) -> Iterator[PlannedCu
         raise TypeError(f"{entity.resource.address} is not an instance profile")
     wanted, adopted = DesiredCutOver(after, limits, place), adopted_marks(live, context)
     is_made = live.resource.address in context.replaced
-    if not is_made and not _holds_what_is_made_again(after, live, context):
+    inside = context.live.role(live.resource.role)
+    is_made_again = inside is not None and inside.resource.address in context.replaced
+    if not is_made and not (is_made_again and same_name(after.role, live.resource.role)):
         if needs_cutover(after, adopted, context):
             yield _in_place(wanted, adopted, context)
         return
     if live.role_id is not None:
         yield _emptying(wanted, adopted, context)
-    yield _filling(
-        wanted, _profile_after_create(after, context) if is_made else _empty(adopted), live, context
-    )
-
-
-def _holds_what_is_made_again(
-    after: InstanceProfile, live: LiveProfile, context: PlanContext
-) -> bool:
-    inside = context.live.role(live.resource.role)
-    is_made_again = inside is not None and inside.resource.address in context.replaced
-    return is_made_again and same_name(after.role, live.resource.role)
+    if is_made:
+        empty = _profile_after_create(after, context)
+    else:
+        marks = {**adopted.marks, ownership.ROLE_ID: ownership.NO_ROLE}
+        bare = replace(adopted.resource, role=None)
+        empty = replace(adopted, resource=bare, role_id=None, marks=marks)
+    yield _filling(wanted, empty, live, context)
 
 
 def needs_cutover(after: InstanceProfile, live: LiveProfile, context: PlanContext) -> bool:
@@ -235,12 +228,6 @@ def _profile_after_create(after: InstanceProfile, context: PlanContext) -> LiveP
         arn=context.arns.of(PROFILE, after.path, after.name),
         marks=marks,
     )
-
-
-def _empty(live: LiveProfile) -> LiveProfile:
-    marks = {**live.marks, ownership.ROLE_ID: ownership.NO_ROLE}
-    bare = replace(live.resource, role=None)
-    return replace(live, resource=bare, role_id=None, marks=marks)
 
 
 def _role_id(name: str | None, context: PlanContext) -> str | None:

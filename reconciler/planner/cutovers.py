@@ -171,6 +171,12 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
         found = (Difference("role_id", planned.role_id_before, made),)
     elif before == after and not planned.is_made:
         found = (Difference("served_role", _served(live, context), after),)
+    # Where a cut-over to another role was begun and not completed, all consumers are refreshed once
+    # more, which is not what an earlier plan said. A run that resumes this same cut-over does what
+    # was planned, so it changes no digest.
+    turned: dict[str, str] = {}
+    if isinstance(mark, Pending) and mark.after != planned.observed.target:
+        turned = {"in_place_of": mark.after}
     return (
         Update(
             address=live.resource.address,
@@ -187,23 +193,13 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
                 "max_unavailable": limits.max_unavailable,
                 "pause": limits.pause_seconds,
                 "on_failure": limits.on_failure,
-                **_turned(planned),
+                **turned,
             },
             is_under_way=isinstance(mark, Pending),
             was_interrupted=isinstance(mark, Pending)
             and was_interrupted(live, context.options.now),
         ),
     )
-
-
-def _turned(planned: PlannedCutOver) -> dict[str, str]:
-    """Whether a cut-over to another role was begun and not completed: all consumers are refreshed
-    once more, which is not what an earlier plan said. A run that resumes this same cut-over does
-    what was planned, so it changes no digest."""
-    mark = planned.live.mark
-    if not isinstance(mark, Pending) or mark.after == planned.observed.target:
-        return {}
-    return {"in_place_of": mark.after}
 
 
 def mark_change(planned: PlannedCutOver) -> Change:

@@ -7,7 +7,6 @@ from dataclasses import replace as with_fields
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.kinds import role
-from reconciler.kinds.context import Step
 from reconciler.kinds.registry import kind_of
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.policy_document import dangling_principals
@@ -38,7 +37,10 @@ def plan_entities(context: PlanContext) -> PlanFragment:
 def _entity(entity: Desired, context: PlanContext) -> PlanFragment:
     live = context.live.entity(entity.resource.address)
     if live is None:
-        return _created(entity, context)
+        after, source = entity.resource, entity.place.here
+        change = Create(address=after.address, after=after.attributes(), source=source)
+        pending = tuple(kind_of(after.address).create(after, context))
+        return PlanFragment(changes=(change,), pending=pending)
     if live.protected is not None:
         message = f"{entity.resource.address} cannot be managed: {live.protected}"
         problem = Diagnostic("error", "protected-resource", message, entity.place.here)
@@ -56,13 +58,6 @@ def _conflict(entity: Desired, live: LiveEntity, context: PlanContext) -> Confli
     return Conflict(address, f"belongs to the owner {other!r}", "--adopt --take-over", place, other)
 
 
-def _created(entity: Desired, context: PlanContext) -> PlanFragment:
-    after = entity.resource
-    change = Create(address=after.address, after=after.attributes(), source=entity.place.here)
-    pending = tuple(kind_of(after.address).create(after, context))
-    return PlanFragment(changes=(change,), pending=pending)
-
-
 def _changed(entity: Desired, live: LiveEntity, context: PlanContext) -> PlanFragment:
     after = desired_state_of(entity, live, context)
     before = live.resource
@@ -76,7 +71,9 @@ def _changed(entity: Desired, live: LiveEntity, context: PlanContext) -> PlanFra
     if not found and not is_adopted:
         return notes
     changes = (_change(entity, live, after, found, is_adopted, context),)
-    pending = tuple(_steps(live, after, context, is_adopted))
+    kind = kind_of(after.address)
+    adopting = tuple(kind.adopt(live, context)) if is_adopted else ()
+    pending = (*adopting, *kind.update(live, after, context))
     if isinstance(before, Role) and isinstance(after, Role) and is_without(before, after, context):
         pending = tuple(with_fields(pending, group=REPLACED) for pending in pending)
     guards = tuple(_guards(live, after, context, is_adopted))
@@ -121,15 +118,6 @@ def _reason(live: LiveEntity, context: PlanContext, is_adopted: bool) -> str | N
     if isinstance(live, LiveRole) and dangling_principals(live.resource.trust_policy.value):
         return "its trust policy names a role or user that no longer exists"
     return None
-
-
-def _steps(
-    live: LiveEntity, after: Policy | Role | InstanceProfile, context: PlanContext, is_adopted: bool
-) -> Iterator[Step]:
-    kind = kind_of(after.address)
-    if is_adopted:
-        yield from kind.adopt(live, context)
-    yield from kind.update(live, after, context)
 
 
 def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:

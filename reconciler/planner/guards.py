@@ -6,7 +6,7 @@ change is planned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from reconciler.model.address import Address, matches_any, role_address
 from reconciler.model.live import LiveState
@@ -40,12 +40,14 @@ def check(
     yield from _share("delete", deleted, guards.max_delete, existing, options)
     yield from _share("change", touched, guards.max_change, existing, options)
     for change in changes:
-        yield from _self(change, own, options)
-        is_protected = matches_any(change.address, guards.protected)
-        if is_protected and not options.allows("protected", change.address):
-            reason = f"{change.address} is protected by the settings"
-            lift = f"--allow protected={change.address}"
-            yield Guard("protected", reason, lift, (change.address,))
+        address = change.address
+        reason = _own_reason(change, own)
+        if reason is not None and not options.allows("self", address):
+            yield Guard("self", f"{address} {reason}", f"--allow self={address}", (address,))
+        is_protected = matches_any(address, guards.protected)
+        if is_protected and not options.allows("protected", address):
+            reason = f"{address} is protected by the settings"
+            yield Guard("protected", reason, f"--allow protected={address}", (address,))
 
 
 def our_own(live: LiveState) -> frozenset[Address]:
@@ -60,31 +62,22 @@ def our_own(live: LiveState) -> frozenset[Address]:
     return frozenset({role.resource.address, *(p for p in policies if p is not None)})
 
 
-def _self(change: Change, own: frozenset[Address], options: Options) -> Iterator[Guard]:
-    """A change that locks this program out, or lets others act as it, needs an explicit flag."""
-    address = change.address
-    reason = _own_reason(change, own)
-    if reason is not None and not options.allows("self", address):
-        yield Guard("self", f"{address} {reason}", f"--allow self={address}", (address,))
-
-
 def _own_reason(change: Change, own: frozenset[Address]) -> str | None:
+    """Why a change that locks this program out, or lets others act as it, needs an explicit
+    flag."""
     is_gone = isinstance(change, Delete | Replace)
     if change.kind == "instance-profile":
         # An instance that this runs on would be served another role, or none.
         before = [d.before for d in change.differences if d.path == "role"]
         held = [(change.before or {}).get("role")] if is_gone else before
-        return "would lose the role of the calling identity" if _roles(held) & own else None
+        roles = {role_address(name) for name in held if name}
+        return "would lose the role of the calling identity" if roles & own else None
     touched = {d.path.partition(".")[0] for d in change.differences} & {*PERMISSIONS}
     if change.address not in own or not (is_gone or touched):
         return None
     if change.kind == "role":
         return "is the role of the calling identity, and its trust or permissions would change"
     return "is a policy of the role of the calling identity, and its document would change"
-
-
-def _roles(names: Iterable[str | None]) -> frozenset[Address]:
-    return frozenset(role_address(name) for name in names if name)
 
 
 def _share(

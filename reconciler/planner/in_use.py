@@ -81,10 +81,14 @@ class InUse:
             case LivePolicy():
                 return tuple(self._uses_of_policy(entity))
 
+    def associated(self, name: str) -> tuple[LiveInstance, ...]:
+        """Instances with an association that names the profile, given by its ``name_key``."""
+        return self._consumers.get(name, ())
+
     def consumers(self, profile: LiveProfile) -> tuple[LiveInstance, ...]:
         """Instances with an association that names the profile, those too that a cut-over has on
         its temporary profile or in flight; sorted, in every region that was read."""
-        found = {i.key: i for i in self._consumers.get(name_key(profile.resource.name), ())}
+        found = {i.key: i for i in self.associated(name_key(profile.resource.name))}
         for key in profile.in_flight:
             if key in self.live.instances and not self.live.instances[key].is_gone:
                 found[key] = self.live.instances[key]

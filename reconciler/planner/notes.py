@@ -27,8 +27,12 @@ def malformed_marks(context: PlanContext) -> Iterator[Kept]:
         if entity.claimed_by not in (None, mine) or entity.protected is not None:
             continue
         yield from _of_marks(address, entity.malformed_marks, context)
-        if address not in named:
-            yield from _first_form(entity, context)
+        is_first_form = entity.owner != entity.claimed_by
+        if address not in named and is_first_form and context.options.includes(address):
+            # Nothing else would report a resource that is in no spec.
+            tag = context.options.prefix + ownership.OWNER
+            reason = f"carries the old form of our tag ({tag}) and is in no spec: it is not pruned"
+            yield Kept(address, reason, "warning")
     for key, instance in sorted(context.live.instances.items()):
         yield from _of_marks(instance_address(key.instance), instance.malformed_marks, context)
 
@@ -41,16 +45,6 @@ def _of_marks(
     for stray in found:
         short = stray.value if len(stray.value) <= LONGEST else f"{stray.value[: LONGEST - 1]}…"
         reason = f"its tag {stray.key} has {short!r}, which is not a valid mark and is ignored"
-        yield Kept(address, reason, "warning")
-
-
-def _first_form(entity: LiveEntity, context: PlanContext) -> Iterator[Kept]:
-    """Resources with the old form of our tag that are in no spec: nothing else would report
-    them."""
-    address = entity.resource.address
-    if entity.owner != entity.claimed_by and context.options.includes(address):
-        key = context.options.prefix + ownership.OWNER
-        reason = f"carries the old form of our tag ({key}) and is in no spec: it is not pruned"
         yield Kept(address, reason, "warning")
 
 

@@ -57,7 +57,7 @@ from reconciler.planner.removals import hidden, is_made, plan_removals, removes_
 from reconciler.planner.replacements import replaced
 from reconciler.planner.topology import links, plan_releases
 from reconciler.spec.check.checks import EC2_SERVICES
-from reconciler.spec.desired import DesiredPolicy, DesiredRole, DesiredState, ordered
+from reconciler.spec.desired import DesiredRole, DesiredState, ordered
 
 _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
 
@@ -124,7 +124,8 @@ def plan_target(desired: DesiredState, live: LiveState, options: Options) -> Tar
     associations = plan_associations(context)
     removals = plan_removals(context, moved(associations))
     whole = merged([entities, replace(cutovers, changes=()), associations, removals])
-    changes = _in_order((*whole.changes, *_instances(cutovers)))
+    instances = [c for c in cutovers.changes if isinstance(c, CutOverInstance | Restore)]
+    changes = _in_order((*whole.changes, *instances))
     releases = plan_releases(changes, context)
     existing = _existing(context)
     strangers = tuple(others_count(context)) if options.unmanaged else ()
@@ -276,10 +277,6 @@ def _join(change: Change, other: Change) -> Change:
     )
 
 
-def _instances(cutovers: PlanFragment) -> Iterator[Change]:
-    return (c for c in cutovers.changes if isinstance(c, CutOverInstance | Restore))
-
-
 def _in_order(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     """Deletions first, then by kind as they are made; instances of a cut-over in its order."""
 
@@ -350,29 +347,16 @@ def _references_of_role(
         if trusted is not None and is_left_out(trusted, context):
             place = role.place.at("trust_policy")
             yield address, not_made_here(trusted, "no-such-role", place, context)
-    for arn, attribute in named:
-        wanted = _policy_of_the_set(arn, context)
-        if wanted is not None and is_left_out(wanted, context):
-            place = role.place.at(attribute)
-            missing = wanted.resource.address
-            yield missing, not_made_here(wanted, "no-such-policy", place, context)
-        elif _is_absent(arn, context):
+    # Policies of AWS are not listed.
+    for arn, attribute in (pair for pair in named if context.arns.has(pair[0], POLICY)):
+        name, place = name_of(arn), role.place.at(attribute)
+        wanted, missing = context.desired.policy(name), policy_address(name)
+        if wanted is not None:
+            if is_left_out(wanted, context):
+                yield missing, not_made_here(wanted, "no-such-policy", place, context)
+        elif context.live.policy(name) is None and missing not in context.live.unread:
             message = f"policy {arn} exists neither in the specs nor in AWS"
-            missing, place = policy_address(name_of(arn)), role.place.at(attribute)
             yield missing, Diagnostic("error", "no-such-policy", message, place)
-
-
-def _policy_of_the_set(arn: str, context: PlanContext) -> DesiredPolicy | None:
-    return context.desired.policy(name_of(arn)) if context.arns.has(arn, POLICY) else None
-
-
-def _is_absent(arn: str, context: PlanContext) -> bool:
-    """Whether the ARN names a policy of this account that is not there. AWS's are not listed."""
-    if not context.arns.has(arn, POLICY):
-        return False
-    name = name_of(arn)
-    known = context.desired.policy(name) is not None or context.live.policy(name) is not None
-    return not known and policy_address(name) not in context.live.unread
 
 
 def _unread(context: PlanContext, cutovers: PlanFragment) -> Iterator[Diagnostic]:

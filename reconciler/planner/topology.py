@@ -13,11 +13,10 @@ from reconciler.model import ownership
 from reconciler.model.address import (
     Address,
     instance_address,
-    name_key,
     profile_address,
     role_address,
 )
-from reconciler.model.live import LiveInstance, LiveRole
+from reconciler.model.live import LiveRole
 from reconciler.plan.calls import NOW
 from reconciler.plan.changes import Change, Delete, Link, Update
 from reconciler.plan.graph import Label, PendingStep, free, released
@@ -33,28 +32,12 @@ def links(context: PlanContext, changes: tuple[Change, ...]) -> tuple[Link, ...]
         role = role_address(live.resource.role or "")
         if live.resource.address in touched or role in touched:
             names.add(name)
-    fleet = _by_profile(context)
-    found = [link for name in names for link in _of(name, context, touched, fleet)]
+    found = [link for name in names for link in _of(name, context, touched)]
     moved = (link for change in changes for link in _moved(change))
     return tuple(sorted({*found, *moved}, key=lambda link: (link.after, link.before, link.mark)))
 
 
-_Fleet = Mapping[str, list[LiveInstance]]
-
-
-def _by_profile(context: PlanContext) -> _Fleet:
-    """Instances by the ``name_key`` of the profile that they have: asked for each profile, a fleet
-    would be gone through as often as there are profiles."""
-    found: dict[str, list[LiveInstance]] = {}
-    for _, instance in sorted(context.live.instances.items()):
-        if instance.row is not None and not instance.is_gone:
-            found.setdefault(name_key(instance.row.profile_name), []).append(instance)
-    return found
-
-
-def _of(
-    name: str, context: PlanContext, touched: Mapping[Address, Change], fleet: _Fleet
-) -> Iterator[Link]:
+def _of(name: str, context: PlanContext, touched: Mapping[Address, Change]) -> Iterator[Link]:
     live, wanted = context.live.profiles.get(name), context.desired.profiles.get(name)
     entity = wanted or live
     if entity is None:
@@ -72,7 +55,7 @@ def _of(
             yield Link(role_address(before), address, "goes")
         if after is not None:
             yield Link(role_address(after), address, "comes")
-    for instance in fleet.get(name, ()):
+    for instance in context.in_use.associated(name):
         if live is None or not instance.names(live.arn):
             continue
         one = instance_address(instance.key.instance)

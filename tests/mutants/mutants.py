@@ -418,8 +418,8 @@ PLANNER = (
     ),
     Mutant(
         "reconciler/planner/guards.py",
-        "        yield from _self(change, own, options)\n",
-        "",
+        'if reason is not None and not options.allows("self", address):',
+        "if False:",
         (GUARDS,),
         "the program locks itself out",
     ),
@@ -579,7 +579,7 @@ EXECUTOR = (
     ),
     Mutant(
         "reconciler/executor/idempotency.py",
-        'return is_inside if call.operation.startswith("Add") else not is_inside',
+        'return is_inside == call.operation.startswith("Add")',
         "return is_inside",
         (SENDER,),
         "a role that is still inside counts as taken out",
