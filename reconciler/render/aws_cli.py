@@ -71,16 +71,16 @@ def by_hand(call: ApiCall) -> str:
 
 
 def _short(value: Any) -> str:
-    pairs = list(value.items()) if isinstance(value, Mapping) else [("", v) for v in _listed(value)]
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    else:
+        listed = value if isinstance(value, list | tuple) else [value]
+        pairs = [("", inner) for inner in listed]
     if not all(_HARMLESS.fullmatch(str(inner)) for _, inner in pairs):
         return value if isinstance(value, str) else json_text(value, None)
     return (",".join if isinstance(value, Mapping) else " ".join)(
         f"{key}={inner}" if key else str(inner) for key, inner in pairs
     )
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _step(step: Step) -> Iterator[str]:

@@ -53,10 +53,11 @@ class _Parts:
 def plan_markdown(document: PlanShape, page: Page) -> str:
     changes = phrases.changes_of(document)
     verb = "apply" if "outcome" in document else "plan"
-    title = f"reconciler {verb} · {_accounts(document)} · {_counts(phrases.counted(changes))}"
+    counts = phrases.counted(changes)
+    told = phrases.counts_in_words(counts) if any(counts.values()) else "**no changes**"
     several = len(document["targets"]) > 1
     parts = _Parts(
-        title=title,
+        title=f"reconciler {verb} · {_accounts(document)} · {told}",
         columns=("", "Resource", "Change", "Spec"),
         rows=[
             _change_row(change, target["target"] if several else None, page.repository)
@@ -64,7 +65,11 @@ def plan_markdown(document: PlanShape, page: Page) -> str:
             for change in target["changes"]
         ],
         notes=[*_notes(document, page.repository)],
-        asides=[*_asides(document)],
+        asides=[
+            f"- {code(kept['address'])}: {words(kept['reason'])}"
+            for target in document["targets"]
+            for kept in (*target["kept"], *target["ignored"])
+        ],
         diffs=[_difference(change) for change in changes if phrases.attributes(change)],
         foot=_plan_foot(document),
     )
@@ -77,10 +82,6 @@ def _accounts(document: PlanShape | DriftShape) -> str:
     if len(targets) == 1 and targets[0]["target"] == "default":
         return targets[0]["account_id"]
     return ", ".join(f"{words(t['target'])} {t['account_id']}" for t in targets)
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return phrases.counts_in_words(counts) if any(counts.values()) else "**no changes**"
 
 
 def _change_row(change: ChangeShape, target: str | None, repository: Repository) -> str:
@@ -142,12 +143,6 @@ def _warnings(document: PlanShape | DriftShape, repository: Repository) -> Itera
     for found in document["diagnostics"]:
         place = _place(found, repository)
         yield f"- **Warning:** {words(found['message'])} ({code(found['code'])}) {place}"
-
-
-def _asides(document: PlanShape) -> Iterator[str]:
-    for target in document["targets"]:
-        for kept in (*target["kept"], *target["ignored"]):
-            yield f"- {code(kept['address'])}: {words(kept['reason'])}"
 
 
 def _difference(change: ChangeShape) -> str:

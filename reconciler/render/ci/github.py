@@ -36,7 +36,10 @@ class Annotation:
 
 
 def plan_annotations(document: PlanShape, repository: Repository) -> str:
-    return _printed([*_stops(document), *_changes(document)], repository)
+    ranked = sorted(
+        phrases.changes_of(document), key=lambda change: _RANK.index(phrases.verb_of(change))
+    )
+    return _printed([*_stops(document), *map(_change, ranked)], repository)
 
 
 def _stops(document: PlanShape) -> Iterator[Annotation]:
@@ -58,13 +61,6 @@ def _stops(document: PlanShape) -> Iterator[Annotation]:
             name = unread["region"] or unread["address"]
             yield Annotation("error", name, f"cannot be read: {unread['reason']}")
     yield from map(_finding_of_specs, document["diagnostics"])
-
-
-def _changes(document: PlanShape) -> Iterator[Annotation]:
-    ranked = sorted(
-        phrases.changes_of(document), key=lambda change: _RANK.index(phrases.verb_of(change))
-    )
-    return map(_change, ranked)
 
 
 def _change(change: ChangeShape) -> Annotation:

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
 from reconciler.render.escape import printable
-from reconciler.render.json.types import DiagnosticShape, DriftShape, FindingShape
+from reconciler.render.json.types import DiagnosticShape, DriftShape
 from reconciler.render.text.values import differing
 
 _Kind = Literal["failure", "error", "skipped"]
@@ -31,16 +31,14 @@ def drift_junit(document: DriftShape) -> str:
             case = _case(suite, kind, finding["address"])
             pairs = [(d["path"], d["before"], d["after"]) for d in finding["differences"]]
             said = differing(finding["address"], "!", pairs) if pairs else ""
-            _broken(case, _kind(finding), finding["status"], phrases.found(finding), said)
+            status = finding["status"]
+            outcome: _Kind = "skipped" if status in ("left", "unmanaged") else "failure"
+            if status == "unknown":
+                outcome = "error"
+            _broken(case, outcome, status, phrases.found(finding), said)
         if not findings:
             _case(suite, "drift", "no drift")
     return _text(suites)
-
-
-def _kind(finding: FindingShape) -> _Kind:
-    if finding["status"] == "unknown":
-        return "error"
-    return "skipped" if finding["status"] in ("left", "unmanaged") else "failure"
 
 
 def validate_junit(found: Iterable[DiagnosticShape], repository: Repository, time: str) -> str:
@@ -80,15 +78,16 @@ def _broken(case: Element, kind: _Kind, type_: str, message: str, more: str = ""
 
 def _text(suites: Element) -> str:
     """With the counts that readers take from the attributes."""
+    counted = {
+        "tests": "testcase",
+        "failures": "*/failure",
+        "errors": "*/error",
+        "skipped": "*/skipped",
+    }
     for suite in suites:
-        _count(suite)
+        for name, path in counted.items():
+            suite.set(name, str(len(suite.findall(path))))
     for name in ("tests", "failures", "errors"):
         suites.set(name, str(sum(int(suite.get(name, "0")) for suite in suites)))
     indent(suites)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(suites, encoding="unicode") + "\n"
-
-
-def _count(suite: Element) -> None:
-    counted = {"tests": "testcase", "failures": "*/failure", "errors": "*/error"}
-    for name, path in {**counted, "skipped": "*/skipped"}.items():
-        suite.set(name, str(len(suite.findall(path))))

@@ -218,15 +218,13 @@ _LEGEND = (
 def _cards(items: list[_Item]) -> str:
     verbs = [item.verb for item in items]
     looks = {item.verb: item.look for item in items}
-    cards = "".join(_card(verb, looks[verb], verbs.count(verb)) for verb in dict.fromkeys(verbs))
-    return f'<ul class="cards">{cards}</ul>'
-
-
-def _card(verb: str, look: str, count: int) -> str:
-    return (
+    cards = [
         f'<li><button type="button" data-verb="{text(verb)}" aria-pressed="false">'
-        f'<b class="{look}">{count}</b>{text(verb.replace("_", " "))}</button></li>'
-    )
+        f'<b class="{looks[verb]}">{verbs.count(verb)}</b>{text(verb.replace("_", " "))}'
+        "</button></li>"
+        for verb in dict.fromkeys(verbs)
+    ]
+    return f'<ul class="cards">{"".join(cards)}</ul>'
 
 
 def _tools(items: list[_Item]) -> str:

@@ -3,8 +3,6 @@ for the next one, written and read."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import with_config
 from typing_extensions import TypedDict
 
@@ -23,7 +21,7 @@ from reconciler.render.json.plan import (
     source_json,
     target_header,
 )
-from reconciler.render.json.types import CLOSED, FindingShape, SourceShape
+from reconciler.render.json.types import CLOSED, FindingShape
 
 
 def drift_json(drift: Drift, created_at: str) -> types.DriftShape:
@@ -103,11 +101,12 @@ def baseline_of(text: str) -> Baseline:
 
 
 def _finding(value: FindingShape) -> Finding:
+    found, place = value["differences"], value["source"]
     return Finding(
         address=Address.parse(value["address"]),
         status=value["status"],
-        differences=tuple(_difference(one) for one in value["differences"]),
-        source=_source(value["source"]),
+        differences=tuple(Difference(d["path"], d["before"], d["after"]) for d in found),
+        source=Location(place["file"], place["line"], place["column"]) if place else None,
         reason=value["reason"],
         transition=value["transition"],
         first_seen=value["first_seen"],
@@ -115,11 +114,3 @@ def _finding(value: FindingShape) -> Finding:
         region=value["region"],
         was_interrupted=value["severity"] == "critical",
     )
-
-
-def _difference(value: Any) -> Difference:
-    return Difference(value["path"], value["before"], value["after"])
-
-
-def _source(value: SourceShape | None) -> Location | None:
-    return Location(value["file"], value["line"], value["column"]) if value else None

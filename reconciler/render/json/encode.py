@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
@@ -26,11 +25,9 @@ def json_text(value: Any, indent: int | None = 2) -> str:
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     # Both stand in strings alone: the syntax of JSON has neither.
     commands = LOG_COMMAND.sub(lambda found: f"##{found[1]}\\u005b", text)
-    return _BEYOND_ASCII.sub(lambda found: _escaped(found[0]), commands)
-
-
-def _escaped(character: str) -> str:
-    return character if is_plain(character) else json.dumps(character)[1:-1]
+    return _BEYOND_ASCII.sub(
+        lambda found: found[0] if is_plain(found[0]) else json.dumps(found[0])[1:-1], commands
+    )
 
 
 def parsed(text: str, shape: type[_T]) -> _T:
@@ -66,13 +63,12 @@ def _look_through(value: Any) -> None:
     for _ in range(MOST_DEPTH):
         if any(isinstance(v, str) and _HALVES.search(v) for v in level):
             raise ValueError("it has text with half of a surrogate pair")
-        inner = [v for v in level if isinstance(v, dict | list)]
-        level = [x for v in inner for x in (_both(v) if isinstance(v, dict) else v)]
+        outer, level = level, []
+        for v in outer:
+            if isinstance(v, dict | list):
+                level.extend(v)
+            if isinstance(v, dict):
+                level.extend(v.values())
         if not level:
             return
     raise ValueError("it is nested too deeply")
-
-
-def _both(value: dict[str, Any]) -> Iterator[Any]:
-    yield from value
-    yield from value.values()

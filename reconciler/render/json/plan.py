@@ -11,11 +11,10 @@ from typing import Any, cast
 from reconciler import __version__
 from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import request_json, specs_digest
-from reconciler.commands.request import Request
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.executor.estimate import estimate
 from reconciler.plan.calls import Wait, printable
-from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unread, actions_of
+from reconciler.plan.changes import Change, Conflict, Guard, Kept, actions_of
 from reconciler.plan.plan import Plan, Step, TargetPlan, summary
 from reconciler.render.json import types
 from reconciler.render.json.planfile import sealed
@@ -25,7 +24,9 @@ from reconciler.render.json.types import DiagnosticShape, SourceShape
 def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
     """With what it takes to make the plan again. ``created_at`` is as ``now_as_text`` has it."""
     plan = planned.plan
-    head = header(plan, created_at)
+    head, seconds, asked = header(plan, created_at), estimate(plan), request_json(planned.request)
+    # A drift's own flags are in no plan.
+    saved = {name: asked[name] for name in types.RequestShape.__annotations__}
     document: types.PlanShape = {
         "format_version": head["format_version"],
         "reconciler": head["reconciler"],
@@ -34,31 +35,19 @@ def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
         "digest": plan.digest,
         "targets": [_target(target) for target in plan.targets],
         "summary": cast("types.SummaryShape", summary(plan)),
-        "seconds": _seconds(plan),
+        "seconds": {"least": seconds.least, "most": seconds.most},
         "api_calls": dict(plan.api_calls),
         "diagnostics": diagnostics_json(planned.diagnostics),
-        "request": _request(planned.request),
+        "request": cast("types.RequestShape", saved),
         "specs_digest": specs_digest(planned),
         "file_digest": "",
     }
     return sealed(document)
 
 
-def _request(request: Request) -> types.RequestShape:
-    """What the shape has of it: a drift's own flags are in no plan."""
-    asked = request_json(request)
-    saved = {name: asked[name] for name in types.RequestShape.__annotations__}
-    return cast("types.RequestShape", saved)
-
-
 def now_as_text() -> str:
     """UTC, to the second: ``2026-11-23T20:00:00Z``."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _seconds(plan: Plan) -> types.SecondsShape:
-    found = estimate(plan)
-    return {"least": found.least, "most": found.most}
 
 
 def header(plan: Plan, created_at: str) -> types.Header:
@@ -88,7 +77,10 @@ def _target(target: TargetPlan) -> types.TargetShape:
         "ignored": [kept_json(kept) for kept in target.ignored],
         "conflicts": [_conflict(conflict) for conflict in target.conflicts],
         "guards": [_guard(guard) for guard in target.guards],
-        "unread": [_unread(unread) for unread in target.unread],
+        "unread": [
+            {"address": str(u.address), "region": u.region, "reason": u.reason}
+            for u in target.unread
+        ],
         "rules": [cast("types.RuleShape", dict(rule)) for rule in target.rules],
         "settings": cast("types.SettingsShape", dict(target.settings)),
     }
@@ -156,10 +148,6 @@ def _wait(step: Step, wait: Wait) -> types.WaitShape:
 
 def kept_json(kept: Kept) -> types.KeptShape:
     return {"address": str(kept.address), "reason": kept.reason, "status": kept.status}
-
-
-def _unread(unread: Unread) -> types.UnreadShape:
-    return {"address": str(unread.address), "region": unread.region, "reason": unread.reason}
 
 
 def _conflict(conflict: Conflict) -> types.ConflictShape:

@@ -48,7 +48,9 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         lines.append(line(Piece("No changes.", "bold green"), found))
     else:
         lines.append(summary_line(plan))
-        lines.append(_lasting_line(plan))
+        seconds = estimate(plan)
+        lasts = f"Estimated duration: {duration(seconds.least, seconds.most)}."
+        lines.append(line(Piece(lasts, "dim")))
     for target in plan.targets:
         lines.extend(_notes(target))
     lines.append(line(Piece(f"Digest: {plan.digest}", "dim")))
@@ -150,8 +152,11 @@ def _created(change: Create, look: Look) -> Iterator[Line]:
     for name, value in (change.after or {}).items():
         if value in _QUIET or name in ("instance_profile", "role"):
             continue
-        if isinstance(value, dict) and name in ("managed_policies", "inline_policies", "tags"):
-            words.append(f"{name}: {_keys(name, value)}")
+        if isinstance(value, dict) and name == "tags":
+            pairs = [f"{key}={text}" for key, text in sorted(value.items())]
+            words.append(f"{name}: {' '.join(pairs)}")
+        elif isinstance(value, dict) and name in ("managed_policies", "inline_policies"):
+            words.append(f"{name}: {' '.join(sorted(value))}")
         elif isinstance(value, dict):
             count = len(value.get("Statement", []))
             words.append(f"{name}: {count} statement{'' if count == 1 else 's'}")
@@ -159,12 +164,6 @@ def _created(change: Create, look: Look) -> Iterator[Line]:
             words.append(f"{name}: {shown(value)}")
     if words and (look.is_full or change.kind != "association"):
         yield line("      ", data(", ".join(words), "dim"))
-
-
-def _keys(name: str, value: dict[str, object]) -> str:
-    if name == "tags":
-        return " ".join(f"{key}={text}" for key, text in sorted(value.items()))
-    return " ".join(sorted(value))
 
 
 def _consumers(change: Change, look: Look) -> Line:
@@ -192,19 +191,9 @@ def summary_line(plan: Plan) -> Line:
     return line(Piece("Plan: ", "bold"), text)
 
 
-def _lasting_line(plan: Plan) -> Line:
-    found = estimate(plan)
-    return line(Piece(f"Estimated duration: {duration(found.least, found.most)}.", "dim"))
-
-
 def guard_line(guard: Guard) -> Line:
-    return line(
-        Piece("! ", "bold red"), data(guard.reason), "; apply is blocked. ", data(_way_out(guard))
-    )
-
-
-def _way_out(guard: Guard) -> str:
-    return f"Override with {guard.lift}" if guard.lift.startswith("--") else guard.lift
+    lift = f"Override with {guard.lift}" if guard.lift.startswith("--") else guard.lift
+    return line(Piece("! ", "bold red"), data(guard.reason), "; apply is blocked. ", data(lift))
 
 
 def _notes(target: TargetPlan) -> Iterator[Line]:

@@ -23,28 +23,17 @@ def difference_lines(difference: Difference) -> Iterator[Line]:
         yield line("      ~ ", data(difference.path))
         yield from _statements(before, after)
         return
-    sign, style = _sign(before, after)
     # A policy's name is the end of its ARN, which stands right beside it.
-    path = difference.path.partition(".")[0] if _is_policy(difference) else difference.path
-    yield line(f"      {sign} ", data(path), ": ", *_arrow(before, after, style))
-
-
-def _is_policy(difference: Difference) -> bool:
-    return difference.path.startswith("managed_policies.")
-
-
-def _sign(before: Any, after: Any) -> tuple[str, str]:
+    attribute, _, _ = difference.path.partition(".")
+    path = data(attribute if attribute == "managed_policies" else difference.path)
     if before is None:
-        return "+", "green"
-    return ("-", "red") if after is None else ("~", "yellow")
-
-
-def _arrow(before: Any, after: Any, style: str) -> tuple[Any, ...]:
-    if before is None:
-        return (data(shown(after), style),)
-    if after is None:
-        return (data(shown(before), style), " -> null")
-    return (data(shown(before)), " -> ", data(shown(after), style))
+        yield line("      + ", path, ": ", data(shown(after), "green"))
+    elif after is None:
+        yield line("      - ", path, ": ", data(shown(before), "red"), " -> null")
+    else:
+        yield line(
+            "      ~ ", path, ": ", data(shown(before)), " -> ", data(shown(after), "yellow")
+        )
 
 
 def shown(value: Any) -> str:
@@ -114,12 +103,9 @@ def differing(address: str, mark: str, differences: Iterable[tuple[str, Any, Any
     """Lines of a ``diff``: the address, and below it what differs."""
     lines = [f"{mark} {printable(address)}"]
     for path, before, after in differences:
-        lines.extend(_marked(plain([one])) for one in _shown(path, before, after))
+        shown_lines = difference_lines(Difference(path, before, after))
+        lines.extend(_marked(plain([one])) for one in shown_lines)
     return "\n".join(lines)
-
-
-def _shown(path: str, before: Any, after: Any) -> Iterator[Any]:
-    return difference_lines(Difference(path, before, after))
 
 
 def _marked(text: str) -> str:
