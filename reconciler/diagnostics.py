@@ -60,18 +60,12 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     read the file, so it is done for the first findings only."""
     unique = dict.fromkeys(diagnostics)
     ordered = sorted(unique, key=lambda d: (d.location, d.code, d.message))
-    asked = (place for place, d in enumerate(ordered) if d.near is not None)
-    for place in islice(asked, MOST_SUGGESTIONS):
-        found = ordered[place]
-        ordered[place] = replace(found, suggestion=_suggestion(found.near), near=None)
+    asked = ((place, d.near) for place, d in enumerate(ordered) if d.near is not None)
+    for place, near in list(islice(asked, MOST_SUGGESTIONS)):
+        close = nearest(near.word, near.known)
+        suggestion = near.otherwise if close is None else near.form.format(close)
+        ordered[place] = replace(ordered[place], suggestion=suggestion, near=None)
     return tuple(ordered)
-
-
-def _suggestion(near: Near | None) -> str | None:
-    if near is None:
-        return None
-    close = nearest(near.word, near.known)
-    return near.otherwise if close is None else near.form.format(close)
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

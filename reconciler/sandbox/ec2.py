@@ -283,7 +283,8 @@ class Ec2Layer:
     def _shown(self, request: EC2BaseResponse) -> list[Row]:
         """During a replace DescribeInstances shows the profile that is leaving."""
         rows = self._world.rows_of(request.current_account, request.region)
-        return [*(r for r in rows if r.leaving_since is None), *(r for r in rows if _leaves(r))]
+        staying = [row for row in rows if row.leaving_since is None]
+        return [*staying, *(row for row in rows if row.leaving_since is not None and row.shown)]
 
     def _row(self, request: EC2BaseResponse) -> Row:
         wanted = request._get_param("AssociationId")
@@ -349,10 +350,6 @@ _CODES = {"pending": 0, "running": 16, "stopping": 64, "stopped": 80}
 
 def _put(instance: Any, state: str) -> None:
     instance._state.name, instance._state.code = state, _CODES[state]
-
-
-def _leaves(row: Row) -> bool:
-    return row.leaving_since is not None and row.shown
 
 
 def _instances(request: EC2BaseResponse) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Broken = Literal["reset", "timeout", "refused"]
@@ -114,9 +114,11 @@ def mixture(seed: int, *, with_denials: bool = False) -> tuple[Lags, Chaos]:
         lost=some(0.15),
         concurrent=some(0.15),
     )
-    if not with_denials:
-        return lags, chaos
-    return lags, _with_denials(chaos, dice)
+    if with_denials:
+        denied = frozenset({dice.choice(_DENIABLE)}) if dice.random() < 0.7 else frozenset[str]()
+        expires = dice.randint(5, 60) if dice.random() < 0.5 else None
+        chaos = replace(chaos, denied=denied, expires_after=expires)
+    return lags, chaos
 
 
 _DENIABLE = (
@@ -131,10 +133,3 @@ _DENIABLE = (
     "ec2:CreateTags",
     "ec2:DescribeInstances",
 )
-
-
-def _with_denials(chaos: Chaos, dice: random.Random) -> Chaos:
-    values = {field.name: getattr(chaos, field.name) for field in fields(Chaos)}
-    values["denied"] = frozenset({dice.choice(_DENIABLE)}) if dice.random() < 0.7 else frozenset()
-    values["expires_after"] = dice.randint(5, 60) if dice.random() < 0.5 else None
-    return Chaos(**values)

@@ -195,7 +195,10 @@ class Faults:
         action = f"{logged.service}:{logged.operation}"
         if "iam:PassRole" in chaos.denied and logged.operation in _PASSING.get(logged.service, ()):
             action = "iam:PassRole"
-        if chaos.denied & {action, *(f"{action}@{name}" for name in _instances(logged))}:
+        params = logged.params
+        named = [*params.get("InstanceIds", ()), *params.get("Resources", ())]
+        instances = [str(name) for name in (params.get("InstanceId"), *named) if name]
+        if chaos.denied & {action, *(f"{action}@{name}" for name in instances)}:
             code = "UnauthorizedOperation" if logged.service == "ec2" else "AccessDenied"
             message = f"User: sandbox is not authorized to perform: {action}"
             raise refused(logged.service, code, message, 403)
@@ -249,11 +252,6 @@ def _break(logged: Logged, dice: random.Random) -> NoReturn:
         "ec2": ("InternalError", "Unavailable"),
     }.get(logged.service, ("InternalFailure", "ServiceUnavailable"))
     raise refused(logged.service, failed if how == "500" else busy, "try again", int(how))
-
-
-def _instances(logged: Logged) -> list[str]:
-    named = [*logged.params.get("InstanceIds", ()), *logged.params.get("Resources", ())]
-    return [str(name) for name in (logged.params.get("InstanceId"), *named) if name]
 
 
 def _addresses(logged: Logged) -> list[str]:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar
 
 from moto.iam.models import iam_backends
@@ -42,6 +41,10 @@ class _Wire(threading.local):
     def clear(self) -> None:
         self.how = None
 
+    def cut(self, how: Broken) -> tuple[int, dict[str, str], str]:
+        self.how = how
+        return 500, {}, ""
+
 
 @contextmanager
 def serving(world: World, port: int) -> Iterator[str]:
@@ -49,7 +52,7 @@ def serving(world: World, port: int) -> Iterator[str]:
     in use."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     wire = _Wire()
-    world.cut = partial(_noted, wire)
+    world.cut = wire.cut
     with installed(world):
         listener = _Listener(lambda wanted: _server(world, wanted, wire), port)
         world.goes_out = listener.go_out
@@ -115,24 +118,15 @@ class _Listener:
             self._ended.wait(0.01)
 
 
-def _noted(wire: _Wire, how: Broken) -> tuple[int, dict[str, str], str]:
-    wire.how = how
-    return 500, {}, ""
-
-
 def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
     application: Any = DomainDispatcherApplication(create_backend_app)
-    _refuse_taken(port)
-    answering = _cutting(wire, _with_view(world, application))
-    return make_server(HOST, port, answering, threaded=True)
-
-
-def _refuse_taken(port: int) -> None:
-    """werkzeug would exit if the port is in use; the caller must report that."""
     try:
+        # werkzeug would exit if the port is in use; the caller must report that.
         _bound(port).close()
     except OSError as error:
         raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
+    answering = _cutting(wire, _with_view(world, application))
+    return make_server(HOST, port, answering, threaded=True)
 
 
 def _bound(port: int) -> socket.socket:

@@ -209,7 +209,8 @@ class World:
 
     def rows_of(self, account: str, region: str) -> list[Row]:
         """Rows that are listed now, without those that have disappeared."""
-        self._expire()
+        limit = self.clock.now() - self.lags.disassociating
+        self.rows[:] = [r for r in self.rows if r.leaving_since is None or r.leaving_since > limit]
         return [row for row in self.rows if (row.account, row.region) == (account, region)]
 
     def staying(self, account: str, region: str, instance: str) -> Row | None:
@@ -238,7 +239,3 @@ class World:
 
     def forget(self, account: str, region: str, instance: str) -> None:
         self.served[account, region, instance] = None
-
-    def _expire(self) -> None:
-        limit = self.clock.now() - self.lags.disassociating
-        self.rows[:] = [r for r in self.rows if r.leaving_since is None or r.leaving_since > limit]

@@ -66,7 +66,9 @@ def find(given: str) -> Found:
 
 def leads_out(path: Path, root: Path) -> Diagnostic | None:
     """A diagnostic if a path is not valid for a set of that root; it need not exist yet."""
-    if _leaves_its_work_tree(path):
+    absolute = _absolute(path)
+    trees = [folder for folder in absolute.parents if os.path.lexists(folder / ".git")]
+    if not all(stays_within(absolute, _real(tree)) for tree in trees):
         return _outside(path, "the repository; give its target instead")
     if root.is_dir() and not stays_within(path, _real(root)):
         return _outside(path, "the set")
@@ -101,12 +103,6 @@ def _absolute(path: Path) -> Path:
 def _real(path: Path) -> Path:
     # Path.resolve raises for a link that leads to itself.
     return Path(os.path.realpath(path))
-
-
-def _leaves_its_work_tree(path: Path) -> bool:
-    absolute = _absolute(path)
-    trees = [folder for folder in absolute.parents if os.path.lexists(folder / ".git")]
-    return not all(stays_within(absolute, _real(tree)) for tree in trees)
 
 
 def _outside(link: Path, where: str) -> Diagnostic:

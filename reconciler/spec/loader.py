@@ -115,13 +115,13 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
         **parsed.settings.variables,
         **caller.variables,
     }
-    made = builder.Assembly(problems)
+    made, part = builder.Assembly(problems), parsed.found.part
     room = Room()
     for file in parsed.files:
         tree = substituted(file.tree, variables, problems, room)
         spec = validated_model(FileSpec, tree, problems) if isinstance(tree, Mapping) else None
         if spec is not None:
-            made.add(spec, tree, _is_chosen(parsed, file))
+            made.add(spec, tree, part is None or is_inside(file.path, part))
     desired = made.state()
     problems.extend(checks.check(desired, parsed.settings, parsed.settings_place))
     return SpecSet(
@@ -130,7 +130,7 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
         desired=desired,
         diagnostics=in_order(problems),
         sources=parsed.sources,
-        chosen=None if parsed.found.part is None else made.chosen(),
+        chosen=None if part is None else made.chosen(),
         settings_place=parsed.settings_place,
     )
 
@@ -149,11 +149,6 @@ def is_same_for(parsed: ParsedSet, one: Caller, other: Caller) -> bool:
     return not named or not any(name in text for text in texts for name in named)
 
 
-def _is_chosen(parsed: ParsedSet, file: ParsedFile) -> bool:
-    part = parsed.found.part
-    return part is None or is_inside(file.path, part)
-
-
 def _parse_file(
     path: FilePath, bound: FilePath, sources: dict[str, str], problems: list[Diagnostic]
 ) -> ParsedFile | None:
@@ -170,16 +165,13 @@ def _parse_file(
             problems.append(Diagnostic("error", "wrong-type", message, tree.location))
             return None
         including = _Including(path, bound, sources, problems)
-        return ParsedFile(path, name, including.included(_without_extensions(tree)))
+        # Keys at the top that begin with x- are there for anchors alone.
+        items = {key: value for key, value in tree.items.items() if not key.startswith("x-")}
+        resources = Mapping(items, tree.keys, tree.location)
+        return ParsedFile(path, name, including.included(resources))
     except UnreadableError as error:
         problems.append(error.diagnostic)
         return None
-
-
-def _without_extensions(tree: Mapping) -> Mapping:
-    """Keys at the top that begin with ``x-`` are there for anchors alone."""
-    items = {key: value for key, value in tree.items.items() if not key.startswith("x-")}
-    return Mapping(items, tree.keys, tree.location)
 
 
 @dataclass(frozen=True, slots=True)

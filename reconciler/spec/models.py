@@ -61,27 +61,29 @@ class InlinePolicies(SpecModel):
     policies: dict[str, Document] = Field({}, description="Documents by policy name.")
 
 
-def _managed(value: Any) -> Any:
-    return {"policies": value} if isinstance(value, list) else value
-
-
 def _inline(value: Any) -> Any:
     is_short = isinstance(value, dict) and not is_wrapped(value)
     return {"policies": value} if is_short else value
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 _MANAGED = Annotated[
-    ManagedPolicies, BeforeValidator(_managed, json_schema_input_type=list[str] | ManagedPolicies)
+    ManagedPolicies,
+    BeforeValidator(
+        lambda value: {"policies": value} if isinstance(value, list) else value,
+        json_schema_input_type=list[str] | ManagedPolicies,
+    ),
 ]
 _INLINE = Annotated[
     InlinePolicies,
     BeforeValidator(_inline, json_schema_input_type=dict[str, Document] | InlinePolicies),
 ]
-TextList = Annotated[list[Text], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
+TextList = Annotated[
+    list[Text],
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, str) else value,
+        json_schema_input_type=str | list[str],
+    ),
+]
 
 
 class RoleSpec(SpecModel):

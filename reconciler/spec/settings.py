@@ -120,10 +120,6 @@ Prefix = Annotated[
 ]
 
 
-def _regions(value: Any) -> Any:
-    return None if value == "all" else value
-
-
 class Settings(SpecModel):
     """Settings of a spec set."""
 
@@ -139,7 +135,10 @@ class Settings(SpecModel):
     )
     consumer_regions: Annotated[
         Regions | None,
-        BeforeValidator(_regions, json_schema_input_type=Literal["all"] | list[str]),
+        BeforeValidator(
+            lambda value: None if value == "all" else value,
+            json_schema_input_type=Literal["all"] | list[str],
+        ),
     ] = Field(
         None,
         description="Regions that a cut-over searches for consumers; all: every enabled region.",

@@ -56,7 +56,10 @@ class Assembly:
             made = _role(name, role, defaults, place)
             self._add(self._roles, made, is_chosen)
             if role.instance_profile:
-                self._add(self._profiles, _profile_of(made), is_chosen)
+                # What the AWS console makes beside a role for EC2.
+                tags, leave = made.resource.tags, made.leave & {"path"}
+                beside = InstanceProfile(name, name, made.resource.path, tags)
+                self._add(self._profiles, DesiredProfile(beside, leave, place), is_chosen)
         for name, profile in spec.instance_profiles.items():
             place = Place(tree, ("instance_profiles", name))
             self._add(self._profiles, _profile(name, profile, defaults, place), is_chosen)
@@ -170,15 +173,6 @@ def _profile(
     path, leave = _path(spec.path, defaults)
     resource = InstanceProfile(name, spec.role, path, _tags(spec.tags, defaults))
     return DesiredProfile(resource, leave, place, _limits(spec.cutover))
-
-
-def _profile_of(role: DesiredRole) -> DesiredProfile:
-    """What the AWS console makes beside a role for EC2."""
-    made = role.resource
-    leave = role.leave & {"path"}
-    return DesiredProfile(
-        InstanceProfile(made.name, made.name, made.path, made.tags), leave, role.place
-    )
 
 
 def _limits(spec: CutOverSpec) -> RollOut:

@@ -59,28 +59,20 @@ _CODES = {
 def _diagnostic(details: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Diagnostic:
     path: Path = details["loc"]
     kind = details["type"]
-    code = _CODES.get(kind) or _code_of_value(kind)
+    code = _CODES.get(kind, kind)
+    if "-" not in code:
+        # Our own kinds of error are codes; pydantic's are about the type, or about the value.
+        code = "wrong-type" if kind.endswith("_type") else "invalid-value"
     if code == "unknown-key":
         return _unknown_key(path, tree, model)
     if code == "missing-key":
         return Diagnostic("error", code, f"{path[-1]!r} is missing", locate(tree, path))
     name = next((str(p) for p in reversed(path) if isinstance(p, str)), "the file")
-    message = f"{name}: {_lowered(details['msg'])}{_given(tree, path)}"
-    return Diagnostic("error", code, message, value_location(tree, path))
-
-
-def _code_of_value(kind: str) -> str:
-    """Our own kinds of error are codes; pydantic's are about the type, or about the value."""
-    if "-" in kind:
-        return kind
-    return "wrong-type" if kind.endswith("_type") else "invalid-value"
-
-
-def _given(tree: Tree, path: Path) -> str:
-    value = child(tree, path)
+    value, given = child(tree, path), ""
     if isinstance(value, Scalar):
-        return f", not {value.text!r}" if value.text is not None else ", not null"
-    return ""
+        given = f", not {value.text!r}" if value.text is not None else ", not null"
+    message = f"{name}: {_lowered(details['msg'])}{given}"
+    return Diagnostic("error", code, message, value_location(tree, path))
 
 
 def _lowered(message: str) -> str:

@@ -35,7 +35,9 @@ def substituted(
         if scalar.text is None or "${" not in scalar.text or room.left < 0:
             return scalar
         known = regional if path[:1] == ("associations",) else variables
-        room.left -= _size(scalar.text, known)
+        # The size of the text once it is filled, or a little more.
+        filled = sum(len(known.get(m[1] or "", "")) for m in _TOKEN.finditer(scalar.text))
+        room.left -= len(scalar.text) + filled
         if room.left < 0:
             message = f"variables expand to more than {MOST_CHARACTERS:,} characters"
             code = "variables-too-large"
@@ -44,11 +46,6 @@ def substituted(
         return Scalar(_filled(scalar, known, problems), scalar.location)
 
     return mapped(tree, change)
-
-
-def _size(text: str, variables: Mapping[str, str]) -> int:
-    """Of the text once it is filled, or a little more."""
-    return len(text) + sum(len(variables.get(m[1] or "", "")) for m in _TOKEN.finditer(text))
 
 
 def _filled(scalar: Scalar, variables: Mapping[str, str], problems: list[Diagnostic]) -> str:

@@ -40,12 +40,7 @@ def check(desired: DesiredState, settings: Settings, place: Place | None) -> Ite
         yield from _association(association)
     yield from _claims(desired.associations)
     yield from _contradictions(desired, settings, place)
-    if not desired.size:
-        yield from _empty(place)
-
-
-def _empty(place: Place | None) -> Iterator[Diagnostic]:
-    if place is not None:
+    if not desired.size and place is not None:
         message = "the set holds no resources"
         yield Diagnostic("warning", "no-resources", message, place.here)
 

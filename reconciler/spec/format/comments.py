@@ -59,7 +59,8 @@ def comments_of(document: Document) -> Comments:
     made = Comments()
     starts = list(_starts(document.root, ()))
     indexes = [start.index for start in starts]
-    flows = [node for node in _nodes(document.root) if _is_flow(node)]
+    collections = [n for n in _nodes(document.root) if isinstance(n, CstMapping | CstSequence)]
+    flows = [node for node in collections if node.is_flow]
     for comment in _found(document):
         around = [n for n in flows if n.start < comment.index < n.end]
         if around:
@@ -176,10 +177,6 @@ def _starts(node: Written | None, within: tuple[CstMapping | CstSequence, ...]) 
     for item in node.items:
         yield _Start(item.start, node.column, item, inner)
         yield from _starts(item, inner)
-
-
-def _is_flow(node: Written) -> bool:
-    return isinstance(node, CstMapping | CstSequence) and node.is_flow
 
 
 def _column(node: CstMapping | CstSequence) -> int:

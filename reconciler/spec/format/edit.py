@@ -13,8 +13,6 @@ from reconciler.spec.yaml.cst import (
     CstMapping,
     CstScalar,
     CstSequence,
-    Document,
-    Entry,
     Written,
     read_written,
 )
@@ -94,7 +92,7 @@ class Editing:
         return self._at(keys) is not None
 
     def _at(self, keys: Keys) -> Written | None:
-        node = self._root
+        node = read_written(self.text).root
         for name in keys:
             if isinstance(node, Alias):
                 raise NotWritableError(f"line {node.line + 1} is shared by an alias")
@@ -110,14 +108,6 @@ class Editing:
         if isinstance(node, Alias):
             raise NotWritableError(f"line {node.line + 1} is shared by an alias")
         return node if isinstance(node, CstMapping) else None
-
-    @property
-    def _root(self) -> Written | None:
-        return self._document.root
-
-    @property
-    def _document(self) -> Document:
-        return read_written(self.text)
 
     def _value(self, value: Any, column: int, in_flow: bool, used: int) -> str:
         """What stands behind the colon."""
@@ -174,9 +164,5 @@ def _anchored(node: Written) -> bool:
 
 def _inside(node: Written) -> list[Written]:
     if isinstance(node, CstMapping):
-        return [part for entry in node.entries for part in _both(entry)]
+        return [part for entry in node.entries for part in (entry.key, entry.value)]
     return list(node.items) if isinstance(node, CstSequence) else []
-
-
-def _both(entry: Entry) -> tuple[Written, Written]:
-    return entry.key, entry.value

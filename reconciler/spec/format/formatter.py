@@ -149,7 +149,8 @@ class _Layout:
         ):
             # What stands above the first of its lines goes above the dash.
             inner = self.opened(item, indent + INDENT, path)
-            count = next((n for n, line in enumerate(inner) if _is_value(line)), None)
+            texts = enumerate(line.strip() for line in inner)
+            count = next((n for n, text in texts if text and not text.startswith("#")), None)
             if count is not None:
                 first = inner[count][len(indent) + len(INDENT) :]
                 above = [f"{indent}{line.strip()}".rstrip() for line in inner[:count]]
@@ -220,10 +221,6 @@ class _Layout:
             return node.entries
         here = _inside(node, path)
         return sorted(node.entries, key=lambda entry: rank(here, _name(entry)))
-
-
-def _is_value(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _inside(node: CstMapping, path: Path) -> Path:

@@ -94,11 +94,15 @@ def parse(text: str, name: str, problems: list[Diagnostic]) -> Tree | None:
         node = _reader(name).compose(text)
         return None if node is None else _Builder(name, problems).build(node)
     except ReaderError as error:
-        place = _offset(text, name, error.position)
+        head = text[: error.position]
+        column = error.position - (head.rfind("\n") + 1) + 1
+        place = Location(name, head.count("\n") + 1, column)
         message = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML"
         raise _unreadable(place, "yaml-syntax", message) from error
     except MarkedYAMLError as error:
-        raise _unreadable(_mark(error, name), "yaml-syntax", _problem(error)) from error
+        mark = error.problem_mark or error.context_mark
+        place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
+        raise _unreadable(place, "yaml-syntax", _problem(error)) from error
     except YAMLError as error:
         raise _unreadable(Location(name), "yaml-syntax", "is not valid YAML") from error
     except RecursionError as error:
@@ -132,16 +136,6 @@ def _reader(name: str) -> YAML:
 
 def _unreadable(place: Location, code: str, message: str) -> UnreadableError:
     return UnreadableError(Diagnostic("error", code, message, place))
-
-
-def _offset(text: str, name: str, position: int) -> Location:
-    head = text[:position]
-    return Location(name, head.count("\n") + 1, position - (head.rfind("\n") + 1) + 1)
-
-
-def _mark(error: MarkedYAMLError, name: str) -> Location:
-    mark = error.problem_mark or error.context_mark
-    return Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
 
 
 def _problem(error: MarkedYAMLError) -> str:
@@ -215,7 +209,11 @@ class _Builder:
                 merged.extend(self.merged(value_node))
                 continue
             if key_node.value in items:
-                self.problems.append(_duplicate(key_node.value, here, keys[key_node.value]))
+                message = f"{key_node.value!r} is given twice"
+                related = (("first given here", keys[key_node.value]),)
+                self.problems.append(
+                    Diagnostic("error", "duplicate-key", message, here, related=related)
+                )
                 continue
             items[key_node.value] = self.build(value_node)
             keys[key_node.value] = here
@@ -234,8 +232,3 @@ class _Builder:
                 self.place(node), "bad-merge", "<< takes a mapping, or a list of them"
             )
         return mappings
-
-
-def _duplicate(key: str, here: Location, first: Location) -> Diagnostic:
-    related = (("first given here", first),)
-    return Diagnostic("error", "duplicate-key", f"{key!r} is given twice", here, related=related)

@@ -19,8 +19,11 @@ def is_wrapped(entries: Mapping[str, object]) -> bool:
 
 def inside(path: Path, entries: Mapping[str, object]) -> Path:
     """The path of the entries of the mapping at ``path``, inline policies as in the long form."""
-    is_short = _is_inline(path) and not is_wrapped(entries)
-    return (*path, "policies") if is_short else path
+    match path:
+        case ("roles", _, "inline_policies") if not is_wrapped(entries):
+            return (*path, "policies")
+        case _:
+            return path
 
 
 def is_document(path: Path) -> bool:
@@ -54,7 +57,3 @@ def place_of_inline(root: tree.Tree, role: str, name: str) -> tuple[str, ...]:
     found = tree.child(root, ("roles", role, "inline_policies"))
     is_long = isinstance(found, tree.Mapping) and is_wrapped(found.items)
     return ("inline_policies", *(("policies",) if is_long else ()), name)
-
-
-def _is_inline(path: Path) -> bool:
-    return len(path) == 3 and (path[0], path[2]) == ("roles", "inline_policies")
