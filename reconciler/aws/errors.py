@@ -112,8 +112,8 @@ def _in_handshake(error: BaseException) -> bool:
         if id(cause) in seen:
             continue
         seen.add(id(cause))
-        frames = [frame for frame, _ in traceback.walk_tb(cause.__traceback__)]
-        if any(frame.f_code is handshake for frame in frames):
+        trace = traceback.walk_tb(cause.__traceback__)
+        if any(frame.f_code is handshake for frame, _ in trace):
             return True
         inner = (cause.__cause__, cause.__context__, getattr(cause, "kwargs", {}).get("error"))
         todo += [one for one in inner if isinstance(one, BaseException)]
