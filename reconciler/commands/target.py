@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.commands.request import Connection, Request, RunPorts
@@ -13,9 +13,10 @@ from reconciler.model.address import name_key, profile_address
 from reconciler.model.live import LiveState
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import TargetPlan
-from reconciler.planner import Options, plan_target
+from reconciler.planner import Options, plan_context, plan_target
 from reconciler.planner.associations import profiles_to_look_at
-from reconciler.planner.planner import needs_instances, plan_context, reach
+from reconciler.planner.context import PlanContext
+from reconciler.planner.planner import names_instances, needs_instances, reach
 from reconciler.planner.reads import absent_aws_policies, aws_policies_to_attach, scope_of
 from reconciler.ports import Progress, Reader
 from reconciler.spec.check.checks import expired
@@ -46,9 +47,9 @@ def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetP
     regions = ", ".join(options.regions)
     where = f"account {account.identity.account_id}"
     ports.progress.reading(f"{where} in {regions}" if regions else where)
-    live = _read(account, desired, options, ports.progress)
-    planned = plan_target(desired, live, options)
-    asked = aws_policies_to_attach(planned, live)
+    context = _read(account, desired, options, ports.progress)
+    planned = plan_target(context)
+    asked = aws_policies_to_attach(planned, context.live)
     missing = ((arn, by) for arn, by in asked.items() if not _exists(arn, account.reader))
     absent = absent_aws_policies(missing, account.spec.desired)
     spec = account.spec
@@ -109,30 +110,48 @@ def _refuse_nowhere(options: Options) -> None:
         raise RefusedError(message, ExitCode.ERROR)
 
 
+class _Contexts:
+    """The context of the plan, made once for each state of the account: as more of it is read, one
+    question after the other is asked of it."""
+
+    def __init__(self, desired: DesiredState, options: Options) -> None:
+        self._desired = desired
+        self._options = options
+        self._made: tuple[LiveState, PlanContext] | None = None
+
+    def of(self, live: LiveState) -> PlanContext:
+        if self._made is None or self._made[0] is not live:
+            self._made = live, plan_context(self._desired, live, self._options)
+        return self._made[1]
+
+
 def _read(
     account: Account, desired: DesiredState, options: Options, progress: Progress
-) -> LiveState:
-    """The account; the instances of the regions that are planned, if any matter; and of every
-    region where the plan needs to know all consumers."""
+) -> PlanContext:
+    """The context of the plan, from the account; the instances of the regions that are planned, if
+    any matter; and of every region where the plan needs to know all consumers."""
     reader, identity = account.reader, account.identity
-    if is_sure := needs_instances(account.spec.desired, LiveState(identity=identity), options):
+    if is_sure := names_instances(account.spec.desired, options):
         _refuse_nowhere(options)
     # Associations may name regions themselves.
     own = {region for a in account.spec.desired.associations for region in a.regions or ()}
     planned = {*options.regions, *own}
     scope = scope_of(desired, identity, options, planned if is_sure else ())
-    live = _whose(reader.read(identity, scope), desired, options, reader)
+    contexts = _Contexts(desired, options)
+    live = reader.read(identity, scope)
+    if desired.associations:
+        live = _with_owners(live, profiles_to_look_at(contexts.of(live)), reader)
     _refuse_what_needs_all(live, options)
-    if not is_sure and not needs_instances(desired, live, options):
-        return live
+    if not is_sure and not needs_instances(contexts.of(live)):
+        return contexts.of(live)
     _refuse_nowhere(options)
     live = _with_regions(live, planned, reader, progress)
-    needed = reach(desired, live, options)
-    if needed == "planned":
-        return live
-    chosen = options.consumer_regions if needed == "consumers" else None
-    everywhere = chosen if chosen is not None else reader.enabled_regions(options.regions[0])
-    return _with_regions(live, set(everywhere), reader, progress)
+    needed = reach(contexts.of(live))
+    if needed != "planned":
+        chosen = options.consumer_regions if needed == "consumers" else None
+        everywhere = chosen if chosen is not None else reader.enabled_regions(options.regions[0])
+        live = _with_regions(live, set(everywhere), reader, progress)
+    return contexts.of(live)
 
 
 def _with_regions(
@@ -145,12 +164,12 @@ def _with_regions(
     return live.with_instances(reader.read_regions(live.identity, missing))
 
 
-def _whose(live: LiveState, desired: DesiredState, options: Options, reader: Reader) -> LiveState:
+def _with_owners(live: LiveState, names: Collection[str], reader: Reader) -> LiveState:
     """The account with the owners of profiles that instances are to be moved from."""
-    if not desired.associations:
+    if not names:
         return live
     found, unread = dict(live.profiles), dict(live.unread)
-    for name in profiles_to_look_at(plan_context(desired, live, options)):
+    for name in names:
         try:
             profile = reader.profile(name)
         except AwsError as error:

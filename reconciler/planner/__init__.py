@@ -2,6 +2,6 @@
 removed and kept, and what may be in use. Nothing here calls AWS."""
 
 from reconciler.planner.options import Options
-from reconciler.planner.planner import plan_target
+from reconciler.planner.planner import plan_context, plan_target
 
-__all__ = ["Options", "plan_target"]
+__all__ = ["Options", "plan_context", "plan_target"]

@@ -63,7 +63,8 @@ _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
 
 
 def plan_context(desired: DesiredState, read: LiveState, options: Options) -> PlanContext:
-    """Everything that the planner decides from. Each line needs the one before."""
+    """Everything that the planner decides from, for one state of the account. Each line needs the
+    one before."""
     live = without_temporary_profiles(read, options.owner)
     context = PlanContext(
         identity=live.identity,
@@ -93,32 +94,37 @@ def _trust_cycles(context: PlanContext) -> frozenset[Address]:
     return cyclic(edges)
 
 
-def needs_instances(desired: DesiredState, live: LiveState, options: Options) -> bool:
-    """Whether the plan has to do with instances at all: the specs have a profile or an association,
-    the owner has a profile, or something goes that instances may be using. A set of roles and
-    policies alone makes no call to EC2."""
-    if desired.profiles or desired.associations or options.unmanaged:
-        return True
-    is_owned = any(p.owner == options.owner for p in live.profiles.values())
-    return is_owned or removes_anything(plan_context(desired, live, options))
+def names_instances(desired: DesiredState, options: Options) -> bool:
+    """Whether the plan has to do with instances whatever AWS has: the specs have a profile or an
+    association, or unmanaged resources are asked for."""
+    return bool(desired.profiles or desired.associations or options.unmanaged)
+
+
+def needs_instances(context: PlanContext) -> bool:
+    """Whether the plan has to do with instances at all: the specs do, the owner has a profile, or
+    something goes that instances may be using. A set of roles and policies alone makes no call to
+    EC2."""
+    live, options = context.live, context.options
+    profiles = (*live.profiles.values(), *live.shadows.values())
+    is_owned = any(profile.owner == options.owner for profile in profiles)
+    return is_owned or names_instances(context.desired, options) or removes_anything(context)
 
 
 Reach = Literal["planned", "consumers", "everywhere"]
 
 
-def reach(desired: DesiredState, live: LiveState, options: Options) -> Reach:
+def reach(context: PlanContext) -> Reach:
     """The regions whose instances must be known. If something is removed, or unmanaged resources
     are asked for: every enabled one, whatever ``consumer_regions`` says."""
-    if options.unmanaged:
+    if context.options.unmanaged:
         return "everywhere"
-    context = plan_context(desired, live, options)
     if removes_anything(context) or empties(context):
         return "everywhere"
     return "consumers" if profiles_to_cut_over(context) else "planned"
 
 
-def plan_target(desired: DesiredState, live: LiveState, options: Options) -> TargetPlan:
-    context = plan_context(desired, live, options)
+def plan_target(context: PlanContext) -> TargetPlan:
+    live, options = context.live, context.options
     cutovers = plan_cutovers(context)
     entities = _joined(plan_entities(context), cutovers)
     associations = plan_associations(context)

@@ -30,7 +30,7 @@ from reconciler.model.ownership import (
 )
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import TargetPlan
-from reconciler.planner import Options, plan_target
+from reconciler.planner import Options, plan_context, plan_target
 from reconciler.planner.context import resolved
 from reconciler.spec.desired import DesiredState, SpecSet, ordered
 from reconciler.spec.loader import Caller, interpret, read
@@ -144,7 +144,7 @@ def plan(
         now=NOW,
         **more,
     )
-    return plan_target(desired, account, options)
+    return plan_target(plan_context(desired, account, options))
 
 
 def steps(planned: TargetPlan) -> list[str]:
