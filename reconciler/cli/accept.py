@@ -20,11 +20,11 @@ AcceptFlag = Annotated[
     typer.Option(
         "--accept",
         metavar="ADDRESS",
-        help="Print a patch of the specs that takes over what AWS has; repeat for more.",
+        help="Print a patch that makes the specs match AWS; repeat for more addresses.",
     ),
 ]
 WriteFlag = Annotated[
-    bool, typer.Option("--write", help="With --accept: change the files in place of a patch.")
+    bool, typer.Option("--write", help="With --accept: edit the files instead of printing a patch.")
 ]
 
 

@@ -81,7 +81,7 @@ def _stopped(
         console.err(guard_line(guard))
     if plan.conflicts or plan.guards or more:
         _summary(console, how.as_json, plan, None, more)
-        console.error(f"{how.verb} stops here: a decision of yours is missing, as shown above")
+        console.error(f"{how.verb} blocked: resolve the conflicts and guards listed above")
         return ExitCode.UNDECIDED
     if plan.is_empty:
         _summary(console, how.as_json, plan, None)
@@ -127,8 +127,8 @@ def _warn_of_expiry(planned: Planned, console: Console) -> None:
 def _approved(console: Console, how: ApplyOptions) -> bool:
     """Asks on the terminal. Without one, refuses and says which flag answers."""
     if how.no_input or how.as_json or not sys.stdin.isatty():
-        hint = f"give --auto-approve to {how.verb} unasked"
-        console.error("there is no terminal to ask at", hint)
+        hint = f"pass --auto-approve to {how.verb} without a prompt"
+        console.error("there is no terminal for the prompt", hint)
         return False
     question = {"destroy": "Do you really want to destroy all of this?"}
     console.out(
@@ -167,8 +167,8 @@ def _report(applied: Applied, console: Console, how: ApplyOptions) -> None:
     if how.reports.shows_text:
         console.out(result_lines(applied, how.verb))
     if result.interrupted:
-        put_right = "instances in flight got their profile back."
-        not_all = "not all could be put right, as shown here."
+        put_right = "all instances in flight were restored."
+        not_all = "not everything could be restored, see below."
         is_all = not lost and not result.count("failed")
         console.out([line("Interrupted: ", put_right if is_all else not_all)])
     if how.reports.shows_text:

@@ -34,25 +34,31 @@ Specs = Annotated[str, typer.Argument(help="File or folder of specs.", envvar="R
 Var = Annotated[
     list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Report = Annotated[
     list[str] | None,
     typer.Option(
         "--report",
         metavar="FORMAT=PATH",
-        help="Write a report as well; PATH - is stdout. Repeat for more.",
+        help="Also write a report; PATH - is stdout. Repeat for more.",
     ),
 ]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress.")]
 ColorFlag = Annotated[
-    Color, typer.Option("--color", help="When to colour.", envvar="RECONCILER_COLOR")
+    Color, typer.Option("--color", help="When to use colors.", envvar="RECONCILER_COLOR")
 ]
 MaxTime = Annotated[
     str | None,
-    typer.Option("--max-time", metavar="DURATION", help="Begin nothing new after 90s, 30m, 2h."),
+    typer.Option(
+        "--max-time",
+        metavar="DURATION",
+        help="Start nothing new after this time, such as 90s, 30m or 2h.",
+    ),
 ]
-AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
-NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; refuse where it must.")]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask for approval.")]
+NoInput = Annotated[
+    bool, typer.Option("--no-input", help="Never prompt; fail if a prompt is needed.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,9 @@ class CommonArguments:
 
     targets: Annotated[
         list[str] | None,
-        typer.Option("--target", help="Target of the settings.", envvar="RECONCILER_TARGET"),
+        typer.Option(
+            "--target", help="Target in the settings; repeat for more.", envvar="RECONCILER_TARGET"
+        ),
         _PLANS,
     ] = None
     only: Annotated[
@@ -93,31 +101,36 @@ class CommonArguments:
     ] = None
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", help="Glob of addresses to leave out."),
+        typer.Option("--exclude", help="Glob of addresses to exclude; repeat for more."),
         _PLANS,
     ] = None
     regions: Annotated[
         list[str] | None,
-        typer.Option("--region", help="Where associations are planned; repeat for more."),
+        typer.Option("--region", help="Region in which associations are planned; repeat for more."),
     ] = None
     profile: Annotated[
         str | None, typer.Option("--profile", help="Profile of the AWS configuration to use.")
     ] = None
     endpoint_url: Annotated[
-        str | None, typer.Option("--endpoint-url", help="Endpoint of AWS, such as a sandbox.")
+        str | None, typer.Option("--endpoint-url", help="AWS endpoint URL, such as a sandbox.")
     ] = None
     owner: Annotated[
-        str | None, typer.Option("--owner", help="Owner of the set.", envvar="RECONCILER_OWNER")
+        str | None,
+        typer.Option("--owner", help="Owner of the spec set.", envvar="RECONCILER_OWNER"),
     ] = None
     prune: Annotated[
-        bool | None, typer.Option("--prune/--no-prune", help="Delete what left the specs."), _ADOPTS
+        bool | None,
+        typer.Option("--prune/--no-prune", help="Delete owned resources that left the specs."),
+        _ADOPTS,
     ] = None
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take over what exists unmanaged."), _ADOPTS
+        bool,
+        typer.Option("--adopt", help="Start managing existing resources without an owner."),
+        _ADOPTS,
     ] = False
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="With --adopt: also what has another owner."),
+        typer.Option("--take-over", help="With --adopt: also resources with another owner."),
         _ADOPTS,
     ] = False
     refresh_adopted: Annotated[
@@ -127,19 +140,27 @@ class CommonArguments:
     ] = False
     allow: Annotated[
         list[str] | None,
-        typer.Option("--allow", metavar="KEY=VALUE", help="Lift a guard, as the plan says it."),
+        typer.Option(
+            "--allow",
+            metavar="KEY=VALUE",
+            help="Override a guard with the KEY=VALUE that the plan prints.",
+        ),
         _CHANGES,
     ] = None
     variables: Annotated[Var, _PLANS] = None
     parallelism: Annotated[
         int,
         typer.Option(
-            "--parallelism", min=1, max=50, help="Calls at a time.", envvar="RECONCILER_PARALLELISM"
+            "--parallelism",
+            min=1,
+            max=50,
+            help="Concurrent AWS calls.",
+            envvar="RECONCILER_PARALLELISM",
         ),
     ] = 10
     quiet: QuietFlag = False
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="More of it."), _PLANS
+        int, typer.Option("--verbose", "-v", count=True, help="Show unabridged values."), _PLANS
     ] = 0
     color: ColorFlag = Color.auto
 

@@ -183,10 +183,10 @@ def _text(one: Line) -> Text:
 
 
 _HELP = {
-    "NoCredentialsError": "`aws sts get-caller-identity` tells whether there are any",
-    "EndpointConnectionError": "is the endpoint right, and is something listening there?",
-    "ConnectTimeoutError": "is the network up, and the endpoint right?",
-    "MfaRequired": "sign in first and hand the session's keys over in the environment, or use a "
+    "NoCredentialsError": "check the credentials with `aws sts get-caller-identity`",
+    "EndpointConnectionError": "check the endpoint, and that a server is listening there",
+    "ConnectTimeoutError": "check the network and the endpoint",
+    "MfaRequired": "sign in first and pass the session's keys in the environment, or use a "
     "profile without mfa_serial",
 }
 
@@ -203,7 +203,7 @@ def refused(error: RefusedError, console: Console) -> ExitCode:
 
 def aws_failed(error: AwsError, console: Console) -> ExitCode:
     request = f" (request {error.request_id})" if error.request_id else ""
-    needs = f"whoever runs this needs permission for {error.call}"
+    needs = f"the calling identity needs permission for {error.call}"
     hint = needs if error.code in DENIED else _HELP.get(error.code)
     console.error(f"{error.call}: {error.code}: {error.message}{request}", hint)
     return ExitCode.ERROR

@@ -56,7 +56,7 @@ def saved_plan(path: Path) -> PlanShape:
     try:
         text = read_foreign(path)
     except ValueError as error:
-        message = f"{path} is not a plan that `reconciler plan --out` saved: {error}"
+        message = f"{path} is not a plan saved with `reconciler plan --out`: {error}"
         raise RefusedError(message, ExitCode.ERROR) from error
     return plan_of(text, str(path))
 

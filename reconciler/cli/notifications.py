@@ -32,7 +32,7 @@ BaselineFlag = Annotated[
     typer.Option(
         "--baseline",
         metavar="FILE|s3://BUCKET/KEY",
-        help="Remember what was found: what is new, changed, ongoing, resolved.",
+        help="Store the findings, and report them as new, changed, ongoing or resolved.",
     ),
 ]
 NotifyFlag = Annotated[
@@ -40,12 +40,14 @@ NotifyFlag = Annotated[
     typer.Option(
         "--notify",
         metavar="KIND=PLACE",
-        help="Tell what is new, changed or resolved: slack=URL, webhook=URL, sns=ARN, "
-        "eventbridge=BUS; env:NAME takes the place from a variable. Repeat for more.",
+        help="Send findings that are new, changed or resolved to slack=URL, webhook=URL, sns=ARN "
+        "or eventbridge=BUS; env:NAME reads the place from an environment variable. "
+        "Repeat for more.",
     ),
 ]
 MetricsFlag = Annotated[
-    str | None, typer.Option("--metrics", metavar="prometheus=FILE", help="Write metrics.")
+    str | None,
+    typer.Option("--metrics", metavar="prometheus=FILE", help="Write metrics to a file."),
 ]
 
 
@@ -79,7 +81,7 @@ class Notifier:
             return Baseline() if text is None else baseline_of(text)
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
-            message = f"{self.baseline} is no baseline that drift wrote: {said}"
+            message = f"{self.baseline} is not a baseline written by drift: {said}"
             raise RefusedError(message, ExitCode.ERROR) from error
 
     def tell(self, drift: Drift, document: DriftShape, before: Baseline, covers: Covers) -> None:
@@ -104,8 +106,8 @@ class Notifier:
         except DeliveryError as error:
             self.undelivered += 1
             self.problems += 1
-            hint = "it is told the next time" if self.baseline else None
-            self.console.error(f"{destination.name} was not told: {error}", hint)
+            hint = "it is sent again with the next run" if self.baseline else None
+            self.console.error(f"{destination.name} could not be notified: {error}", hint)
             return False
         return True
 
@@ -166,7 +168,7 @@ def _before(path: Path) -> str:
     try:
         return read_foreign(path) if path.is_file() else ""
     except ValueError as error:
-        raise OSError(errno.EINVAL, f"this is no file of metrics: {error}", str(path)) from error
+        raise OSError(errno.EINVAL, f"this is not a metrics file: {error}", str(path)) from error
 
 
 def _object(place: str) -> tuple[str, str] | None:
@@ -186,7 +188,7 @@ def telling_of(
 ) -> Notifier:
     """Raises a usage error for what is of the wrong form."""
     if notify and baseline is None:
-        message = "--notify needs --baseline: without one everybody is told everything each time"
+        message = "--notify needs --baseline: without it every finding is sent with every run"
         raise typer.BadParameter(message)
     if baseline is not None and (found := _object(baseline)) and not all(found):
         raise typer.BadParameter(f"--baseline takes s3://BUCKET/KEY, not {baseline!r}")

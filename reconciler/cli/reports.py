@@ -113,7 +113,7 @@ def wanted_of(
         if name not in formats or not equals or not path:
             known = ", ".join(formats)
             raise typer.BadParameter(
-                f"--report takes FORMAT=PATH with a FORMAT of {known}; not {text!r}"
+                f"--report takes FORMAT=PATH with FORMAT one of {known}; not {text!r}"
             )
         reports.append((name, path))
     on_stdout = [name for name, path in reports if path == STDOUT and name != "github"]

@@ -71,13 +71,16 @@ class SignalHandler:
             self._asked_at = now
         if not self.stop.is_set():
             self.stop.set()
-            self.say("nothing new starts; what is in flight is put right. Ctrl-C stops at once.")
+            self.say(
+                "nothing new starts; instances in flight are restored. "
+                "Press Ctrl-C again to stop at once."
+            )
         elif is_interrupt and interrupted is not None:
             if now - interrupted >= MEANT_SECONDS:
                 self.leave()
         elif (asked is None or now - asked >= SAME_SECONDS) and not self.stop.hurries:
             self.stop.hurry()
-            self.say("in a hurry: profiles are given back at once, and nothing else is waited for.")
+            self.say("in a hurry: profiles are restored at once, without any other wait.")
 
 
 @contextmanager

@@ -86,7 +86,7 @@ class Apply:
         began = self.ports.clock.now()
         while True:
             if self.stop.hurries:
-                return None, "there was no time to look"
+                return None, "there was no time to plan again"
             plan, why = self._again()
             elapsed = self.ports.clock.now() - began
             if (
@@ -97,7 +97,7 @@ class Apply:
                 return plan, why
             if self.stop.is_set():
                 return plan, why
-            self.ports.progress.waiting(Address("plan"), "IAM to show what was written", elapsed)
+            self.ports.progress.waiting(Address("plan"), "IAM to show the changes", elapsed)
             self.ports.clock.sleep(PLAN_AGAIN_SECONDS)
 
     def _again(self) -> tuple[Plan | None, str]:

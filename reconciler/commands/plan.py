@@ -212,9 +212,9 @@ def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Sett
             continue
         if (other := first.setdefault(account, name)) != name:
             message = (
-                f"the targets {other} and {name} are both account {account}: each would take what "
-                "the other names for something that left the specs; make it one target, with the "
-                "regions and specs of both"
+                f"the targets {other} and {name} are both account {account}: each would take the "
+                "resources of the other for resources that left the specs; merge them into one "
+                "target, with the regions and specs of both"
             )
             raise RefusedError(message, ExitCode.ERROR)
 

@@ -64,7 +64,9 @@ def saved_from(document: Mapping[str, Any], name: str) -> Saved:
         consumers=_consumers(document),
     )
     if digest_of_intended(saved.intended) != saved.digest:
-        message = f"{name}: its digest is not that of its content; it was changed after it was made"
+        message = (
+            f"{name}: its digest does not match its content; it was changed after it was saved"
+        )
         raise RefusedError(message, ExitCode.STALE)
     return saved
 
@@ -117,13 +119,11 @@ def _counts(change: Mapping[str, Any]) -> bool:
 def refuse_stale(saved: Saved, now: Mapping[str, Any], digest: str, specs: str) -> None:
     """Raises ``RefusedError`` with 5, naming what moved."""
     if saved.specs != specs:
-        raise RefusedError(
-            "the specs are not those that the plan was made of; plan again", ExitCode.STALE
-        )
+        raise RefusedError("the specs have changed since the plan; plan again", ExitCode.STALE)
     if saved.digest == digest:
         return
     moved = tuple(differences(saved.intended, now)) or ("the target or its regions",)
-    message = "the plan no longer matches AWS; plan again. What moved:"
+    message = "the plan no longer matches AWS; plan again. Differences:"
     raise RefusedError(message, ExitCode.STALE, details=moved)
 
 
@@ -150,6 +150,6 @@ def refuse_unexpected(expected: str, planned: Plan) -> None:
     """Raises ``RefusedError`` with 5 where the plan is not the one that was approved, and says
     what it is: of that one only the digest is known."""
     if expected != planned.digest:
-        message = f"the plan is not the one that was approved: {planned.digest}, not {expected}"
+        message = f"the plan differs from the approved one: {planned.digest}, not {expected}"
         now = intended(planned.targets, planned.owner)
         raise RefusedError(f"{message}. It is now:", ExitCode.STALE, details=tuple(in_short(now)))

@@ -64,8 +64,8 @@ def _doubts(planned: TargetPlan, account: Account) -> Iterator[Diagnostic]:
     for reason in account.connection.doubts() if touching else ():
         profile = account.spec.desired.profile(touching[0].profile)
         place = profile.place.here if profile else Location(account.spec.root)
-        message = f"{reason}: an instance may be without its profile when they do"
-        hint = "set AWS_CREDENTIAL_EXPIRATION, or give apply --max-time"
+        message = f"{reason}: they may expire while an instance is without its profile"
+        hint = "set AWS_CREDENTIAL_EXPIRATION, or pass --max-time to apply"
         yield Diagnostic("warning", "credentials-expire", message, place, hint)
 
 

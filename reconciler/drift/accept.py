@@ -118,11 +118,11 @@ def _accept(finding: Finding, planned: Planned, made: Accepted) -> None:
 def _why(finding: Finding) -> str:
     match finding.status:
         case "left" | "unmanaged" | "unadopted":
-            return "it is in no spec of ours; `reconciler import` writes one"
+            return "it is in no spec; `reconciler import` writes one"
         case "stale" | "in_progress" | "unknown":
-            return f"it is {finding.status.replace('_', ' ')}, which is nothing to be written down"
+            return f"it is {finding.status.replace('_', ' ')}, which cannot be written to a spec"
         case _:
-            return "which instances are meant follows from a rule, or from a list of ids"
+            return "its instances follow from a rule, or from a list of ids"
 
 
 class _Edit:
@@ -169,7 +169,7 @@ class _Edit:
             case "max_session_duration" | "description" | "path" | "permissions_boundary" | "role":
                 self._attribute(attribute, live)
             case _:
-                raise NotWritableError(f"{attribute} is nothing that a spec says")
+                raise NotWritableError(f"{attribute} is not an attribute of the spec format")
 
     def _put(self, keys: Keys, value: Any) -> None:
         """``None`` takes the entry out."""
@@ -217,4 +217,4 @@ class _Edit:
             if written in (name, arn) or written.endswith(f"/{name}"):
                 self.text = self.editing.discard(keys, number)
                 return
-        raise NotWritableError(f"{name} is not written in this list as it is")
+        raise NotWritableError(f"{name} does not stand literally in this list")

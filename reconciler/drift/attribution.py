@@ -102,7 +102,9 @@ class Attributor:
         events = self._trails[name].events(*_place(finding, target.plan))
         found = next((e for e in events if e.name in wanted), None)
         if found is None:
-            return Actor(unknown="no event of it: they come minutes late, and go after 90 days")
+            return Actor(
+                unknown="no event found: events arrive minutes late, and are kept for 90 days"
+            )
         return _actor(found)
 
 

@@ -151,7 +151,7 @@ def _findings(target: TargetPlan) -> Iterator[Finding]:
         )
         yield replace(made, is_bare=is_bare)
     for conflict in target.conflicts:
-        reason = f"{conflict.reason}; {conflict.lift} takes it over"
+        reason = f"{conflict.reason}; use {conflict.lift} to manage it"
         yield Finding(conflict.address, "unadopted", (), conflict.source, reason)
     for kept in target.kept:
         if kept.status in ("left", "released"):
@@ -176,7 +176,7 @@ def _finding(change: Change) -> Finding:
             return Finding(change.address, "missing", (), change.source)
         case CutOverInstance():
             wanted = (change.after or {}).get("role")
-            reason = change.reason or f"it may be served another role than role/{wanted}"
+            reason = change.reason or f"it may have another role than role/{wanted}"
             return Finding(change.address, "stale", (), change.source, reason)
         case Restore():
             return Finding(change.address, "stale", change.differences, None, change.reason)

@@ -110,7 +110,7 @@ def test_nobody_takes_it(program: Program) -> None:
         done = program.run("drift", *flags, *measured)
         assert done.returncode == 1
         assert "modified" in done.stdout
-        assert "slack at 127.0.0.1 was not told: 127.0.0.1: answered 400" in done.stderr
+        assert "slack at 127.0.0.1 could not be notified: 127.0.0.1: answered 400" in done.stderr
         assert "secret" not in done.stdout + done.stderr
         assert "secret" not in (program.folder / "last.json").read_text()
         assert metric(program, "reconciler_undelivered_notifications") == 1
@@ -164,7 +164,7 @@ def test_a_baseline_that_is_none(program: Program) -> None:
     path.write_text("{")
     done = program.run("drift", "--baseline", "last.json")
     assert done.returncode == 1
-    assert "last.json is no baseline that drift wrote" in done.stderr
+    assert "last.json is not a baseline written by drift" in done.stderr
     assert path.read_text() == "{"
 
 

@@ -96,10 +96,10 @@ def test_a_plan_in_another_place(program: Program) -> None:
     one_error(
         program.run("apply", "other/moved.json", "--expect", "sha256:" + "0" * 64),
         5,
-        "not the one that was approved",
+        "differs from the approved one",
     )
     (other / "web.yaml").write_text(SPEC)
-    one_error(program.run("apply", "other/moved.json"), 5, "the specs are not those")
+    one_error(program.run("apply", "other/moved.json"), 5, "the specs have changed")
 
 
 @pytest.mark.parametrize("text", ["sha256:abc", "abc", "sha256:" + "G" * 64, "sha256:" + "²" * 64])
@@ -118,9 +118,13 @@ def test_variables_of_the_job_are_no_flags(program: Program) -> None:
     told = program.run("apply", "plan.json", **job)
     assert told.returncode == 4, told.stderr
     assert "protected" in told.stdout + told.stderr
-    one_error(program.run("apply", "plan.json", "--owner", "tests"), 64, "holds its flags")
-    one_error(program.run("apply", "plan.json", "--target", "x", **job), 64, "holds its flags")
-    one_error(program.run("apply", "plan.json", "--allow", "delete=1"), 64, "holds its flags")
+    one_error(program.run("apply", "plan.json", "--owner", "tests"), 64, "planning flags cannot be")
+    one_error(
+        program.run("apply", "plan.json", "--target", "x", **job), 64, "planning flags cannot be"
+    )
+    one_error(
+        program.run("apply", "plan.json", "--allow", "delete=1"), 64, "planning flags cannot be"
+    )
     assert program.run("apply", RECONCILER_SPECS="plan.json", **job).returncode == 4
 
 
@@ -138,8 +142,8 @@ NO_PLANS = {
 def test_what_is_no_plan(program: Program, case: str) -> None:
     (program.folder / "no.json").write_bytes(NO_PLANS[case])
     job = {"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/pull/7/merge"}
-    one_error(program.run("apply", "no.json"), 1, "no.json is not a plan that")
-    one_error(program.run("comment", "github", "no.json", **job), 1, "no.json is not a plan that")
+    one_error(program.run("apply", "no.json"), 1, "no.json is not a plan ")
+    one_error(program.run("comment", "github", "no.json", **job), 1, "no.json is not a plan ")
 
 
 EVENTS = {
@@ -179,7 +183,7 @@ def test_an_event_of_no_pull_request(tmp_path: Path, text: str) -> None:
 def test_what_is_no_baseline(program: Program, data: bytes) -> None:
     (program.folder / "last.json").write_bytes(data)
     told = program.run("drift", "--baseline", "last.json")
-    one_error(told, 1, "last.json is no baseline that drift wrote")
+    one_error(told, 1, "last.json is not a baseline written by drift")
     assert (program.folder / "last.json").read_bytes() == data
 
 

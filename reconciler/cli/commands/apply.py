@@ -29,15 +29,11 @@ from reconciler.render import formats
 
 SpecsOrPlan = Annotated[
     str,
-    typer.Argument(
-        help="File or folder of specs, or a plan that was saved.", envvar="RECONCILER_SPECS"
-    ),
+    typer.Argument(help="File or folder of specs, or a saved plan.", envvar="RECONCILER_SPECS"),
 ]
 Expect = Annotated[
     str | None,
-    typer.Option(
-        "--expect", help="Digest of the plan that was approved, or of its file: sha256:..."
-    ),
+    typer.Option("--expect", help="Digest of the approved plan, or of its file: sha256:..."),
 ]
 
 
@@ -53,7 +49,7 @@ def apply(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Plan, ask, apply, and plan again: what is left is reported."""
+    """Plan, ask for approval, and apply. Then plan again to report what remains."""
     wanted = wanted_of(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
         raise typer.BadParameter(f"--expect takes sha256: and 64 digits, not {expect[:80]!r}")
@@ -87,7 +83,8 @@ def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]
     if path.suffix in (".yaml", ".yml") or not path.is_file():
         return None
     if o.typed(context, _OF_A_PLAN) or any(key != "growth" for key, _ in allow):
-        message = "a saved plan holds its flags; give it none but how to reach AWS, --max-time, "
-        raise typer.BadParameter(f"{message}--expect and --allow growth=")
+        raise typer.BadParameter(
+            "planning flags cannot be combined with a saved plan, except --allow growth=ADDRESS"
+        )
     saved = saved_from(saved_plan(path), str(path))
     return replace(saved, request=replace(saved.request, allow=saved.request.allow | allow))

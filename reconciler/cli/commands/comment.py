@@ -30,16 +30,19 @@ class Where(StrEnum):
     gitlab = "gitlab"
 
 
-WhereArgument = Annotated[Where, typer.Argument(help="Who hosts the request.")]
-PlanArgument = Annotated[Path, typer.Argument(help="A plan that `plan --out` saved.")]
+WhereArgument = Annotated[Where, typer.Argument(help="Code host of the request.")]
+PlanArgument = Annotated[Path, typer.Argument(help="A plan saved with `plan --out`.")]
 Project = Annotated[
     str | None,
-    typer.Option("--repository", metavar="NAME", help="Default: the job's own."),
+    typer.Option("--repository", metavar="NAME", help="Default: from the CI environment."),
 ]
 Number = Annotated[
-    int | None, typer.Option("--number", min=1, help="Of the request. Default: the job's own.")
+    int | None,
+    typer.Option(
+        "--number", min=1, help="Pull or merge request number. Default: from the CI environment."
+    ),
 ]
-ApiUrl = Annotated[str | None, typer.Option("--api-url", help="Default: the job's own.")]
+ApiUrl = Annotated[str | None, typer.Option("--api-url", help="Default: from the CI environment.")]
 _TOKENS = {Where.github: ("GITHUB_TOKEN", "GH_TOKEN"), Where.gitlab: ("GITLAB_TOKEN",)}
 _NEEDS = {
     Where.github: "the job needs `permissions: {pull-requests: write}`",
@@ -90,7 +93,9 @@ def _given(value: str | None, flag: str) -> str:
 
 def _number(given: int | None, own: str) -> int:
     if given is None and not re.fullmatch("[0-9]{1,12}", own):
-        raise typer.BadParameter("--number is needed: this job is of no pull or merge request")
+        raise typer.BadParameter(
+            "--number is needed: this job does not belong to a pull or merge request"
+        )
     return int(own) if given is None else given
 
 

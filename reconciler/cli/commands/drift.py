@@ -27,9 +27,13 @@ from reconciler.render.text.drift import drift_lines
 
 Unmanaged = Annotated[
     bool,
-    typer.Option("--unmanaged", help="Also tell roles and profiles of nobody, and orphans."),
+    typer.Option(
+        "--unmanaged", help="Also report roles and profiles without an owner, and orphaned ones."
+    ),
 ]
-Who = Annotated[bool, typer.Option("--who", help="Ask CloudTrail who did it.")]
+Who = Annotated[
+    bool, typer.Option("--who", help="Look up the author of each change in CloudTrail.")
+]
 
 
 def drift(
@@ -46,7 +50,7 @@ def drift(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Say what differs between the specs and AWS. Exits with 0 for nothing, 2 for something."""
+    """Report differences between the specs and AWS. Exits with 0 for none, 2 for some."""
     request = replace(common.request(specs), prune=False, for_drift=True, unmanaged=unmanaged)
     wanted = wanted_of(report, formats.DRIFT, as_json)
     console, login = common.console(), common.login()

@@ -19,9 +19,7 @@ from reconciler.spec.files import display_name, find
 from reconciler.spec.format.formatter import formatted
 from reconciler.spec.yaml.parser import parse, read_text
 
-Files = Annotated[
-    list[str] | None, typer.Argument(help="Files or folders; specs where none is given.")
-]
+Files = Annotated[list[str] | None, typer.Argument(help="Files or folders; default: specs.")]
 Check = Annotated[
     bool, typer.Option("--check", help="Change nothing; exit with 1 if something would change.")
 ]
@@ -33,7 +31,7 @@ def fmt(
     color: ColorFlag = Color.auto,
     quiet: QuietFlag = False,
 ) -> None:
-    """Put specs into one layout: keys in order, quotes where they are needed, comments kept."""
+    """Format specs: key order, quotes only where needed, comments kept."""
     console = Console(color=color.value, quiet=quiet)
     problems: list[Diagnostic] = []
     sources: dict[str, str] = {}

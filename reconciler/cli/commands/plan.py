@@ -22,7 +22,7 @@ from reconciler.render.text.plan import Look, plan_lines
 
 Out = Annotated[Path | None, typer.Option("--out", help="Save the plan as JSON.")]
 Detailed = Annotated[
-    bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
+    bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
 ]
 
 

@@ -22,7 +22,9 @@ class Of(StrEnum):
     diagnostics = "diagnostics"
 
 
-OfFlag = Annotated[Of, typer.Option("--of", help="The spec format, or JSON that a command prints.")]
+OfFlag = Annotated[
+    Of, typer.Option("--of", help="The spec format, or the JSON output of a command.")
+]
 
 
 def schema(of: OfFlag = Of.specs) -> None:

@@ -31,11 +31,11 @@ class Format(StrEnum):
     junit = "junit"
 
 
-FormatFlag = Annotated[Format, typer.Option("--format", help="How findings are shown.")]
+FormatFlag = Annotated[Format, typer.Option("--format", help="Output format of the findings.")]
 ReportFlag = Annotated[
     list[str] | None,
     typer.Option(
-        "--report", metavar="FORMAT=PATH", help="Write findings to a file as well; repeat for more."
+        "--report", metavar="FORMAT=PATH", help="Also write findings to a file; repeat for more."
     ),
 ]
 _FOR_PEOPLE = (Format.full, Format.concise)
