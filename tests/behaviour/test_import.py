@@ -179,10 +179,10 @@ def test_what_people_make(by_hand: Rig) -> None:
     assert len(made.files["on.yaml"]["associations"]["on"]["instances"]) == 2
     assert "role-policies.yaml" in made.files
     assert made.skipped == {
-        "AWS manages the resources": 1,
-        "CloudFormation manages it": 1,
-        "another owner has it": 1,
-        "its role does not trust EC2": 1,
+        "managed by AWS": 1,
+        "managed by CloudFormation": 1,
+        "the role does not trust EC2": 1,
+        "with another owner": 1,
     }
     write(by_hand, made)
     the_law_holds(by_hand)
@@ -221,4 +221,4 @@ def test_what_a_spec_cannot_say() -> None:
         live = reader.read(reader.identity(), Scope((HOME,), OURS, "tests", all_tags=True))
         made = imported(live, Selection(everything=True), "tests", frozenset({role_address("a")}))
     assert made.files == {}
-    assert made.skipped == {"a spec cannot say it": 1}
+    assert made.skipped == {"not valid in a spec": 1}
