@@ -29,7 +29,8 @@ WriteFlag = Annotated[
 
 
 def accepted(planned: Planned, console: Console, patterns: list[str], write: bool) -> ExitCode:
-    """A patch on stdout, or the files changed; what is left to a person makes the exit code 1."""
+    """Prints the patch to stdout, or with ``write`` edits the files. ``ERROR`` if a finding was not
+    accepted."""
     made = accept(planned, drift_of(planned), patterns)
     if write:
         for name, text in made.files.items():
@@ -40,5 +41,5 @@ def accepted(planned: Planned, console: Console, patterns: list[str], write: boo
     for address in made.addresses:
         console.note(data(f"{address}: {done}"))
     for what, why in made.refused.items():
-        console.err(line(data(f"{what}: left to you: {why}")))
+        console.err(line(data(f"{what}: not accepted: {why}")))
     return ExitCode.ERROR if made.refused else ExitCode.OK

@@ -1,4 +1,4 @@
-"""The program: its commands, and the one place where exceptions become exit codes."""
+"""The commands of the program, and the one place where exceptions become exit codes."""
 
 from __future__ import annotations
 
@@ -71,8 +71,9 @@ def options(
 
 
 class _Interrupted(BaseException):
-    """A signal, before anything is carried out. Not ``KeyboardInterrupt``, which typer takes for
-    the end of a command and says nothing."""
+    """A signal arrived while no plan was being applied.
+
+    Not ``KeyboardInterrupt``: typer catches that one, and ends without a message."""
 
 
 def _interrupt(*_: object) -> None:
@@ -80,7 +81,7 @@ def _interrupt(*_: object) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code. A traceback from here is a bug."""
+    """Runs a command and returns its exit code. A traceback from here is a bug."""
     console = Console()
     try:
         for name in (signal.SIGINT, *ending()):
@@ -108,7 +109,7 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     code = run(sys.argv[1:])
-    # All is done and said: what comes while Python ends changes neither the words nor the code.
+    # The output and the exit code are final: a signal during the shutdown must not change them.
     for name in (signal.SIGINT, *ending()):
         signal.signal(name, signal.SIG_IGN)
     sys.exit(code)

@@ -1,5 +1,5 @@
-"""From a plan to its outcome, for the commands that change AWS: shows it, asks, carries it out,
-and says what became of it."""
+"""What ``apply`` and ``destroy`` have in common: show the plan, ask for approval, apply it, and
+report the outcome."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from reconciler.render.text.plan import Look, guard_line, plan_lines, summary_li
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """``run_ports`` is the one that the plan was made in; ``verb`` is what a person calls it;
-    ``asks`` whether they are asked before."""
+    """``run_ports`` are those that made the plan, ``verb`` names the operation in messages,
+    ``asks`` says whether approval is needed."""
 
     run_ports: RunPorts
     verb: str = "apply"
@@ -44,8 +44,11 @@ class ApplyOptions:
 def run_apply_flow(
     planned: Planned, how: ApplyOptions, console: Console, more: tuple[Guard, ...]
 ) -> ExitCode:
-    """``more`` are guards besides those of the plan. Raises ``OSError`` for a report that cannot be
-    written, or a result that nobody could hear, when all else is done."""
+    """Shows the plan, asks for approval, applies it, and reports. ``more`` are guards besides those
+    of the plan.
+
+    Raises ``OSError``, when everything else is done, if a report or the result could not be
+    written."""
     stopped = _stopped(planned, how, console, more)
     if stopped is not None:
         how.reports.write_plan(planned, console, (None, stopped))
@@ -74,7 +77,7 @@ def _lines(applied: Applied, how: ApplyOptions) -> list[Line]:
 def _stopped(
     planned: Planned, how: ApplyOptions, console: Console, more: tuple[Guard, ...]
 ) -> ExitCode | None:
-    """Shows the plan, and asks: the exit code where it is not carried out."""
+    """Shows the plan and asks for approval. Returns the exit code if the plan is not applied."""
     plan = planned.plan
     _show(plan, console, how)
     for guard in more:
@@ -115,7 +118,7 @@ def _show(plan: Plan, console: Console, how: ApplyOptions) -> None:
 
 
 def _warn_of_expiry(planned: Planned, console: Console) -> None:
-    """Where a cut-over is planned and no batch of it could begin."""
+    """Warns if a cut-over is planned, but the credentials expire before its first batch."""
     for target in planned.targets:
         if target.plan.preview and not target.connection.outlives(BATCH_SECONDS):
             minutes = f"{BATCH_SECONDS / 60:.0f} minutes"
@@ -125,12 +128,12 @@ def _warn_of_expiry(planned: Planned, console: Console) -> None:
 
 
 def _approved(console: Console, how: ApplyOptions) -> bool:
-    """Asks on the terminal. Without one, refuses and says which flag answers."""
+    """Asks on the terminal. Without one, returns false and names the flag that approves."""
     if how.no_input or how.as_json or not sys.stdin.isatty():
         hint = f"pass --auto-approve to {how.verb} without a prompt"
         console.error("there is no terminal for the prompt", hint)
         return False
-    question = {"destroy": "Do you really want to destroy all of this?"}
+    question = {"destroy": "Do you really want to destroy these resources?"}
     console.out(
         [
             (),

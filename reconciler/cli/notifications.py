@@ -1,4 +1,4 @@
-"""What becomes of a drift besides its text: what is remembered, who is told, what is measured."""
+"""Outputs of ``drift`` besides its report: baseline, notifications and metrics."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MetricsFlag = Annotated[
 
 
 class Outputs(Publisher, Protocol):
-    """What is left in AWS: see ``aws.outgoing``."""
+    """What ``drift`` writes to AWS, see ``aws.outputs``. Every method raises ``AwsError``."""
 
     def read_object(self, bucket: str, key: str, most_bytes: int) -> bytes | None: ...
 
@@ -61,7 +61,9 @@ class Outputs(Publisher, Protocol):
 
 @dataclass
 class Notifier:
-    """Errors of all of this are said, and make the exit code 1; none hides the findings."""
+    """Writes the baseline and metrics, and sends notifications.
+
+    An error is printed and makes the exit code 1, but the remaining outputs are still written."""
 
     baseline: str | None
     destinations: tuple[Destination, ...]
@@ -73,7 +75,8 @@ class Notifier:
     drift: Drift | None = None
 
     def remembered(self) -> Baseline | None:
-        """``None`` where none is asked for. Raises ``RefusedError`` for one that cannot be read."""
+        """The stored baseline, empty if there is none yet; ``None`` without ``--baseline``. Raises
+        ``RefusedError`` if it cannot be read."""
         if self.baseline is None:
             return None
         try:
@@ -85,6 +88,7 @@ class Notifier:
             raise RefusedError(message, ExitCode.ERROR) from error
 
     def tell(self, drift: Drift, document: DriftShape, before: Baseline, covers: Covers) -> None:
+        """Sends the notifications, and stores the new baseline."""
         pending_delivery: dict[str, tuple[Finding, ...]] = {}
         for destination in self.destinations:
             news = undelivered(drift, before.pending_delivery.get(destination.id, ()))
@@ -113,7 +117,7 @@ class Notifier:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """What cannot be written or sent is said, and the rest goes on."""
+        """Prints an error of the block and counts it as a problem, instead of raising it."""
         try:
             yield
         except OSError as error:
@@ -129,7 +133,7 @@ class Notifier:
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Metrics are written whatever happens inside: that a job fails is what they are for."""
+        """Writes the metrics after the block, also if it raises: they report failures too."""
         began = time.time()
         try:
             yield
@@ -163,8 +167,8 @@ class Notifier:
 
 
 def _before(path: Path) -> str:
-    """What the metrics were, empty for none. Raises ``OSError``: a file that is none of ours is not
-    written over."""
+    """The previous metrics, empty if there are none. Raises ``OSError`` for a file of another kind,
+    which must not be overwritten."""
     try:
         return read_foreign(path) if path.is_file() else ""
     except ValueError as error:
@@ -186,7 +190,7 @@ def telling_of(
     outgoing: Outputs,
     console: Console,
 ) -> Notifier:
-    """Raises a usage error for what is of the wrong form."""
+    """The notifier that the flags ask for. Raises a usage error for an invalid flag."""
     if notify and baseline is None:
         message = "--notify needs --baseline: without it every finding is sent with every run"
         raise typer.BadParameter(message)

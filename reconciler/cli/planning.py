@@ -1,4 +1,4 @@
-"""Makes a plan for a command, and says on the terminal what goes on meanwhile."""
+"""Planning with progress on the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from reconciler.render.text.diagnostics import full
 
 
 def planning(request: Request, ports: RunPorts, console: Console) -> Planned:
-    """The plan, with progress shown while AWS is read and warnings after."""
+    """The plan. Shows progress while AWS is read, then the warnings about the specs. Raises as
+    ``make_plan``."""
     progress = progress_for(console)
     try:
         planned = make_plan(request, replace(ports, progress=progress))

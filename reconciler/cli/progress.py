@@ -1,5 +1,5 @@
-"""What goes on, while it goes on: a status line for a terminal, plain lines for a log, events for
-a program."""
+"""Progress of a run: a status line for a terminal, plain lines for a log, JSON events for a
+program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEARTBEAT_SECONDS = 10.0
 
 @dataclass
 class Quiet:
-    """Says nothing but what failed."""
+    """Prints failures only."""
 
     console: Console
 
@@ -47,8 +47,8 @@ class Quiet:
 
 @dataclass
 class Lines:
-    """One line when a step starts, one when it ends, and a heartbeat that names what is waited
-    for. No cursor is moved."""
+    """Prints a line when a step starts and when it ends, and one every ``HEARTBEAT_SECONDS`` while
+    it waits. Moves no cursor."""
 
     console: Console
     _told: dict[tuple[Address, str], float] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Lines:
 
 @dataclass
 class Live:
-    """A line that changes, above it a line for each thing that ended."""
+    """A status line, and above it a line for each completed step."""
 
     console: Console
     _open: dict[Address, str] = field(default_factory=dict)
@@ -148,12 +148,12 @@ class Live:
 
 @dataclass
 class Events:
-    """JSON lines on stdout, ``cli.md``'s envelope."""
+    """JSON lines on stdout, in the envelope that ``docs/commands.md`` describes."""
 
     console: Console
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     target: str | None = None
-    """Of which target the events are, where there are several."""
+    """Target of the events; ``None`` if there is only one."""
 
     def reading(self, what: str) -> None: ...
 

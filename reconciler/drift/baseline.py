@@ -1,4 +1,4 @@
-"""What a drift found the last time, and what became of it since."""
+"""The baseline: findings of the last run, and how they compare to those of this run."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ Covers = Callable[[Finding], bool]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """``pending_delivery`` holds, by outlet, what it could not be told; it is tried again the next
-    time."""
+    """``pending_delivery`` are the findings, by destination, whose notification failed; the next
+    run sends them again."""
 
     findings: tuple[Finding, ...] = ()
     pending_delivery: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
 
 
 def compared(drift: Drift, before: Baseline, covers: Covers, now: str) -> Drift:
-    """The drift with what became of each finding. Of those before that this run could not see
-    nothing is known: they are neither gone nor told again."""
+    """The drift with a transition for each finding, and those that are resolved.
+
+    Findings of the baseline that this run did not cover are neither resolved nor reported. ``now``
+    is the time for ``first_seen``."""
     seen = [f for f in before.findings if covers(f)]
     found: list[Finding] = []
     resolved: list[Finding] = []
@@ -45,7 +47,8 @@ def _key(finding: Finding) -> tuple[str, Address]:
 
 
 def _group(here: list[Finding], there: list[Finding], now: str) -> Iterator[Finding]:
-    """Of one address: what is the same goes on, what else there is has changed, come or gone."""
+    """Transitions of the findings of one address: ongoing for equal fingerprints; the remaining
+    ones are paired as changed, and are new or resolved without a partner."""
     known = {f.fingerprint: f for f in there}
     same = {f.fingerprint for f in here} & known.keys()
     for finding in here:
@@ -69,15 +72,15 @@ def following(
     covers: Covers,
     pending_delivery: Mapping[str, Iterable[Finding]],
 ) -> Baseline:
-    """What is remembered for the next time."""
+    """The baseline for the next run: these findings, and earlier ones that were not covered."""
     unseen = tuple(f for f in before.findings if not covers(f))
     left = {name: tuple(findings) for name, findings in pending_delivery.items()}
     return Baseline((*drift.findings, *unseen), {n: f for n, f in left.items() if f})
 
 
 def undelivered(drift: Drift, pending_delivery: Iterable[Finding]) -> tuple[Finding, ...]:
-    """What is news to an outlet: what came, changed or went, and what it could not be told before
-    and is still so."""
+    """Findings to send to a destination: those that are new, changed or resolved, and those whose
+    earlier notification failed and that are still current."""
     missed = {_key(f): f for f in pending_delivery}
     news = [f for f in (*drift.findings, *drift.resolved) if f.transition != "ongoing"]
     told = [one for f in news if (one := _news(f, missed.get(_key(f)))) is not None]
@@ -96,15 +99,16 @@ def undelivered(drift: Drift, pending_delivery: Iterable[Finding]) -> tuple[Find
 
 
 def _news(finding: Finding, missed: Finding | None) -> Finding | None:
-    """For an outlet that never heard that it came: it has not changed, and need not go."""
+    """The finding as a destination should see it. If the notification that it is new failed, it is
+    still new to that destination; once resolved, it is not sent at all."""
     if missed is None or missed.transition != "new":
         return finding
     return None if finding.transition == "resolved" else replace(finding, transition="new")
 
 
 def coverage(planned: Planned) -> Covers:
-    """Which findings this run would have made, were they still so: it may be narrowed, or have been
-    refused a part of what it asked for."""
+    """Whether this run would report a finding if it still existed. False for what flags exclude,
+    and for what could not be read."""
     request = planned.request
     targets = {one.plan.target: one for one in planned.targets}
 

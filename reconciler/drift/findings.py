@@ -1,4 +1,4 @@
-"""What differs between the specs and AWS, as findings. Nothing is written."""
+"""Differences between the specs and AWS as findings. Reads only."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ Transition = Literal["new", "changed", "ongoing", "resolved"]
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 COUNTED = frozenset({"modified", "missing", "unadopted", "stale", "in_progress"})
-"""What makes the exit code 2. ``unknown`` makes it 1; the rest is told and no more."""
+"""Statuses that make the exit code 2. ``unknown`` makes it 1, the others do not change it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, as CloudTrail has it; ``unknown`` says why nobody is named. ``run`` is the id of
-    a run of ours."""
+    """The author according to CloudTrail. ``unknown`` is the reason if there is none, ``run`` the
+    run id if it was this program."""
 
     arn: str | None = None
     event: str | None = None
@@ -59,7 +59,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``fingerprint`` is the same as long as the same thing is wrong in the same way."""
+    """A difference between specs and AWS at one address."""
 
     address: Address
     status: Status
@@ -71,22 +71,22 @@ class Finding:
     target: str = "default"
     actor: Actor | None = None
     region: str | None = None
-    """Of an instance."""
+    """Region of an instance; ``None`` for IAM resources."""
     was_interrupted: bool = False
-    """A run ended in the middle, and a profile is pending."""
+    """A run was interrupted during a cut-over, and the profile is still marked as pending."""
     is_bare: bool = False
-    """An instance is without what a run took from it: its profile, or its running."""
+    """A run left an instance stopped, or without its profile."""
 
     @property
     def severity(self) -> Severity:
-        """An instance without credentials is the gravest, also while a run may be at work; then a
-        run that died, for somebody may be without them."""
+        """Critical if instances are, or may be, without credentials or stopped."""
         if self.was_interrupted or self.is_bare:
             return "critical"
         return "info" if self.status in ("left", "unmanaged") else "warning"
 
     @property
     def fingerprint(self) -> str:
+        """Equal for findings with the same target, address, status and differences."""
         found = [[d.path, d.before, d.after] for d in self.differences]
         value = [self.target, str(self.address), self.status, found]
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -99,9 +99,9 @@ class Drift:
     findings: tuple[Finding, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
     resolved: tuple[Finding, ...] = ()
-    """Those of the baseline that are gone."""
+    """Findings of the baseline that no longer exist."""
     notes: tuple[Kept, ...] = ()
-    """What is not known or was passed over, each with the reason."""
+    """What is unknown or was ignored, each with its reason."""
 
     @property
     def summary(self) -> Mapping[Status, int]:
@@ -117,6 +117,7 @@ class Drift:
 
 
 def drift_of(planned: Planned) -> Drift:
+    """The drift that a plan shows, with findings ordered by ``gravest_first``."""
     found = [
         replace(finding, target=target.target)
         for target in planned.plan.targets
@@ -128,6 +129,7 @@ def drift_of(planned: Planned) -> Drift:
 
 
 def gravest_first(finding: Finding) -> tuple[object, ...]:
+    """Sort key: by severity, then instances without their profile, then target and status."""
     rank = SEVERITIES.index(finding.severity)
     return (
         rank,

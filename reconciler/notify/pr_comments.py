@@ -1,6 +1,6 @@
-"""One comment for each account on a pull or merge request, edited in place.
+"""Plans as comments on a pull or merge request: one for each account, edited in place.
 
-A comment is known by a marker that a reader does not see; it names the plan's digest, too.
+Each comment starts with a hidden marker that has its key and the plan's digest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Hoster(Protocol):
     """The comments of one request. Every method raises ``DeliveryError``."""
 
     def comments(self) -> Iterator[Comment]:
-        """The one made first at the head."""
+        """All comments, oldest first."""
         ...
 
     def create(self, body: str) -> None: ...
@@ -41,7 +41,7 @@ class Hoster(Protocol):
 
 
 def bodies(document: PlanShape, repository: Repository = HERE) -> dict[str, str]:
-    """By key, the comment of each account."""
+    """The text of the comment of each account, by key."""
     made = {}
     for target in document["targets"]:
         key = _key(document, target)
@@ -63,7 +63,7 @@ def key_of(body: str) -> str | None:
 
 
 def post(hoster: Hoster, key: str, body: str) -> Posted:
-    """Edits the comment of this key, or makes one. Raises ``DeliveryError``."""
+    """Edits the comment with this key, or creates one. Raises ``DeliveryError``."""
     there = [comment for comment in hoster.comments() if key_of(comment.body) == key]
     for number, comment in enumerate(there):
         if not _is_edited(hoster, comment, body):
@@ -75,7 +75,8 @@ def post(hoster: Hoster, key: str, body: str) -> Posted:
 
 
 def _is_edited(hoster: Hoster, comment: Comment, body: str) -> bool:
-    """Anyone may write a marker; comments of other users cannot be edited, and are skipped."""
+    """Whether the comment now has the body. False for a comment of another user, who may have
+    copied the marker: it cannot be edited."""
     if comment.body.strip() == body.strip():
         return True
     try:
@@ -88,7 +89,7 @@ def _is_edited(hoster: Hoster, comment: Comment, body: str) -> bool:
 
 
 def _delete_others(hoster: Hoster, comments: list[Comment]) -> None:
-    """Two jobs at once make two comments, and one of them would grow old."""
+    """Deletes duplicates, which concurrent jobs create and nobody would update."""
     for comment in comments:
         try:
             hoster.delete(comment)

@@ -1,4 +1,4 @@
-"""Metrics of a drift in Prometheus's text form, for node_exporter's textfile collector.
+"""Metrics of ``drift`` in Prometheus's text format, for node_exporter's textfile collector.
 
 Source: prometheus.io/docs/instrumenting/exposition_formats
 """
@@ -16,8 +16,8 @@ _LAST_SUCCESS = "reconciler_last_success_timestamp_seconds"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the job; times in seconds of the epoch. ``drift`` is ``None`` where there is no
-    result."""
+    """One run. ``at`` is in seconds of the epoch, ``seconds`` is the duration, ``drift`` is
+    ``None`` if the run failed."""
 
     at: float
     seconds: float
@@ -27,7 +27,8 @@ class Run:
 
 
 def metrics(run: Run, before: str) -> str:
-    """``before`` is what the file held: a run without success keeps the time of the last one."""
+    """The content of the metrics file. ``before`` is its previous content, from which a failed run
+    keeps the time of the last successful one."""
     last = run.at if run.is_success else _last_success(before)
     return "".join(f"{line}\n" for line in _lines(run, last))
 

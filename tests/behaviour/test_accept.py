@@ -209,7 +209,7 @@ def test_what_is_left_to_a_person(applied: Rig) -> None:
     assert made.files == {}
     assert made.refused["role/a"] == "the tag team comes from `defaults` of its file"
     assert "reconciler import" in made.refused["role/c"]
-    assert made.refused["role/nobody"] == "there is no such finding"
+    assert made.refused["role/nobody"] == "no finding matches"
 
 
 @pytest.mark.parametrize(

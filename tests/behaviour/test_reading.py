@@ -81,7 +81,7 @@ def test_what_left_the_specs_is_not_pruned_unseen(made: Rig) -> None:
             with pytest.raises(RefusedError) as refused:
                 made.plan(**flags)
             assert refused.value.exit_code == ExitCode.ERROR
-            assert "must see everything" in refused.value.message
+            assert "must see every resource" in refused.value.message
 
 
 def test_a_policy_that_lies_at_another_path_is_found(made: Rig) -> None:

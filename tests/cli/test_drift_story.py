@@ -200,7 +200,7 @@ def test_accepting(program: Program) -> None:
     done = program.run("drift", "--accept", "role/*", "--accept", "role/x", "--write")
     assert done.returncode == 1
     assert "role/b: accepted" in done.stderr
-    assert "role/x: left to you: there is no such finding" in done.stderr
+    assert "role/x: not accepted: no finding matches" in done.stderr
     assert "b: {trust: ec2, description: too}" in path.read_text()
     assert program.run("drift").returncode == 0
     for role in ("a", "b"):

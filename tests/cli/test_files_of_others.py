@@ -165,7 +165,7 @@ def test_what_is_no_event(tmp_path: Path, case: str) -> None:
     (tmp_path / "event.json").write_bytes(EVENTS[case])
     job = {"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": "o/r", "GITHUB_EVENT_PATH": "event.json"}
     told = program.run("comment", "github", "plan.json", **job)
-    one_error(told, 1, "GITHUB_EVENT_PATH: event.json is not an event")
+    one_error(told, 1, "GITHUB_EVENT_PATH: event.json is not a GitHub event")
 
 
 @pytest.mark.parametrize("text", ["{}", '{"pull_request": null}', '{"ref": "x"}'])

@@ -52,7 +52,7 @@ def apply(
     """Plan, ask for approval, and apply. Then plan again to report what remains."""
     wanted = wanted_of(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
-        raise typer.BadParameter(f"--expect takes sha256: and 64 digits, not {expect[:80]!r}")
+        raise typer.BadParameter(f"--expect takes sha256: and 64 hex digits, not {expect[:80]!r}")
     saved = _saved(Path(specs), context, o.allowances(common.allow))
     request = common.request(specs) if saved is None else saved.request
     request = replace(request, parallelism=common.parallelism)
@@ -73,13 +73,14 @@ def apply(
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OF_A_PLAN = o.OF_REQUEST - {"allow", "parallelism"}
-"""Flags that a saved plan holds, and that it is not given again."""
+"""Flags that a saved plan stores, so that they are not accepted with one."""
 
 
 def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]) -> Saved | None:
-    """The saved plan, where one is given in place of specs, with what is allowed now: that more
-    instances are touched. It holds its own flags; what the environment says for plans is said in
-    it."""
+    """The saved plan, with the guards that ``allow`` overrides now; ``None`` if ``path`` has specs.
+
+    Raises a usage error for planning flags. Environment variables for them are ignored, since the
+    plan stores their values."""
     if path.suffix in (".yaml", ".yml") or not path.is_file():
         return None
     if o.typed(context, _OF_A_PLAN) or any(key != "growth" for key, _ in allow):

@@ -1,4 +1,4 @@
-"""``reconciler demo``: the whole story in one process, on an AWS of its own."""
+"""``reconciler demo``: the whole workflow in one process, on an AWS of its own."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ associations:
 _T = TypeVar("_T")
 
 REAL_SHARE = 0.01
-"""An hour of the story takes 36 seconds at most, and no wait more than half a second."""
+"""Fraction of the simulated time that passes in reality; a wait takes half a second at most."""
 
 
 @dataclass
 class StoryClock:
-    """Time of the story: it passes as it is slept, and a person waits a hundredth of it."""
+    """Simulated time in seconds, which only ``sleep`` advances."""
 
     seconds: float = field(default_factory=time.time)
 
@@ -86,7 +86,7 @@ def demo(color: ColorFlag = Color.auto) -> None:
 
 @dataclass
 class Story:
-    """Each chapter does what it says, with the program's own commands."""
+    """The chapters of the demo. ``number`` is the last one shown."""
 
     console: Console
     aws: Sandbox
@@ -113,7 +113,7 @@ class Story:
         ]
         plant(Seed(instances=groups))
         self.spec.write_text(SPEC, "utf-8")
-        self.chapter("Three instances are running, and the specs say what they should have")
+        self.chapter("Three instances are running; the specs describe their profile and roles")
         self.say(*(Piece(text, "cyan") for text in SPEC.splitlines()))
         self.say("")
         self.command("reconciler validate")
@@ -127,7 +127,7 @@ class Story:
         return code
 
     def others(self) -> int:
-        """A swap of the role, as every other tool does it, and back again."""
+        """Swaps the role in the profile, as other tools do, and back."""
         self.chapter("Other tools swap the role in the profile, and stop there")
         iam = self.somebody_else()
         swap = {"InstanceProfileName": "web"}
@@ -143,8 +143,8 @@ class Story:
         return 0
 
     def somebody_else(self) -> Any:
-        """IAM in the hands of whoever changes it without us."""
-        import boto3  # noqa: PLC0415 - validate and --help should not wait for it
+        """An IAM client for changes that are made without the program."""
+        import boto3  # noqa: PLC0415 - --help must not load boto3
 
         return boto3.client("iam")
 
@@ -164,7 +164,7 @@ class Story:
         self.command("reconciler drift")
         found = drift_of(self.plan())
         self.console.out(drift_lines(found))
-        self.say(Piece(f"(exit code {found.exit_code}: for a cron job)", "dim"))
+        self.say(Piece(f"(exit code {found.exit_code}, for use in a cron job)", "dim"))
         self.chapter("Apply corrects it")
         code = self.apply()
         self.command("reconciler drift")

@@ -25,7 +25,7 @@ def destroy(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Delete everything that the owner has, as a plan with the same guards."""
+    """Delete every resource of the owner. Has a plan and guards, as apply does."""
     request = replace(common.request(specs), destroy=True)
     wanted = wanted_of(report, formats.PLAN, as_json)
     console = common.console()

@@ -66,7 +66,7 @@ def drift(
 def _found(
     request: Request, ports: RunPorts, telling: Notifier, wanted: ReportRequests, who: bool
 ) -> Drift:
-    """The drift, when everybody was told of it."""
+    """Finds the drift, prints and reports it, and sends the notifications."""
     before = telling.remembered()
     planned = planning(request, ports, telling.console)
     now = now_as_text()

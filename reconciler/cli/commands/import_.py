@@ -78,13 +78,13 @@ def import_(
     )
     made, files = import_into(there, source, selection)
     if made.missing:
-        raise RefusedError(f"there is no {', no '.join(made.missing)}", ExitCode.ERROR)
+        raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
     _write(out, files)
     _tell(made, len(files), out, console)
 
 
 def _write(out: Path, files: Mapping[str, str]) -> None:
-    """Nothing is written over: all of them, or none."""
+    """Writes all files, or none. Raises ``RefusedError`` if one exists."""
     taken = [name for name in files if os.path.lexists(out / name)]
     if taken:
         message = f"{out} already has {', '.join(sorted(taken))}; choose another folder"

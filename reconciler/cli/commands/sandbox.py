@@ -21,7 +21,7 @@ from reconciler.sandbox.fault_config import Chaos, Lags, Outage, mixture
 from reconciler.sandbox.state import World
 
 QUIET = Lags(ec2_sees_iam=3.0, associating=1.0, disassociating=1.0, restarting=1.0)
-"""Slow enough to be seen, and no worse than AWS on a good day."""
+"""Delays without ``--chaos``: noticeable, and short for AWS."""
 _Knobs = TypeVar("_Knobs", Lags, Chaos)
 _FLAGS_OF_LAGS = {
     "ec2_sees_iam": "--ec2-lag",
@@ -43,7 +43,7 @@ _FLAGS_OF_CHAOS = {
     "outage": "--outage",
 }
 
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")]
 SeedFile = Annotated[
     Path | None, typer.Option("--seed", help="YAML file of the instances to start with.")
 ]
@@ -184,7 +184,7 @@ def _serve(
     lags: Mapping[str, Any],
     knobs: Mapping[str, Any],
 ) -> None:
-    """What a flag says counts more than the mixture."""
+    """Runs the sandbox until a signal. ``lags`` and ``knobs`` override the mixture of ``chaos``."""
     console = Console()
     try:
         from reconciler.sandbox import seed as seeds  # noqa: PLC0415 - moto is an extra
@@ -203,7 +203,7 @@ def _serve(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        mistakes = f"{error.error_count()} mistakes, the first: {where}: {first['msg']}"
+        mistakes = f"{error.error_count()} errors, the first: {where}: {first['msg']}"
         console.error(f"{seed}: {mistakes}")
         raise typer.Exit(ExitCode.ERROR) from error
     drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
@@ -223,7 +223,7 @@ def _turned(drawn: _Knobs, given: Mapping[str, Any]) -> _Knobs:
 
 
 def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
-    """The flags that make this mixture again."""
+    """The flags that reproduce this mixture of faults."""
     said = {**_FLAGS_OF_LAGS, **_FLAGS_OF_CHAOS}
     values = {**asdict(lags), **asdict(chaos), "outage": chaos.outage}
     turned = [f"{flag} {values[name]}" for name, flag in said.items() if values[name]]

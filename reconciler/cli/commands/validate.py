@@ -20,7 +20,7 @@ from reconciler.spec.loader import read, validated
 
 
 class Format(StrEnum):
-    """How findings are shown."""
+    """Output formats."""
 
     full = "full"
     concise = "concise"
