@@ -22,7 +22,7 @@ from reconciler.plan.plan import Plan, summary
 from reconciler.render.json.apply import summary_json
 from reconciler.render.json.plan import change_json
 from reconciler.render.phrases import lacking
-from reconciler.render.styled_text import Line, Piece, line, plain
+from reconciler.render.styled_text import Piece, line, plain
 from reconciler.render.text.apply import result_lines, stranded_lines
 from reconciler.render.text.plan import Look, guard_line, plan_lines, summary_line
 
@@ -62,16 +62,13 @@ def run_apply_flow(
         applied = _run(planned, how, console, stop)
         _report(applied, console, how)
         ended = (applied, applied.exit_code)
-        how.reports.write_plan(planned, console, ended, _lines(applied, how))
+        text = [*result_lines(applied, how.verb), *stranded_lines(applied)]
+        how.reports.write_plan(planned, console, ended, text)
     if console.lost is not None:
         if applied.exit_code is ExitCode.OK:
             raise console.lost
         close_stdout()
     return applied.exit_code
-
-
-def _lines(applied: Applied, how: ApplyOptions) -> list[Line]:
-    return [*result_lines(applied, how.verb), *stranded_lines(applied)]
 
 
 def _stopped(

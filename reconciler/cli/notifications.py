@@ -80,7 +80,12 @@ class Notifier:
         if self.baseline is None:
             return None
         try:
-            text = self._read(self.baseline)
+            if (found := _object(self.baseline)) is not None:
+                content = self.outgoing.read_object(*found, MOST_BYTES + 1)
+                text = None if content is None else text_of(content)
+            else:
+                path = Path(self.baseline)
+                text = read_foreign(path) if path.exists() else None
             return Baseline() if text is None else baseline_of(text)
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
@@ -99,7 +104,10 @@ class Notifier:
                 following(drift, before, covers, pending_delivery), document["created_at"]
             )
             with self.noted():
-                self._write(self.baseline, text)
+                if (found := _object(self.baseline)) is not None:
+                    self.outgoing.write_object(*found, text)
+                else:
+                    write_whole(Path(self.baseline), text)
 
     def _delivered(
         self, destination: Destination, document: DriftShape, news: tuple[Finding, ...]
@@ -147,32 +155,15 @@ class Notifier:
         now = time.time()
         run = Run(now, now - began, is_success and not self.problems, found, self.undelivered)
         with self.noted():
-            write_whole(path, metrics(run, _before(path)))
+            try:
+                before = read_foreign(path) if path.is_file() else ""
+            except ValueError as error:  # another kind of file, which must not be overwritten
+                message = f"this is not a metrics file: {error}"
+                raise OSError(errno.EINVAL, message, str(path)) from error
+            write_whole(path, metrics(run, before))
 
     def exit_code(self, drift: Drift) -> ExitCode:
         return ExitCode.ERROR if self.problems else drift.exit_code
-
-    def _read(self, place: str) -> str | None:
-        if (found := _object(place)) is not None:
-            read = self.outgoing.read_object(*found, MOST_BYTES + 1)
-            return None if read is None else text_of(read)
-        path = Path(place)
-        return read_foreign(path) if path.exists() else None
-
-    def _write(self, place: str, text: str) -> None:
-        if (found := _object(place)) is not None:
-            self.outgoing.write_object(*found, text)
-        else:
-            write_whole(Path(place), text)
-
-
-def _before(path: Path) -> str:
-    """The previous metrics, empty if there are none. Raises ``OSError`` for a file of another kind,
-    which must not be overwritten."""
-    try:
-        return read_foreign(path) if path.is_file() else ""
-    except ValueError as error:
-        raise OSError(errno.EINVAL, f"this is not a metrics file: {error}", str(path)) from error
 
 
 def _object(place: str) -> tuple[str, str] | None:

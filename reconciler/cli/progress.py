@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +14,12 @@ from rich.status import Status
 from rich.text import Text
 
 from reconciler.cli.console import Console
+from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.request import Request, RunPorts
 from reconciler.model.address import Address
 from reconciler.render.escape import printable
 from reconciler.render.styled_text import Piece, data, line
+from reconciler.render.text.diagnostics import full
 
 HEARTBEAT_SECONDS = 10.0
 
@@ -204,3 +207,16 @@ def progress_for(console: Console) -> Quiet | Lines | Live:
     if console.quiet:
         return Quiet(console)
     return Live(console) if console.is_terminal else Lines(console)
+
+
+def planning(request: Request, ports: RunPorts, console: Console) -> Planned:
+    """The plan. Shows progress while AWS is read, then the warnings about the specs. Raises as
+    ``make_plan``."""
+    progress = progress_for(console)
+    try:
+        planned = make_plan(request, replace(ports, progress=progress))
+    finally:
+        if isinstance(progress, Live):
+            progress.stop()
+    console.err(*full(planned.diagnostics, planned.sources))
+    return planned

@@ -82,6 +82,10 @@ def _request(flags: Mapping[str, Any], name: str) -> Request:
     return Request(**{**known, "allow": allow})
 
 
+_COVERED = ("address", "region", "actions", "before", "after", "intent")
+"""Fields of a change that the digest covers."""
+
+
 def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
     """What ``plan.intended`` makes from a plan, made from plan JSON."""
     targets = [
@@ -89,7 +93,11 @@ def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
             "target": target["target"],
             "account_id": target["account_id"],
             "regions": target["regions"],
-            "changes": [_change(c) for c in target["changes"] if _counts(c)],
+            "changes": [
+                {name: change[name] for name in _COVERED}
+                for change in target["changes"]
+                if _counts(change)
+            ],
             "rules": target["rules"],
             "settings": target["settings"],
         }
@@ -104,12 +112,6 @@ def _consumers(document: Mapping[str, Any]) -> dict[str, int]:
         for target in document["targets"]
         for change in target["changes"]
         if change["kind"] == "instance-profile"
-    }
-
-
-def _change(change: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: change[name] for name in ("address", "region", "actions", "before", "after", "intent")
     }
 
 

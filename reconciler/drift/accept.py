@@ -180,11 +180,6 @@ class _Edit:
         elif self.editing.has(keys):
             self.text = self.editing.remove(keys)
 
-    def _managed(self) -> Keys:
-        """A list that is not exclusive has one level more."""
-        keys = (*self.keys, "managed_policies")
-        return (*keys, "policies") if self.editing.has((*keys, "exclusive")) else keys
-
     def _tag(self, key: str, live: Any) -> None:
         keys = (*self.keys, "tags", key)
         if live is None and not self.editing.has(keys):
@@ -208,7 +203,9 @@ class _Edit:
 
     def _policy(self, difference: Difference) -> None:
         name = difference.path.partition(".")[2]
-        keys = self._managed()
+        keys = (*self.keys, "managed_policies")
+        if self.editing.has((*keys, "exclusive")):
+            keys = (*keys, "policies")  # the list is one level deeper
         arn = difference.before or difference.after
         if difference.before is not None:
             known = self.target.spec.desired.policy(name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 
 from reconciler.commands.plan import PlannedTarget
 from reconciler.drift.findings import Actor, Drift, Finding
@@ -119,12 +119,8 @@ def events_for(finding: Finding) -> frozenset[str]:
         case _:
             parts = {d.path.partition(".")[0] for d in finding.differences}
             named = (EVENTS.get((kind, part), ()) for part in parts)
-            return frozenset(name for names in named for name in names) or _all_of(kind)
-
-
-def _all_of(kind: str) -> frozenset[str]:
-    lists: Iterable[tuple[str, ...]] = (names for (k, _), names in EVENTS.items() if k == kind)
-    return frozenset(name for names in lists for name in names)
+            every = (names for (of, _), names in EVENTS.items() if of == kind)
+            return frozenset(chain(*named)) or frozenset(chain(*every))
 
 
 def _place(finding: Finding, plan: TargetPlan) -> tuple[str, str]:

@@ -123,9 +123,12 @@ def drift_of(planned: Planned) -> Drift:
         for target in planned.plan.targets
         for finding in _findings(target)
     ]
-    notes = tuple(note for target in planned.plan.targets for note in _notes(target))
+    notes: list[Kept] = []
+    for target in planned.plan.targets:
+        notes += [kept for kept in target.kept if kept.status == "warning"]
+        notes += target.ignored
     ordered = tuple(sorted(found, key=gravest_first))
-    return Drift(planned.plan, ordered, planned.diagnostics, notes=notes)
+    return Drift(planned.plan, ordered, planned.diagnostics, notes=tuple(notes))
 
 
 def gravest_first(finding: Finding) -> tuple[object, ...]:
@@ -138,11 +141,6 @@ def gravest_first(finding: Finding) -> tuple[object, ...]:
         STATUSES.index(finding.status),
         finding.address,
     )
-
-
-def _notes(target: TargetPlan) -> Iterator[Kept]:
-    yield from (kept for kept in target.kept if kept.status == "warning")
-    yield from target.ignored
 
 
 def _findings(target: TargetPlan) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from reconciler.errors import DeliveryError
 from reconciler.render.ci.repository import HERE, Repository
-from reconciler.render.json.types import PlanShape, TargetShape
+from reconciler.render.json.types import PlanShape
 from reconciler.render.markdown import COMMENT_BYTES, Page, plan_markdown
 
 Posted = Literal["created", "edited", "unchanged"]
@@ -44,16 +44,12 @@ def bodies(document: PlanShape, repository: Repository = HERE) -> dict[str, str]
     """The text of the comment of each account, by key."""
     made = {}
     for target in document["targets"]:
-        key = _key(document, target)
+        name = "" if target["target"] == "default" else f"/{quote(target['target'], safe='')}"
+        key = f"{target['account_id']}/{quote(document['owner'], safe='')}{name}"
         head = f"<!-- reconciler:plan v=1 key={key} digest={document['digest']} -->"
         narrowed: PlanShape = {**document, "targets": [target]}
         made[key] = plan_markdown(narrowed, Page(COMMENT_BYTES, head, repository))
     return made
-
-
-def _key(document: PlanShape, target: TargetShape) -> str:
-    name = "" if target["target"] == "default" else f"/{quote(target['target'], safe='')}"
-    return f"{target['account_id']}/{quote(document['owner'], safe='')}{name}"
 
 
 def key_of(body: str) -> str | None:

@@ -29,13 +29,12 @@ class Run:
 def metrics(run: Run, before: str) -> str:
     """The content of the metrics file. ``before`` is its previous content, from which a failed run
     keeps the time of the last successful one."""
-    last = run.at if run.is_success else _last_success(before)
+    last: float | None = run.at
+    if not run.is_success:
+        pattern = rf"^{_LAST_SUCCESS} ([0-9]{{1,12}}(?:\.[0-9]{{1,9}})?)$"
+        found = re.search(pattern, before, re.M)
+        last = float(found[1]) if found else None
     return "".join(f"{line}\n" for line in _lines(run, last))
-
-
-def _last_success(text: str) -> float | None:
-    found = re.search(rf"^{_LAST_SUCCESS} ([0-9]{{1,12}}(?:\.[0-9]{{1,9}})?)$", text, re.M)
-    return float(found[1]) if found else None
 
 
 def _lines(run: Run, last: float | None) -> Iterator[str]:

@@ -69,7 +69,10 @@ class Web:
                 answer = _sent(request)
             except (OSError, HTTPException) as error:
                 if not left:
-                    raise DeliveryError(f"{host}: {_why(error)}") from None
+                    # Without a URL: urllib names only invalid ones, which host_of has rejected.
+                    reason = getattr(error, "reason", None) or error
+                    why = getattr(reason, "strerror", None) or reason or type(error).__name__
+                    raise DeliveryError(f"{host}: {why}") from None
                 self.sleep(_pause(TRIES - left, None))
                 continue
             if answer.status not in _AGAIN or not left:
@@ -121,12 +124,6 @@ def _good(answer: Answer, host: str) -> Answer:
         message = f"{host}: answered {answer.status}{f': {said}' if said else ''}"
         raise DeliveryError(message, answer.status)
     return answer
-
-
-def _why(error: Exception) -> str:
-    """The reason without a URL: urllib names only invalid ones, which ``host_of`` has rejected."""
-    reason = getattr(error, "reason", None) or error
-    return str(getattr(reason, "strerror", None) or reason or type(error).__name__)
 
 
 def _pause(tries: int, asked: str | None) -> float:

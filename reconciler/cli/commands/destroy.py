@@ -9,8 +9,7 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.connection import run_ports
-from reconciler.cli.planning import planning
-from reconciler.cli.progress import Quiet
+from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import wanted_of
 from reconciler.render import formats
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.accept import AcceptFlag, WriteFlag, accepted
 from reconciler.cli.connection import outgoing_of, run_ports
 from reconciler.cli.console import Console
+from reconciler.cli.files import write_whole
 from reconciler.cli.notifications import BaselineFlag, MetricsFlag, Notifier, NotifyFlag, telling_of
-from reconciler.cli.planning import planning
-from reconciler.cli.progress import Quiet
+from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import ReportRequests, wanted_of
+from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request, RunPorts
+from reconciler.drift.accept import accept as accept_findings
+from reconciler.drift.accept import patch
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.baseline import compared, coverage
 from reconciler.drift.findings import Drift, drift_of
+from reconciler.exit_codes import ExitCode
 from reconciler.render import formats
 from reconciler.render.json.drift import drift_json
 from reconciler.render.json.plan import now_as_text
-from reconciler.render.json.types import DriftShape
+from reconciler.render.styled_text import data, line
 from reconciler.render.text.drift import drift_lines
 
 Unmanaged = Annotated[
@@ -33,6 +37,18 @@ Unmanaged = Annotated[
 ]
 Who = Annotated[
     bool, typer.Option("--who", help="Look up the author of each change in CloudTrail.")
+]
+
+AcceptFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="ADDRESS",
+        help="Print a patch that makes the specs match AWS; repeat for more addresses.",
+    ),
+]
+WriteFlag = Annotated[
+    bool, typer.Option("--write", help="With --accept: edit the files instead of printing a patch.")
 ]
 
 
@@ -57,7 +73,7 @@ def drift(
     ports = run_ports(login, Quiet(console), request.parallelism)
     telling = telling_of(baseline, notify, metrics, outgoing_of(login, ports.run), console)
     if accept:
-        raise typer.Exit(accepted(planning(request, ports, console), console, accept, write))
+        raise typer.Exit(_accept(planning(request, ports, console), console, accept, write))
     with telling.measured():
         found = _found(request, ports, telling, wanted, who)
     raise typer.Exit(telling.exit_code(found))
@@ -78,7 +94,10 @@ def _found(
     telling.drift = found
     document = drift_json(found, now)
     with telling.noted():
-        _show(found, document, wanted, telling.console)
+        if wanted.as_json:
+            telling.console.out_json(document)
+        elif wanted.shows_text:
+            telling.console.out(drift_lines(found))
     with telling.noted():
         wanted.write_drift(found, document, telling.console)
     if before is not None:
@@ -86,8 +105,18 @@ def _found(
     return found
 
 
-def _show(found: Drift, document: DriftShape, wanted: ReportRequests, console: Console) -> None:
-    if wanted.as_json:
-        console.out_json(document)
-    elif wanted.shows_text:
-        console.out(drift_lines(found))
+def _accept(planned: Planned, console: Console, patterns: list[str], write: bool) -> ExitCode:
+    """Prints the patch to stdout, or with ``write`` edits the files. ``ERROR`` if a finding was not
+    accepted."""
+    made = accept_findings(planned, drift_of(planned), patterns)
+    if write:
+        for name, text in made.files.items():
+            write_whole(Path(name), text)
+    else:
+        console.out_text("".join(patch(planned.sources, made.files)))
+    done = "accepted" if write else "in the patch"
+    for address in made.addresses:
+        console.note(data(f"{address}: {done}"))
+    for what, why in made.refused.items():
+        console.err(line(data(f"{what}: not accepted: {why}")))
+    return ExitCode.ERROR if made.refused else ExitCode.OK

@@ -13,11 +13,10 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
-from reconciler.cli.console import Console
 from reconciler.cli.progress import Quiet
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.importer.importer import Imported, Selection
+from reconciler.importer.importer import Selection
 from reconciler.importer.into_set import destination, import_into, import_source
 from reconciler.render.styled_text import Piece, data, line
 
@@ -80,7 +79,12 @@ def import_(
     if made.missing:
         raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
     _write(out, files)
-    _tell(made, len(files), out, console)
+    noun = "resource" if made.size == 1 else "resources"
+    counts = f"{made.size} {noun} in {len(files)} files."
+    console.out([line(Piece("Imported: ", "bold green"), counts)])
+    for reason, count in made.skipped.items():
+        console.out([line("  skipped ", f"{count}: ", data(reason))])
+    console.out([line("Next: reconciler plan ", data(out), " --adopt")])
 
 
 def _write(out: Path, files: Mapping[str, str]) -> None:
@@ -95,11 +99,3 @@ def _write(out: Path, files: Mapping[str, str]) -> None:
             (Path(folder) / name).write_text(text, "utf-8")
         for name in files:
             shutil.move(Path(folder) / name, out / name)
-
-
-def _tell(made: Imported, files: int, out: Path, console: Console) -> None:
-    noun = "resource" if made.size == 1 else "resources"
-    console.out([line(Piece("Imported: ", "bold green"), f"{made.size} {noun} in {files} files.")])
-    for reason, count in made.skipped.items():
-        console.out([line("  skipped ", f"{count}: ", data(reason))])
-    console.out([line("Next: reconciler plan ", data(out), " --adopt")])

@@ -10,8 +10,7 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
 from reconciler.cli.files import write_whole
-from reconciler.cli.planning import planning
-from reconciler.cli.progress import Quiet
+from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import wanted_of
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan

@@ -214,7 +214,10 @@ def _serve(
         console.out(_welcome(address, groups, address + CREDENTIALS))
         if not world.chaos.is_calm:
             console.out(_misbehaving(world.lags, world.chaos))
-        _until_stopped()
+        stop = threading.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: stop.set())
+        stop.wait()
     console.out([line("Sandbox stopped; its data is discarded.")])
 
 
@@ -245,10 +248,3 @@ def _welcome(address: str, groups: tuple[Any, ...], view: str) -> list[Line]:
         line(f"Role that each instance is using: {view}"),
         line("Press Ctrl-C to stop."),
     ]
-
-
-def _until_stopped() -> None:
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
-    stop.wait()
