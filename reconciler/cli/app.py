@@ -23,7 +23,7 @@ from reconciler.cli.commands.schema import schema
 from reconciler.cli.commands.validate import validate
 from reconciler.cli.commands.version import version
 from reconciler.cli.console import Console, aws_failed, close_stdout, refused
-from reconciler.cli.signals import ending
+from reconciler.cli.signals import termination_signals
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 
@@ -84,7 +84,7 @@ def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code. A traceback from here is a bug."""
     console = Console()
     try:
-        for name in (signal.SIGINT, *ending()):
+        for name in (signal.SIGINT, *termination_signals()):
             signal.signal(name, _interrupt)
         result = app(arguments, standalone_mode=False)
     except TyperException as error:
@@ -110,6 +110,6 @@ def run(arguments: list[str]) -> int:
 def main() -> None:
     code = run(sys.argv[1:])
     # The output and the exit code are final: a signal during the shutdown must not change them.
-    for name in (signal.SIGINT, *ending()):
+    for name in (signal.SIGINT, *termination_signals()):
         signal.signal(name, signal.SIG_IGN)
     sys.exit(code)

@@ -58,7 +58,7 @@ def run_apply_flow(
     def say(words: str) -> None:
         console.err(line(Piece("Stopping: ", "bold yellow"), words))
 
-    with handled_signals(stop, say), console.unheard():
+    with handled_signals(stop, say), console.lossy_stdout():
         applied = _run(planned, how, console, stop)
         _report(applied, console, how)
         ended = (applied, applied.exit_code)

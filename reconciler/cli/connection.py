@@ -38,7 +38,7 @@ def run_ports(
     return RunPorts(connect, clock or SystemClock(), progress, run)
 
 
-def outgoing_of(login: AccessFlags, run: str) -> AwsOutputs:
+def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:
     """S3, SNS and EventBridge for the results of ``drift``, with the caller's own credentials."""
     from reconciler.aws.outputs import AwsOutputs  # noqa: PLC0415 - --help must not load boto3
 

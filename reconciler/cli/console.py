@@ -119,11 +119,11 @@ class Console:
             self._out.print(_text(one))
 
     def out_json(self, value: Any, indent: int | None = 2) -> None:
-        """Raises ``OSError`` if stdout is broken, except within ``unheard``."""
+        """Raises ``OSError`` if stdout is broken, except within ``lossy_stdout``."""
         self.out_text(json_text(value, indent) + "\n")
 
     def out_text(self, text: str) -> None:
-        """Raises ``OSError`` if stdout is broken, except within ``unheard``."""
+        """Raises ``OSError`` if stdout is broken, except within ``lossy_stdout``."""
         with self._lock:
             self._stdout.write(text)
             self._stdout.flush()
@@ -134,7 +134,7 @@ class Console:
             self._stderr.flush()
 
     @contextmanager
-    def unheard(self) -> Iterator[None]:
+    def lossy_stdout(self) -> Iterator[None]:
         """Within the block, output to a broken stdout is discarded, so that an apply continues.
         Afterwards ``lost`` is the error."""
         self._stdout.is_vital = False

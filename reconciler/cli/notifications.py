@@ -68,20 +68,20 @@ class Notifier:
     baseline: str | None
     destinations: tuple[Destination, ...]
     metrics: Path | None
-    outgoing: Outputs
+    outputs: Outputs
     console: Console
     problems: int = 0
     undelivered: int = 0
     drift: Drift | None = None
 
-    def remembered(self) -> Baseline | None:
+    def stored_baseline(self) -> Baseline | None:
         """The stored baseline, empty if there is none yet; ``None`` without ``--baseline``. Raises
         ``RefusedError`` if it cannot be read."""
         if self.baseline is None:
             return None
         try:
             if (found := _object(self.baseline)) is not None:
-                content = self.outgoing.read_object(*found, MOST_BYTES + 1)
+                content = self.outputs.read_object(*found, MOST_BYTES + 1)
                 text = None if content is None else text_of(content)
             else:
                 path = Path(self.baseline)
@@ -92,7 +92,7 @@ class Notifier:
             message = f"{self.baseline} is not a baseline written by drift: {said}"
             raise RefusedError(message, ExitCode.ERROR) from error
 
-    def tell(self, drift: Drift, document: DriftShape, before: Baseline, covers: Covers) -> None:
+    def notify(self, drift: Drift, document: DriftShape, before: Baseline, covers: Covers) -> None:
         """Sends the notifications, and stores the new baseline."""
         pending_delivery: dict[str, tuple[Finding, ...]] = {}
         for destination in self.destinations:
@@ -103,9 +103,9 @@ class Notifier:
             text = baseline_text(
                 following(drift, before, covers, pending_delivery), document["created_at"]
             )
-            with self.noted():
+            with self.reporting_errors():
                 if (found := _object(self.baseline)) is not None:
-                    self.outgoing.write_object(*found, text)
+                    self.outputs.write_object(*found, text)
                 else:
                     write_whole(Path(self.baseline), text)
 
@@ -114,7 +114,7 @@ class Notifier:
     ) -> bool:
         notice = Notice(document, tuple(finding_json(finding) for finding in news))
         try:
-            deliver(destination, notice, Web(), self.outgoing)
+            deliver(destination, notice, Web(), self.outputs)
         except DeliveryError as error:
             self.undelivered += 1
             self.problems += 1
@@ -124,7 +124,7 @@ class Notifier:
         return True
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
+    def reporting_errors(self) -> Iterator[None]:
         """Prints an error of the block and counts it as a problem, instead of raising it."""
         try:
             yield
@@ -140,7 +140,7 @@ class Notifier:
             self.console.error(f"{error.call}: {error.code}: {error.message}")
 
     @contextmanager
-    def measured(self) -> Iterator[None]:
+    def writing_metrics(self) -> Iterator[None]:
         """Writes the metrics after the block, also if it raises: they report failures too."""
         began = time.time()
         try:
@@ -154,7 +154,7 @@ class Notifier:
         is_success = found is not None and found.exit_code is not ExitCode.ERROR
         now = time.time()
         run = Run(now, now - began, is_success and not self.problems, found, self.undelivered)
-        with self.noted():
+        with self.reporting_errors():
             try:
                 before = read_foreign(path) if path.is_file() else ""
             except ValueError as error:  # another kind of file, which must not be overwritten
@@ -174,11 +174,11 @@ def _object(place: str) -> tuple[str, str] | None:
     return bucket, key
 
 
-def telling_of(
+def notifier_of(
     baseline: str | None,
     notify: list[str] | None,
     measure: str | None,
-    outgoing: Outputs,
+    outputs: Outputs,
     console: Console,
 ) -> Notifier:
     """The notifier that the flags ask for. Raises a usage error for an invalid flag."""
@@ -194,4 +194,4 @@ def telling_of(
     kind, equals, path = (measure or "prometheus=").partition("=")
     if kind != "prometheus" or not equals or (measure is not None and not path):
         raise typer.BadParameter(f"--metrics takes prometheus=FILE, not {measure!r}")
-    return Notifier(baseline, destinations, Path(path) if path else None, outgoing, console)
+    return Notifier(baseline, destinations, Path(path) if path else None, outputs, console)

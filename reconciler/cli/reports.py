@@ -81,7 +81,7 @@ class ReportRequests:
         self.write(formats.PLAN, subject, console)
         if self.has_github:
             page = Page(SUMMARY_BYTES, repository=place)
-            tell_job(lambda: plan_markdown(made, page), github.plan_outputs(made))
+            write_job_summary(lambda: plan_markdown(made, page), github.plan_outputs(made))
 
     def write_drift(self, drift: Drift, document: DriftShape, console: Console) -> None:
         """Writes the reports of a drift. Raises ``OSError``."""
@@ -90,7 +90,7 @@ class ReportRequests:
         if self.has_github:
             page = Page(SUMMARY_BYTES, repository=place)
             outputs = github.drift_outputs(document, drift.exit_code is not ExitCode.OK)
-            tell_job(lambda: drift_markdown(document, page), outputs)
+            write_job_summary(lambda: drift_markdown(document, page), outputs)
 
     def _write(self, name: str, path: str, text: str, console: Console) -> None:
         if path != STDOUT:
@@ -105,7 +105,7 @@ class ReportRequests:
 NONE = ReportRequests((), as_json=False)
 
 
-def wanted_of(
+def report_requests(
     given: list[str] | None, formats: Mapping[str, object], as_json: bool
 ) -> ReportRequests:
     """The reports that the flags ask for. Raises a usage error for an unknown format, or for more
@@ -139,7 +139,7 @@ def repository() -> Repository:
     return Repository()
 
 
-def tell_job(summary: Callable[[], str], outputs: Mapping[str, str]) -> None:
+def write_job_summary(summary: Callable[[], str], outputs: Mapping[str, str]) -> None:
     """Writes summary and outputs of the GitHub Actions job, if this is one. Raises ``OSError``."""
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         append(Path(path), summary())

@@ -27,7 +27,7 @@ SAME_SECONDS = 1.0
 """Two signals within this time count as one that was sent twice."""
 
 
-def ending() -> tuple[signal.Signals, ...]:
+def termination_signals() -> tuple[signal.Signals, ...]:
     """Signals besides SIGINT that ask the program to end. Without SIGHUP if that is ignored, as
     under ``nohup``."""
     named = [signal.SIGTERM]
@@ -62,7 +62,7 @@ class SignalHandler:
     _asked_at: float | None = None
     """Time of the last signal other than SIGINT."""
 
-    def hear(self, number: int) -> None:
+    def receive(self, number: int) -> None:
         now, is_interrupt = self.now(), number == signal.SIGINT
         asked, interrupted = self._asked_at, self._interrupted_at
         if is_interrupt:
@@ -87,16 +87,16 @@ class SignalHandler:
 def handled_signals(stop: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
     """Within the block, signals set ``stop``."""
 
-    def aloud(words: str) -> None:
+    def say_in_thread(words: str) -> None:
         # The handler may have interrupted a write, and streams are not reentrant.
         threading.Thread(target=say, args=(words,), daemon=True).start()
 
-    hearing = SignalHandler(stop, aloud)
+    handler = SignalHandler(stop, say_in_thread)
 
     def handle(number: int, _frame: Any) -> None:
-        hearing.hear(number)
+        handler.receive(number)
 
-    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, *ending())}
+    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, *termination_signals())}
     for name in kept:
         signal.signal(name, handle)
     try:

@@ -14,7 +14,7 @@ from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.connection import run_ports
 from reconciler.cli.files import saved_plan
 from reconciler.cli.progress import Quiet, planning
-from reconciler.cli.reports import wanted_of
+from reconciler.cli.reports import report_requests
 from reconciler.commands.planfile import (
     Saved,
     growth,
@@ -49,7 +49,7 @@ def apply(
     common: o.CommonArguments,
 ) -> None:
     """Plan, ask for approval, and apply. Then plan again to report what remains."""
-    wanted = wanted_of(report, formats.PLAN, as_json)
+    reports = report_requests(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
         raise typer.BadParameter(f"--expect takes sha256: and 64 hex digits, not {expect[:80]!r}")
     saved = _saved(Path(specs), context, o.allowances(common.allow))
@@ -65,7 +65,7 @@ def apply(
     if expect is not None and (saved is None or expect != saved.file_digest):
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
-    how = ApplyOptions(ports, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
+    how = ApplyOptions(ports, "apply", as_json, asks, no_input, o.duration(max_time), reports)
     more = tuple(growth(saved, planned, ports.clock.now())) if saved else ()
     raise typer.Exit(run_apply_flow(planned, how, console, more))
 

@@ -9,12 +9,18 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.connection import outgoing_of, run_ports
+from reconciler.cli.connection import aws_outputs, run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_whole
-from reconciler.cli.notifications import BaselineFlag, MetricsFlag, Notifier, NotifyFlag, telling_of
+from reconciler.cli.notifications import (
+    BaselineFlag,
+    MetricsFlag,
+    Notifier,
+    NotifyFlag,
+    notifier_of,
+)
 from reconciler.cli.progress import Quiet, planning
-from reconciler.cli.reports import ReportRequests, wanted_of
+from reconciler.cli.reports import ReportRequests, report_requests
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request, RunPorts
 from reconciler.drift.accept import accept as accept_findings
@@ -68,40 +74,40 @@ def drift(
 ) -> None:
     """Report differences between the specs and AWS. Exits with 0 for none, 2 for some."""
     request = replace(common.request(specs), prune=False, for_drift=True, unmanaged=unmanaged)
-    wanted = wanted_of(report, formats.DRIFT, as_json)
+    reports = report_requests(report, formats.DRIFT, as_json)
     console, login = common.console(), common.login()
     ports = run_ports(login, Quiet(console), request.parallelism)
-    telling = telling_of(baseline, notify, metrics, outgoing_of(login, ports.run), console)
+    notifier = notifier_of(baseline, notify, metrics, aws_outputs(login, ports.run), console)
     if accept:
         raise typer.Exit(_accept(planning(request, ports, console), console, accept, write))
-    with telling.measured():
-        found = _found(request, ports, telling, wanted, who)
-    raise typer.Exit(telling.exit_code(found))
+    with notifier.writing_metrics():
+        found = _found(request, ports, notifier, reports, who)
+    raise typer.Exit(notifier.exit_code(found))
 
 
 def _found(
-    request: Request, ports: RunPorts, telling: Notifier, wanted: ReportRequests, who: bool
+    request: Request, ports: RunPorts, notifier: Notifier, reports: ReportRequests, who: bool
 ) -> Drift:
     """Finds the drift, prints and reports it, and sends the notifications."""
-    before = telling.remembered()
-    planned = planning(request, ports, telling.console)
+    before = notifier.stored_baseline()
+    planned = planning(request, ports, notifier.console)
     now = now_as_text()
     found = drift_of(planned)
     if before is not None:
         found = compared(found, before, coverage(planned), now)
     if who:
         found = Attributor(planned.targets, ports.clock).named(found)
-    telling.drift = found
+    notifier.drift = found
     document = drift_json(found, now)
-    with telling.noted():
-        if wanted.as_json:
-            telling.console.out_json(document)
-        elif wanted.shows_text:
-            telling.console.out(drift_lines(found))
-    with telling.noted():
-        wanted.write_drift(found, document, telling.console)
+    with notifier.reporting_errors():
+        if reports.as_json:
+            notifier.console.out_json(document)
+        elif reports.shows_text:
+            notifier.console.out(drift_lines(found))
+    with notifier.reporting_errors():
+        reports.write_drift(found, document, notifier.console)
     if before is not None:
-        telling.tell(found, document, before, coverage(planned))
+        notifier.notify(found, document, before, coverage(planned))
     return found
 
 
