@@ -108,6 +108,7 @@ def run(arguments: list[str]) -> int:
 
 
 def main() -> None:
+    """The entry point: runs the command line and exits."""
     code = run(sys.argv[1:])
     # The output and the exit code are final: a signal during the shutdown must not change them.
     for name in (signal.SIGINT, *termination_signals()):

@@ -163,6 +163,7 @@ class Console:
 
 
 def close_stdout() -> None:
+    """Discards further output to stdout, also at exit."""
     _mute(sys.stdout)
 
 

@@ -204,6 +204,7 @@ Shown = Quiet | Lines | Live | Events
 
 
 def progress_for(console: Console) -> Quiet | Lines | Live:
+    """Progress for people: a status line only on a terminal."""
     if console.quiet:
         return Quiet(console)
     return Live(console) if console.is_terminal else Lines(console)

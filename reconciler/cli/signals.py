@@ -63,6 +63,8 @@ class SignalHandler:
     """Time of the last signal other than SIGINT."""
 
     def receive(self, number: int) -> None:
+        """The first signal stops gracefully, a second one without waits; a second SIGINT after
+        ``MEANT_SECONDS`` stops at once."""
         now, is_interrupt = self.now(), number == signal.SIGINT
         asked, interrupted = self._asked_at, self._interrupted_at
         if is_interrupt:

@@ -50,6 +50,7 @@ class Apply:
     """No new step starts after this time; ``None`` for no limit."""
 
     def execute(self) -> Applied:
+        """Runs the steps. Their errors are in the outcomes, and are not raised."""
         outcomes: list[Outcome] = []
         lost: list[Stranded] = []
         interrupted = False

@@ -19,7 +19,7 @@ _HOME = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 """The region that records IAM events, by partition; us-east-1 in all others.
 Source: docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html"""
 _SILENT = frozenset({"in_progress", "unknown"})
-"""Statuses without an author: a run of ours is under way, or nothing is known."""
+"""Statuses without an author: a run of this program is under way, or nothing is known."""
 _PASSED_ON = ("AttachRolePolicy", "DetachRolePolicy")
 
 EVENTS: dict[tuple[str, str], tuple[str, ...]] = {

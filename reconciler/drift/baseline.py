@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from reconciler.commands.plan import Planned
-from reconciler.drift.findings import Drift, Finding, gravest_first
+from reconciler.drift.findings import Drift, Finding, by_severity
 from reconciler.model.address import Address, matches_any
 
 Covers = Callable[[Finding], bool]
@@ -37,8 +37,8 @@ def compared(drift: Drift, before: Baseline, covers: Covers, now: str) -> Drift:
             (resolved if one.transition == "resolved" else found).append(one)
     return replace(
         drift,
-        findings=tuple(sorted(found, key=gravest_first)),
-        resolved=tuple(sorted(resolved, key=gravest_first)),
+        findings=tuple(sorted(found, key=by_severity)),
+        resolved=tuple(sorted(resolved, key=by_severity)),
     )
 
 
@@ -55,9 +55,9 @@ def _group(here: list[Finding], there: list[Finding], now: str) -> Iterator[Find
         if finding.fingerprint in same:
             since = known[finding.fingerprint].first_seen or now
             yield replace(finding, transition="ongoing", first_seen=since)
-    come = sorted((f for f in here if f.fingerprint not in same), key=gravest_first)
-    gone = sorted((f for f in there if f.fingerprint not in same), key=gravest_first)
-    for after, before in zip_longest(come, gone):
+    added = sorted((f for f in here if f.fingerprint not in same), key=by_severity)
+    removed = sorted((f for f in there if f.fingerprint not in same), key=by_severity)
+    for after, before in zip_longest(added, removed):
         if after is None:
             yield replace(before, transition="resolved")
         elif before is None:
@@ -81,21 +81,21 @@ def following(
 def undelivered(drift: Drift, pending_delivery: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings to send to a destination: those that are new, changed or resolved, and those whose
     earlier notification failed and that are still current."""
-    missed = {_key(f): f for f in pending_delivery}
+    pending = {_key(f): f for f in pending_delivery}
     news = [f for f in (*drift.findings, *drift.resolved) if f.transition != "ongoing"]
-    told = [one for f in news if (one := _news(f, missed.get(_key(f)))) is not None]
-    heard = {_key(f) for f in news}
+    unsent = [one for f in news if (one := _news(f, pending.get(_key(f)))) is not None]
+    handled = {_key(f) for f in news}
     present = {f.fingerprint: f for f in drift.findings}
     here = {_key(f) for f in drift.findings}
-    for finding in missed.values():
+    for finding in pending.values():
         still = present.get(finding.fingerprint)
-        if _key(finding) in heard:
+        if _key(finding) in handled:
             continue
         if still is not None and finding.transition != "resolved":
-            told.append(replace(still, transition=finding.transition))
+            unsent.append(replace(still, transition=finding.transition))
         if finding.transition == "resolved" and _key(finding) not in here:
-            told.append(finding)
-    return tuple(sorted(told, key=gravest_first))
+            unsent.append(finding)
+    return tuple(sorted(unsent, key=by_severity))
 
 
 def _news(finding: Finding, missed: Finding | None) -> Finding | None:

@@ -95,6 +95,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
+    """The findings of one run, and the plan that they are from."""
+
     plan: Plan
     findings: tuple[Finding, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -117,7 +119,7 @@ class Drift:
 
 
 def drift_of(planned: Planned) -> Drift:
-    """The drift that a plan shows, with findings ordered by ``gravest_first``."""
+    """The drift that a plan shows, with findings ordered by ``by_severity``."""
     found = [
         replace(finding, target=target.target)
         for target in planned.plan.targets
@@ -127,11 +129,11 @@ def drift_of(planned: Planned) -> Drift:
     for target in planned.plan.targets:
         notes += [kept for kept in target.kept if kept.status == "warning"]
         notes += target.ignored
-    ordered = tuple(sorted(found, key=gravest_first))
+    ordered = tuple(sorted(found, key=by_severity))
     return Drift(planned.plan, ordered, planned.diagnostics, notes=tuple(notes))
 
 
-def gravest_first(finding: Finding) -> tuple[object, ...]:
+def by_severity(finding: Finding) -> tuple[object, ...]:
     """Sort key: by severity, then instances without their profile, then target and status."""
     rank = SEVERITIES.index(finding.severity)
     return (

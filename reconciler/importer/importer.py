@@ -36,6 +36,7 @@ class Selection:
     everything: bool = False
 
     def takes(self, entity: LiveEntity) -> bool:
+        """Whether the resource is selected."""
         resource = entity.resource
         names = {
             LiveRole: self.roles,
@@ -59,6 +60,7 @@ class Imported:
 
     @property
     def size(self) -> int:
+        """Number of resources, with the profiles that a role has by ``instance_profile: true``."""
         kinds = ("policies", "roles", "instance_profiles", "associations")
         made = [file.get(kind, {}) for file in self.files.values() for kind in kinds]
         short = sum(

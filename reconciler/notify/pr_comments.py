@@ -22,6 +22,8 @@ _MARKER = re.compile(r"\s*<!-- reconciler:plan v=1 key=(\S+) digest=\S+ -->")
 
 @dataclass(frozen=True, slots=True)
 class Comment:
+    """A comment on a pull or merge request."""
+
     id: int
     body: str
 

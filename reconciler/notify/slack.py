@@ -22,6 +22,7 @@ _MARKS = {"critical": ":rotating_light:", "warning": ":warning:", "info": ":info
 
 
 def slack_message(notice: Notice) -> dict[str, Any]:
+    """The body for an incoming webhook. Findings that do not fit are counted."""
     title = {"type": "plain_text", "text": _cut(notice.title, HEADER_CHARACTERS)}
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": title},
