@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 
 .PHONY: demo test lint types unit sweep mutants crash-sweep soak bench golden strings docs clean
 
-demo: $(VENV)/installed  #? the whole story on an AWS inside the process
+demo: $(VENV)/installed  #? the whole workflow on an AWS in this process
 	@$(BIN)/reconciler demo
 	@echo
 	@echo "The program is $(BIN)/reconciler; 'source $(BIN)/activate' puts it on the path."

@@ -100,7 +100,7 @@ class Program:
             first = process.stdout.readline()
             assert "http://127.0.0.1:" in first, process.stderr and process.stderr.read()
             self.endpoint = first.split()[-1]
-            told, last = first, "misbehaves" if "--chaos" in knobs else "Ctrl-C"
+            told, last = first, "Faults" if "--chaos" in knobs else "Ctrl-C"
             while last not in told and (line := process.stdout.readline()):
                 told += line
             yield told

@@ -46,7 +46,11 @@ def _commands() -> Iterator[str]:
 
 def _flag(parameter: Any) -> str:
     shown = "`, `".join((*parameter.opts, *parameter.secondary_opts))
-    more = " (repeat for more)" if parameter.multiple and "repeat" not in parameter.help else ""
+    more = (
+        " (repeat for more)"
+        if parameter.multiple and "repeat" not in parameter.help.lower()
+        else ""
+    )
     default = parameter.default
     told = default not in (None, False, 0, ()) and not callable(default)
     value = f"`{getattr(default, 'value', default)}`" if told else ""

@@ -117,7 +117,7 @@ class Rig:
 
     def settle(self, **flags: Any) -> Plan:
         """Applies, and shows that it held: nothing failed, and the plan that was made again (by
-        the apply itself: ``test_what_is_left_is_seen`` shows that it looks) is empty."""
+        the apply itself: ``test_remaining_differences_are_reported`` shows that it looks) is empty."""
         applied = self.apply(**flags)
         broken = [o for o in applied.result.outcomes if o.status != "applied"]
         assert not broken, broken

@@ -1,1 +1,1 @@
-"""The program: arguments, console, files, exit codes. Everything that prints is here."""
+"""The command line: arguments, console, files, signals and exit codes. Only here is printed."""

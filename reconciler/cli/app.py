@@ -1,4 +1,4 @@
-"""The program: its commands, and the one place where exceptions become exit codes."""
+"""The commands of the program, and the one place where exceptions become exit codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reconciler.cli.commands.schema import schema
 from reconciler.cli.commands.validate import validate
 from reconciler.cli.commands.version import version
 from reconciler.cli.console import Console, aws_failed, close_stdout, refused
-from reconciler.cli.signals import ending
+from reconciler.cli.signals import termination_signals
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 
@@ -71,8 +71,9 @@ def options(
 
 
 class _Interrupted(BaseException):
-    """A signal, before anything is carried out. Not ``KeyboardInterrupt``, which typer takes for
-    the end of a command and says nothing."""
+    """A signal arrived while no plan was being applied.
+
+    Not ``KeyboardInterrupt``: typer catches that one, and ends without a message."""
 
 
 def _interrupt(*_: object) -> None:
@@ -80,10 +81,10 @@ def _interrupt(*_: object) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code. A traceback from here is a bug."""
+    """Runs a command and returns its exit code. A traceback from here is a bug."""
     console = Console()
     try:
-        for name in (signal.SIGINT, *ending()):
+        for name in (signal.SIGINT, *termination_signals()):
             signal.signal(name, _interrupt)
         result = app(arguments, standalone_mode=False)
     except TyperException as error:
@@ -107,8 +108,9 @@ def run(arguments: list[str]) -> int:
 
 
 def main() -> None:
+    """The entry point: runs the command line and exits."""
     code = run(sys.argv[1:])
-    # All is done and said: what comes while Python ends changes neither the words nor the code.
-    for name in (signal.SIGINT, *ending()):
+    # The output and the exit code are final: a signal during the shutdown must not change them.
+    for name in (signal.SIGINT, *termination_signals()):
         signal.signal(name, signal.SIG_IGN)
     sys.exit(code)

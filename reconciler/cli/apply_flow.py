@@ -1,5 +1,5 @@
-"""From a plan to its outcome, for the commands that change AWS: shows it, asks, carries it out,
-and says what became of it."""
+"""What ``apply`` and ``destroy`` have in common: show the plan, ask for approval, apply it, and
+report the outcome."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from reconciler.plan.plan import Plan, summary
 from reconciler.render.json.apply import summary_json
 from reconciler.render.json.plan import change_json
 from reconciler.render.phrases import lacking
-from reconciler.render.styled_text import Line, Piece, line, plain
+from reconciler.render.styled_text import Piece, line, plain
 from reconciler.render.text.apply import result_lines, stranded_lines
 from reconciler.render.text.plan import Look, guard_line, plan_lines, summary_line
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """``run_ports`` is the one that the plan was made in; ``verb`` is what a person calls it;
-    ``asks`` whether they are asked before."""
+    """``run_ports`` are those that made the plan, ``verb`` names the operation in messages,
+    ``asks`` says whether approval is needed."""
 
     run_ports: RunPorts
     verb: str = "apply"
@@ -43,8 +43,11 @@ class ApplyOptions:
 def run_apply_flow(
     planned: Planned, how: ApplyOptions, console: Console, more: tuple[Guard, ...]
 ) -> ExitCode:
-    """``more`` are guards besides those of the plan. Raises ``OSError`` for a report that cannot be
-    written, or a result that nobody could hear, when all else is done."""
+    """Shows the plan, asks for approval, applies it, and reports. ``more`` are guards besides those
+    of the plan.
+
+    Raises ``OSError``, when everything else is done, if a report or the result could not be
+    written."""
     stopped = _stopped(planned, how, console, more)
     if stopped is not None:
         how.reports.write_plan(planned, console, (None, stopped))
@@ -54,11 +57,12 @@ def run_apply_flow(
     def say(words: str) -> None:
         console.err(line(Piece("Stopping: ", "bold yellow"), words))
 
-    with handled_signals(stop, say), console.unheard():
+    with handled_signals(stop, say), console.lossy_stdout():
         applied = _run(planned, how, console, stop)
         _report(applied, console, how)
         ended = (applied, applied.exit_code)
-        how.reports.write_plan(planned, console, ended, _lines(applied, how))
+        text = [*result_lines(applied, how.verb), *stranded_lines(applied)]
+        how.reports.write_plan(planned, console, ended, text)
     if console.lost is not None:
         if applied.exit_code is ExitCode.OK:
             raise console.lost
@@ -66,21 +70,17 @@ def run_apply_flow(
     return applied.exit_code
 
 
-def _lines(applied: Applied, how: ApplyOptions) -> list[Line]:
-    return [*result_lines(applied, how.verb), *stranded_lines(applied)]
-
-
 def _stopped(
     planned: Planned, how: ApplyOptions, console: Console, more: tuple[Guard, ...]
 ) -> ExitCode | None:
-    """Shows the plan, and asks: the exit code where it is not carried out."""
+    """Shows the plan and asks for approval. Returns the exit code if the plan is not applied."""
     plan = planned.plan
     _show(plan, console, how)
     for guard in more:
         console.err(guard_line(guard))
     if plan.conflicts or plan.guards or more:
         _summary(console, how.as_json, plan, None, more)
-        console.error(f"{how.verb} stops here: a decision of yours is missing, as shown above")
+        console.error(f"{how.verb} blocked: resolve the conflicts and guards listed above")
         return ExitCode.UNDECIDED
     if plan.is_empty:
         _summary(console, how.as_json, plan, None)
@@ -114,7 +114,7 @@ def _show(plan: Plan, console: Console, how: ApplyOptions) -> None:
 
 
 def _warn_of_expiry(planned: Planned, console: Console) -> None:
-    """Where a cut-over is planned and no batch of it could begin."""
+    """Warns if a cut-over is planned, but the credentials expire before its first batch."""
     for target in planned.targets:
         if target.plan.preview and not target.connection.outlives(BATCH_SECONDS):
             minutes = f"{BATCH_SECONDS / 60:.0f} minutes"
@@ -124,12 +124,12 @@ def _warn_of_expiry(planned: Planned, console: Console) -> None:
 
 
 def _approved(console: Console, how: ApplyOptions) -> bool:
-    """Asks on the terminal. Without one, refuses and says which flag answers."""
+    """Asks on the terminal. Without one, returns false and names the flag that approves."""
     if how.no_input or how.as_json or not sys.stdin.isatty():
-        hint = f"give --auto-approve to {how.verb} unasked"
-        console.error("there is no terminal to ask at", hint)
+        hint = f"pass --auto-approve to {how.verb} without a prompt"
+        console.error("there is no terminal for the prompt", hint)
         return False
-    question = {"destroy": "Do you really want to destroy all of this?"}
+    question = {"destroy": "Do you really want to destroy these resources?"}
     console.out(
         [
             (),
@@ -166,8 +166,8 @@ def _report(applied: Applied, console: Console, how: ApplyOptions) -> None:
     if how.reports.shows_text:
         console.out(result_lines(applied, how.verb))
     if result.interrupted:
-        put_right = "instances in flight got their profile back."
-        not_all = "not all could be put right, as shown here."
+        put_right = "all instances in flight were restored."
+        not_all = "not everything could be restored, see below."
         is_all = not lost and not result.count("failed")
         console.out([line("Interrupted: ", put_right if is_all else not_all)])
     if how.reports.shows_text:

@@ -1,7 +1,8 @@
-"""The flags of the commands. Order: flags, ``RECONCILER_*``, settings, defaults.
+"""The flags that several commands have. Precedence: flags, ``RECONCILER_*`` variables, settings,
+defaults.
 
-A flag that plans is one field of ``CommonArguments`` and one of ``planner.options.PlanFlags``, of
-the same name; what a saved plan holds of it is in ``render.json.types.RequestShape``.
+A planning flag is a field of ``CommonArguments`` and one of the same name of
+``planner.options.PlanFlags``; ``render.json.types.RequestShape`` says which a saved plan stores.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from reconciler.spec.build.scalars import seconds_of
 
 
 class Color(StrEnum):
-    """When to colour."""
+    """When to use colors."""
 
     auto = "auto"
     always = "always"
@@ -32,42 +33,49 @@ class Color(StrEnum):
 
 Specs = Annotated[str, typer.Argument(help="File or folder of specs.", envvar="RECONCILER_SPECS")]
 Var = Annotated[
-    list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="Set a variable.")
+    list[str] | None,
+    typer.Option("--var", metavar="NAME=VALUE", help="Set a variable; repeat for more."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Report = Annotated[
     list[str] | None,
     typer.Option(
         "--report",
         metavar="FORMAT=PATH",
-        help="Write a report as well; PATH - is stdout. Repeat for more.",
+        help="Also write a report; PATH - is stdout. Repeat for more.",
     ),
 ]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress.")]
 ColorFlag = Annotated[
-    Color, typer.Option("--color", help="When to colour.", envvar="RECONCILER_COLOR")
+    Color, typer.Option("--color", help="When to use colors.", envvar="RECONCILER_COLOR")
 ]
 MaxTime = Annotated[
     str | None,
-    typer.Option("--max-time", metavar="DURATION", help="Begin nothing new after 90s, 30m, 2h."),
+    typer.Option(
+        "--max-time",
+        metavar="DURATION",
+        help="Start nothing new after this time, such as 90s, 30m or 2h.",
+    ),
 ]
-AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
-NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; refuse where it must.")]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask for approval.")]
+NoInput = Annotated[
+    bool, typer.Option("--no-input", help="Never prompt; fail if a prompt is needed.")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class AccessFlags:
-    """Whose credentials, and where."""
+    """Which credentials to use, and which endpoint and regions."""
 
     profile: str | None
     endpoint_url: str | None
     regions: tuple[str, ...]
     no_input: bool = False
-    """Nobody is asked for anything, not for an MFA code either."""
+    """Never prompt, not even for an MFA code."""
 
 
 class OnlyFor(tuple[str, ...]):
-    """The commands that have a flag, by the names of their functions."""
+    """Names of the command functions that have a flag."""
 
 
 _PLANS = OnlyFor(("plan", "apply", "destroy", "drift"))
@@ -77,13 +85,17 @@ _ADOPTS = OnlyFor(("plan", "apply"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonArguments:
-    """Flags of the commands that look at an account, in the order of ``--help``: those that plan,
-    and ``import``. A field without ``OnlyFor`` is a flag of all; where a command does not have it,
-    it is as it is without one. Fields of a ``Request`` have the names that they have there."""
+    """Flags of the commands that read an account (those that plan, and ``import``), in the order of
+    ``--help``.
+
+    A field without ``OnlyFor`` is a flag of all of them. In a command without the flag, the field
+    has its default. Fields that go into a ``Request`` have the same name there."""
 
     targets: Annotated[
         list[str] | None,
-        typer.Option("--target", help="Target of the settings.", envvar="RECONCILER_TARGET"),
+        typer.Option(
+            "--target", help="Target in the settings; repeat for more.", envvar="RECONCILER_TARGET"
+        ),
         _PLANS,
     ] = None
     only: Annotated[
@@ -93,58 +105,71 @@ class CommonArguments:
     ] = None
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", help="Glob of addresses to leave out."),
+        typer.Option("--exclude", help="Glob of addresses to exclude; repeat for more."),
         _PLANS,
     ] = None
     regions: Annotated[
         list[str] | None,
-        typer.Option("--region", help="Where associations are planned; repeat for more."),
+        typer.Option("--region", help="Region in which associations are planned; repeat for more."),
     ] = None
     profile: Annotated[
         str | None, typer.Option("--profile", help="Profile of the AWS configuration to use.")
     ] = None
     endpoint_url: Annotated[
-        str | None, typer.Option("--endpoint-url", help="Endpoint of AWS, such as a sandbox.")
+        str | None, typer.Option("--endpoint-url", help="AWS endpoint URL, such as a sandbox.")
     ] = None
     owner: Annotated[
-        str | None, typer.Option("--owner", help="Owner of the set.", envvar="RECONCILER_OWNER")
+        str | None,
+        typer.Option("--owner", help="Owner of the spec set.", envvar="RECONCILER_OWNER"),
     ] = None
     prune: Annotated[
-        bool | None, typer.Option("--prune/--no-prune", help="Delete what left the specs."), _ADOPTS
+        bool | None,
+        typer.Option("--prune/--no-prune", help="Delete owned resources that left the specs."),
+        _ADOPTS,
     ] = None
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take over what exists unmanaged."), _ADOPTS
+        bool,
+        typer.Option("--adopt", help="Start managing existing resources without an owner."),
+        _ADOPTS,
     ] = False
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="With --adopt: also what has another owner."),
+        typer.Option("--take-over", help="With --adopt: also resources with another owner."),
         _ADOPTS,
     ] = False
     refresh_adopted: Annotated[
         bool,
-        typer.Option("--refresh-adopted", help="With --adopt: cut consumers over as well."),
+        typer.Option("--refresh-adopted", help="With --adopt: also cut consumers over."),
         _ADOPTS,
     ] = False
     allow: Annotated[
         list[str] | None,
-        typer.Option("--allow", metavar="KEY=VALUE", help="Lift a guard, as the plan says it."),
+        typer.Option(
+            "--allow",
+            metavar="KEY=VALUE",
+            help="Override a guard with the KEY=VALUE that the plan prints.",
+        ),
         _CHANGES,
     ] = None
     variables: Annotated[Var, _PLANS] = None
     parallelism: Annotated[
         int,
         typer.Option(
-            "--parallelism", min=1, max=50, help="Calls at a time.", envvar="RECONCILER_PARALLELISM"
+            "--parallelism",
+            min=1,
+            max=50,
+            help="Concurrent AWS calls.",
+            envvar="RECONCILER_PARALLELISM",
         ),
     ] = 10
     quiet: QuietFlag = False
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="More of it."), _PLANS
+        int, typer.Option("--verbose", "-v", count=True, help="Show unabridged values."), _PLANS
     ] = 0
     color: ColorFlag = Color.auto
 
     def request(self, path: str) -> Request:
-        """Raises a usage error for a flag of the wrong form."""
+        """The request for the specs at ``path``. Raises a usage error for an invalid flag."""
         if self.owner is not None and not OWNER_PATTERN.fullmatch(self.owner):
             form = "up to 64 letters, digits, dots, dashes and underscores"
             raise typer.BadParameter(f"--owner takes {form}, not {self.owner!r}")
@@ -165,12 +190,12 @@ class CommonArguments:
 
 
 OF_REQUEST = {flag.name for flag in fields(CommonArguments)} & {f.name for f in fields(Request)}
-"""Flags that make a request."""
+"""Names of the flags that go into a request."""
 
 
 def with_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as typer is to see it: in place of its last parameter, where that one is of
-    ``CommonArguments``, it has a flag for each field that is for it."""
+    """The command with the signature that typer reads: a parameter of type ``CommonArguments`` is
+    replaced by one for each of its fields that the command has."""
     own = inspect.signature(command, eval_str=True).parameters
     common = [name for name, one in own.items() if one.annotation is CommonArguments]
     if not common:
@@ -191,14 +216,14 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
         command(**given, **{common[0]: made})
 
     kept = [one for name, one in own.items() if name not in common]
-    # What `inspect` takes a function's parameters from, and typer with it.
+    # `inspect.signature`, which typer uses, prefers this attribute.
     vars(called)["__signature__"] = inspect.Signature([*kept, *flags])
     called.__annotations__ = {one.name: one.annotation for one in (*kept, *flags)}
     return called
 
 
 def duration(given: str | None) -> float | None:
-    """Seconds. Raises a usage error for what is none."""
+    """``--max-time`` in seconds. Raises a usage error if it is not a duration."""
     if given is None:
         return None
     try:
@@ -209,7 +234,7 @@ def duration(given: str | None) -> float | None:
 
 
 def pairs(given: list[str] | None, flag: str) -> dict[str, str]:
-    """``NAME=VALUE`` flags as a mapping. Raises a usage error for another form."""
+    """``NAME=VALUE`` flags as a mapping. Raises a usage error for any other form."""
     found: dict[str, str] = {}
     for text in given or ():
         name, equals, value = text.partition("=")
@@ -220,7 +245,8 @@ def pairs(given: list[str] | None, flag: str) -> dict[str, str]:
 
 
 def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:
-    """``--allow KEY=VALUE`` flags. A key may be given more than once."""
+    """``--allow KEY=VALUE`` flags as pairs; a key may occur more than once. Raises a usage error
+    for an unknown key."""
     try:
         return frozenset(allowance(text) for text in given or ())
     except ValueError as error:
@@ -228,8 +254,8 @@ def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:
 
 
 def typed(context: typer.Context, names: Iterable[str]) -> list[str]:
-    """Those of a command's arguments that were given on its command line: variables that a job has
-    for all its commands, and defaults, do not count."""
+    """Those of ``names`` that are on the command line. Defaults do not count, nor do environment
+    variables, which a CI job may set for all commands."""
     return [
         name
         for name in names

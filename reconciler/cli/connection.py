@@ -1,5 +1,8 @@
-"""The way from flags to AWS. What imports boto3 is imported when it is used: it takes 0.1 s of the
-0.4 s of a start, which ``validate``, ``schema`` and ``--help`` do not pay."""
+"""From flags to AWS: ports, sessions and connections.
+
+Modules that import boto3 are imported in functions: boto3 takes 0.1 s of a start of 0.4 s, and
+``validate``, ``schema`` and ``--help`` do not need it.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ if TYPE_CHECKING:
 def run_ports(
     login: AccessFlags, progress: Progress, parallelism: int = 10, clock: Clock | None = None
 ) -> RunPorts:
-    """Made once in a command: it has one run id, which is in the user agent of every request and in
-    marks of what it began, and one connection for each target."""
+    """The ports of a command. Call it once: its run id is part of the user agent of every request
+    and of the marks in AWS, and it opens one connection for each target."""
     run = secrets.token_hex(6)
     opened: dict[str, Connection] = {}
 
@@ -35,9 +38,9 @@ def run_ports(
     return RunPorts(connect, clock or SystemClock(), progress, run)
 
 
-def outgoing_of(login: AccessFlags, run: str) -> AwsOutputs:
-    """The way to what a drift leaves in AWS, with the caller's own credentials."""
-    from reconciler.aws.outputs import AwsOutputs  # noqa: PLC0415 - it imports boto3
+def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:
+    """S3, SNS and EventBridge for the results of ``drift``, with the caller's own credentials."""
+    from reconciler.aws.outputs import AwsOutputs  # noqa: PLC0415 - --help must not load boto3
 
     return AwsOutputs(_session(login, run))
 
@@ -45,8 +48,8 @@ def outgoing_of(login: AccessFlags, run: str) -> AwsOutputs:
 def _open(
     login: AccessFlags, run: str, parallelism: int, spec: TargetSpec | None, settings: Settings
 ) -> Connection:
-    from reconciler.aws import cloudtrail, reader, writer  # noqa: PLC0415 - they import boto3
-    from reconciler.aws.session import reading, writing  # noqa: PLC0415 - as those
+    from reconciler.aws import cloudtrail, reader, writer  # noqa: PLC0415 - validate must not load boto3
+    from reconciler.aws.session import reading, writing  # noqa: PLC0415 - validate must not load boto3
 
     regions = (spec.regions if spec else None) or settings.regions
     session = _session(
@@ -67,7 +70,7 @@ def _open(
 
 
 def _session(login: AccessFlags, run: str, **more: str | None) -> Session:
-    from reconciler.aws import session  # noqa: PLC0415 - it imports boto3
+    from reconciler.aws import session  # noqa: PLC0415 - validate must not load boto3
 
     way = session.Login(
         run=run,

@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything else to stderr."""
+"""Output: results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from reconciler.render.text.diagnostics import count, full
 
 
 class _Stream:
-    """A stream whose reader may go away, or whose disk may be full. ``is_vital`` says that this is
-    an error; otherwise what is said goes nowhere from then on, and ``lost`` is why."""
+    """A stream that may break: its reader may exit, or the disk may be full.
+
+    If ``is_vital``, that is an error. Otherwise the output is discarded from then on, and ``lost``
+    is the error."""
 
     def __init__(self, stream: TextIO, *, is_vital: bool) -> None:
         self._stream = stream
@@ -55,14 +57,14 @@ class _Stream:
 
 class _Rich(RichConsole):
     def on_broken_pipe(self) -> None:
-        """In the place of rich's own, which ends the process."""
+        """Replaces rich's own, which exits the process."""
         raise  # noqa: PLE0704 - it is called where the error is handled
 
 
 @dataclass
 class Console:
-    """``color`` is ``auto``, ``always`` or ``never``; with ``auto`` rich decides, which honours
-    ``NO_COLOR`` and ``FORCE_COLOR``."""
+    """Prints to stdout and stderr. ``color`` is ``auto``, ``always`` or ``never``; with ``auto``
+    rich decides, which honours ``NO_COLOR`` and ``FORCE_COLOR``."""
 
     color: str = "auto"
     quiet: bool = False
@@ -70,15 +72,15 @@ class Console:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        # A stream that was closed before we began swallows what is said.
+        # Python sets a stream to None if it was closed before the start.
         sys.stdout = sys.stdout or _nowhere()
         sys.stderr = sys.stderr or _nowhere()
         for stream in (sys.stdout, sys.stderr):
-            # A terminal that cannot show a character shows its escape, and nothing breaks.
+            # Characters that the terminal's encoding lacks are escaped instead of raising.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         self._stdout = _Stream(sys.stdout, is_vital=True)
-        # One that is closed stops nothing: an apply goes on without its words.
+        # A closed stderr must not stop an apply.
         self._stderr = _Stream(sys.stderr, is_vital=False)
         self._out = self._console(self._stdout)
         self._err = self._console(self._stderr)
@@ -105,7 +107,7 @@ class Console:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person watches stderr."""
+        """Whether stderr is a terminal."""
         return self._err.is_terminal
 
     @property
@@ -117,11 +119,11 @@ class Console:
             self._out.print(_text(one))
 
     def out_json(self, value: Any, indent: int | None = 2) -> None:
-        """Raises ``OSError`` when nobody can hear it, but for what is said ``unheard``."""
+        """Raises ``OSError`` if stdout is broken, except within ``lossy_stdout``."""
         self.out_text(json_text(value, indent) + "\n")
 
     def out_text(self, text: str) -> None:
-        """Raises ``OSError`` when nobody can hear it, but for what is said ``unheard``."""
+        """Raises ``OSError`` if stdout is broken, except within ``lossy_stdout``."""
         with self._lock:
             self._stdout.write(text)
             self._stdout.flush()
@@ -132,9 +134,9 @@ class Console:
             self._stderr.flush()
 
     @contextmanager
-    def unheard(self) -> Iterator[None]:
-        """What has begun goes on though the disk is full or the reader has gone; when it is over,
-        ``lost`` tells that nobody could hear it."""
+    def lossy_stdout(self) -> Iterator[None]:
+        """Within the block, output to a broken stdout is discarded, so that an apply continues.
+        Afterwards ``lost`` is the error."""
         self._stdout.is_vital = False
         try:
             yield
@@ -143,7 +145,7 @@ class Console:
 
     @property
     def lost(self) -> OSError | None:
-        """Why a part of the result was said to nobody."""
+        """Why a part of the output to stdout was discarded; ``None`` if all was written."""
         return self._stdout.lost
 
     def err(self, *lines: Line) -> None:
@@ -161,17 +163,18 @@ class Console:
 
 
 def close_stdout() -> None:
+    """Discards further output to stdout, also at exit."""
     _mute(sys.stdout)
 
 
 def _mute(stream: TextIO) -> None:
-    """What could not be written stays so; Python would complain once more when it flushes."""
+    """Discards what is still buffered, which Python would fail to flush at exit."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
     except (OSError, ValueError):
-        return  # no stream of the system's
+        return  # it has no file descriptor
 
 
 def _nowhere() -> TextIO:
@@ -183,15 +186,16 @@ def _text(one: Line) -> Text:
 
 
 _HELP = {
-    "NoCredentialsError": "`aws sts get-caller-identity` tells whether there are any",
-    "EndpointConnectionError": "is the endpoint right, and is something listening there?",
-    "ConnectTimeoutError": "is the network up, and the endpoint right?",
-    "MfaRequired": "sign in first and hand the session's keys over in the environment, or use a "
+    "NoCredentialsError": "check the credentials with `aws sts get-caller-identity`",
+    "EndpointConnectionError": "check the endpoint, and that a server is listening there",
+    "ConnectTimeoutError": "check the network and the endpoint",
+    "MfaRequired": "sign in first and pass the session's keys in the environment, or use a "
     "profile without mfa_serial",
 }
 
 
 def refused(error: RefusedError, console: Console) -> ExitCode:
+    """Prints the error with its diagnostics and details, and returns its exit code."""
     if error.diagnostics:
         console.err(*full(error.diagnostics, error.sources))
         console.error(f"{error.message}: {count(error.diagnostics)}")
@@ -202,8 +206,9 @@ def refused(error: RefusedError, console: Console) -> ExitCode:
 
 
 def aws_failed(error: AwsError, console: Console) -> ExitCode:
+    """Prints the error, with a hint for the common ones."""
     request = f" (request {error.request_id})" if error.request_id else ""
-    needs = f"whoever runs this needs permission for {error.call}"
+    needs = f"the calling identity needs permission for {error.call}"
     hint = needs if error.code in DENIED else _HELP.get(error.code)
     console.error(f"{error.call}: {error.code}: {error.message}{request}", hint)
     return ExitCode.ERROR

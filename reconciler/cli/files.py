@@ -1,4 +1,4 @@
-"""Files that the program writes, and those of others that it reads besides specs."""
+"""Files that commands write, and files besides specs that they read."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reconciler.render.json.types import PlanShape
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Whole or not at all: what was cut off must not look like the whole. A pipe or a device is
-    written to, not replaced by a file. Raises ``OSError`` that names the path."""
+    """Writes the file atomically, so that it is never incomplete. A pipe or device is written to,
+    not replaced. Raises ``OSError`` with the path as its file name."""
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, "utf-8")
         else:
             _replace(path, text)
     except OSError as error:
-        # The file that could not be written may be one that nobody has heard of.
+        # The error may name the temporary file.
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
@@ -30,10 +30,10 @@ MOST_BYTES = 100 * 1024 * 1024
 
 
 def read_foreign(path: Path) -> str:
-    """The text of a file that somebody else may have written. Raises ``OSError``, and
-    ``ValueError``, which says why it is none."""
+    """The text of an untrusted file. Raises ``OSError``, or ``ValueError`` if it is not a regular
+    file, not UTF-8 or larger than ``MOST_BYTES``."""
     if not stat.S_ISREG(path.stat().st_mode):
-        # A pipe that nobody writes to would be waited for without end.
+        # Reading a pipe without a writer would block for ever.
         raise ValueError("it is not a regular file")
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
@@ -41,7 +41,7 @@ def read_foreign(path: Path) -> str:
 
 
 def text_of(data: bytes) -> str:
-    """Raises ``ValueError``."""
+    """Raises ``ValueError`` if it is not UTF-8 or longer than ``MOST_BYTES``."""
     if len(data) > MOST_BYTES:
         raise ValueError("it has more than 100 MiB")
     try:
@@ -51,12 +51,11 @@ def text_of(data: bytes) -> str:
 
 
 def saved_plan(path: Path) -> PlanShape:
-    """Raises ``OSError``, and ``RefusedError`` for what `plan --out` did not save, or is
-    changed."""
+    """Raises ``OSError``, or ``RefusedError`` unless it is as `plan --out` wrote it."""
     try:
         text = read_foreign(path)
     except ValueError as error:
-        message = f"{path} is not a plan that `reconciler plan --out` saved: {error}"
+        message = f"{path} is not a plan saved with `reconciler plan --out`: {error}"
         raise RefusedError(message, ExitCode.ERROR) from error
     return plan_of(text, str(path))
 
@@ -68,7 +67,7 @@ def append(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """What a link leads to is replaced, not the link; who may read the file stays as it is."""
+    """Replaces the target of a link, not the link, and keeps the permissions of the file."""
     path = path.resolve()
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,4 +1,4 @@
-"""What becomes of a drift besides its text: what is remembered, who is told, what is measured."""
+"""Outputs of ``drift`` besides its report: baseline, notifications and metrics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BaselineFlag = Annotated[
     typer.Option(
         "--baseline",
         metavar="FILE|s3://BUCKET/KEY",
-        help="Remember what was found: what is new, changed, ongoing, resolved.",
+        help="Store the findings, and report them as new, changed, ongoing or resolved.",
     ),
 ]
 NotifyFlag = Annotated[
@@ -39,17 +39,19 @@ NotifyFlag = Annotated[
     typer.Option(
         "--notify",
         metavar="KIND=PLACE",
-        help="Tell what is new, changed or resolved: slack=URL, webhook=URL, sns=ARN, "
-        "eventbridge=BUS; env:NAME takes the place from a variable. Repeat for more.",
+        help="Send findings that are new, changed or resolved to slack=URL, webhook=URL, sns=ARN "
+        "or eventbridge=BUS; env:NAME reads the place from an environment variable. "
+        "Repeat for more.",
     ),
 ]
 MetricsFlag = Annotated[
-    str | None, typer.Option("--metrics", metavar="prometheus=FILE", help="Write metrics.")
+    str | None,
+    typer.Option("--metrics", metavar="prometheus=FILE", help="Write metrics to a file."),
 ]
 
 
 class Outputs(Publisher, Protocol):
-    """What is left in AWS: see ``aws.outgoing``."""
+    """What ``drift`` writes to AWS, see ``aws.outputs``. Every method raises ``AwsError``."""
 
     def read_object(self, bucket: str, key: str, most_bytes: int) -> bytes | None: ...
 
@@ -58,30 +60,39 @@ class Outputs(Publisher, Protocol):
 
 @dataclass
 class Notifier:
-    """Errors of all of this are said, and make the exit code 1; none hides the findings."""
+    """Writes the baseline and metrics, and sends notifications.
+
+    An error is printed and makes the exit code 1, but the remaining outputs are still written."""
 
     baseline: str | None
     destinations: tuple[Destination, ...]
     metrics: Path | None
-    outgoing: Outputs
+    outputs: Outputs
     console: Console
     problems: int = 0
     undelivered: int = 0
     drift: Drift | None = None
 
-    def remembered(self) -> Baseline | None:
-        """``None`` where none is asked for. Raises ``RefusedError`` for one that cannot be read."""
+    def stored_baseline(self) -> Baseline | None:
+        """The stored baseline, empty if there is none yet; ``None`` without ``--baseline``. Raises
+        ``RefusedError`` if it cannot be read."""
         if self.baseline is None:
             return None
         try:
-            text = self._read(self.baseline)
+            if (found := _object(self.baseline)) is not None:
+                content = self.outputs.read_object(*found, MOST_BYTES + 1)
+                text = None if content is None else text_of(content)
+            else:
+                path = Path(self.baseline)
+                text = read_foreign(path) if path.exists() else None
             return Baseline() if text is None else baseline_of(text)
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
-            message = f"{self.baseline} is no baseline that drift wrote: {said}"
+            message = f"{self.baseline} is not a baseline written by drift: {said}"
             raise RefusedError(message, ExitCode.ERROR) from error
 
-    def tell(self, drift: Drift, document: DriftShape, before: Baseline, covers: Covers) -> None:
+    def notify(self, drift: Drift, document: DriftShape, before: Baseline, covers: Covers) -> None:
+        """Sends the notifications, and stores the new baseline."""
         pending_delivery: dict[str, tuple[Finding, ...]] = {}
         for destination in self.destinations:
             news = undelivered(drift, before.pending_delivery.get(destination.id, ()))
@@ -91,26 +102,29 @@ class Notifier:
             text = baseline_text(
                 following(drift, before, covers, pending_delivery), document["created_at"]
             )
-            with self.noted():
-                self._write(self.baseline, text)
+            with self.reporting_errors():
+                if (found := _object(self.baseline)) is not None:
+                    self.outputs.write_object(*found, text)
+                else:
+                    write_whole(Path(self.baseline), text)
 
     def _delivered(
         self, destination: Destination, document: DriftShape, news: tuple[Finding, ...]
     ) -> bool:
         notice = Notice(document, tuple(finding_json(finding) for finding in news))
         try:
-            deliver(destination, notice, Web(), self.outgoing)
+            deliver(destination, notice, Web(), self.outputs)
         except DeliveryError as error:
             self.undelivered += 1
             self.problems += 1
-            hint = "it is told the next time" if self.baseline else None
-            self.console.error(f"{destination.name} was not told: {error}", hint)
+            hint = "it is sent again with the next run" if self.baseline else None
+            self.console.error(f"{destination.name} could not be notified: {error}", hint)
             return False
         return True
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """What cannot be written or sent is said, and the rest goes on."""
+    def reporting_errors(self) -> Iterator[None]:
+        """Prints an error of the block and counts it as a problem, instead of raising it."""
         try:
             yield
         except OSError as error:
@@ -125,8 +139,8 @@ class Notifier:
             self.console.error(f"{error.call}: {error.code}: {error.message}")
 
     @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Metrics are written whatever happens inside: that a job fails is what they are for."""
+    def writing_metrics(self) -> Iterator[None]:
+        """Writes the metrics after the block, also if it raises: they report failures too."""
         began = time.time()
         try:
             yield
@@ -139,33 +153,16 @@ class Notifier:
         is_success = found is not None and found.exit_code is not ExitCode.ERROR
         now = time.time()
         run = Run(now, now - began, is_success and not self.problems, found, self.undelivered)
-        with self.noted():
-            write_whole(path, metrics(run, _before(path)))
+        with self.reporting_errors():
+            try:
+                before = read_foreign(path) if path.is_file() else ""
+            except ValueError as error:  # another kind of file, which must not be overwritten
+                message = f"this is not a metrics file: {error}"
+                raise OSError(errno.EINVAL, message, str(path)) from error
+            write_whole(path, metrics(run, before))
 
     def exit_code(self, drift: Drift) -> ExitCode:
         return ExitCode.ERROR if self.problems else drift.exit_code
-
-    def _read(self, place: str) -> str | None:
-        if (found := _object(place)) is not None:
-            read = self.outgoing.read_object(*found, MOST_BYTES + 1)
-            return None if read is None else text_of(read)
-        path = Path(place)
-        return read_foreign(path) if path.exists() else None
-
-    def _write(self, place: str, text: str) -> None:
-        if (found := _object(place)) is not None:
-            self.outgoing.write_object(*found, text)
-        else:
-            write_whole(Path(place), text)
-
-
-def _before(path: Path) -> str:
-    """What the metrics were, empty for none. Raises ``OSError``: a file that is none of ours is not
-    written over."""
-    try:
-        return read_foreign(path) if path.is_file() else ""
-    except ValueError as error:
-        raise OSError(errno.EINVAL, f"this is no file of metrics: {error}", str(path)) from error
 
 
 def _object(place: str) -> tuple[str, str] | None:
@@ -176,16 +173,16 @@ def _object(place: str) -> tuple[str, str] | None:
     return bucket, key
 
 
-def telling_of(
+def notifier_of(
     baseline: str | None,
     notify: list[str] | None,
     measure: str | None,
-    outgoing: Outputs,
+    outputs: Outputs,
     console: Console,
 ) -> Notifier:
-    """Raises a usage error for what is of the wrong form."""
+    """The notifier that the flags ask for. Raises a usage error for an invalid flag."""
     if notify and baseline is None:
-        message = "--notify needs --baseline: without one everybody is told everything each time"
+        message = "--notify needs --baseline: without it every finding is sent with every run"
         raise typer.BadParameter(message)
     if baseline is not None and (found := _object(baseline)) and not all(found):
         raise typer.BadParameter(f"--baseline takes s3://BUCKET/KEY, not {baseline!r}")
@@ -196,4 +193,4 @@ def telling_of(
     kind, equals, path = (measure or "prometheus=").partition("=")
     if kind != "prometheus" or not equals or (measure is not None and not path):
         raise typer.BadParameter(f"--metrics takes prometheus=FILE, not {measure!r}")
-    return Notifier(baseline, destinations, Path(path) if path else None, outgoing, console)
+    return Notifier(baseline, destinations, Path(path) if path else None, outputs, console)

@@ -1,12 +1,12 @@
-"""What goes on, while it goes on: a status line for a terminal, plain lines for a log, events for
-a program."""
+"""Progress of a run: a status line for a terminal, plain lines for a log, JSON events for a
+program."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,16 +14,19 @@ from rich.status import Status
 from rich.text import Text
 
 from reconciler.cli.console import Console
+from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.request import Request, RunPorts
 from reconciler.model.address import Address
 from reconciler.render.escape import printable
 from reconciler.render.styled_text import Piece, data, line
+from reconciler.render.text.diagnostics import full
 
 HEARTBEAT_SECONDS = 10.0
 
 
 @dataclass
 class Quiet:
-    """Says nothing but what failed."""
+    """Prints failures only."""
 
     console: Console
 
@@ -47,8 +50,8 @@ class Quiet:
 
 @dataclass
 class Lines:
-    """One line when a step starts, one when it ends, and a heartbeat that names what is waited
-    for. No cursor is moved."""
+    """Prints a line when a step starts and when it ends, and one every ``HEARTBEAT_SECONDS`` while
+    it waits. Moves no cursor."""
 
     console: Console
     _told: dict[tuple[Address, str], float] = field(default_factory=dict)
@@ -86,7 +89,7 @@ class Lines:
 
 @dataclass
 class Live:
-    """A line that changes, above it a line for each thing that ended."""
+    """A status line, and above it a line for each completed step."""
 
     console: Console
     _open: dict[Address, str] = field(default_factory=dict)
@@ -148,12 +151,12 @@ class Live:
 
 @dataclass
 class Events:
-    """JSON lines on stdout, ``cli.md``'s envelope."""
+    """JSON lines on stdout, in the envelope that ``docs/commands.md`` describes."""
 
     console: Console
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     target: str | None = None
-    """Of which target the events are, where there are several."""
+    """Target of the events; ``None`` if there is only one."""
 
     def reading(self, what: str) -> None: ...
 
@@ -201,6 +204,20 @@ Shown = Quiet | Lines | Live | Events
 
 
 def progress_for(console: Console) -> Quiet | Lines | Live:
+    """Progress for people: a status line only on a terminal."""
     if console.quiet:
         return Quiet(console)
     return Live(console) if console.is_terminal else Lines(console)
+
+
+def planning(request: Request, ports: RunPorts, console: Console) -> Planned:
+    """The plan. Shows progress while AWS is read, then the warnings about the specs. Raises as
+    ``make_plan``."""
+    progress = progress_for(console)
+    try:
+        planned = make_plan(request, replace(ports, progress=progress))
+    finally:
+        if isinstance(progress, Live):
+            progress.stop()
+    console.err(*full(planned.diagnostics, planned.sources))
+    return planned

@@ -1,4 +1,4 @@
-"""``--report FORMAT=PATH``: where reports go, and what a job of GitHub Actions is told besides."""
+"""``--report FORMAT=PATH``, and the summary and outputs of a GitHub Actions job."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ STDOUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class ReportRequests:
-    """Pairs of format and path, in the order that they were given."""
+    """``reports`` are pairs of format and path, in the order of the command line."""
 
     reports: tuple[tuple[str, str], ...]
     as_json: bool
 
     @property
     def shows_text(self) -> bool:
-        """Whether stdout carries what it would without a report: annotations stand beside it."""
+        """Whether the text output goes to stdout: no report but annotations for GitHub is there."""
         return all(path != STDOUT or name == "github" for name, path in self.reports)
 
     @property
@@ -51,7 +51,7 @@ class ReportRequests:
     def write(
         self, formats: Mapping[str, Callable[[_S], str]], subject: _S, console: Console
     ) -> None:
-        """All that can be written is; then the first that could not is raised as ``OSError``."""
+        """Writes every report. Then raises the first ``OSError``, if there was one."""
         broken: OSError | None = None
         for name, path in self.reports:
             try:
@@ -69,7 +69,8 @@ class ReportRequests:
         result: Iterable[Line] = (),
         document: PlanShape | None = None,
     ) -> None:
-        """``ended`` is how it was carried out, where it was asked to be."""
+        """Writes the reports of a plan. ``ended`` is the result of applying it, if that was asked
+        for. Raises ``OSError``."""
         if not self.reports:
             return
         made = document or plan_json(planned, now_as_text())
@@ -80,21 +81,22 @@ class ReportRequests:
         self.write(formats.PLAN, subject, console)
         if self.has_github:
             page = Page(SUMMARY_BYTES, repository=place)
-            tell_job(lambda: plan_markdown(made, page), github.plan_outputs(made))
+            write_job_summary(lambda: plan_markdown(made, page), github.plan_outputs(made))
 
     def write_drift(self, drift: Drift, document: DriftShape, console: Console) -> None:
+        """Writes the reports of a drift. Raises ``OSError``."""
         place = repository()
         self.write(formats.DRIFT, DriftReport(drift, document, place), console)
         if self.has_github:
             page = Page(SUMMARY_BYTES, repository=place)
             outputs = github.drift_outputs(document, drift.exit_code is not ExitCode.OK)
-            tell_job(lambda: drift_markdown(document, page), outputs)
+            write_job_summary(lambda: drift_markdown(document, page), outputs)
 
     def _write(self, name: str, path: str, text: str, console: Console) -> None:
         if path != STDOUT:
             write_whole(Path(path), text)
         elif name == "github" and self.as_json:
-            # Runners obey workflow commands on either stream, and stdout is JSON.
+            # Runners read workflow commands from either stream, and stdout is JSON.
             console.err_text(text)
         else:
             console.out_text(text)
@@ -103,28 +105,29 @@ class ReportRequests:
 NONE = ReportRequests((), as_json=False)
 
 
-def wanted_of(
+def report_requests(
     given: list[str] | None, formats: Mapping[str, object], as_json: bool
 ) -> ReportRequests:
-    """Raises a usage error for a format that there is not, or two results on one stdout."""
+    """The reports that the flags ask for. Raises a usage error for an unknown format, or for more
+    than one result on stdout."""
     reports = []
     for text in given or ():
         name, equals, path = text.partition("=")
         if name not in formats or not equals or not path:
             known = ", ".join(formats)
             raise typer.BadParameter(
-                f"--report takes FORMAT=PATH with a FORMAT of {known}; not {text!r}"
+                f"--report takes FORMAT=PATH with FORMAT one of {known}; not {text!r}"
             )
         reports.append((name, path))
     on_stdout = [name for name, path in reports if path == STDOUT and name != "github"]
     if len(on_stdout) > (0 if as_json else 1):
         first = "--json" if as_json else f"--report {on_stdout[0]}=-"
-        raise typer.BadParameter(f"stdout takes one result: {first}, or {on_stdout[-1]}=-")
+        raise typer.BadParameter(f"stdout takes one result: {first} or --report {on_stdout[-1]}=-")
     return ReportRequests(tuple(reports), as_json)
 
 
 def repository() -> Repository:
-    """Where a job of GitHub Actions or GitLab CI has its checkout, and where a person sees it."""
+    """The checkout of a GitHub Actions or GitLab CI job, and the URL of its files."""
     given = os.environ
     if root := given.get("GITHUB_WORKSPACE"):
         parts = [given.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "SHA")]
@@ -136,8 +139,8 @@ def repository() -> Repository:
     return Repository()
 
 
-def tell_job(summary: Callable[[], str], outputs: Mapping[str, str]) -> None:
-    """The job's summary and outputs, where it is one. Raises ``OSError``."""
+def write_job_summary(summary: Callable[[], str], outputs: Mapping[str, str]) -> None:
+    """Writes summary and outputs of the GitHub Actions job, if this is one. Raises ``OSError``."""
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         append(Path(path), summary())
     if path := os.environ.get("GITHUB_OUTPUT"):

@@ -1,9 +1,9 @@
-"""What signals mean while a plan is carried out.
+"""Signals while a plan is applied.
 
-People press Ctrl-C, and press it again when they mean it. Machines send what their rules say:
-GitHub SIGINT, SIGTERM 7.5 s later, and SIGKILL 2.5 s after that; GNU ``timeout`` SIGTERM twice at
-once, to its child and to the group; systemd SIGTERM and SIGHUP together; a terminal that closes
-SIGHUP.
+People press Ctrl-C, and again if they want to stop at once. Machines follow fixed rules: GitHub
+sends SIGINT, SIGTERM 7.5 s later, and SIGKILL 2.5 s after that; GNU ``timeout`` sends SIGTERM
+twice at once, to its child and to the group; systemd sends SIGTERM and SIGHUP together; a closing
+terminal sends SIGHUP.
 Source: github.com/actions/runner, src/Runner.Sdk/ProcessInvoker.cs
 """
 
@@ -22,14 +22,14 @@ from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
 
 MEANT_SECONDS = 2.0
-"""A second SIGINT so long after the first is meant: it stops at once."""
+"""A second SIGINT stops at once if it comes at least this long after the first."""
 SAME_SECONDS = 1.0
-"""Two signals within this time are one that was sent twice."""
+"""Two signals within this time count as one that was sent twice."""
 
 
-def ending() -> tuple[signal.Signals, ...]:
-    """Signals that ask to end, but for SIGINT. SIGHUP is not among them where the program was
-    started to live on without its terminal, as by ``nohup``."""
+def termination_signals() -> tuple[signal.Signals, ...]:
+    """Signals besides SIGINT that ask the program to end. Without SIGHUP if that is ignored, as
+    under ``nohup``."""
     named = [signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
@@ -39,12 +39,12 @@ def ending() -> tuple[signal.Signals, ...]:
 
 AT_ONCE = b"""
 Stopped at once: instances may be without their profile, and profiles without their role. \
-To put that right, apply again.
+Run apply again to restore them.
 """
 
 
 def _leave() -> None:
-    # Not by the stream: the signal may have come in the middle of a write to it.
+    # Not through the stream: the signal may have interrupted a write to it.
     with suppress(OSError):
         os.write(2, AT_ONCE)
     os._exit(ExitCode.INTERRUPTED)
@@ -52,7 +52,7 @@ def _leave() -> None:
 
 @dataclass
 class SignalHandler:
-    """``say`` hears what becomes of a signal, ``leave`` ends the process."""
+    """``say`` prints what a signal does, ``leave`` ends the process at once."""
 
     stop: Interrupt
     say: Callable[[str], None]
@@ -60,9 +60,11 @@ class SignalHandler:
     now: Callable[[], float] = time.monotonic
     _interrupted_at: float | None = None
     _asked_at: float | None = None
-    """When the last signal came that was no SIGINT."""
+    """Time of the last signal other than SIGINT."""
 
-    def hear(self, number: int) -> None:
+    def receive(self, number: int) -> None:
+        """The first signal stops gracefully, a second one without waits; a second SIGINT after
+        ``MEANT_SECONDS`` stops at once."""
         now, is_interrupt = self.now(), number == signal.SIGINT
         asked, interrupted = self._asked_at, self._interrupted_at
         if is_interrupt:
@@ -71,30 +73,32 @@ class SignalHandler:
             self._asked_at = now
         if not self.stop.is_set():
             self.stop.set()
-            self.say("nothing new starts; what is in flight is put right. Ctrl-C stops at once.")
+            self.say(
+                "nothing new starts; instances in flight are restored. "
+                "Press Ctrl-C again to stop at once."
+            )
         elif is_interrupt and interrupted is not None:
             if now - interrupted >= MEANT_SECONDS:
                 self.leave()
         elif (asked is None or now - asked >= SAME_SECONDS) and not self.stop.hurries:
             self.stop.hurry()
-            self.say("in a hurry: profiles are given back at once, and nothing else is waited for.")
+            self.say("second signal: profiles are restored at once, without any other wait.")
 
 
 @contextmanager
 def handled_signals(stop: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
-    """As long as the block lasts, signals raise ``stop``."""
+    """Within the block, signals set ``stop``."""
 
-    def aloud(words: str) -> None:
-        # The handler may have come in the middle of a write, and streams do not take a second one
-        # of the same thread.
+    def say_in_thread(words: str) -> None:
+        # The handler may have interrupted a write, and streams are not reentrant.
         threading.Thread(target=say, args=(words,), daemon=True).start()
 
-    hearing = SignalHandler(stop, aloud)
+    handler = SignalHandler(stop, say_in_thread)
 
     def handle(number: int, _frame: Any) -> None:
-        hearing.hear(number)
+        handler.receive(number)
 
-    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, *ending())}
+    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, *termination_signals())}
     for name in kept:
         signal.signal(name, handle)
     try:

@@ -1,2 +1,2 @@
-"""The public library: what each command does, from a request and ports to values. Nothing here
-prints, and nothing here imports boto3."""
+"""The public library: ``plan`` and ``apply`` as functions from a request and ports to values. It
+neither prints nor imports boto3."""

@@ -1,4 +1,4 @@
-"""Carries a plan out, and makes the plan again: it must be empty."""
+"""Applies a plan, then plans again: that plan must be empty."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from reconciler.model.address import Address
 from reconciler.plan.plan import Plan
 
 READ_LAG_SECONDS = 30.0
-"""IAM's reads may show the world before our writes for a while; no bound is documented."""
+"""How long IAM may return state from before our writes. AWS documents no limit."""
 PLAN_AGAIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """``left`` is the plan made afterwards, ``None`` where it could not be made; ``unplanned`` says
-    why not."""
+    """The result of an apply. ``left`` is the plan made afterwards, or ``None`` if it could not be
+    made; then ``unplanned`` says why."""
 
     planned: Planned
     result: Result
@@ -40,16 +40,16 @@ class Applied:
 
 @dataclass
 class Apply:
-    """One apply, of one target after the other: each has its own account. ``stop`` may be set from
-    a signal handler."""
+    """Applies a plan, one target after the other. ``stop`` may be set from a signal handler."""
 
     planned: Planned
     ports: RunPorts
     stop: Interrupt = field(default_factory=Interrupt)
     max_seconds: float | None = None
-    """After this long nothing new begins."""
+    """No new step starts after this time; ``None`` for no limit."""
 
     def execute(self) -> Applied:
+        """Runs the steps. Their errors are in the outcomes, and are not raised."""
         outcomes: list[Outcome] = []
         lost: list[Stranded] = []
         interrupted = False
@@ -81,11 +81,14 @@ class Apply:
         )
 
     def _left(self, result: Result) -> tuple[Plan | None, str]:
-        """Bounded: what IAM shows late, or in part, is waited for; what failed is not."""
+        """The plan made afterwards, or why there is none.
+
+        While it is not empty it is made again, for ``READ_LAG_SECONDS`` at most, since IAM returns
+        changes late; but not if a step failed."""
         began = self.ports.clock.now()
         while True:
             if self.stop.hurries:
-                return None, "there was no time to look"
+                return None, "there was no time to plan again"
             plan, why = self._again()
             elapsed = self.ports.clock.now() - began
             if (
@@ -96,11 +99,11 @@ class Apply:
                 return plan, why
             if self.stop.is_set():
                 return plan, why
-            self.ports.progress.waiting(Address("plan"), "IAM to show what was written", elapsed)
+            self.ports.progress.waiting(Address("plan"), "IAM to show the changes", elapsed)
             self.ports.clock.sleep(PLAN_AGAIN_SECONDS)
 
     def _again(self) -> tuple[Plan | None, str]:
-        """A list may show a profile whose tags are not to be found yet."""
+        """Reads may fail shortly after writes: a new profile is listed before its tags exist."""
         try:
             return plan_again(self.planned, self.ports).plan, ""
         except AwsError as error:

@@ -1,4 +1,4 @@
-"""From a path to a plan: reads the specs, reads AWS, and changes nothing."""
+"""From a path to a plan: reads specs and AWS, and changes nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from reconciler.spec.settings import Quotas, Settings, TargetSpec
 
 @dataclass(frozen=True, slots=True)
 class PlannedTarget:
-    """One target's plan, with what it was made from and the way to carry it out."""
+    """The plan of one target, and the account that it is for."""
 
     plan: TargetPlan
     account: Account
@@ -45,7 +45,7 @@ class PlannedTarget:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with what it was made from, so that it can be carried out and made again."""
+    """A plan with everything that is needed to apply it, and to plan again."""
 
     plan: Plan
     targets: tuple[PlannedTarget, ...]
@@ -57,7 +57,7 @@ class Planned:
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """The text of every file of the set, by the name that diagnostics give it."""
+        """The text of every spec file, by its name in diagnostics."""
         return self.targets[0].spec.sources
 
     @property
@@ -67,8 +67,10 @@ class Planned:
 
 
 def make_plan(request: Request, ports: RunPorts) -> Planned:
-    """Raises ``RefusedError`` where the specs or the account forbid a plan, ``AwsError`` where AWS
-    does. Of several targets each is planned, and none is read before all accounts are right."""
+    """Plans every selected target. No target is read before the accounts of all were checked.
+
+    Raises ``RefusedError`` for invalid specs, a wrong account or a request that cannot be planned;
+    ``AwsError`` if AWS cannot be read."""
     parsed = read(request.path)
     settings = parsed.settings
     wanted = _targets(request, settings)
@@ -88,8 +90,8 @@ def make_plan(request: Request, ports: RunPorts) -> Planned:
 
 
 def plan_again(planned: Planned, ports: RunPorts) -> Planned:
-    """The plan that is left of one that was carried out: of the specs that were approved, whatever
-    became of their files meanwhile, and through the same connections. Raises as ``make_plan``."""
+    """Plans again after an apply, with the same specs and connections; spec files that changed
+    meanwhile are not read again. Raises as ``make_plan``."""
     accounts = {one.account.name: one.account for one in planned.targets}
     identities = _identities(
         {name: account.connection for name, account in accounts.items()},
@@ -119,7 +121,7 @@ def _identities(
     wanted: Mapping[str, TargetSpec | None],
     settings: Settings,
 ) -> dict[str, Identity]:
-    """Who we are in each target. Raises ``RefusedError`` unless every account is the right one."""
+    """The caller's identity in each target. Raises ``RefusedError`` for a wrong account."""
     identities = {name: connection.reader.identity() for name, connection in opened.items()}
     for name, target in wanted.items():
         refuse_account(name, identities[name], target, settings)
@@ -128,12 +130,12 @@ def _identities(
 
 
 ADJUSTABLE = frozenset({"too-many-policies", "trust-too-large"})
-"""Findings about quotas that AWS raises on request: before they count, the account is asked."""
+"""Errors about quotas that AWS raises on request: they count only with the account's quotas."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Offline:
-    """A target's part of the set as it is before AWS was asked anything."""
+    """A target's specs, interpreted before anything is read from AWS."""
 
     parsed: ParsedSet
     caller: Caller
@@ -148,7 +150,7 @@ def _offline(parsed: ParsedSet, request: Request, target: TargetSpec | None) -> 
 
 
 def _online(offline: _Offline, identity: Identity, reader: Reader) -> SpecSet:
-    """The same part for the account: interpreted again only if that could make a difference."""
+    """The specs for the account; interpreted again only if that could change them."""
     caller = replace(offline.caller, account_id=identity.account_id, partition=identity.partition)
     if has_errors(offline.spec.diagnostics):
         return interpret(_with_quotas(offline.parsed, reader), caller)
@@ -169,7 +171,8 @@ def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
 
 
 def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | None]:
-    """Those that are asked for; without a flag all there are, or the caller's own account."""
+    """The requested targets; without a request all of the settings, or else the caller's account
+    as ``default``. Raises ``RefusedError`` for an unknown name."""
     known = ", ".join(sorted(settings.targets))
     for name in request.targets:
         if name not in settings.targets:
@@ -189,7 +192,8 @@ def _refuse(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> No
 def refuse_account(
     name: str, identity: Identity, target: TargetSpec | None, settings: Settings
 ) -> None:
-    """Asked before anything else is: nothing of the wrong account is even read."""
+    """Raises ``RefusedError`` unless the credentials are for the account of the settings. Called
+    before anything else is read."""
     wanted = (target.account_id if target else None) or settings.account_id
     if wanted is not None and wanted != identity.account_id:
         where = f"target {name}: " if target else ""
@@ -201,9 +205,8 @@ def refuse_account(
 
 
 def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Settings) -> None:
-    """Two targets in one account would each take what the other names for something that left the
-    specs, and each make what both name. One that is not planned now counts too, as far as the
-    settings tell its account."""
+    """Raises ``RefusedError`` if two targets have one account: each would prune the resources of
+    the other. Targets that are not planned count too if the settings name their account."""
     first: dict[str, str] = {}
     for name, target in sorted(settings.targets.items()):
         known = identities[name].account_id if name in identities else None
@@ -212,9 +215,9 @@ def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Sett
             continue
         if (other := first.setdefault(account, name)) != name:
             message = (
-                f"the targets {other} and {name} are both account {account}: each would take what "
-                "the other names for something that left the specs; make it one target, with the "
-                "regions and specs of both"
+                f"the targets {other} and {name} are both account {account}: each would take the "
+                "resources of the other for resources that left the specs; merge them into one "
+                "target, with the regions and specs of both"
             )
             raise RefusedError(message, ExitCode.ERROR)
 

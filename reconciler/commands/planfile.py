@@ -1,7 +1,7 @@
-"""A saved plan: what was reviewed, and what it takes to make it again.
+"""Saved plans: their flags and digests, and the check that they are up to date.
 
-Applying one makes the plan anew from what the file says was asked, and refuses when what is
-intended now is not what was intended then.
+``apply`` plans again with the flags in the file, and stops if the new plan differs from the saved
+one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from reconciler.planner.options import allowance, day_of, lifted
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """``intended`` is what the digest covers, ``file_digest`` covers all of the file, ``specs`` is
-    the digest of the specs it was made of."""
+    """A saved plan. ``digest`` covers ``intended``, ``file_digest`` the whole file, and ``specs``
+    is the digest of the spec files."""
 
     request: Request
     digest: str
@@ -34,18 +34,18 @@ class Saved:
     specs: str
     intended: Mapping[str, Any]
     consumers: Mapping[str, int]
-    """How many running instances each cut-over touched, by address."""
+    """Number of running instances of each cut-over, by target and address."""
 
 
 def request_json(request: Request) -> dict[str, Any]:
-    """All that was asked, as JSON has it; the shape of the plan says what of it is saved."""
+    """All fields as JSON values; ``render.json.types.RequestShape`` says which are saved."""
     flags = asdict(request)
     flags["allow"] = sorted(f"{key}={value}" for key, value in request.allow)
     return {name: list(v) if isinstance(v, tuple) else v for name, v in flags.items()}
 
 
 def specs_digest(planned: Planned) -> str:
-    """Of every file's name, from the root on, and content."""
+    """Digest of the names, relative to the root, and the contents of all spec files."""
     root = os.path.abspath(planned.root)  # noqa: PTH100 - as the names were made
     files = {os.path.relpath(name, root): text for name, text in planned.sources.items()}
     text = json.dumps(files, sort_keys=True, ensure_ascii=False)
@@ -53,8 +53,10 @@ def specs_digest(planned: Planned) -> str:
 
 
 def saved_from(document: Mapping[str, Any], name: str) -> Saved:
-    """From the plan JSON, whose shape is right (``report.saved_json``). Raises ``RefusedError``
-    with 5 where its digest is not that of what it intends, with 1 for flags that there are not."""
+    """From plan JSON that was validated (``render.json.planfile``). ``name`` is for messages.
+
+    Raises ``RefusedError``: ``STALE`` if the digest does not match the content, ``ERROR`` for
+    unknown flags."""
     saved = Saved(
         request=_request(document["request"], name),
         digest=document["digest"],
@@ -64,7 +66,9 @@ def saved_from(document: Mapping[str, Any], name: str) -> Saved:
         consumers=_consumers(document),
     )
     if digest_of_intended(saved.intended) != saved.digest:
-        message = f"{name}: its digest is not that of its content; it was changed after it was made"
+        message = (
+            f"{name}: its digest does not match its content; it was changed after it was saved"
+        )
         raise RefusedError(message, ExitCode.STALE)
     return saved
 
@@ -78,14 +82,22 @@ def _request(flags: Mapping[str, Any], name: str) -> Request:
     return Request(**{**known, "allow": allow})
 
 
+_COVERED = ("address", "region", "actions", "before", "after", "intent")
+"""Fields of a change that the digest covers."""
+
+
 def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
-    """From the plan JSON, as ``plan.intended`` has it from the plan."""
+    """What ``plan.intended`` makes from a plan, made from plan JSON."""
     targets = [
         {
             "target": target["target"],
             "account_id": target["account_id"],
             "regions": target["regions"],
-            "changes": [_change(c) for c in target["changes"] if _counts(c)],
+            "changes": [
+                {name: change[name] for name in _COVERED}
+                for change in target["changes"]
+                if _counts(change)
+            ],
             "rules": target["rules"],
             "settings": target["settings"],
         }
@@ -103,36 +115,29 @@ def _consumers(document: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _change(change: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: change[name] for name in ("address", "region", "actions", "before", "after", "intent")
-    }
-
-
 def _counts(change: Mapping[str, Any]) -> bool:
     is_instance = change["actions"] in (["cutover"], ["restore"])
     return not is_instance and "select" not in change["intent"]
 
 
 def refuse_stale(saved: Saved, now: Mapping[str, Any], digest: str, specs: str) -> None:
-    """Raises ``RefusedError`` with 5, naming what moved."""
+    """Raises ``RefusedError`` (``STALE``) with the differences if specs or plan have changed."""
     if saved.specs != specs:
-        raise RefusedError(
-            "the specs are not those that the plan was made of; plan again", ExitCode.STALE
-        )
+        raise RefusedError("the specs have changed since the plan; plan again", ExitCode.STALE)
     if saved.digest == digest:
         return
     moved = tuple(differences(saved.intended, now)) or ("the target or its regions",)
-    message = "the plan no longer matches AWS; plan again. What moved:"
+    message = "the plan no longer matches AWS; plan again. Differences:"
     raise RefusedError(message, ExitCode.STALE, details=moved)
 
 
 MOST_GROWTH = 1.25
-"""A person approved a cut-over of so many instances; a quarter more is the same decision."""
+"""Factor by which a cut-over may exceed the number of instances that was approved."""
 
 
 def growth(saved: Saved, planned: Planned, now: float) -> Iterator[Guard]:
-    """Cut-overs that touch many more running instances than when the plan was reviewed."""
+    """A guard for each cut-over with more running instances than ``MOST_GROWTH`` allows. ``now`` is
+    in seconds of the epoch."""
     for target in planned.targets:
         settings = target.spec.settings
         for change in target.plan.changes:
@@ -147,9 +152,9 @@ def growth(saved: Saved, planned: Planned, now: float) -> Iterator[Guard]:
 
 
 def refuse_unexpected(expected: str, planned: Plan) -> None:
-    """Raises ``RefusedError`` with 5 where the plan is not the one that was approved, and says
-    what it is: of that one only the digest is known."""
+    """Raises ``RefusedError`` (``STALE``) if the plan does not have the expected digest. The error
+    lists the present plan, since only the digest of the approved one is known."""
     if expected != planned.digest:
-        message = f"the plan is not the one that was approved: {planned.digest}, not {expected}"
+        message = f"the plan differs from the approved one: {planned.digest}, not {expected}"
         now = intended(planned.targets, planned.owner)
         raise RefusedError(f"{message}. It is now:", ExitCode.STALE, details=tuple(in_short(now)))

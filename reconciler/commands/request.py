@@ -1,4 +1,4 @@
-"""What a person asks of a command, and what stops it before there is a plan."""
+"""What commands are given: the request of the user, and the ports to AWS and the clock."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from reconciler.spec.settings import Settings, TargetSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(PlanFlags):
-    """The flags of the planner, and those that settings or the account have an answer to as well:
-    ``None``, or nothing, means that the flag was not given and the settings count."""
+    """The planning flags, and those that override the settings. ``None`` or an empty value means
+    that the flag was not given, so the settings count."""
 
     path: str = "specs"
     targets: tuple[str, ...] = ()
@@ -27,28 +27,28 @@ class Request(PlanFlags):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One target's way to AWS. ``writer`` makes the writer: planning never calls it. ``outlives``
-    says whether the credentials are good for so many seconds more."""
+    """Access to the account of one target. ``writer`` creates the writer; planning never calls it.
+    ``outlives`` says whether the credentials are valid for at least that many seconds."""
 
     reader: Reader
     writer: Callable[[], Writer]
     default_region: str | None
     outlives: Callable[[float], bool]
     trail: Callable[[Clock], Trail]
-    """Makes the way to the account's history."""
+    """Creates the reader of CloudTrail events."""
     doubts: Callable[[], tuple[str, ...]] = tuple
-    """Why ``outlives`` may be wrong: reasons for which it is not known when the credentials end."""
+    """Reasons why the expiry of the credentials is not known, so that ``outlives`` may be wrong."""
 
 
 class Connect(Protocol):
-    """Opens the way to a target; ``spec`` is ``None`` for the caller's own account."""
+    """Opens the connection of a target; ``spec`` is ``None`` for the caller's own account."""
 
     def __call__(self, spec: TargetSpec | None, settings: Settings) -> Connection: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RunPorts:
-    """What commands work with besides AWS. ``run`` is the id of this run."""
+    """The ports of a command. ``run`` is the id of this run."""
 
     connect: Connect
     clock: Clock

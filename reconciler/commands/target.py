@@ -1,4 +1,4 @@
-"""One account: what is asked of it, what it answers, and the plan that follows."""
+"""Plans one account: reads what the plan needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from reconciler.spec.settings import TargetSpec
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A target whose account is the right one. ``target`` is ``None`` for the caller's own."""
+    """A target whose account was checked. ``target`` is ``None`` for the caller's own account."""
 
     name: str
     target: TargetSpec | None
@@ -40,8 +40,8 @@ class Account:
 
 
 def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetPlan:
-    """Raises ``RefusedError`` and ``AwsError``. What the specs refer to in vain is among the
-    diagnostics of the plan."""
+    """Reads the account and plans it. References to AWS policies that do not exist become
+    diagnostics of the plan. Raises ``RefusedError`` and ``AwsError``."""
     options = _options(account, request, ports)
     desired = DesiredState() if request.destroy else account.spec.desired
     regions = ", ".join(options.regions)
@@ -60,13 +60,13 @@ def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetP
 
 
 def _doubts(planned: TargetPlan, account: Account) -> Iterator[Diagnostic]:
-    """A batch begins only if the credentials outlive it; where that cannot be known, it is told."""
+    """Warns if a cut-over is planned and it is not known when the credentials expire."""
     touching = [c for c, steps in planned.preview.items() if any(s.instance for s in steps)]
     for reason in account.connection.doubts() if touching else ():
         profile = account.spec.desired.profile(touching[0].profile)
         place = profile.place.here if profile else Location(account.spec.root)
-        message = f"{reason}: an instance may be without its profile when they do"
-        hint = "set AWS_CREDENTIAL_EXPIRATION, or give apply --max-time"
+        message = f"{reason}: they may expire while an instance is without its profile"
+        hint = "set AWS_CREDENTIAL_EXPIRATION, or pass --max-time to apply"
         yield Diagnostic("warning", "credentials-expire", message, place, hint)
 
 
@@ -77,10 +77,10 @@ def _options(account: Account, request: Request, ports: RunPorts) -> Options:
     is_given = request.owner is not None or "owner" in settings.model_fields_set
     if (prune or request.destroy) and not is_given:
         what = "destroy" if request.destroy else "prune"
-        message = f"{what} needs an owner: set it in reconciler.yaml, or give --owner"
+        message = f"{what} needs an owner: set it in reconciler.yaml, or pass --owner"
         raise RefusedError(message, ExitCode.UNDECIDED)
     if prune and not account.spec.desired.size and not request.destroy:
-        message = "the set is empty: prune would delete everything that the owner has"
+        message = "the spec set is empty: prune would delete every resource of the owner"
         raise RefusedError(message, ExitCode.ERROR)
     consumers = settings.consumer_regions
     return Options(
@@ -104,9 +104,9 @@ def _regions(account: Account, request: Request) -> tuple[str, ...]:
 
 
 def _refuse_nowhere(options: Options) -> None:
-    """Only what has to do with instances needs a region."""
+    """Raises ``RefusedError`` without a region. Called only if the plan needs instances."""
     if not options.regions:
-        message = "no region is set; give --region, or set AWS_REGION or regions"
+        message = "no region is set; pass --region, or set AWS_REGION or regions"
         raise RefusedError(message, ExitCode.ERROR)
 
 
@@ -128,8 +128,8 @@ class _Contexts:
 def _read(
     account: Account, desired: DesiredState, options: Options, progress: Progress
 ) -> PlanContext:
-    """The context of the plan, from the account; the instances of the regions that are planned, if
-    any matter; and of every region where the plan needs to know all consumers."""
+    """IAM; the instances of the planned regions, if the plan needs them; and those of all regions,
+    if it needs all consumers of a profile."""
     reader, identity = account.reader, account.identity
     if is_sure := names_instances(account.spec.desired, options):
         _refuse_nowhere(options)
@@ -165,7 +165,7 @@ def _with_regions(
 
 
 def _with_owners(live: LiveState, names: Collection[str], reader: Reader) -> LiveState:
-    """The account with the owners of profiles that instances are to be moved from."""
+    """Adds the profiles that associations take instances from, since their owners matter."""
     if not names:
         return live
     found, unread = dict(live.profiles), dict(live.unread)
@@ -183,16 +183,16 @@ def _with_owners(live: LiveState, names: Collection[str], reader: Reader) -> Liv
 
 
 def _refuse_what_needs_all(live: LiveState, options: Options) -> None:
-    """What left the specs must be known before any of it is deleted."""
+    """Raises ``RefusedError`` before a deletion if resources of the owner may be unknown."""
     if live.not_whole is None or not options.deletes_what_is_left:
         return
     what = "destroy" if options.destroy else "prune"
-    message = f"{what} must see everything that the owner has: {live.not_whole}"
+    message = f"{what} must see every resource of the owner: {live.not_whole}"
     raise RefusedError(message, ExitCode.ERROR)
 
 
 def _exists(arn: str, reader: Reader) -> bool:
-    """Where we may not ask, AWS answers when it is attached."""
+    """True if it cannot be read: then AWS reports a missing policy when it is attached."""
     try:
         return reader.policy(arn) is not None
     except AwsError:

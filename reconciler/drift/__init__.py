@@ -1,1 +1,1 @@
-"""What differs between specs and AWS, who did it, what was known before; specs that accept it."""
+"""Drift between specs and AWS: findings, their authors, the baseline, and accepting them."""

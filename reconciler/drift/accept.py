@@ -1,4 +1,4 @@
-"""``drift --accept``: what AWS has becomes what the specs say, in the files that say otherwise."""
+"""``drift --accept``: edits the specs so that they match AWS."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _DEFAULTS = {"description": "", "path": "/", "max_session_duration": DEFAULT_SES
 
 @dataclass
 class Accepted:
-    """``files`` are new texts by the name of the file; ``refused`` says of an address why it is
-    left to a person."""
+    """``files`` are the new texts by file name; ``refused`` are the reasons, by address or pattern,
+    why a finding was not accepted; ``addresses`` are those that were."""
 
     files: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -42,8 +42,9 @@ class Accepted:
 
 
 def accept(planned: Planned, drift: Drift, patterns: Iterable[str]) -> Accepted:
-    """The files as they have to be so that the findings of these addresses are gone. Raises
-    ``RefusedError`` where the set would not be valid with them."""
+    """The spec files with edits that resolve the findings whose address matches a pattern.
+
+    Raises ``RefusedError`` if the specs would not be valid with them."""
     made = Accepted()
     wanted = list(patterns)
     matched: set[str] = set()
@@ -54,13 +55,13 @@ def accept(planned: Planned, drift: Drift, patterns: Iterable[str]) -> Accepted:
             _accept(finding, planned, made)
     for pattern in wanted:
         if pattern not in matched:
-            made.refused[pattern] = "there is no such finding"
+            made.refused[pattern] = "no finding matches"
     _refuse_broken(planned, made)
     return made
 
 
 def patch(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    """As `git apply` and `patch -p1` take it."""
+    """The lines of a patch for `git apply` or `patch -p1`."""
     for name in sorted(after):
         old, new = before[name].splitlines(True), after[name].splitlines(True)
         for diff in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
@@ -68,7 +69,8 @@ def patch(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
 
 
 def _refuse_broken(planned: Planned, made: Accepted) -> None:
-    """The set must be valid afterwards: what is gone may be named elsewhere."""
+    """Raises ``RefusedError`` if the edited specs are invalid: a removed resource may be referenced
+    elsewhere."""
     if not made.files:
         return
     root = os.path.abspath(planned.root)  # noqa: PTH100 - as names of files were made
@@ -82,7 +84,7 @@ def _refuse_broken(planned: Planned, made: Accepted) -> None:
         spec = validated(read(folder), dict(planned.request.variables))
     if has_errors(spec.diagnostics):
         message = "the specs would not be valid afterwards, so nothing is accepted"
-        # In the files that the copies are of.
+        # Locations name the copies; name the originals instead.
         found = tuple(
             replace(d, location=replace(d.location, file=_named(d.location.file, folder, base)))
             for d in spec.diagnostics
@@ -118,15 +120,15 @@ def _accept(finding: Finding, planned: Planned, made: Accepted) -> None:
 def _why(finding: Finding) -> str:
     match finding.status:
         case "left" | "unmanaged" | "unadopted":
-            return "it is in no spec of ours; `reconciler import` writes one"
+            return "it is in no spec; `reconciler import` writes one"
         case "stale" | "in_progress" | "unknown":
-            return f"it is {finding.status.replace('_', ' ')}, which is nothing to be written down"
+            return f"it is {finding.status.replace('_', ' ')}, which cannot be written to a spec"
         case _:
-            return "which instances are meant follows from a rule, or from a list of ids"
+            return "its instances follow from a rule, or from a list of ids"
 
 
 class _Edit:
-    """One resource in its file."""
+    """Edits one resource in the text of its file. Methods raise ``NotWritableError``."""
 
     def __init__(
         self,
@@ -151,7 +153,7 @@ class _Edit:
         self.text = self.editing.remove(self.keys)
 
     def take(self, difference: Difference) -> None:
-        """``before`` is what AWS has."""
+        """Sets one attribute to the value in AWS, which is ``before``."""
         attribute, _, key = difference.path.partition(".")
         live = difference.before
         match attribute:
@@ -169,19 +171,14 @@ class _Edit:
             case "max_session_duration" | "description" | "path" | "permissions_boundary" | "role":
                 self._attribute(attribute, live)
             case _:
-                raise NotWritableError(f"{attribute} is nothing that a spec says")
+                raise NotWritableError(f"{attribute} is not an attribute of the spec format")
 
     def _put(self, keys: Keys, value: Any) -> None:
-        """``None`` takes the entry out."""
+        """``None`` removes the entry."""
         if value is not None:
             self.text = self.editing.set(keys, value)
         elif self.editing.has(keys):
             self.text = self.editing.remove(keys)
-
-    def _managed(self) -> Keys:
-        """A list that is not exclusive has one level more."""
-        keys = (*self.keys, "managed_policies")
-        return (*keys, "policies") if self.editing.has((*keys, "exclusive")) else keys
 
     def _tag(self, key: str, live: Any) -> None:
         keys = (*self.keys, "tags", key)
@@ -206,7 +203,9 @@ class _Edit:
 
     def _policy(self, difference: Difference) -> None:
         name = difference.path.partition(".")[2]
-        keys = self._managed()
+        keys = (*self.keys, "managed_policies")
+        if self.editing.has((*keys, "exclusive")):
+            keys = (*keys, "policies")  # the list is one level deeper
         arn = difference.before or difference.after
         if difference.before is not None:
             known = self.target.spec.desired.policy(name)
@@ -217,4 +216,4 @@ class _Edit:
             if written in (name, arn) or written.endswith(f"/{name}"):
                 self.text = self.editing.discard(keys, number)
                 return
-        raise NotWritableError(f"{name} is not written in this list as it is")
+        raise NotWritableError(f"the list in the spec has no entry {name}")

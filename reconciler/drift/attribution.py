@@ -1,11 +1,11 @@
-"""Who made a finding so: the newest event of CloudTrail that could have."""
+"""Authors of findings: the newest CloudTrail event that could have caused each."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 
 from reconciler.commands.plan import PlannedTarget
 from reconciler.drift.findings import Actor, Drift, Finding
@@ -16,10 +16,10 @@ from reconciler.ports import Clock, Event, Trail
 
 _OUR_RUN = re.compile(r"\breconciler/\S+ run/(\w+)")
 _HOME = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-"""Where each partition writes the events of IAM; of all others in us-east-1.
+"""The region that records IAM events, by partition; us-east-1 in all others.
 Source: docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html"""
 _SILENT = frozenset({"in_progress", "unknown"})
-"""Nobody need be named: it is a run of ours, or nothing is known."""
+"""Statuses without an author: a run of this program is under way, or nothing is known."""
 _PASSED_ON = ("AttachRolePolicy", "DetachRolePolicy")
 
 EVENTS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -50,7 +50,7 @@ EVENTS: dict[tuple[str, str], tuple[str, ...]] = {
         "ReplaceIamInstanceProfileAssociation",
     ),
 }
-"""Calls that could have made an attribute what it is."""
+"""API calls that change an attribute, by kind and attribute."""
 GONE = {
     "role": ("DeleteRole",),
     "policy": ("DeletePolicy",),
@@ -67,16 +67,16 @@ MADE = {
 
 @dataclass
 class Attributor:
-    """Asks until it is told that it may not."""
+    """Looks up authors in CloudTrail, in each target until access is denied."""
 
     targets: tuple[PlannedTarget, ...]
     clock: Clock
     refused: dict[str, str] = field(default_factory=dict)
-    """By target, why it asks no more."""
+    """Why access was denied, by target."""
     _trails: dict[str, Trail] = field(default_factory=dict)
 
     def named(self, drift: Drift) -> Drift:
-        """The drift with an actor for each finding that somebody made."""
+        """The drift with an ``Actor`` for each finding, except for those in ``_SILENT``."""
         return replace(drift, findings=tuple(self._named(f) for f in drift.findings))
 
     def _named(self, finding: Finding) -> Finding:
@@ -102,12 +102,14 @@ class Attributor:
         events = self._trails[name].events(*_place(finding, target.plan))
         found = next((e for e in events if e.name in wanted), None)
         if found is None:
-            return Actor(unknown="no event of it: they come minutes late, and go after 90 days")
+            return Actor(
+                unknown="no event found: events arrive minutes late, and are kept for 90 days"
+            )
         return _actor(found)
 
 
 def events_for(finding: Finding) -> frozenset[str]:
-    """Names of the calls that could have made the finding."""
+    """Names of the API calls that could have caused the finding."""
     kind = finding.address.kind
     match finding.status:
         case "missing":
@@ -117,16 +119,12 @@ def events_for(finding: Finding) -> frozenset[str]:
         case _:
             parts = {d.path.partition(".")[0] for d in finding.differences}
             named = (EVENTS.get((kind, part), ()) for part in parts)
-            return frozenset(name for names in named for name in names) or _all_of(kind)
-
-
-def _all_of(kind: str) -> frozenset[str]:
-    lists: Iterable[tuple[str, ...]] = (names for (k, _), names in EVENTS.items() if k == kind)
-    return frozenset(name for names in lists for name in names)
+            every = (names for (of, _), names in EVENTS.items() if of == kind)
+            return frozenset(chain(*named)) or frozenset(chain(*every))
 
 
 def _place(finding: Finding, plan: TargetPlan) -> tuple[str, str]:
-    """The region whose history has it, and the name that it has there: a policy's is its ARN."""
+    """Region and resource name to look up in CloudTrail; for a policy the name is its ARN."""
     kind, name = finding.address.kind, finding.address.name
     if kind == "association":
         return finding.region or plan.regions[0], name

@@ -1,4 +1,4 @@
-"""What a drift found the last time, and what became of it since."""
+"""The baseline: findings of the last run, and how they compare to those of this run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from reconciler.commands.plan import Planned
-from reconciler.drift.findings import Drift, Finding, gravest_first
+from reconciler.drift.findings import Drift, Finding, by_severity
 from reconciler.model.address import Address, matches_any
 
 Covers = Callable[[Finding], bool]
@@ -15,16 +15,18 @@ Covers = Callable[[Finding], bool]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """``pending_delivery`` holds, by outlet, what it could not be told; it is tried again the next
-    time."""
+    """``pending_delivery`` are the findings, by destination, whose notification failed; the next
+    run sends them again."""
 
     findings: tuple[Finding, ...] = ()
     pending_delivery: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
 
 
 def compared(drift: Drift, before: Baseline, covers: Covers, now: str) -> Drift:
-    """The drift with what became of each finding. Of those before that this run could not see
-    nothing is known: they are neither gone nor told again."""
+    """The drift with a transition for each finding, and those that are resolved.
+
+    Findings of the baseline that this run did not cover are neither resolved nor reported. ``now``
+    is the time for ``first_seen``."""
     seen = [f for f in before.findings if covers(f)]
     found: list[Finding] = []
     resolved: list[Finding] = []
@@ -35,8 +37,8 @@ def compared(drift: Drift, before: Baseline, covers: Covers, now: str) -> Drift:
             (resolved if one.transition == "resolved" else found).append(one)
     return replace(
         drift,
-        findings=tuple(sorted(found, key=gravest_first)),
-        resolved=tuple(sorted(resolved, key=gravest_first)),
+        findings=tuple(sorted(found, key=by_severity)),
+        resolved=tuple(sorted(resolved, key=by_severity)),
     )
 
 
@@ -45,16 +47,17 @@ def _key(finding: Finding) -> tuple[str, Address]:
 
 
 def _group(here: list[Finding], there: list[Finding], now: str) -> Iterator[Finding]:
-    """Of one address: what is the same goes on, what else there is has changed, come or gone."""
+    """Transitions of the findings of one address: ongoing for equal fingerprints; the remaining
+    ones are paired as changed, and are new or resolved without a partner."""
     known = {f.fingerprint: f for f in there}
     same = {f.fingerprint for f in here} & known.keys()
     for finding in here:
         if finding.fingerprint in same:
             since = known[finding.fingerprint].first_seen or now
             yield replace(finding, transition="ongoing", first_seen=since)
-    come = sorted((f for f in here if f.fingerprint not in same), key=gravest_first)
-    gone = sorted((f for f in there if f.fingerprint not in same), key=gravest_first)
-    for after, before in zip_longest(come, gone):
+    added = sorted((f for f in here if f.fingerprint not in same), key=by_severity)
+    removed = sorted((f for f in there if f.fingerprint not in same), key=by_severity)
+    for after, before in zip_longest(added, removed):
         if after is None:
             yield replace(before, transition="resolved")
         elif before is None:
@@ -69,42 +72,43 @@ def following(
     covers: Covers,
     pending_delivery: Mapping[str, Iterable[Finding]],
 ) -> Baseline:
-    """What is remembered for the next time."""
+    """The baseline for the next run: these findings, and earlier ones that were not covered."""
     unseen = tuple(f for f in before.findings if not covers(f))
     left = {name: tuple(findings) for name, findings in pending_delivery.items()}
     return Baseline((*drift.findings, *unseen), {n: f for n, f in left.items() if f})
 
 
 def undelivered(drift: Drift, pending_delivery: Iterable[Finding]) -> tuple[Finding, ...]:
-    """What is news to an outlet: what came, changed or went, and what it could not be told before
-    and is still so."""
-    missed = {_key(f): f for f in pending_delivery}
+    """Findings to send to a destination: those that are new, changed or resolved, and those whose
+    earlier notification failed and that are still current."""
+    pending = {_key(f): f for f in pending_delivery}
     news = [f for f in (*drift.findings, *drift.resolved) if f.transition != "ongoing"]
-    told = [one for f in news if (one := _news(f, missed.get(_key(f)))) is not None]
-    heard = {_key(f) for f in news}
+    unsent = [one for f in news if (one := _news(f, pending.get(_key(f)))) is not None]
+    handled = {_key(f) for f in news}
     present = {f.fingerprint: f for f in drift.findings}
     here = {_key(f) for f in drift.findings}
-    for finding in missed.values():
+    for finding in pending.values():
         still = present.get(finding.fingerprint)
-        if _key(finding) in heard:
+        if _key(finding) in handled:
             continue
         if still is not None and finding.transition != "resolved":
-            told.append(replace(still, transition=finding.transition))
+            unsent.append(replace(still, transition=finding.transition))
         if finding.transition == "resolved" and _key(finding) not in here:
-            told.append(finding)
-    return tuple(sorted(told, key=gravest_first))
+            unsent.append(finding)
+    return tuple(sorted(unsent, key=by_severity))
 
 
 def _news(finding: Finding, missed: Finding | None) -> Finding | None:
-    """For an outlet that never heard that it came: it has not changed, and need not go."""
+    """The finding as a destination should see it. If the notification that it is new failed, it is
+    still new to that destination; once resolved, it is not sent at all."""
     if missed is None or missed.transition != "new":
         return finding
     return None if finding.transition == "resolved" else replace(finding, transition="new")
 
 
 def coverage(planned: Planned) -> Covers:
-    """Which findings this run would have made, were they still so: it may be narrowed, or have been
-    refused a part of what it asked for."""
+    """Whether this run would report a finding if it still existed. False for what flags exclude,
+    and for what could not be read."""
     request = planned.request
     targets = {one.plan.target: one for one in planned.targets}
 

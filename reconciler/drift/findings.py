@@ -1,4 +1,4 @@
-"""What differs between the specs and AWS, as findings. Nothing is written."""
+"""Differences between the specs and AWS as findings. Reads only."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ Transition = Literal["new", "changed", "ongoing", "resolved"]
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 COUNTED = frozenset({"modified", "missing", "unadopted", "stale", "in_progress"})
-"""What makes the exit code 2. ``unknown`` makes it 1; the rest is told and no more."""
+"""Statuses that make the exit code 2. ``unknown`` makes it 1, the others do not change it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, as CloudTrail has it; ``unknown`` says why nobody is named. ``run`` is the id of
-    a run of ours."""
+    """The author according to CloudTrail. ``unknown`` is the reason if there is none, ``run`` the
+    run id if it was this program."""
 
     arn: str | None = None
     event: str | None = None
@@ -59,7 +59,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``fingerprint`` is the same as long as the same thing is wrong in the same way."""
+    """A difference between specs and AWS at one address."""
 
     address: Address
     status: Status
@@ -71,22 +71,22 @@ class Finding:
     target: str = "default"
     actor: Actor | None = None
     region: str | None = None
-    """Of an instance."""
+    """Region of an instance; ``None`` for IAM resources."""
     was_interrupted: bool = False
-    """A run ended in the middle, and a profile is pending."""
+    """A run was interrupted during a cut-over, and the profile is still marked as pending."""
     is_bare: bool = False
-    """An instance is without what a run took from it: its profile, or its running."""
+    """A run left an instance stopped, or without its profile."""
 
     @property
     def severity(self) -> Severity:
-        """An instance without credentials is the gravest, also while a run may be at work; then a
-        run that died, for somebody may be without them."""
+        """Critical if instances are, or may be, without credentials or stopped."""
         if self.was_interrupted or self.is_bare:
             return "critical"
         return "info" if self.status in ("left", "unmanaged") else "warning"
 
     @property
     def fingerprint(self) -> str:
+        """Equal for findings with the same target, address, status and differences."""
         found = [[d.path, d.before, d.after] for d in self.differences]
         value = [self.target, str(self.address), self.status, found]
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -95,13 +95,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
+    """The findings of one run, and the plan that they are from."""
+
     plan: Plan
     findings: tuple[Finding, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
     resolved: tuple[Finding, ...] = ()
-    """Those of the baseline that are gone."""
+    """Findings of the baseline that no longer exist."""
     notes: tuple[Kept, ...] = ()
-    """What is not known or was passed over, each with the reason."""
+    """What is unknown or was ignored, each with its reason."""
 
     @property
     def summary(self) -> Mapping[Status, int]:
@@ -117,17 +119,22 @@ class Drift:
 
 
 def drift_of(planned: Planned) -> Drift:
+    """The drift that a plan shows, with findings ordered by ``by_severity``."""
     found = [
         replace(finding, target=target.target)
         for target in planned.plan.targets
         for finding in _findings(target)
     ]
-    notes = tuple(note for target in planned.plan.targets for note in _notes(target))
-    ordered = tuple(sorted(found, key=gravest_first))
-    return Drift(planned.plan, ordered, planned.diagnostics, notes=notes)
+    notes: list[Kept] = []
+    for target in planned.plan.targets:
+        notes += [kept for kept in target.kept if kept.status == "warning"]
+        notes += target.ignored
+    ordered = tuple(sorted(found, key=by_severity))
+    return Drift(planned.plan, ordered, planned.diagnostics, notes=tuple(notes))
 
 
-def gravest_first(finding: Finding) -> tuple[object, ...]:
+def by_severity(finding: Finding) -> tuple[object, ...]:
+    """Sort key: by severity, then instances without their profile, then target and status."""
     rank = SEVERITIES.index(finding.severity)
     return (
         rank,
@@ -138,11 +145,6 @@ def gravest_first(finding: Finding) -> tuple[object, ...]:
     )
 
 
-def _notes(target: TargetPlan) -> Iterator[Kept]:
-    yield from (kept for kept in target.kept if kept.status == "warning")
-    yield from target.ignored
-
-
 def _findings(target: TargetPlan) -> Iterator[Finding]:
     for change in target.changes:
         is_bare = isinstance(change, Restore)
@@ -151,7 +153,7 @@ def _findings(target: TargetPlan) -> Iterator[Finding]:
         )
         yield replace(made, is_bare=is_bare)
     for conflict in target.conflicts:
-        reason = f"{conflict.reason}; {conflict.lift} takes it over"
+        reason = f"{conflict.reason}; use {conflict.lift} to manage it"
         yield Finding(conflict.address, "unadopted", (), conflict.source, reason)
     for kept in target.kept:
         if kept.status in ("left", "released"):
@@ -176,7 +178,7 @@ def _finding(change: Change) -> Finding:
             return Finding(change.address, "missing", (), change.source)
         case CutOverInstance():
             wanted = (change.after or {}).get("role")
-            reason = change.reason or f"it may be served another role than role/{wanted}"
+            reason = change.reason or f"it may have another role than role/{wanted}"
             return Finding(change.address, "stale", (), change.source, reason)
         case Restore():
             return Finding(change.address, "stale", change.differences, None, change.reason)

@@ -1,1 +1,1 @@
-"""Specs for what is in an account already."""
+"""Specs for existing resources."""

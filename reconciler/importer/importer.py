@@ -1,4 +1,4 @@
-"""Live state to specs: what somebody made by hand, as this program would have it."""
+"""From live state to specs: existing resources as spec files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from reconciler.kinds.references import aws_policy_arn
 from reconciler.model.address import Address, name_key, profile_address, role_address
 from reconciler.model.live import (
     LiveEntity,
-    LiveInstance,
     LivePolicy,
     LiveProfile,
     LiveRole,
@@ -27,7 +26,8 @@ from reconciler.spec.settings import SETTINGS_FILE
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is to be imported; any of them is enough. Names are compared as IAM compares them."""
+    """Which resources to import: those that match any field. Names are compared without case, as
+    IAM does; of ``tags`` a resource must have all."""
 
     roles: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class Selection:
     everything: bool = False
 
     def takes(self, entity: LiveEntity) -> bool:
+        """Whether the resource is selected."""
         resource = entity.resource
         names = {
             LiveRole: self.roles,
@@ -50,8 +51,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """``files`` are specs by their name; ``skipped`` counts what was left out, by the reason;
-    ``missing`` are names that were asked for and that AWS does not have."""
+    """``files`` are specs by file name. ``skipped`` counts the resources left out, by reason.
+    ``missing`` are addresses that were selected and do not exist."""
 
     files: Mapping[str, dict[str, Any]]
     skipped: Mapping[str, int]
@@ -59,6 +60,7 @@ class Imported:
 
     @property
     def size(self) -> int:
+        """Number of resources, with the profiles that a role has by ``instance_profile: true``."""
         kinds = ("policies", "roles", "instance_profiles", "associations")
         made = [file.get(kind, {}) for file in self.files.values() for kind in kinds]
         short = sum(
@@ -76,14 +78,18 @@ def imported(
     without: frozenset[Address] = frozenset(),
     known: frozenset[Address] = frozenset(),
 ) -> Imported:
-    """``without`` are addresses that cannot be in a spec, see ``spec.checks``; ``known`` are those
-    that the specs have already."""
+    """Specs for the selected resources of ``live`` that ``owner`` may manage.
+
+    ``without`` are addresses to leave out because their spec would be invalid; ``known`` are those
+    that the specs already have."""
     making = _Importing(live, selection, owner, without, known)
     files = making.files()
     return Imported(files, dict(sorted(making.skipped.items())), tuple(making.missing()))
 
 
 class _Importing:
+    """The resources to import, chosen when it is created, and the specs made of them."""
+
     def __init__(
         self,
         live: LiveState,
@@ -107,28 +113,28 @@ class _Importing:
         return {name: e for name, e in sorted(entities.items()) if self._may(e)}
 
     def _may(self, entity: LiveEntity) -> bool:
-        if why := entity.protected:
-            self.skipped[why.partition(" at ")[0]] += 1
+        if entity.managed_by is not None:
+            self.skipped[f"managed by {entity.managed_by}"] += 1
         elif entity.claimed_by not in (None, self.owner):
-            self.skipped["another owner has it"] += 1
+            self.skipped["with another owner"] += 1
         elif entity.resource.address in self.known:
-            self.skipped["the specs have it already"] += 1
+            self.skipped["already in the specs"] += 1
         elif entity.resource.address in self.without:
-            self.skipped["a spec cannot say it"] += 1
+            self.skipped["not valid in a spec"] += 1
         else:
             return True
         return False
 
     def _roles(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
-        """Those chosen, and those inside of profiles that are chosen by name."""
+        """The chosen roles, and those of the chosen profiles."""
         names = {name_key(e.resource.name) for e in chosen.values() if isinstance(e, LiveRole)}
         inside = (p.resource.role for p in chosen.values() if isinstance(p, LiveProfile))
         names |= {name_key(name) for name in inside if name}
         return {n: self.live.roles[n] for n in names if n in self.live.roles}
 
     def _profiles(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
-        """Those chosen, and those that hold a role that is chosen. One whose role does not trust
-        EC2 serves nobody, and is refused in a spec."""
+        """The chosen profiles, and those of the chosen roles. A spec may not have a profile whose
+        role does not trust EC2."""
         roles = {e.id for e in chosen.values() if isinstance(e, LiveRole)}
         found: dict[str, LiveEntity] = {}
         for name, profile in self.live.profiles.items():
@@ -136,13 +142,13 @@ class _Importing:
                 continue
             role = self.live.role(profile.resource.role)
             if role and not trusts_service(role.resource.trust_policy.value, EC2_SERVICES):
-                self.skipped["its role does not trust EC2"] += 1
+                self.skipped["the role does not trust EC2"] += 1
                 continue
             found[name] = profile
         return found
 
     def _policies(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
-        """Those chosen, and those that none but imported roles use."""
+        """The chosen policies, and those that only imported roles use."""
         used: Counter[str] = Counter()
         for role in self.roles.values():
             used.update(role.resource.managed_policies)
@@ -162,7 +168,8 @@ class _Importing:
                 yield str(profile_address(name))
 
     def files(self) -> dict[str, dict[str, Any]]:
-        """One for each role with its profiles, their instances, and policies that it alone has."""
+        """A file for each role, with its profiles, their instances, and the policies that no other
+        imported role uses."""
         made: dict[str, dict[str, Any]] = {}
         for policy in self.policies.values():
             home, name = self._home_of(policy), policy.resource.name
@@ -172,15 +179,19 @@ class _Importing:
             value = self._role(role, role.resource.name in shorthand)
             self._put(made, _file(role.resource.name), "roles", role.resource.name, value)
         for profile in self.profiles.values():
-            file = self._file_of(profile)
             resource = profile.resource
+            held = self.roles.get(name_key(resource.role or ""))
+            file = _file(held.resource.name) if held else "instance-profiles.yaml"
             if resource.name not in shorthand:
-                value = {"role": resource.role, **_common(profile)}
+                value = {"role": resource.role, **_path(profile), **_tags(profile)}
                 self._put(made, file, "instance_profiles", resource.name, value)
             if instances := self._instances(profile):
                 value = {"instance_profile": resource.name, "instances": instances}
                 self._put(made, file, "associations", resource.name, value)
-        return {name: _in_order(file) for name, file in sorted(made.items())}
+        return {
+            name: {"version": 1, **{part: file[part] for part in _SECTIONS if part in file}}
+            for name, file in sorted(made.items())
+        }
 
     def _put(
         self, made: dict[str, dict[str, Any]], file: str, part: str, name: str, value: Any
@@ -188,7 +199,7 @@ class _Importing:
         made.setdefault(file, {}).setdefault(part, {})[name] = value
 
     def _home_of(self, policy: LivePolicy) -> str:
-        """Beside the one role that has it."""
+        """The file of the role that uses it, or ``policies.yaml`` if none or several do."""
         arn = policy.arn
         users = [
             role.resource.name
@@ -197,12 +208,8 @@ class _Importing:
         ]
         return _file(users[0]) if len(users) == 1 else "policies.yaml"
 
-    def _file_of(self, profile: LiveProfile) -> str:
-        role = self.roles.get(name_key(profile.resource.role or ""))
-        return _file(role.resource.name) if role else "instance-profiles.yaml"
-
     def _is_shorthand(self, profile: LiveProfile) -> bool:
-        """What ``instance_profile: true`` would make."""
+        """Whether ``instance_profile: true`` at the role describes this profile."""
         resource = profile.resource
         role = self.roles.get(name_key(resource.name))
         if role is None or {resource.name, resource.role} != {role.resource.name}:
@@ -239,7 +246,7 @@ class _Importing:
         return {**made, **_tags(role), **({"instance_profile": True} if has_profile else {})}
 
     def _reference(self, arn: str) -> str:
-        """By name, where a name means the same: a policy of the set, or one of AWS's."""
+        """The policy's name if it is unambiguous (imported, or managed by AWS), else the ARN."""
         name = arn.rpartition("/")[2]
         mine = self.policies.get(name_key(name))
         if mine is not None:
@@ -247,34 +254,27 @@ class _Importing:
         return name if aws_policy_arn(name, self.live.identity) == arn else arn
 
     def _instances(self, profile: LiveProfile) -> list[str]:
-        """Those that run or are stopped and that somebody chose one by one."""
+        """Ids of the instances that have this profile. Members of Auto Scaling groups are left out:
+        their group replaces them, and the ids change."""
         found = []
         for instance in self.live.consumers(profile.arn):
-            if _is_of_a_group(instance):
-                self.skipped["instances of an Auto Scaling group"] += 1
+            if instance.auto_scaling_group is not None:
+                self.skipped["members of an Auto Scaling group"] += 1
             elif instance.row is not None and instance.row.profile_id == profile.id:
                 found.append(instance.key.instance)
         return found
-
-
-def _is_of_a_group(instance: LiveInstance) -> bool:
-    return "Auto Scaling" in (instance.unstoppable or "")
 
 
 _RESERVED = ("policies", "instance-profiles", SETTINGS_FILE.partition(".")[0])
 
 
 def _file(role: str) -> str:
-    """Names of roles are names of files, but for ours and hidden ones."""
+    """The file of a role: its name, with a prefix if the name is reserved or would be hidden."""
     is_taken = name_key(role) in _RESERVED or role.startswith((".", "-"))
     return f"{'role-' if is_taken else ''}{role}.yaml"
 
 
 _SECTIONS = ("policies", "roles", "instance_profiles", "associations")
-
-
-def _in_order(file: dict[str, Any]) -> dict[str, Any]:
-    return {"version": 1, **{name: file[name] for name in _SECTIONS if name in file}}
 
 
 def _path(entity: LiveEntity) -> dict[str, Any]:
@@ -285,7 +285,3 @@ def _path(entity: LiveEntity) -> dict[str, Any]:
 def _tags(entity: LiveEntity) -> dict[str, Any]:
     tags = {key: escaped(value) for key, value in entity.resource.tags.items()}
     return {"tags": tags} if tags else {}
-
-
-def _common(entity: LiveEntity) -> dict[str, Any]:
-    return {**_path(entity), **_tags(entity)}

@@ -1,5 +1,4 @@
-"""An import into a set of specs: what the new files become a part of, what the account has, and
-files that are valid in their place."""
+"""Import into a spec set: the set that the files join, the live state, and valid files."""
 
 from __future__ import annotations
 
@@ -30,8 +29,8 @@ ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """The set that the new files become a part of. ``text`` are its settings as they are written,
-    ``None`` for a new set; ``addresses`` are what it names already."""
+    """The spec set that the new files join. ``text`` is its settings file, ``None`` for a new set;
+    ``addresses`` are the resources that it already names."""
 
     settings: Settings
     text: str | None = None
@@ -40,7 +39,7 @@ class ImportTarget:
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """What an account has, and who is to own it."""
+    """The live state of the account, and the owner to import for."""
 
     live: LiveState
     regions: tuple[str, ...]
@@ -48,8 +47,9 @@ class ImportSource:
 
 
 def destination(out: Path) -> ImportTarget:
-    """The set that ``out`` is to be a part of: its own, or one that begins above. Raises
-    ``RefusedError`` where that one has errors."""
+    """The spec set of the folder ``out``: a new one, or the one that an upper folder begins.
+
+    Raises ``RefusedError`` if that set has errors, or if ``out`` is a link that leads out of it."""
     there = root_of(out)
     if (outside := leads_out(out, there)) is not None:
         raise RefusedError("nothing is imported", ExitCode.ERROR, (outside,))
@@ -57,7 +57,7 @@ def destination(out: Path) -> ImportTarget:
         return ImportTarget(Settings())
     spec = load(str(there))
     if has_errors(spec.diagnostics):
-        message = f"the specs in {there}, to which these would belong, have errors"
+        message = f"the specs in {there}, which the new files would join, have errors"
         raise RefusedError(message, ExitCode.ERROR, spec.diagnostics, spec.sources)
     named = frozenset(entity.resource.address for entity in spec.desired.entities())
     text = spec.sources[display_name(there / SETTINGS_FILE)]
@@ -71,13 +71,15 @@ def import_source(
     given_regions: tuple[str, ...],
     say: Callable[[str], None],
 ) -> ImportSource:
-    """``say`` is told what is read, before it is. Raises ``RefusedError`` for the wrong account,
-    and where not all could be read; ``AwsError``."""
+    """Reads the account. Calls ``say`` with a description of what is read, beforehand.
+
+    Raises ``RefusedError`` for the wrong account, and if a part of it cannot be read; ``AwsError``.
+    """
     owner = given_owner or settings.owner
     own = (connection.default_region,) if connection.default_region else ()
     regions = given_regions or tuple(settings.regions or own)
     if not regions:
-        message = "no region is set; give --region, or set AWS_REGION"
+        message = "no region is set; pass --region, or set AWS_REGION"
         raise RefusedError(message, ExitCode.ERROR)
     identity = connection.reader.identity()
     refuse_account("default", identity, None, settings)
@@ -89,7 +91,7 @@ def import_source(
         unread["*"] = live.not_whole
     if unread:
         told = tuple(f"{name}: {why}" for name, why in sorted(unread.items()))
-        message = "what cannot be read cannot be imported"
+        message = "unreadable resources cannot be imported"
         raise RefusedError(message, ExitCode.ERROR, details=told)
     return ImportSource(live, tuple(sorted(regions)), owner)
 
@@ -97,8 +99,9 @@ def import_source(
 def import_into(
     destination: ImportTarget, source: ImportSource, selection: Selection
 ) -> tuple[Imported, Mapping[str, str]]:
-    """What is imported, and the texts of its files by their names. What cannot be said in a spec is
-    left out, so that what is written is valid as a whole."""
+    """What is imported, and the text of each file by its name.
+
+    Resources whose spec would be invalid are left out, so that the set is valid as a whole."""
     without: frozenset[Address] = frozenset()
     for _ in range(ROUNDS):
         made = imported(source.live, selection, source.owner, without, destination.addresses)
@@ -124,7 +127,7 @@ def _settings(source: ImportSource) -> dict[str, Any]:
 def _wrong(
     files: Mapping[str, str], destination: ImportTarget, source: ImportSource
 ) -> frozenset[Address]:
-    """Addresses of what AWS has and a spec may not ask for, such as a fiftieth tag."""
+    """Addresses whose spec is invalid, for example because AWS has too many tags there."""
     identity, settings = source.live.identity, destination.text
     given = {**files, **({} if settings is None else {SETTINGS_FILE: settings})}
     with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +139,7 @@ def _wrong(
 
 
 def _address(found: Diagnostic, spec: SpecSet) -> Address | None:
-    """Of the resource whose lines the finding stands in."""
+    """The resource that the finding's line belongs to."""
     above = [
         (entity.place.here.line, entity.resource.address)
         for entity in spec.desired.entities()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from reconciler.model import ownership
 from reconciler.model.address import Address, name_of, named, same_name, same_resource
@@ -54,21 +55,29 @@ class Entity:
         tag = self.owner_tag
         return tag.owner if tag is not None and tag.name is None else self.owner
 
-    def protection(self, path: str) -> str | None:
-        """Why this resource is never touched, or ``None``."""
-        if path.startswith(_PROTECTED_PATHS):
-            return f"AWS manages the resources at {path}"
+    @property
+    def managed_by(self) -> Literal["AWS", "CloudFormation"] | None:
+        """A manager besides us, because of which this resource is never touched."""
+        if self.resource.path.startswith(_PROTECTED_PATHS):
+            return "AWS"
         stack = [k for k in self.aws_tags if k.casefold().startswith("aws:cloudformation:")]
-        return "CloudFormation manages it" if stack else None
+        return "CloudFormation" if stack else None
+
+    @property
+    def protected(self) -> str | None:
+        """Why this resource is never touched, or ``None``."""
+        match self.managed_by:
+            case "AWS":
+                return f"AWS manages the resources at {self.resource.path}"
+            case "CloudFormation":
+                return "CloudFormation manages it"
+            case None:
+                return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRole(Entity):
     resource: Role
-
-    @property
-    def protected(self) -> str | None:
-        return self.protection(self.resource.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +98,6 @@ class LivePolicy(Entity):
     attachments: int = 0
     boundaries: int = 0
 
-    @property
-    def protected(self) -> str | None:
-        return self.protection(self.resource.path)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveProfile(Entity):
@@ -100,10 +105,6 @@ class LiveProfile(Entity):
     role_id: str | None = None
     created_at: float = 0.0
     """Seconds of the epoch."""
-
-    @property
-    def protected(self) -> str | None:
-        return self.protection(self.resource.path)
 
     def _is_own(self, tag: OwnerTag) -> bool:
         """The name of a temporary profile says what it is for, whatever form its tag has."""
@@ -177,6 +178,11 @@ class LiveInstance:
     """The AWS service that manages it, as ``ecs.amazonaws.com``; ``None`` for an instance of the
     account's own. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html
     """
+
+    @property
+    def auto_scaling_group(self) -> str | None:
+        """The Auto Scaling group that it is a member of."""
+        return self.tags.get("aws:autoscaling:groupName") or None
 
     @property
     def untouchable(self) -> str | None:

@@ -94,7 +94,7 @@ class GitLab:
 
 
 class _Answer(TypedDict):
-    """A comment, as far as we look at it."""
+    """The fields that are read of a comment."""
 
     id: int
     body: NotRequired[str | None]

@@ -13,7 +13,8 @@ _WORDS = ("new", "changed", "resolved")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """``findings`` are those that are news to the outlet; ``document`` is the whole drift."""
+    """A notification. ``findings`` are those to send to the destination, ``document`` is the
+    drift."""
 
     document: DriftShape
     findings: tuple[FindingShape, ...]
@@ -24,7 +25,7 @@ class Notice:
 
     @property
     def severity(self) -> str:
-        """That of the gravest; ``resolved`` where all of them have gone."""
+        """The highest severity, or ``resolved`` if all findings are resolved."""
         present = [f["severity"] for f in self.findings if f["transition"] != "resolved"]
         ranked = [s for s in ("critical", "warning", "info") if s in present]
         return ranked[0] if ranked else "resolved"
@@ -48,7 +49,7 @@ class Notice:
         return f"{news}; now {', '.join(now) or 'no drift'}"
 
     def payload(self) -> dict[str, Any]:
-        """Our own JSON: the drift document, with the new findings in ``told``."""
+        """JSON for webhooks: the drift document, with ``findings`` in ``told``."""
         return {**self.document, "told": list(self.findings)}
 
     def fitting(self, most_bytes: int) -> dict[str, Any]:

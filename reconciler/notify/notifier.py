@@ -22,7 +22,7 @@ SOURCE = "io.reconciler"
 
 
 class Publisher(Protocol):
-    """Sends to AWS's own. Raises ``AwsError``."""
+    """Sends to SNS and EventBridge. Raises ``AwsError``."""
 
     def publish(
         self, topic_arn: str, subject: str, message: str, attributes: Mapping[str, str]
@@ -33,28 +33,28 @@ class Publisher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """``place`` is an address, an ARN or a bus, and may be a secret: it is never said."""
+    """``place`` is a URL, an ARN or the name of a bus. It may be a secret: it is never printed."""
 
     kind: str
     place: str
 
     @property
     def id(self) -> str:
-        """The same for the same place, and not to be turned back into it."""
+        """Equal for equal places, and does not reveal the place."""
         text = f"{self.kind}={self.place}"
         return f"{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
     def name(self) -> str:
-        """What may be said of it."""
+        """A name that may be printed."""
         if self.kind in ("slack", "webhook"):
             return f"{self.kind} at {host_of(self.place)}"
         return f"{self.kind} {self.place.rpartition(':')[2]}"
 
 
 def destination_of(text: str, environment: Mapping[str, str]) -> Destination:
-    """``slack=env:NAME`` takes the address from a variable, where ``ps`` does not show it. Raises
-    ``ValueError``, whose message holds no address."""
+    """Parses ``KIND=PLACE``. ``slack=env:NAME`` reads the place from an environment variable, which
+    ``ps`` does not show. Raises ``ValueError``, whose message does not contain the place."""
     kind, equals, place = text.partition("=")
     if kind not in KINDS or not equals or not place:
         raise ValueError(f"takes KIND=PLACE, with KIND one of {', '.join(KINDS)}")
@@ -74,7 +74,7 @@ def destination_of(text: str, environment: Mapping[str, str]) -> Destination:
 
 
 def deliver(destination: Destination, notice: Notice, web: Web, publisher: Publisher) -> None:
-    """Raises ``DeliveryError``."""
+    """Sends the notification. Raises ``DeliveryError``."""
     try:
         match destination.kind:
             case "slack":

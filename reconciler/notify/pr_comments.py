@@ -1,6 +1,6 @@
-"""One comment for each account on a pull or merge request, edited in place.
+"""Plans as comments on a pull or merge request: one for each account, edited in place.
 
-A comment is known by a marker that a reader does not see; it names the plan's digest, too.
+Each comment starts with a hidden marker that has its key and the plan's digest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from reconciler.errors import DeliveryError
 from reconciler.render.ci.repository import HERE, Repository
-from reconciler.render.json.types import PlanShape, TargetShape
+from reconciler.render.json.types import PlanShape
 from reconciler.render.markdown import COMMENT_BYTES, Page, plan_markdown
 
 Posted = Literal["created", "edited", "unchanged"]
@@ -22,6 +22,8 @@ _MARKER = re.compile(r"\s*<!-- reconciler:plan v=1 key=(\S+) digest=\S+ -->")
 
 @dataclass(frozen=True, slots=True)
 class Comment:
+    """A comment on a pull or merge request."""
+
     id: int
     body: str
 
@@ -30,7 +32,7 @@ class Hoster(Protocol):
     """The comments of one request. Every method raises ``DeliveryError``."""
 
     def comments(self) -> Iterator[Comment]:
-        """The one made first at the head."""
+        """All comments, oldest first."""
         ...
 
     def create(self, body: str) -> None: ...
@@ -41,19 +43,15 @@ class Hoster(Protocol):
 
 
 def bodies(document: PlanShape, repository: Repository = HERE) -> dict[str, str]:
-    """By key, the comment of each account."""
+    """The text of the comment of each account, by key."""
     made = {}
     for target in document["targets"]:
-        key = _key(document, target)
+        name = "" if target["target"] == "default" else f"/{quote(target['target'], safe='')}"
+        key = f"{target['account_id']}/{quote(document['owner'], safe='')}{name}"
         head = f"<!-- reconciler:plan v=1 key={key} digest={document['digest']} -->"
         narrowed: PlanShape = {**document, "targets": [target]}
         made[key] = plan_markdown(narrowed, Page(COMMENT_BYTES, head, repository))
     return made
-
-
-def _key(document: PlanShape, target: TargetShape) -> str:
-    name = "" if target["target"] == "default" else f"/{quote(target['target'], safe='')}"
-    return f"{target['account_id']}/{quote(document['owner'], safe='')}{name}"
 
 
 def key_of(body: str) -> str | None:
@@ -63,7 +61,7 @@ def key_of(body: str) -> str | None:
 
 
 def post(hoster: Hoster, key: str, body: str) -> Posted:
-    """Edits the comment of this key, or makes one. Raises ``DeliveryError``."""
+    """Edits the comment with this key, or creates one. Raises ``DeliveryError``."""
     there = [comment for comment in hoster.comments() if key_of(comment.body) == key]
     for number, comment in enumerate(there):
         if not _is_edited(hoster, comment, body):
@@ -75,7 +73,8 @@ def post(hoster: Hoster, key: str, body: str) -> Posted:
 
 
 def _is_edited(hoster: Hoster, comment: Comment, body: str) -> bool:
-    """Anyone may write a marker; comments of other users cannot be edited, and are skipped."""
+    """Whether the comment now has the body. False for a comment of another user, who may have
+    copied the marker: it cannot be edited."""
     if comment.body.strip() == body.strip():
         return True
     try:
@@ -88,7 +87,7 @@ def _is_edited(hoster: Hoster, comment: Comment, body: str) -> bool:
 
 
 def _delete_others(hoster: Hoster, comments: list[Comment]) -> None:
-    """Two jobs at once make two comments, and one of them would grow old."""
+    """Deletes duplicates, which concurrent jobs create and nobody would update."""
     for comment in comments:
         try:
             hoster.delete(comment)

@@ -1,4 +1,4 @@
-"""Metrics of a drift in Prometheus's text form, for node_exporter's textfile collector.
+"""Metrics of ``drift`` in Prometheus's text format, for node_exporter's textfile collector.
 
 Source: prometheus.io/docs/instrumenting/exposition_formats
 """
@@ -16,8 +16,8 @@ _LAST_SUCCESS = "reconciler_last_success_timestamp_seconds"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the job; times in seconds of the epoch. ``drift`` is ``None`` where there is no
-    result."""
+    """One run. ``at`` is in seconds of the epoch, ``seconds`` is the duration, ``drift`` is
+    ``None`` if the run failed."""
 
     at: float
     seconds: float
@@ -27,14 +27,14 @@ class Run:
 
 
 def metrics(run: Run, before: str) -> str:
-    """``before`` is what the file held: a run without success keeps the time of the last one."""
-    last = run.at if run.is_success else _last_success(before)
+    """The content of the metrics file. ``before`` is its previous content, from which a failed run
+    keeps the time of the last successful one."""
+    last: float | None = run.at
+    if not run.is_success:
+        pattern = rf"^{_LAST_SUCCESS} ([0-9]{{1,12}}(?:\.[0-9]{{1,9}})?)$"
+        found = re.search(pattern, before, re.M)
+        last = float(found[1]) if found else None
     return "".join(f"{line}\n" for line in _lines(run, last))
-
-
-def _last_success(text: str) -> float | None:
-    found = re.search(rf"^{_LAST_SUCCESS} ([0-9]{{1,12}}(?:\.[0-9]{{1,9}})?)$", text, re.M)
-    return float(found[1]) if found else None
 
 
 def _lines(run: Run, last: float | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A message for a Slack channel, within what an incoming webhook takes.
+"""A Slack message within the limits of incoming webhooks.
 
 Source: docs.slack.dev/messaging/sending-messages-using-incoming-webhooks,
 docs.slack.dev/reference/block-kit/blocks
@@ -17,11 +17,12 @@ MOST_BLOCKS = 50
 SECTION_CHARACTERS = 3_000
 HEADER_CHARACTERS = 150
 WHOLE_CHARACTERS = 12_000
-"""Slack refuses messages from about 13,000 characters on, whatever its pages say."""
+"""Slack rejects messages of about 13,000 characters or more, which its pages do not say."""
 _MARKS = {"critical": ":rotating_light:", "warning": ":warning:", "info": ":information_source:"}
 
 
 def slack_message(notice: Notice) -> dict[str, Any]:
+    """The body for an incoming webhook. Findings that do not fit are counted."""
     title = {"type": "plain_text", "text": _cut(notice.title, HEADER_CHARACTERS)}
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": title},
@@ -56,7 +57,7 @@ def _line(finding: FindingShape) -> str:
 
 
 def mrkdwn(text: object) -> str:
-    """Text without mentions, links or the end of a code span."""
+    """Escapes text so that it cannot mention users, link, or end a code span."""
     plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for mark in "`*_~":
         plain = plain.replace(mark, f"{mark}\u200b" if mark != "`" else "\u02cb")

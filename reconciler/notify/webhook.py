@@ -1,6 +1,6 @@
-"""One HTTP request to another system, asked again where that helps.
+"""HTTP requests with retries.
 
-No address is ever said in full: those of webhooks are secrets.
+Messages never contain a whole URL, since those of webhooks are secrets.
 """
 
 from __future__ import annotations
@@ -21,28 +21,18 @@ from reconciler.errors import DeliveryError
 from reconciler.render.json.encode import json_text, parsed
 
 _T = TypeVar("_T")
-
-
 TIMEOUT_SECONDS = 20.0
-
-
 TRIES = 4
-
-
 LONGEST_WAIT_SECONDS = 30.0
-
-
 MOST_BYTES = 20 * 1024 * 1024
-
-
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
 _REDIRECTS = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """An HTTP response."""
+
     status: int
     headers: Message
     body: bytes
@@ -57,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """``sleep`` is asked to wait between tries."""
+    """An HTTP client. ``sleep`` waits between attempts."""
 
     sleep: Callable[[float], None] = time.sleep
 
@@ -68,8 +58,8 @@ class Web:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Sends ``body`` as JSON. Raises ``DeliveryError``. A request whose response was lost is
-        sent once more, so it may arrive twice."""
+        """Sends ``body`` as JSON. Raises ``DeliveryError``. A request is sent again if its response
+        was lost, so it may arrive twice."""
         host = host_of(url)
         data = None if body is None else json_text(body, None).encode()
         sent = {"User-Agent": f"reconciler/{__version__}", **(headers or {})}
@@ -81,7 +71,10 @@ class Web:
                 answer = _sent(request)
             except (OSError, HTTPException) as error:
                 if not left:
-                    raise DeliveryError(f"{host}: {_why(error)}") from None
+                    # Without a URL: urllib names only invalid ones, which host_of has rejected.
+                    reason = getattr(error, "reason", None) or error
+                    why = getattr(reason, "strerror", None) or reason or type(error).__name__
+                    raise DeliveryError(f"{host}: {why}") from None
                 self.sleep(_pause(TRIES - left, None))
                 continue
             if answer.status not in _AGAIN or not left:
@@ -91,7 +84,8 @@ class Web:
 
 
 def host_of(url: str) -> str:
-    """What may be said of an address. Raises ``DeliveryError`` for one that is no web address."""
+    """The host of a URL, which may be printed. Raises ``DeliveryError`` if it is not an HTTP
+    URL."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -103,7 +97,7 @@ def host_of(url: str) -> str:
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect would take tokens and findings to another host."""
+    """Follows no redirects, which would send tokens and findings to another host."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -134,14 +128,8 @@ def _good(answer: Answer, host: str) -> Answer:
     return answer
 
 
-def _why(error: Exception) -> str:
-    """urllib's own words hold no address, but for bad ones, which were looked at before."""
-    reason = getattr(error, "reason", None) or error
-    return str(getattr(reason, "strerror", None) or reason or type(error).__name__)
-
-
 def _pause(tries: int, asked: str | None) -> float:
-    """Seconds: what the other system asks for, else twice as long each time."""
+    """Seconds to wait: those of ``Retry-After``, otherwise exponential."""
     is_number = asked is not None and re.fullmatch("[0-9]{1,12}", asked)
     wanted = float(asked) if asked is not None and is_number else 2.0 ** (tries - 1)
     return min(wanted, LONGEST_WAIT_SECONDS)

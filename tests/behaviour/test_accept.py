@@ -174,7 +174,7 @@ def accepting(aws: Rig, *patterns: str) -> Accepted:
 
 
 @pytest.mark.parametrize("case", BY_HAND)
-def test_what_was_done_by_hand(applied: Rig, case: str) -> None:
+def test_accepting_a_manual_change_resolves_the_finding(applied: Rig, case: str) -> None:
     """The finding is gone afterwards, comments and layout are as they were."""
     act, address, wanted = BY_HAND[case]
     act(applied.iam)
@@ -200,7 +200,7 @@ def test_what_was_done_by_hand(applied: Rig, case: str) -> None:
     assert lost <= sum("#" in line for line in removed)
 
 
-def test_what_is_left_to_a_person(applied: Rig) -> None:
+def test_findings_that_cannot_be_accepted(applied: Rig) -> None:
     iam = applied.iam
     iam.untag_role(RoleName="a", TagKeys=["team"])
     iam.create_role(RoleName="loose", AssumeRolePolicyDocument=TRUST)
@@ -209,7 +209,7 @@ def test_what_is_left_to_a_person(applied: Rig) -> None:
     assert made.files == {}
     assert made.refused["role/a"] == "the tag team comes from `defaults` of its file"
     assert "reconciler import" in made.refused["role/c"]
-    assert made.refused["role/nobody"] == "there is no such finding"
+    assert made.refused["role/nobody"] == "no finding matches"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_what_is_left_to_a_person(applied: Rig) -> None:
         ),
     ],
 )
-def test_what_others_share(aws: Rig, spec: str, address: str, why: str) -> None:
+def test_shared_values_are_not_accepted(aws: Rig, spec: str, address: str, why: str) -> None:
     aws.write(spec)
     aws.settle()
     aws.iam.tag_role(RoleName="a", Tags=[{"Key": "n", "Value": "m"}])
@@ -232,7 +232,7 @@ def test_what_others_share(aws: Rig, spec: str, address: str, why: str) -> None:
     assert why in made.refused[address]
 
 
-def test_a_profile_of_the_shorthand(aws: Rig) -> None:
+def test_a_profile_from_the_shorthand_is_not_accepted(aws: Rig) -> None:
     aws.write("roles: {a: {trust: ec2, instance_profile: true}, b: {trust: ec2}}")
     aws.settle()
     aws.iam.remove_role_from_instance_profile(InstanceProfileName="a", RoleName="a")

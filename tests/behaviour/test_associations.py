@@ -25,7 +25,7 @@ def two(profile: str, which: str = "select: {tags: {app: web}}") -> str:
     return TWO.format(profile=profile, which=which)
 
 
-def test_by_tags_in_every_region(aws: Rig) -> None:
+def test_instances_are_selected_by_tags_in_every_region(aws: Rig) -> None:
     home = aws.launch(2, tags={"app": "web", "env": "prod"})
     away = aws.launch(1, region=AWAY, tags={"app": "web", "env": "stage"})
     other = aws.launch(1, tags={"app": "batch", "env": "prod"})
@@ -49,7 +49,7 @@ def test_regions_of_an_association(aws: Rig) -> None:
     assert aws.served(away[0], AWAY) == "a"
 
 
-def test_an_id_of_a_region_that_is_left_out(aws: Rig) -> None:
+def test_an_instance_id_in_an_excluded_region_is_an_error(aws: Rig) -> None:
     """It would never get its profile, so it is an error that says where it is, also for a drift."""
     home, away = aws.launch(1), aws.launch(1, region=AWAY)
     ids = f"instances: [{home[0]}, {away[0]}]"
@@ -65,7 +65,7 @@ def test_an_id_of_a_region_that_is_left_out(aws: Rig) -> None:
     assert aws.served(away[0], AWAY) == "a"
 
 
-def test_a_region_in_a_name(aws: Rig) -> None:
+def test_a_region_in_a_profile_name(aws: Rig) -> None:
     home, away = aws.launch(1, tags={"app": "web"}), aws.launch(1, region=AWAY, tags={"app": "web"})
     aws.write(
         f"roles: {{r: {{trust: ec2}}}}\n"
@@ -97,7 +97,9 @@ def test_a_move_to_another_profile(aws: Rig, state: str) -> None:
 
 
 @pytest.mark.parametrize(("at", "after"), deaths(range(1, 8), [2, 3, 4, 5, 6]))
-def test_a_stopped_instance_that_moves_never_loses_its_way(aws: Rig, at: int, after: bool) -> None:
+def test_an_interrupted_move_of_a_stopped_instance_is_finished(
+    aws: Rig, at: int, after: bool
+) -> None:
     """Even when the specs no longer name it on the next run."""
     instance = aws.launch(1, tags={"app": "web"})[0]
     aws.write(two("one"))
@@ -124,7 +126,7 @@ def test_many_stopped_instances_move_at_once(aws: Rig) -> None:
     assert {aws.profile_of(i) for i in instances} == {"two"}
 
 
-def test_an_association_by_hand_is_put_right(aws: Rig) -> None:
+def test_a_manual_association_is_corrected(aws: Rig) -> None:
     instance = aws.launch(1, tags={"app": "web"})[0]
     aws.write(two("one"))
     aws.settle()
@@ -154,7 +156,7 @@ def test_a_profile_outside_the_set(aws: Rig) -> None:
     assert aws.profile_tags("theirs") == {}
 
 
-def test_a_profile_that_nobody_has(aws: Rig) -> None:
+def test_a_profile_that_does_not_exist(aws: Rig) -> None:
     aws.launch(1, tags={"app": "web"})
     aws.write("associations: {a: {instance_profile: nobodys, select: {tags: {app: web}}}}")
     with pytest.raises(RefusedError) as refused:
@@ -163,7 +165,7 @@ def test_a_profile_that_nobody_has(aws: Rig) -> None:
     assert refused.value.diagnostics[0].location.line == 1
 
 
-def test_an_instance_that_is_not_there(aws: Rig) -> None:
+def test_an_instance_that_does_not_exist(aws: Rig) -> None:
     gone = aws.launch(1)[0]
     aws.ec2().terminate_instances(InstanceIds=[gone])
     aws.write(two("one", f"instances: [{gone}, i-0123456789abcdef0]"))
@@ -172,7 +174,7 @@ def test_an_instance_that_is_not_there(aws: Rig) -> None:
     assert [d.code for d in refused.value.diagnostics] == ["no-such-instance"] * 2
 
 
-def test_two_rules_that_choose_one_instance(aws: Rig) -> None:
+def test_an_instance_selected_by_two_associations_is_an_error(aws: Rig) -> None:
     aws.launch(1, tags={"app": "web", "env": "prod"})
     aws.write(two("one") + "  other: {instance_profile: two, select: {tags: {env: prod}}}\n")
     with pytest.raises(RefusedError) as refused:
@@ -181,7 +183,7 @@ def test_two_rules_that_choose_one_instance(aws: Rig) -> None:
     assert "'fleet'" in refused.value.diagnostics[0].message
 
 
-def test_what_left_the_specs_is_kept_until_pruned(aws: Rig) -> None:
+def test_associations_that_left_the_specs_are_kept_until_pruned(aws: Rig) -> None:
     """Only where our tag says that we made it: what was launched with a profile stays."""
     made = aws.launch(1, tags={"app": "web"})[0]
     aws.write(two("one"))
@@ -203,7 +205,7 @@ def test_what_left_the_specs_is_kept_until_pruned(aws: Rig) -> None:
     assert [aws.profile_of(i) for i in (launched, copied)] == ["one", "one"]
 
 
-def test_an_instance_that_ends_meanwhile(aws: Rig) -> None:
+def test_an_instance_that_terminates_during_the_apply(aws: Rig) -> None:
     first, second = aws.launch(2, tags={"app": "web"})
     aws.write(two("one"))
 
@@ -218,7 +220,7 @@ def test_an_instance_that_ends_meanwhile(aws: Rig) -> None:
     aws.settle()
 
 
-def test_a_failed_step_skips_what_needs_it_and_nothing_else(aws: Rig) -> None:
+def test_a_failed_step_skips_only_dependent_steps(aws: Rig) -> None:
     instance = aws.launch(1, tags={"app": "web"})[0]
     aws.write(two("one"))
 
@@ -241,7 +243,7 @@ def test_a_failed_step_skips_what_needs_it_and_nothing_else(aws: Rig) -> None:
     assert aws.served(instance) == "a"
 
 
-def test_throttled_and_late(aws: Rig) -> None:
+def test_throttling_and_delayed_visibility_are_retried(aws: Rig) -> None:
     """EC2 does not know the profile yet, and AWS asks for patience: both pass."""
     instance = aws.launch(1, tags={"app": "web"})[0]
     aws.write(two("one"), "version: 1\nowner: tests\npropagation: 0s\n")
@@ -296,7 +298,9 @@ class TestOnAProfileThatIsNotOurs:
         return aws.launch(1, profile="theirs", tags={"app": "web"})[0]
 
     @pytest.mark.parametrize("state", ["running", "stopped"])
-    def test_it_is_a_conflict(self, aws: Rig, theirs: str, state: str) -> None:
+    def test_a_selected_instance_on_an_unowned_profile_is_a_conflict(
+        self, aws: Rig, theirs: str, state: str
+    ) -> None:
         if state == "stopped":
             aws.ec2().stop_instances(InstanceIds=[theirs])
         plan = aws.plan().plan
@@ -316,19 +320,21 @@ class TestOnAProfileThatIsNotOurs:
         assert aws.profile_tags("theirs") == {}
         assert not aws.plan().plan.conflicts
 
-    def test_the_settings_may_say_so(self, aws: Rig, theirs: str) -> None:
+    def test_the_adopt_setting_resolves_the_conflict(self, aws: Rig, theirs: str) -> None:
         aws.write(two("one"), f"{aws.settings}adopt: true\n")
         aws.settle()
         assert aws.profile_of(theirs) == "one"
 
-    def test_an_id_in_a_spec_is_a_person_s_decision(self, aws: Rig, theirs: str) -> None:
+    def test_an_instance_listed_by_id_is_moved(self, aws: Rig, theirs: str) -> None:
         aws.write(two("one", f"instances: [{theirs}]"))
         aws.settle()
         assert aws.profile_of(theirs) == "one"
 
     @pytest.mark.parametrize("only", [(), ("association/*",)])
     @pytest.mark.parametrize("form", ["others/theirs", "others"])
-    def test_another_owner_s(self, aws: Rig, theirs: str, form: str, only: tuple[str, ...]) -> None:
+    def test_a_profile_of_another_owner_needs_take_over(
+        self, aws: Rig, theirs: str, form: str, only: tuple[str, ...]
+    ) -> None:
         """Its tags are read for this alone: no spec names it, and its role is not ours."""
         owned = [{"Key": "reconciler:owner", "Value": form}]
         aws.iam.tag_instance_profile(InstanceProfileName="theirs", Tags=owned)
@@ -341,12 +347,12 @@ class TestOnAProfileThatIsNotOurs:
         aws.settle(only=only, take_over=True)
         assert aws.profile_of(theirs) == "one"
 
-    def test_a_copied_tag_makes_the_profile_nobody_s(self, aws: Rig, theirs: str) -> None:
+    def test_a_profile_with_a_copied_owner_tag_is_unowned(self, aws: Rig, theirs: str) -> None:
         owned = [{"Key": "reconciler:owner", "Value": "tests/one"}]
         aws.iam.tag_instance_profile(InstanceProfileName="theirs", Tags=owned)
         assert [c.lift for c in aws.plan().plan.conflicts] == ["--adopt"]
 
-    def test_a_profile_that_cloudformation_made(self, aws: Rig, theirs: str) -> None:
+    def test_moving_from_a_profile_of_cloudformation(self, aws: Rig, theirs: str) -> None:
         """It is not touched: the instance leaves it, and a person said so."""
         profile = iam_backends["123456789012"]["aws"].get_instance_profile("theirs")
         profile.tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})
@@ -362,11 +368,11 @@ class TestOnAProfileThatIsNotOurs:
         assert [str(u.address) for u in plan.unread] == [f"association/{theirs}"]
         assert drift.exit_code == 1
 
-    def test_only_what_the_specs_name_is_read(self, aws: Rig, theirs: str) -> None:
+    def test_the_conflict_is_found_with_only_associations(self, aws: Rig, theirs: str) -> None:
         plan = aws.plan(only=("association/*",)).plan
         assert [c.lift for c in plan.conflicts] == ["--adopt"]
 
-    def test_what_we_put_there_is_ours_to_move(self, aws: Rig, theirs: str) -> None:
+    def test_an_instance_that_we_associated_is_moved(self, aws: Rig, theirs: str) -> None:
         """On a profile outside the set, as a spec asked for."""
         aws.write(two("theirs"))
         aws.settle()
@@ -379,14 +385,14 @@ class TestOnAProfileThatIsNotOurs:
         aws.settle()
         assert aws.profile_of(made) == "one"
 
-    def test_a_profile_that_is_gone_is_nobody_s(self, aws: Rig, theirs: str) -> None:
+    def test_a_deleted_profile_is_no_conflict(self, aws: Rig, theirs: str) -> None:
         """Its instances have nothing that could be taken away."""
         aws.iam.remove_role_from_instance_profile(InstanceProfileName="theirs", RoleName="theirs")
         aws.iam.delete_instance_profile(InstanceProfileName="theirs")
         aws.settle()
         assert aws.served(theirs) == "a"
 
-    def test_another_owner_s_association(self, aws: Rig, theirs: str) -> None:
+    def test_an_association_of_another_owner(self, aws: Rig, theirs: str) -> None:
         profile = aws.iam.get_instance_profile(InstanceProfileName="theirs")["InstanceProfile"]
         mark = f"others/{theirs}/{profile['InstanceProfileId']}"
         given = [{"Key": "reconciler:association", "Value": mark}]
@@ -407,7 +413,7 @@ PARTS = {
 }
 
 
-def test_a_part_of_a_set_is_planned_with_the_instances_that_it_selects(aws: Rig) -> None:
+def test_a_part_of_a_set_is_planned_with_its_instances(aws: Rig) -> None:
     """And what the rest of the set is about, or left it, is let alone."""
     first = aws.launch(1, tags={"app": "a"})[0]
     second = aws.launch(1, tags={"app": "b"})[0]
@@ -427,14 +433,14 @@ def test_a_part_of_a_set_is_planned_with_the_instances_that_it_selects(aws: Rig)
     assert [str(k.address) for k in kept] == [f"association/{second}", "instance-profile/b"]
 
 
-def test_a_pattern_that_matches_nothing_is_told(aws: Rig) -> None:
+def test_an_only_pattern_without_match_is_reported(aws: Rig) -> None:
     aws.write(two("one"))
     kept = aws.plan(only=("role/nobody",), exclude=("policy/*",)).plan.targets[0].kept
     reasons = {k.reason for k in kept if k.status == "warning"}
     assert {"--only role/nobody matches nothing", "--exclude policy/* matches nothing"} <= reasons
 
 
-def test_what_a_part_of_the_rules_is_about_is_part_of_the_digest(aws: Rig) -> None:
+def test_selectors_are_part_of_the_digest(aws: Rig) -> None:
     """Instances that a rule selects are not: the rule is."""
     aws.write(two("one"))
     aws.settle()

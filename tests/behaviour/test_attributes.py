@@ -53,7 +53,7 @@ def test_profile_and_policy_tag_keys_are_two_in_two_cases(aws: Rig) -> None:
     assert "Team" in aws.profile_tags("p")
 
 
-def test_a_trust_whose_role_was_made_again(aws: Rig) -> None:
+def test_a_trust_policy_with_a_recreated_role_is_written_again(aws: Rig) -> None:
     """It shows an id and trusts nobody, though the spec did not change: it is written anew."""
     aws.iam.create_role(RoleName="caller", AssumeRolePolicyDocument=TRUST)
     spec = """
@@ -92,7 +92,7 @@ def test_managed_policies_are_rotated_new_before_old_where_there_is_room(aws: Ri
     assert calls == ["AttachRolePolicy", "DetachRolePolicy"]
 
 
-def test_a_boundary_that_is_not_mentioned_is_left(aws: Rig) -> None:
+def test_a_boundary_that_is_not_in_the_spec_is_kept(aws: Rig) -> None:
     spec = f"policies: {{p: {{document: {READ}}}}}\nroles: {{r: {{trust: ec2}}}}"
     settled(aws, spec)
     aws.iam.put_role_permissions_boundary(RoleName="r", PermissionsBoundary=POLICY)
@@ -150,7 +150,7 @@ def test_a_policy_s_description_cannot_change_and_that_is_a_warning(aws: Rig) ->
     assert aws.plan().plan.targets[0].kept == ()
 
 
-def test_what_is_not_exclusive_is_added_to(aws: Rig) -> None:
+def test_a_list_that_is_not_exclusive_keeps_other_entries(aws: Rig) -> None:
     """What others attached and put stays; what is listed is enforced."""
     spec = """
 roles:
@@ -223,7 +223,7 @@ REFERENCES = {
 
 
 @pytest.mark.parametrize("case", REFERENCES)
-def test_what_is_named_and_nobody_has(aws: Rig, case: str) -> None:
+def test_references_to_missing_resources(aws: Rig, case: str) -> None:
     """Found by plan, with the place."""
     spec, code, named = REFERENCES[case]
     trust = TRUST.replace("ec2.", "lambda.")

@@ -61,7 +61,7 @@ def kept(aws: Rig, address: str, **flags: bool) -> list[str]:
 
 @pytest.mark.parametrize("region", [HOME, AWAY])
 @pytest.mark.parametrize("strategy", ["reassociate", "restart", "hop"])
-def test_a_cut_over_does_not_end_over_one_that_is_not_shown(
+def test_an_instance_that_is_not_listed_keeps_a_cut_over_open(
     made: Rig, strategy: str, region: str
 ) -> None:
     shown = made.launch(1, profile="web")[0]
@@ -87,7 +87,7 @@ def test_a_cut_over_does_not_end_over_one_that_is_not_shown(
     }
 
 
-def test_one_that_appears_at_the_end_is_seen(made: Rig) -> None:
+def test_an_unlisted_instance_that_appears_at_the_end_counts(made: Rig) -> None:
     """The last listing counts, not the first."""
     made.launch(1, profile="web")
     late: list[str] = []
@@ -123,7 +123,7 @@ def test_a_fresh_launch_that_is_shown_late_is_asked_for_again(made: Rig) -> None
     assert made.served(late) == "beta"
 
 
-def test_one_that_has_ended_is_not_unknown(made: Rig) -> None:
+def test_a_terminated_instance_is_not_unknown(made: Rig) -> None:
     """A proxy of a world in which rows outlive their instances for a while."""
     ended = made.launch(1, profile="web")[0]
     rows = [r for r in made.aws.rows if r.instance == ended]
@@ -133,7 +133,7 @@ def test_one_that_has_ended_is_not_unknown(made: Rig) -> None:
     made.settle()
 
 
-def test_drift_does_not_know_it(made: Rig) -> None:
+def test_drift_reports_an_unlisted_instance_as_unknown(made: Rig) -> None:
     hidden = made.launch(1, profile="web")[0]
     made.aws.unseen.add(hidden)
     drift = made.drift(for_drift=True)
@@ -195,7 +195,7 @@ def test_a_managed_instance_is_left_to_its_service(
     assert "reconciler:swapped" not in made.profile_tags("web")
 
 
-def test_one_launched_in_between_is_not_believed(made: Rig) -> None:
+def test_a_managed_instance_launched_during_the_swap_is_reported(made: Rig) -> None:
     """EC2 may have seen the old role still."""
     made.launch(1, profile="web", operator=ECS)
     write(made, "beta")
@@ -219,7 +219,7 @@ def test_a_swap_back_forgets_when_the_swap_was(made: Rig) -> None:
 
 
 @pytest.mark.parametrize("by", ["select", "id"])
-def test_an_association_does_not_take_it(made: Rig, by: str) -> None:
+def test_an_association_skips_a_managed_instance(made: Rig, by: str) -> None:
     theirs = made.launch(1, tags={"app": "web"}, operator=ECS)[0]
     spec = SPEC.replace("STRATEGY", "reassociate")
     if by == "id":
@@ -233,7 +233,7 @@ def test_an_association_does_not_take_it(made: Rig, by: str) -> None:
     ]
 
 
-def test_a_prune_leaves_it_its_profile(made: Rig) -> None:
+def test_prune_keeps_the_profile_of_a_managed_instance(made: Rig) -> None:
     theirs = made.launch(1, profile="web", operator=ECS)[0]
     profile = made.iam.get_instance_profile(InstanceProfileName="web")["InstanceProfile"]
     mark = {
@@ -246,7 +246,7 @@ def test_a_prune_leaves_it_its_profile(made: Rig) -> None:
     assert made.profile_of(theirs) == "web"
 
 
-def test_one_noted_in_flight_is_not_given_a_profile(made: Rig) -> None:
+def test_a_managed_instance_marked_in_flight_gets_no_profile(made: Rig) -> None:
     """By a note that somebody forged, or from the time before it was managed."""
     theirs = made.launch(1, operator=ECS)[0]
     note = [{"Key": "reconciler:in-flight", "Value": f"{HOME}/{theirs}"}]

@@ -100,7 +100,7 @@ def refused(aws: Rig, applied: Applied, words: str, since: int) -> None:
 
 @pytest.mark.parametrize(("hand", "words"), HANDS, ids=lambda p: getattr(p, "__name__", ""))
 @pytest.mark.parametrize("strategy", ["reassociate", "hop", "wait"])
-def test_at_the_question(
+def test_a_change_while_approval_is_asked_stops_the_cut_over(
     fleet: Rig, hand: Callable[[Rig], None], words: str, strategy: str
 ) -> None:
     fleet.write(spec("beta", strategy=strategy))
@@ -111,7 +111,7 @@ def test_at_the_question(
     refused(fleet, applied, words, before)
 
 
-def test_at_a_step_before_it(fleet: Rig) -> None:
+def test_a_change_during_an_earlier_step_stops_the_cut_over(fleet: Rig) -> None:
     """The cut-over waits for the role's own change; meanwhile the profile goes to another team."""
     fleet.write(spec("beta").replace("beta: {trust: ec2}", "beta: {trust: ec2, description: x}"))
     planned = fleet.plan()
@@ -130,7 +130,7 @@ def test_at_a_step_before_it(fleet: Rig) -> None:
     assert fleet.role_in("web") == "alpha"
 
 
-def test_what_the_plan_saw_is_gone_on_with(fleet: Rig) -> None:
+def test_a_planned_interrupted_cut_over_is_resumed(fleet: Rig) -> None:
     fleet.write(spec("beta"))
     with dying(fleet, "DisassociateIamInstanceProfile"), pytest.raises(Crash):
         fleet.apply()
@@ -138,7 +138,7 @@ def test_what_the_plan_saw_is_gone_on_with(fleet: Rig) -> None:
     assert {fleet.served(i) for i in fleet.instance_ids()} == {"beta"}
 
 
-def test_a_run_that_goes_on_with_it_first(fleet: Rig) -> None:
+def test_a_cut_over_that_another_run_resumed_first(fleet: Rig) -> None:
     """Planned while a run was dead; another run went on with it before "yes"."""
     fleet.write(spec("beta"))
     with dying(fleet, "DisassociateIamInstanceProfile"), pytest.raises(Crash):
@@ -151,14 +151,14 @@ def test_a_run_that_goes_on_with_it_first(fleet: Rig) -> None:
     assert not [c for c in fleet.aws.log[before:] if is_write(c)]
 
 
-def test_its_own_tags_are_no_change(fleet: Rig) -> None:
+def test_own_tag_changes_do_not_stop_a_cut_over(fleet: Rig) -> None:
     fleet.write(spec("beta", tags=", tags: {team: web}"))
     fleet.settle()
     assert {fleet.served(i) for i in fleet.instance_ids()} == {"beta"}
 
 
 @pytest.mark.parametrize("refresh", [False, True])
-def test_its_own_adoption_is_no_change(aws: Rig, refresh: bool) -> None:
+def test_own_adoption_does_not_stop_a_cut_over(aws: Rig, refresh: bool) -> None:
     aws.write("roles: {alpha: {trust: ec2, instance_profile: false}, beta: {trust: ec2}}")
     aws.settle()
     aws.iam.create_instance_profile(InstanceProfileName="web")
@@ -172,7 +172,7 @@ def test_its_own_adoption_is_no_change(aws: Rig, refresh: bool) -> None:
     assert aws.served(instance) == "beta"
 
 
-def test_its_own_replacement_is_no_change(fleet: Rig) -> None:
+def test_own_replacement_does_not_stop_a_cut_over(fleet: Rig) -> None:
     """The profile is made again between two halves."""
     fleet.write(spec("alpha", tags=", path: /new/"))
     fleet.settle(allow=frozenset({("replace", "instance-profile/web")}))
@@ -180,7 +180,9 @@ def test_its_own_replacement_is_no_change(fleet: Rig) -> None:
 
 
 @pytest.mark.parametrize("hand", [owned_by_others, pending])
-def test_between_the_halves_of_a_replacement(fleet: Rig, hand: Callable[[Rig], None]) -> None:
+def test_a_change_between_the_two_parts_of_a_replacement(
+    fleet: Rig, hand: Callable[[Rig], None]
+) -> None:
     fleet.write(spec("alpha").replace("alpha: {trust: ec2}", "alpha: {trust: ec2, path: /new/}"))
     done: list[bool] = []
 
@@ -197,7 +199,7 @@ def test_between_the_halves_of_a_replacement(fleet: Rig, hand: Callable[[Rig], N
     assert fleet.role_in("web") is None
 
 
-def test_a_temporary_profile_that_changed_hands(fleet: Rig) -> None:
+def test_a_temporary_profile_with_a_new_owner_stops_the_cut_over(fleet: Rig) -> None:
     fleet.write(spec("beta", strategy="hop"))
     with dying(fleet, "ReplaceIamInstanceProfileAssociation"), pytest.raises(Crash):
         fleet.apply()
@@ -211,7 +213,7 @@ def test_a_temporary_profile_that_changed_hands(fleet: Rig) -> None:
     assert names[0] in broken[0].reason
 
 
-def test_another_s_hand_before_a_note_for_a_stopped_instance(fleet: Rig) -> None:
+def test_a_change_before_the_mark_for_a_stopped_instance(fleet: Rig) -> None:
     """A stopped instance moves to the profile: the note about it is a write like any other."""
     fleet.write(
         "roles: {alpha: {trust: ec2}}\ninstance_profiles: {web: {role: alpha}, o: {role: alpha}}\n"

@@ -102,7 +102,7 @@ def test_what_a_user_sees_in_aws(aws: Rig) -> None:
     assert aws.role_in("web") == "web"
 
 
-def test_pruned_in_a_legal_order(aws: Rig) -> None:
+def test_prune_order_is_accepted_by_aws(aws: Rig) -> None:
     aws.write(BASE)
     aws.settle()
     aws.write("roles:\n  other: {trust: ec2}\n")
@@ -121,7 +121,7 @@ def test_pruned_in_a_legal_order(aws: Rig) -> None:
     assert aws.names() == {"roles": ["other"], "profiles": [], "policies": []}
 
 
-def test_versions_of_a_policy_are_five_at_most(aws: Rig) -> None:
+def test_policies_keep_at_most_five_versions(aws: Rig) -> None:
     for number in range(8):
         aws.write(BASE.replace("s3:Get*", f"s3:Get{number}*", 1))
         aws.settle()

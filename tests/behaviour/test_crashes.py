@@ -33,7 +33,7 @@ def dies(aws: Rig, at: int, after: bool, **flags: Any) -> bool:
 
 
 @pytest.mark.parametrize(("at", "after"), deaths([1, 2, 3, 5, 6, 7, 8, 9], [1, 3, 5, 6, 7, 9]))
-def test_a_first_apply(aws: Rig, at: int, after: bool) -> None:
+def test_a_crash_of_the_first_apply_is_resumed(aws: Rig, at: int, after: bool) -> None:
     instance = aws.launch(1, tags={"app": "web"})[0]
     aws.write(FULL)
     dies(aws, at, after)
@@ -44,7 +44,7 @@ def test_a_first_apply(aws: Rig, at: int, after: bool) -> None:
 
 
 @pytest.mark.parametrize(("at", "after"), deaths(range(1, 7), [1, 3, 4, 6]))
-def test_a_prune(aws: Rig, at: int, after: bool) -> None:
+def test_a_crash_of_a_prune_is_resumed(aws: Rig, at: int, after: bool) -> None:
     aws.launch(1, tags={"app": "web"})
     aws.write(FULL)
     aws.settle()

@@ -77,7 +77,7 @@ def fleet(aws: Rig) -> Fleet:
     return made
 
 
-def test_every_running_instance_takes_up_the_role(aws: Rig, fleet: Fleet) -> None:
+def test_every_running_instance_gets_the_new_role(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2"))
     plan = aws.settle()
     fleet.holds("v2")
@@ -99,7 +99,7 @@ def test_regions_may_be_narrowed_and_the_plan_says_so(aws: Rig, fleet: Fleet) ->
     assert {aws.served(i, AWAY) for i in fleet.away} == {"v1"}
 
 
-def test_an_instance_of_cloudformation_s_is_a_consumer_all_the_same(aws: Rig, fleet: Fleet) -> None:
+def test_an_instance_of_cloudformation_is_a_consumer(aws: Rig, fleet: Fleet) -> None:
     tags = ec2_backends[ACCOUNT][HOME].tags.setdefault(fleet.launched[0], {})
     tags["aws:cloudformation:stack-name"] = "theirs"
     aws.write(spec("v2"))
@@ -107,7 +107,7 @@ def test_an_instance_of_cloudformation_s_is_a_consumer_all_the_same(aws: Rig, fl
     fleet.holds("v2")
 
 
-def test_a_role_that_iam_does_not_show_yet_is_asked_for_again(aws: Rig, fleet: Fleet) -> None:
+def test_a_new_role_that_iam_does_not_return_yet_is_waited_for(aws: Rig, fleet: Fleet) -> None:
     """Before anything is changed, so that there is no window without a role."""
     aws.write(spec("v2"))
     aws.aws.log.clear()
@@ -122,7 +122,7 @@ def test_a_role_that_iam_does_not_show_yet_is_asked_for_again(aws: Rig, fleet: F
 @pytest.mark.parametrize(
     ("most", "wanted"), sampled([("2", 2), ("40%", 2), ("1%", 1)], [("1", 1), ("9", 5)])
 )
-def test_no_more_than_allowed_are_away(aws: Rig, fleet: Fleet, most: str, wanted: int) -> None:
+def test_max_unavailable_is_respected(aws: Rig, fleet: Fleet, most: str, wanted: int) -> None:
     aws.write(spec("v2", most))
     watch = Watch(aws, fleet.running)
     with listening(aws.aws.before, watch):
@@ -131,7 +131,7 @@ def test_no_more_than_allowed_are_away(aws: Rig, fleet: Fleet, most: str, wanted
     assert watch.most == wanted
 
 
-def test_the_order_is_the_plans(aws: Rig, fleet: Fleet) -> None:
+def test_instances_are_cut_over_in_the_planned_order(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2", "2"))
     planned = aws.plan().plan
     shown = [
@@ -177,7 +177,7 @@ def test_denied_before_anything_changed(aws: Rig, fleet: Fleet) -> None:
     fleet.holds("v1")
 
 
-def test_the_old_role_goes_back_in_when_the_new_one_cannot(aws: Rig, fleet: Fleet) -> None:
+def test_the_old_role_is_restored_if_the_new_one_is_refused(aws: Rig, fleet: Fleet) -> None:
     """Asked, it was allowed; when it is put in, it is not any more."""
     aws.write(spec("v2"))
     seen: list[Logged] = []
@@ -196,7 +196,7 @@ def test_the_old_role_goes_back_in_when_the_new_one_cannot(aws: Rig, fleet: Flee
     fleet.holds("v2")
 
 
-def test_a_swap_behind_our_back(aws: Rig, fleet: Fleet) -> None:
+def test_a_manual_swap_is_drift_and_is_corrected(aws: Rig, fleet: Fleet) -> None:
     """The specs never changed; the role was swapped there and back, the second time halfway."""
     aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
     aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v2")
@@ -219,7 +219,7 @@ def test_swapped_by_hand_to_what_the_specs_want(aws: Rig, fleet: Fleet) -> None:
     fleet.holds("v2")
 
 
-def test_an_emptied_profile_gets_its_role(aws: Rig, fleet: Fleet) -> None:
+def test_an_emptied_profile_gets_its_role_back(aws: Rig, fleet: Fleet) -> None:
     aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
     aws.settle()
     fleet.holds("v1")
@@ -235,7 +235,7 @@ def test_a_role_made_again_under_the_same_name(aws: Rig, fleet: Fleet) -> None:
     fleet.holds("v1")
 
 
-def test_a_launch_in_the_middle(aws: Rig, fleet: Fleet) -> None:
+def test_an_instance_launched_during_the_swap_is_cut_over(aws: Rig, fleet: Fleet) -> None:
     """Launched after the swap, but before EC2 saw it: it has the old role's credentials."""
     aws.write(spec("v2"))
     late: list[str] = []
@@ -252,7 +252,7 @@ def test_a_launch_in_the_middle(aws: Rig, fleet: Fleet) -> None:
     fleet.holds("v2")
 
 
-def test_a_launch_that_needs_nothing_is_left_alone(aws: Rig, fleet: Fleet) -> None:
+def test_an_instance_launched_with_the_new_role_is_left_alone(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2"))
     late: list[str] = []
 
@@ -276,7 +276,7 @@ def test_a_launch_that_needs_nothing_is_left_alone(aws: Rig, fleet: Fleet) -> No
     assert late[0] not in given
 
 
-def test_a_half_finished_roll_out_is_reverted_and_dies_again(aws: Rig, fleet: Fleet) -> None:
+def test_repeated_crashes_while_the_role_changes_back_and_forth(aws: Rig, fleet: Fleet) -> None:
     """v1 to v2 dies halfway, back to v1 dies halfway, v2 once more: what earlier runs noted on
     instances must not be believed."""
     for role in ("v2", "v1", "v2", "v1"):
@@ -289,7 +289,7 @@ def test_a_half_finished_roll_out_is_reverted_and_dies_again(aws: Rig, fleet: Fl
     fleet.holds("v2")
 
 
-def test_the_swapped_profile_is_swapped_again_before_all_took_it_up(aws: Rig, fleet: Fleet) -> None:
+def test_a_third_role_before_the_second_is_rolled_out(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2"))
     with crashing(aws, 14, after=False), pytest.raises(Crash):
         aws.apply()
@@ -298,7 +298,7 @@ def test_the_swapped_profile_is_swapped_again_before_all_took_it_up(aws: Rig, fl
     fleet.holds("v3")
 
 
-def test_what_died_is_shown_as_in_progress(aws: Rig, fleet: Fleet) -> None:
+def test_an_interrupted_cut_over_is_shown_as_in_progress(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2"))
     with crashing(aws, 7, after=True), pytest.raises(Crash):
         aws.apply()
@@ -310,7 +310,7 @@ def test_what_died_is_shown_as_in_progress(aws: Rig, fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(("at", "after"), deaths([*range(1, 11), 13, 22], [2, 4, 5, 6, 8, 22]))
-def test_a_death_at_any_point(aws: Rig, fleet: Fleet, at: int, after: bool) -> None:
+def test_a_crash_at_any_call_is_resumed(aws: Rig, fleet: Fleet, at: int, after: bool) -> None:
     aws.write(spec("v2"))
     with crashing(aws, at, after=after), pytest.raises(Crash):
         aws.apply()
@@ -321,7 +321,7 @@ def test_a_death_at_any_point(aws: Rig, fleet: Fleet, at: int, after: bool) -> N
     assert watch.most <= 1
 
 
-def test_interrupted(aws: Rig, fleet: Fleet) -> None:
+def test_an_interrupt_restores_the_instances_in_flight(aws: Rig, fleet: Fleet) -> None:
     """Whoever is in flight gets the profile back, and the exit code says so."""
     aws.write(spec("v2", "2"))
     stop = Interrupt()
@@ -340,7 +340,7 @@ def test_interrupted(aws: Rig, fleet: Fleet) -> None:
     fleet.holds("v2")
 
 
-def test_interrupted_between_taking_out_and_putting_in(aws: Rig, fleet: Fleet) -> None:
+def test_an_interrupt_while_the_profile_is_empty(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2"))
     stop = Interrupt()
 
@@ -392,7 +392,7 @@ def test_on_failure_stop_leaves_the_new_role_in(aws: Rig, fleet: Fleet) -> None:
     fleet.holds("v2")
 
 
-def test_a_later_failure_stops_and_leaves_what_works(aws: Rig, fleet: Fleet) -> None:
+def test_a_later_failure_stops_without_a_roll_back(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2"))
     count: list[Logged] = []
 
@@ -410,7 +410,7 @@ def test_a_later_failure_stops_and_leaves_what_works(aws: Rig, fleet: Fleet) -> 
     fleet.holds("v2")
 
 
-def test_a_role_that_does_not_trust_ec2_is_told(aws: Rig) -> None:
+def test_a_role_that_does_not_trust_ec2_is_reported(aws: Rig) -> None:
     """A role outside the set: plan sees it; and what changes after that, the wait tells."""
     statement = '"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"}'
     trust = f'{{"Version":"2012-10-17","Statement":[{{{statement},"Action":"sts:AssumeRole"}}]}}'
@@ -438,7 +438,7 @@ def test_a_role_that_does_not_trust_ec2_is_told(aws: Rig) -> None:
     assert instance in reason
 
 
-def test_stale_associations_are_made_anew(aws: Rig, fleet: Fleet) -> None:
+def test_stale_associations_are_replaced(aws: Rig, fleet: Fleet) -> None:
     """The profile was deleted and made again: the ARN is right, the id is not."""
     aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
     aws.iam.delete_instance_profile(InstanceProfileName="web")
@@ -483,7 +483,7 @@ def test_the_released_role_is_kept_for_hours(aws: Rig, fleet: Fleet) -> None:
     assert "v1" not in aws.names()["roles"]
 
 
-def test_a_region_that_refuses_keeps_the_cut_over_open(aws: Rig, fleet: Fleet) -> None:
+def test_a_denied_region_keeps_the_cut_over_open(aws: Rig, fleet: Fleet) -> None:
     """Its instances may hold the old role: nobody may say that all have the new one."""
     aws.write(spec("v2"))
 
@@ -506,7 +506,9 @@ def test_a_region_that_refuses_keeps_the_cut_over_open(aws: Rig, fleet: Fleet) -
 
 
 @pytest.mark.parametrize("operation", ["CreateTags", "DeleteTags"])
-def test_notes_on_instances_are_hints(aws: Rig, fleet: Fleet, operation: str) -> None:
+def test_a_cut_over_without_permission_to_tag_instances(
+    aws: Rig, fleet: Fleet, operation: str
+) -> None:
     """Who may not tag instances can cut them over all the same."""
     aws.write(spec("v2"))
     with refusing(aws, operation, "UnauthorizedOperation"):
@@ -533,7 +535,7 @@ def test_strategy_wait_swaps_and_leaves_the_rest_to_aws(aws: Rig, fleet: Fleet) 
     assert aws.drift().findings == ()
 
 
-def test_lost_answers_in_the_middle(aws: Rig, fleet: Fleet) -> None:
+def test_every_response_is_lost_once(aws: Rig, fleet: Fleet) -> None:
     """Every call of the cut-over takes effect, and its first answer is lost."""
     aws.write(spec("v2", "2"))
     lost: set[str] = set()
@@ -588,7 +590,7 @@ def test_a_role_change_and_pruned_associations_in_one_plan(aws: Rig, fleet: Flee
     assert aws.served(fleet.launched[0]) == "v2"
 
 
-def test_interrupted_and_throttled(aws: Rig, fleet: Fleet) -> None:
+def test_an_interrupt_while_throttled(aws: Rig, fleet: Fleet) -> None:
     """The call that gives a profile back is not given up at the first refusal."""
     aws.write(spec("v2", "2"))
     stop = Interrupt()

@@ -91,7 +91,7 @@ def taken(aws: Rig, since: int) -> int:
 
 
 @pytest.mark.parametrize("strategy", GIVES_BACK)
-def test_a_canary_that_would_not_get_it_back_changes_nothing(
+def test_a_canary_that_could_not_be_associated_again_changes_nothing(
     aws: Rig, five: Consumers, strategy: str
 ) -> None:
     aws.write(spec("v2", strategy))
@@ -111,7 +111,7 @@ def test_a_canary_that_would_not_get_it_back_changes_nothing(
 
 
 @pytest.mark.parametrize("strategy", GIVES_BACK)
-def test_a_later_one_that_would_not_get_it_back_keeps_what_it_has(
+def test_a_later_instance_that_could_not_be_associated_again_is_left(
     aws: Rig, five: Consumers, strategy: str
 ) -> None:
     aws.write(spec("v2", strategy))
@@ -135,7 +135,7 @@ def test_a_later_one_that_would_not_get_it_back_keeps_what_it_has(
     five.is_whole("v2")
 
 
-def test_the_role_that_is_inside_now_is_asked_for_too(aws: Rig, five: Consumers) -> None:
+def test_permission_is_checked_for_the_old_and_the_new_role(aws: Rig, five: Consumers) -> None:
     """What may be passed is seen only when the new role is in: the role goes back, and nobody has
     lost anything meanwhile."""
     aws.write(spec("v2"))
@@ -154,7 +154,7 @@ def test_the_role_that_is_inside_now_is_asked_for_too(aws: Rig, five: Consumers)
     assert five.mark() == f"failed/{aws.role_id('v2')}"
 
 
-def test_the_plan_shows_what_is_asked(aws: Rig, five: Consumers) -> None:
+def test_the_plan_shows_the_dry_runs(aws: Rig, five: Consumers) -> None:
     aws.write(spec("v2", most=2))
     steps = aws.plan().plan.targets[0].steps
     asked = [s for s in steps if s.refusal == "DryRunOperation"]
@@ -169,7 +169,7 @@ def test_the_plan_shows_what_is_asked(aws: Rig, five: Consumers) -> None:
     ]
 
 
-def test_who_does_not_know_the_question_is_not_held_up(aws: Rig, five: Consumers) -> None:
+def test_an_emulator_without_dry_run_is_not_blocked(aws: Rig, five: Consumers) -> None:
     """An emulator that would carry it out refuses a consumer, which has its association."""
     aws.write(spec("v2"))
 
@@ -198,7 +198,7 @@ def die(aws: Rig, when: Callable[[Logged], bool], strategy: str = "reassociate")
 
 
 @pytest.mark.parametrize("strategy", ["reassociate", "restart"])
-def test_a_resumed_run_that_meets_a_refusal_leaves_what_works(
+def test_a_resumed_run_that_is_refused_keeps_the_new_role(
     aws: Rig, five: Consumers, strategy: str
 ) -> None:
     """Killed when the first instance was noted to hold the role: the canary is past."""
@@ -215,7 +215,7 @@ def test_a_resumed_run_that_meets_a_refusal_leaves_what_works(
 
 
 @pytest.mark.parametrize("strategy", ["reassociate", "restart"])
-def test_a_resumed_run_knows_of_a_canary_that_takes_no_note(
+def test_a_resumed_run_recognizes_a_canary_without_tags(
     aws: Rig, five: Consumers, strategy: str
 ) -> None:
     """Nobody may tag instances, or they have 50 tags: two hold the new role, the third is taken."""
@@ -240,7 +240,7 @@ def test_a_resumed_run_knows_of_a_canary_that_takes_no_note(
     assert "reconciler:swapped" not in aws.profile_tags("web")
 
 
-def test_a_resumed_hop_that_meets_a_refusal_leaves_what_works(aws: Rig, five: Consumers) -> None:
+def test_a_resumed_hop_that_is_refused_keeps_the_new_role(aws: Rig, five: Consumers) -> None:
     moved: list[Logged] = []
 
     def second_move(logged: Logged) -> bool:
@@ -286,9 +286,7 @@ def test_a_resumed_run_rolls_back_to_the_role_of_the_mark(
     five.is_whole("v1")
 
 
-def test_a_roll_back_touches_who_took_up_the_role_and_nobody_else(
-    aws: Rig, five: Consumers
-) -> None:
+def test_a_roll_back_touches_only_instances_with_the_new_role(aws: Rig, five: Consumers) -> None:
     """The canary, and one that was launched after the swap."""
     aws.write(spec("v2"))
     late: list[str] = []
@@ -316,7 +314,7 @@ def test_a_roll_back_touches_who_took_up_the_role_and_nobody_else(
     assert set(given) == {five.all[0][1], late[0]}
 
 
-def test_after_a_failed_roll_back_the_plan_counts_all(aws: Rig, five: Consumers) -> None:
+def test_after_a_failed_roll_back_the_plan_counts_all_instances(aws: Rig, five: Consumers) -> None:
     aws.write(spec("v2"))
     before = aws.plan().plan.digest
     with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation"):
@@ -353,7 +351,7 @@ class Paused(JumpingClock):
 @pytest.mark.parametrize(
     ("strategy", "at"), [("reassociate", 1), ("reassociate", 2), ("restart", 1), ("hop", 1)]
 )
-def test_of_two_commits_at_once_the_younger_wins(
+def test_the_later_of_two_concurrent_applies_wins(
     aws: Rig, five: Consumers, at: int, strategy: str
 ) -> None:
     """While one run waits for an instance, the other commit is applied: whole."""
@@ -382,7 +380,7 @@ def test_of_two_commits_at_once_the_younger_wins(
     five.is_whole("v3")
 
 
-def test_a_plan_that_goes_on_says_what_they_hold(aws: Rig, five: Consumers) -> None:
+def test_a_resuming_plan_names_the_roles_of_its_instances(aws: Rig, five: Consumers) -> None:
     """The new role is inside already; who was not refreshed is served the one before."""
     aws.write(spec("v2"))
     with dying(aws, "DisassociateIamInstanceProfile"), pytest.raises(Crash):
@@ -393,7 +391,7 @@ def test_a_plan_that_goes_on_says_what_they_hold(aws: Rig, five: Consumers) -> N
     assert shown == {("{'role': 'v1'}", "{'role': 'v2'}")}
 
 
-def test_a_note_of_the_future_is_of_the_past(aws: Rig, five: Consumers) -> None:
+def test_a_mark_with_a_future_time_counts_as_earlier(aws: Rig, five: Consumers) -> None:
     """A run died whose clock was wrong. Its note stood before this run began, whatever it says, so
     it does not win for ever."""
     aws.write(spec("v1"))
@@ -409,7 +407,7 @@ def test_a_note_of_the_future_is_of_the_past(aws: Rig, five: Consumers) -> None:
         five.is_whole(wanted)
 
 
-def test_two_commits_that_meet_in_the_middle(aws: Rig, five: Consumers) -> None:
+def test_a_run_stops_when_a_later_one_has_begun(aws: Rig, five: Consumers) -> None:
     """The other has noted that it begins, and goes on when the first has looked."""
     other = Rig(aws.folder, aws.aws, aws.clock, aws.settings, 100)
     state: list[str] = []
@@ -440,7 +438,7 @@ def test_two_commits_that_meet_in_the_middle(aws: Rig, five: Consumers) -> None:
     five.is_whole("v3")
 
 
-def test_who_changes_the_role_each_time_is_not_outlasted(aws: Rig, five: Consumers) -> None:
+def test_a_role_that_is_changed_repeatedly_stops_the_run(aws: Rig, five: Consumers) -> None:
     aws.write(spec("v2"))
     swaps: list[int] = []
 
@@ -462,7 +460,7 @@ def narrowed(*regions: str) -> str:
     return f"version: 1\nowner: tests\nconsumer_regions: [{', '.join(regions)}]\n"
 
 
-def test_a_narrowed_list_is_noted_and_a_wider_one_goes_on(aws: Rig, five: Consumers) -> None:
+def test_a_wider_region_list_resumes_a_narrowed_cut_over(aws: Rig, five: Consumers) -> None:
     aws.write(spec("v2"), narrowed(HOME))
     plan = aws.settle()
     cut = {str(c.address) for c in plan.changes if c.actions == ("cutover",)}
@@ -480,7 +478,7 @@ def test_a_narrowed_list_is_noted_and_a_wider_one_goes_on(aws: Rig, five: Consum
     five.is_whole("v2")
 
 
-def test_a_narrowed_list_that_leaves_all_out(aws: Rig, five: Consumers) -> None:
+def test_a_region_list_without_consumers(aws: Rig, five: Consumers) -> None:
     """Nobody is touched, so nobody is counted, and the old role is as if it were held."""
     away = [key for key in five.all if key[0] == AWAY]
     aws.ec2(AWAY).terminate_instances(InstanceIds=[i for _, i in away])
@@ -497,7 +495,7 @@ def test_a_narrowed_list_that_leaves_all_out(aws: Rig, five: Consumers) -> None:
     assert aws.plan().plan.is_empty
 
 
-def test_a_wider_list_that_dies_goes_on(aws: Rig, five: Consumers) -> None:
+def test_a_crash_with_a_wider_region_list_is_resumed(aws: Rig, five: Consumers) -> None:
     aws.write(spec("v2"), narrowed(AWAY))
     aws.settle()
     aws.write(spec("v2"))
@@ -517,7 +515,7 @@ def by_hand(aws: Rig, before: str, after: str) -> None:
 
 @pytest.mark.parametrize("strategy", ["reassociate", "restart", "hop", "wait"])
 @pytest.mark.parametrize("wanted", ["v2", "v3"])
-def test_the_role_that_consumers_held_is_released(
+def test_the_role_that_consumers_had_is_marked_as_released(
     aws: Rig, five: Consumers, strategy: str, wanted: str
 ) -> None:
     """It was swapped out by hand, so it is not inside; the specs agree with the hand, or not."""
@@ -530,7 +528,7 @@ def test_the_role_that_consumers_held_is_released(
     assert "reconciler:released" in held
 
 
-def test_released_is_when_the_last_one_let_go(aws: Rig, five: Consumers) -> None:
+def test_the_release_time_is_that_of_the_last_instance(aws: Rig, five: Consumers) -> None:
     """A roll-out may take longer than a role is kept for."""
     aws.write(spec("v2").replace("max_unavailable: 1", "max_unavailable: 1, pause: 3h"))
     aws.settle()
@@ -538,14 +536,14 @@ def test_released_is_when_the_last_one_let_go(aws: Rig, five: Consumers) -> None
     assert aws.clock.now() - released < 600
 
 
-def test_a_roll_back_notes_it_on_the_role_that_goes(aws: Rig, five: Consumers) -> None:
+def test_a_roll_back_marks_the_removed_role_as_released(aws: Rig, five: Consumers) -> None:
     aws.write(spec("v2"))
     with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1):
         aws.apply()
     assert "reconciler:released" in aws.role_tags("v2")
 
 
-def test_a_role_swapped_by_hand_has_nothing_to_go_back_to(aws: Rig, five: Consumers) -> None:
+def test_a_manual_swap_is_not_rolled_back(aws: Rig, five: Consumers) -> None:
     """Who was launched since holds the new role, so it is never marked as failed."""
     by_hand(aws, "v1", "v2")
     aws.write(spec("v2"))
@@ -559,7 +557,7 @@ def test_a_role_swapped_by_hand_has_nothing_to_go_back_to(aws: Rig, five: Consum
 
 
 @pytest.mark.parametrize("death", [1, 2, 3, 4])
-def test_the_old_role_was_put_back_by_hand_and_the_run_died(
+def test_resuming_after_the_old_role_was_put_back_by_hand(
     aws: Rig, five: Consumers, death: int
 ) -> None:
     """All hold the new role: the run that resumes does not take the role inside for theirs."""
@@ -578,7 +576,7 @@ def test_the_old_role_was_put_back_by_hand_and_the_run_died(
 
 @pytest.mark.parametrize("how", ["terminate_instances", "stop_instances"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_instance_that_ends_or_stops_costs_nothing(
+def test_an_instance_that_terminates_or_stops_fails_nothing(
     aws: Rig, five: Consumers, how: str, when: str
 ) -> None:
     region, name = five.all[1]

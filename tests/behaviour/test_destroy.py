@@ -34,7 +34,7 @@ def used(aws: Rig) -> Rig:
     return aws
 
 
-def test_all_of_it_goes(used: Rig) -> None:
+def test_destroy_deletes_everything(used: Rig) -> None:
     plan = used.plan(destroy=True).plan
     wanted = ["--allow consumers=instance-profile/web", "--allow delete=3"]
     assert [g.lift for g in plan.guards] == wanted
@@ -47,7 +47,7 @@ def test_all_of_it_goes(used: Rig) -> None:
     assert used.associations() == {}
 
 
-def test_a_role_that_was_served_stays_for_hours(used: Rig) -> None:
+def test_destroy_keeps_a_released_role_for_hours(used: Rig) -> None:
     applied = used.apply(destroy=True, allow=frozenset({USED, ("delete", "3")}))
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
     assert "kept: role/web: processes may hold its credentials until" in said(applied)
@@ -72,7 +72,7 @@ def borrowed(aws: Rig) -> None:
 HELD = ("role/ddr", "instance-profile/eks-auto-x holds it")
 
 
-def test_nothing_can_go(aws: Rig) -> None:
+def test_destroy_that_can_delete_nothing(aws: Rig) -> None:
     borrowed(aws)
     plan = aws.plan(destroy=True).plan
     assert [(str(k.address), k.reason) for k in plan.held] == [HELD]
@@ -85,7 +85,7 @@ def test_nothing_can_go(aws: Rig) -> None:
 
 
 @pytest.mark.parametrize("flags", [{"destroy": True}, {"prune": True}])
-def test_something_is_held_back(aws: Rig, flags: dict[str, Any]) -> None:
+def test_a_kept_resource_makes_the_exit_code_3(aws: Rig, flags: dict[str, Any]) -> None:
     borrowed(aws)
     aws.write("roles: {ddr: {trust: ec2}, other: {trust: ec2}}")
     aws.settle()
@@ -100,7 +100,7 @@ def test_something_is_held_back(aws: Rig, flags: dict[str, Any]) -> None:
     assert "complete" not in said(applied)
 
 
-def test_what_left_the_specs_without_prune_is_no_failure(aws: Rig) -> None:
+def test_resources_kept_without_prune_are_no_failure(aws: Rig) -> None:
     borrowed(aws)
     aws.write("roles: {third: {trust: lambda}}")
     aws.settle()
@@ -112,7 +112,7 @@ def test_launched_consumers_are_guarded(used: Rig) -> None:
     assert "consumers" in {g.key for g in guards}
 
 
-def test_a_part_of_it(used: Rig) -> None:
+def test_destroy_with_only(used: Rig) -> None:
     plan = used.plan(destroy=True, only=("association/*",)).plan
     assert {c.kind for c in plan.changes} == {"association"}
     used.settle(destroy=True, only=("association/*",))
@@ -120,12 +120,12 @@ def test_a_part_of_it(used: Rig) -> None:
     assert "web" in used.names()["roles"]
 
 
-def test_it_needs_an_owner_that_was_given(aws: Rig) -> None:
+def test_destroy_needs_an_explicit_owner(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}}", "version: 1\n")
     with pytest.raises(RefusedError) as refused:
         aws.plan(destroy=True)
     assert refused.value.exit_code == 4
 
 
-def test_another_owners_stay(used: Rig) -> None:
+def test_destroy_keeps_resources_of_other_owners(used: Rig) -> None:
     assert used.plan(destroy=True, owner="others").plan.is_empty

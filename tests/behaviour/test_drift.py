@@ -44,7 +44,7 @@ def managed(aws: Rig) -> Rig:
     return aws
 
 
-def test_what_nobody_manages(managed: Rig) -> None:
+def test_unmanaged_resources_are_reported(managed: Rig) -> None:
     """Roles and profiles of nobody, the orphans among them; neither AWS's own nor others'."""
     iam = managed.iam
     iam.create_role(RoleName="loose", AssumeRolePolicyDocument=TRUST)
@@ -76,14 +76,14 @@ def test_what_nobody_manages(managed: Rig) -> None:
     assert any("another owner" in note.reason for note in found.notes)
 
 
-def test_what_nobody_manages_under_only(managed: Rig) -> None:
+def test_unmanaged_resources_with_only(managed: Rig) -> None:
     """What is not named is looked for, so nothing is read one by one."""
     managed.iam.create_role(RoleName="loose", AssumeRolePolicyDocument=TRUST)
     managed.iam.create_instance_profile(InstanceProfileName="empty")
     assert told(drift(managed, unmanaged=True, only=("role/*",))) == {"role/loose": "unmanaged"}
 
 
-def test_an_orphan_is_not_known_where_a_region_is_not(managed: Rig) -> None:
+def test_orphans_are_unknown_if_a_region_cannot_be_read(managed: Rig) -> None:
     managed.iam.create_role(RoleName="loose", AssumeRolePolicyDocument=TRUST)
     managed.iam.create_instance_profile(InstanceProfileName="unused")
     managed.iam.add_role_to_instance_profile(InstanceProfileName="unused", RoleName="loose")
@@ -99,7 +99,7 @@ def test_an_orphan_is_not_known_where_a_region_is_not(managed: Rig) -> None:
     assert found.exit_code == 1
 
 
-def test_denied_is_unknown(managed: Rig) -> None:
+def test_denied_reads_are_unknown(managed: Rig) -> None:
     """What cannot be read in bulk is read one by one, and then nobody knows what else there is."""
     with refusing(managed, "GetAccountAuthorizationDetails", "AccessDenied"):
         assert told(drift(managed, unmanaged=True)) == {"*": "unknown"}
@@ -125,7 +125,9 @@ def rule(text: str) -> str:
     ("only", "seen"),
     [("", (False, False)), ("only: plan, ", (False, True)), ("only: drift, ", (True, False))],
 )
-def test_rules_for_one_or_both(managed: Rig, only: str, seen: tuple[bool, bool]) -> None:
+def test_ignore_rules_for_plan_drift_or_both(
+    managed: Rig, only: str, seen: tuple[bool, bool]
+) -> None:
     managed.iam.update_role(RoleName="b", Description="x", MaxSessionDuration=3600)
     managed.write(SPEC, rule(f"{only}match: role/b, attributes: [description]"))
     assert (not managed.plan().plan.is_empty) is seen[0]
@@ -134,7 +136,7 @@ def test_rules_for_one_or_both(managed: Rig, only: str, seen: tuple[bool, bool])
     assert any(str(n.address) == "role/b" for n in found.notes) is not seen[1]
 
 
-def test_an_expired_rule_warns_and_what_it_hid_is_back(managed: Rig) -> None:
+def test_an_expired_ignore_rule_warns_and_hides_nothing(managed: Rig) -> None:
     managed.iam.update_role(RoleName="b", Description="x", MaxSessionDuration=3600)
     text = "match: role/b, attributes: [description], expires: "
     managed.write(SPEC, rule(f"{text}2030-01-01"))
@@ -147,7 +149,7 @@ def test_an_expired_rule_warns_and_what_it_hid_is_back(managed: Rig) -> None:
     assert warning.location.line == 4
 
 
-def test_a_rule_may_hide_what_left_and_what_nobody_manages(managed: Rig) -> None:
+def test_ignore_rules_for_left_and_unmanaged_resources(managed: Rig) -> None:
     """It is neither told nor pruned."""
     managed.iam.create_role(RoleName="scratch-1", AssumeRolePolicyDocument=TRUST)
     managed.write(SPEC.replace(", b: {trust: ec2}", ""), rule('match: "role/[bs]*"'))
@@ -157,7 +159,7 @@ def test_a_rule_may_hide_what_left_and_what_nobody_manages(managed: Rig) -> None
     assert managed.plan(prune=True).plan.is_empty
 
 
-def test_a_rule_that_hides_what_the_specs_name(managed: Rig) -> None:
+def test_an_ignore_rule_for_a_resource_in_the_specs(managed: Rig) -> None:
     managed.write(SPEC, rule('match: "role/*"'))
     with pytest.raises(RefusedError) as caught:
         managed.plan()
@@ -166,7 +168,7 @@ def test_a_rule_that_hides_what_the_specs_name(managed: Rig) -> None:
     assert caught.value.diagnostics[0].related
 
 
-def test_a_run_that_died_is_the_gravest(managed: Rig) -> None:
+def test_an_interrupted_run_is_critical(managed: Rig) -> None:
     managed.write(
         SPEC.replace("role: a", "role: b").replace("trust: ec2}}", "trust: ec2, tags: {x: y}}}")
     )
@@ -187,7 +189,7 @@ def named(aws: Rig, **flags: Any) -> dict[str, Any]:
     return {str(f.address): f.actor for f in found.findings}
 
 
-def test_who_did_it(managed: Rig) -> None:
+def test_authors_of_findings(managed: Rig) -> None:
     managed.iam.update_role(RoleName="a", Description="x", MaxSessionDuration=3600)
     managed.iam.tag_role(RoleName="a", Tags=[{"Key": "k", "Value": "v"}])
     managed.iam.update_assume_role_policy(RoleName="a", PolicyDocument=TRUST.replace("ec2", "ecs"))
@@ -210,7 +212,7 @@ def test_who_did_it(managed: Rig) -> None:
     assert actors["role/a"].run is None
 
 
-def test_it_was_a_run_of_ours(managed: Rig) -> None:
+def test_the_author_is_a_run_of_this_program(managed: Rig) -> None:
     managed.write(SPEC.replace("b: {trust: ec2}", "b: {trust: ec2, tags: {k: v}}"))
     managed.settle()
     managed.write(SPEC)
@@ -219,7 +221,7 @@ def test_it_was_a_run_of_ours(managed: Rig) -> None:
     assert managed.aws.log[-1].operation == "LookupEvents"
 
 
-def test_no_permission_to_ask(managed: Rig) -> None:
+def test_no_permission_for_cloudtrail(managed: Rig) -> None:
     """One refusal is enough."""
     for name in ("a", "b"):
         managed.iam.update_role(RoleName=name, Description="x", MaxSessionDuration=3600)
@@ -233,7 +235,7 @@ def test_no_permission_to_ask(managed: Rig) -> None:
     assert len(asked) == 1
 
 
-def test_two_questions_a_second(managed: Rig) -> None:
+def test_cloudtrail_is_asked_twice_a_second_at_most(managed: Rig) -> None:
     for number in range(8):
         managed.iam.create_instance_profile(InstanceProfileName=f"loose-{number}")
     began = managed.clock.now()
@@ -253,14 +255,14 @@ def test_two_questions_a_second(managed: Rig) -> None:
         ("association/i-1", "instance_profile", "ReplaceIamInstanceProfileAssociation"),
     ],
 )
-def test_calls_that_could_have_done_it(address: str, path: str, event: str) -> None:
+def test_events_for_a_difference(address: str, path: str, event: str) -> None:
     assert event in events_for(
         Finding(Address.parse(address), "modified", (Difference(path, 1, 2),))
     )
 
 
 @pytest.mark.parametrize("is_young", [True, False])
-def test_an_instance_without_its_profile_is_the_gravest(aws: Rig, is_young: bool) -> None:
+def test_an_instance_without_its_profile_is_critical(aws: Rig, is_young: bool) -> None:
     """Whatever else there is; and nobody is told that it is stale."""
     aws.write("roles: {a: {trust: ec2}, b: {trust: ec2}}\ninstance_profiles: {web: {role: a}}")
     aws.settle()

@@ -48,7 +48,7 @@ def timed(aws: Rig) -> tuple[Applied, float]:
 
 @pytest.mark.parametrize("operation", ["CreateTags", "AssociateIamInstanceProfile"])
 @pytest.mark.parametrize("region", [HOME, AWAY])
-def test_two_of_four_end(aws: Rig, operation: str, region: str) -> None:
+def test_two_of_four_instances_terminate(aws: Rig, operation: str, region: str) -> None:
     ids = aws.launch(4, region=region, tags={"app": "web"})
     aws.write(two("one"))
     ending = lambda: aws.ec2(region).terminate_instances(InstanceIds=ids[:2])  # noqa: E731
@@ -63,7 +63,7 @@ def test_two_of_four_end(aws: Rig, operation: str, region: str) -> None:
     assert "Resources: 6 added" in said(applied)
 
 
-def test_named_by_id(aws: Rig) -> None:
+def test_a_terminated_instance_listed_by_id_is_reported(aws: Rig) -> None:
     """It is told, and so is what the next plan says of it."""
     ids = aws.launch(2)
     aws.write(two("one", f"instances: [{', '.join(ids)}]"))
@@ -93,7 +93,7 @@ def moved(aws: Rig, count: int = 1) -> list[str]:
 REPLACE = "ReplaceIamInstanceProfileAssociation"
 
 
-def test_ended_before_a_move(aws: Rig) -> None:
+def test_terminated_before_a_move(aws: Rig) -> None:
     ids = moved(aws, 2)
     with before(aws, REPLACE, lambda: aws.ec2().terminate_instances(InstanceIds=ids)):
         applied, seconds = timed(aws)
@@ -102,7 +102,7 @@ def test_ended_before_a_move(aws: Rig) -> None:
     assert all(f"{i} has terminated" in said(applied) for i in ids)
 
 
-def test_ended_before_a_stopped_move(aws: Rig) -> None:
+def test_terminated_before_the_move_of_a_stopped_instance(aws: Rig) -> None:
     """Also in the middle of it, when it is noted as in flight."""
     ids = moved(aws)
     aws.ec2().stop_instances(InstanceIds=ids)
@@ -154,7 +154,7 @@ def others(aws: Rig) -> None:
     aws.clock.sleep(60)
 
 
-def test_somebody_else_associates_first(aws: Rig) -> None:
+def test_another_association_since_the_plan(aws: Rig) -> None:
     instance = aws.launch(1, tags={"app": "web"})[0]
     others(aws)
     aws.write(two("one"))
@@ -178,7 +178,7 @@ def replaced(aws: Rig, instance: str, profile: str) -> None:
     )
 
 
-def test_somebody_else_moves_it_first(aws: Rig) -> None:
+def test_moved_by_hand_since_the_plan(aws: Rig) -> None:
     instance = moved(aws)[0]
     others(aws)
     with before(aws, REPLACE, lambda: replaced_once(aws, instance)):
@@ -193,7 +193,7 @@ def replaced_once(aws: Rig, instance: str) -> None:
     replaced(aws, instance, "theirs")
 
 
-def test_somebody_else_takes_it_off_first(aws: Rig) -> None:
+def test_disassociated_by_hand_since_the_plan(aws: Rig) -> None:
     instance = moved(aws)[0]
     with before(
         aws,
@@ -209,7 +209,7 @@ def test_somebody_else_takes_it_off_first(aws: Rig) -> None:
 
 
 @pytest.mark.parametrize("how", ["ended", "taken", "off"])
-def test_before_it_is_pruned(aws: Rig, how: str) -> None:
+def test_terminated_before_the_association_is_pruned(aws: Rig, how: str) -> None:
     instance = moved(aws)[0]
     others(aws)
     aws.write(two("one", "select: {tags: {app: nothing}}"))
@@ -233,7 +233,7 @@ def test_before_it_is_pruned(aws: Rig, how: str) -> None:
         assert aws.profile_of(instance) is None
 
 
-def test_somebody_else_moves_it_before_it_is_pruned_after_a_cut_over(aws: Rig) -> None:
+def test_moved_by_hand_before_the_prune_after_a_cut_over(aws: Rig) -> None:
     """Whose association is read when the cut-over is done: it is not one of ours any more."""
     instance = aws.launch(2, tags={"app": "web", "n": "x"})[0]
     spec = (
@@ -268,7 +268,7 @@ instance_profiles: {{web: {{role: {role}, cutover: {{strategy: {strategy}, max_u
         ("hop", REPLACE),
     ],
 )
-def test_in_a_cut_over(aws: Rig, strategy: str, operation: str) -> None:
+def test_terminated_during_a_cut_over(aws: Rig, strategy: str, operation: str) -> None:
     aws.write(CUTOVER.format(role="v1", strategy=strategy))
     aws.settle()
     aws.clock.sleep(60)

@@ -44,7 +44,7 @@ def is_whole(aws: Rig, instances: list[str], role: str) -> None:
     assert not [key for key in tags if "in-flight" in key]
 
 
-def test_instances_in_flight_of_a_profile_that_left_the_specs(
+def test_instances_in_flight_are_restored_after_the_profile_left_the_specs(
     fleet: tuple[Rig, list[str]],
 ) -> None:
     """They get their profile back, and all of them the role that was being rolled out."""
@@ -57,7 +57,7 @@ def test_instances_in_flight_of_a_profile_that_left_the_specs(
     is_whole(aws, instances, "v2")
 
 
-def test_a_profile_without_its_role_that_left_the_specs(fleet: tuple[Rig, list[str]]) -> None:
+def test_an_empty_profile_that_left_the_specs_gets_its_role(fleet: tuple[Rig, list[str]]) -> None:
     aws, instances = fleet
     die(aws, "RemoveRoleFromInstanceProfile")
     assert aws.role_in("web") is None
@@ -66,7 +66,7 @@ def test_a_profile_without_its_role_that_left_the_specs(fleet: tuple[Rig, list[s
     is_whole(aws, instances, "v2")
 
 
-def test_a_role_that_is_gone_too_leaves_the_one_before(fleet: tuple[Rig, list[str]]) -> None:
+def test_a_deleted_new_role_restores_the_old_one(fleet: tuple[Rig, list[str]]) -> None:
     aws, instances = fleet
     die(aws, "RemoveRoleFromInstanceProfile")
     aws.iam.delete_role(RoleName="v2")
@@ -75,7 +75,7 @@ def test_a_role_that_is_gone_too_leaves_the_one_before(fleet: tuple[Rig, list[st
     is_whole(aws, instances, "v1")
 
 
-def test_a_prune_ends_it_first(fleet: tuple[Rig, list[str]]) -> None:
+def test_prune_finishes_an_interrupted_cut_over_first(fleet: tuple[Rig, list[str]]) -> None:
     """Nobody in flight is left without a way back; the profile goes the next time."""
     aws, instances = fleet
     die(aws, "DisassociateIamInstanceProfile")
@@ -89,7 +89,7 @@ def test_a_prune_ends_it_first(fleet: tuple[Rig, list[str]]) -> None:
     assert aws.names()["profiles"] == []
 
 
-def test_a_prune_that_died_with_the_role_out(fleet: tuple[Rig, list[str]]) -> None:
+def test_a_prune_interrupted_while_the_profile_is_empty(fleet: tuple[Rig, list[str]]) -> None:
     """The next one deletes the profile; without one, the role goes back in."""
     aws, instances = fleet
     aws.settle()
@@ -106,7 +106,7 @@ def test_a_prune_that_died_with_the_role_out(fleet: tuple[Rig, list[str]]) -> No
     is_whole(aws, instances, "v2")
 
 
-def test_nothing_that_may_fail_comes_before_it(fleet: tuple[Rig, list[str]]) -> None:
+def test_instances_are_restored_before_other_steps(fleet: tuple[Rig, list[str]]) -> None:
     """A role of the same plan that cannot be updated keeps nobody from getting its profile."""
     aws, instances = fleet
     die(aws, "DisassociateIamInstanceProfile")
@@ -118,7 +118,7 @@ def test_nothing_that_may_fail_comes_before_it(fleet: tuple[Rig, list[str]]) -> 
     aws.settle()
 
 
-def test_a_note_that_is_left_is_cleared(aws: Rig) -> None:
+def test_a_leftover_mark_is_cleared(aws: Rig) -> None:
     """Everyone has arrived, and the run died before it said so."""
     profiles = "instance_profiles: {one: {role: v1}, two: {role: v2}}\n"
     moved = "associations: {a: {instance_profile: NAME, select: {tags: {app: web}}}}\n"

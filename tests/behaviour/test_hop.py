@@ -75,7 +75,7 @@ def is_whole(aws: Rig, running: list[tuple[str, str]], role: str) -> None:
     assert aws.plan().plan.is_empty
 
 
-def test_nobody_is_without_credentials(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+def test_no_instance_is_without_credentials(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
     aws, running = fleet
     watch, served = Watch(aws, tuple(running)), Served(aws, running)
     with listening(aws.aws.before, watch), listening(aws.aws.before, served):
@@ -86,7 +86,7 @@ def test_nobody_is_without_credentials(fleet: tuple[Rig, list[tuple[str, str]]])
     assert not [w for w in aws.writes() if w.operation == "DisassociateIamInstanceProfile"]
 
 
-def test_the_role_before_is_kept_for_hours(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+def test_the_old_role_is_kept_for_hours(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
     """Processes may hold its credentials: a prune in the same plan leaves it, and so does the next."""
     aws, running = fleet
     aws.write(spec("v2").replace("v1: {trust: ec2}, ", ""))
@@ -100,7 +100,7 @@ def test_the_role_before_is_kept_for_hours(fleet: tuple[Rig, list[tuple[str, str
     assert "v1" not in aws.names()["roles"]
 
 
-def test_the_plan_shows_it(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+def test_the_plan_shows_the_hop(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
     aws, _ = fleet
     steps = [getattr(s.action, "operation", "wait") for s in aws.plan().plan.targets[0].steps]
     order = ["CreateInstanceProfile", "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"]
@@ -118,7 +118,7 @@ def test_the_plan_shows_it(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
 
 
 @pytest.mark.parametrize(("at", "after"), DEATHS)
-def test_a_death_anywhere_is_gone_on_with(
+def test_a_crash_at_any_call_of_a_hop_is_resumed(
     fleet: tuple[Rig, list[tuple[str, str]]], at: int, after: bool
 ) -> None:
     aws, running = fleet
@@ -161,7 +161,7 @@ def test_the_profile_leaves_the_specs_half_way(fleet: tuple[Rig, list[tuple[str,
     assert {aws.served(i, region) for region, i in running} == {aws.role_in("web")}
 
 
-def test_a_canary_that_does_not_take_it_on_comes_home(
+def test_a_failed_canary_returns_to_its_profile(
     fleet: tuple[Rig, list[tuple[str, str]]],
 ) -> None:
     aws, running = fleet
@@ -187,7 +187,9 @@ def test_a_canary_that_does_not_take_it_on_comes_home(
     is_whole(aws, running, "v1")
 
 
-def test_interrupted_on_the_way_out(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+def test_an_interrupt_during_the_move_to_the_temporary_profile(
+    fleet: tuple[Rig, list[tuple[str, str]]],
+) -> None:
     aws, running = fleet
     stop = Interrupt()
 
@@ -204,7 +206,9 @@ def test_interrupted_on_the_way_out(fleet: tuple[Rig, list[tuple[str, str]]]) ->
     is_whole(aws, running, "v2")
 
 
-def test_a_profile_that_is_in_the_way(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+def test_a_profile_with_the_name_of_the_temporary_one(
+    fleet: tuple[Rig, list[tuple[str, str]]],
+) -> None:
     aws, running = fleet
     aws.iam.create_instance_profile(InstanceProfileName=SHADOW)
     applied = aws.apply()
@@ -215,7 +219,9 @@ def test_a_profile_that_is_in_the_way(fleet: tuple[Rig, list[tuple[str, str]]]) 
     assert aws.names()["profiles"] == ["web", SHADOW]
 
 
-def test_launched_stopped_and_ended_on_the_way(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+def test_instances_launched_stopped_and_terminated_during_a_hop(
+    fleet: tuple[Rig, list[tuple[str, str]]],
+) -> None:
     aws, running = fleet
     seen: list[str] = []
 
@@ -249,7 +255,7 @@ def test_moving_is_denied(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
     is_whole(aws, running, "v2")
 
 
-def test_a_shadow_is_read_under_only(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
+def test_the_temporary_profile_is_read_with_only(fleet: tuple[Rig, list[tuple[str, str]]]) -> None:
     aws, running = fleet
     with crashing(aws, 6, after=True), pytest.raises(Crash):
         aws.apply()

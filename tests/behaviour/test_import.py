@@ -99,14 +99,14 @@ def the_law_holds_for(seed: int) -> None:
 
 @given(st.integers(0, 10**6))
 @settings(max_examples=4, phases=QUICK)
-def test_the_law(seed: int) -> None:
+def test_an_import_of_random_state_is_adopted_without_changes(seed: int) -> None:
     the_law_holds_for(seed)
 
 
 @pytest.mark.slow
 @given(st.integers(0, 10**6))
 @settings(max_examples=150, phases=QUICK)
-def test_the_law_at_length(seed: int) -> None:
+def test_imports_of_many_random_states(seed: int) -> None:
     the_law_holds_for(seed)
 
 
@@ -163,7 +163,7 @@ def by_hand(aws: Rig) -> Rig:
     return aws
 
 
-def test_what_people_make(by_hand: Rig) -> None:
+def test_an_import_of_manual_resources(by_hand: Rig) -> None:
     made = importing(by_hand)
     assert made.files["on.yaml"]["roles"]["on"]["trust"] == "ec2"
     assert made.files["on.yaml"]["roles"]["on"]["instance_profile"] is True
@@ -179,10 +179,10 @@ def test_what_people_make(by_hand: Rig) -> None:
     assert len(made.files["on.yaml"]["associations"]["on"]["instances"]) == 2
     assert "role-policies.yaml" in made.files
     assert made.skipped == {
-        "AWS manages the resources": 1,
-        "CloudFormation manages it": 1,
-        "another owner has it": 1,
-        "its role does not trust EC2": 1,
+        "managed by AWS": 1,
+        "managed by CloudFormation": 1,
+        "the role does not trust EC2": 1,
+        "with another owner": 1,
     }
     write(by_hand, made)
     the_law_holds(by_hand)
@@ -199,7 +199,7 @@ def test_what_people_make(by_hand: Rig) -> None:
         ({"roles": ("nobody",)}, {}),
     ],
 )  # fmt: skip
-def test_what_is_chosen(by_hand: Rig, chosen: dict[str, Any], found: dict[str, list[str]]) -> None:
+def test_selection(by_hand: Rig, chosen: dict[str, Any], found: dict[str, list[str]]) -> None:
     made = importing(by_hand, **chosen)
     there: dict[str, list[str]] = {}
     for file in made.files.values():
@@ -213,7 +213,7 @@ def test_what_is_chosen(by_hand: Rig, chosen: dict[str, Any], found: dict[str, l
         the_law_holds(by_hand)
 
 
-def test_what_a_spec_cannot_say() -> None:
+def test_resources_that_are_invalid_in_a_spec_are_skipped() -> None:
     """It is left out, and counted (``cli.importing`` finds it by the checks)."""
     with tempfile.TemporaryDirectory() as folder, rig(Path(folder)) as aws:
         aws.iam.create_role(RoleName="a", AssumeRolePolicyDocument=TRUST)
@@ -221,4 +221,4 @@ def test_what_a_spec_cannot_say() -> None:
         live = reader.read(reader.identity(), Scope((HOME,), OURS, "tests", all_tags=True))
         made = imported(live, Selection(everything=True), "tests", frozenset({role_address("a")}))
     assert made.files == {}
-    assert made.skipped == {"a spec cannot say it": 1}
+    assert made.skipped == {"not valid in a spec": 1}

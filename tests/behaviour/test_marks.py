@@ -50,7 +50,7 @@ def web(aws: Rig) -> Rig:
     return aws
 
 
-def test_a_copied_tag_makes_nothing_ours(web: Rig) -> None:
+def test_a_copied_owner_tag_gives_no_ownership(web: Rig) -> None:
     """A console copies tags; what was copied names the resource that it was copied from."""
     copied = web.iam.list_role_tags(RoleName="v1")["Tags"]
     web.iam.create_role(RoleName="copy-for-lambda", AssumeRolePolicyDocument=LAMBDA, Tags=copied)
@@ -134,7 +134,7 @@ class TestOfTheFirstRelease:
         web.iam.tag_policy(PolicyArn=arn, Tags=bare)
         return web
 
-    def test_it_is_told_and_moved_over(self, old: Rig) -> None:
+    def test_the_old_owner_tag_is_a_conflict_and_adopt_migrates_it(self, old: Rig) -> None:
         conflicts = old.plan().plan.conflicts
         assert len(conflicts) == 4
         assert {(c.reason, c.lift, c.owner) for c in conflicts} == {
@@ -150,13 +150,13 @@ class TestOfTheFirstRelease:
         assert old.role_tags("v1") == {"reconciler:owner": "tests/v1"}
         assert old.profile_tags("web")["reconciler:owner"] == "tests/web"
 
-    def test_of_another_owner(self, old: Rig) -> None:
+    def test_the_old_owner_tag_of_another_owner(self, old: Rig) -> None:
         conflicts = old.plan(owner="others", adopt=True).plan.conflicts
         assert {(c.lift, c.owner) for c in conflicts} == {("--adopt --take-over", "tests")}
         old.settle(owner="others", adopt=True, take_over=True)
         assert old.role_tags("v1") == {"reconciler:owner": "others/v1"}
 
-    def test_it_is_not_pruned_and_that_is_told(self, old: Rig) -> None:
+    def test_a_resource_with_the_old_owner_tag_is_not_pruned(self, old: Rig) -> None:
         old.write("roles: {other: {trust: ec2}}")
         old.settle(prune=True)
         assert old.names()["roles"] == ["other", "v1", "v2"]
@@ -164,7 +164,7 @@ class TestOfTheFirstRelease:
         assert told == {"role/v1", "role/v2"}
         assert "role/v1" in {str(f.address) for f in old.drift(unmanaged=True).findings}
 
-    def test_a_cut_over_that_had_begun_is_gone_on_with(self, old: Rig) -> None:
+    def test_a_begun_cut_over_is_resumed_after_adoption(self, old: Rig) -> None:
         """To adopt is not to forget whom a run left on the role before."""
         instance = old.launch(1, profile="web")[0]
         before, after = old.role_id("v1"), old.role_id("v2")
@@ -179,7 +179,7 @@ class TestOfTheFirstRelease:
         assert old.served(instance) == "v2"
         assert old.profile_tags("web")["reconciler:role-id"] == after
 
-    def test_its_temporary_profile_is_ended(self, old: Rig) -> None:
+    def test_a_temporary_profile_with_the_old_tag_is_removed(self, old: Rig) -> None:
         """Its name says what it is for."""
         made = [*tags(owner="tests"), *tags(temporary_of="web")]
         name = temporary_name("web")
@@ -200,7 +200,7 @@ class TestOfTheFirstRelease:
 class TestRoleKeysIgnoreCase:
     """For IAM ``Team`` and ``team`` are one tag of a role, and ours are no exception."""
 
-    def test_an_adoption_keeps_its_own_tag(self, aws: Rig) -> None:
+    def test_adoption_replaces_another_spelling_of_the_owner_tag(self, aws: Rig) -> None:
         """What was written first was taken away again by the removal of its other spelling."""
         aws.iam.create_role(
             RoleName="v1",
@@ -213,21 +213,21 @@ class TestRoleKeysIgnoreCase:
         assert aws.role_tags("v1") == {"reconciler:owner": "tests/v1", "team": "x"}
         assert aws.plan().plan.is_empty
 
-    def test_text_that_is_no_owner(self, aws: Rig) -> None:
+    def test_an_invalid_owner_tag_in_another_spelling(self, aws: Rig) -> None:
         given = [{"Key": "Reconciler:Owner", "Value": "some body"}]
         aws.iam.create_role(RoleName="v1", AssumeRolePolicyDocument=LAMBDA, Tags=given)
         aws.write("roles: {v1: {trust: lambda}}")
         aws.settle(adopt=True)
         assert aws.role_tags("v1") == {"reconciler:owner": "tests/v1"}
 
-    def test_what_is_ours_stays_ours(self, web: Rig) -> None:
+    def test_an_owner_tag_in_another_spelling_is_recognized(self, web: Rig) -> None:
         web.iam.tag_role(RoleName="v1", Tags=[{"Key": "RECONCILER:Owner", "Value": "tests/v1"}])
         assert list(web.role_tags("v1")) == ["RECONCILER:Owner"]
         assert web.plan().plan.is_empty and not web.plan().plan.conflicts
         assert not web.drift().findings
         assert "role/v1" in {str(c.address) for c in web.plan(destroy=True).plan.changes}
 
-    def test_an_ignored_tag(self, web: Rig) -> None:
+    def test_an_ignored_tag_in_another_spelling(self, web: Rig) -> None:
         rule = "ignore: [{match: '*', attributes: [tags.last-scanned], reason: scanner}]\n"
         web.write(spec(), f"{web.settings}{rule}")
         scanned = [{"Key": "Last-Scanned", "Value": "now"}]
@@ -243,7 +243,7 @@ class TestRoleKeysIgnoreCase:
         changed = {str(c.address) for c in web.plan().plan.changes}
         assert changed == {"instance-profile/web", "policy/read"}
 
-    def test_keys_of_profiles_do_not(self, web: Rig) -> None:
+    def test_tag_keys_of_profiles_are_case_sensitive(self, web: Rig) -> None:
         """Somebody's tag that looks like ours is a tag like any other, and goes."""
         other = [{"Key": "Reconciler:Owner", "Value": "x/web"}]
         web.iam.tag_instance_profile(InstanceProfileName="web", Tags=other)
@@ -265,7 +265,7 @@ LONG = "9" * 256
 
 
 @pytest.mark.parametrize("text", [*ROLE_IDS[:-2], ROLE_IDS[-1], LONG])
-def test_a_profile_with_text_for_a_mark(web: Rig, text: str) -> None:
+def test_a_malformed_role_mark_of_a_profile(web: Rig, text: str) -> None:
     """It says nothing of its consumers, so they are cut over; and nothing else is stopped."""
     instance = web.launch(1, profile="web")[0]
     web.iam.tag_instance_profile(InstanceProfileName="web", Tags=tags(role_id=text))
@@ -282,7 +282,7 @@ def test_a_profile_with_text_for_a_mark(web: Rig, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["²", "99999999999999999999", "999999999999", "soon", "1 2"])
-def test_a_role_with_text_for_its_release(web: Rig, text: str) -> None:
+def test_a_malformed_release_mark_of_a_role(web: Rig, text: str) -> None:
     web.iam.tag_role(RoleName="v2", Tags=tags(released=text))
     web.write(spec().replace(", v2: {trust: ec2}", ""))
     told = [str(note.address) for note in warnings(web) if "reconciler:released" in note.reason]
@@ -301,7 +301,7 @@ def test_a_role_with_text_for_its_release(web: Rig, text: str) -> None:
         "²",
     ],
 )
-def test_nobody_is_in_flight_nowhere(web: Rig, text: str) -> None:
+def test_a_malformed_in_flight_mark(web: Rig, text: str) -> None:
     """Its cut-over could never end, and nothing said which tag it was."""
     instance = web.launch(1, profile="web")[0]
     web.iam.tag_instance_profile(InstanceProfileName="web", Tags=tags(in_flight=text))
@@ -334,7 +334,7 @@ def test_a_profile_with_another_name_is_no_temporary_one(web: Rig, key: str, tex
     assert web.names()["profiles"] == ["side", "web"]
 
 
-def test_who_is_in_flight_beside_text_gets_the_profile_back(web: Rig) -> None:
+def test_a_valid_entry_in_a_malformed_in_flight_mark_counts(web: Rig) -> None:
     instance = web.launch(1)[0]
     text = f"nowhere/i-0123456789abcdef0 {HOME}/{instance}"
     web.iam.tag_instance_profile(InstanceProfileName="web", Tags=tags(in_flight=text))
@@ -343,7 +343,7 @@ def test_who_is_in_flight_beside_text_gets_the_profile_back(web: Rig) -> None:
     assert "reconciler:in-flight" not in web.profile_tags("web")
 
 
-def test_instances_with_text_for_marks(web: Rig) -> None:
+def test_malformed_marks_of_an_instance(web: Rig) -> None:
     instance = web.launch(1, profile="web")[0]
     given = tags(association="tests/²", holds="what ever", of_a_later_release="²")
     web.ec2().create_tags(Resources=[instance], Tags=given)
@@ -358,7 +358,7 @@ def test_instances_with_text_for_marks(web: Rig) -> None:
     assert web.served(instance) == "v2"
 
 
-def test_what_another_owner_has_is_not_told_of(web: Rig) -> None:
+def test_malformed_marks_of_other_owners_are_not_reported(web: Rig) -> None:
     given = tags(owner="others/theirs", released="²")
     web.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=LAMBDA, Tags=given)
     assert not warnings(web)
@@ -366,14 +366,14 @@ def test_what_another_owner_has_is_not_told_of(web: Rig) -> None:
     assert {str(note.address) for note in warnings(web)} == {"role/theirs"}
 
 
-def test_two_spellings_of_our_key(web: Rig) -> None:
+def test_two_spellings_of_the_owner_tag(web: Rig) -> None:
     """Where something keeps both, the one that we write counts."""
     role = iam_backends[ACCOUNT]["aws"].roles[web.role_id("v1")]
     role.tags.append({"Key": "Reconciler:Owner", "Value": "others/v1"})
     assert web.plan().plan.is_empty and not web.plan().plan.conflicts
 
 
-def test_a_region_that_cannot_be_asked_about_may_be_there(web: Rig) -> None:
+def test_an_unknown_region_counts_if_regions_cannot_be_listed(web: Rig) -> None:
     """An instance could be waiting in it for its profile."""
     text = "eu-central-9/i-0123456789abcdef0"
     web.iam.tag_instance_profile(InstanceProfileName="web", Tags=tags(in_flight=text))

@@ -55,7 +55,7 @@ def outage(aws: Rig, operation: str, seconds: float) -> None:
         ("AssociateIamInstanceProfile", 10),
     ],
 )
-def test_in_the_middle_of_a_cut_over(aws: Rig, operation: str, seconds: float) -> None:
+def test_an_outage_during_a_cut_over(aws: Rig, operation: str, seconds: float) -> None:
     """A profile between its roles, and an instance without its profile, wait ten minutes."""
     instances = fleet(aws)
     outage(aws, operation, seconds)
@@ -65,7 +65,7 @@ def test_in_the_middle_of_a_cut_over(aws: Rig, operation: str, seconds: float) -
     assert {aws.served(i, region) for region, i in instances} == {"v2"}
 
 
-def test_a_question_that_reaches_nobody_is_no_answer(aws: Rig) -> None:
+def test_a_dry_run_without_a_connection_is_no_answer(aws: Rig) -> None:
     """Whoever could not be asked for keeps what it has."""
     fleet(aws)
     since = len(aws.aws.log)
@@ -83,7 +83,7 @@ def test_a_question_that_reaches_nobody_is_no_answer(aws: Rig) -> None:
     aws.settle()
 
 
-def test_while_an_instance_restarts(aws: Rig) -> None:
+def test_an_outage_while_an_instance_restarts(aws: Rig) -> None:
     aws.aws.lags = Lags(ec2_sees_iam=30, associating=5, disassociating=5, restarting=20)
     instances = fleet(aws, "restart")
     outage(aws, "StopInstances", 300)
@@ -91,7 +91,7 @@ def test_while_an_instance_restarts(aws: Rig) -> None:
     assert {aws.served(i, region) for region, i in instances} == {"v2"}
 
 
-def test_while_a_stopped_instance_moves(aws: Rig) -> None:
+def test_an_outage_while_a_stopped_instance_moves(aws: Rig) -> None:
     (instance,) = aws.launch(1, tags={"app": "web"})
     aws.write(MOVES.format(profile="one"))
     aws.settle()
@@ -103,7 +103,9 @@ def test_while_a_stopped_instance_moves(aws: Rig) -> None:
 
 
 @pytest.mark.parametrize("max_seconds", [None, 1])
-def test_an_interrupt_and_max_time_do_not_shorten_it(aws: Rig, max_seconds: float | None) -> None:
+def test_an_interrupt_does_not_shorten_the_retries_in_an_outage(
+    aws: Rig, max_seconds: float | None
+) -> None:
     instances, stop = fleet(aws), Interrupt()
     outage(aws, "DisassociateIamInstanceProfile", 300)
 
@@ -120,7 +122,7 @@ def test_an_interrupt_and_max_time_do_not_shorten_it(aws: Rig, max_seconds: floa
     aws.settle()
 
 
-def test_one_that_does_not_end_is_told(aws: Rig) -> None:
+def test_an_outage_that_does_not_end_is_reported(aws: Rig) -> None:
     instances = fleet(aws)
     outage(aws, "DisassociateIamInstanceProfile", 100_000)
     began = aws.clock.now()
@@ -135,7 +137,9 @@ def test_one_that_does_not_end_is_told(aws: Rig) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(50, 0), (100, 3)])
-def test_with_nobody_in_flight_it_is_a_minute(aws: Rig, seconds: float, code: int) -> None:
+def test_an_outage_without_instances_in_flight_is_retried_for_a_minute(
+    aws: Rig, seconds: float, code: int
+) -> None:
     aws.write("roles: {a: {trust: ec2, instance_profile: true}}")
     outage(aws, "CreateRole", seconds)
     assert aws.apply().exit_code == code
@@ -143,7 +147,7 @@ def test_with_nobody_in_flight_it_is_a_minute(aws: Rig, seconds: float, code: in
     aws.settle()
 
 
-def test_a_hurry_associates_the_moment_that_aws_takes_it(aws: Rig) -> None:
+def test_a_second_signal_restores_instances_without_waiting(aws: Rig) -> None:
     """No wait for EC2, for a listing, or for the association to be in effect."""
     aws.aws.lags = Lags(ec2_sees_iam=30, associating=60, disassociating=40)
     instances, stop = fleet(aws), Interrupt()
@@ -166,7 +170,7 @@ def test_a_hurry_associates_the_moment_that_aws_takes_it(aws: Rig) -> None:
     assert {aws.served(i, region) for region, i in instances} == {"v2"}
 
 
-def test_a_hurry_while_a_stopped_instance_moves(aws: Rig) -> None:
+def test_a_second_signal_while_a_stopped_instance_moves(aws: Rig) -> None:
     aws.aws.lags = Lags(ec2_sees_iam=30, associating=60, disassociating=40)
     (instance,) = aws.launch(1, tags={"app": "web"})
     aws.write(MOVES.format(profile="one"))
@@ -188,7 +192,7 @@ def test_a_hurry_while_a_stopped_instance_moves(aws: Rig) -> None:
     aws.settle()
 
 
-def test_a_hurry_between_two_roles(aws: Rig) -> None:
+def test_a_second_signal_while_the_profile_is_empty(aws: Rig) -> None:
     instances, stop = fleet(aws), Interrupt()
 
     def listen(logged: Logged) -> None:

@@ -40,7 +40,7 @@ def by_hand(aws: Rig) -> Rig:
     return aws
 
 
-def test_what_is_not_ours_is_not_touched(by_hand: Rig) -> None:
+def test_unowned_resources_are_not_changed(by_hand: Rig) -> None:
     plan = by_hand.plan().plan
     assert plan.is_empty
     assert [(str(c.address), c.reason) for c in plan.conflicts] == [
@@ -51,7 +51,7 @@ def test_what_is_not_ours_is_not_touched(by_hand: Rig) -> None:
     assert {f.status for f in by_hand.drift().findings} == {"unadopted"}
 
 
-def test_adopted(by_hand: Rig) -> None:
+def test_adoption_of_manual_resources(by_hand: Rig) -> None:
     instance = by_hand.launch(1, profile="web")[0]
     plan = by_hand.settle(adopt=True)
     assert [c.actions for c in plan.changes] == [("adopt",)] * 3
@@ -69,7 +69,7 @@ def test_adopted(by_hand: Rig) -> None:
     assert by_hand.plan().plan.is_empty
 
 
-def test_owner_and_role_id_stand_in_the_call_that_creates(aws: Rig) -> None:
+def test_create_calls_include_owner_and_role_id(aws: Rig) -> None:
     aws.write(SPEC)
     aws.settle()
     for operation, keys in (
@@ -81,7 +81,7 @@ def test_owner_and_role_id_stand_in_the_call_that_creates(aws: Rig) -> None:
         assert {tag["Key"] for tag in call.params["Tags"]} == keys
 
 
-def test_another_owners(by_hand: Rig) -> None:
+def test_take_over_from_another_owner(by_hand: Rig) -> None:
     by_hand.settle(adopt=True)
     assert by_hand.plan(owner="others").plan.conflicts[0].owner == "tests"
     assert by_hand.plan(owner="others", adopt=True).plan.conflicts
@@ -89,7 +89,7 @@ def test_another_owners(by_hand: Rig) -> None:
     assert by_hand.role_tags("web")["reconciler:owner"] == "others/web"
 
 
-def test_adopting_would_strip(by_hand: Rig) -> None:
+def test_an_adoption_that_removes_a_policy_is_guarded(by_hand: Rig) -> None:
     by_hand.iam.put_role_policy(RoleName="web", PolicyName="secret", PolicyDocument=DOCUMENT)
     guards = by_hand.plan(adopt=True).plan.guards
     assert [(g.key, g.lift) for g in guards] == [("strip", "--allow strip=role/web")]
@@ -118,14 +118,14 @@ def test_protected_by_cloudformation(by_hand: Rig) -> None:
         by_hand.plan(adopt=True)
 
 
-def test_a_path_left_out_is_left(aws: Rig) -> None:
+def test_a_path_that_is_not_in_the_spec_is_kept(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2, path: /a/}}")
     aws.settle()
     aws.write("roles: {web: {trust: ec2}}")
     assert aws.plan().plan.is_empty
 
 
-def test_what_others_have_is_never_pruned(by_hand: Rig) -> None:
+def test_unowned_resources_are_never_pruned(by_hand: Rig) -> None:
     by_hand.write("roles: {other: {trust: ec2}}")
     by_hand.settle(prune=True)
     assert by_hand.names()["roles"] == ["other", "web"]
@@ -141,7 +141,7 @@ def test_prune_of_an_empty_set_is_an_error(aws: Rig) -> None:
     assert refused.value.exit_code == 1
 
 
-def test_prune_needs_an_owner_that_was_given(aws: Rig) -> None:
+def test_prune_needs_an_explicit_owner(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}}", "version: 1\n")
     with pytest.raises(RefusedError) as refused:
         aws.plan(prune=True)
@@ -176,7 +176,7 @@ def test_deletions_are_guarded(aws: Rig) -> None:
     assert aws.names()["roles"] == ["keep"]
 
 
-def test_every_request_carries_our_name(by_hand: Rig) -> None:
+def test_the_user_agent_names_the_program_and_the_run(by_hand: Rig) -> None:
     by_hand.aws.log.clear()
     by_hand.plan()
     agents = {logged.user_agent for logged in by_hand.aws.log}
@@ -221,7 +221,7 @@ def test_adopted_consumers_may_be_refreshed(by_hand: Rig) -> None:
     assert by_hand.served(instance) == "other"
 
 
-def test_a_raised_quota_is_asked_for(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quota_of_the_account_counts(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over AWS's default, the account's own number counts."""
     names = ", ".join(f"p{n}" for n in range(11))
     document = "{document: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}"

@@ -49,7 +49,7 @@ def errors(aws: Rig, **flags: Any) -> list[Diagnostic]:
         ({"exclude": ("instance-profile/*",)}, "no-such-profile", "instance-profile/web"),
     ],
 )
-def test_what_a_part_needs_and_leaves_out_is_told(
+def test_a_missing_dependency_outside_of_the_part_is_an_error(
     aws: Rig, flags: dict[str, tuple[str, ...]], code: str, missing: str
 ) -> None:
     aws.launch(tags={"app": "web"})
@@ -62,14 +62,14 @@ def test_what_a_part_needs_and_leaves_out_is_told(
     assert not errors(aws, **flags)
 
 
-def test_a_drift_of_a_part_goes_on(aws: Rig) -> None:
+def test_drift_of_a_part_ignores_missing_dependencies(aws: Rig) -> None:
     aws.write(SET)
     found = aws.drift(only=("instance-profile/web", "role/bound"), for_drift=True).findings
     missing = {str(f.address) for f in found if f.status == "missing"}
     assert missing == {"instance-profile/web", "role/bound"}
 
 
-def test_the_role_of_a_profile_that_runs_is_left_out(aws: Rig) -> None:
+def test_a_cut_over_without_its_role_in_the_part_is_an_error(aws: Rig) -> None:
     """A cut-over to a role that this plan does not make."""
     aws.write(SET)
     aws.settle()

@@ -43,7 +43,7 @@ def changed(aws: Rig) -> Rig:
     return aws
 
 
-def test_only_reads_what_it_is_about(made: Rig) -> None:
+def test_only_reads_the_selected_resources(made: Rig) -> None:
     changed(made)
     wanted = [c for c in made.plan().plan.changes if str(c.address) == "role/a"]
     made.aws.log.clear()
@@ -58,7 +58,7 @@ def test_only_reads_what_it_is_about(made: Rig) -> None:
 
 
 @pytest.mark.parametrize("kind", ["policy/*", "role/*", "instance-profile/*", "association/*"])
-def test_read_one_by_one_all_is_the_same(made: Rig, kind: str) -> None:
+def test_single_reads_and_bulk_reads_agree(made: Rig, kind: str) -> None:
     assert made.plan(only=(kind,)).plan.is_empty
 
 
@@ -73,7 +73,7 @@ def test_a_whole_set_is_made_and_changed_without_bulk_reads(aws: Rig) -> None:
     assert notes == [f"the resources that left the specs are not known: iam:{BULK}: {DENIED}"]
 
 
-def test_what_left_the_specs_is_not_pruned_unseen(made: Rig) -> None:
+def test_prune_is_refused_if_resources_cannot_be_listed(made: Rig) -> None:
     made.write("roles: {b: {trust: lambda}}")
     with refusing(made, "ListRoles", DENIED):
         assert made.plan().plan.is_empty
@@ -81,17 +81,17 @@ def test_what_left_the_specs_is_not_pruned_unseen(made: Rig) -> None:
             with pytest.raises(RefusedError) as refused:
                 made.plan(**flags)
             assert refused.value.exit_code == ExitCode.ERROR
-            assert "must see everything" in refused.value.message
+            assert "must see every resource" in refused.value.message
 
 
-def test_a_policy_that_lies_at_another_path_is_found(made: Rig) -> None:
+def test_a_policy_at_another_path_is_found(made: Rig) -> None:
     """Its ARN cannot be guessed from a spec that leaves the path as it is."""
     made.write(SPEC.replace("path: /p/, ", ""))
     with refusing(made, BULK, DENIED):
         assert made.plan().plan.is_empty
 
 
-def test_one_thing_that_is_denied_is_unknown_and_the_rest_is_told(made: Rig) -> None:
+def test_one_denied_resource_is_unknown_and_the_rest_is_reported(made: Rig) -> None:
     changed(made)
     with (
         refusing(made, BULK, DENIED),
@@ -110,14 +110,14 @@ def test_one_thing_that_is_denied_is_unknown_and_the_rest_is_told(made: Rig) -> 
 
 
 @pytest.mark.parametrize("operation", ["ListInstanceProfileTags", "ListPolicyTags"])
-def test_tags_that_are_denied_do_not_look_like_another_owners(made: Rig, operation: str) -> None:
+def test_denied_tags_are_unknown(made: Rig, operation: str) -> None:
     with refusing(made, operation, DENIED):
         drift = made.drift()
     assert drift.exit_code == ExitCode.ERROR
     assert {f.status for f in drift.findings} == {"unknown"}
 
 
-def test_what_was_changed_since_it_was_planned_is_left_alone(made: Rig) -> None:
+def test_a_resource_that_changed_since_the_plan_is_not_changed(made: Rig) -> None:
     """Somebody else was quicker: their change is seen and not overwritten; all else goes on."""
     changed(made)
     planned = made.plan()
@@ -132,7 +132,7 @@ def test_what_was_changed_since_it_was_planned_is_left_alone(made: Rig) -> None:
     made.settle()
 
 
-def test_what_changed_hands_since_it_was_planned_is_left_alone(made: Rig) -> None:
+def test_a_resource_with_a_new_owner_since_the_plan_is_not_changed(made: Rig) -> None:
     made.write("roles: {b: {trust: lambda}}")
     planned = made.plan(prune=True, allow=frozenset({("release", "role/a")}))
     theirs = [{"Key": "reconciler:owner", "Value": "theirs/empty"}]

@@ -130,7 +130,7 @@ def test_a_role_that_the_profile_keeps_is_not_stripped(made: Rig, way: str, stat
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_a_move_then_a_prune(made: Rig, stopped: bool) -> None:
+def test_a_prune_after_a_move(made: Rig, stopped: bool) -> None:
     """The careful way, in two merges."""
     (instance,) = made.launch(profile="web")
     if stopped:
@@ -149,7 +149,7 @@ def test_a_move_then_a_prune(made: Rig, stopped: bool) -> None:
     assert ("alpha" in made.names()["roles"]) is not stopped
 
 
-def test_a_pruned_association_then_a_pruned_role(made: Rig) -> None:
+def test_a_role_is_pruned_after_its_association(made: Rig) -> None:
     (instance,) = made.launch()
     made.write(SPEC + f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}\n")
     made.settle()
@@ -167,7 +167,7 @@ def test_a_pruned_association_then_a_pruned_role(made: Rig) -> None:
     assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
 
 
-def test_released_counts_from_the_last_instance(made: Rig) -> None:
+def test_the_release_time_counts_from_the_last_instance(made: Rig) -> None:
     instances = made.launch(2, profile="web")
     made.write(
         f"roles: {{{ALPHA}, beta: {{trust: ec2}}}}\n"
@@ -197,7 +197,7 @@ def test_an_emptied_profile_is_guarded(made: Rig, region: str) -> None:
     assert "reconciler:released" in made.role_tags("alpha")
 
 
-def test_an_emptied_profile_without_instances_is_not(made: Rig) -> None:
+def test_an_emptied_profile_without_instances_is_not_guarded(made: Rig) -> None:
     made.write(SPEC.replace("role: alpha", "role: null"))
     assert lifts(made.plan().plan) == set()
     made.settle()
@@ -213,7 +213,7 @@ def test_an_instance_is_not_moved_to_an_empty_profile(made: Rig) -> None:
     assert lifts(plan) == {f"--allow consumers=association/{instance}"}
 
 
-def test_a_policy_that_a_user_has(aws: Rig) -> None:
+def test_a_policy_that_is_attached_to_a_user_is_kept(aws: Rig) -> None:
     """Its older versions are the way back: they stay too."""
     document = (
         '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
@@ -231,7 +231,7 @@ def test_a_policy_that_a_user_has(aws: Rig) -> None:
 
 
 @pytest.mark.parametrize("address", ["role/alpha", "policy/p"])
-def test_what_is_taken_up_since_the_plan_keeps_all_it_has(made: Rig, address: str) -> None:
+def test_a_resource_in_use_since_the_plan_keeps_its_policies(made: Rig, address: str) -> None:
     """AWS would refuse the deletion, and by then policies or versions would be gone."""
     document = (
         '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
@@ -267,7 +267,7 @@ def test_what_is_taken_up_since_the_plan_keeps_all_it_has(made: Rig, address: st
         SPEC.replace("role: alpha", "role: null, path: /new/"),
     ],
 )
-def test_who_takes_the_profile_up_since_the_plan_keeps_it(
+def test_a_profile_is_kept_for_a_new_consumer_since_the_plan(
     made: Rig, after: str, region: str
 ) -> None:
     """AWS deletes and empties a profile whoever uses it; a flag was given for those of the plan."""
@@ -289,7 +289,7 @@ def test_who_takes_the_profile_up_since_the_plan_keeps_it(
 
 
 @pytest.mark.parametrize("after", [BETA, SPEC.replace("role: alpha", "role: null")])
-def test_who_was_started_since_the_plan_keeps_it(made: Rig, after: str) -> None:
+def test_a_profile_is_kept_for_an_instance_started_since_the_plan(made: Rig, after: str) -> None:
     """Of a stopped instance neither its role nor an empty profile takes anything away."""
     (instance,) = made.launch(region=AWAY, profile="web")
     made.ec2(AWAY).stop_instances(InstanceIds=[instance])
@@ -305,7 +305,7 @@ def test_who_was_started_since_the_plan_keeps_it(made: Rig, after: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["role/alpha", "instance-profile/web"])
-def test_what_is_made_again_stays_for_whom_we_could_not_bring_over(made: Rig, what: str) -> None:
+def test_a_replaced_resource_is_kept_for_managed_instances(made: Rig, what: str) -> None:
     """An instance of ECS's that came since the plan would be left with a role that is gone."""
     moved = {
         "role/alpha": ("alpha: {", "alpha: {path: /n/, "),
@@ -322,7 +322,7 @@ def test_what_is_made_again_stays_for_whom_we_could_not_bring_over(made: Rig, wh
     assert made.served(own) == made.served(theirs, AWAY) == made.role_in("web") == "alpha"
 
 
-def test_a_region_that_refuses_since_the_plan_counts_as_somebody(made: Rig) -> None:
+def test_a_region_denied_since_the_plan_counts_as_a_consumer(made: Rig) -> None:
     made.write(BETA)
     planned = made.plan(prune=True)
     made.launch(region=AWAY, profile="web")
@@ -333,7 +333,7 @@ def test_a_region_that_refuses_since_the_plan_counts_as_somebody(made: Rig) -> N
     assert made.role_in("web") == "alpha"
 
 
-def test_at_another_path_and_empty_it_needs_both_flags(made: Rig) -> None:
+def test_a_replaced_and_emptied_profile_needs_both_flags(made: Rig) -> None:
     made.launch(region=AWAY, profile="web")
     made.write(SPEC.replace("role: alpha", "role: null, path: /new/"))
     address = "instance-profile/web"
@@ -350,7 +350,7 @@ LESS = {
 
 
 @pytest.mark.parametrize("what", LESS)
-def test_a_role_keeps_all_it_has_until_its_instances_have_another(made: Rig, what: str) -> None:
+def test_a_role_keeps_its_policies_until_the_cut_over_is_done(made: Rig, what: str) -> None:
     """One commit moves a profile to another role and takes something from the one before: the
     canary fails, and the role that goes back in must be as it was."""
     (instance,) = made.launch(profile="web")
@@ -369,7 +369,7 @@ def test_a_role_keeps_all_it_has_until_its_instances_have_another(made: Rig, wha
 
 
 @pytest.mark.parametrize("whose", ["another hand's", "ignored", "swapped by hand"])
-def test_a_role_that_instances_may_have_stays_theirs_to_take(made: Rig, whose: str) -> None:
+def test_changing_the_trust_of_a_role_in_use_is_guarded(made: Rig, whose: str) -> None:
     settings = None
     if whose == "another hand's":
         made.iam.create_instance_profile(InstanceProfileName="theirs")
@@ -390,7 +390,7 @@ HOURS = 8 * 3600
 GAMMA = "roles: {gamma: {trust: ec2}}\ninstance_profiles: {web: {role: gamma}}\n"
 
 
-def test_a_role_from_before_the_last_swap_but_one_is_kept(made: Rig) -> None:
+def test_a_role_from_two_swaps_ago_is_kept(made: Rig) -> None:
     """The mark of a cut-over names two roles; who was left out of the first may hold a third."""
     made.launch(region=AWAY, profile="web", operator="ecs.amazonaws.com")
     (instance,) = made.launch(profile="web")
@@ -406,7 +406,7 @@ def test_a_role_from_before_the_last_swap_but_one_is_kept(made: Rig) -> None:
 
 
 @pytest.mark.parametrize("roles", [["beta"], ["beta", "gamma"]])
-def test_a_role_stays_for_consumers_that_nobody_looked_at(made: Rig, roles: list[str]) -> None:
+def test_a_role_is_kept_for_consumers_outside_of_the_regions(made: Rig, roles: list[str]) -> None:
     narrow = f"version: 1\nowner: tests\nconsumer_regions: [{HOME}]\n"
     (instance,) = made.launch(region=AWAY, profile="web")
     for role in roles:
@@ -431,7 +431,7 @@ def test_a_role_stays_for_consumers_that_nobody_looked_at(made: Rig, roles: list
 
 @pytest.mark.parametrize("again", [None, "theirs", "ours"])
 @pytest.mark.parametrize("region", [HOME, AWAY])
-def test_a_profile_was_deleted_by_hand_and_nobody_knows_which_role_it_had(
+def test_roles_are_kept_after_a_profile_was_deleted_by_hand(
     made: Rig, region: str, again: str | None
 ) -> None:
     """EC2 goes on serving what was inside, also where the name has another profile by now."""

@@ -103,7 +103,9 @@ MOVES = [("policy",), ("role",), ("profile",), ("role", "profile"), ("policy", "
 
 
 @pytest.mark.parametrize("moved", MOVES, ids="+".join)
-def test_all_that_uses_it_is_brought_over(fleet: Fleet, moved: tuple[str, ...]) -> None:
+def test_everything_that_uses_a_replaced_resource_follows(
+    fleet: Fleet, moved: tuple[str, ...]
+) -> None:
     ids = {name: unique_id(fleet.aws, name) for name in ADDRESSES}
     fleet.aws.write(spec(*moved))
     plan = fleet.aws.settle(**allowed(*moved))
@@ -124,7 +126,7 @@ def unique_id(aws: Rig, kind: str) -> str:
     return next(str(p["PolicyId"]) for p in listed if p["PolicyName"] == "read")
 
 
-def test_what_it_breaks_is_said(fleet: Fleet) -> None:
+def test_a_replacement_names_what_it_breaks(fleet: Fleet) -> None:
     """By the plan and by the guard, which the flag that it names lifts."""
     fleet.aws.write(spec("role", "profile", "policy"))
     plan = fleet.aws.plan().plan
@@ -145,14 +147,18 @@ def test_what_it_breaks_is_said(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("at", "after"), deaths([3, 5, 8, 11, 14, 17, 20, 28], [3, 11, 14, 17, 28])
 )
-def test_a_death_at_some_points(fleet: Fleet, at: int, after: bool) -> None:
+def test_a_crash_at_some_calls_of_a_replacement_is_resumed(
+    fleet: Fleet, at: int, after: bool
+) -> None:
     die_and_go_on(fleet, at, after)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(1, 53))
-def test_a_death_at_every_point(fleet: Fleet, at: int, after: bool) -> None:
+def test_a_crash_at_every_call_of_a_replacement_is_resumed(
+    fleet: Fleet, at: int, after: bool
+) -> None:
     die_and_go_on(fleet, at, after)
 
 
@@ -165,7 +171,7 @@ def die_and_go_on(fleet: Fleet, at: int, after: bool) -> None:
     fleet.is_served()
 
 
-def test_associations_stay_ours(fleet: Fleet) -> None:
+def test_associations_of_a_replaced_profile_stay_owned(fleet: Fleet) -> None:
     """What was made for the spec can still be pruned once its profile was made again."""
     fleet.aws.write(spec("profile"))
     fleet.aws.settle(**allowed("profile"))
@@ -220,7 +226,7 @@ USES: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("case", USES)
-def test_refused_while_something_outside_uses_it(fleet: Fleet, case: str) -> None:
+def test_a_replacement_is_refused_while_others_use_the_resource(fleet: Fleet, case: str) -> None:
     """No flag lifts that."""
     use, moved, wanted = USES[case]
     use(fleet.aws)
@@ -231,7 +237,7 @@ def test_refused_while_something_outside_uses_it(fleet: Fleet, case: str) -> Non
     assert not guards[0].lift.startswith("--")
 
 
-def test_what_was_left_out_of_the_plan_uses_it_too(fleet: Fleet) -> None:
+def test_excluded_resources_count_as_users(fleet: Fleet) -> None:
     fleet.aws.write(spec("role"))
     only = {"exclude": ("instance-profile/spare",), **allowed("role")}
     reasons = [g.reason for g in fleet.aws.plan(**only).plan.guards]
@@ -240,7 +246,7 @@ def test_what_was_left_out_of_the_plan_uses_it_too(fleet: Fleet) -> None:
     assert len(reasons) == 1 and "its users are not known" in reasons[0]
 
 
-def test_an_adoption_that_would_replace_it(aws: Rig) -> None:
+def test_an_adoption_that_replaces_is_guarded(aws: Rig) -> None:
     aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST, Path="/a/")
     aws.write("roles: {web: {trust: ec2, path: /b/}}")
     plan = aws.plan(adopt=True, allow=frozenset({("replace", "role/web")})).plan
@@ -249,7 +255,7 @@ def test_an_adoption_that_would_replace_it(aws: Rig) -> None:
     assert aws.iam.get_role(RoleName="web")["Role"]["Path"] == "/b/"
 
 
-def test_a_profile_that_moves_and_lets_go_of_its_role(aws: Rig) -> None:
+def test_a_replaced_profile_that_changes_its_role(aws: Rig) -> None:
     """The role is noted as let go, like by any other cut-over, so it stays for hours."""
     roles = "roles: {r1: {trust: ec2}, r2: {trust: ec2}}\n"
     aws.write(f"{roles}instance_profiles: {{p: {{role: r2, path: /a/}}}}")
@@ -265,7 +271,7 @@ def test_a_profile_that_moves_and_lets_go_of_its_role(aws: Rig) -> None:
     assert aws.names()["roles"] == ["r1"]
 
 
-def test_roles_that_trust_each_other_and_move(aws: Rig) -> None:
+def test_replacing_roles_that_trust_each_other(aws: Rig) -> None:
     trust = """
   {name}:
     path: {path}
@@ -299,7 +305,7 @@ def test_a_profile_that_was_deleted_by_hand(fleet: Fleet) -> None:
     fleet.is_served()
 
 
-def test_anothers_profile_that_was_made_again(aws: Rig) -> None:
+def test_a_profile_of_others_that_was_recreated(aws: Rig) -> None:
     """To replace an association by one of the same profile does nothing, so it is made anew."""
     iam = aws.iam
 
@@ -325,7 +331,7 @@ def test_anothers_profile_that_was_made_again(aws: Rig) -> None:
 @pytest.mark.parametrize(
     "operation", ["RemoveRoleFromInstanceProfile", "DeleteRole", "DeletePolicy", "DetachRolePolicy"]
 )
-def test_interrupted_in_the_middle(fleet: Fleet, operation: str) -> None:
+def test_an_interrupt_during_a_replacement(fleet: Fleet, operation: str) -> None:
     """Nothing stays deleted, no profile empty, no role without its policy; and the next run does
     the rest."""
     stop = Interrupt()
@@ -347,7 +353,7 @@ def test_interrupted_in_the_middle(fleet: Fleet, operation: str) -> None:
     fleet.is_served()
 
 
-def test_interrupted_before_anything(fleet: Fleet) -> None:
+def test_an_interrupt_before_the_first_step(fleet: Fleet) -> None:
     stop = Interrupt()
     stop.set()
     fleet.aws.write(spec("role"))

@@ -64,7 +64,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         yield made
 
 
-def test_running_ones_are_restarted_and_stopped_ones_left(fleet: Fleet) -> None:
+def test_running_instances_are_restarted(fleet: Fleet) -> None:
     away: list[int] = []
 
     def count(_logged: Logged) -> None:
@@ -87,14 +87,14 @@ def test_running_ones_are_restarted_and_stopped_ones_left(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(("at", "after"), deaths([6, 7, 8, 9, 10], [6, 7, 8, 9]))
-def test_a_death_at_any_point(fleet: Fleet, at: int, after: bool) -> None:
+def test_a_crash_at_any_call_of_a_restart_is_resumed(fleet: Fleet, at: int, after: bool) -> None:
     with pytest.raises(Crash), crashing(fleet.aws, at, after=after):
         fleet.aws.apply()
     fleet.aws.settle()
     fleet.holds("v2")
 
 
-def test_interrupted_while_one_is_stopped(fleet: Fleet) -> None:
+def test_an_interrupt_starts_the_stopped_instance(fleet: Fleet) -> None:
     """It is started before we go."""
     stop = Interrupt()
 
@@ -110,7 +110,7 @@ def test_interrupted_while_one_is_stopped(fleet: Fleet) -> None:
     fleet.holds("v2")
 
 
-def test_one_that_does_not_start_is_told_and_tried_again(fleet: Fleet) -> None:
+def test_an_instance_that_does_not_start_is_reported_and_retried(fleet: Fleet) -> None:
     """The canary: what was begun is rolled back, and it is started as soon as there is room."""
     with refusing(fleet.aws, "StartInstances", "InsufficientInstanceCapacity"):
         applied = fleet.aws.apply()
@@ -144,7 +144,9 @@ def _in_a_group(aws: Rig) -> None:
     ("launch", "wanted"),
     [(_spot, "it is a spot instance"), (_in_a_group, "the Auto Scaling group web-asg")],
 )
-def test_who_must_not_be_stopped_is_refused(fleet: Fleet, launch: object, wanted: str) -> None:
+def test_an_instance_that_cannot_be_restarted_is_refused(
+    fleet: Fleet, launch: object, wanted: str
+) -> None:
     """Before anything is changed, with the place in the spec."""
     assert callable(launch)
     launch(fleet.aws)

@@ -33,7 +33,7 @@ def inline(aws: Rig, role: str = "web") -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["AWSRevokeOlderSessions", "awsrevokeoldersessions"])
-def test_an_update_leaves_it(aws: Rig, name: str) -> None:
+def test_an_update_keeps_the_revocation_policy(aws: Rig, name: str) -> None:
     aws.write(f"roles: {{web: {{trust: ec2, inline_policies: {{own: {OWN}}}}}}}")
     aws.settle()
     revoke(aws, name)
@@ -45,7 +45,7 @@ def test_an_update_leaves_it(aws: Rig, name: str) -> None:
     assert name in kept[0].reason
 
 
-def test_drift_names_it(aws: Rig) -> None:
+def test_drift_reports_the_revocation_policy(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}}")
     aws.settle()
     revoke(aws)
@@ -57,7 +57,7 @@ def test_drift_names_it(aws: Rig) -> None:
     assert drift.exit_code == 0
 
 
-def test_an_adoption_does_not_strip_it(aws: Rig) -> None:
+def test_an_adoption_keeps_the_revocation_policy(aws: Rig) -> None:
     aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
     revoke(aws)
     aws.write("roles: {web: {trust: ec2}}")
@@ -66,7 +66,7 @@ def test_an_adoption_does_not_strip_it(aws: Rig) -> None:
     assert inline(aws) == ["AWSRevokeOlderSessions"]
 
 
-def test_what_the_specs_name_is_theirs(aws: Rig) -> None:
+def test_a_revocation_policy_in_the_specs_is_managed(aws: Rig) -> None:
     spec = "roles: {{web: {{trust: ec2, inline_policies: {{AWSRevokeOlderSessions: {0}}}}}}}"
     aws.write(spec.format(OWN))
     aws.settle()
@@ -76,7 +76,7 @@ def test_what_the_specs_name_is_theirs(aws: Rig) -> None:
     assert found["PolicyDocument"]["Statement"][0]["Effect"] == "Allow"
 
 
-def test_it_goes_with_the_role(aws: Rig) -> None:
+def test_the_revocation_policy_is_deleted_with_its_role(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}, other: {trust: lambda}}")
     aws.settle()
     revoke(aws)

@@ -124,7 +124,7 @@ def test_a_profile_without_its_role(aws: Rig) -> None:
     ]
 
 
-def test_what_cannot_be_read_may_have_none(aws: Rig) -> None:
+def test_an_instance_that_cannot_be_read_may_be_without_profile(aws: Rig) -> None:
     instance = swap(aws, region=AWAY)
 
     def blind(logged: Logged) -> None:
@@ -142,7 +142,7 @@ def test_what_cannot_be_read_may_have_none(aws: Rig) -> None:
     )
 
 
-def test_after_an_interrupt(aws: Rig) -> None:
+def test_stranded_instances_after_an_interrupt(aws: Rig) -> None:
     instance, stop = swap(aws), Interrupt()
 
     def listen(logged: Logged) -> None:
@@ -155,7 +155,7 @@ def test_after_an_interrupt(aws: Rig) -> None:
     assert last(applied)[0] == f"{instance} ({HOME}) HAS NO PROFILE"
 
 
-def test_a_stopped_one_that_moves_to_a_profile_of_others(aws: Rig) -> None:
+def test_a_stopped_instance_that_moves_to_a_profile_of_others(aws: Rig) -> None:
     """Nothing is noted on what is not ours."""
     instance = aws.launch(1, tags={"app": "web"})[0]
     aws.write(
@@ -175,7 +175,7 @@ def test_a_stopped_one_that_moves_to_a_profile_of_others(aws: Rig) -> None:
     assert ARN in last(applied)[1]
 
 
-def test_nothing_is_stranded_and_the_way_on_is_the_flag(aws: Rig) -> None:
+def test_after_a_roll_back_the_retry_flag_is_named(aws: Rig) -> None:
     """One refusal: the canary is rolled back, and all is as it was."""
     instance = swap(aws)
     with refusing(aws, "AssociateIamInstanceProfile", DENIED, times=1):
@@ -188,7 +188,7 @@ def test_nothing_is_stranded_and_the_way_on_is_the_flag(aws: Rig) -> None:
     assert words.count("refused by the test") == 1
 
 
-def test_a_refusal_names_what_is_missing(aws: Rig) -> None:
+def test_an_access_error_names_the_permission(aws: Rig) -> None:
     aws.write("roles: {v1: {trust: ec2}}")
     with refusing(aws, "CreateRole", "AccessDenied"):
         applied = aws.apply()
@@ -204,12 +204,12 @@ def test_a_refusal_names_what_is_missing(aws: Rig) -> None:
         ("Throttling", "Apply again to resume."),
     ],
 )
-def test_again_only_where_it_helps(aws: Rig, code: str, words: str) -> None:
+def test_apply_again_is_advised_only_if_it_helps(aws: Rig, code: str, words: str) -> None:
     aws.write("roles: {v1: {trust: ec2}}")
     with refusing(aws, "CreateRole", code):
         assert said(aws.apply()).splitlines()[-1] == words
 
 
-def test_the_time_is_over(aws: Rig) -> None:
+def test_apply_again_is_advised_after_max_time(aws: Rig) -> None:
     aws.write("roles: {v1: {trust: ec2}}")
     assert said(aws.apply(max_seconds=0)).endswith("Apply again to resume.")

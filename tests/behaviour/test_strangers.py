@@ -46,7 +46,9 @@ def row_of(aws: Rig, instance: str) -> str:
     return row.id
 
 
-def test_a_role_is_not_passed(fleet: tuple[Rig, list[str], list[str]]) -> None:
+def test_an_association_tag_gives_no_profile_to_an_unselected_instance(
+    fleet: tuple[Rig, list[str], list[str]],
+) -> None:
     """To an instance that no spec means, whatever its tags say."""
     aws, mine, _ = fleet
     theirs = aws.launch(1)[0]
@@ -62,7 +64,7 @@ def test_a_role_is_not_passed(fleet: tuple[Rig, list[str], list[str]]) -> None:
     assert aws.profile_of(theirs) is None
 
 
-def test_a_profile_is_not_dropped_without_a_word(fleet: tuple[Rig, list[str], list[str]]) -> None:
+def test_only_prune_removes_a_profile_by_tag(fleet: tuple[Rig, list[str], list[str]]) -> None:
     """The tag that we would have written ourselves: without ``--prune`` nothing is done, with it the
     plan names the instance, and that it runs."""
     aws, _, launched = fleet
@@ -77,7 +79,7 @@ def test_a_profile_is_not_dropped_without_a_word(fleet: tuple[Rig, list[str], li
 
 
 @pytest.mark.parametrize("strategy", ["reassociate", "hop"])
-def test_notes_before_a_cut_over_save_nothing(
+def test_forged_marks_before_a_cut_over_are_ignored(
     fleet: tuple[Rig, list[str], list[str]], strategy: str
 ) -> None:
     aws, mine, launched = fleet
@@ -89,7 +91,9 @@ def test_notes_before_a_cut_over_save_nothing(
     assert {aws.served(i) for i in (*mine, *launched)} == {"v2"}
 
 
-def test_notes_while_a_run_is_dead_are_told(fleet: tuple[Rig, list[str], list[str]]) -> None:
+def test_forged_marks_in_an_interrupted_cut_over_are_reported(
+    fleet: tuple[Rig, list[str], list[str]],
+) -> None:
     """They are believed, since a run that died wrote such ones; the plan and the apply say whom they
     are about, and the next change of the role reaches them."""
     aws, mine, launched = fleet
@@ -113,7 +117,9 @@ def test_notes_while_a_run_is_dead_are_told(fleet: tuple[Rig, list[str], list[st
     assert {aws.served(i) for i in (*mine, *launched)} == {"v1"}
 
 
-def test_another_owner_s_name_stops_and_says_so(fleet: tuple[Rig, list[str], list[str]]) -> None:
+def test_an_association_tag_of_another_owner_is_a_conflict(
+    fleet: tuple[Rig, list[str], list[str]],
+) -> None:
     aws, mine, _ = fleet
     tag(aws, mine[0], ASSOCIATION, f"somebody/{mine[0]}/{profile_id(aws)}")
     (conflict,) = aws.plan().plan.conflicts
@@ -124,7 +130,9 @@ def test_another_owner_s_name_stops_and_says_so(fleet: tuple[Rig, list[str], lis
 @pytest.mark.parametrize(
     "value", sampled(["", "a/b/c/d", "tests//"], ["/", "///", "tests", "\u202e", "x" * 256])
 )
-def test_what_is_no_note_is_none(fleet: tuple[Rig, list[str], list[str]], value: str) -> None:
+def test_malformed_marks_on_instances_are_ignored(
+    fleet: tuple[Rig, list[str], list[str]], value: str
+) -> None:
     aws, mine, launched = fleet
     for instance in (*mine, *launched):
         tag(aws, instance, HOLDS, value)

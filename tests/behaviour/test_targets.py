@@ -93,21 +93,21 @@ def test_two_targets_in_one_account_are_refused(
         aws.plan(targets=chosen, regions=(), prune=True)
 
 
-def test_one_target(two: Rig) -> None:
+def test_a_single_target(two: Rig) -> None:
     two.settle(targets=("prod",))
     assert roles("111111111111") and not roles("222222222222")
     assumed = [c for c in two.aws.log if c.operation == "AssumeRole"]
     assert "secret" in str(assumed[0].params["ExternalId"])
 
 
-def test_one_that_is_not_there(two: Rig) -> None:
+def test_an_unknown_target(two: Rig) -> None:
     with pytest.raises(RefusedError) as refused:
         two.plan(targets=("stage",))
     assert refused.value.exit_code == 64
     assert "dev, prod" in refused.value.message
 
 
-def test_no_account_is_read_before_all_are_right(two: Rig) -> None:
+def test_no_account_is_read_before_all_are_checked(two: Rig) -> None:
     """Assuming a role and asking who we are is all that happens."""
     wrong = SETTINGS.replace("account_id: '111111111111'", "account_id: '333333333333'")
     two.write("x-nothing: 1", wrong)
@@ -118,7 +118,7 @@ def test_no_account_is_read_before_all_are_right(two: Rig) -> None:
     assert {c.operation for c in two.aws.log} == {"AssumeRole", "GetCallerIdentity"}
 
 
-def test_what_is_told_says_of_which_target(two: Rig) -> None:
+def test_findings_name_their_target(two: Rig) -> None:
     findings = two.drift().findings
     assert [(f.target, str(f.address)) for f in findings] == [
         ("dev", "role/common"),
@@ -133,7 +133,7 @@ def test_what_is_told_says_of_which_target(two: Rig) -> None:
     assert roles("222222222222")
 
 
-def test_what_moved_is_told_with_its_target(two: Rig) -> None:
+def test_differences_of_a_stale_plan_name_their_target(two: Rig) -> None:
     save(two.plan(), two.folder / "plan.json")
     saved = saved_from(saved_plan(two.folder / "plan.json"), "plan.json")
     two.settle(targets=("prod",))

@@ -7,7 +7,7 @@ from tests.behaviour.faults import listening
 from tests.rig import ACCOUNT, Rig
 
 
-def test_what_is_left_is_seen(aws: Rig) -> None:
+def test_remaining_differences_are_reported(aws: Rig) -> None:
     """Somebody undoes a step behind the apply's back, while it runs."""
     aws.write(
         "roles: {web: {trust: ec2, tags: {a: b}, managed_policies: [AmazonSSMManagedInstanceCore]}}"
@@ -27,7 +27,7 @@ def test_what_is_left_is_seen(aws: Rig) -> None:
     assert aws.plan().plan.is_empty
 
 
-def test_specs_that_change_meanwhile_are_of_the_next_apply(aws: Rig) -> None:
+def test_specs_that_change_during_an_apply_are_ignored(aws: Rig) -> None:
     """What is left is left of the plan that was approved."""
     aws.write("roles: {web: {trust: ec2, tags: {account: '${account_id}'}}}")
 
@@ -44,7 +44,7 @@ def test_specs_that_change_meanwhile_are_of_the_next_apply(aws: Rig) -> None:
     assert "other" in aws.names()["roles"]
 
 
-def test_reads_that_lag_are_waited_for(aws: Rig) -> None:
+def test_outdated_reads_are_waited_for(aws: Rig) -> None:
     """IAM shows the tag half a minute late; that is no drift."""
     aws.write("roles: {web: {trust: ec2, tags: {a: b}}}")
     began: list[float] = []

@@ -27,7 +27,7 @@ def fleet(aws: Rig) -> tuple[Rig, list[str]]:
     return aws, instances
 
 
-def test_the_time_is_over_between_batches(fleet: tuple[Rig, list[str]]) -> None:
+def test_max_time_between_batches(fleet: tuple[Rig, list[str]]) -> None:
     """What was begun is ended, the next run goes on where this one stopped."""
     aws, instances = fleet
     applied = aws.apply(max_seconds=70)
@@ -47,7 +47,7 @@ def test_the_time_is_over_between_batches(fleet: tuple[Rig, list[str]]) -> None:
     assert {aws.served(i) for i in instances} == {"v2"}
 
 
-def test_the_time_is_over_before_the_swap(fleet: tuple[Rig, list[str]]) -> None:
+def test_max_time_before_the_swap(fleet: tuple[Rig, list[str]]) -> None:
     aws, _ = fleet
     aws.aws.log.clear()
     assert aws.apply(max_seconds=0).exit_code == ExitCode.PARTLY_APPLIED
@@ -55,7 +55,7 @@ def test_the_time_is_over_before_the_swap(fleet: tuple[Rig, list[str]]) -> None:
     aws.settle()
 
 
-def test_credentials_that_would_not_last(fleet: tuple[Rig, list[str]]) -> None:
+def test_credentials_that_expire_too_soon(fleet: tuple[Rig, list[str]]) -> None:
     """No instance is taken its profile that we may not be able to give back."""
     aws, instances = fleet
     aws.expires_at = aws.clock.now() + 300
@@ -74,7 +74,7 @@ def test_credentials_that_would_not_last(fleet: tuple[Rig, list[str]]) -> None:
 
 @pytest.mark.parametrize("ends", ["nothing", "the time", "the credentials"])
 @pytest.mark.parametrize("strategy", ["reassociate", "restart"])
-def test_a_canary_that_fails_when_it_is_over_is_rolled_back(
+def test_a_canary_that_fails_after_max_time_is_rolled_back(
     fleet: tuple[Rig, list[str]], ends: str, strategy: str
 ) -> None:
     """The old role goes back in, and the canary gets its profile: that ends what was begun."""

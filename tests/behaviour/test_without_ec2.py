@@ -44,7 +44,7 @@ def nowhere(aws: Rig) -> None:
 
 
 @pytest.mark.parametrize("flags", [{}, {"prune": True}, {"regions": ()}])
-def test_it_is_planned_and_applied(denied: Rig, flags: dict[str, object]) -> None:
+def test_roles_are_applied_without_ec2_calls(denied: Rig, flags: dict[str, object]) -> None:
     if "regions" in flags:
         nowhere(denied)
     denied.write(SPEC)
@@ -59,7 +59,7 @@ def test_it_is_planned_and_applied(denied: Rig, flags: dict[str, object]) -> Non
     assert not [c for c in denied.aws.log if c.service == "ec2"]
 
 
-def test_what_left_it_is_pruned(denied: Rig) -> None:
+def test_roles_are_pruned_without_ec2_calls(denied: Rig) -> None:
     denied.write(SPEC)
     denied.settle()
     denied.write(
@@ -80,7 +80,7 @@ def test_a_set_with_a_profile_needs_a_region(aws: Rig) -> None:
     assert "no region is set" in refused.value.message
 
 
-def test_a_profile_that_left_it_has_consumers_still(aws: Rig) -> None:
+def test_a_profile_that_left_the_specs_needs_its_consumers(aws: Rig) -> None:
     """The owner's profile is in no spec any more, but in AWS."""
     aws.write(SPEC.replace("lambda", "ec2") + PROFILE)
     aws.settle()

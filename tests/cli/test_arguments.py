@@ -18,19 +18,19 @@ def names(of: type[CommonArguments | PlanFlags]) -> set[str]:
     return {field.name for field in fields(of)}
 
 
-def test_what_is_asked_for_has_a_flag_or_a_command() -> None:
+def test_every_request_field_has_a_flag_or_a_command() -> None:
     assert names(Request) - OF_REQUEST == OF_A_DRIFT | OF_A_COMMAND
 
 
-def test_a_saved_plan_holds_all_that_was_asked() -> None:
+def test_a_saved_plan_stores_every_request_field() -> None:
     assert set(RequestShape.__annotations__) == names(Request) - OF_A_DRIFT
 
 
-def test_no_flag_is_as_no_request() -> None:
+def test_defaults_of_flags_and_request_agree() -> None:
     assert CommonArguments().request("specs") == Request()
 
 
-def test_the_planner_is_given_all_that_was_asked() -> None:
+def test_every_planning_flag_reaches_the_planner() -> None:
     asked = Request(only=("role/*",), refresh_adopted=True, unmanaged=True, destroy=True).asked()
     assert asked.keys() == names(PlanFlags) <= names(Options)
     assert {name for name, value in asked.items() if value} == {

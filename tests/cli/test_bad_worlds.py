@@ -65,7 +65,7 @@ IN_THE_WAY = {
 
 
 @pytest.mark.parametrize("number", sampled([1, 3, 5], [0, 2, 4]))
-def test_nobody_hears_what_apply_says(program: Program, number: int) -> None:
+def test_apply_with_a_broken_output_stream(program: Program, number: int) -> None:
     command, is_carried_out = list(IN_THE_WAY.items())[number]
     write(program, str(number))
     told = sh(program, command)
@@ -90,7 +90,7 @@ UNHEARD = (
 
 
 @pytest.mark.parametrize("command", UNHEARD)
-def test_a_full_disk_is_an_error(program: Program, command: str) -> None:
+def test_stdout_on_a_full_disk_is_an_error(program: Program, command: str) -> None:
     """A file that was cut off must not look like a result."""
     write(program, "x")
     told = sh(program, command)
@@ -99,7 +99,7 @@ def test_a_full_disk_is_an_error(program: Program, command: str) -> None:
     assert "Traceback" not in told.stderr
 
 
-def test_a_plan_on_a_full_disk(program: Program) -> None:
+def test_saving_a_plan_on_a_full_disk(program: Program) -> None:
     write(program, "y")
     told = program.run("plan", "--out", "/dev/full")
     assert told.returncode == 1
@@ -107,7 +107,7 @@ def test_a_plan_on_a_full_disk(program: Program) -> None:
     assert "Traceback" not in told.stderr
 
 
-def test_a_plan_where_nobody_may_write(program: Program) -> None:
+def test_saving_a_plan_in_an_unwritable_folder(program: Program) -> None:
     write(program, "z")
     told = program.run("plan", "--out", "/proc/plan.json")
     assert told.returncode == 1
@@ -115,13 +115,13 @@ def test_a_plan_where_nobody_may_write(program: Program) -> None:
     assert "Traceback" not in told.stderr
 
 
-def test_a_folder_that_is_gone(program: Program) -> None:
+def test_a_deleted_working_directory(program: Program) -> None:
     told = sh(program, "mkdir gone && cd gone && rmdir ../gone && reconciler plan")
     assert told.returncode == 1
     assert "Traceback" not in told.stderr
 
 
-def test_without_home(program: Program) -> None:
+def test_apply_without_home_variable(program: Program) -> None:
     write(program, "home")
     environment = {k: v for k, v in program.environment.items() if k != "HOME"}
     told = subprocess.run(
@@ -147,7 +147,7 @@ HOSTILE = (
 )
 
 
-def test_what_comes_from_aws_is_shown_as_it_is(program: Program) -> None:
+def test_control_characters_from_aws_are_escaped(program: Program) -> None:
     """Somebody with access to AWS alone wrote it: nobody's terminal acts on it."""
 
     def roles(texts: tuple[str, ...]) -> str:

@@ -51,7 +51,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield made
 
 
-def test_the_main_job(sandbox: Shell) -> None:
+def test_plan_apply_role_change_and_drift(sandbox: Shell) -> None:
     """Plan, apply, plan again; swap the role; drift."""
     sandbox.write("v1")
     planned = sandbox.run("plan", "--detailed-exitcode")
@@ -72,7 +72,7 @@ def test_the_main_job(sandbox: Shell) -> None:
     assert sandbox.run("drift").returncode == 0
 
 
-def test_plan_json_twice(sandbox: Shell) -> None:
+def test_plan_json_is_reproducible(sandbox: Shell) -> None:
     sandbox.write("v1")
     saved = sandbox.folder / "plan.json"
     one = json.loads(sandbox.run("plan", "--json", "--out", str(saved)).stdout)
@@ -101,7 +101,7 @@ def test_apply_json_lines(sandbox: Shell) -> None:
     assert last == {"type": "apply_summary", "failed": 0, "skipped": 0, "remaining": 0}
 
 
-def test_apply_json_that_is_stopped(sandbox: Shell) -> None:
+def test_apply_json_blocked_by_a_guard(sandbox: Shell) -> None:
     """What stops it, and the flag that lifts it, is said where the plan is; so it ends as ever."""
     sandbox.write("v1")
     assert sandbox.run("apply", "--auto-approve").returncode == 0
@@ -122,7 +122,7 @@ def test_apply_json_that_is_stopped(sandbox: Shell) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--no-input",), ("--json",)])
-def test_apply_refuses_to_guess(sandbox: Shell, flags: tuple[str, ...]) -> None:
+def test_apply_without_approval_is_refused(sandbox: Shell, flags: tuple[str, ...]) -> None:
     sandbox.write("v1")
     sandbox.run("apply", "--auto-approve")
     sandbox.write("v2")
@@ -131,7 +131,7 @@ def test_apply_refuses_to_guess(sandbox: Shell, flags: tuple[str, ...]) -> None:
     assert "--auto-approve" in refused.stderr
 
 
-def test_sigterm_in_the_middle(sandbox: Shell) -> None:
+def test_sigterm_during_a_cut_over(sandbox: Shell) -> None:
     """Whoever is in flight gets the profile back; the next run ends the work."""
     sandbox.write("v1", "0s")
     sandbox.run("apply", "--auto-approve")
@@ -149,7 +149,7 @@ def test_sigterm_in_the_middle(sandbox: Shell) -> None:
     assert sandbox.run("apply", "--auto-approve").returncode == 0
 
 
-def test_a_reader_that_goes_away(sandbox: Shell) -> None:
+def test_a_closed_pipe_on_stdout(sandbox: Shell) -> None:
     sandbox.write("v1")
     command = " ".join(sandbox.command("plan", "--json"))
     result = subprocess.run(
@@ -257,7 +257,7 @@ CLOSED = ("plan >&-", "plan 2>&-", "validate >&- 2>&-", "drift --json 2>&-")
 
 
 @pytest.mark.parametrize("command", CLOSED)
-def test_streams_that_are_closed(sandbox: Shell, command: str) -> None:
+def test_closed_streams(sandbox: Shell, command: str) -> None:
     sandbox.write("v1")
     words = " ".join(sandbox.command(*command.split()))
     result = subprocess.run(
@@ -280,7 +280,7 @@ SEEDS = {
 
 
 @pytest.mark.parametrize("case", SEEDS)
-def test_a_seed_that_is_wrong(shell: Shell, case: str) -> None:
+def test_an_invalid_sandbox_seed(shell: Shell, case: str) -> None:
     text, said = SEEDS[case]
     (shell.folder / "seed.yaml").write_text(text)
     result = shell.run("sandbox", "--port", "0", "--seed", "seed.yaml")
@@ -289,7 +289,7 @@ def test_a_seed_that_is_wrong(shell: Shell, case: str) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_is_taken(sandbox: Shell) -> None:
+def test_a_sandbox_port_in_use(sandbox: Shell) -> None:
     assert sandbox.endpoint is not None
     port = sandbox.endpoint.rpartition(":")[2]
     result = sandbox.run("sandbox", "--port", port)
@@ -316,7 +316,7 @@ def test_help_of_every_command(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("flag", [("--color", "always"), ()])
-def test_colour_only_where_it_is_wanted(sandbox: Shell, flag: tuple[str, ...]) -> None:
+def test_color_flag(sandbox: Shell, flag: tuple[str, ...]) -> None:
     sandbox.write("v1")
     out = sandbox.run("plan", *flag).stdout
     assert ("\x1b[" in out) is bool(flag)
@@ -334,7 +334,7 @@ def test_the_demo(shell: Shell) -> None:
     began = time.monotonic()
     result = shell.run("demo")
     assert result.returncode == 0, result.stderr
-    assert "the instances still hold" in result.stdout
+    assert "the instances still have" in result.stdout
     assert "3 instances cut over" in result.stdout
     assert "No drift." in result.stdout
     assert time.monotonic() - began < 60

@@ -67,7 +67,7 @@ def drift(program: Program, there: Receiver, *more: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
-def test_the_story(program: Program) -> None:
+def test_notifications_over_several_runs(program: Program) -> None:
     """Clean, drift, the same, another, resolved: three notifications."""
     with receiver() as there:
         assert drift(program, there)[0] == 0
@@ -96,7 +96,7 @@ def test_the_story(program: Program) -> None:
     assert metric(program, "reconciler_last_run_success") == 1
 
 
-def test_nobody_takes_it(program: Program) -> None:
+def test_a_failed_notification_is_sent_again(program: Program) -> None:
     """The findings are there, the exit code says so, and it is told when it can be."""
     states = {"broken": True}
 
@@ -110,7 +110,7 @@ def test_nobody_takes_it(program: Program) -> None:
         done = program.run("drift", *flags, *measured)
         assert done.returncode == 1
         assert "modified" in done.stdout
-        assert "slack at 127.0.0.1 was not told: 127.0.0.1: answered 400" in done.stderr
+        assert "slack at 127.0.0.1 could not be notified: 127.0.0.1: answered 400" in done.stderr
         assert "secret" not in done.stdout + done.stderr
         assert "secret" not in (program.folder / "last.json").read_text()
         assert metric(program, "reconciler_undelivered_notifications") == 1
@@ -124,7 +124,7 @@ def test_nobody_takes_it(program: Program) -> None:
     describe(program, "a", "")
 
 
-def test_aws_is_away(program: Program) -> None:
+def test_a_failed_run_keeps_baseline_and_last_success(program: Program) -> None:
     """The baseline stays; the metrics say when it could tell last."""
     with receiver() as there:
         drift(program, there)
@@ -158,31 +158,31 @@ def test_wrong_usage(tmp_path: Path, flags: tuple[str, ...], said: str) -> None:
     assert said in done.stderr
 
 
-def test_a_baseline_that_is_none(program: Program) -> None:
+def test_an_invalid_baseline_is_refused(program: Program) -> None:
     """It is not written over: somebody may want to know what it was."""
     path: Path = program.folder / "last.json"
     path.write_text("{")
     done = program.run("drift", "--baseline", "last.json")
     assert done.returncode == 1
-    assert "last.json is no baseline that drift wrote" in done.stderr
+    assert "last.json is not a baseline written by drift" in done.stderr
     assert path.read_text() == "{"
 
 
-def test_a_baseline_that_cannot_be_written(program: Program) -> None:
+def test_an_unwritable_baseline(program: Program) -> None:
     done = program.run("drift", "--baseline", "no/such/folder/last.json")
     assert done.returncode == 1
     assert "No drift." in done.stdout
     assert "no/such/folder/last.json: No such file or directory" in done.stderr
 
 
-def test_who(program: Program) -> None:
+def test_who_prints_the_author(program: Program) -> None:
     describe(program, "b", "x")
     done = program.run("drift", "--who")
     assert re.search(r"UpdateRole by arn:aws:iam::\d+:user/sandbox at 20", done.stdout), done.stdout
     describe(program, "b", "")
 
 
-def test_accepting(program: Program) -> None:
+def test_accept_as_patch_and_in_place(program: Program) -> None:
     """A patch that git takes, or the files themselves."""
     path = program.folder / "specs" / "a.yaml"
     path.write_text("# ours\nroles:\n  a: {trust: ec2}  # one\n  b: {trust: ec2}\n")
@@ -200,7 +200,7 @@ def test_accepting(program: Program) -> None:
     done = program.run("drift", "--accept", "role/*", "--accept", "role/x", "--write")
     assert done.returncode == 1
     assert "role/b: accepted" in done.stderr
-    assert "role/x: left to you: there is no such finding" in done.stderr
+    assert "role/x: not accepted: no finding matches" in done.stderr
     assert "b: {trust: ec2, description: too}" in path.read_text()
     assert program.run("drift").returncode == 0
     for role in ("a", "b"):

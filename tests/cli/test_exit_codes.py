@@ -187,13 +187,15 @@ DENIED = [
 
 
 @pytest.mark.parametrize(("command", "operation", "wanted"), DENIED)
-def test_denied(folder: Rig, command: str, operation: str, wanted: ExitCode) -> None:
+def test_exit_codes_of_denied_calls(
+    folder: Rig, command: str, operation: str, wanted: ExitCode
+) -> None:
     folder.write("roles: {web: {trust: ec2, instance_profile: true}}", SETTINGS)
     with refusing(folder, operation, "AccessDenied"):
         assert run(command.split()) == wanted
 
 
-def test_every_code_is_here() -> None:
-    """But for an interrupt, which ``test_sigterm_in_the_middle`` has."""
+def test_every_exit_code_is_tested() -> None:
+    """But for an interrupt, which ``test_sigterm_during_a_cut_over`` has."""
     found = {code for *_, code in TABLE} | {code for *_, code in DENIED}
     assert found == {*ExitCode} - {ExitCode.INTERRUPTED}

@@ -66,7 +66,7 @@ EDITED: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("case", EDITED)
-def test_a_plan_that_was_edited(program: Program, case: str) -> None:
+def test_an_edited_plan_file_is_refused(program: Program, case: str) -> None:
     document = json.loads((program.folder / "plan.json").read_text())
     EDITED[case](document)
     (program.folder / "edited.json").write_text(json.dumps(document))
@@ -78,7 +78,7 @@ def test_a_plan_that_was_edited(program: Program, case: str) -> None:
     )
 
 
-def test_a_plan_in_another_place(program: Program) -> None:
+def test_a_plan_file_may_be_moved_and_reformatted(program: Program) -> None:
     """The file may be moved, formatted anew, and name another checkout; nothing else counts."""
     document = json.loads((program.folder / "plan.json").read_text())
     specs = program.folder / "specs"
@@ -96,19 +96,19 @@ def test_a_plan_in_another_place(program: Program) -> None:
     one_error(
         program.run("apply", "other/moved.json", "--expect", "sha256:" + "0" * 64),
         5,
-        "not the one that was approved",
+        "differs from the approved one",
     )
     (other / "web.yaml").write_text(SPEC)
-    one_error(program.run("apply", "other/moved.json"), 5, "the specs are not those")
+    one_error(program.run("apply", "other/moved.json"), 5, "the specs have changed")
 
 
 @pytest.mark.parametrize("text", ["sha256:abc", "abc", "sha256:" + "G" * 64, "sha256:" + "²" * 64])
-def test_what_is_no_digest_is_wrong_usage(program: Program, text: str) -> None:
+def test_an_invalid_digest_is_wrong_usage(program: Program, text: str) -> None:
     for path in ("specs", "plan.json"):
         one_error(program.run("apply", path, "--expect", text), 64, "--expect takes sha256:")
 
 
-def test_variables_of_the_job_are_no_flags(program: Program) -> None:
+def test_environment_variables_do_not_change_a_saved_plan(program: Program) -> None:
     """They were set for the plan, and the plan holds what they said."""
     job = {
         "RECONCILER_OWNER": "elsewhere",
@@ -118,9 +118,13 @@ def test_variables_of_the_job_are_no_flags(program: Program) -> None:
     told = program.run("apply", "plan.json", **job)
     assert told.returncode == 4, told.stderr
     assert "protected" in told.stdout + told.stderr
-    one_error(program.run("apply", "plan.json", "--owner", "tests"), 64, "holds its flags")
-    one_error(program.run("apply", "plan.json", "--target", "x", **job), 64, "holds its flags")
-    one_error(program.run("apply", "plan.json", "--allow", "delete=1"), 64, "holds its flags")
+    one_error(program.run("apply", "plan.json", "--owner", "tests"), 64, "planning flags cannot be")
+    one_error(
+        program.run("apply", "plan.json", "--target", "x", **job), 64, "planning flags cannot be"
+    )
+    one_error(
+        program.run("apply", "plan.json", "--allow", "delete=1"), 64, "planning flags cannot be"
+    )
     assert program.run("apply", RECONCILER_SPECS="plan.json", **job).returncode == 4
 
 
@@ -135,11 +139,11 @@ NO_PLANS = {
 
 
 @pytest.mark.parametrize("case", NO_PLANS)
-def test_what_is_no_plan(program: Program, case: str) -> None:
+def test_an_invalid_plan_file(program: Program, case: str) -> None:
     (program.folder / "no.json").write_bytes(NO_PLANS[case])
     job = {"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/pull/7/merge"}
-    one_error(program.run("apply", "no.json"), 1, "no.json is not a plan that")
-    one_error(program.run("comment", "github", "no.json", **job), 1, "no.json is not a plan that")
+    one_error(program.run("apply", "no.json"), 1, "no.json is not a plan ")
+    one_error(program.run("comment", "github", "no.json", **job), 1, "no.json is not a plan ")
 
 
 EVENTS = {
@@ -155,17 +159,17 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("case", EVENTS)
-def test_what_is_no_event(tmp_path: Path, case: str) -> None:
+def test_an_invalid_github_event(tmp_path: Path, case: str) -> None:
     program = Program(tmp_path)
     (tmp_path / "plan.json").write_text(json_text(plan_report(everything()[0]).document))
     (tmp_path / "event.json").write_bytes(EVENTS[case])
     job = {"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": "o/r", "GITHUB_EVENT_PATH": "event.json"}
     told = program.run("comment", "github", "plan.json", **job)
-    one_error(told, 1, "GITHUB_EVENT_PATH: event.json is not an event")
+    one_error(told, 1, "GITHUB_EVENT_PATH: event.json is not a GitHub event")
 
 
 @pytest.mark.parametrize("text", ["{}", '{"pull_request": null}', '{"ref": "x"}'])
-def test_an_event_of_no_pull_request(tmp_path: Path, text: str) -> None:
+def test_an_event_without_a_pull_request(tmp_path: Path, text: str) -> None:
     program = Program(tmp_path)
     (tmp_path / "plan.json").write_text(json_text(plan_report(everything()[0]).document))
     (tmp_path / "event.json").write_text(text)
@@ -176,14 +180,14 @@ def test_an_event_of_no_pull_request(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"[" * 100_000, b"[]", b"{}", b'{"findings": 5}'])
-def test_what_is_no_baseline(program: Program, data: bytes) -> None:
+def test_an_invalid_baseline(program: Program, data: bytes) -> None:
     (program.folder / "last.json").write_bytes(data)
     told = program.run("drift", "--baseline", "last.json")
-    one_error(told, 1, "last.json is no baseline that drift wrote")
+    one_error(told, 1, "last.json is not a baseline written by drift")
     assert (program.folder / "last.json").read_bytes() == data
 
 
-def test_what_is_no_file_of_metrics(program: Program) -> None:
+def test_an_invalid_metrics_file_is_not_overwritten(program: Program) -> None:
     """It is somebody's picture: not written over. Findings are told all the same."""
     (program.folder / "picture").write_bytes(b"\xff\xd8")
     told = program.run("drift", "--metrics", "prometheus=picture")
@@ -200,7 +204,7 @@ def test_what_is_no_file_of_metrics(program: Program) -> None:
 @pytest.mark.parametrize(
     "value", ["delete=²", "delete=" + "9" * 5_000, "change=٣", "delete=-1", "delete=1.0"]
 )
-def test_numbers_of_allow(program: Program, value: str) -> None:
+def test_allow_rejects_invalid_numbers(program: Program, value: str) -> None:
     for command in ("plan", "apply", "destroy"):
         told = program.run(command, "--allow", value)
         one_error(told, 64, "takes a number")
@@ -210,7 +214,7 @@ def test_numbers_of_allow(program: Program, value: str) -> None:
 @pytest.mark.parametrize(
     "command", ["plan --json", "drift --json", "plan --out saved.json -q", "apply --json"]
 )
-def test_no_command_for_a_runner(program: Program, command: str) -> None:
+def test_output_contains_no_runner_commands(program: Program, command: str) -> None:
     """GitHub's runner obeys ``##[…]`` anywhere in a line."""
     evil = "##[set-output name=digest;]sha256:evil ##vso[x]y"
     spec = program.folder / "specs" / "web.yaml"
@@ -233,7 +237,7 @@ def test_no_command_for_a_runner(program: Program, command: str) -> None:
 @pytest.mark.parametrize(
     "command", ["validate", "validate --format concise", "fmt --check", "plan"]
 )
-def test_a_file_whose_name_is_a_command(tmp_path: Path, command: str) -> None:
+def test_a_file_name_that_is_a_runner_command(tmp_path: Path, command: str) -> None:
     """A pull request names files as it likes, and GitHub's runner obeys a line that begins so."""
     program = Program(tmp_path)
     (tmp_path / "::add-mask::x.yaml").write_text("roles: {a:   {trst: ec2}}\n")
@@ -254,7 +258,7 @@ def device(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [pipe, device, Path.mkdir])
-def test_what_is_no_regular_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_input_files_must_be_regular_files(tmp_path: Path, make: Callable[[Path], None]) -> None:
     """A pipe that nobody writes to would be waited for without end."""
     program = Program(tmp_path)
     make(tmp_path / "odd.json")

@@ -33,7 +33,7 @@ def settings(program: Program, folder: str, text: str = SETTINGS) -> None:
     (program.folder / folder / "reconciler.yaml").write_text(text)
 
 
-def test_the_settings_of_the_destination(program: Program) -> None:
+def test_import_uses_the_settings_of_the_destination(program: Program) -> None:
     """Its owner and its prefix: the owner's tag is ours and no user's."""
     settings(program, "one")
     done = program.run("import", "--role", "of-first", "--out", "one/imported")
@@ -47,28 +47,28 @@ def test_the_settings_of_the_destination(program: Program) -> None:
     assert plan.returncode == 0, plan.stdout + plan.stderr
 
 
-def test_what_another_owner_has_under_this_prefix(program: Program) -> None:
+def test_resources_of_another_owner_are_skipped(program: Program) -> None:
     settings(program, "two", SETTINGS.replace("owner: mine", "owner: somebody"))
     done = program.run("import", "--all", "--out", "two")
     assert done.returncode == 0, done.stderr
-    assert "another owner has it" in done.stdout
+    assert "with another owner" in done.stdout
     assert not (program.folder / "two/of-first.yaml").exists()
 
 
-def test_a_new_set_has_the_defaults(program: Program) -> None:
+def test_import_into_a_new_set_uses_default_settings(program: Program) -> None:
     done = program.run("import", "--role", "of-second", "--out", "new", AWS_REGION="us-east-1")
     assert done.returncode == 0, done.stderr
     assert "owner: default" in (program.folder / "new/reconciler.yaml").read_text()
 
 
-def test_what_the_specs_have_already(program: Program) -> None:
+def test_resources_already_in_the_specs_are_skipped(program: Program) -> None:
     done = program.run("import", "--all", "--out", "first/more")
     assert done.returncode == 0, done.stderr
-    assert "the specs have it already" in done.stdout
+    assert "already in the specs" in done.stdout
     assert program.run("validate", "first").returncode == 0
 
 
-def test_the_wrong_account_and_settings_with_errors(program: Program) -> None:
+def test_import_refuses_a_wrong_account_and_invalid_settings(program: Program) -> None:
     settings(program, "three", 'account_id: "999999999999"\nregions: [us-east-1]\n')
     done = program.run("import", "--all", "--out", "three")
     assert done.returncode == 4
@@ -79,7 +79,7 @@ def test_the_wrong_account_and_settings_with_errors(program: Program) -> None:
     assert "unknown-key" in done.stderr
 
 
-def test_a_folder_that_leads_out_of_the_repository(program: Program) -> None:
+def test_import_refuses_a_link_out_of_the_repository(program: Program) -> None:
     (program.folder / "repo/.git").mkdir(parents=True)
     (program.folder / "elsewhere").mkdir()
     (program.folder / "repo/specs").symlink_to(program.folder / "elsewhere")

@@ -69,18 +69,18 @@ def refused(aws: Rig) -> RefusedError:
     return caught.value
 
 
-def test_what_was_reviewed_is_applied(ready: Rig) -> None:
+def test_a_saved_plan_is_applied(ready: Rig) -> None:
     assert Apply(compared(ready), ready.commands()).execute().exit_code == 0
     assert ready.role_in("web") == "v2"
 
 
-def test_a_fleet_that_grows_makes_no_plan_stale(ready: Rig) -> None:
+def test_a_new_instance_does_not_make_a_plan_stale(ready: Rig) -> None:
     ready.launch(3, tags={"app": "web"})
     ready.launch(1, profile="web")
     assert compared(ready)
 
 
-def test_a_cut_over_that_grew_by_over_a_quarter_is_asked_about(ready: Rig) -> None:
+def test_a_cut_over_that_grew_by_over_a_quarter_needs_a_flag(ready: Rig) -> None:
     """The plan is not stale, but a person approved a cut-over of two instances."""
     saved, planned = made_again(ready)
     assert list(growth(saved, planned, ready.clock.now())) == []
@@ -94,19 +94,19 @@ def test_a_cut_over_that_grew_by_over_a_quarter_is_asked_about(ready: Rig) -> No
     assert list(growth(saved, planned, ready.clock.now())) == []
 
 
-def test_already_applied(ready: Rig) -> None:
+def test_a_plan_that_was_already_applied_is_stale(ready: Rig) -> None:
     Apply(compared(ready), ready.commands()).execute()
     (moved,) = refused(ready).details
     assert moved == "instance-profile/web: was planned as update (role); has no changes now"
 
 
-def test_somebody_changed_aws(ready: Rig) -> None:
+def test_an_unplanned_change_in_aws_makes_a_plan_stale(ready: Rig) -> None:
     ready.iam.update_role(RoleName="v2", Description="by hand", MaxSessionDuration=3600)
     (moved,) = refused(ready).details
     assert moved == "role/v2: was not planned; is now update (description)"
 
 
-def test_somebody_changed_what_was_to_be_changed(ready: Rig) -> None:
+def test_a_change_to_a_planned_attribute_makes_a_plan_stale(ready: Rig) -> None:
     """What it was when the plan was reviewed, and what it is now."""
     ready.iam.update_role(RoleName="v2", Description="one", MaxSessionDuration=3600)
     save(ready.plan(), path(ready))
@@ -115,18 +115,18 @@ def test_somebody_changed_what_was_to_be_changed(ready: Rig) -> None:
     assert moved == 'role/v2: description was "one", is now "two"'
 
 
-def test_it_is_gone(ready: Rig) -> None:
+def test_a_deleted_role_makes_a_plan_stale(ready: Rig) -> None:
     ready.iam.delete_role(RoleName="v2")
     details = refused(ready).details
     assert "role/v2: was not planned; is now create" in details
 
 
-def test_other_specs(ready: Rig) -> None:
+def test_changed_specs_make_a_plan_stale(ready: Rig) -> None:
     ready.write(SPEC.format(role="v2", text="y"))
     assert "specs" in refused(ready).message
 
 
-def test_another_rule(ready: Rig) -> None:
+def test_a_changed_selector_makes_a_plan_stale(ready: Rig) -> None:
     saved, _ = made_again(ready)
     ready.write(SPEC.format(role="v2", text="x").replace("app: web", "app: all"))
     planned = make_plan(saved.request, ready.commands())
@@ -145,7 +145,7 @@ FORGED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", FORGED)
-def test_forged(ready: Rig, case: str) -> None:
+def test_a_forged_plan_file_is_refused(ready: Rig, case: str) -> None:
     document = json.loads(path(ready).read_text())
     FORGED[case](document)
     path(ready).write_text(json.dumps(document))
@@ -157,14 +157,14 @@ def test_forged(ready: Rig, case: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"request": 1}', "null", '{"request": {}, "digest": 1}']
 )
-def test_no_plan(ready: Rig, text: str) -> None:
+def test_a_file_without_a_plan_is_refused(ready: Rig, text: str) -> None:
     path(ready).write_text(text)
     with pytest.raises(RefusedError) as caught:
         load(ready)
     assert caught.value.exit_code == 1
 
 
-def test_flags_are_kept(ready: Rig) -> None:
+def test_a_saved_plan_keeps_its_flags(ready: Rig) -> None:
     flags = {
         "prune": True,
         "owner": "tests",
@@ -199,7 +199,7 @@ def test_an_expected_digest(ready: Rig) -> None:
         ),
     ],
 )
-def test_settings_that_a_cut_over_rests_on(ready: Rig, line: str, told: str) -> None:
+def test_changed_cut_over_settings_make_a_plan_stale(ready: Rig, line: str, told: str) -> None:
     saved, planned = made_again(ready)
     text = (ready.folder / "reconciler.yaml").read_text()
     (ready.folder / "reconciler.yaml").write_text(f"{text}{line}\n")
@@ -214,7 +214,7 @@ def test_settings_that_a_cut_over_rests_on(ready: Rig, line: str, told: str) -> 
     assert caught.value.details == (told,)
 
 
-def test_another_prefix_is_another_plan(aws: Rig) -> None:
+def test_a_changed_tag_prefix_makes_a_plan_stale(aws: Rig) -> None:
     """Of any plan: with another prefix other things are ours. What a cut-over rests on is of no
     account where there can be none."""
     aws.write("roles: {web: {trust: ec2}}")

@@ -71,7 +71,7 @@ def until(process: subprocess.Popen[str], words: str) -> None:
     raise AssertionError(f"it never said {words!r}")
 
 
-def test_a_job_of_github_s_is_cancelled(slow: Shell) -> None:
+def test_a_cancelled_github_job_restores_the_instances(slow: Shell) -> None:
     """The runner signals the shell of the action's own script alone, and kills all in the end.
     Source: github.com/actions/runner, src/Runner.Sdk/ProcessInvoker.cs"""
     action = loaded("action.yml")
@@ -105,7 +105,7 @@ def test_a_job_of_github_s_is_cancelled(slow: Shell) -> None:
     assert slow.run("apply", "--auto-approve").returncode == 0
 
 
-def test_the_shell_of_the_action_tells_how_it_ended(slow: Shell) -> None:
+def test_the_action_returns_the_exit_code_after_a_signal(slow: Shell) -> None:
     """A signal that is handed on does not hide the exit code."""
     action = loaded("action.yml")
     script = action["runs"]["steps"][-1]["run"]
@@ -128,7 +128,7 @@ def test_the_shell_of_the_action_tells_how_it_ended(slow: Shell) -> None:
     assert job.outputs == {"exit_code": "130"}
 
 
-def test_the_terminal_goes(slow: Shell) -> None:
+def test_sighup_restores_the_instances(slow: Shell) -> None:
     process = slow.start("apply", "--auto-approve")
     until(process, "disassociate the profile")
     process.send_signal(signal.SIGHUP)
@@ -138,7 +138,7 @@ def test_the_terminal_goes(slow: Shell) -> None:
     assert profiles(slow) == ["web"]
 
 
-def test_a_second_interrupt_says_what_is_left(slow: Shell) -> None:
+def test_a_second_interrupt_stops_at_once(slow: Shell) -> None:
     """It stops at once, so nothing can be looked at any more; but not without a word."""
     process = slow.start("apply", "--auto-approve")
     until(process, "disassociate the profile")
@@ -173,7 +173,9 @@ def test_nohup(slow: Shell) -> None:
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr", "both"])
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_a_reader_that_goes_in_the_middle(slow: Shell, stream: str, flags: tuple[str, ...]) -> None:
+def test_apply_continues_after_its_output_is_closed(
+    slow: Shell, stream: str, flags: tuple[str, ...]
+) -> None:
     """The instance is brought to its end all the same, and a report is written."""
     report = slow.folder / "report.json"
     process = slow.start("apply", "--auto-approve", "--report", f"json={report}", *flags)
@@ -197,7 +199,7 @@ def test_a_reader_that_goes_in_the_middle(slow: Shell, stream: str, flags: tuple
     assert slow.run("plan", "--detailed-exitcode").returncode == 0
 
 
-def test_ten_seconds_without_a_network(shell: Shell) -> None:
+def test_a_network_outage_of_ten_seconds(shell: Shell) -> None:
     shell.write("v1")
     with shell.sandbox(SEED, "--outage", "DisassociateIamInstanceProfile:10"):
         assert shell.run("apply", "--auto-approve").returncode == 0
@@ -246,7 +248,7 @@ main()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_when_all_is_said(name: str) -> None:
+def test_a_signal_during_shutdown_changes_nothing(name: str) -> None:
     """Python takes a moment to end: the exit code is that of the work, and nothing is added."""
     command = [sys.executable, "-c", LATE.format(name=name)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -265,7 +267,7 @@ def test_mfa_without_a_terminal(shell: Shell, flags: tuple[str, ...]) -> None:
     assert "Enter MFA" not in told.stdout + told.stderr
 
 
-def test_a_session_that_does_not_say_when_it_ends(slow: Shell) -> None:
+def test_unknown_expiry_of_credentials_is_a_warning(slow: Shell) -> None:
     """It is told where a cut-over is planned, and only there."""
     told = slow.run("plan", AWS_SESSION_TOKEN="token")
     assert told.returncode == 0
@@ -276,7 +278,7 @@ def test_a_session_that_does_not_say_when_it_ends(slow: Shell) -> None:
     assert "credentials-expire" not in slow.run("plan", AWS_SESSION_TOKEN="token").stderr
 
 
-def test_one_apply_is_one_run(
+def test_an_apply_has_one_run_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The mark in AWS names the run that the user agent of every request names."""
@@ -305,7 +307,7 @@ def test_one_apply_is_one_run(
     capfd.readouterr()
 
 
-def test_one_drift_is_one_run(
+def test_a_drift_has_one_run_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What it keeps and sends has the run of what it read."""

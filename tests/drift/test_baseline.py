@@ -42,7 +42,7 @@ def transitions(found: Drift) -> list[str | None]:
     return [f.transition for f in (*found.findings, *found.resolved)]
 
 
-def test_a_story() -> None:
+def test_transitions_over_several_runs() -> None:
     clean, baseline = after(Baseline())
     assert transitions(clean) == []
     new, baseline = after(baseline, finding())
@@ -58,13 +58,13 @@ def test_a_story() -> None:
     assert baseline == Baseline()
 
 
-def test_the_first_time_is_kept() -> None:
+def test_first_seen_is_kept() -> None:
     before = Baseline((finding(first_seen=FIRST),))
     assert after(before, finding())[0].findings[0].first_seen == FIRST
     assert after(before, finding(value="z"))[0].findings[0].first_seen == FIRST
 
 
-def test_what_could_not_be_seen_is_not_gone() -> None:
+def test_findings_that_were_not_covered_are_not_resolved() -> None:
     before = Baseline((finding("role/a"), finding("role/b")))
 
     def covers(found: Finding) -> bool:
@@ -75,13 +75,13 @@ def test_what_could_not_be_seen_is_not_gone() -> None:
     assert [str(f.address) for f in following(found, before, covers, {}).findings] == ["role/a"]
 
 
-def test_two_findings_of_one_address() -> None:
+def test_two_findings_at_one_address() -> None:
     stale = replace(finding(), status="stale")
     found, _ = after(Baseline((finding(), stale)), stale, finding(value="z"))
     assert sorted(map(str, transitions(found))) == ["changed", "ongoing"]
 
 
-def test_told_again_after_it_could_not_be_told() -> None:
+def test_an_undelivered_finding_is_sent_again_as_new() -> None:
     found, _ = after(Baseline(), finding())
     pending_delivery = undelivered(found, ())
     ongoing, _ = after(Baseline((finding(),)), finding())
@@ -89,7 +89,7 @@ def test_told_again_after_it_could_not_be_told() -> None:
     assert [f.transition for f in undelivered(ongoing, pending_delivery)] == ["new"]
 
 
-def test_what_nobody_heard_of_need_not_be_told_gone() -> None:
+def test_an_undelivered_finding_that_is_resolved_is_not_sent() -> None:
     found, _ = after(Baseline(), finding())
     pending_delivery = undelivered(found, ())
     gone, _ = after(Baseline((finding(),)))
@@ -97,13 +97,13 @@ def test_what_nobody_heard_of_need_not_be_told_gone() -> None:
     assert undelivered(gone, pending_delivery) == ()
 
 
-def test_a_change_to_what_nobody_heard_of_is_new() -> None:
+def test_a_changed_finding_that_was_undelivered_is_sent_as_new() -> None:
     found, _ = after(Baseline(), finding())
     changed, _ = after(Baseline((finding(),)), finding(value="z"))
     assert [f.transition for f in undelivered(changed, undelivered(found, ()))] == ["new"]
 
 
-def test_gone_and_owed() -> None:
+def test_an_undelivered_resolution_is_sent_unless_the_finding_is_back() -> None:
     gone, _ = after(Baseline((finding(),)))
     pending_delivery = undelivered(gone, ())
     quiet, _ = after(Baseline())
@@ -126,7 +126,7 @@ FINDINGS = st.lists(
 
 
 @given(FINDINGS, FINDINGS)
-def test_every_finding_has_become_something(before: list[Finding], now: list[Finding]) -> None:
+def test_every_finding_has_one_transition(before: list[Finding], now: list[Finding]) -> None:
     found, baseline = after(Baseline(tuple(before)), *now)
     assert sorted(f.fingerprint for f in found.findings) == sorted(f.fingerprint for f in now)
     known = {f.fingerprint for f in before}
@@ -140,7 +140,7 @@ def test_every_finding_has_become_something(before: list[Finding], now: list[Fin
 
 
 @given(FINDINGS, st.dictionaries(st.text("ab", min_size=1), FINDINGS, max_size=2))
-def test_what_is_written_is_read(
+def test_a_baseline_round_trips(
     findings: list[Finding], pending_delivery: dict[str, list[Finding]]
 ) -> None:
     made = Baseline(tuple(findings), {name: tuple(f) for name, f in pending_delivery.items()})
@@ -148,6 +148,6 @@ def test_what_is_written_is_read(
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"findings": 3}', "\x00"])
-def test_what_is_no_baseline(text: str) -> None:
+def test_an_invalid_baseline(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         baseline_of(text)

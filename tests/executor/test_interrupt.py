@@ -172,9 +172,9 @@ def test_signals(name: str) -> None:
     def leave() -> None:
         left[0] = True
 
-    hearing = SignalHandler(stop, words.append, leave, lambda: time[0])
+    handler = SignalHandler(stop, words.append, leave, lambda: time[0])
     for at, number in sent:
         time[0] = at
-        hearing.hear(number)
+        handler.receive(number)
     assert (stop.level, left[0]) == (level, leaves)
     assert len(words) == (2 if level is Level.HURRY else 1)

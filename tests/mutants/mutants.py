@@ -645,14 +645,16 @@ EXECUTOR = (
         "                for undoing in act.undo:\n"
         "                    self.sender.send(undoing, is_fresh=True)\n",
         "",
-        ("behaviour/test_cutover.py::test_the_old_role_goes_back_in_when_the_new_one_cannot",),
+        ("behaviour/test_cutover.py::test_the_old_role_is_restored_if_the_new_one_is_refused",),
         "a profile stays without a role when the new one is refused",
     ),
     Mutant(
         "reconciler/executor/cutover_runner.py",
         "                if error.code in DENIED:\n",
         "                if not error.code:\n",
-        ("behaviour/test_cutover_trust.py::test_the_role_that_is_inside_now_is_asked_for_too",),
+        (
+            "behaviour/test_cutover_trust.py::test_permission_is_checked_for_the_old_and_the_new_role",
+        ),
         "what EC2 would refuse to give back is taken",
     ),
     Mutant(
@@ -660,7 +662,7 @@ EXECUTOR = (
         "        return None if _same(now.resource, before.resource) else "
         '"was changed outside of this run"',
         "        return None",
-        ("behaviour/test_reading.py::test_what_was_changed_since_it_was_planned_is_left_alone",),
+        ("behaviour/test_reading.py::test_a_resource_that_changed_since_the_plan_is_not_changed",),
         "what somebody changed since the plan is overwritten",
     ),
 )

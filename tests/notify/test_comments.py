@@ -34,7 +34,7 @@ def body(*changes: Any, digest: str = "0") -> str:
     return bodies(document)[KEY]  # type: ignore[arg-type]  # a plan document
 
 
-def test_posted_once_and_then_edited(hosted: tuple[Hosted, Hoster]) -> None:
+def test_a_comment_is_created_once_and_then_edited(hosted: tuple[Hosted, Hoster]) -> None:
     there, hoster = hosted
     there.write("LGTM")
     assert post(hoster, KEY, body(change())) == "created"
@@ -44,7 +44,7 @@ def test_posted_once_and_then_edited(hosted: tuple[Hosted, Hoster]) -> None:
     assert f"key={KEY} digest=sha256:1111" in there.bodies[1]
 
 
-def test_found_behind_many_others(hosted: tuple[Hosted, Hoster]) -> None:
+def test_a_comment_is_found_on_a_later_page(hosted: tuple[Hosted, Hoster]) -> None:
     there, hoster = hosted
     for number in range(230):
         there.write(f"comment {number}", system=number % 2 == 0)
@@ -55,7 +55,7 @@ def test_found_behind_many_others(hosted: tuple[Hosted, Hoster]) -> None:
     assert len(there.comments) == 381
 
 
-def test_another_accounts_comment_stays(hosted: tuple[Hosted, Hoster]) -> None:
+def test_the_comment_of_another_account_is_kept(hosted: tuple[Hosted, Hoster]) -> None:
     there, hoster = hosted
     other = body().replace("123456789012", "210987654321")
     there.write(other)
@@ -63,7 +63,7 @@ def test_another_accounts_comment_stays(hosted: tuple[Hosted, Hoster]) -> None:
     assert there.bodies[0] == other
 
 
-def test_a_marker_that_somebody_else_wrote(hosted: tuple[Hosted, Hoster]) -> None:
+def test_a_marker_copied_by_another_user_is_skipped(hosted: tuple[Hosted, Hoster]) -> None:
     there, hoster = hosted
     there.theirs.add(there.write(body(digest="6")))
     assert post(hoster, KEY, body()) == "created"
@@ -71,7 +71,7 @@ def test_a_marker_that_somebody_else_wrote(hosted: tuple[Hosted, Hoster]) -> Non
     assert there.bodies == [body(digest="6"), body(change())]
 
 
-def test_two_jobs_at_once_leave_one(hosted: tuple[Hosted, Hoster]) -> None:
+def test_concurrent_jobs_leave_one_comment(hosted: tuple[Hosted, Hoster]) -> None:
     there, hoster = hosted
     there.write(body())
     there.write(body())
@@ -107,7 +107,7 @@ def test_the_largest_plan_fits(hosted: tuple[Hosted, Hoster]) -> None:
     assert "2000 to change" in there.bodies[0]
 
 
-def test_in_a_job_of_github(tmp_path: Path) -> None:
+def test_the_comment_command_in_a_github_job(tmp_path: Path) -> None:
     """What the job knows is taken from its variables; the token is never said."""
     saved = tmp_path / "plan.json"
     saved.write_text(json.dumps(plan_report(everything()[0]).document))

@@ -39,7 +39,7 @@ def is_within_limits(message: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("count", [1, 40, 60, 500])
 @pytest.mark.parametrize("length", [10, 500, 5_000])
-def test_slacks_limits(count: int, length: int) -> None:
+def test_limits_of_slack(count: int, length: int) -> None:
     many = [finding(f"role/r{n}", reason="x" * length) for n in range(count)]
     message = slack_message(notice(*many))
     is_within_limits(message)
@@ -49,7 +49,7 @@ def test_slacks_limits(count: int, length: int) -> None:
         assert f"and {count - told} more" in message["blocks"][-1]["text"]["text"]
 
 
-def test_slack_shows_hostile_names() -> None:
+def test_slack_escapes_names() -> None:
     message = slack_message(notice(finding(f"role/{HOSTILE}<!channel>", reason="<!here> & *b*")))
     is_within_limits(message)
     text = json.dumps(message)
@@ -59,13 +59,13 @@ def test_slack_shows_hostile_names() -> None:
 
 
 @given(st.text(max_size=50))
-def test_mrkdwn_is_text(text: str) -> None:
+def test_mrkdwn_escapes_markup(text: str) -> None:
     made = mrkdwn(text)
     assert not set("<>`") & set(made)
     assert made.count("&") == sum(made.count(e) for e in ("&amp;", "&lt;", "&gt;"))
 
 
-def test_the_gravest_first() -> None:
+def test_severity_is_that_of_the_gravest_finding() -> None:
     died = finding("instance-profile/web", status="in_progress", severity="critical")
     message = slack_message(notice(died, finding()))
     assert ":rotating_light:" in message["blocks"][2]["text"]["text"]
@@ -114,7 +114,7 @@ def test_eventbridge() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 100, 5_000])
-def test_what_aws_takes(count: int) -> None:
+def test_payloads_fit_into_sns_and_eventbridge(count: int) -> None:
     many = [finding(f"role/r{n}", reason="ü" * 400) for n in range(count)]
     payload = notice(*many).fitting(MOST_BYTES)
     assert size(payload) <= MOST_BYTES < 256 * 1024
@@ -122,13 +122,13 @@ def test_what_aws_takes(count: int) -> None:
     assert payload.get("truncated", False) == (count > 100)
 
 
-def test_a_refusal_of_aws() -> None:
+def test_an_aws_error_is_a_delivery_error() -> None:
     aws = Published(AwsError("sns:Publish", "NotFound", "no topic"))
     with pytest.raises(DeliveryError, match="sns:Publish: NotFound: no topic"):
         deliver(Destination("sns", TOPIC), notice(finding()), Web(), aws)
 
 
-def test_a_webhook_gets_the_whole_drift() -> None:
+def test_a_webhook_receives_the_drift_document() -> None:
     with receiver() as there:
         deliver(Destination("webhook", there.url), notice(finding()), Web(), Published())
     (came,) = there.received
@@ -148,13 +148,13 @@ def test_a_webhook_gets_the_whole_drift() -> None:
         "slack=env:NO",
     ],
 )
-def test_a_place_of_the_wrong_form(text: str) -> None:
+def test_an_invalid_destination(text: str) -> None:
     with pytest.raises(ValueError, match=r"takes|variable|begin") as caught:
         destination_of(text, {})
     assert "secret" not in str(caught.value)
 
 
-def test_a_place_from_a_variable() -> None:
+def test_a_destination_from_an_environment_variable() -> None:
     destination = destination_of("slack=env:HOOK", {"HOOK": "https://hooks.slack.test/T0/secret"})
     assert destination.place.endswith("/secret")
     assert destination.name == "slack at hooks.slack.test"

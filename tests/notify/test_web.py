@@ -14,7 +14,7 @@ def answers(*statuses: int, **headers: str) -> tuple[list[float], Web, list[int]
     return slept, Web(slept.append), list(statuses)
 
 
-def test_it_is_json() -> None:
+def test_requests_are_json() -> None:
     with receiver() as there:
         answer = Web().ask("POST", f"{there.url}/hook", {"ä": 1}, {"X-A": "b"})
     (came,) = there.received
@@ -26,7 +26,7 @@ def test_it_is_json() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_what_passes_is_asked_again(status: int) -> None:
+def test_temporary_errors_are_retried(status: int) -> None:
     slept, web, left = answers(status, status, 200)
     with receiver(lambda _: (left.pop(0), {}, b"")) as there:
         web.ask("POST", there.url, {})
@@ -34,7 +34,7 @@ def test_what_passes_is_asked_again(status: int) -> None:
     assert slept == [1.0, 2.0]
 
 
-def test_as_long_as_it_asks_for_and_no_longer() -> None:
+def test_retry_after_is_honoured_up_to_a_limit() -> None:
     slept, web, left = answers(429, 429, 200)
     waits = ["7", "9999"]
     with receiver(
@@ -44,7 +44,7 @@ def test_as_long_as_it_asks_for_and_no_longer() -> None:
     assert slept == [7.0, LONGEST_WAIT_SECONDS]
 
 
-def test_it_gives_up() -> None:
+def test_retries_are_limited() -> None:
     slept, web, _ = answers()
     with (
         receiver(lambda _: (503, {}, b"busy")) as there,
@@ -56,7 +56,7 @@ def test_it_gives_up() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_a_refusal_is_final(status: int) -> None:
+def test_client_errors_are_not_retried(status: int) -> None:
     with (
         receiver(lambda _: (status, {}, b"no_such_hook")) as there,
         pytest.raises(DeliveryError) as caught,
@@ -77,7 +77,7 @@ def test_a_redirect_is_not_followed() -> None:
     assert len(there.received) == 1
 
 
-def test_nothing_listens() -> None:
+def test_a_refused_connection() -> None:
     with receiver() as there:
         url = there.url
     slept, web, _ = answers()
@@ -90,7 +90,7 @@ def test_nothing_listens() -> None:
 @pytest.mark.parametrize(
     "url", ["ftp://x/secret", "file:///etc/passwd", "x/secret", "http:///secret"]
 )
-def test_only_the_web(url: str) -> None:
+def test_only_http_urls_are_accepted(url: str) -> None:
     with pytest.raises(DeliveryError) as caught:
         Web().ask("POST", url, {})
     assert "secret" not in str(caught.value)

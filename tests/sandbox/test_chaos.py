@@ -291,7 +291,7 @@ def test_a_rehearsal(tmp_path: Path) -> None:
     knobs = ("--chaos", "3", "--lost", "0.3", "--stale-gets", "1", "--throttle", "0.5")
     quick = ("--errors", "0", "--unknown", "1", "--stale-lists", "1", "--conflict", "1")
     with program.sandbox("instances: []", *knobs, *quick) as told:
-        assert "It misbehaves: " in told
+        assert "Faults: " in told
         assert "--lost 0.3" in told
         applied = program.run("apply", "specs", "--auto-approve", AWS_REGION="us-east-1")
         assert applied.returncode == 0, applied.stdout + applied.stderr

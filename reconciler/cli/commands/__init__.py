@@ -1,1 +1,1 @@
-"""A file for each command: its arguments, and the call of the library."""
+"""A module for each command: its arguments, the call of the library, and its output."""

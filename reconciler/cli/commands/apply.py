@@ -13,9 +13,8 @@ from reconciler.cli import arguments as o
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.connection import run_ports
 from reconciler.cli.files import saved_plan
-from reconciler.cli.planning import planning
-from reconciler.cli.progress import Quiet
-from reconciler.cli.reports import wanted_of
+from reconciler.cli.progress import Quiet, planning
+from reconciler.cli.reports import report_requests
 from reconciler.commands.planfile import (
     Saved,
     growth,
@@ -29,15 +28,11 @@ from reconciler.render import formats
 
 SpecsOrPlan = Annotated[
     str,
-    typer.Argument(
-        help="File or folder of specs, or a plan that was saved.", envvar="RECONCILER_SPECS"
-    ),
+    typer.Argument(help="File or folder of specs, or a saved plan.", envvar="RECONCILER_SPECS"),
 ]
 Expect = Annotated[
     str | None,
-    typer.Option(
-        "--expect", help="Digest of the plan that was approved, or of its file: sha256:..."
-    ),
+    typer.Option("--expect", help="Digest of the approved plan, or of its file: sha256:..."),
 ]
 
 
@@ -53,10 +48,10 @@ def apply(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Plan, ask, apply, and plan again: what is left is reported."""
-    wanted = wanted_of(report, formats.PLAN, as_json)
+    """Plan, ask for approval, and apply. Then plan again to report what remains."""
+    reports = report_requests(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
-        raise typer.BadParameter(f"--expect takes sha256: and 64 digits, not {expect[:80]!r}")
+        raise typer.BadParameter(f"--expect takes sha256: and 64 hex digits, not {expect[:80]!r}")
     saved = _saved(Path(specs), context, o.allowances(common.allow))
     request = common.request(specs) if saved is None else saved.request
     request = replace(request, parallelism=common.parallelism)
@@ -70,24 +65,26 @@ def apply(
     if expect is not None and (saved is None or expect != saved.file_digest):
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
-    how = ApplyOptions(ports, "apply", as_json, asks, no_input, o.duration(max_time), wanted)
+    how = ApplyOptions(ports, "apply", as_json, asks, no_input, o.duration(max_time), reports)
     more = tuple(growth(saved, planned, ports.clock.now())) if saved else ()
     raise typer.Exit(run_apply_flow(planned, how, console, more))
 
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _OF_A_PLAN = o.OF_REQUEST - {"allow", "parallelism"}
-"""Flags that a saved plan holds, and that it is not given again."""
+"""Flags that a saved plan stores, so that they are not accepted with one."""
 
 
 def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]) -> Saved | None:
-    """The saved plan, where one is given in place of specs, with what is allowed now: that more
-    instances are touched. It holds its own flags; what the environment says for plans is said in
-    it."""
+    """The saved plan, with the guards that ``allow`` overrides now; ``None`` if ``path`` has specs.
+
+    Raises a usage error for planning flags. Environment variables for them are ignored, since the
+    plan stores their values."""
     if path.suffix in (".yaml", ".yml") or not path.is_file():
         return None
     if o.typed(context, _OF_A_PLAN) or any(key != "growth" for key, _ in allow):
-        message = "a saved plan holds its flags; give it none but how to reach AWS, --max-time, "
-        raise typer.BadParameter(f"{message}--expect and --allow growth=")
+        raise typer.BadParameter(
+            "planning flags cannot be combined with a saved plan, except --allow growth=ADDRESS"
+        )
     saved = saved_from(saved_plan(path), str(path))
     return replace(saved, request=replace(saved.request, allow=saved.request.allow | allow))

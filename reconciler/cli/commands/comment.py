@@ -24,22 +24,25 @@ from reconciler.render.styled_text import data
 
 
 class Where(StrEnum):
-    """Who hosts the request."""
+    """Code hosts."""
 
     github = "github"
     gitlab = "gitlab"
 
 
-WhereArgument = Annotated[Where, typer.Argument(help="Who hosts the request.")]
-PlanArgument = Annotated[Path, typer.Argument(help="A plan that `plan --out` saved.")]
+WhereArgument = Annotated[Where, typer.Argument(help="Code host of the request.")]
+PlanArgument = Annotated[Path, typer.Argument(help="A plan saved with `plan --out`.")]
 Project = Annotated[
     str | None,
-    typer.Option("--repository", metavar="NAME", help="Default: the job's own."),
+    typer.Option("--repository", metavar="NAME", help="Default: from the CI environment."),
 ]
 Number = Annotated[
-    int | None, typer.Option("--number", min=1, help="Of the request. Default: the job's own.")
+    int | None,
+    typer.Option(
+        "--number", min=1, help="Pull or merge request number. Default: from the CI environment."
+    ),
 ]
-ApiUrl = Annotated[str | None, typer.Option("--api-url", help="Default: the job's own.")]
+ApiUrl = Annotated[str | None, typer.Option("--api-url", help="Default: from the CI environment.")]
 _TOKENS = {Where.github: ("GITHUB_TOKEN", "GH_TOKEN"), Where.gitlab: ("GITLAB_TOKEN",)}
 _NEEDS = {
     Where.github: "the job needs `permissions: {pull-requests: write}`",
@@ -54,8 +57,8 @@ def comment(
     number: Number = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Post a saved plan on its pull or merge request, or edit what was posted: one comment for each
-    account. The token comes from GITHUB_TOKEN or GITLAB_TOKEN."""
+    """Post a saved plan on its pull or merge request, or update it. Makes one comment for each
+    account. Reads the token from GITHUB_TOKEN or GITLAB_TOKEN."""
     console = Console()
     document = saved_plan(plan)
     hoster = _hoster(where, project, number, api_url)
@@ -71,7 +74,7 @@ def _hoster(where: Where, project: str | None, number: int | None, api_url: str 
     given = os.environ
     token = next((given[name] for name in _TOKENS[where] if given.get(name)), None)
     if token is None:
-        raise RefusedError(f"there is no token: set {_TOKENS[where][0]}", ExitCode.ERROR)
+        raise RefusedError(f"there is no token; set {_TOKENS[where][0]}", ExitCode.ERROR)
     if where is Where.github:
         api = api_url or given.get("GITHUB_API_URL") or "https://api.github.com"
         name = project or given.get("GITHUB_REPOSITORY")
@@ -84,18 +87,18 @@ def _hoster(where: Where, project: str | None, number: int | None, api_url: str 
 
 def _given(value: str | None, flag: str) -> str:
     if not value:
-        raise typer.BadParameter(f"{flag} is needed outside of a job")
+        raise typer.BadParameter(f"{flag} is needed outside of a CI job")
     return value
 
 
 def _number(given: int | None, own: str) -> int:
     if given is None and not re.fullmatch("[0-9]{1,12}", own):
-        raise typer.BadParameter("--number is needed: this job is of no pull or merge request")
+        raise typer.BadParameter("--number is needed: this is not a job of a pull or merge request")
     return int(own) if given is None else given
 
 
 def _pull_request() -> str:
-    """The number of the job's pull request, empty for none."""
+    """Number of the pull request of the GitHub Actions job, empty if there is none."""
     found = re.fullmatch(
         r"refs/pull/([0-9]{1,12})/(?:merge|head)", os.environ.get("GITHUB_REF", "")
     )
@@ -107,7 +110,7 @@ def _pull_request() -> str:
     try:
         event = parsed(read_foreign(Path(path)), _Event)
     except ValueError as error:
-        message = f"GITHUB_EVENT_PATH: {path} is not an event of GitHub: {error}"
+        message = f"GITHUB_EVENT_PATH: {path} is not a GitHub event: {error}"
         raise RefusedError(message, ExitCode.ERROR) from error
     subject = event.get("pull_request") or event.get("issue")
     return str(subject["number"]) if subject else ""
@@ -118,7 +121,7 @@ class _Numbered(TypedDict):
 
 
 class _Event(TypedDict):
-    """What a workflow runs for, as far as we look at it.
+    """The fields that are read of the event that started a workflow.
     Source: docs.github.com/webhooks/webhook-events-and-payloads"""
 
     pull_request: NotRequired[_Numbered | None]

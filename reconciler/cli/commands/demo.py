@@ -1,4 +1,4 @@
-"""``reconciler demo``: the whole story in one process, on an AWS of its own."""
+"""``reconciler demo``: the whole workflow in one process, on an AWS of its own."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ associations:
 _T = TypeVar("_T")
 
 REAL_SHARE = 0.01
-"""An hour of the story takes 36 seconds at most, and no wait more than half a second."""
+"""Fraction of the simulated time that passes in reality; a wait takes half a second at most."""
 
 
 @dataclass
 class StoryClock:
-    """Time of the story: it passes as it is slept, and a person waits a hundredth of it."""
+    """Simulated time in seconds, which only ``sleep`` advances."""
 
     seconds: float = field(default_factory=time.time)
 
@@ -70,7 +70,7 @@ class StoryClock:
 
 
 def demo(color: ColorFlag = Color.auto) -> None:
-    """Tell the whole story on an AWS inside this process. Needs no account and no network."""
+    """Show the whole workflow on an AWS in this process. Needs no account and no network."""
     console = Console(color.value)
     try:
         from reconciler.sandbox.embedded import embedded  # noqa: PLC0415 - moto is an extra
@@ -86,7 +86,7 @@ def demo(color: ColorFlag = Color.auto) -> None:
 
 @dataclass
 class Story:
-    """Each chapter does what it says, with the program's own commands."""
+    """The chapters of the demo. ``number`` is the last one shown."""
 
     console: Console
     aws: Sandbox
@@ -113,7 +113,7 @@ class Story:
         ]
         plant(Seed(instances=groups))
         self.spec.write_text(SPEC, "utf-8")
-        self.chapter("Three instances are running, and the specs say what they should have")
+        self.chapter("Three instances are running; the specs describe their profile and roles")
         self.say(*(Piece(text, "cyan") for text in SPEC.splitlines()))
         self.say("")
         self.command("reconciler validate")
@@ -123,40 +123,40 @@ class Story:
     def first_apply(self) -> int:
         self.chapter("Plan, then apply")
         code = self.apply()
-        self.credentials("Every instance is served the credentials of its role")
+        self.credentials("Every instance gets the credentials of its role")
         return code
 
     def others(self) -> int:
-        """A swap of the role, as every other tool does it, and back again."""
-        self.chapter("What others do: swap the role inside the profile, and stop there")
+        """Swaps the role in the profile, as other tools do, and back."""
+        self.chapter("Other tools swap the role in the profile, and stop there")
         iam = self.somebody_else()
         swap = {"InstanceProfileName": "web"}
         iam.remove_role_from_instance_profile(**swap, RoleName="web-v1")
         iam.add_role_to_instance_profile(**swap, RoleName="web-v2")
         self.clock.sleep(600)
-        self.credentials("The profile says web-v2. Ten minutes later the instances still hold")
-        self.say("AWS gets there within an hour or so; until then nobody knows who holds what.")
-        self.say("Back to web-v1, and now with reconciler.")
+        self.credentials("The profile holds web-v2. Ten minutes later the instances still have")
+        self.say("AWS updates them within an hour or so; until then their roles are not known.")
+        self.say("Back to web-v1, and the same change with reconciler.")
         iam.remove_role_from_instance_profile(**swap, RoleName="web-v2")
         iam.add_role_to_instance_profile(**swap, RoleName="web-v1")
         self.clock.sleep(60)
         return 0
 
     def somebody_else(self) -> Any:
-        """IAM in the hands of whoever changes it without us."""
-        import boto3  # noqa: PLC0415 - validate and --help should not wait for it
+        """An IAM client for changes that are made without the program."""
+        import boto3  # noqa: PLC0415 - --help must not load boto3
 
         return boto3.client("iam")
 
     def cut_over(self) -> int:
-        self.chapter("The specs change: role: web-v2. The plan names who must take it up")
+        self.chapter("The specs change: role: web-v2. The plan names the instances to cut over")
         self.spec.write_text(SPEC.replace("role: web-v1", "role: web-v2"), "utf-8")
         code = self.apply()
-        self.credentials("One at a time, each instance took up the new role")
+        self.credentials("One at a time, each instance got the new role")
         return code
 
     def by_hand(self) -> int:
-        self.chapter("Somebody changes AWS by hand, behind Git's back")
+        self.chapter("AWS is changed by hand, outside of Git")
         iam = self.somebody_else()
         arn = "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"
         iam.detach_role_policy(RoleName="web-v2", PolicyArn=arn)
@@ -164,8 +164,8 @@ class Story:
         self.command("reconciler drift")
         found = drift_of(self.plan())
         self.console.out(drift_lines(found))
-        self.say(Piece(f"(exit code {found.exit_code}: a cron job knows what to do)", "dim"))
-        self.chapter("Apply puts it right")
+        self.say(Piece(f"(exit code {found.exit_code}, for use in a cron job)", "dim"))
+        self.chapter("Apply corrects it")
         code = self.apply()
         self.command("reconciler drift")
         found = drift_of(self.plan())
@@ -173,14 +173,14 @@ class Story:
         return max(code, found.exit_code)
 
     def ending(self) -> None:
-        self.chapter("Now you")
+        self.chapter("Next steps")
         self.say(
-            "An AWS that stays up, on this machine:",
+            "Run a local AWS:",
             Piece("  reconciler sandbox", "bold"),
             Piece("  export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox", "bold"),
             Piece("  reconciler apply specs --endpoint-url http://127.0.0.1:5000", "bold"),
             "",
-            "An account of yours, reading only:",
+            "Plan for your own account, read only:",
             Piece("  AWS_PROFILE=... reconciler plan specs", "bold"),
         )
 

@@ -9,9 +9,8 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.connection import run_ports
-from reconciler.cli.planning import planning
-from reconciler.cli.progress import Quiet
-from reconciler.cli.reports import wanted_of
+from reconciler.cli.progress import Quiet, planning
+from reconciler.cli.reports import report_requests
 from reconciler.render import formats
 
 
@@ -25,13 +24,13 @@ def destroy(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Delete everything that the owner has, as a plan with the same guards."""
+    """Delete every resource of the owner. Has a plan and guards, as apply does."""
     request = replace(common.request(specs), destroy=True)
-    wanted = wanted_of(report, formats.PLAN, as_json)
+    reports = report_requests(report, formats.PLAN, as_json)
     console = common.console()
     ports = run_ports(common.login(no_input=no_input), Quiet(console), request.parallelism)
     planned = planning(request, ports, console)
     how = ApplyOptions(
-        ports, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), wanted
+        ports, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), reports
     )
     raise typer.Exit(run_apply_flow(planned, how, console, ()))

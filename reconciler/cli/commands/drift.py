@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.accept import AcceptFlag, WriteFlag, accepted
-from reconciler.cli.connection import outgoing_of, run_ports
+from reconciler.cli.connection import aws_outputs, run_ports
 from reconciler.cli.console import Console
-from reconciler.cli.notifications import BaselineFlag, MetricsFlag, Notifier, NotifyFlag, telling_of
-from reconciler.cli.planning import planning
-from reconciler.cli.progress import Quiet
-from reconciler.cli.reports import ReportRequests, wanted_of
+from reconciler.cli.files import write_whole
+from reconciler.cli.notifications import (
+    BaselineFlag,
+    MetricsFlag,
+    Notifier,
+    NotifyFlag,
+    notifier_of,
+)
+from reconciler.cli.progress import Quiet, planning
+from reconciler.cli.reports import ReportRequests, report_requests
+from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request, RunPorts
+from reconciler.drift.accept import accept as accept_findings
+from reconciler.drift.accept import patch
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.baseline import compared, coverage
 from reconciler.drift.findings import Drift, drift_of
+from reconciler.exit_codes import ExitCode
 from reconciler.render import formats
 from reconciler.render.json.drift import drift_json
 from reconciler.render.json.plan import now_as_text
-from reconciler.render.json.types import DriftShape
+from reconciler.render.styled_text import data, line
 from reconciler.render.text.drift import drift_lines
 
 Unmanaged = Annotated[
     bool,
-    typer.Option("--unmanaged", help="Also tell roles and profiles of nobody, and orphans."),
+    typer.Option(
+        "--unmanaged", help="Also report roles and profiles without an owner, and orphaned ones."
+    ),
 ]
-Who = Annotated[bool, typer.Option("--who", help="Ask CloudTrail who did it.")]
+Who = Annotated[
+    bool, typer.Option("--who", help="Look up the author of each change in CloudTrail.")
+]
+
+AcceptFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="ADDRESS",
+        help="Print a patch that makes the specs match AWS; repeat for more addresses.",
+    ),
+]
+WriteFlag = Annotated[
+    bool, typer.Option("--write", help="With --accept: edit the files instead of printing a patch.")
+]
 
 
 def drift(
@@ -46,44 +72,57 @@ def drift(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Say what differs between the specs and AWS. Exits with 0 for nothing, 2 for something."""
+    """Report differences between the specs and AWS. Exits with 0 for none, 2 for some."""
     request = replace(common.request(specs), prune=False, for_drift=True, unmanaged=unmanaged)
-    wanted = wanted_of(report, formats.DRIFT, as_json)
+    reports = report_requests(report, formats.DRIFT, as_json)
     console, login = common.console(), common.login()
     ports = run_ports(login, Quiet(console), request.parallelism)
-    telling = telling_of(baseline, notify, metrics, outgoing_of(login, ports.run), console)
+    notifier = notifier_of(baseline, notify, metrics, aws_outputs(login, ports.run), console)
     if accept:
-        raise typer.Exit(accepted(planning(request, ports, console), console, accept, write))
-    with telling.measured():
-        found = _found(request, ports, telling, wanted, who)
-    raise typer.Exit(telling.exit_code(found))
+        raise typer.Exit(_accept(planning(request, ports, console), console, accept, write))
+    with notifier.writing_metrics():
+        found = _found(request, ports, notifier, reports, who)
+    raise typer.Exit(notifier.exit_code(found))
 
 
 def _found(
-    request: Request, ports: RunPorts, telling: Notifier, wanted: ReportRequests, who: bool
+    request: Request, ports: RunPorts, notifier: Notifier, reports: ReportRequests, who: bool
 ) -> Drift:
-    """The drift, when everybody was told of it."""
-    before = telling.remembered()
-    planned = planning(request, ports, telling.console)
+    """Finds the drift, prints and reports it, and sends the notifications."""
+    before = notifier.stored_baseline()
+    planned = planning(request, ports, notifier.console)
     now = now_as_text()
     found = drift_of(planned)
     if before is not None:
         found = compared(found, before, coverage(planned), now)
     if who:
         found = Attributor(planned.targets, ports.clock).named(found)
-    telling.drift = found
+    notifier.drift = found
     document = drift_json(found, now)
-    with telling.noted():
-        _show(found, document, wanted, telling.console)
-    with telling.noted():
-        wanted.write_drift(found, document, telling.console)
+    with notifier.reporting_errors():
+        if reports.as_json:
+            notifier.console.out_json(document)
+        elif reports.shows_text:
+            notifier.console.out(drift_lines(found))
+    with notifier.reporting_errors():
+        reports.write_drift(found, document, notifier.console)
     if before is not None:
-        telling.tell(found, document, before, coverage(planned))
+        notifier.notify(found, document, before, coverage(planned))
     return found
 
 
-def _show(found: Drift, document: DriftShape, wanted: ReportRequests, console: Console) -> None:
-    if wanted.as_json:
-        console.out_json(document)
-    elif wanted.shows_text:
-        console.out(drift_lines(found))
+def _accept(planned: Planned, console: Console, patterns: list[str], write: bool) -> ExitCode:
+    """Prints the patch to stdout, or with ``write`` edits the files. ``ERROR`` if a finding was not
+    accepted."""
+    made = accept_findings(planned, drift_of(planned), patterns)
+    if write:
+        for name, text in made.files.items():
+            write_whole(Path(name), text)
+    else:
+        console.out_text("".join(patch(planned.sources, made.files)))
+    done = "accepted" if write else "in the patch"
+    for address in made.addresses:
+        console.note(data(f"{address}: {done}"))
+    for what, why in made.refused.items():
+        console.err(line(data(f"{what}: not accepted: {why}")))
+    return ExitCode.ERROR if made.refused else ExitCode.OK

@@ -19,9 +19,7 @@ from reconciler.spec.files import display_name, find
 from reconciler.spec.format.formatter import formatted
 from reconciler.spec.yaml.parser import parse, read_text
 
-Files = Annotated[
-    list[str] | None, typer.Argument(help="Files or folders; specs where none is given.")
-]
+Files = Annotated[list[str] | None, typer.Argument(help="Files or folders; default: specs.")]
 Check = Annotated[
     bool, typer.Option("--check", help="Change nothing; exit with 1 if something would change.")
 ]
@@ -33,7 +31,7 @@ def fmt(
     color: ColorFlag = Color.auto,
     quiet: QuietFlag = False,
 ) -> None:
-    """Put specs into one layout: keys in order, quotes where they are needed, comments kept."""
+    """Format specs: key order, quotes only where needed, comments kept."""
     console = Console(color=color.value, quiet=quiet)
     problems: list[Diagnostic] = []
     sources: dict[str, str] = {}
@@ -53,14 +51,14 @@ def fmt(
 
 
 def _paths(given: list[str]) -> list[Path]:
-    """Every file once. Raises ``RefusedError`` for what is not there, or leads out of its set."""
+    """Every file once. Raises ``RefusedError`` for a missing one, or one outside of its set."""
     found: dict[Path, None] = {}
     for text in given:
         path = Path(text)
         there = find(text)
         names = (text, display_name(path))
         is_one = path.is_file()
-        # A file is formatted whatever else is wrong with its set.
+        # A single file is formatted even if other files of its set have problems.
         wrong = tuple(d for d in there.diagnostics if not is_one or d.location.file in names)
         if has_errors(wrong):
             raise RefusedError("nothing is formatted", ExitCode.ERROR, wrong)
@@ -71,7 +69,8 @@ def _paths(given: list[str]) -> list[Path]:
 def _formatted(
     path: Path, name: str, sources: dict[str, str], problems: list[Diagnostic]
 ) -> str | None:
-    """``None`` for a file that stays as it is, with the reason among ``problems``."""
+    """The formatted text; ``None`` if the file cannot be formatted. Adds to ``sources`` and
+    ``problems``."""
     try:
         sources[name] = text = read_text(path, name)
         found: list[Diagnostic] = []

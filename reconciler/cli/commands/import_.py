@@ -13,29 +13,34 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
-from reconciler.cli.console import Console
 from reconciler.cli.progress import Quiet
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.importer.importer import Imported, Selection
+from reconciler.importer.importer import Selection
 from reconciler.importer.into_set import destination, import_into, import_source
 from reconciler.render.styled_text import Piece, data, line
 
 Roles = Annotated[
-    list[str] | None, typer.Option("--role", metavar="NAME", help="A role; repeat for more.")
+    list[str] | None, typer.Option("--role", metavar="NAME", help="Import a role; repeat for more.")
 ]
 Profiles = Annotated[
     list[str] | None,
-    typer.Option("--instance-profile", metavar="NAME", help="A profile, and its role."),
+    typer.Option(
+        "--instance-profile", metavar="NAME", help="Import a profile and its role; repeat for more."
+    ),
 ]
 PathPrefix = Annotated[
-    str | None, typer.Option("--path-prefix", help="Everything whose path begins so.")
+    str | None, typer.Option("--path-prefix", help="Import everything below this path.")
 ]
 Tags = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="What has this tag; several: all of them."),
+    typer.Option(
+        "--tag",
+        metavar="KEY=VALUE",
+        help="Import resources with this tag; repeat to require several.",
+    ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Everything that nobody else manages.")]
+All = Annotated[bool, typer.Option("--all", help="Import everything that has no other manager.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the specs.")]
 
 
@@ -49,7 +54,7 @@ def import_(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Write specs of what is in AWS. Then `plan --adopt` shows adoptions and nothing else."""
+    """Write specs from AWS. Then `plan --adopt` shows adoptions and nothing else."""
     console, login = common.console(), common.login()
     selection = Selection(
         tuple(role or ()),
@@ -59,7 +64,7 @@ def import_(
         everything,
     )
     if selection == Selection():
-        message = "say what: --role, --instance-profile, --path-prefix, --tag or --all"
+        message = "choose what to import: --role, --instance-profile, --path-prefix, --tag or --all"
         raise typer.BadParameter(message)
     there = destination(out)
     ports = run_ports(login, Quiet(console), common.parallelism)
@@ -72,16 +77,21 @@ def import_(
     )
     made, files = import_into(there, source, selection)
     if made.missing:
-        raise RefusedError(f"there is no {', no '.join(made.missing)}", ExitCode.ERROR)
+        raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
     _write(out, files)
-    _tell(made, len(files), out, console)
+    noun = "resource" if made.size == 1 else "resources"
+    counts = f"{made.size} {noun} in {len(files)} files."
+    console.out([line(Piece("Imported: ", "bold green"), counts)])
+    for reason, count in made.skipped.items():
+        console.out([line("  skipped ", f"{count}: ", data(reason))])
+    console.out([line("Next: reconciler plan ", data(out), " --adopt")])
 
 
 def _write(out: Path, files: Mapping[str, str]) -> None:
-    """Nothing is written over: all of them, or none."""
+    """Writes all files, or none. Raises ``RefusedError`` if one exists."""
     taken = [name for name in files if os.path.lexists(out / name)]
     if taken:
-        message = f"{out} has {', '.join(sorted(taken))} already; give a folder without"
+        message = f"{out} already has {', '.join(sorted(taken))}; choose another folder"
         raise RefusedError(message, ExitCode.ERROR)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".import.") as folder:
@@ -89,11 +99,3 @@ def _write(out: Path, files: Mapping[str, str]) -> None:
             (Path(folder) / name).write_text(text, "utf-8")
         for name in files:
             shutil.move(Path(folder) / name, out / name)
-
-
-def _tell(made: Imported, files: int, out: Path, console: Console) -> None:
-    noun = "resource" if made.size == 1 else "resources"
-    console.out([line(Piece("Imported: ", "bold green"), f"{made.size} {noun} in {files} files.")])
-    for reason, count in made.skipped.items():
-        console.out([line("  left out ", f"{count}: ", data(reason))])
-    console.out([line("Next: reconciler plan ", data(out), " --adopt")])

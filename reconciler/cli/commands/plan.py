@@ -10,9 +10,8 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
 from reconciler.cli.files import write_whole
-from reconciler.cli.planning import planning
-from reconciler.cli.progress import Quiet
-from reconciler.cli.reports import wanted_of
+from reconciler.cli.progress import Quiet, planning
+from reconciler.cli.reports import report_requests
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan
 from reconciler.render import formats
@@ -22,7 +21,7 @@ from reconciler.render.text.plan import Look, plan_lines
 
 Out = Annotated[Path | None, typer.Option("--out", help="Save the plan as JSON.")]
 Detailed = Annotated[
-    bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
+    bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
 ]
 
 
@@ -37,18 +36,18 @@ def plan(
 ) -> None:
     """Show what apply would do. Reads only."""
     request = common.request(specs)
-    wanted = wanted_of(report, formats.PLAN, as_json)
+    reports = report_requests(report, formats.PLAN, as_json)
     console = common.console()
     ports = run_ports(common.login(), Quiet(console), request.parallelism)
     planned = planning(request, ports, console)
     document = plan_json(planned, now_as_text())
     if as_json:
         console.out_json(document)
-    elif wanted.shows_text:
+    elif reports.shows_text:
         console.out(plan_lines(planned.plan, Look(console.unicode, console.verbose > 0)))
     if out is not None:
         write_whole(out, as_text(document))
-    wanted.write_plan(planned, console, document=document)
+    reports.write_plan(planned, console, document=document)
     raise typer.Exit(_exit_code(planned.plan, detailed_exitcode))
 
 

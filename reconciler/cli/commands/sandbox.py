@@ -21,7 +21,7 @@ from reconciler.sandbox.fault_config import Chaos, Lags, Outage, mixture
 from reconciler.sandbox.state import World
 
 QUIET = Lags(ec2_sees_iam=3.0, associating=1.0, disassociating=1.0, restarting=1.0)
-"""Slow enough to be seen, and no worse than AWS on a good day."""
+"""Delays without ``--chaos``: noticeable, and short for AWS."""
 _Knobs = TypeVar("_Knobs", Lags, Chaos)
 _FLAGS_OF_LAGS = {
     "ec2_sees_iam": "--ec2-lag",
@@ -43,13 +43,13 @@ _FLAGS_OF_CHAOS = {
     "outage": "--outage",
 }
 
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")]
 SeedFile = Annotated[
     Path | None, typer.Option("--seed", help="YAML file of the instances to start with.")
 ]
 ChaosSeed = Annotated[
     int | None,
-    typer.Option("--chaos", min=0, help="Behave as badly as AWS: the mixture of this number."),
+    typer.Option("--chaos", min=0, help="Inject faults, in a mixture chosen by this seed."),
 ]
 
 
@@ -62,47 +62,55 @@ def _share(flag: str, text: str) -> Any:
 
 
 Ec2Lag = Annotated[float | None, _seconds("--ec2-lag", "until EC2 sees a change in IAM")]
-Associating = Annotated[float | None, _seconds("--associating", "that an association takes")]
+Associating = Annotated[
+    float | None, _seconds("--associating", "until an association is in effect")
+]
 Disassociating = Annotated[
-    float | None, _seconds("--disassociating", "until an association is gone")
+    float | None, _seconds("--disassociating", "until a disassociation is complete")
 ]
 Restarting = Annotated[float | None, _seconds("--restarting", "to stop, and again to start")]
 StaleGets = Annotated[
-    float | None, _seconds("--stale-gets", "by which IAM's answer about one thing may be old")
+    float | None, _seconds("--stale-gets", "by which a read of one IAM resource may be outdated")
 ]
-StaleLists = Annotated[float | None, _seconds("--stale-lists", "by which IAM's lists may be old")]
+StaleLists = Annotated[
+    float | None, _seconds("--stale-lists", "by which an IAM listing may be outdated")
+]
 Unknown = Annotated[
-    float | None, _seconds("--unknown", "for which writes do not find what was just made")
+    float | None, _seconds("--unknown", "for which writes do not find a new resource")
 ]
 Conflict = Annotated[
-    float | None, _seconds("--conflict", "for which a delete meets what was just detached")
+    float | None, _seconds("--conflict", "for which a deletion still sees what was detached")
 ]
 Page = Annotated[
     int | None,
-    typer.Option("--page", min=1, help="The most items on a page."),
+    typer.Option("--page", min=1, help="Maximum items per page."),
 ]
 Throttle = Annotated[
-    float | None, _share("--throttle", "The part of AWS's request rates that is ours, 0 for all.")
+    float | None,
+    _share("--throttle", "Fraction of AWS's request rate limits to allow; 0 disables throttling."),
 ]
 Errors = Annotated[
-    float | None, _share("--errors", "Share of calls that meet a 5xx, a reset or a time-out.")
+    float | None,
+    _share("--errors", "Fraction of calls that fail with a 5xx, a reset or a timeout."),
 ]
 Lost = Annotated[
-    float | None, _share("--lost", "Share of writes that take effect and whose answer is lost.")
+    float | None,
+    _share("--lost", "Fraction of writes that take effect while the response is lost."),
 ]
 Concurrent = Annotated[
-    float | None, _share("--concurrent", "Share of writes that meet ConcurrentModification.")
+    float | None,
+    _share("--concurrent", "Fraction of writes that fail with ConcurrentModification."),
 ]
 Expires = Annotated[
     int | None,
-    typer.Option("--expires", min=1, help="Calls that the credentials last."),
+    typer.Option("--expires", min=1, help="Number of calls after which the credentials expire."),
 ]
 OutageFlag = Annotated[
     str | None,
     typer.Option(
         "--outage",
         metavar="WHEN:SECONDS",
-        help="Refuse connections, once: START, after-N-calls or OPERATION, and for how long.",
+        help="Refuse connections once, from WHEN (START, after-N-calls or OPERATION), for SECONDS.",
     ),
 ]
 Deny = Annotated[
@@ -176,7 +184,7 @@ def _serve(
     lags: Mapping[str, Any],
     knobs: Mapping[str, Any],
 ) -> None:
-    """What a flag says counts more than the mixture."""
+    """Runs the sandbox until a signal. ``lags`` and ``knobs`` override the mixture of ``chaos``."""
     console = Console()
     try:
         from reconciler.sandbox import seed as seeds  # noqa: PLC0415 - moto is an extra
@@ -195,7 +203,7 @@ def _serve(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        mistakes = f"{error.error_count()} mistakes, the first: {where}: {first['msg']}"
+        mistakes = f"{error.error_count()} errors, the first: {where}: {first['msg']}"
         console.error(f"{seed}: {mistakes}")
         raise typer.Exit(ExitCode.ERROR) from error
     drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
@@ -206,8 +214,11 @@ def _serve(
         console.out(_welcome(address, groups, address + CREDENTIALS))
         if not world.chaos.is_calm:
             console.out(_misbehaving(world.lags, world.chaos))
-        _until_stopped()
-    console.out([line("The sandbox is gone, with all that was in it.")])
+        stop = threading.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: stop.set())
+        stop.wait()
+    console.out([line("Sandbox stopped; its data is discarded.")])
 
 
 def _turned(drawn: _Knobs, given: Mapping[str, Any]) -> _Knobs:
@@ -215,12 +226,12 @@ def _turned(drawn: _Knobs, given: Mapping[str, Any]) -> _Knobs:
 
 
 def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
-    """The flags that make this mixture again."""
+    """The flags that reproduce this mixture of faults."""
     said = {**_FLAGS_OF_LAGS, **_FLAGS_OF_CHAOS}
     values = {**asdict(lags), **asdict(chaos), "outage": chaos.outage}
     turned = [f"{flag} {values[name]}" for name, flag in said.items() if values[name]]
     turned += [f"--deny {action}" for action in sorted(chaos.denied)]
-    return [(), line("It misbehaves: ", data(" ".join(turned)))]
+    return [(), line("Faults: ", data(" ".join(turned)))]
 
 
 def _welcome(address: str, groups: tuple[Any, ...], view: str) -> list[Line]:
@@ -234,13 +245,6 @@ def _welcome(address: str, groups: tuple[Any, ...], view: str) -> list[Line]:
         line("  export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox"),
         line(f"  reconciler apply specs --endpoint-url {address}"),
         (),
-        line(f"Whose credentials each instance is served: {view}"),
-        line("Ctrl-C ends it."),
+        line(f"Role that each instance is using: {view}"),
+        line("Press Ctrl-C to stop."),
     ]
-
-
-def _until_stopped() -> None:
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
-    stop.wait()

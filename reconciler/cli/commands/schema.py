@@ -13,7 +13,7 @@ from reconciler.spec.schema import json_schema
 
 
 class Of(StrEnum):
-    """What is described."""
+    """Documents that have a schema."""
 
     specs = "specs"
     plan = "plan"
@@ -22,10 +22,12 @@ class Of(StrEnum):
     diagnostics = "diagnostics"
 
 
-OfFlag = Annotated[Of, typer.Option("--of", help="The spec format, or JSON that a command prints.")]
+OfFlag = Annotated[
+    Of, typer.Option("--of", help="The spec format, or the JSON output of a command.")
+]
 
 
 def schema(of: OfFlag = Of.specs) -> None:
-    """Print the JSON Schema of the spec format, for editors, or of what is printed as JSON."""
+    """Print the JSON Schema of the spec format. With --of: of a JSON output."""
     made = json_schema() if of is Of.specs else schema_of(of.value)
     Console(color="never").out_json(made)

@@ -9,7 +9,7 @@ import typer
 
 from reconciler.cli.arguments import Color, ColorFlag, QuietFlag, Specs, Var, pairs
 from reconciler.cli.console import Console
-from reconciler.cli.reports import ReportRequests, repository, wanted_of
+from reconciler.cli.reports import ReportRequests, report_requests, repository
 from reconciler.diagnostics import has_errors
 from reconciler.exit_codes import ExitCode
 from reconciler.render.formats import VALIDATE, ValidateReport
@@ -20,7 +20,7 @@ from reconciler.spec.loader import read, validated
 
 
 class Format(StrEnum):
-    """How findings are shown."""
+    """Output formats."""
 
     full = "full"
     concise = "concise"
@@ -31,11 +31,11 @@ class Format(StrEnum):
     junit = "junit"
 
 
-FormatFlag = Annotated[Format, typer.Option("--format", help="How findings are shown.")]
+FormatFlag = Annotated[Format, typer.Option("--format", help="Output format of the findings.")]
 ReportFlag = Annotated[
     list[str] | None,
     typer.Option(
-        "--report", metavar="FORMAT=PATH", help="Write findings to a file as well; repeat for more."
+        "--report", metavar="FORMAT=PATH", help="Also write findings to a file; repeat for more."
     ),
 ]
 _FOR_PEOPLE = (Format.full, Format.concise)
@@ -50,20 +50,20 @@ def validate(
     quiet: QuietFlag = False,
 ) -> None:
     """Check the specs. Needs no credentials and no network."""
-    wanted = wanted_of(report, VALIDATE, output not in _FOR_PEOPLE)
+    reports = report_requests(report, VALIDATE, output not in _FOR_PEOPLE)
     console = Console(color=color.value, quiet=quiet)
     spec = validated(read(specs), pairs(var, "--var"))
-    _show(spec, output, wanted, console)
-    wanted.write(VALIDATE, ValidateReport(spec.diagnostics, spec.sources, repository()), console)
+    _show(spec, output, reports, console)
+    reports.write(VALIDATE, ValidateReport(spec.diagnostics, spec.sources, repository()), console)
     raise typer.Exit(ExitCode.ERROR if has_errors(spec.diagnostics) else ExitCode.OK)
 
 
-def _show(spec: SpecSet, output: Format, wanted: ReportRequests, console: Console) -> None:
+def _show(spec: SpecSet, output: Format, reports: ReportRequests, console: Console) -> None:
     if output not in _FOR_PEOPLE:
         subject = ValidateReport(spec.diagnostics, spec.sources, repository())
         console.out_text(VALIDATE[output.value](subject))
         return
-    if wanted.shows_text:
+    if reports.shows_text:
         is_full = output is Format.full
         found = spec.diagnostics
         console.out(full(found, spec.sources) if is_full else concise(found))
