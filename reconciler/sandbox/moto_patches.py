@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import warnings
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from moto.cloudtrail.responses import CloudTrailResponse
+from moto.core import responses
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import amis
@@ -59,6 +61,9 @@ def installed(world: World) -> Iterator[World]:
     warnings.filterwarnings("ignore", ".*does not match an error shape", UserWarning)
     faults = Faults(world.seed)
     _replace(BaseResponse, "call_action", _guarded(world, faults, BaseResponse.call_action), undo)
+    # moto lists the methods of a service anew for every request.
+    listed = functools.cache(responses.method_names_from_class)
+    _replace(responses, "method_names_from_class", listed, undo)
     # moto's 1,300 images take 0.2 s for each region, and none is needed here. With the
     # variable set it reads none of its further lists.
     _replace(amis, "AMIS", amis.AMIS[:FEW_IMAGES], undo)
