@@ -9,8 +9,9 @@ Source: docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationD
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -50,6 +51,20 @@ class _Account:
     profiles: _Answers
 
 
+@contextmanager
+def _threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads for calls in parallel, which have ended after the block; but not where a signal ends
+    the block: a call without a response takes botocore eight minutes to give up."""
+    pool, is_wait = ThreadPoolExecutor(number), True
+    try:
+        yield pool
+    except BaseException as error:
+        is_wait = isinstance(error, Exception)
+        raise
+    finally:
+        pool.shutdown(wait=is_wait, cancel_futures=True)
+
+
 class AwsReader:
     """A ``Reader`` over boto3. ``sleep`` passes the seconds until something is asked again."""
 
@@ -76,7 +91,7 @@ class AwsReader:
         return identity_of(self._clients)
 
     def read(self, identity: Identity, scope: Scope) -> LiveState:
-        with ThreadPoolExecutor(self._threads) as pool:
+        with _threads(self._threads) as pool:
             regions = self._instances.start(scope.regions, pool)
             if scope.one_by_one:
                 return self._named(identity, scope, pool, "not searched for with --only", regions)
@@ -124,7 +139,7 @@ class AwsReader:
         return found
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
-        with ThreadPoolExecutor(self._threads) as pool:
+        with _threads(self._threads) as pool:
             return self._instances.fleet(identity, self._instances.start(regions, pool))
 
     def profile(self, name: str) -> LiveProfile | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -113,4 +115,14 @@ def main() -> None:
     # The output and the exit code are final: a signal during the shutdown must not change them.
     for name in (signal.SIGINT, *termination_signals()):
         signal.signal(name, signal.SIG_IGN)
+    if code == ExitCode.INTERRUPTED:
+        _leave_reads_behind(code)
     sys.exit(code)
+
+
+def _leave_reads_behind(code: int) -> NoReturn:
+    """Python would wait for threads, which may wait minutes for a response to a read."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed, or nobody reads it
+            stream.flush()
+    os._exit(code)

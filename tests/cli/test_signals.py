@@ -10,8 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +236,65 @@ def test_a_signal_while_aws_is_read(name: str, tmp_path: Path) -> None:
         with connection:
             process.send_signal(signal.Signals[name])
             out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "Error: interrupted" in err
+
+
+IDENTITY = b"""<GetCallerIdentityResponse><GetCallerIdentityResult>
+<Arn>arn:aws:iam::123456789012:user/x</Arn><UserId>x</UserId><Account>123456789012</Account>
+</GetCallerIdentityResult></GetCallerIdentityResponse>"""
+
+
+@contextlib.contextmanager
+def aws_that_hangs() -> Iterator[tuple[str, threading.Event]]:
+    """Says who is asking, and responds to nothing else. The event is set when it was asked."""
+    asked = threading.Event()
+
+    class Silent(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if b"GetCallerIdentity" not in body:
+                asked.set()
+                self.rfile.read(1)  # until the other end is gone
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(IDENTITY)))
+            self.end_headers()
+            self.wfile.write(IDENTITY)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("SIGINT", ("plan", "spec.yaml")),
+        ("SIGTERM", ("apply", "spec.yaml", "--auto-approve")),
+        ("SIGHUP", ("drift", "spec.yaml", "--json")),
+        ("SIGINT", ("import", "--all", "--out", "made", "--region", HOME)),
+    ],
+)
+def test_a_signal_while_reads_hang(name: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """The reads run in threads of their own, which botocore gives up after eight minutes."""
+    (tmp_path / "spec.yaml").write_text("roles: {a: {trust: ec2}}\n")
+    with aws_that_hangs() as (url, asked):
+        process = Shell(tmp_path, url).start(*arguments)
+        try:
+            assert asked.wait(30)
+            process.send_signal(signal.Signals[name])
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.communicate()
     assert (process.returncode, out) == (130, "")
     assert "Error: interrupted" in err
 
