@@ -272,7 +272,7 @@ def rig(folder: Path, lags: Lags | None = None, seed: int = 0) -> Iterator[Rig]:
     clock = JumpingClock()
     world = World(
         clock=clock,
-        lags=lags or Lags(ec2_sees_iam=30.0, associating=5.0, disassociating=5.0),
+        lags=lags or Lags(ec2_sees_iam=30.0, associating=1.5, disassociating=1.5),
         regions=(HOME, AWAY),
         seed=seed,
     )

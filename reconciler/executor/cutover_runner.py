@@ -203,7 +203,8 @@ class CutOverRunner:
                     seconds = min(seconds, FIRST_LOOK_SECONDS * 2.0**self._looks)
                     self._looks += 1
                 self._sleep(seconds)
-                return self._observer.look(cutover, observed, watch), run_state
+                see = self._observer.poll if is_poll else self._observer.look
+                return see(cutover, observed, watch), run_state
             case List():
                 return self._observer.observe(cutover, run_state), run_state
             case BatchDone():

@@ -9,6 +9,7 @@ from reconciler.cutover.run_state import RunState
 from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import STOPPING_SECONDS
+from reconciler.model.address import same_name
 from reconciler.model.live import LiveProfile
 from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, temporary_name
 from reconciler.model.resources import Identity
@@ -17,6 +18,8 @@ from reconciler.plan.cut_over import CutOver, Observation
 from reconciler.ports import Clock, Reader
 
 LOOK_AGAIN_SECONDS = 0.5
+PROFILE_SECONDS = 10.0
+"""Longest time between two reads of the profile while instances are waited for."""
 OWN_WRITE_LAG_SECONDS = 120.0
 """Seconds for which IAM may not show a write.
 Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
@@ -40,6 +43,9 @@ class Observer:
     """How our last write made them look, and when it was."""
     _earlier: set[_Look] = field(default_factory=set)
     """How they looked before."""
+    _looked_at: float = 0.0
+    _was_settled: bool = False
+    """Whether no cut-over of the profile was in progress when ours began."""
 
     def __post_init__(self) -> None:
         self.began = self.clock.now()
@@ -60,7 +66,7 @@ class Observer:
         return Observation(
             now=began,
             profile=profile,
-            after_id=self._wanted(cutover),
+            after_id=self._wanted(cutover, profile),
             instances=instances,
             listed_at=began,
             unread=state.unread_regions,
@@ -73,20 +79,33 @@ class Observer:
         """Both profiles and some instances again, as of before they were read."""
         profile, temporary = self._profiles(cutover)
         now = self.clock.now()
-        instances = dict(observed.instances)
-        if keys:
-            found = {i.key: i for i in self.reader.instances(keys)}
-            instances.update(found)
-            for key in set(keys) - found.keys():
-                instances.pop(key, None)
         return replace(
-            observed,
+            self._with_instances(observed, keys),
             profile=profile,
-            instances=instances,
             now=now,
-            after_id=self._wanted(cutover),
+            after_id=self._wanted(cutover, profile),
             temporary=temporary,
         )
+
+    def poll(
+        self, cutover: CutOver, observed: Observation, keys: Collection[InstanceKey]
+    ) -> Observation:
+        """The instances that are waited for. When one has changed, and every ``PROFILE_SECONDS``,
+        both profiles as well: nothing is decided on the state before the wait."""
+        now = self.clock.now()
+        found = replace(self._with_instances(observed, keys), now=now)
+        is_recent = now - self._looked_at < PROFILE_SECONDS
+        if keys and is_recent and found.instances == observed.instances:
+            return found
+        return replace(self.look(cutover, found, ()), now=now)
+
+    def _with_instances(self, observed: Observation, keys: Collection[InstanceKey]) -> Observation:
+        if not keys:
+            return observed
+        asked = set(keys)
+        instances = {key: i for key, i in observed.instances.items() if key not in asked}
+        instances.update({i.key: i for i in self.reader.instances(keys)})
+        return replace(observed, instances=instances)
 
     def wrote(self, expected: Observation) -> None:
         """What our own calls have made of the two profiles."""
@@ -113,6 +132,7 @@ class Observer:
             if self.stop.is_set() or not self._is_old(shown, profile):
                 break
             self.clock.sleep(LOOK_AGAIN_SECONDS)
+        self._looked_at = self.clock.now()
         self._earlier.add(shown)
         if self._written is not None and self._written[0] != shown:
             # Written by another actor, so this is the state from now on.
@@ -132,15 +152,26 @@ class Observer:
         return self.clock.now() - at <= OWN_WRITE_LAG_SECONDS
 
     def _temporary(self, cutover: CutOver, profile: LiveProfile) -> LiveProfile | None:
-        """There is one only during a hop; an earlier run may have begun it."""
-        if cutover.limits.strategy != "hop" and not isinstance(profile.mark, Pending):
-            return None
+        """There is one only during a hop, which another run may have begun."""
+        if cutover.limits.strategy != "hop":
+            mark = profile.mark
+            if not isinstance(mark, Pending):
+                self._was_settled = True
+                return None
+            if mark.run != self.run:
+                self._was_settled = False
+            elif self._was_settled:
+                return None
         return self.reader.profile(temporary_name(profile.resource.name))
 
-    def _wanted(self, cutover: CutOver) -> str | None:
-        """The id of the wanted role: it may have been created a moment ago."""
+    def _wanted(self, cutover: CutOver, profile: LiveProfile) -> str | None:
+        """The id of the wanted role: it may have been created a moment ago. Once it is in the
+        profile, it cannot be deleted, so the profile has its id.
+        Source: docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html"""
         if cutover.after is None:
             return None
+        if profile.role_id is not None and same_name(profile.resource.role, cutover.after.name):
+            return profile.role_id
         return self._until_there(cutover.after.name)
 
     def _until_there(self, role: str) -> str | None:

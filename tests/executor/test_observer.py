@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
-from reconciler.executor.observer import OWN_WRITE_LAG_SECONDS, Observer
+from reconciler.executor.observer import OWN_WRITE_LAG_SECONDS, PROFILE_SECONDS, Observer
 from reconciler.executor.retrying_reader import RetryingReader
-from reconciler.model.live import LiveProfile
+from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
+from reconciler.model.ownership import InstanceKey, temporary_name
 from reconciler.model.resources import Identity, InstanceProfile, RollOut
 from reconciler.plan.cut_over import CutOver, Observation, RoleRef
 from reconciler.ports import Facts, Reader
@@ -21,12 +22,19 @@ NOTED = replace(BEFORE, marks={"in-flight": "us-east-1/i-00000001"})
 CUTOVER = CutOver("web", None, RoleRef("r", "AROA"), RollOut(), ("us-east-1",), "reconciler:")
 
 
+KEY = InstanceKey("us-east-1", "i-00000001")
+OTHER = InstanceKey("us-east-1", "i-00000002")
+LEAVING = LiveInstance(KEY, "running", rows=(AssociationRow("a", "arn", "AIPA", "disassociating"),))
+
+
 @dataclass
 class Flapping:
     """Shows one thing after the other, then the last one for ever; errors are raised."""
 
     shown: list[LiveProfile | AwsError]
     asked: int = 0
+    seen: tuple[LiveInstance, ...] = ()
+    about_instances: int = 0
     calls: Mapping[str, int] = field(default_factory=dict)
 
     def profile(self, name: str) -> LiveProfile:
@@ -38,6 +46,10 @@ class Flapping:
 
     def role(self, name: str) -> Facts:
         return Facts("AROA", "arn", {})
+
+    def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
+        self.about_instances += 1
+        return tuple(one for one in self.seen if one.key in keys)
 
 
 def observer(reader: Any, clock: JumpingClock) -> Observer:
@@ -100,6 +112,91 @@ def test_what_is_not_known_is_not_waited_for() -> None:
     made.forget()
     assert made.look(CUTOVER, seen(NOTED), ()).profile == BEFORE
     assert reader.asked == 2
+
+
+def test_a_poll_reads_instances_alone_while_nothing_changes() -> None:
+    reader, clock = Flapping([BEFORE], seen=(LEAVING,)), JumpingClock()
+    made = observer(reader, clock)
+    observed = made.look(CUTOVER, seen(BEFORE), [KEY])
+    for _ in range(4):
+        clock.sleep(2)
+        observed = made.poll(CUTOVER, observed, [KEY])
+        assert observed.now == clock.now()
+    assert (reader.asked, reader.about_instances) == (1, 5)
+    reader.seen = (replace(LEAVING, rows=()),)
+    reader.shown = [NOTED]
+    observed = made.poll(CUTOVER, observed, [KEY])
+    assert observed.instances == {KEY: replace(LEAVING, rows=())}
+    assert observed.profile == NOTED
+    assert (reader.asked, reader.about_instances) == (2, 6)
+
+
+def test_a_poll_reads_the_profile_when_an_instance_is_gone() -> None:
+    reader, clock = Flapping([BEFORE, NOTED], seen=(LEAVING,)), JumpingClock()
+    made = observer(reader, clock)
+    observed = made.look(CUTOVER, seen(BEFORE), [KEY])
+    reader.seen = ()
+    observed = made.poll(CUTOVER, observed, [KEY])
+    assert (dict(observed.instances), observed.profile) == ({}, NOTED)
+
+
+def test_a_long_poll_sees_the_mark_of_another_run() -> None:
+    theirs = replace(BEFORE, marks={"role-id": "pending/-/AROA/900/other"})
+    reader, clock = Flapping([BEFORE, theirs], seen=(LEAVING,)), JumpingClock()
+    made = observer(reader, clock)
+    observed, began = made.look(CUTOVER, seen(BEFORE), [KEY]), clock.now()
+    while observed.profile == BEFORE:
+        clock.sleep(2)
+        observed = made.poll(CUTOVER, observed, [KEY])
+    assert clock.now() - began <= PROFILE_SECONDS
+    assert observed.instances == {KEY: LEAVING}
+
+
+def test_a_poll_leaves_other_instances_as_they_were() -> None:
+    other = LiveInstance(OTHER, "running")
+    reader = Flapping([BEFORE], seen=(LEAVING, other))
+    made = observer(reader, JumpingClock())
+    observed = made.look(CUTOVER, seen(BEFORE), [KEY, OTHER])
+    reader.seen = ()
+    assert made.poll(CUTOVER, observed, [KEY]).instances == {OTHER: other}
+
+
+@dataclass
+class Names(Flapping):
+    """Says which profiles and roles it was asked for."""
+
+    named: list[str] = field(default_factory=list)
+
+    def profile(self, name: str) -> LiveProfile:
+        self.named.append(name)
+        return super().profile(name)
+
+    def role(self, name: str) -> Facts:
+        self.named.append(f"role/{name}")
+        return super().role(name)
+
+
+def test_what_cannot_exist_is_not_read() -> None:
+    """No temporary profile, unless a run before ours or beside it may have made one; and no role
+    that the profile has."""
+    temporary = temporary_name("web")
+    ours = replace(BEFORE, marks={"role-id": "pending/-/AROA/900/mine"})
+    theirs = replace(BEFORE, marks={"role-id": "pending/-/AROA/900/other"})
+    rows = [
+        ([BEFORE, ours, ours], ["web"] * 3),
+        ([theirs, theirs], ["web", temporary]),
+        ([theirs, theirs, ours, ours], ["web", temporary] * 2),
+        ([BEFORE, ours, theirs, BEFORE, ours, ours], ["web", "web", *["web", temporary] * 2]),
+    ]
+    for shown, named in rows:
+        reader = Names(list(shown))
+        made = observer(reader, JumpingClock())
+        for _ in range(named.count("web")):
+            made.look(CUTOVER, seen(BEFORE), ())
+        assert reader.named == named
+    reader = Names([replace(BEFORE, role_id=None, resource=InstanceProfile("web"))])
+    observer(reader, JumpingClock()).look(CUTOVER, seen(BEFORE), ())
+    assert reader.named == ["web", "role/r"]
 
 
 def test_a_throttled_read_is_waited_out() -> None:
