@@ -1,11 +1,32 @@
-"""What of a sweep stands in every run of the suite, and what waits for ``make sweep``."""
+"""Which cases every run of the suite has, and which wait for ``make sweep``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
+
+FIRST_CASES = 2
+"""How many cases of a test in ``tests/behaviour`` every run has. Each is some hundred calls to a
+simulated AWS; the rest of them waits for ``make sweep``."""
+
+
+def leave_to_the_sweep(items: Iterable[pytest.Item]) -> None:
+    """Marks as slow what comes after the first cases of a test. A test that names its sample itself
+    is left as it is."""
+    met: Counter[str] = Counter()
+    cases = [item for item in items if "/behaviour/" in item.path.as_posix()]
+    own = {_function(item) for item in cases if item.get_closest_marker("slow")}
+    for item in cases:
+        met[_function(item)] += 1
+        if met[_function(item)] > FIRST_CASES and _function(item) not in own:
+            item.add_marker(pytest.mark.slow)
+
+
+def _function(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
 
 
 def sampled(sample: Sequence[Any], rest: Sequence[Any]) -> list[Any]:

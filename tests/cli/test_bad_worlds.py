@@ -64,7 +64,7 @@ IN_THE_WAY = {
 """Whether it is carried out: a plan that cannot be shown is not, what has begun goes to its end."""
 
 
-@pytest.mark.parametrize("number", sampled([1, 3, 5], [0, 2, 4]))
+@pytest.mark.parametrize("number", sampled([1, 5], [0, 2, 3, 4]))
 def test_apply_with_a_broken_output_stream(program: Program, number: int) -> None:
     command, is_carried_out = list(IN_THE_WAY.items())[number]
     write(program, str(number))

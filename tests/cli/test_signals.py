@@ -27,6 +27,7 @@ from reconciler.sandbox.state import World
 from tests.cli.test_commands import Shell
 from tests.program import ROOT
 from tests.rig import HOME
+from tests.sampling import sampled
 from tests.test_pipelines import Job, loaded
 
 pytestmark = pytest.mark.xdist_group("signals")
@@ -173,8 +174,13 @@ def test_nohup(slow: Shell) -> None:
     assert process.returncode == 0, err
 
 
-@pytest.mark.parametrize("stream", ["stdout", "stderr", "both"])
-@pytest.mark.parametrize("flags", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("flags", "stream"),
+    sampled(
+        [((), "stdout"), (("--json",), "both")],
+        [((), "stderr"), ((), "both"), (("--json",), "stdout"), (("--json",), "stderr")],
+    ),
+)
 def test_apply_continues_after_its_output_is_closed(
     slow: Shell, stream: str, flags: tuple[str, ...]
 ) -> None:

@@ -14,10 +14,10 @@ from tests.sampling import sampled
 SAMPLE = sampled(
     [
         Point(5, 9, is_after=True, way="killed twice"),
-        Point(1, 9, is_after=False, way="interrupted"),
         Point(1, 5, is_after=False, way="two at once"),
     ],
     [
+        Point(1, 9, is_after=False, way="interrupted"),
         Point(5, 9, is_after=True),
         Point(7, 4, is_after=True, way="killed twice"),
         Point(5, 8, is_after=False, way="beside another owner"),

@@ -30,6 +30,7 @@ from reconciler.render.json.encode import json_text, parsed
 from reconciler.render.json.planfile import file_digest, plan_of, sealed
 from reconciler.render.json.types import PlanShape
 from tests.render.situations import NOW, everything, plan_report
+from tests.sampling import sampled
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["##[x]", "a##vso[y"]),
@@ -138,10 +139,11 @@ def plan() -> Any:
     return json.loads(json_text(plan_report(everything()[1]).document))
 
 
-def test_a_plan_of_any_shape_is_one_error_or_none(plan: Any) -> None:
+@pytest.mark.parametrize("many", sampled([140], [700]))
+def test_a_plan_of_any_shape_is_one_error_or_none(plan: Any, many: int) -> None:
     """Also with a digest that somebody counted anew: then what it shows may be odd, and is shown."""
     refused = shown = 0
-    for number in range(700):
+    for number in range(many):
         made = spoilt(plan, number)
         with pytest.raises(RefusedError):
             if plan_of(json.dumps(made), "x") is not None:
@@ -161,8 +163,8 @@ def test_a_plan_of_any_shape_is_one_error_or_none(plan: Any) -> None:
             saved_from(document, "x")
         except RefusedError:
             refused += 1
-    assert refused > 300
-    assert shown > 50
+    assert refused > many // 3
+    assert shown > many // 15
 
 
 def test_a_baseline_of_any_shape_is_one_error_or_none() -> None:
