@@ -51,8 +51,11 @@ class Program:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return self._started(self.command(*arguments))
+
+    def _started(self, command: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.command(*arguments),
+            command,
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -94,7 +97,8 @@ class Program:
         """A local AWS with these instances, as long as the block lasts; what it says of itself."""
         path = self.folder / "seed.yaml"
         path.write_text(seed, "utf-8")
-        process = self.start("sandbox", "--port", "0", "--seed", str(path), *LAGS, *knobs)
+        asked = ("sandbox", "--port", "0", "--seed", str(path), *LAGS, *knobs)
+        process = self._started([*zygote.command(), *asked])
         try:
             assert process.stdout is not None
             first = process.stdout.readline()

@@ -18,9 +18,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
+import reconciler.aws.cloudtrail
+import reconciler.aws.outputs
+import reconciler.aws.reader
+import reconciler.aws.writer
+import reconciler.sandbox.server  # noqa: F401 - the same; moto takes seconds
 from reconciler.cli.app import run
 
 CLIENT = """\
@@ -96,10 +102,18 @@ def _answer(asked: socket.socket) -> NoReturn:
         _become(list(fds), json.loads(body))
     for fd in fds:
         os.close(fd)
+    threading.Thread(target=_end_with, args=(asked, child), daemon=True).start()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     with contextlib.suppress(BrokenPipeError):  # who asked has gone
         asked.sendall(str(code if code >= 0 else 128 - code).encode())
     os._exit(0)
+
+
+def _end_with(asked: socket.socket, child: int) -> None:
+    """A signal reaches the client alone; when it has gone, its run is to end as well."""
+    with contextlib.suppress(OSError):
+        asked.recv(1)
+        os.kill(child, signal.SIGTERM)
 
 
 def _become(fds: list[int], asked: dict[str, Any]) -> NoReturn:
