@@ -16,7 +16,7 @@ BEGIN, END = "<!-- crash-sweep -->", "<!-- end of crash-sweep -->"
 
 
 def table(rows: dict[str, Row]) -> str:
-    heads = ["scenario", *WAYS, "gone on with", "no credentials, calm", "at the worst"]
+    heads = ["scenario", *WAYS, "resumed", "no credentials, calm", "at the worst"]
     order = [scenario.name for scenario in SCENARIOS if scenario.name in rows]
     lines = [_line(heads), _line(["---"] * len(heads)), *(_cells(rows[name]) for name in order)]
     found = list(rows.values())
