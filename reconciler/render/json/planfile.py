@@ -37,7 +37,7 @@ def plan_of(text: str, name: str) -> PlanShape:
     try:
         document = parsed(text, PlanShape)
     except ValueError as error:
-        message = f"{name} is not a plan that `reconciler plan --out` saved: {error}"
+        message = f"{name} is not a plan saved with `reconciler plan --out`: {error}"
         raise RefusedError(message, ExitCode.ERROR) from error
     if document["file_digest"] != file_digest(document):
         message = (
