@@ -55,11 +55,13 @@ class _Account:
 def _threads(number: int) -> Iterator[ThreadPoolExecutor]:
     """Threads for calls in parallel, which have ended after the block; but not where a signal ends
     the block: a call without a response takes botocore eight minutes to give up."""
-    pool, is_wait = ThreadPoolExecutor(number), True
+    # False until proven otherwise: a second signal may arrive anywhere on the way out.
+    pool, is_wait = ThreadPoolExecutor(number), False
     try:
         yield pool
-    except BaseException as error:
-        is_wait = isinstance(error, Exception)
+        is_wait = True
+    except Exception:
+        is_wait = True
         raise
     finally:
         pool.shutdown(wait=is_wait, cancel_futures=True)
