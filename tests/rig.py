@@ -102,7 +102,7 @@ class Rig:
         return make_plan(self.request(**flags), self.commands())
 
     def drift(self, **flags: Any) -> Drift:
-        return drift_of(self.plan(**flags))
+        return drift_of(self.plan(**{"for_drift": True, **flags}))
 
     def apply(
         self,

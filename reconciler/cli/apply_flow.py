@@ -84,9 +84,9 @@ def _stopped(
         return ExitCode.UNDECIDED
     if plan.is_empty:
         _summary(console, how.as_json, plan, None)
-        if plan.held and not plan.unread:
-            return ExitCode.PARTLY_APPLIED
-        return ExitCode.ERROR if plan.unread else ExitCode.OK
+        if not plan.is_whole:
+            return ExitCode.ERROR
+        return ExitCode.PARTLY_APPLIED if plan.held else ExitCode.OK
     _warn_of_expiry(planned, console)
     if how.asks and not _approved(console, how):
         _summary(console, how.as_json, plan, None)

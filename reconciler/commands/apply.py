@@ -34,8 +34,8 @@ class Applied:
         if self.result.interrupted:
             return ExitCode.INTERRUPTED
         left = self.left
-        is_whole = left is not None and left.is_empty and not left.unread and not left.held
-        return ExitCode.OK if self.result.is_complete and is_whole else ExitCode.PARTLY_APPLIED
+        is_done = left is not None and left.is_done
+        return ExitCode.OK if self.result.is_complete and is_done else ExitCode.PARTLY_APPLIED
 
 
 @dataclass

@@ -62,7 +62,9 @@ class Planned:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        found = (d for t in self.targets for d in (*t.spec.diagnostics, *t.plan.diagnostics))
+        found = [d for t in self.targets for d in (*t.spec.diagnostics, *t.plan.diagnostics)]
+        if not self.request.for_drift:
+            found += (unmet.found for unmet in self.plan.unmet)
         return in_order(found)
 
 

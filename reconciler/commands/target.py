@@ -14,10 +14,10 @@ from reconciler.model.live import LiveState
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner import Options, plan_context, plan_target
-from reconciler.planner.associations import profiles_to_look_at
+from reconciler.planner.associations import not_found, profiles_to_look_at
 from reconciler.planner.context import PlanContext
 from reconciler.planner.planner import names_instances, needs_instances, reach
-from reconciler.planner.reads import absent_aws_policies, aws_policies_to_attach, scope_of
+from reconciler.planner.reads import aws_policies_to_ask_for, scope_of
 from reconciler.ports import Progress, Reader
 from reconciler.spec.check.checks import expired
 from reconciler.spec.desired import DesiredState, SpecSet
@@ -40,8 +40,7 @@ class Account:
 
 
 def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetPlan:
-    """Reads the account and plans it. References to AWS policies that do not exist become
-    diagnostics of the plan. Raises ``RefusedError`` and ``AwsError``."""
+    """Reads the account and plans it. Raises ``RefusedError`` and ``AwsError``."""
     options = _options(account, request, ports)
     desired = DesiredState() if request.destroy else account.spec.desired
     regions = ", ".join(options.regions)
@@ -49,13 +48,10 @@ def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetP
     ports.progress.reading(f"{where} in {regions}" if regions else where)
     context = _read(account, desired, options, ports.progress)
     planned = plan_target(context)
-    asked = aws_policies_to_attach(planned, context.live)
-    missing = ((arn, by) for arn, by in asked.items() if not _exists(arn, account.reader))
-    absent = absent_aws_policies(missing, account.spec.desired)
     spec = account.spec
     old = expired(spec.settings, spec.settings_place, options.today)
     doubts = () if request.for_drift else _doubts(planned, account)
-    found = (*planned.diagnostics, *absent, *old, *doubts)
+    found = (*planned.diagnostics, *old, *doubts)
     return replace(planned, diagnostics=in_order(found))
 
 
@@ -139,6 +135,9 @@ def _read(
     scope = scope_of(desired, identity, options, planned if is_sure else ())
     contexts = _Contexts(desired, options)
     live = reader.read(identity, scope)
+    named = aws_policies_to_ask_for(contexts.of(live))
+    if absent := frozenset(arn for arn in named if not _exists(arn, reader)):
+        live = replace(live, absent=absent)
     if desired.associations:
         live = _with_owners(live, profiles_to_look_at(contexts.of(live)), reader)
     _refuse_what_needs_all(live, options)
@@ -146,6 +145,9 @@ def _read(
         return contexts.of(live)
     _refuse_nowhere(options)
     live = _with_regions(live, planned, reader, progress)
+    if unknown := not_found(contexts.of(live)):
+        ended = {i.key: i for i in reader.instances(unknown) if i.is_gone}
+        live = replace(live, instances={**live.instances, **ended})
     needed = reach(contexts.of(live))
     if needed != "planned":
         chosen = options.consumer_regions if needed == "consumers" else None

@@ -22,6 +22,7 @@ from reconciler.plan.changes import (
     Kept,
     Replace,
     Restore,
+    Unmet,
     Update,
 )
 from reconciler.plan.plan import Plan, TargetPlan
@@ -165,11 +166,29 @@ def _findings(target: TargetPlan) -> Iterator[Finding]:
     for one in target.unread:
         reason = f"{one.what} cannot be read: {one.reason}"
         yield Finding(one.address, "unknown", reason=reason, region=one.region)
+    yield from _unmet(target)
     for stranger in target.unmanaged:
         yield Finding(stranger.address, "unmanaged", reason=stranger.orphan)
     for guard in target.guards:
         if guard.key == "retry":
             yield from (Finding(a, "stale", (), None, guard.reason) for a in guard.addresses)
+
+
+def _unmet(target: TargetPlan) -> Iterator[Finding]:
+    """One finding for each thing, whatever number of resources names it."""
+    needed_by: dict[Unmet, list[str]] = {}
+    first: dict[tuple[Address, str], Unmet] = {}
+    for one in target.unmet:
+        known = first.setdefault((one.address, one.found.code), one)
+        needing = needed_by.setdefault(known, [])
+        if one.needed_by is not None:
+            needing.append(str(one.needed_by))
+    for one, needing in needed_by.items():
+        reason = one.found.message
+        if needing:
+            more = f" and {len(needing) - 1} more" if len(needing) > 1 else ""
+            reason += f"; named by {needing[0]}{more}"
+        yield Finding(one.address, one.status, (), one.found.location, reason, region=one.region)
 
 
 def _finding(change: Change) -> Finding:

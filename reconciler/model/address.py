@@ -126,6 +126,10 @@ class Arns:
         """Of a policy that AWS manages."""
         return f"arn:{self.partition}:iam::aws:{POLICY}{path}{name}"
 
+    def is_aws_managed(self, arn: str) -> bool:
+        """Whether the ARN is of a policy that AWS manages, in this account's partition."""
+        return arn.startswith(self.aws_managed("/", ""))
+
     def has(self, arn: str, kind: str) -> bool:
         """Whether the ARN is one of this account's, of that kind."""
         return arn.startswith(f"{self._start(kind)}/")

@@ -238,6 +238,8 @@ class LiveState:
     """Regions that could not be read, each with the reason."""
     unread: Mapping[Address, str] = field(default_factory=dict)
     """Addresses of roles, policies and profiles that could not be read, each with the reason."""
+    absent: frozenset[str] = frozenset()
+    """ARNs of AWS-managed policies that were asked for and that AWS does not have."""
     not_whole: str | None = None
     """Why only what the specs name was read, so that what left them is not known."""
 

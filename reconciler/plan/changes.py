@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from deepdiff import DeepDiff
 
-from reconciler.diagnostics import Location
+from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import Address
 from reconciler.model.resources import Resource
 
@@ -132,6 +132,19 @@ class Unmanaged:
 
     address: Address
     orphan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """Something that the specs name and AWS does not have, or that cannot serve. ``found`` says
+    what is wrong, with its place in the specs; ``needed_by`` is the resource that the plan leaves
+    alone for it; ``status`` is its status in a drift."""
+
+    address: Address
+    found: Diagnostic
+    needed_by: Address | None = None
+    region: str | None = None
+    status: Literal["missing", "modified", "unknown"] = "missing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from reconciler.plan.changes import (
     Replace,
     Restore,
     Unmanaged,
+    Unmet,
     Unread,
     Update,
     actions_of,
@@ -89,6 +90,8 @@ class TargetPlan:
     diagnostics: tuple[Diagnostic, ...] = ()
     managed: int = 0
     unread: tuple[Unread, ...] = ()
+    unmet: tuple[Unmet, ...] = ()
+    """What the specs name and AWS does not have: what needs it is not planned."""
     destroys: bool = False
     """Everything of the owner's is to go."""
     prunes: bool = False
@@ -143,6 +146,20 @@ class Plan:
     @property
     def unread(self) -> tuple[Unread, ...]:
         return tuple(unread for target in self.targets for unread in target.unread)
+
+    @property
+    def unmet(self) -> tuple[Unmet, ...]:
+        return tuple(unmet for target in self.targets for unmet in target.unmet)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything in the specs could be planned."""
+        return not self.unread and not self.unmet
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do or to find out."""
+        return self.is_empty and self.is_whole and not self.held
 
     @property
     def held(self) -> tuple[Kept, ...]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, Location
 from reconciler.kinds import association as kind
 from reconciler.model import ownership
-from reconciler.model.address import PROFILE, Address, profile_address
+from reconciler.model.address import PROFILE, Address, instance_address, profile_address
 from reconciler.model.live import SELECTABLE, LiveInstance
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Association, InstanceProfile
 from reconciler.plan.calls import Wait
-from reconciler.plan.changes import Conflict, Create, Difference, Guard, Kept, Unread, Update
+from reconciler.plan.changes import Conflict, Create, Difference, Guard, Kept, Unmet, Unread, Update
 from reconciler.plan.graph import Label, PendingStep, exists, ready
 from reconciler.planner.context import PendingWork, PlanContext, PlanFragment, merged, profile_named
 from reconciler.planner.ownership_checks import (
@@ -33,6 +33,8 @@ class Claim:
     instance: LiveInstance
     association: DesiredAssociation
     is_selected: bool
+    rival: DesiredAssociation | None = None
+    """Another association that claims the instance as well."""
 
     @property
     def wanted(self) -> Association:
@@ -41,10 +43,10 @@ class Claim:
 
 
 def plan_associations(context: PlanContext) -> PlanFragment:
-    claims, problems = _claims(context)
+    claims = _claims(context)
     parts = [_claim(claim, context) for claim in claims]
     moving = moved(merged(parts))
-    told = PlanFragment(diagnostics=problems, kept=tuple(_managed(context)))
+    told = merged([_absent(context), PlanFragment(kept=tuple(_managed(context)))])
     return merged(
         [
             told,
@@ -57,7 +59,7 @@ def plan_associations(context: PlanContext) -> PlanFragment:
 
 def _managed(context: PlanContext) -> Iterator[Kept]:
     """Instances that the specs mean and that an AWS service manages: they are not touched."""
-    for claim in _meant(context, []):
+    for claim in _meant(context):
         address, operator = claim.wanted.address, claim.instance.operator
         is_right = _is_there(claim, context)
         if operator is not None and not is_right and context.options.includes(address):
@@ -68,7 +70,7 @@ def _managed(context: PlanContext) -> Iterator[Kept]:
 
 
 def claimed(context: PlanContext) -> frozenset[InstanceKey]:
-    return frozenset(claim.instance.key for claim in _claims(context)[0])
+    return frozenset(claim.instance.key for claim in _claims(context))
 
 
 def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
@@ -82,7 +84,7 @@ def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
 
 def moves(context: PlanContext) -> Iterator[InstanceKey]:
     """Instances that are to leave their profile for another."""
-    for claim in _claims(context)[0]:
+    for claim in _claims(context):
         if claim.instance.row is not None and not _is_there(claim, context):
             yield claim.instance.key
 
@@ -107,35 +109,30 @@ def rules(context: PlanContext) -> tuple[dict[str, object], ...]:
     )
 
 
-def _claims(context: PlanContext) -> tuple[tuple[Claim, ...], tuple[Diagnostic, ...]]:
-    problems: list[Diagnostic] = []
-    planned = [c for c in _meant(context, problems) if c.instance.untouchable is None]
+def _claims(context: PlanContext) -> tuple[Claim, ...]:
+    planned = [c for c in _meant(context) if c.instance.untouchable is None]
     chosen = [c for c in planned if context.options.includes(c.wanted.address)]
-    return tuple(sorted(chosen, key=lambda c: c.instance.key)), tuple(problems)
+    return tuple(sorted(chosen, key=lambda c: c.instance.key))
 
 
-def _meant(context: PlanContext, problems: list[Diagnostic]) -> list[Claim]:
+def _meant(context: PlanContext) -> list[Claim]:
     """One claim for each instance, also where it is not ours to touch."""
     found: dict[InstanceKey, Claim] = {}
     for association in context.desired.associations:
-        for claim in _claims_of(association, context, problems):
-            first = found.setdefault(claim.instance.key, claim)
-            if first.association.name != association.name:
-                problems.append(_claimed_twice(first, claim))
+        for claim in _claims_of(association, context):
+            key = claim.instance.key
+            first = found.setdefault(key, claim)
+            if first.association.name != association.name and first.rival is None:
+                found[key] = replace(first, rival=association)
     return [c for c in found.values() if c.association.is_chosen]
 
 
-def _claims_of(
-    association: DesiredAssociation, context: PlanContext, problems: list[Diagnostic]
-) -> Iterator[Claim]:
-    regions = association.regions or context.options.regions
-    for region in regions:
+def _claims_of(association: DesiredAssociation, context: PlanContext) -> Iterator[Claim]:
+    for region in association.regions or context.options.regions:
         here = association.in_region(region)
         here = replace(here, profile=profile_named(here.profile, context.desired, context.live))
         for instance in _matching(here, region, context):
             yield Claim(instance, here, here.select is not None)
-    if association.select is None and not context.live.unread_regions.keys() & set(regions):
-        problems.extend(_absent(association, regions, context))
 
 
 def _matching(
@@ -151,35 +148,85 @@ def _matching(
             yield instance
 
 
-def _absent(
-    association: DesiredAssociation, regions: tuple[str, ...], context: PlanContext
-) -> Iterator[Diagnostic]:
-    """Instances that are listed by id and exist in none of the regions. One in another region is
-    reported with that region, as far as it was read."""
-    live = [i.key for i in context.live.instances.values() if not i.is_gone]
-    here = {key.instance for key in live if key.region in regions}
-    elsewhere = {key.instance: key.region for key in live if key.region not in regions}
-    for number, instance in enumerate(association.instances):
-        if instance in here:
-            continue
-        message = f"instance {instance} does not exist in {', '.join(regions)}"
-        if region := elsewhere.get(instance):
-            message += f": it is in {region}"
-        place = association.place.at("instances", number)
-        yield Diagnostic("error", "no-such-instance", message, place)
-
-
-def _claimed_twice(first: Claim, second: Claim) -> Diagnostic:
-    instance = first.instance.key.instance
-    message = (
-        f"{instance} is claimed by {first.association.name!r} and by {second.association.name!r}"
+def _absent(context: PlanContext) -> PlanFragment:
+    """Instances that are listed by id and exist in none of the regions of their association. One
+    that was terminated is no consumer any more, so nothing waits for it."""
+    seen = _by_id(context)
+    return merged(
+        _absence(name, seen.get(name), regions, association.place.at("instances", number), context)
+        for association, regions in _listing(context)
+        for number, name in enumerate(association.instances)
+        if context.options.includes(instance_address(name))
     )
-    related = ((f"claimed by {first.association.name!r}", first.association.place.here),)
-    place = second.association.place.here
-    return Diagnostic("error", "claimed-twice", message, place, related=related)
+
+
+def not_found(context: PlanContext) -> tuple[InstanceKey, ...]:
+    """Instances that are listed by id and were in none of the answers: terminated, or never there.
+    Each in every region of its association."""
+    seen = _by_id(context)
+    return tuple(
+        sorted(
+            InstanceKey(region, name)
+            for association, regions in _listing(context)
+            for name in association.instances
+            if name not in seen and context.options.includes(instance_address(name))
+            for region in regions
+        )
+    )
+
+
+def _listing(context: PlanContext) -> Iterator[tuple[DesiredAssociation, tuple[str, ...]]]:
+    """Associations that list their instances, with their regions, where all of those were read."""
+    for association in context.desired.associations:
+        regions = association.regions or context.options.regions
+        is_read = not context.live.unread_regions.keys() & set(regions)
+        if association.select is None and association.is_chosen and is_read:
+            yield association, regions
+
+
+def _by_id(context: PlanContext) -> dict[str, LiveInstance]:
+    """Instances by their ids, which are unique in AWS."""
+    return {key.instance: live for key, live in context.live.instances.items()}
+
+
+def _absence(
+    instance: str,
+    live: LiveInstance | None,
+    regions: tuple[str, ...],
+    place: Location,
+    context: PlanContext,
+) -> PlanFragment:
+    """The part of the plan about an instance of the specs that is not there, if so. One in another
+    region is reported with that region, as far as it was read."""
+    address = instance_address(instance)
+    if live is None or live.key.region not in regions:
+        message = f"instance {instance} does not exist in {', '.join(regions)}"
+        if live is not None and not live.is_gone:
+            message += f": it is in {live.key.region}"
+        return PlanFragment(
+            unmet=(Unmet(address, Diagnostic("error", "no-such-instance", message, place)),)
+        )
+    if not live.is_gone:
+        return PlanFragment()
+    message = f"instance {instance} was terminated"
+    found = Diagnostic("warning", "instance-ended", message, place, "remove it from instances")
+    if context.options.for_drift:
+        return PlanFragment(unmet=(Unmet(address, found, region=live.key.region),))
+    return PlanFragment(diagnostics=(found,))
+
+
+def _claimed_twice(claim: Claim, rival: DesiredAssociation) -> Unmet:
+    key, association = claim.instance.key, claim.association
+    message = f"{key.instance} is claimed by {association.name!r} and by {rival.name!r}"
+    related = ((f"claimed by {association.name!r}", association.place.here),)
+    place = rival.place.here
+    found = Diagnostic("error", "claimed-twice", message, place, related=related)
+    return Unmet(claim.wanted.address, found, region=key.region, status="unknown")
 
 
 def _claim(claim: Claim, context: PlanContext) -> PlanFragment:
+    if claim.rival is not None:
+        return PlanFragment(unmet=(_claimed_twice(claim, claim.rival),))
     name = claim.association.profile
     wanted = context.desired.profile(name)
     live = context.live.profile(name)
@@ -190,11 +237,15 @@ def _claim(claim: Claim, context: PlanContext) -> PlanFragment:
     if live is None and wanted is None:
         message = f"instance profile {name!r} exists neither in the specs nor in AWS"
         place = claim.association.place.at("instance_profile")
-        return PlanFragment(diagnostics=(Diagnostic("error", "no-such-profile", message, place),))
+        found = Diagnostic("error", "no-such-profile", message, place)
+        return PlanFragment(unmet=(Unmet(profile_address(name), found),))
     if wanted is not None and is_left_out(wanted, context):
         place = claim.association.place.at("instance_profile")
         return PlanFragment(diagnostics=(not_made_here(wanted, "no-such-profile", place, context),))
     address = claim.wanted.address
+    if live is None and wanted is not None and wanted.resource.address in context.blocked:
+        reason = f"{wanted.resource.address} is not created"
+        return PlanFragment(kept=(Kept(address, reason, "blocked"),))
     if live is not None and wanted is not None and not is_ours(live, context):
         reason = f"its profile instance-profile/{live.resource.name} is not managed"
         return PlanFragment(kept=(Kept(address, reason, "blocked"),))
@@ -226,7 +277,7 @@ def _unread(claim: Claim, context: PlanContext) -> str | None:
 
 def unread_before(context: PlanContext) -> Iterator[Unread]:
     """Instances on a profile of which it cannot be read whose it is: they stay there."""
-    for claim in _claims(context)[0]:
+    for claim in _claims(context):
         if (address := _on_unread(claim, context)) and not _unread(claim, context):
             reason = f"it is on {address}: {context.live.unread[address]}"
             yield Unread(claim.wanted.address, reason)
@@ -286,7 +337,7 @@ def profiles_to_look_at(context: PlanContext) -> tuple[str, ...]:
     are: not even which of them exist, where only what the specs name was read."""
     is_whole = context.live.not_whole is None
     names = set()
-    for claim in _claims(context)[0]:
+    for claim in _claims(context):
         row = claim.instance.row
         if row is None or _is_there(claim, context):
             continue
@@ -399,7 +450,7 @@ def _noted(claims: Iterable[Claim], context: PlanContext) -> PlanFragment:
 
 def _fresh(claims: tuple[Claim, ...], context: PlanContext) -> PlanFragment:
     """A profile that is new and about to be used: EC2 may see it before it sees the role inside."""
-    used = {c.association.profile for c in claims if not _is_there(c, context)}
+    used = {c.association.profile for c in claims if not _is_there(c, context) and not c.rival}
     pending: list[PendingWork] = []
     for name in sorted(used):
         wanted = context.desired.profile(name)
@@ -408,9 +459,9 @@ def _fresh(claims: tuple[Claim, ...], context: PlanContext) -> PlanFragment:
         is_young = live is not None and context.options.now - live.created_at < seconds
         if wanted is None or wanted.resource.role is None or not (live is None or is_young):
             continue
-        if is_left_out(wanted, context):
-            continue
         address = wanted.resource.address
+        if is_left_out(wanted, context) or address in context.blocked:
+            continue
         wait = Wait("propagated", seconds, profile=name)
         requires, later = frozenset({exists(address)}), frozenset({Label("filled", address)})
         pending.append(PendingStep(address, wait, requires, later, frozenset({ready(address)})))

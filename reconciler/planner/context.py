@@ -4,17 +4,17 @@ context of a whole plan is made by ``planner.py: plan_context``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.kinds.context import KindContext
 from reconciler.kinds.references import policy_arn
-from reconciler.model.address import ROLE, name_key, name_of
+from reconciler.model.address import ROLE, Address, name_key, name_of
 from reconciler.model.live import LiveInstance, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import with_principals
-from reconciler.plan.changes import Change, Conflict, Guard, Kept
+from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unmet
 from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 from reconciler.plan.graph import PendingStep
 from reconciler.plan.plan import Work
@@ -34,6 +34,7 @@ class PlanFragment:
     conflicts: tuple[Conflict, ...] = ()
     guards: tuple[Guard, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    unmet: tuple[Unmet, ...] = ()
     preview: tuple[tuple[CutOver, tuple[PreviewStep, ...]], ...] = ()
     begins: tuple[tuple[CutOver, Observation], ...] = ()
 
@@ -56,6 +57,10 @@ class PlanContext(KindContext):
 
     options: Options
     in_use: InUse
+    unmet: tuple[Unmet, ...] = ()
+    """Unmet references of roles and profiles."""
+    blocked: Mapping[Address, str] = field(default_factory=dict)
+    """Resources of the specs that the plan leaves alone because of them, each with the reason."""
 
 
 def profile_named(name: str, desired: DesiredState, live: LiveState) -> str:

@@ -18,7 +18,7 @@ from reconciler.plan.cut_over import CutOver, Observation, RoleRef
 from reconciler.plan.graph import Label, emptied, exists, free, ready
 from reconciler.planner.context import PlanContext
 from reconciler.planner.in_use import is_for_ec2
-from reconciler.planner.ownership_checks import adopted_marks, desired_state_of, is_ours, unread
+from reconciler.planner.ownership_checks import adopted_marks, desired_state_of, is_ours, set_aside
 from reconciler.spec.desired import DesiredProfile, Place, ordered
 
 
@@ -59,17 +59,18 @@ def planned_cutovers(context: PlanContext) -> Iterator[PlannedCutOver]:
     for wanted, live in interrupted_cutovers(context):
         yield _in_place(wanted, live, context)
     for entity in ordered(context.desired.profiles):
-        if context.options.includes(entity.resource.address) and not unread(entity, context):
+        if context.options.includes(entity.resource.address) and not set_aside(entity, context):
             yield from _planned(entity, context)
 
 
 def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver, LiveProfile]]:
-    """Our profiles that left the specs during a cut-over: they get the role of that cut-over, or
-    the previous one, and instances in flight get their profile."""
-    limits = context.options.limits(RollOut())
+    """Our profiles that left the specs during a cut-over, or whose new role is gone: they get the
+    role of that cut-over, or the previous one, and instances in flight get their profile."""
     for name, live in sorted(context.live.profiles.items()):
-        is_left = live.owner == context.options.owner and name not in context.desired.profiles
-        if not is_left or live.protected or not context.options.includes(live.resource.address):
+        address = live.resource.address
+        is_left = name not in context.desired.profiles or address in context.blocked
+        is_owned = live.owner == context.options.owner and not live.protected
+        if not is_left or not is_owned or not context.options.includes(address):
             continue
         is_pending = isinstance(live.mark, Pending)
         if isinstance(live.mark, Pending) and live.mark.after == ownership.NO_ROLE:
@@ -77,6 +78,8 @@ def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver,
             is_pending = not context.options.deletes_what_is_left
         if live.in_flight or name in context.live.shadows or is_pending:
             role = live.resource.role or _role_of_mark(live, context)
+            wanted = context.desired.profile(name)
+            limits = context.options.limits(wanted.limits if wanted else RollOut())
             yield DesiredCutOver(replace(live.resource, role=role), limits), live
 
 

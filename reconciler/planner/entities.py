@@ -19,19 +19,26 @@ from reconciler.plan.changes import (
     Difference,
     Guard,
     Kept,
+    Unmet,
     Update,
     changed_attributes,
     differences,
 )
 from reconciler.planner.context import PlanContext, PlanFragment, merged
-from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unowned, unread
+from reconciler.planner.ownership_checks import (
+    desired_state_of,
+    gives_up,
+    is_ours,
+    set_aside,
+    unowned,
+)
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
 from reconciler.spec.desired import Desired, DesiredRole
 
 
 def plan_entities(context: PlanContext) -> PlanFragment:
     chosen = [e for e in context.desired.entities() if context.options.includes(e.resource.address)]
-    return merged(_entity(entity, context) for entity in chosen if not unread(entity, context))
+    return merged(_entity(entity, context) for entity in chosen if not set_aside(entity, context))
 
 
 def _entity(entity: Desired, context: PlanContext) -> PlanFragment:
@@ -43,8 +50,8 @@ def _entity(entity: Desired, context: PlanContext) -> PlanFragment:
         return PlanFragment(changes=(change,), pending=pending)
     if live.protected is not None:
         message = f"{entity.resource.address} cannot be managed: {live.protected}"
-        problem = Diagnostic("error", "protected-resource", message, entity.place.here)
-        return PlanFragment(diagnostics=(problem,))
+        found = Diagnostic("error", "protected-resource", message, entity.place.here)
+        return PlanFragment(unmet=(Unmet(entity.resource.address, found, status="unknown"),))
     if not is_ours(live, context):
         return PlanFragment(conflicts=(_conflict(entity, live, context),))
     return _changed(entity, live, context)

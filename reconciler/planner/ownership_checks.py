@@ -29,6 +29,12 @@ def unread(entity: Desired, context: PlanContext) -> str | None:
     return None
 
 
+def set_aside(entity: Desired, context: PlanContext) -> str | None:
+    """Why the plan leaves the resource as it is: it cannot be read, or it needs something that AWS
+    does not have."""
+    return unread(entity, context) or context.blocked.get(entity.resource.address)
+
+
 def is_left_out(entity: Desired, context: PlanContext) -> bool:
     """Whether the specs would create it, and this plan, for a part of the set, does not."""
     address = entity.resource.address
@@ -90,7 +96,7 @@ def gives_up(
     live, wanted = context.live.profile(profile.name), context.desired.profile(profile.name)
     if live is None or wanted is None or not context.options.includes(profile):
         return False
-    if not is_ours(live, context) or unread(wanted, context):
+    if not is_ours(live, context) or set_aside(wanted, context):
         return False
     if live.role_id != role.id:
         # Its cut-over has begun and not ended; until it has, the role may have to go back in.

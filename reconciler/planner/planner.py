@@ -11,17 +11,12 @@ from reconciler.kinds.references import trusted_roles
 from reconciler.model.address import (
     ANY_INSTANCE,
     EVERYTHING,
-    POLICY,
     PROFILE,
     Address,
     instance_address,
-    name_of,
-    policy_address,
-    role_address,
 )
 from reconciler.model.live import LiveEntity, LiveState
-from reconciler.model.policy_document import trusts_service
-from reconciler.plan.changes import Change, CutOverInstance, Delete, Kept, Restore, Unread
+from reconciler.plan.changes import Change, CutOverInstance, Delete, Kept, Restore, Unmet, Unread
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import cyclic, topological_order
 from reconciler.plan.plan import TargetPlan, Users
@@ -52,12 +47,12 @@ from reconciler.planner.notes import (
     unseen_consumers,
 )
 from reconciler.planner.options import Options
-from reconciler.planner.ownership_checks import is_left_out, not_made_here, unread
+from reconciler.planner.ownership_checks import unread
+from reconciler.planner.references import blocked_by, references_left_out, unmet_references
 from reconciler.planner.removals import hidden, is_made, plan_removals, removes_anything
 from reconciler.planner.replacements import replaced
 from reconciler.planner.topology import links, plan_releases
-from reconciler.spec.check.checks import EC2_SERVICES
-from reconciler.spec.desired import DesiredRole, DesiredState, ordered
+from reconciler.spec.desired import DesiredState, ordered
 
 _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
 
@@ -77,6 +72,8 @@ def plan_context(desired: DesiredState, read: LiveState, options: Options) -> Pl
         options=options,
         in_use=InUse.of(live, options.now),
     )
+    unmet = unmet_references(context)
+    context = replace(context, unmet=unmet, blocked=blocked_by(unmet, context))
     context = replace(context, replaced=replaced(context))
     context = replace(context, cyclic=_trust_cycles(context))
     cut_over = frozenset(profiles_to_cut_over(context))
@@ -136,7 +133,8 @@ def plan_target(context: PlanContext) -> TargetPlan:
     existing = _existing(context)
     strangers = tuple(others_count(context)) if options.unmanaged else ()
     passed = tuple(k for k in strangers if k.status == "ignored")
-    references = tuple(_references(context))
+    left_out = tuple(references_left_out(context))
+    unmet = tuple(dict.fromkeys((*context.unmet, *whole.unmet)))
     found = (*whole.guards, *guards.check(changes, existing, guards.our_own(context.live), options))
     return TargetPlan(
         target=options.target,
@@ -145,12 +143,13 @@ def plan_target(context: PlanContext) -> TargetPlan:
         prefix=options.prefix,
         regions=options.regions,
         changes=changes,
-        work=topological_order((*whole.pending, *releases), _there(context, references)),
+        work=topological_order((*whole.pending, *releases), _there(context, left_out, unmet)),
         preview=dict(whole.preview),
         begins=dict(whole.begins),
         kept=_sorted(
             (
                 *whole.kept,
+                *_blocked(context),
                 *_unusable_policies(context),
                 *malformed_marks(context),
                 *managed_consumers(context, {c.address for c in changes}),
@@ -164,10 +163,11 @@ def plan_target(context: PlanContext) -> TargetPlan:
         rules=rules(context),
         settings=_settings(context, cutovers),
         diagnostics=in_order(
-            (*whole.diagnostics, *(d for _, d in references), *_unread(context, cutovers))
+            (*whole.diagnostics, *(d for _, d in left_out), *_unread(context, cutovers))
         ),
         managed=existing,
         unread=tuple(_not_read(context)),
+        unmet=unmet,
         destroys=options.destroy,
         prunes=options.deletes_what_is_left and live.not_whole is None,
         not_whole=live.not_whole,
@@ -305,64 +305,27 @@ def _existing(context: PlanContext) -> int:
 
 
 def _there(
-    context: PlanContext, references: Iterable[tuple[Address, Diagnostic]]
+    context: PlanContext,
+    left_out: Iterable[tuple[Address, Diagnostic]],
+    unmet: Iterable[Unmet],
 ) -> frozenset[Address]:
-    """Requirements that no step has to provide: they exist in AWS, could not be read, or a
-    diagnostic reports them as missing, which prevents the apply."""
-    live = {entity.resource.address for entity in context.live.entities()}
-    return frozenset({*live, *context.live.unread, *(address for address, _ in references)})
+    """Requirements that no step has to provide: they exist in AWS, could not be read, or are
+    reported as missing by a diagnostic, which prevents the apply, or by a drift, which makes no
+    step."""
+    found = {entity.resource.address for entity in context.live.entities()}
+    found |= {*context.live.unread, *(address for address, _ in left_out)}
+    if context.options.for_drift:
+        found |= {one.address for one in unmet}
+    return frozenset(found)
 
 
-def _references(context: PlanContext) -> Iterator[tuple[Address, Diagnostic]]:
-    """What the specs refer to and neither the set nor AWS has, or that cannot serve, with the
-    address that they refer to."""
-    yield from _references_of_profiles(context)
-    for role in ordered(context.desired.roles):
-        if context.options.includes(role.resource.address):
-            yield from _references_of_role(role, context)
-
-
-def _references_of_profiles(context: PlanContext) -> Iterator[tuple[Address, Diagnostic]]:
-    for entity in ordered(context.desired.profiles):
-        name = entity.resource.role
-        if not context.options.includes(entity.resource.address) or name is None:
-            continue
-        live, place = context.live.role(name), entity.place.at("role")
-        if (wanted := context.desired.role(name)) is not None:
-            if is_left_out(wanted, context):
-                yield role_address(name), not_made_here(wanted, "no-such-role", place, context)
-            continue
-        if role_address(name) in context.live.unread:
-            continue
-        if live is None:
-            message = f"role {name!r} exists neither in the specs nor in AWS"
-            yield role_address(name), Diagnostic("error", "no-such-role", message, place)
-        elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
-            message = f"role/{name} does not trust ec2.amazonaws.com: no instance can use it"
-            yield role_address(name), Diagnostic("error", "ec2-trust", message, place)
-
-
-def _references_of_role(
-    role: DesiredRole, context: PlanContext
-) -> Iterator[tuple[Address, Diagnostic]]:
-    named = [(arn, "managed_policies") for arn in role.resource.managed_policies]
-    if role.resource.permissions_boundary is not None:
-        named.append((role.resource.permissions_boundary, "permissions_boundary"))
-    for address in trusted_roles(role.resource.trust_policy.value, context):
-        trusted = context.desired.role(address.name)
-        if trusted is not None and is_left_out(trusted, context):
-            place = role.place.at("trust_policy")
-            yield address, not_made_here(trusted, "no-such-role", place, context)
-    # Policies of AWS are not listed.
-    for arn, attribute in (pair for pair in named if context.arns.has(pair[0], POLICY)):
-        name, place = name_of(arn), role.place.at(attribute)
-        wanted, missing = context.desired.policy(name), policy_address(name)
-        if wanted is not None:
-            if is_left_out(wanted, context):
-                yield missing, not_made_here(wanted, "no-such-policy", place, context)
-        elif context.live.policy(name) is None and missing not in context.live.unread:
-            message = f"policy {arn} exists neither in the specs nor in AWS"
-            yield missing, Diagnostic("error", "no-such-policy", message, place)
+def _blocked(context: PlanContext) -> Iterator[Kept]:
+    """What the plan leaves alone because of something that it needs: the unmet references name
+    those that need them directly."""
+    direct = {one.needed_by for one in context.unmet}
+    for address, reason in sorted(context.blocked.items()):
+        if address not in direct:
+            yield Kept(address, reason, "blocked")
 
 
 def _unread(context: PlanContext, cutovers: PlanFragment) -> Iterator[Diagnostic]:

@@ -1,19 +1,17 @@
-"""What a plan has to read of an account: all of it or what is named, and afterwards the policies
-of AWS's that it attaches. Which regions is for ``needs_instances`` and ``reach`` of the planner."""
+"""What a plan has to read of an account: all of it or what is named, and afterwards the
+AWS-managed policies that it names. Which regions is for ``needs_instances`` and ``reach`` of the
+planner."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from reconciler.diagnostics import Diagnostic
-from reconciler.model.address import POLICY, ROLE, Address, name_key, name_of
+from reconciler.model.address import POLICY, ROLE, name_key, name_of
 from reconciler.model.live import LiveState
 from reconciler.model.ownership import temporary_name
 from reconciler.model.policy_document import principals
 from reconciler.model.resources import Identity
-from reconciler.plan.calls import ApiCall
-from reconciler.plan.plan import TargetPlan
-from reconciler.planner.context import resolved
+from reconciler.planner.context import PlanContext, resolved
 from reconciler.planner.options import Options
 from reconciler.ports import Named, Scope
 from reconciler.spec.desired import DesiredState
@@ -70,26 +68,16 @@ def _named(desired: DesiredState, options: Options, identity: Identity) -> Named
     )
 
 
-def aws_policies_to_attach(planned: TargetPlan, live: LiveState) -> dict[str, Address]:
-    """ARNs of AWS's own policies that no role of the account has and the plan attaches, in order,
-    each with the role that gets it first."""
-    attached = {arn for role in live.roles.values() for arn in role.resource.managed_policies}
-    found: dict[str, Address] = {}
-    for ordered in planned.work:
-        action = ordered.pending.action
-        if isinstance(action, ApiCall) and action.operation == "AttachRolePolicy":
-            arn = action.params["PolicyArn"]
-            if ":iam::aws:policy/" in arn and arn not in attached:
-                found.setdefault(arn, ordered.pending.address)
-    return dict(sorted(found.items()))
-
-
-def absent_aws_policies(
-    absent: Iterable[tuple[str, Address]], desired: DesiredState
-) -> Iterator[Diagnostic]:
-    """``absent`` are ARNs that AWS does not have, with the role that would get each."""
-    for arn, address in absent:
-        role = desired.role(address.name)
-        place = role.place.at("managed_policies") if role else None
-        if place is not None:
-            yield Diagnostic("error", "no-such-policy", f"AWS has no policy {arn}", place)
+def aws_policies_to_ask_for(context: PlanContext) -> tuple[str, ...]:
+    """ARNs of the AWS-managed policies that included roles name and no role of the account has:
+    whether they exist is known only from AWS. Sorted."""
+    live = context.live
+    known = {arn for role in live.roles.values() for arn in role.resource.policies}
+    named = {
+        arn
+        for role in context.desired.roles.values()
+        if context.options.includes(role.resource.address)
+        for arn in role.resource.policies
+        if live.identity.arns.is_aws_managed(arn)
+    }
+    return tuple(sorted(named - known - live.absent))

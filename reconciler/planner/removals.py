@@ -25,7 +25,7 @@ from reconciler.planner.associations import claimed, moves
 from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import interrupted_cutovers
 from reconciler.planner.in_use import Use, counted, is_for_ec2
-from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, unread
+from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, set_aside
 
 
 def plan_removals(context: PlanContext, moved: Collection[InstanceKey]) -> PlanFragment:
@@ -173,7 +173,7 @@ def _lets_go_of(
         return True
     if live is None or wanted is None or not context.options.includes(user):
         return False
-    if not is_ours(live, context) or unread(wanted, context):
+    if not is_ours(live, context) or set_aside(wanted, context):
         return False
     after = desired_state_of(wanted, live, context)
     return isinstance(after, Role) and policy.arn not in after.policies

@@ -14,7 +14,7 @@ from reconciler.model.policy_document import principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.plan.changes import Difference, Guard, Replace, changed_attributes
 from reconciler.planner.context import PlanContext, PlanFragment
-from reconciler.planner.ownership_checks import desired_state_of, is_ours, unread
+from reconciler.planner.ownership_checks import desired_state_of, is_ours, set_aside
 from reconciler.spec.desired import Desired, DesiredRole
 
 REPLACED = "replaced"
@@ -31,7 +31,7 @@ def _replaced(context: PlanContext) -> Iterator[Address]:
     for entity in context.desired.entities():
         address = entity.resource.address
         live = context.live.entity(address)
-        if live is None or not context.options.includes(address) or unread(entity, context):
+        if live is None or not context.options.includes(address) or set_aside(entity, context):
             continue
         if (
             is_ours(live, context)

@@ -104,18 +104,17 @@ def test_protected_by_path(aws: Rig, path: str) -> None:
     aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
     iam_backends["123456789012"]["aws"].get_role("web").path = path
     aws.write("roles: {web: {trust: ec2}}")
-    with pytest.raises(RefusedError) as refused:
-        aws.plan(adopt=True)
-    assert refused.value.exit_code == 1
-    assert [d.code for d in refused.value.diagnostics] == ["protected-resource"]
-    assert refused.value.diagnostics[0].location.line == 1
+    planned = aws.plan(adopt=True)
+    (found,) = planned.diagnostics
+    assert (found.code, found.location.line) == ("protected-resource", 1)
+    assert planned.plan.is_empty
 
 
 def test_protected_by_cloudformation(by_hand: Rig) -> None:
     role = iam_backends["123456789012"]["aws"].get_role("web")
     role.tags.append({"Key": "aws:cloudformation:stack-name", "Value": "x"})
-    with pytest.raises(RefusedError):
-        by_hand.plan(adopt=True)
+    (found,) = by_hand.plan(adopt=True).diagnostics
+    assert found.code == "protected-resource"
 
 
 def test_a_path_that_is_not_in_the_spec_is_kept(aws: Rig) -> None:

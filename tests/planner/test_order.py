@@ -81,8 +81,9 @@ MISSING = {
 def test_what_the_specs_refer_to_in_vain_is_a_finding(name: str) -> None:
     text, code = MISSING[name]
     planned = plan(text, live("x-none: 1", CASES["an instance is associated"].instances))
-    assert [d.code for d in planned.diagnostics] == [code]
-    assert planned.diagnostics[0].location.line == 1
+    assert [one.found.code for one in planned.unmet] == [code]
+    assert planned.unmet[0].found.location.line == 1
+    assert planned.changes == ()
 
 
 def test_two_spellings_are_one_address() -> None:

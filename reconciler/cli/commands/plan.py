@@ -54,6 +54,6 @@ def plan(
 def _exit_code(plan: Plan, detailed: bool) -> ExitCode:
     if plan.conflicts:
         return ExitCode.UNDECIDED
-    if plan.unread:
+    if not plan.is_whole:
         return ExitCode.ERROR
     return ExitCode.DIFFERENCES if detailed and not plan.is_empty else ExitCode.OK

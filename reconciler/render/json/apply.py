@@ -26,7 +26,7 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
         "skipped": sum(o.status == "skipped" for o in outcomes),
         "interrupted": applied.result.interrupted if applied else False,
         "failures": [_failure(o) for o in outcomes if o.status != "applied"],
-        "left": None if left is None else [str(change.address) for change in left.changes],
+        "left": None if left is None else [str(c.address) for c in (*left.changes, *left.unmet)],
         "stranded": [stranded_json(one) for one in lost],
         "advice": list(advised(applied)) if applied else [],
     }
@@ -44,7 +44,7 @@ def summary_json(
         "applied": result.steps_applied if result else 0,
         "failed": result.count("failed") if result else 0,
         "skipped": result.count("skipped") if result else 0,
-        "remaining": (len(left.changes) if left else 0) + len(held),
+        "remaining": (len(left.changes) + len(left.unmet) if left else 0) + len(held),
         "kept": [kept_json(kept) for kept in held],
         "stranded": [stranded_json(one) for one in (result.stranded if result else ())],
         "advice": list(advised(applied) if applied else _undecided(plan, guards)),
@@ -62,9 +62,9 @@ def _undecided(plan: Plan, guards: Iterable[Guard]) -> Iterator[str]:
 def advised(applied: Applied) -> tuple[str, ...]:
     """What to do next, each thing once; nothing where all is done."""
     given = applied.result.advice
-    if given or (applied.left is not None and applied.left.is_empty):
+    if given or applied.left is None or applied.left.is_empty:
         return given
-    return (AGAIN,) if applied.left is not None else ()
+    return (AGAIN,)
 
 
 def stranded_json(one: Stranded) -> StrandedShape:

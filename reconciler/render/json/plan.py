@@ -14,7 +14,7 @@ from reconciler.commands.planfile import request_json, specs_digest
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.executor.estimate import estimate
 from reconciler.plan.calls import Wait, printable
-from reconciler.plan.changes import Change, Conflict, Guard, Kept, actions_of
+from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unmet, actions_of
 from reconciler.plan.plan import Plan, Step, TargetPlan, summary
 from reconciler.render.json import types
 from reconciler.render.json.planfile import sealed
@@ -81,6 +81,7 @@ def _target(target: TargetPlan) -> types.TargetShape:
             {"address": str(u.address), "region": u.region, "reason": u.reason}
             for u in target.unread
         ],
+        "unmet": [_unmet(one) for one in target.unmet],
         "rules": [cast("types.RuleShape", dict(rule)) for rule in target.rules],
         "settings": cast("types.SettingsShape", dict(target.settings)),
     }
@@ -148,6 +149,17 @@ def _wait(step: Step, wait: Wait) -> types.WaitShape:
 
 def kept_json(kept: Kept) -> types.KeptShape:
     return {"address": str(kept.address), "reason": kept.reason, "status": kept.status}
+
+
+def _unmet(unmet: Unmet) -> types.UnmetShape:
+    return {
+        "address": str(unmet.address),
+        "region": unmet.region,
+        "code": unmet.found.code,
+        "reason": unmet.found.message,
+        "needed_by": None if unmet.needed_by is None else str(unmet.needed_by),
+        "source": source_json(unmet.found.location),
+    }
 
 
 def _conflict(conflict: Conflict) -> types.ConflictShape:

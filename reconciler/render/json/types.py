@@ -134,6 +134,19 @@ class UnreadShape(TypedDict):
 
 
 @with_config(CLOSED)
+class UnmetShape(TypedDict):
+    """Something that the specs name and AWS does not have, or that cannot serve. ``needed_by`` is
+    left as it is."""
+
+    address: str
+    region: str | None
+    code: str
+    reason: str
+    needed_by: str | None
+    source: SourceShape | None
+
+
+@with_config(CLOSED)
 class RuleShape(TypedDict):
     """A rule by which an association selects instances."""
 
@@ -174,6 +187,7 @@ class TargetShape(TargetHeader):
     conflicts: list[ConflictShape]
     guards: list[GuardShape]
     unread: list[UnreadShape]
+    unmet: list[UnmetShape]
     rules: list[RuleShape]
     settings: SettingsShape
 
@@ -293,7 +307,10 @@ class PlanShape(Header):
     seconds: SecondsShape
     outcome: NotRequired[OutcomeShape]
     api_calls: Calls
-    diagnostics: Annotated[list[DiagnosticShape], Field(description="Warnings about the specs.")]
+    diagnostics: Annotated[
+        list[DiagnosticShape],
+        Field(description="Warnings, and what is unmet."),
+    ]
     request: RequestShape
     specs_digest: Digest
     file_digest: Annotated[

@@ -28,7 +28,7 @@ def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
             lines.extend(_broken(outcome))
     over = _over(plan, result)
     lines.extend(line("  ", data(f"{change.address}: {why}")) for change, why in over)
-    if result.is_complete and left is not None and left.is_empty and not left.held:
+    if result.is_complete and left is not None and left.is_done:
         lines.append(
             line(
                 Piece(f"{verb.capitalize()} complete! ", "bold green"),
@@ -110,6 +110,10 @@ def _left(applied: Applied) -> Iterator[Line]:
         return
     for change in left.changes:
         yield line("  remaining: ", symbol(change, Look()), " ", data(change.address))
+    for unmet in left.unmet:
+        yield line("  remaining: ", data(unmet.address), data(f": {unmet.found.message}"))
+    for unread in left.unread:
+        yield line("  unknown: ", data(unread.what), data(f": {unread.reason}"))
     yield from held_lines(left.held)
 
 

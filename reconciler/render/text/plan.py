@@ -201,6 +201,13 @@ def _notes(target: TargetPlan) -> Iterator[Line]:
         needs = "changes of its instances are" if one.region else "its changes are"
         text = f"{one.what} cannot be read ({one.reason}): {needs} not known"
         yield line(Piece("! ", "bold red"), data(text))
+    for unmet in target.unmet:
+        needing = f": {unmet.needed_by} is not changed" if unmet.needed_by else ""
+        yield line(
+            Piece("! ", "bold red"),
+            data(f"{unmet.found.message}{needing}"),
+            data(f"  {unmet.found.location}", "dim"),
+        )
     for conflict in target.conflicts:
         where = f"  {conflict.source}" if conflict.source else ""
         yield line(

@@ -1,0 +1,139 @@
+"""What the specs name and neither the set nor AWS has, or that cannot serve: each with what needs
+it. A plan leaves alone what needs it, and plans the rest; a drift reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reconciler.diagnostics import Diagnostic, Location
+from reconciler.kinds.references import trusted_roles
+from reconciler.model.address import POLICY, Address, name_of, policy_address, role_address
+from reconciler.model.policy_document import trusts_service
+from reconciler.plan.changes import Unmet
+from reconciler.planner.context import PlanContext
+from reconciler.planner.ownership_checks import is_left_out, not_made_here
+from reconciler.spec.check.checks import EC2_SERVICES
+from reconciler.spec.desired import DesiredProfile, DesiredRole, ordered
+
+
+def unmet_references(context: PlanContext) -> tuple[Unmet, ...]:
+    """Of the included roles and profiles. Those of associations are found with their instances."""
+    includes = context.options.includes
+    roles = [r for r in ordered(context.desired.roles) if includes(r.resource.address)]
+    profiles = [p for p in ordered(context.desired.profiles) if includes(p.resource.address)]
+    return (
+        *(found for role in roles for found in _of_role(role, context)),
+        *(found for profile in profiles for found in _of_profile(profile, context)),
+    )
+
+
+def blocked_by(unmet: tuple[Unmet, ...], context: PlanContext) -> Mapping[Address, str]:
+    """The resources of the specs that a plan leaves alone, each with the reason: what has an unmet
+    reference, and what needs something that is for this reason not created. None in a drift, which
+    compares everything."""
+    if context.options.for_drift:
+        return {}
+    blocked: dict[Address, str] = {}
+    for one in unmet:
+        if one.needed_by is not None:
+            blocked.setdefault(one.needed_by, one.found.message)
+    _block_trusting_roles(blocked, context)
+    for profile in context.desired.profiles.values():
+        address, held = profile.resource.address, profile.resource.role
+        role = None if held is None else role_address(held)
+        if role in blocked and context.live.role(held) is None:
+            blocked.setdefault(address, f"{role} is not created")
+    return blocked
+
+
+def _block_trusting_roles(blocked: dict[Address, str], context: PlanContext) -> None:
+    """Adds the roles whose trust names a role that is not created, and those that name them."""
+    if not blocked:
+        return
+    trusting: dict[Address, list[Address]] = {}
+    for role in context.desired.roles.values():
+        for trusted in trusted_roles(role.resource.trust_policy.value, context):
+            trusting.setdefault(trusted, []).append(role.resource.address)
+    waiting = list(blocked)
+    while waiting:
+        trusted = waiting.pop()
+        if context.live.entity(trusted) is not None:
+            continue
+        for address in trusting.get(trusted, ()):
+            if address not in blocked:
+                blocked[address] = f"{trusted} is not created"
+                waiting.append(address)
+
+
+def references_left_out(context: PlanContext) -> Iterator[tuple[Address, Diagnostic]]:
+    """What the included roles and profiles refer to, and this plan for a part of the set excludes,
+    although AWS does not have it."""
+    includes = context.options.includes
+    for profile in ordered(context.desired.profiles):
+        wanted = context.desired.role(profile.resource.role) if profile.resource.role else None
+        if wanted is None or not includes(profile.resource.address):
+            continue
+        if is_left_out(wanted, context):
+            place = profile.place.at("role")
+            yield (
+                wanted.resource.address,
+                not_made_here(wanted, "no-such-role", place, context),
+            )
+    for role in ordered(context.desired.roles):
+        if not includes(role.resource.address):
+            continue
+        for address in trusted_roles(role.resource.trust_policy.value, context):
+            trusted = context.desired.role(address.name)
+            if trusted is not None and is_left_out(trusted, context):
+                place = role.place.at("trust_policy")
+                yield address, not_made_here(trusted, "no-such-role", place, context)
+        for arn, place in _policies(role):
+            policy = context.desired.policy(name_of(arn))
+            if policy is None or not context.arns.has(arn, POLICY):
+                continue
+            if is_left_out(policy, context):
+                address = policy_address(name_of(arn))
+                yield address, not_made_here(policy, "no-such-policy", place, context)
+
+
+def _of_profile(profile: DesiredProfile, context: PlanContext) -> Iterator[Unmet]:
+    name, needed_by = profile.resource.role, profile.resource.address
+    if name is None or context.desired.role(name) is not None:
+        return
+    address, live, place = role_address(name), context.live.role(name), profile.place.at("role")
+    if address in context.live.unread:
+        return
+    if live is None:
+        message = f"role {name!r} exists neither in the specs nor in AWS"
+        found = Diagnostic("error", "no-such-role", message, place)
+        yield Unmet(address, found, needed_by)
+    elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
+        message = f"role/{name} does not trust ec2.amazonaws.com: no instance can use it"
+        found = Diagnostic("error", "ec2-trust", message, place)
+        yield Unmet(address, found, needed_by, status="modified")
+
+
+def _of_role(role: DesiredRole, context: PlanContext) -> Iterator[Unmet]:
+    for arn, place in _policies(role):
+        name, missing = name_of(arn), policy_address(name_of(arn))
+        if arn in context.live.absent:
+            message = f"AWS has no policy {arn}"
+        elif (
+            context.arns.has(arn, POLICY)
+            and context.desired.policy(name) is None
+            and context.live.policy(name) is None
+            and missing not in context.live.unread
+        ):
+            message = f"policy {arn} exists neither in the specs nor in AWS"
+        else:
+            continue
+        found = Diagnostic("error", "no-such-policy", message, place)
+        yield Unmet(missing, found, role.resource.address)
+
+
+def _policies(role: DesiredRole) -> Iterator[tuple[str, Location]]:
+    """ARNs of the policies that it names, each with its place."""
+    for arn in role.resource.managed_policies:
+        yield arn, role.place.at("managed_policies")
+    if role.resource.permissions_boundary is not None:
+        yield role.resource.permissions_boundary, role.place.at("permissions_boundary")
