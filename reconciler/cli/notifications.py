@@ -16,6 +16,7 @@ import typer
 from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
 from reconciler.drift.baseline import Baseline, Covers, following, undelivered
+from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Drift, Finding
 from reconciler.errors import AwsError, DeliveryError, RefusedError
 from reconciler.exit_codes import ExitCode
@@ -161,8 +162,9 @@ class Notifier:
                 raise OSError(errno.EINVAL, message, str(path)) from error
             write_whole(path, metrics(run, before))
 
-    def exit_code(self, drift: Drift) -> ExitCode:
-        return ExitCode.ERROR if self.problems else drift.exit_code
+    def exit_code(self, drift: Drift, lowest: Severity) -> ExitCode:
+        """``lowest`` is the severity from which findings count."""
+        return ExitCode.ERROR if self.problems else drift.exit_code_from(lowest)
 
 
 def _object(place: str) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.model.address import name_key, profile_address
+from reconciler.model.address import POLICY, name_key, name_of, profile_address
 from reconciler.model.live import LiveState
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import TargetPlan
@@ -52,7 +52,34 @@ def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetP
     old = expired(spec.settings, spec.settings_place, options.today)
     doubts = () if request.for_drift else _doubts(planned, account)
     found = (*planned.diagnostics, *old, *doubts)
-    return replace(planned, diagnostics=in_order(found))
+    planned = replace(planned, diagnostics=in_order(found))
+    if not request.for_drift:
+        return planned
+    return replace(planned, documents=_documents(planned, context.live, account.reader))
+
+
+def _documents(planned: TargetPlan, live: LiveState, reader: Reader) -> dict[str, object]:
+    """Documents of the policies that somebody attached, as far as they can be read."""
+    arns = {
+        str(difference.before)
+        for change in planned.changes
+        for difference in change.differences
+        if difference.path.startswith("managed_policies.") and difference.before is not None
+    }
+    found: dict[str, object] = {}
+    for arn in sorted(arns):
+        known = live.policy(name_of(arn)) if live.identity.arns.has(arn, POLICY) else None
+        try:
+            asked = None if known else reader.policy(arn)
+        except AwsError as error:
+            if error.code not in UNREADABLE:
+                raise
+            continue
+        if known is not None:
+            found[arn] = known.resource.document.value
+        elif asked is not None:
+            found[arn] = asked.document
+    return found
 
 
 def _doubts(planned: TargetPlan, account: Account) -> Iterator[Diagnostic]:

@@ -27,19 +27,25 @@ def compared(drift: Drift, before: Baseline, covers: Covers, now: str) -> Drift:
 
     Findings of the baseline that this run did not cover are neither resolved nor reported. ``now``
     is the time for ``first_seen``."""
-    seen = [f for f in before.findings if covers(f)]
+    here = _by_address(drift.findings)
+    there = _by_address(f for f in before.findings if covers(f))
     found: list[Finding] = []
     resolved: list[Finding] = []
-    for key in sorted({_key(f) for f in (*drift.findings, *seen)}):
-        here = [f for f in drift.findings if _key(f) == key]
-        there = [f for f in seen if _key(f) == key]
-        for one in _group(here, there, now):
+    for key in sorted(here.keys() | there.keys()):
+        for one in _group(here.get(key, []), there.get(key, []), now):
             (resolved if one.transition == "resolved" else found).append(one)
     return replace(
         drift,
         findings=tuple(sorted(found, key=by_severity)),
         resolved=tuple(sorted(resolved, key=by_severity)),
     )
+
+
+def _by_address(findings: Iterable[Finding]) -> dict[tuple[str, Address], list[Finding]]:
+    grouped: dict[tuple[str, Address], list[Finding]] = {}
+    for finding in findings:
+        grouped.setdefault(_key(finding), []).append(finding)
+    return grouped
 
 
 def _key(finding: Finding) -> tuple[str, Address]:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from reconciler.commands.plan import Planned
 from reconciler.diagnostics import Diagnostic, Location
+from reconciler.drift.causes import SEVERITIES, Cause, Severity, causes_of, severity_of
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import Address
 from reconciler.plan.changes import (
@@ -39,8 +40,6 @@ Status = Literal[
 ]
 STATUSES: tuple[Status, ...] = get_args(Status)
 Transition = Literal["new", "changed", "ongoing", "resolved"]
-Severity = Literal["critical", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 COUNTED = frozenset({"modified", "missing", "unadopted", "stale", "in_progress"})
 """Statuses that make the exit code 2. ``unknown`` makes it 1, the others do not change it."""
 
@@ -73,22 +72,21 @@ class Finding:
     actor: Actor | None = None
     region: str | None = None
     """Region of an instance; ``None`` for IAM resources."""
-    was_interrupted: bool = False
-    """A run was interrupted during a cut-over, and the profile is still marked as pending."""
-    is_bare: bool = False
-    """A run left an instance stopped, or without its profile."""
+    causes: tuple[Cause, ...] = (Cause("differs"),)
 
     @property
     def severity(self) -> Severity:
-        """Critical if instances are, or may be, without credentials or stopped."""
-        if self.was_interrupted or self.is_bare:
-            return "critical"
-        return "info" if self.status in ("left", "unmanaged") else "warning"
+        return severity_of(self.causes)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether an instance is without its profile, or stopped by a run."""
+        return any(cause.rule in ("no-profile", "stopped") for cause in self.causes)
 
     @property
     def fingerprint(self) -> str:
         """Equal for findings with the same target, address, status and differences."""
-        found = [[d.path, d.before, d.after] for d in self.differences]
+        found = sorted(([d.path, d.before, d.after] for d in self.differences), key=lambda d: d[0])
         value = [self.target, str(self.address), self.status, found]
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -113,10 +111,16 @@ class Drift:
 
     @property
     def exit_code(self) -> ExitCode:
-        statuses = {finding.status for finding in self.findings}
-        if "unknown" in statuses:
+        return self.exit_code_from("info")
+
+    def exit_code_from(self, lowest: Severity) -> ExitCode:
+        """As ``exit_code``, but findings below the severity do not count. What is unknown always
+        does."""
+        if any(finding.status == "unknown" for finding in self.findings):
             return ExitCode.ERROR
-        return ExitCode.DIFFERENCES if statuses & COUNTED else ExitCode.OK
+        counting = SEVERITIES[: SEVERITIES.index(lowest) + 1]
+        counted = (f for f in self.findings if f.status in COUNTED and f.severity in counting)
+        return ExitCode.DIFFERENCES if any(counted) else ExitCode.OK
 
 
 def drift_of(planned: Planned) -> Drift:
@@ -148,30 +152,49 @@ def by_severity(finding: Finding) -> tuple[object, ...]:
 
 def _findings(target: TargetPlan) -> Iterator[Finding]:
     for change in target.changes:
-        is_bare = isinstance(change, Restore)
-        made = replace(
-            _finding(change), region=change.region, was_interrupted=change.was_interrupted
-        )
-        yield replace(made, is_bare=is_bare)
+        causes = _causes(change, target.documents)
+        yield replace(_finding(change), region=change.region, causes=causes)
     for conflict in target.conflicts:
         reason = f"{conflict.reason}; use {conflict.lift} to manage it"
         yield Finding(conflict.address, "unadopted", (), conflict.source, reason)
     for kept in target.kept:
         if kept.status in ("left", "released"):
-            yield Finding(kept.address, "left", (), None, kept.reason)
+            yield Finding(kept.address, "left", (), None, kept.reason, causes=_OTHERS)
         if kept.status == "revoked":
-            yield Finding(kept.address, "unmanaged", (), None, kept.reason)
+            yield Finding(kept.address, "unmanaged", (), None, kept.reason, causes=_OTHERS)
         if kept.status == "waiting":
-            yield Finding(kept.address, "stale", (), None, kept.reason)
+            causes = (Cause("waiting"),)
+            yield Finding(kept.address, "stale", (), None, kept.reason, causes=causes)
     for one in target.unread:
         reason = f"{one.what} cannot be read: {one.reason}"
         yield Finding(one.address, "unknown", reason=reason, region=one.region)
     yield from _unmet(target)
     for stranger in target.unmanaged:
-        yield Finding(stranger.address, "unmanaged", reason=stranger.orphan)
+        yield Finding(stranger.address, "unmanaged", reason=stranger.orphan, causes=_OTHERS)
     for guard in target.guards:
         if guard.key == "retry":
-            yield from (Finding(a, "stale", (), None, guard.reason) for a in guard.addresses)
+            for address in guard.addresses:
+                causes = (Cause("stale-credentials"),)
+                yield Finding(address, "stale", (), None, guard.reason, causes=causes)
+
+
+_OTHERS = (Cause("not-in-specs"),)
+
+
+def _causes(change: Change, documents: Mapping[str, object]) -> tuple[Cause, ...]:
+    interrupted = (Cause("interrupted"),) if change.was_interrupted else ()
+    match change:
+        case CutOverInstance():
+            return (*interrupted, Cause("stale-credentials"))
+        case Restore():
+            is_stopped = any(d.path == "state" for d in change.differences)
+            return (*interrupted, Cause("stopped" if is_stopped else "no-profile"))
+        case Create() if change.address.is_instance:
+            return (*interrupted, Cause("not-associated"))
+        case Delete():
+            return (*interrupted, *_OTHERS)
+        case _:
+            return (*interrupted, *causes_of(change.differences, documents))
 
 
 def _unmet(target: TargetPlan) -> Iterator[Finding]:

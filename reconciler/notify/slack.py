@@ -48,8 +48,7 @@ def _line(finding: FindingShape) -> str:
     """One finding, short enough for a section."""
     is_gone = finding["transition"] == "resolved"
     mark = ":white_check_mark:" if is_gone else _MARKS[finding["severity"]]
-    said = phrases.state(finding["status"], (d["path"] for d in finding["differences"]))
-    status = f"{finding['transition'] or 'found'}: {said}"
+    status = f"{finding['transition'] or 'found'}: {phrases.headword(finding)}"
     what = mrkdwn(phrases.found(finding))
     who = f"; _{mrkdwn(phrases.who(finding['actor']))}_" if finding["actor"] else ""
     name = f"{finding['target']} {finding['address']}"

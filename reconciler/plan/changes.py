@@ -196,15 +196,32 @@ class Guard:
     addresses: tuple[Address, ...] = ()
 
 
+_BY_WEIGHT = (
+    "trust_policy",
+    "permissions_boundary",
+    "managed_policies",
+    "inline_policies",
+    "document",
+    "role",
+    "instance_profile",
+)
+
+
+def _weight(attribute: str) -> tuple[int, str]:
+    is_listed = attribute in _BY_WEIGHT
+    return (_BY_WEIGHT.index(attribute) if is_listed else len(_BY_WEIGHT)), attribute
+
+
 _NESTED = ("tags", "managed_policies", "inline_policies")
 """Attributes that are mappings, whose entries are named one by one."""
 
 
 def differences(before: Resource, after: Resource) -> tuple[Difference, ...]:
-    """Sorted by path. Policy documents are compared as the model compares them: by meaning."""
+    """What matters most to security first. Policy documents are compared as the model compares
+    them: by meaning."""
     left, right = before.attributes(), after.attributes()
     named: list[Difference] = []
-    for name in sorted(left.keys() | right.keys()):
+    for name in sorted(left.keys() | right.keys(), key=_weight):
         if name in _NESTED:
             named.extend(_entries(name, left[name], right[name]))
         elif left[name] != right[name]:

@@ -98,6 +98,8 @@ class TargetPlan:
     """What left the specs is to go."""
     not_whole: str | None = None
     """Why what left the specs is not known, where it is not."""
+    documents: Mapping[str, object] = field(default_factory=dict)
+    """Of policies that roles have and the specs do not give them, by ARN. Only for a drift."""
     unmanaged: tuple[Unmanaged, ...] = ()
     """Only where it was asked for."""
     links: tuple[Link, ...] = ()

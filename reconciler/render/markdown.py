@@ -21,7 +21,7 @@ from reconciler.render.json.types import (
     PlanShape,
     SourceShape,
 )
-from reconciler.render.text.values import differing, fenced
+from reconciler.render.text.values import HAPPENED, differing, fenced
 
 COMMENT_BYTES = 60_000
 """GitHub takes 65,536 characters."""
@@ -54,10 +54,12 @@ def plan_markdown(document: PlanShape, page: Page) -> str:
     changes = phrases.changes_of(document)
     verb = "apply" if "outcome" in document else "plan"
     counts = phrases.counted(changes)
-    told = phrases.counts_in_words(counts) if any(counts.values()) else "**no changes**"
+    told = phrases.counts_in_words(counts) if any(counts.values()) else ""
+    stops = phrases.stops_of(document)
+    told = " · ".join(part for part in (told, f"**{stops}**" if stops else "") if part)
     several = len(document["targets"]) > 1
     parts = _Parts(
-        title=f"reconciler {verb} · {_accounts(document)} · {told}",
+        title=f"reconciler {verb} · {_accounts(document)} · {told or '**no changes**'}",
         columns=("", "Resource", "Change", "Spec"),
         rows=[
             _change_row(change, target["target"] if several else None, page.repository)
@@ -178,7 +180,7 @@ def drift_markdown(document: DriftShape, page: Page) -> str:
 
 
 def _finding_row(finding: FindingShape, several: bool, repository: Repository) -> str:
-    status = phrases.state(finding["status"], (d["path"] for d in finding["differences"]))
+    status = phrases.headword(finding)
     since = finding["transition"]
     said = words(phrases.found(finding))
     if finding["actor"]:
@@ -189,9 +191,8 @@ def _finding_row(finding: FindingShape, several: bool, repository: Repository) -
 
 
 def _finding_difference(finding: FindingShape) -> str:
-    """Before is what AWS has, after what the specs want."""
     pairs = [(d["path"], d["before"], d["after"]) for d in finding["differences"]]
-    return differing(finding["address"], _MARKS.get(finding["status"], "!"), pairs)
+    return differing(finding["address"], _MARKS.get(finding["status"], "!"), pairs, HAPPENED)
 
 
 def _fitted(parts: _Parts, page: Page) -> str:

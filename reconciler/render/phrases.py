@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from reconciler.drift.causes import Cause, words_of
 from reconciler.render.json.types import (
     ActorShape,
     ChangeShape,
@@ -13,6 +14,7 @@ from reconciler.render.json.types import (
     PlanShape,
     StrandedShape,
 )
+from reconciler.render.text.values import changed_texts
 
 Verb = Literal["create", "adopt", "update", "replace", "delete", "cutover", "restore"]
 
@@ -26,6 +28,7 @@ SYMBOLS: dict[Verb, str] = {
     "cutover": "↻",
 }
 _FEW = 3
+_LONGEST = 160
 _PAST: dict[Verb, str] = {
     "delete": "destroy",
     "replace": "destroy and create again",
@@ -78,6 +81,27 @@ def counts_in_words(counts: dict[str, int]) -> str:
     return ", ".join(words)
 
 
+def stops_in_words(conflicts: int, unmet: int, unread: int) -> str:
+    """What of the specs could not be planned; empty if nothing."""
+    words = []
+    if conflicts:
+        words.append(f"{conflicts} {'is' if conflicts == 1 else 'are'} not managed by this owner")
+    if unmet:
+        words.append(f"{unmet} {'does' if unmet == 1 else 'do'} not exist or cannot serve")
+    if unread:
+        words.append(f"{unread} could not be read")
+    return ", ".join(words)
+
+
+def stops_of(document: PlanShape) -> str:
+    targets = document["targets"]
+    return stops_in_words(
+        sum(len(target["conflicts"]) for target in targets),
+        sum(len(target.get("unmet", ())) for target in targets),
+        sum(len(target["unread"]) for target in targets),
+    )
+
+
 def changes_of(document: PlanShape) -> list[ChangeShape]:
     return [change for target in document["targets"] for change in target["changes"]]
 
@@ -104,19 +128,36 @@ def _from_to(change: ChangeShape) -> str:
     return f" to role {after}" if after else ""
 
 
-def few(names: list[str]) -> str:
+def few(names: list[str], between: str = ", ") -> str:
     """The first of them, and the number of further ones."""
-    shown = ", ".join(names[:_FEW])
+    shown = between.join(names[:_FEW])
     return shown if len(names) <= _FEW else f"{shown} and {len(names) - _FEW} more"
 
 
 def found(finding: FindingShape) -> str:
-    """The finding in a few words."""
-    paths = [d["path"] for d in finding["differences"]]
-    words = [few(paths)] if paths else []
+    """The finding in a few words: what happened, with values."""
+    told = [
+        t for d in finding["differences"] for t in changed_texts(d["path"], d["before"], d["after"])
+    ]
+    words = [*causes(finding), *([few([_cut(text) for text in told], "; ")] if told else [])]
     if finding["reason"]:
         words.append(finding["reason"])
-    return "; ".join(words) or state(finding["status"], (d["path"] for d in finding["differences"]))
+    return "; ".join(words) or headword(finding)
+
+
+def causes(finding: FindingShape) -> tuple[str, ...]:
+    """Why it is severe, in words."""
+    return words_of(Cause(c["rule"], c["text"]) for c in finding.get("causes", ()))
+
+
+def headword(finding: FindingShape) -> str:
+    """``critical: modified``: the severity where a finding is critical, and the status."""
+    said = state(finding["status"], (d["path"] for d in finding["differences"]))
+    return f"critical: {said}" if finding["severity"] == "critical" else said
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def state(status: str, paths: Iterable[str]) -> str:

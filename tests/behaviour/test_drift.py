@@ -280,4 +280,5 @@ def test_an_instance_without_its_profile_is_critical(aws: Rig, is_young: bool) -
     if not is_young:
         assert first.reason == "it has no profile: an earlier run died while it was in flight"
     words = plain(drift_lines(drift)).splitlines()
-    assert words[0].startswith("no profile  association/")
+    assert words[0].startswith("+ gained: ")
+    assert words[2].startswith("no profile  association/")

@@ -66,7 +66,7 @@ def test_plan_apply_role_change_and_drift(sandbox: Shell) -> None:
     drifted = sandbox.run("drift", "--json")
     assert drifted.returncode == 2
     statuses = [f["status"] for f in json.loads(drifted.stdout)["findings"]]
-    assert statuses == ["modified", "stale", "stale", "stale"]
+    assert statuses == ["stale", "stale", "stale", "modified"]
     swapped = sandbox.run("apply", "--auto-approve")
     assert "3 instances cut over" in swapped.stdout, swapped.stderr
     assert sandbox.run("drift").returncode == 0

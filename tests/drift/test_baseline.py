@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.drift.baseline import Baseline, compared, following, undelivered
+from reconciler.drift.causes import Cause
 from reconciler.drift.findings import Drift, Finding
 from reconciler.model.address import Address
 from reconciler.plan.changes import Difference
@@ -118,7 +120,7 @@ FINDINGS = st.lists(
         st.sampled_from(["role/a", "role/b", "association/i-1"]),
         st.sampled_from("xyz"),
         region=st.sampled_from([None, "us-east-1"]),
-        was_interrupted=st.booleans(),
+        causes=st.sampled_from([(Cause("differs"),), (Cause("interrupted"), Cause("tags", "x"))]),
     ),
     max_size=5,
     unique_by=lambda f: f.fingerprint,
@@ -151,3 +153,14 @@ def test_a_baseline_round_trips(
 def test_an_invalid_baseline(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         baseline_of(text)
+
+
+def test_a_baseline_of_an_earlier_version_is_read() -> None:
+    """It has no causes: the severity stays."""
+    made = Baseline((finding(causes=(Cause("interrupted"),)), finding(address="role/b")))
+    document = json.loads(baseline_text(made, FIRST))
+    for one in document["findings"]:
+        del one["causes"]
+    read = baseline_of(json.dumps(document))
+    assert [f.severity for f in read.findings] == ["critical", "warning"]
+    assert [f.fingerprint for f in read.findings] == [f.fingerprint for f in made.findings]

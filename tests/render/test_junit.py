@@ -56,7 +56,7 @@ def test_drift() -> None:
     suite = suites[0]
     assert suite.get("tests") == str(len(drift.findings))
     told = "".join(suite.itertext())
-    assert re.search(r'! role/v1\n\+ +tags\.a: "b"', told), told
+    assert re.search(r'! role/v1\n- +lost tags\.a: "b"', told), told
     n = drift.summary
     assert suite.get("errors") == str(n["unknown"])
     assert suite.get("skipped") == str(n["left"] + n["unmanaged"])

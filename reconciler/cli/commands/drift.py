@@ -27,6 +27,7 @@ from reconciler.drift.accept import accept as accept_findings
 from reconciler.drift.accept import patch
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.baseline import compared, coverage
+from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.exit_codes import ExitCode
 from reconciler.render import formats
@@ -58,6 +59,15 @@ WriteFlag = Annotated[
 ]
 
 
+FailOn = Annotated[
+    Severity,
+    typer.Option(
+        "--fail-on",
+        help="Exit with 2 only for findings of this severity or higher.",
+    ),
+]
+
+
 def drift(
     specs: o.Specs = "specs",
     as_json: o.Json = False,
@@ -67,6 +77,7 @@ def drift(
     baseline: BaselineFlag = None,
     notify: NotifyFlag = None,
     metrics: MetricsFlag = None,
+    fail_on: FailOn = "info",
     accept: AcceptFlag = None,
     write: WriteFlag = False,
     *,
@@ -82,7 +93,7 @@ def drift(
         raise typer.Exit(_accept(planning(request, ports, console), console, accept, write))
     with notifier.writing_metrics():
         found = _found(request, ports, notifier, reports, who)
-    raise typer.Exit(notifier.exit_code(found))
+    raise typer.Exit(notifier.exit_code(found, fail_on))
 
 
 def _found(

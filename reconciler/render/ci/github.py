@@ -77,9 +77,9 @@ def drift_annotations(document: DriftShape, repository: Repository) -> str:
 def _finding(finding: FindingShape) -> Annotation:
     status = finding["status"]
     quiet = status in ("left", "unmanaged")
-    level: Level = "error" if status == "unknown" else "notice" if quiet else "warning"
-    said = phrases.state(status, (d["path"] for d in finding["differences"]))
-    title = f"{finding['address']}: {said}"
+    is_severe = status == "unknown" or finding["severity"] == "critical"
+    level: Level = "error" if is_severe else "notice" if quiet else "warning"
+    title = f"{finding['address']}: {phrases.headword(finding)}"
     return Annotation(level, title, phrases.found(finding), finding["source"])
 
 

@@ -14,7 +14,7 @@ from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
 from reconciler.render.escape import printable
 from reconciler.render.json.types import DiagnosticShape, DriftShape
-from reconciler.render.text.values import differing
+from reconciler.render.text.values import HAPPENED, differing
 
 _Kind = Literal["failure", "error", "skipped"]
 
@@ -30,7 +30,7 @@ def drift_junit(document: DriftShape) -> str:
             kind = finding["address"].partition("/")[0]
             case = _case(suite, kind, finding["address"])
             pairs = [(d["path"], d["before"], d["after"]) for d in finding["differences"]]
-            said = differing(finding["address"], "!", pairs) if pairs else ""
+            said = differing(finding["address"], "!", pairs, HAPPENED) if pairs else ""
             status = finding["status"]
             outcome: _Kind = "skipped" if status in ("left", "unmanaged") else "failure"
             if status == "unknown":

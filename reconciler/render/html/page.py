@@ -29,7 +29,7 @@ from reconciler.render.json.types import (
     SourceShape,
 )
 from reconciler.render.styled_text import Line
-from reconciler.render.text.values import difference_lines
+from reconciler.render.text.values import HAPPENED, PLANNED, Direction, difference_lines
 
 _MARKS: dict[str, Mark] = {
     "create": "comes",
@@ -63,6 +63,7 @@ class _Item:
     differences: list[tuple[str, Any, Any]]
     notes: list[str]
     commands: list[str]
+    direction: Direction = PLANNED
 
 
 def text(value: object) -> str:
@@ -80,7 +81,9 @@ def plan_page(
     changes = phrases.changes_of(document)
     marks = {change["address"]: _MARKS[phrases.verb_of(change)] for change in changes}
     items = [_change(change, commands.get(change["address"], [])) for change in changes]
-    counts = phrases.counts_in_words(phrases.counted(changes)) if changes else "no changes"
+    stops = phrases.stops_of(document)
+    counts = phrases.counts_in_words(phrases.counted(changes)) if changes else ""
+    counts = "; ".join(part for part in (counts, stops) if part) or "no changes"
     seconds = document["seconds"]
     estimate = (
         f"; estimated duration: {duration(seconds['least'], seconds['most'])}" if changes else ""
@@ -141,7 +144,9 @@ def _change(change: ChangeShape, commands: list[str]) -> _Item:
 
 
 def _finding(finding: FindingShape) -> _Item:
-    notes = [finding["reason"]] if finding["reason"] else []
+    notes = [*phrases.causes(finding)]
+    if finding["reason"]:
+        notes.append(finding["reason"])
     if finding["actor"]:
         notes.append(phrases.who(finding["actor"]))
     if finding["first_seen"]:
@@ -153,11 +158,12 @@ def _finding(finding: FindingShape) -> _Item:
         look=_LOOKS.get(finding["status"], "faint"),
         sign="!" if finding["severity"] == "critical" else "~",
         address=finding["address"],
-        said=phrases.state(finding["status"], (d["path"] for d in finding["differences"])) + since,
+        said=f"{phrases.headword(finding)}{since}",
         source=finding["source"],
         differences=[(d["path"], d["before"], d["after"]) for d in finding["differences"]],
         notes=notes,
         commands=[],
+        direction=HAPPENED,
     )
 
 
@@ -244,7 +250,11 @@ def _shown(item: _Item, repository: Repository) -> str:
     kind = item.address.partition("/")[0]
     inside = [f"<p>{text(note)}</p>" for note in item.notes]
     if item.differences:
-        lines = [line for d in item.differences for line in difference_lines(Difference(*d))]
+        lines = [
+            line
+            for d in item.differences
+            for line in difference_lines(Difference(*d), item.direction)
+        ]
         inside.append(f"<pre>{chr(10).join(map(_colored, lines))}</pre>")
     if item.commands:
         code = text_lines(item.commands)

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 from reconciler import __version__
 from reconciler.diagnostics import Location
 from reconciler.drift.baseline import Baseline
+from reconciler.drift.causes import Cause
 from reconciler.drift.findings import Actor, Drift, Finding
 from reconciler.model.address import Address
 from reconciler.plan.changes import Difference
@@ -44,6 +45,7 @@ def finding_json(finding: Finding) -> types.FindingShape:
         "region": finding.region,
         "status": finding.status,
         "severity": finding.severity,
+        "causes": [{"rule": c.rule, "text": c.text} for c in finding.causes],
         "differences": [
             {"path": d.path, "before": d.before, "after": d.after} for d in finding.differences
         ],
@@ -100,6 +102,14 @@ def baseline_of(text: str) -> Baseline:
     return Baseline(findings, owed)
 
 
+def _causes(value: FindingShape) -> tuple[Cause, ...]:
+    """A baseline of an earlier version has none: then what stands for its severity."""
+    if "causes" in value:
+        return tuple(Cause(c["rule"], c["text"]) for c in value["causes"])
+    rules = {"critical": "interrupted", "warning": "differs", "info": "not-in-specs"}
+    return (Cause(rules[value["severity"]]),)
+
+
 def _finding(value: FindingShape) -> Finding:
     found, place = value["differences"], value["source"]
     return Finding(
@@ -112,5 +122,5 @@ def _finding(value: FindingShape) -> Finding:
         first_seen=value["first_seen"],
         target=value["target"],
         region=value["region"],
-        was_interrupted=value["severity"] == "critical",
+        causes=_causes(value),
     )

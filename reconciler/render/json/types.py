@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from reconciler.drift.findings import Severity, Status, Transition
+from reconciler.drift.causes import Severity
+from reconciler.drift.findings import Status, Transition
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
 
@@ -187,7 +188,7 @@ class TargetShape(TargetHeader):
     conflicts: list[ConflictShape]
     guards: list[GuardShape]
     unread: list[UnreadShape]
-    unmet: list[UnmetShape]
+    unmet: NotRequired[list[UnmetShape]]
     rules: list[RuleShape]
     settings: SettingsShape
 
@@ -332,6 +333,14 @@ class ActorShape(TypedDict):
 
 
 @with_config(CLOSED)
+class CauseShape(TypedDict):
+    """A rule that applies to a finding, and to what. The severity is the highest of them."""
+
+    rule: Annotated[str, Field(description="One of the rules in docs/drift.md.")]
+    text: str
+
+
+@with_config(CLOSED)
 class FindingShape(TypedDict):
     """One difference. The fingerprint stays the same as long as the difference does."""
 
@@ -340,6 +349,7 @@ class FindingShape(TypedDict):
     region: Annotated[str | None, Field(description="Region of an instance.")]
     status: Status
     severity: Severity
+    causes: NotRequired[list[CauseShape]]
     differences: list[DifferenceShape]
     reason: str | None
     source: SourceShape | None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reconciler.drift.causes import words_of
 from reconciler.drift.findings import COUNTED, Drift, Finding, Status
 from reconciler.render.json.drift import actor_json
 from reconciler.render.phrases import state, who
 from reconciler.render.styled_text import Line, Piece, data, line
-from reconciler.render.text.values import difference_lines
+from reconciler.render.text.values import HAPPENED, difference_lines
 
+LEGEND = "+ gained: only AWS has it   - lost: only the specs have it   ~ changed"
 _STYLES = {
     "modified": "yellow",
     "missing": "red",
@@ -22,6 +24,9 @@ _STYLES = {
 
 def drift_lines(drift: Drift) -> list[Line]:
     lines: list[Line] = []
+    if any(finding.differences for finding in drift.findings):
+        lines.append(line(Piece(LEGEND, "dim")))
+        lines.append(())
     for target in drift.plan.targets:
         found = [f for f in drift.findings if f.target == target.target]
         if found and len(drift.plan.targets) > 1:
@@ -47,7 +52,8 @@ def _told(counted: Mapping[Status, int]) -> str:
 
 
 def _finding(finding: Finding) -> list[Line]:
-    style = "bold red" if finding.is_bare else _STYLES.get(finding.status, "dim")
+    is_critical = finding.severity == "critical"
+    style = "bold red" if is_critical else _STYLES.get(finding.status, "dim")
     where = f"  {finding.source}" if finding.source else ""
     since = f"  {finding.transition}" if finding.transition else ""
     if finding.transition == "ongoing":
@@ -60,10 +66,14 @@ def _finding(finding: Finding) -> list[Line]:
             data(since, "dim"),
         )
     ]
+    lines.extend(
+        line("      ", Piece("critical: ", "bold red"), data(said))
+        for said in words_of(finding.causes)
+    )
     if finding.actor:
         lines.append(line("      # ", data(who(actor_json(finding.actor)), "dim")))
     if finding.reason:
         lines.append(line("      # ", data(finding.reason, "dim")))
     for difference in finding.differences:
-        lines.extend(difference_lines(difference))
+        lines.extend(difference_lines(difference, HAPPENED))
     return lines

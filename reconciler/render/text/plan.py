@@ -19,6 +19,7 @@ from reconciler.plan.changes import (
     Update,
 )
 from reconciler.plan.plan import Plan, TargetPlan, summary
+from reconciler.render.phrases import stops_in_words
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.values import difference_lines, shown
 
@@ -39,15 +40,8 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         if len(plan.targets) > 1 or target.target != "default":
             lines.append(line("Target ", data(target.target, "bold")))
         lines.extend(_target(target, look))
-    if plan.is_empty and plan.held:
-        held = f"{len(plan.held)} {'resource is' if len(plan.held) == 1 else 'resources are'}"
-        lines.append(line(Piece("Nothing can be destroyed: ", "bold yellow"), f"{held} kept."))
-    elif plan.is_empty:
-        managed = sum(target.managed for target in plan.targets)
-        found = f" {managed} managed resources match the specs." if managed else ""
-        lines.append(line(Piece("No changes.", "bold green"), found))
-    else:
-        lines.append(summary_line(plan))
+    lines.extend(_headline(plan))
+    if not plan.is_empty:
         seconds = estimate(plan)
         lasts = f"Estimated duration: {duration(seconds.least, seconds.most)}."
         lines.append(line(Piece(lasts, "dim")))
@@ -55,6 +49,26 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         lines.extend(_notes(target))
     lines.append(line(Piece(f"Digest: {plan.digest}", "dim")))
     return lines
+
+
+def _headline(plan: Plan) -> Iterator[Line]:
+    """The state: what would change, and what could not be planned. ``No changes`` only where
+    everything was compared and is right."""
+    if not plan.is_empty:
+        yield summary_line(plan)
+    if plan.is_empty and plan.held:
+        yield line(Piece("Nothing can be destroyed: ", "bold yellow"), f"{_kept(len(plan.held))}.")
+    if stops := stops_in_words(len(plan.conflicts), len(plan.unmet), len(plan.unread)):
+        yield line(Piece("Not everything could be planned: ", "bold red"), f"{stops}.")
+    elif plan.is_empty and not plan.held:
+        managed = sum(target.managed for target in plan.targets)
+        left = sum(kept.status in ("left", "released") for t in plan.targets for kept in t.kept)
+        found = f" {managed - left} managed resources match the specs." if managed > left else ""
+        yield line(Piece("No changes.", "bold green"), found)
+
+
+def _kept(count: int) -> str:
+    return f"{count} resource is kept" if count == 1 else f"{count} resources are kept"
 
 
 def _target(target: TargetPlan, look: Look) -> Iterator[Line]:

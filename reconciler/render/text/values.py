@@ -1,44 +1,95 @@
-"""How single values and policy documents read: by statement, not by text, as lines of a plan; and
+"""How single values and policy documents read: by statement, not by text, as lines of a plan or a
+drift; and
 the same differences as a ``diff`` block, in which a code host colours what comes and what goes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.policy_document import as_list, canonical, statements_of
 from reconciler.plan.changes import Difference
 from reconciler.render.escape import fence_for, printable
-from reconciler.render.styled_text import Line, data, line, plain
+from reconciler.render.styled_text import Line, Piece, data, line, plain
 
 LONGEST = 88
 
 
-def difference_lines(difference: Difference) -> Iterator[Line]:
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """How the two sides of a difference read. ``before`` is what AWS has, ``after`` what the specs
+    want; each as a sign, a word and a colour."""
+
+    only_before: tuple[str, str, str]
+    only_after: tuple[str, str, str]
+    changed: str
+    """Takes both values."""
+
+
+PLANNED = Direction(("-", "", "red"), ("+", "", "green"), "{0} -> {1}")
+"""What apply will do to AWS."""
+
+
+HAPPENED = Direction(("+", "gained", "green"), ("-", "lost", "red"), "AWS has {0}, specs want {1}")
+"""What happened to AWS, as a drift reads."""
+
+
+def difference_lines(
+    difference: Difference, direction: Direction = PLANNED, indent: int = 6
+) -> Iterator[Line]:
     """One line for a scalar, one for each statement that differs of a document."""
-    before, after = difference.before, difference.after
+    before, after, space = difference.before, difference.after, " " * indent
     given = [value for value in (before, after) if value is not None]
     if given and all(map(_is_document, given)):
-        yield line("      ~ ", data(difference.path))
-        yield from _statements(before, after)
+        yield line(f"{space}~ ", data(difference.path))
+        for one in _statements(before, after, direction):
+            yield line(f"{space}    ", *one)
         return
     # A policy's name is the end of its ARN, which stands right beside it.
     attribute, _, _ = difference.path.partition(".")
-    path = data(attribute if attribute == "managed_policies" else difference.path)
-    if before is None:
-        yield line("      + ", path, ": ", data(shown(after), "green"))
-    elif after is None:
-        yield line("      - ", path, ": ", data(shown(before), "red"), " -> null")
-    else:
-        yield line(
-            "      ~ ", path, ": ", data(shown(before)), " -> ", data(shown(after), "yellow")
-        )
+    path = attribute if attribute == "managed_policies" else difference.path
+    if before is None or after is None:
+        side = direction.only_after if before is None else direction.only_before
+        value = after if before is None else before
+        yield line(space, *_one_side(side, f"{path}: "), data(shown(value, path), side[2]))
+        return
+    both = direction.changed.format(shown(before, path), shown(after, path))
+    yield line(f"{space}~ ", data(f"{path}: "), data(both, "yellow"))
 
 
-def shown(value: Any) -> str:
+def _one_side(side: tuple[str, str, str], subject: str) -> tuple[Piece | str, ...]:
+    sign, word, _ = side
+    return (f"{sign} {word} " if word else f"{sign} ", data(subject))
+
+
+def changed_texts(path: str, before: Any, after: Any) -> list[str]:
+    """What happened to AWS, each part in a few words: ``gained managed_policies: Billing``."""
+    lines = [plain([one]) for one in difference_lines(Difference(path, before, after), HAPPENED, 0)]
+    if len(lines) == 1:
+        return [lines[0].removeprefix("~ ").removeprefix("+ ").removeprefix("- ")]
+    head, *rest = (one.strip() for one in lines)
+    # A statement that changed is a line of its own, and what changed in it follows.
+    told = [one[2:] for one in rest if not one.startswith("~ ") or "AWS has" in one]
+    return [f"{head.removeprefix('~ ')} {one}" for one in told]
+
+
+def shown(value: Any, path: str = "") -> str:
+    """A value on one line; policies of AWS by name, durations as specs have them."""
+    if path == "max_session_duration" and isinstance(value, int):
+        return duration_text(value)
+    if path in ("managed_policies", "permissions_boundary") and isinstance(value, str):
+        return value.rpartition("/")[2] if ":iam::aws:policy/" in value else value
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{value}"'
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def duration_text(seconds: int) -> str:
+    """``1h``, ``90m``, ``3601s``: as a spec may have it."""
+    if seconds % 3600 == 0:
+        return f"{seconds // 3600}h"
+    return f"{seconds // 60}m" if seconds % 60 == 0 else f"{seconds}s"
 
 
 def _is_document(value: Any) -> bool:
@@ -47,17 +98,77 @@ def _is_document(value: Any) -> bool:
     return all(isinstance(statement, dict) for statement in as_list(value["Statement"]))
 
 
-def _statements(before: Any, after: Any) -> Iterator[Line]:
-    """Statements are the same when they mean the same, wherever they stand."""
+def _statements(before: Any, after: Any, direction: Direction) -> Iterator[Line]:
+    """Statements are the same when they mean the same, wherever they stand. One that changed is
+    shown with what changed in it."""
     left = {_key(s): s for s in statements_of(before or {})}
     right = {_key(s): s for s in statements_of(after or {})}
-    for key in [k for k in left if k not in right]:
-        yield line("          - ", data(statement_text(left[key]), "red"))
-    for key in [k for k in right if k not in left]:
-        yield line("          + ", data(statement_text(right[key]), "green"))
-    version = ((before or {}).get("Version"), (after or {}).get("Version"))
-    if before and after and version[0] != version[1]:
-        yield line("          ~ Version: ", data(version[0]), " -> ", data(version[1], "yellow"))
+    gone = [left[key] for key in left if key not in right]
+    new = [right[key] for key in right if key not in left]
+    for old in gone:
+        other = next((one for one in new if _is_successor(old, one)), None)
+        if other is None:
+            yield _whole(direction.only_before, old)
+        else:
+            new.remove(other)
+            yield from _changed(old, other, direction)
+    for one in new:
+        yield _whole(direction.only_after, one)
+    versions = ((before or {}).get("Version"), (after or {}).get("Version"))
+    if before and after and versions[0] != versions[1]:
+        both = direction.changed.format(*versions)
+        yield line("~ Version: ", data(both, "yellow"))
+
+
+def _whole(side: tuple[str, str, str], statement: Any) -> Line:
+    return line(*_one_side(side, ""), data(statement_text(statement), side[2]))
+
+
+def _is_successor(old: Any, new: Any) -> bool:
+    """Whether the one statement is the other, changed: they have one Sid, or differ in one
+    element."""
+    if old.get("Sid") or new.get("Sid"):
+        return bool(old.get("Sid") == new.get("Sid"))
+    return len(_differing(old, new)) == 1
+
+
+def _differing(old: Any, new: Any) -> list[str]:
+    first, second = (canonical({"Statement": [s]})["Statement"][0] for s in (old, new))
+    names = dict.fromkeys((*old, *new))
+    return [name for name in names if first.get(name) != second.get(name)]
+
+
+def _changed(old: Any, new: Any, direction: Direction) -> Iterator[Line]:
+    names = _differing(old, new)
+    rest = {name: value for name, value in new.items() if name not in names}
+    yield line("~ ", data(statement_text(rest) or "statement"))
+    for name in names:
+        before, after = _members(old.get(name)), _members(new.get(name))
+        if before is None or after is None:
+            both = direction.changed.format(shown(old.get(name)), shown(new.get(name)))
+            yield line("    ~ ", data(f"{name}: "), data(both, "yellow"))
+            continue
+        for side, members, others in (
+            (direction.only_before, before, after),
+            (direction.only_after, after, before),
+        ):
+            for member in members:
+                if member not in others:
+                    yield line("    ", *_one_side(side, f"{name}: "), data(member, side[2]))
+
+
+def _members(value: Any) -> list[str] | None:
+    """The values of an element that is a list of texts, or of texts by kind."""
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        listed = [as_list(members) for members in value.values()]
+        return [str(m) for many in listed for m in many] if _are_texts(listed) else None
+    return [str(member) for member in as_list(value)]
+
+
+def _are_texts(listed: list[list[Any]]) -> bool:
+    return all(isinstance(member, str) for members in listed for member in members)
 
 
 def _key(statement: Any) -> str:
@@ -99,11 +210,16 @@ _MARKS = {"~": "!", "+": "+", "-": "-"}
 """What stands in the first column: GitHub's and GitLab's ``diff`` colours these."""
 
 
-def differing(address: str, mark: str, differences: Iterable[tuple[str, Any, Any]]) -> str:
+def differing(
+    address: str,
+    mark: str,
+    differences: Iterable[tuple[str, Any, Any]],
+    direction: Direction = PLANNED,
+) -> str:
     """Lines of a ``diff``: the address, and below it what differs."""
     lines = [f"{mark} {printable(address)}"]
     for path, before, after in differences:
-        shown_lines = difference_lines(Difference(path, before, after))
+        shown_lines = difference_lines(Difference(path, before, after), direction)
         lines.extend(_marked(plain([one])) for one in shown_lines)
     return "\n".join(lines)
 

@@ -1,0 +1,117 @@
+"""How severe a finding is, and why: one table of rules, which ``docs/drift.md`` repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from reconciler.model.policy_widening import admitted, broad_grants, gained_grants
+from reconciler.plan.changes import Difference
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""Highest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    severity: Severity
+    meaning: str
+    says: str = ""
+    """What a finding says of it, with the ``text`` of its cause."""
+
+
+RULES: Mapping[str, Rule] = {
+    "no-profile": Rule(
+        "critical", "a run took its profile from an instance and did not restore it"
+    ),
+    "not-associated": Rule(
+        "critical",
+        "an instance that the specs give a profile has none",
+        "the instance has no profile",
+    ),
+    "stopped": Rule("critical", "a run stopped an instance and did not start it again"),
+    "stale-credentials": Rule(
+        "critical", "running instances may be served the credentials of another role"
+    ),
+    "interrupted": Rule(
+        "critical",
+        "a run died in the middle of a cut-over",
+        "a run died in the middle of its cut-over",
+    ),
+    "trust-widened": Rule(
+        "critical",
+        "a trust policy lets in somebody that the specs do not (another account, everyone), or "
+        "lacks a condition or a Deny of the specs",
+        "the trust is wider than in the specs: {}",
+    ),
+    "permissions-widened": Rule(
+        "critical",
+        "a policy was attached or changed that allows `*`, `iam:PassRole`, or all but some actions",
+        "{}",
+    ),
+    "boundary-removed": Rule(
+        "critical", "a permissions boundary is missing", "the permissions boundary was removed"
+    ),
+    "waiting": Rule("warning", "instances keep the old role until AWS renews their credentials"),
+    "differs": Rule("warning", "anything else that differs, is missing, or could not be read"),
+    "tags": Rule("info", "nothing but tags differs"),
+    "not-in-specs": Rule("info", "in no spec: it left them, or is not ours"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A rule that applies to a finding; ``text`` says to what."""
+
+    rule: str
+    text: str = ""
+
+
+def words_of(causes: Iterable[Cause]) -> tuple[str, ...]:
+    """What the finding says beyond its status and differences."""
+    said = (RULES[c.rule].says.format(c.text) for c in causes if c.rule in RULES)
+    return tuple(text for text in said if text)
+
+
+def severity_of(causes: tuple[Cause, ...]) -> Severity:
+    """The highest of the causes."""
+    found = (RULES[c.rule].severity for c in causes if c.rule in RULES)
+    return min(found, key=SEVERITIES.index, default="warning")
+
+
+def causes_of(
+    differences: tuple[Difference, ...], documents: Mapping[str, object]
+) -> tuple[Cause, ...]:
+    """Why the differences of a resource matter. ``before`` is what AWS has, ``after`` what the
+    specs want; ``documents`` are of attached policies that the specs do not name, by ARN."""
+    found = tuple(cause for one in differences for cause in _causes(one, documents))
+    if found:
+        return found
+    if differences and all(one.path.startswith("tags.") for one in differences):
+        return (Cause("tags"),)
+    return (Cause("differs"),)
+
+
+def _causes(difference: Difference, documents: Mapping[str, object]) -> Iterator[Cause]:
+    path, found, wanted = difference.path, difference.before, difference.after
+    attribute, _, name = path.partition(".")
+    match attribute:
+        case "trust_policy":
+            yield from (Cause("trust-widened", who) for who in admitted(wanted, found))
+        case "permissions_boundary" if found is None:
+            yield Cause("boundary-removed", str(wanted))
+        case "managed_policies" if found is not None:
+            grants = broad_grants(documents.get(str(found)))
+            if grants or name in _BROAD:
+                yield Cause("permissions-widened", f"{name} allows {', '.join(grants) or '*'}")
+        case "inline_policies" | "document" if found is not None:
+            if grants := gained_grants(wanted, found):
+                yield Cause("permissions-widened", f"{name or path} allows {', '.join(grants)}")
+        case _:
+            pass
+
+
+_BROAD = frozenset({"AdministratorAccess", "PowerUserAccess", "IAMFullAccess"})
+"""Policies of AWS that count where their documents cannot be read."""
