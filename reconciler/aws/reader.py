@@ -94,23 +94,36 @@ class AwsReader:
 
     def read(self, identity: Identity, scope: Scope) -> LiveState:
         with _threads(self._threads) as pool:
-            regions = self._instances.start(scope.regions, pool)
-            if scope.one_by_one:
-                return self._named(identity, scope, pool, "not searched for with --only", regions)
-            details = pool.submit(self._details)
-            listed = pool.submit(self._ask.pages, "iam", "list_roles", "Roles")
-            profiles = pool.submit(
-                self._ask.pages, "iam", "list_instance_profiles", "InstanceProfiles"
-            )
-            try:
-                with whole("iam:ListRoles"):
-                    roles = {parse.name_of(r, "RoleName"): r for r in listed.result()}
-                account = _Account(roles, *details.result(), profiles.result())
-            except AwsError as error:
-                if error.code not in DENIED:
-                    raise
-                return self._named(identity, scope, pool, f"{error.call}: {error.code}", regions)
-            return self._whole(scope, pool, account, self._instances.fleet(identity, regions))
+            alias = pool.submit(self._alias)
+            live = self._read(identity, scope, pool)
+            return replace(live, identity=replace(identity, alias=alias.result()))
+
+    def _alias(self) -> str | None:
+        """Of the account, for people; nothing depends on it, so it may be denied.
+        Source: docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccountAliases.html
+        """
+        try:
+            listed = self._ask.pages("iam", "list_account_aliases", "AccountAliases")
+        except AwsError:
+            return None
+        return str(listed[0]) if listed else None
+
+    def _read(self, identity: Identity, scope: Scope, pool: ThreadPoolExecutor) -> LiveState:
+        regions = self._instances.start(scope.regions, pool)
+        if scope.one_by_one:
+            return self._named(identity, scope, pool, "not searched for with --only", regions)
+        details = pool.submit(self._details)
+        listed = pool.submit(self._ask.pages, "iam", "list_roles", "Roles")
+        profiles = pool.submit(self._ask.pages, "iam", "list_instance_profiles", "InstanceProfiles")
+        try:
+            with whole("iam:ListRoles"):
+                roles = {parse.name_of(r, "RoleName"): r for r in listed.result()}
+            account = _Account(roles, *details.result(), profiles.result())
+        except AwsError as error:
+            if error.code not in DENIED:
+                raise
+            return self._named(identity, scope, pool, f"{error.call}: {error.code}", regions)
+        return self._whole(scope, pool, account, self._instances.fleet(identity, regions))
 
     def _named(
         self,

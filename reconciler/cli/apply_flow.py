@@ -16,14 +16,16 @@ from reconciler.commands.plan import Planned
 from reconciler.commands.request import RunPorts
 from reconciler.executor.interrupt import BATCH_SECONDS, Interrupt
 from reconciler.exit_codes import ExitCode
-from reconciler.plan.changes import Guard
+from reconciler.plan.changes import CutOverInstance, Guard
 from reconciler.plan.plan import Plan, summary
 from reconciler.render.json.apply import summary_json
 from reconciler.render.json.plan import change_json
 from reconciler.render.phrases import lacking
-from reconciler.render.styled_text import Piece, line, plain
+from reconciler.render.styled_text import Piece, data, line, plain
 from reconciler.render.text.apply import result_lines, stranded_lines
-from reconciler.render.text.plan import Look, guard_line, plan_lines, summary_line
+from reconciler.render.text.header import account_in_words
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import guard_line, plan_lines, summary_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def _stopped(
             return ExitCode.ERROR
         return ExitCode.PARTLY_APPLIED if plan.held else ExitCode.OK
     _warn_of_expiry(planned, console)
-    if how.asks and not _approved(console, how):
+    if how.asks and not _approved(plan, console, how):
         _summary(console, how.as_json, plan, None)
         return ExitCode.ERROR
     return None
@@ -123,17 +125,28 @@ def _warn_of_expiry(planned: Planned, console: Console) -> None:
             return
 
 
-def _approved(console: Console, how: ApplyOptions) -> bool:
+def _question(plan: Plan, verb: str) -> str:
+    """Where it would happen, and to how many running instances."""
+    accounts = " and ".join(account_in_words(t) for t in plan.targets if not t.is_empty)
+    what = "destroy these resources" if verb == "destroy" else "perform these actions"
+    really = "really " if verb == "destroy" else ""
+    running = {i for change in plan.changes for i in change.consumers}
+    running |= {c.name for c in plan.changes if isinstance(c, CutOverInstance)}
+    noun = "instance" if len(running) == 1 else "instances"
+    affected = f" {len(running)} running {noun} will be affected." if running else ""
+    return f"Do you {really}want to {what} in account {accounts}?{affected}"
+
+
+def _approved(plan: Plan, console: Console, how: ApplyOptions) -> bool:
     """Asks on the terminal. Without one, returns false and names the flag that approves."""
     if how.no_input or how.as_json or not sys.stdin.isatty():
         hint = f"pass --auto-approve to {how.verb} without a prompt"
         console.error("there is no terminal for the prompt", hint)
         return False
-    question = {"destroy": "Do you really want to destroy these resources?"}
     console.out(
         [
             (),
-            line(Piece(question.get(how.verb, "Do you want to perform these actions?"), "bold")),
+            line(data(_question(plan, how.verb), "bold")),
             line("  Only 'yes' will be accepted to approve."),
             (),
         ]

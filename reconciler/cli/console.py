@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich.text import Text
 from reconciler.errors import DENIED, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render.json.encode import json_text
-from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.styled_text import Line, Piece, data, line, wrapped
 from reconciler.render.text.diagnostics import count, full
 
 
@@ -115,8 +115,7 @@ class Console:
         return self._err
 
     def out(self, lines: list[Line]) -> None:
-        for one in lines:
-            self._out.print(_text(one))
+        _print(self._out, lines)
 
     def out_json(self, value: Any, indent: int | None = 2) -> None:
         """Raises ``OSError`` if stdout is broken, except within ``lossy_stdout``."""
@@ -149,8 +148,7 @@ class Console:
         return self._stdout.lost
 
     def err(self, *lines: Line) -> None:
-        for one in lines:
-            self._err.print(_text(one))
+        _print(self._err, lines)
 
     def note(self, *pieces: Piece | str) -> None:
         if not self.quiet:
@@ -179,6 +177,14 @@ def _mute(stream: TextIO) -> None:
 
 def _nowhere() -> TextIO:
     return Path(os.devnull).open("w")
+
+
+def _print(console: RichConsole, lines: Iterable[Line]) -> None:
+    """On a terminal lines are wrapped at words; elsewhere they stay as they are, for ``grep``."""
+    for one in lines:
+        parts = wrapped(one, console.width) if console.is_terminal else [one]
+        for part in parts:
+            console.print(_text(part))
 
 
 def _text(one: Line) -> Text:

@@ -217,7 +217,9 @@ class Fleet:
         missing = {i.key for i in self.in_flight() if self._is_away(i)}
         users = (*self.observed.consumers(), *self.observed.on_temporary_profile())
         running = {i.key for i in users if i.is_running and i.untouchable is None}
-        room = self.cutover.limits.at_once(len(running | missing)) - len(missing)
+        is_first = self.run_state.batches == 0
+        at_once = self.cutover.limits.at_once(len(running | missing), is_first=is_first)
+        room = at_once - len(missing)
         stable = [i for i in to_refresh if i.is_running and not i.in_transition]
         return tuple(stable[: max(room, 0)])
 

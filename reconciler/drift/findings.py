@@ -184,6 +184,8 @@ _OTHERS = (Cause("not-in-specs"),)
 def _causes(change: Change, documents: Mapping[str, object]) -> tuple[Cause, ...]:
     interrupted = (Cause("interrupted"),) if change.was_interrupted else ()
     match change:
+        case CutOverInstance() if change.is_under_way:
+            return (*interrupted, Cause("differs"))
         case CutOverInstance():
             return (*interrupted, Cause("stale-credentials"))
         case Restore():
@@ -220,7 +222,10 @@ def _finding(change: Change) -> Finding:
             return Finding(change.address, "missing", (), change.source)
         case CutOverInstance():
             wanted = (change.after or {}).get("role")
-            reason = change.reason or f"it may have another role than role/{wanted}"
+            if change.is_under_way:
+                return Finding(change.address, "in_progress", (), change.source, change.reason)
+            may = f"it may have another role than role/{wanted}"
+            reason = f"its association is stale: {may}" if change.reason == "stale" else may
             return Finding(change.address, "stale", (), change.source, reason)
         case Restore():
             return Finding(change.address, "stale", change.differences, None, change.reason)

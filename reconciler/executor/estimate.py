@@ -1,16 +1,18 @@
-"""How long carrying out a plan takes: at least, and at most.
+"""How long carrying out a plan takes: about, at least, and at most.
 
+"About" counts each step with what it usually takes.
 Every call, wait and read has a budget, so an apply is bounded. "At most" is when each of them uses
 all of it, ten at a time as far as their order allows; a failed canary's way back comes on top.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.executor.observer import OWN_WRITE_LAG_SECONDS
 from reconciler.executor.retry_rules import THROTTLE_SECONDS
-from reconciler.plan.calls import ApiCall, Wait
+from reconciler.plan.calls import ApiCall, Condition, Wait
 from reconciler.plan.plan import Plan, Step, TargetPlan
 
 PARALLELISM = 10
@@ -22,10 +24,23 @@ SURE = ("propagated",)
 """Waits that always last for their full time, whatever AWS shows."""
 
 
+USUAL_CALL_SECONDS = 0.3
+USUAL_SECONDS: Mapping[Condition, float] = {
+    "gone": 5.0,
+    "associated": 5.0,
+    "stable": 20.0,
+    "stopped": 40.0,
+    "running": 20.0,
+}
+"""What the waits usually take. No page of AWS says it; ``python -m tests.bench`` compares the
+estimate with the sandbox at such delays."""
+
+
 @dataclass(frozen=True, slots=True)
 class DurationEstimate:
     """Seconds."""
 
+    about: int
     least: int
     most: int
 
@@ -33,7 +48,9 @@ class DurationEstimate:
 def estimate(plan: Plan) -> DurationEstimate:
     """Of all targets, which are carried out one after the other."""
     parts = [_of_target(target) for target in plan.targets]
-    return DurationEstimate(sum(p.least for p in parts), sum(p.most for p in parts))
+    return DurationEstimate(
+        sum(p.about for p in parts), sum(p.least for p in parts), sum(p.most for p in parts)
+    )
 
 
 def _of_target(target: TargetPlan) -> DurationEstimate:
@@ -41,10 +58,15 @@ def _of_target(target: TargetPlan) -> DurationEstimate:
     waits = [(step.id, step.action) for step in steps if isinstance(step.action, Wait)]
     sure = {number: wait.seconds for number, wait in waits if wait.condition in SURE}
     least = _longest_way(steps, {step.id: sure.get(step.id, 0.0) for step in steps})
-    most = {step.id: _most(step) for step in steps}
-    longest, whole = _longest_way(steps, most), sum(most.values())
-    # Graham's bound for steps that start as soon as they may and a worker is free.
-    return DurationEstimate(round(least), round(longest + (whole - longest) / PARALLELISM))
+    about = _in_parallel(steps, dict(_usual(steps)))
+    most = _in_parallel(steps, {step.id: _most(step) for step in steps})
+    return DurationEstimate(round(max(about, least)), round(least), round(most))
+
+
+def _in_parallel(steps: tuple[Step, ...], seconds: dict[int, float]) -> float:
+    """Graham's bound for steps that start as soon as they may and a worker is free."""
+    longest, whole = _longest_way(steps, seconds), sum(seconds.values())
+    return longest + (whole - longest) / PARALLELISM
 
 
 def _longest_way(steps: tuple[Step, ...], seconds: dict[int, float]) -> float:
@@ -54,6 +76,20 @@ def _longest_way(steps: tuple[Step, ...], seconds: dict[int, float]) -> float:
         begins = max((ends[before] for before in step.after), default=0.0)
         ends[step.id] = begins + seconds[step.id]
     return max(ends.values(), default=0.0)
+
+
+def _usual(steps: tuple[Step, ...]) -> Iterator[tuple[int, float]]:
+    """Seconds by the id of the step. A plan lists the instances of a batch one after the other, but
+    what it waits for passes for all of them at once."""
+    last: Condition | None = None
+    for step in steps:
+        if not isinstance(step.action, Wait):
+            yield step.id, USUAL_CALL_SECONDS
+            continue
+        condition = step.action.condition
+        usual = USUAL_SECONDS.get(condition)
+        yield step.id, step.action.seconds if usual is None else 0.0 if condition == last else usual
+        last = condition
 
 
 def _most(step: Step) -> float:
@@ -77,6 +113,15 @@ def in_words(seconds: int) -> str:
     return f"{left} s"
 
 
-def duration(least: int, most: int) -> str:
-    """``1 min (at most 5 h 10 min)``; both in seconds."""
-    return f"{in_words(least)} (at most {in_words(most)})" if least else f"at most {in_words(most)}"
+def about_in_words(seconds: int) -> str:
+    """``less than a minute``, ``about 2 min``, ``about 1 h 20 min``."""
+    if seconds < 60:
+        return "less than a minute"
+    minutes = round(seconds / 60)
+    return f"about {in_words(minutes * 60)}"
+
+
+def duration(found: DurationEstimate, *, is_full: bool = False) -> str:
+    """``about 2 min``; with ``is_full`` the bound as well."""
+    about = about_in_words(found.about)
+    return f"{about} (at most {in_words(found.most)})" if is_full else about

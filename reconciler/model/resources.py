@@ -153,19 +153,27 @@ Resource = Policy | Role | InstanceProfile | Association
 
 @dataclass(frozen=True, slots=True)
 class RollOut:
-    """How a cut-over goes about: ``max_unavailable`` is a count or a share such as ``25%``."""
+    """How a cut-over goes about: ``canary``, the size of the first batch, and ``max_unavailable``
+    are counts or shares such as ``25%``."""
 
     max_unavailable: str = "1"
     pause_seconds: int = 0
     propagation_seconds: int = 60
     on_failure: str = "rollback"
     strategy: str = "reassociate"
+    canary: str = "1"
 
-    def at_once(self, running: int) -> int:
-        """How many of ``running`` consumers may be away at a time; at least one."""
-        if self.max_unavailable.endswith("%"):
-            return max(1, running * int(self.max_unavailable[:-1]) // 100)
-        return int(self.max_unavailable)
+    def at_once(self, running: int, *, is_first: bool = False) -> int:
+        """How many of ``running`` consumers may be away at a time, in the first batch or later; at
+        least one."""
+        most = _count(self.max_unavailable, running)
+        return min(most, _count(self.canary, running)) if is_first else most
+
+
+def _count(text: str, whole: int) -> int:
+    if text.endswith("%"):
+        return max(1, whole * int(text[:-1]) // 100)
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +185,8 @@ class Identity:
     account_id: str
     partition: str
     arn: str = ""
+    alias: str | None = field(default=None, compare=False)
+    """Of the account, where it has one that may be read."""
 
     @property
     def arns(self) -> Arns:

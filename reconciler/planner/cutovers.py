@@ -190,6 +190,7 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
                 "before": before,
                 "after": after,
                 "strategy": limits.strategy,
+                "canary": limits.canary,
                 "max_unavailable": limits.max_unavailable,
                 "pause": limits.pause_seconds,
                 "on_failure": limits.on_failure,
@@ -292,22 +293,40 @@ def _touched(call: ApiCall, off: dict[str, InstanceKey]) -> InstanceKey | None:
 def _refreshed(
     cutover: CutOver, observed: Observation, instance: LiveInstance, before: str | None
 ) -> CutOverInstance:
+    temporary = observed.temporary
+    if temporary is not None and instance.names(temporary.arn):
+        held = temporary.resource.role or before
+        return _cut_over(
+            cutover,
+            instance,
+            held,
+            f"on the temporary profile {temporary.resource.name}; will be moved back",
+            is_under_way=True,
+        )
     is_stale = instance.row is not None and instance.row.profile_id != observed.profile.id
-    how = _how(cutover, observed, instance)
-    after = cutover.after.name if cutover.after else None
+    return _cut_over(cutover, instance, before, "stale" if is_stale else _how(cutover, instance))
+
+
+def _cut_over(
+    cutover: CutOver,
+    instance: LiveInstance,
+    before: str | None,
+    reason: str | None,
+    *,
+    is_under_way: bool = False,
+) -> CutOverInstance:
     return CutOverInstance(
         address=instance_address(instance.key.instance),
         region=instance.key.region,
         before={"role": before},
-        after={"role": after},
-        reason="stale" if is_stale else how,
+        after={"role": cutover.after.name if cutover.after else None},
+        reason=reason,
+        is_under_way=is_under_way,
     )
 
 
-def _how(cutover: CutOver, observed: Observation, instance: LiveInstance) -> str | None:
+def _how(cutover: CutOver, instance: LiveInstance) -> str | None:
     """How the instance is cut over, if not by a new association."""
-    if observed.temporary is not None and instance.names(observed.temporary.arn):
-        return f"moved back from {observed.temporary.resource.address}"
     if not instance.is_running:
         return None
     by_strategy = {"restart": "stopped and started", "hop": "through a temporary profile"}

@@ -153,6 +153,7 @@ class Options(PlanFlags):
     def limits(self, limits: RollOut) -> RollOut:
         return RollOut(
             max_unavailable=limits.max_unavailable,
+            canary=limits.canary,
             pause_seconds=limits.pause_seconds,
             propagation_seconds=self.settings.propagation,
             on_failure=limits.on_failure,

@@ -23,7 +23,8 @@ from reconciler.render.markdown import COMMENT_BYTES, Page, drift_markdown, plan
 from reconciler.render.styled_text import Line, plain
 from reconciler.render.text.diagnostics import concise, full
 from reconciler.render.text.drift import drift_lines
-from reconciler.render.text.plan import Look, plan_lines
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import plan_lines
 
 
 @dataclass(frozen=True, slots=True)

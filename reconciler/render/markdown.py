@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.executor.estimate import duration
 from reconciler.render import phrases
 from reconciler.render.ci.repository import HERE, Repository
 from reconciler.render.escape import markdown_code as code
@@ -82,8 +81,8 @@ def _accounts(document: PlanShape | DriftShape) -> str:
     """``prod 111111111111, dev 222222222222``."""
     targets = document["targets"]
     if len(targets) == 1 and targets[0]["target"] == "default":
-        return targets[0]["account_id"]
-    return ", ".join(f"{words(t['target'])} {t['account_id']}" for t in targets)
+        return words(phrases.account(targets[0]))
+    return ", ".join(words(f"{t['target']} {phrases.account(t)}") for t in targets)
 
 
 def _change_row(change: ChangeShape, target: str | None, repository: Repository) -> str:
@@ -153,10 +152,9 @@ def _difference(change: ChangeShape) -> str:
 
 
 def _plan_foot(document: PlanShape) -> str:
-    seconds = document["seconds"]
     took = ""
     if phrases.changes_of(document):
-        took = f"Estimated duration: {duration(seconds['least'], seconds['most'])}. "
+        took = f"Estimated duration: {phrases.lasts(document)}. "
     return f"{took}Digest `{document['digest']}`."
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from reconciler.drift.causes import Cause, words_of
+from reconciler.executor.estimate import about_in_words
 from reconciler.render.json.types import (
     ActorShape,
     ChangeShape,
@@ -13,6 +14,7 @@ from reconciler.render.json.types import (
     OutcomeShape,
     PlanShape,
     StrandedShape,
+    TargetHeader,
 )
 from reconciler.render.text.values import changed_texts
 
@@ -91,6 +93,18 @@ def stops_in_words(conflicts: int, unmet: int, unread: int) -> str:
     if unread:
         words.append(f"{unread} could not be read")
     return ", ".join(words)
+
+
+def account(target: TargetHeader) -> str:
+    """``123456789012 (acme-prod)``."""
+    alias = target.get("account_alias")
+    return f"{target['account_id']} ({alias})" if alias else target["account_id"]
+
+
+def lasts(document: PlanShape) -> str:
+    """``about 2 min``."""
+    seconds = document["seconds"]
+    return about_in_words(seconds.get("about", seconds["least"]))
 
 
 def stops_of(document: PlanShape) -> str:

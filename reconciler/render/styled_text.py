@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from reconciler.render.escape import printable
@@ -25,6 +26,29 @@ def line(*pieces: Piece | str) -> Line:
 
 def data(value: object, style: str = "") -> Piece:
     return Piece(printable(value), style)
+
+
+_BREAK = re.compile(r"(?<=[ /:,])(?=[^ ])")
+
+
+def wrapped(one: Line, width: int) -> list[Line]:
+    """The line in parts of at most ``width`` characters, broken after a space or within a path or
+    an ARN; what follows is indented a little more. A single longer word stays whole."""
+    whole = "".join(piece.text for piece in one)
+    if len(whole) <= width:
+        return [one]
+    indent = len(whole) - len(whole.lstrip(" ")) + 4
+    parts: list[Line] = []
+    here: list[Piece] = []
+    used = 0
+    for piece in one:
+        for word in _BREAK.split(piece.text):
+            if used + len(word.rstrip(" ")) > width and used > (indent if parts else 0):
+                parts.append(tuple(here))
+                here, used = [Piece(" " * indent)], indent
+            here.append(Piece(word, piece.style))
+            used += len(word)
+    return [*parts, tuple(here)]
 
 
 def plain(lines: list[Line]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from reconciler.spec.build.scalars import MaxUnavailable, Seconds, Text
+from reconciler.spec.build.scalars import Canary, MaxUnavailable, Seconds, Text
 from reconciler.spec.yaml.policy_documents import is_wrapped
 
 
@@ -122,6 +122,7 @@ class CutOverSpec(SpecModel):
         description="Associate the profile again, use a temporary profile, restart the "
         "instance, or leave it to AWS.",
     )
+    canary: Canary = Field("1", description="Size of the first batch: a count or a share.")
     max_unavailable: MaxUnavailable = Field(
         "1", description="Most running instances without a profile at a time: a count or a share."
     )

@@ -135,6 +135,27 @@ def test_max_unavailable_is_respected(aws: Rig, larger: Fleet, most: str, wanted
     assert watch.most == wanted
 
 
+@pytest.mark.parametrize(
+    ("canary", "most", "sizes"),
+    [("1", "3", [1, 3, 1]), ("2", "100%", [2, 3]), ("40%", "2", [2, 2, 1]), ("9", "2", [2, 2, 1])],
+)
+def test_the_canary_has_a_size_of_its_own(
+    aws: Rig, larger: Fleet, canary: str, most: str, sizes: list[int]
+) -> None:
+    aws.write(spec("v2", f"{most}, canary: {canary}"))
+    before = len(aws.aws.log)
+    aws.settle()
+    larger.holds("v2")
+    batches, batch = [], 0
+    for call in aws.aws.log[before:]:
+        if call.operation == "DisassociateIamInstanceProfile":
+            batch += 1
+        elif call.operation == "AssociateIamInstanceProfile" and not call.is_dry_run and batch:
+            batches.append(batch)
+            batch = 0
+    assert batches == sizes
+
+
 def test_instances_are_cut_over_in_the_planned_order(aws: Rig, fleet: Fleet) -> None:
     aws.write(spec("v2", "2"))
     planned = aws.plan().plan

@@ -12,7 +12,8 @@ from reconciler.exit_codes import ExitCode
 from reconciler.render.json.apply import summary_json
 from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines
-from reconciler.render.text.plan import Look, plan_lines
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import plan_lines
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import Rig
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from reconciler.executor.estimate import estimate, in_words
-from reconciler.render.text.plan import Look, plan_lines
-from tests.rig import Rig
+from reconciler.executor.estimate import about_in_words, estimate, in_words
+from reconciler.render.styled_text import plain
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import plan_lines
+from reconciler.sandbox.fault_config import Lags
+from tests.rig import Rig, rig
 
 SPEC = """
 roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
@@ -22,6 +27,43 @@ def test_in_words(seconds: int, words: str) -> None:
     assert in_words(seconds) == words
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "less than a minute"),
+        (59, "less than a minute"),
+        (60, "about 1 min"),
+        (95, "about 2 min"),
+        (4805, "about 1 h 20 min"),
+    ],
+)
+def test_about_in_words(seconds: int, words: str) -> None:
+    assert about_in_words(seconds) == words
+
+
+LIKE_AWS = Lags(ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarting=25.0)
+"""Seconds as they are usual on AWS; the clock passes only in waits."""
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart", "wait"])
+@pytest.mark.parametrize(("count", "most"), [(1, "1"), (4, "1"), (6, "50%")])
+def test_about_is_right_within_a_factor_of_two(
+    tmp_path: Path, strategy: str, count: int, most: str
+) -> None:
+    with rig(tmp_path, LIKE_AWS) as aws:
+        spec = SPEC.replace("{strategy}", f"{{strategy}}, max_unavailable: {most}")
+        aws.write(spec.format(role="v1", strategy=strategy))
+        aws.settle()
+        aws.clock.sleep(60)
+        aws.launch(count, profile="web")
+        aws.write(spec.format(role="v2", strategy=strategy))
+        about = estimate(aws.plan().plan).about
+        began = aws.clock.now()
+        assert aws.apply().result.is_complete
+        took = aws.clock.now() - began
+        assert took / 2 <= about <= took * 2, (about, took)
+
+
 @pytest.mark.parametrize(("strategy", "waits"), [("reassociate", 1), ("hop", 2)])
 def test_a_cut_over_takes_so_long(aws: Rig, strategy: str, waits: int) -> None:
     aws.write(SPEC.format(role="v1", strategy=strategy))
@@ -32,8 +74,10 @@ def test_a_cut_over_takes_so_long(aws: Rig, strategy: str, waits: int) -> None:
     plan = aws.plan().plan
     found = estimate(plan)
     assert found.least == 60 * waits
-    text = "\n".join("".join(piece.text for piece in one) for one in plan_lines(plan, Look()))
-    assert f"Estimated duration: {in_words(found.least)} (at most " in text
+    text = plain(plan_lines(plan, Look()))
+    assert f"Estimated duration: {about_in_words(found.about)}.\n" in text
+    text = plain(plan_lines(plan, Look(is_full=True)))
+    assert f"{about_in_words(found.about)} (at most {in_words(found.most)})." in text
     began = aws.clock.now()
     aws.settle()
     assert found.least <= aws.clock.now() - began <= found.most

@@ -24,7 +24,8 @@ from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.apply import result_lines
 from reconciler.render.text.drift import drift_lines
-from reconciler.render.text.plan import Look, plan_lines
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import plan_lines
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.state import World as Sandbox
 from reconciler.spec.loader import load

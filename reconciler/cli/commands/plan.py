@@ -17,7 +17,8 @@ from reconciler.plan.plan import Plan
 from reconciler.render import formats
 from reconciler.render.formats import as_text
 from reconciler.render.json.plan import now_as_text, plan_json
-from reconciler.render.text.plan import Look, plan_lines
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import plan_lines
 
 Out = Annotated[Path | None, typer.Option("--out", help="Save the plan as JSON.")]
 Detailed = Annotated[

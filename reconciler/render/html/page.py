@@ -14,7 +14,6 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from reconciler.executor.estimate import duration
 from reconciler.plan.changes import Difference, Link, Mark
 from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
@@ -84,10 +83,7 @@ def plan_page(
     stops = phrases.stops_of(document)
     counts = phrases.counts_in_words(phrases.counted(changes)) if changes else ""
     counts = "; ".join(part for part in (counts, stops) if part) or "no changes"
-    seconds = document["seconds"]
-    estimate = (
-        f"; estimated duration: {duration(seconds['least'], seconds['most'])}" if changes else ""
-    )
+    estimate = f"; estimated duration: {phrases.lasts(document)}" if changes else ""
     verb = "Apply" if "outcome" in document else "Plan"
     about = f"{counts}{estimate}. Created at {document['created_at']}. Digest {document['digest']}."
     return _page(
@@ -119,7 +115,7 @@ def drift_page(document: DriftShape, links: Iterable[Link], repository: Reposito
 
 
 def _accounts(document: PlanShape | DriftShape) -> str:
-    named = [(t["target"], t["account_id"]) for t in document["targets"]]
+    named = [(t["target"], phrases.account(t)) for t in document["targets"]]
     shown = [account if name == "default" else f"{name} {account}" for name, account in named]
     return f"account {', '.join(shown)}"
 

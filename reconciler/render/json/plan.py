@@ -35,7 +35,7 @@ def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
         "digest": plan.digest,
         "targets": [_target(target) for target in plan.targets],
         "summary": cast("types.SummaryShape", summary(plan)),
-        "seconds": {"least": seconds.least, "most": seconds.most},
+        "seconds": {"about": seconds.about, "least": seconds.least, "most": seconds.most},
         "api_calls": dict(plan.api_calls),
         "diagnostics": diagnostics_json(planned.diagnostics),
         "request": cast("types.RequestShape", saved),
@@ -64,6 +64,8 @@ def target_header(target: TargetPlan) -> types.TargetHeader:
         "target": target.target,
         "account_id": target.identity.account_id,
         "partition": target.identity.partition,
+        "account_alias": target.identity.alias,
+        "caller": target.identity.arn,
         "regions": list(target.regions),
     }
 

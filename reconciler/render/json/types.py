@@ -174,6 +174,8 @@ class TargetHeader(TypedDict):
     target: str
     account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
     partition: str
+    account_alias: NotRequired[str | None]
+    caller: NotRequired[Annotated[str, Field(description="ARN of the identity that planned.")]]
     regions: list[str]
 
 
@@ -251,6 +253,7 @@ class DiagnosticShape(SourceShape):
 class SecondsShape(TypedDict):
     """Estimated duration of the apply, without a roll-back."""
 
+    about: NotRequired[int]
     least: int
     most: int
 

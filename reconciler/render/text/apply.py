@@ -13,7 +13,8 @@ from reconciler.plan.plan import Plan, TargetPlan, summary
 from reconciler.render.json.apply import advised, stranded_json
 from reconciler.render.phrases import lacking, sentence
 from reconciler.render.styled_text import Line, Piece, data, line
-from reconciler.render.text.plan import Look, symbol
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import symbol
 
 _PARTS = {"destroy": "Destroyed in part: "}
 

@@ -1,10 +1,10 @@
-"""The plan for a person, in Terraform's words; a plan of ten changes fits on one screen."""
+"""The plan for a person, in Terraform's words; a plan of ten changes fits on one screen. Equal
+changes of a large plan are one, and so are the instances of a large cut-over."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
 from reconciler.executor.estimate import duration, estimate
 from reconciler.plan.changes import (
@@ -20,30 +20,28 @@ from reconciler.plan.changes import (
 )
 from reconciler.plan.plan import Plan, TargetPlan, summary
 from reconciler.render.phrases import stops_in_words
-from reconciler.render.styled_text import Line, Piece, data, line
-from reconciler.render.text.values import difference_lines, shown
+from reconciler.render.styled_text import Line, Piece, data, line, plain
+from reconciler.render.text.cut_over import cut_over_lines, folded_instances
+from reconciler.render.text.header import header_lines
+from reconciler.render.text.look import Look
+from reconciler.render.text.values import difference_lines, made_lines
 
 FEW_CONSUMERS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """``is_full`` shows unabridged values."""
-
-    unicode: bool = True
-    is_full: bool = False
+MANY_CHANGES = 12
+"""A plan with more is grouped by kind, and equal changes are folded."""
+FEW_NAMES = 5
+_PLURAL = {"policy": "policies"}
 
 
 def plan_lines(plan: Plan, look: Look) -> list[Line]:
-    lines: list[Line] = []
+    lines = header_lines(plan)
     for target in plan.targets:
         if len(plan.targets) > 1 or target.target != "default":
             lines.append(line("Target ", data(target.target, "bold")))
         lines.extend(_target(target, look))
     lines.extend(_headline(plan))
     if not plan.is_empty:
-        seconds = estimate(plan)
-        lasts = f"Estimated duration: {duration(seconds.least, seconds.most)}."
+        lasts = f"Estimated duration: {duration(estimate(plan), is_full=look.is_full)}."
         lines.append(line(Piece(lasts, "dim")))
     for target in plan.targets:
         lines.extend(_notes(target))
@@ -63,7 +61,9 @@ def _headline(plan: Plan) -> Iterator[Line]:
     elif plan.is_empty and not plan.held:
         managed = sum(target.managed for target in plan.targets)
         left = sum(kept.status in ("left", "released") for t in plan.targets for kept in t.kept)
-        found = f" {managed - left} managed resources match the specs." if managed > left else ""
+        count = managed - left
+        words = "managed resource matches" if count == 1 else "managed resources match"
+        found = f" {count} {words} the specs." if count > 0 else ""
         yield line(Piece("No changes.", "bold green"), found)
 
 
@@ -72,13 +72,46 @@ def _kept(count: int) -> str:
 
 
 def _target(target: TargetPlan, look: Look) -> Iterator[Line]:
-    if target.changes:
-        yield _legend(target.changes, look)
-        yield ()
-    for change in target.changes:
-        yield from _change(change, look)
-    if target.changes:
-        yield ()
+    if not target.changes:
+        return
+    yield _legend(target.changes, look)
+    changes, instances = _parted(target.changes)
+    is_large = len(changes) > MANY_CHANGES and not look.is_full
+    blocks = [*_folded(changes, look)] if is_large else [[*_change(c, look)] for c in changes]
+    blocks.extend(folded_instances(instances, look, symbol))
+    was_long = True
+    for block in blocks:
+        # Lines of one each stand together, what has details stands apart.
+        if was_long or len(block) > 1:
+            yield ()
+        yield from block
+        was_long = len(block) > 1
+    yield ()
+
+
+def _parted(changes: tuple[Change, ...]) -> tuple[list[Change], list[CutOverInstance]]:
+    instances = [c for c in changes if isinstance(c, CutOverInstance)]
+    return [c for c in changes if not isinstance(c, CutOverInstance)], instances
+
+
+def _folded(changes: list[Change], look: Look) -> Iterator[list[Line]]:
+    """The changes by kind, each kind with its counts; those that read alike are one."""
+    for kind, of_kind in groupby(changes, key=lambda change: change.kind):
+        alike: dict[tuple[object, ...], list[Change]] = {}
+        for change in of_kind:
+            body = plain([*_details(change, look)])
+            alike.setdefault((type(change), body, _what(change)), []).append(change)
+        for same in alike.values():
+            if len(same) < 3:
+                yield from ([*_change(change, look)] for change in same)
+                continue
+            head = line(
+                *_sign(same[0], look), data(f"{len(same)} {_PLURAL.get(kind, f'{kind}s')}", "bold")
+            )
+            names = [change.name for change in same]
+            more = f" and {len(names) - FEW_NAMES} more (-v)" if len(names) > FEW_NAMES else ""
+            listed = line("      ", data(f"{', '.join(names[:FEW_NAMES])}{more}", "dim"))
+            yield [head, listed, *_details(same[0], look)]
 
 
 def symbol(change: Change, look: Look) -> Piece:
@@ -118,66 +151,46 @@ def _legend(changes: tuple[Change, ...], look: Look) -> Line:
     return line(*pieces[:-1])
 
 
-def _change(change: Change, look: Look) -> Iterator[Line]:
+def _sign(change: Change, look: Look) -> tuple[Piece | str, ...]:
     sign = symbol(change, look)
+    return " " * (4 - len(sign.text)), sign, " "
+
+
+def _change(change: Change, look: Look) -> Iterator[Line]:
     where = f" ({change.region})" if change.region else ""
-    pieces: list[Piece | str] = [
-        " " * (4 - len(sign.text)),
-        sign,
-        " ",
-        data(change.address, "bold"),
-    ]
-    pieces.extend([data(where), data(_what(change))])
+    pieces = [*_sign(change, look), data(change.address, "bold"), data(where), data(_what(change))]
     if change.source is not None:
         pieces.append(data(f"  {change.source}", "dim"))
     yield line(*pieces)
+    yield from _details(change, look)
+
+
+def _details(change: Change, look: Look) -> Iterator[Line]:
     if change.reason:
         yield line("      # ", data(change.reason, "dim"))
     for difference in change.differences:
         yield from difference_lines(difference)
-    if isinstance(change, Create):
-        yield from _created(change, look)
+    if isinstance(change, Create) and change.kind != "association":
+        yield from made_lines(change.after or {}, "+", "green", is_full=look.is_full)
+    if isinstance(change, Delete):
+        yield from made_lines(change.before or {}, "-", "red", is_full=look.is_full)
     if change.differences and change.unchanged:
         noun = "attribute" if change.unchanged == 1 else "attributes"
         yield line(Piece(f"      # ({change.unchanged} unchanged {noun} hidden)", "dim"))
-    if change.consumers:
+    if "strategy" in change.intent and change.consumers:
+        yield from cut_over_lines(change)
+    elif change.consumers:
         yield _consumers(change, look)
 
 
 def _what(change: Change) -> str:
     match change:
-        case CutOverInstance():
-            before, after = (change.before or {}).get("role"), (change.after or {}).get("role")
-            return f'  "{before}" -> "{after}"' if before else f'  "{after}"'
         case Create(after=after) if after and "instance_profile" in after:
             return f'  "{after["instance_profile"]}"'
         case Create(after=after) if after and "role" in after:
             return f"  holds role/{after['role']}" if after["role"] else "  without a role"
         case _:
             return ""
-
-
-_QUIET: tuple[Any, ...] = ("", None, {}, [], "/", 3600)
-
-
-def _created(change: Create, look: Look) -> Iterator[Line]:
-    """A creation in a line: names, not documents."""
-    words = []
-    for name, value in (change.after or {}).items():
-        if value in _QUIET or name in ("instance_profile", "role"):
-            continue
-        if isinstance(value, dict) and name == "tags":
-            pairs = [f"{key}={text}" for key, text in sorted(value.items())]
-            words.append(f"{name}: {' '.join(pairs)}")
-        elif isinstance(value, dict) and name in ("managed_policies", "inline_policies"):
-            words.append(f"{name}: {' '.join(sorted(value))}")
-        elif isinstance(value, dict):
-            count = len(value.get("Statement", []))
-            words.append(f"{name}: {count} statement{'' if count == 1 else 's'}")
-        else:
-            words.append(f"{name}: {shown(value)}")
-    if words and (look.is_full or change.kind != "association"):
-        yield line("      ", data(", ".join(words), "dim"))
 
 
 def _consumers(change: Change, look: Look) -> Line:

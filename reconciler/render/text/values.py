@@ -5,7 +5,7 @@ the same differences as a ``diff`` block, in which a code host colours what come
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,6 +204,55 @@ def _who(value: Any) -> str:
     if not isinstance(value, dict):
         return _listed(value)
     return ", ".join(_listed(members) for members in value.values())
+
+
+_SHORT_STATEMENTS = 4
+_NOTEWORTHY = ("trust_policy", "permissions_boundary", "managed_policies", "inline_policies")
+_DEFAULTS: tuple[Any, ...] = ("", None, {}, [], "/", 3600)
+
+
+def made_lines(
+    attributes: Mapping[str, Any], sign: str, style: str, *, is_full: bool
+) -> Iterator[Line]:
+    """What is created or deleted: a line for each statement, the first of them or all; tags and
+    policies by name; attributes with a default value are left out."""
+    names = [*(n for n in _NOTEWORTHY if n in attributes), *attributes]
+    for name in dict.fromkeys(names):
+        value = attributes[name]
+        if value in _DEFAULTS or name in ("instance_profile", "role"):
+            continue
+        if _is_document(value):
+            yield from _made_document(name, value, sign, style, is_full=is_full)
+        elif name == "inline_policies":
+            for policy, document in sorted(value.items()):
+                path = f"inline_policies.{policy}"
+                yield from _made_document(path, document, sign, style, is_full=is_full)
+        elif name == "managed_policies":
+            listed = " ".join(shown(arn, name) for _, arn in sorted(value.items()))
+            yield line(f"      {sign} ", data(f"{name}: "), data(listed, style))
+        elif isinstance(value, dict):
+            pairs = " ".join(f"{key}={text}" for key, text in sorted(value.items()))
+            yield line(f"      {sign} ", data(f"{name}: "), data(pairs, style))
+        else:
+            yield line(f"      {sign} ", data(f"{name}: "), data(shown(value, name), style))
+
+
+def _made_document(
+    path: str, document: Any, sign: str, style: str, *, is_full: bool
+) -> Iterator[Line]:
+    statements = [statement_text(s) for s in statements_of(document)]
+    if not is_full and len(statements) == 1:
+        yield line(f"      {sign} ", data(f"{path}: "), data(_cut(statements[0]), style))
+        return
+    yield line(f"      {sign} ", data(path))
+    few = statements if is_full else [_cut(text) for text in statements[:_SHORT_STATEMENTS]]
+    yield from (line("          ", data(text, style)) for text in few)
+    if len(few) < len(statements):
+        yield line(Piece(f"          and {len(statements) - len(few)} more (-v)", "dim"))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 2 * LONGEST else text[: 2 * LONGEST - 1] + "…"
 
 
 _MARKS = {"~": "!", "+": "+", "-": "-"}

@@ -178,6 +178,7 @@ def _profile(
 def _limits(spec: CutOverSpec) -> RollOut:
     return RollOut(
         max_unavailable=spec.max_unavailable,
+        canary=spec.canary,
         pause_seconds=spec.pause,
         on_failure=spec.on_failure,
         strategy=spec.strategy,

@@ -41,16 +41,19 @@ def _share(value: Any) -> Any:
     return int(found[1])
 
 
-def _unavailable(value: Any) -> Any:
-    text = value if isinstance(value, str) else ""
-    share = _SHARE.fullmatch(text)
-    number = int(share[1]) if share else int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
-    if number == 0 or (share and number > 100):
-        raise PydanticCustomError(
-            "invalid-max-unavailable",
-            "must be a count of at least 1, or a share from 1% to 100%",
-        )
-    return text
+def _count_or_share(code: str) -> BeforeValidator:
+    """``code`` is the finding for anything else."""
+
+    def validated(value: Any) -> Any:
+        text = value if isinstance(value, str) else ""
+        share = _SHARE.fullmatch(text)
+        number = int(share[1]) if share else int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
+        if number == 0 or (share and number > 100):
+            said = "must be a count of at least 1, or a share from 1% to 100%"
+            raise PydanticCustomError(code, said)
+        return text
+
+    return BeforeValidator(validated)
 
 
 def _text(value: Any) -> Any:
@@ -70,11 +73,11 @@ Share = Annotated[
     PlainSerializer(lambda percent: f"{percent}%"),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}%$"}),
 ]
-MaxUnavailable = Annotated[
-    str,
-    BeforeValidator(_unavailable),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[1-9][0-9]*%?$", "minimum": 1}),
-]
+_COUNT_OR_SHARE = WithJsonSchema(
+    {"type": ["string", "integer"], "pattern": r"^[1-9][0-9]*%?$", "minimum": 1}
+)
+MaxUnavailable = Annotated[str, _count_or_share("invalid-max-unavailable"), _COUNT_OR_SHARE]
+Canary = Annotated[str, _count_or_share("invalid-canary"), _COUNT_OR_SHARE]
 Text = Annotated[
     str,
     BeforeValidator(_text),

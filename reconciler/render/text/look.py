@@ -1,0 +1,13 @@
+"""How a text is to look on the stream that it goes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """``is_full`` folds and shortens nothing."""
+
+    unicode: bool = True
+    is_full: bool = False
