@@ -19,6 +19,7 @@ from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.model import ownership
 from reconciler.model.address import PROFILE, Address, name_key, profile_address
 from reconciler.model.live import (
+    AssociationRow,
     LiveEntity,
     LiveInstance,
     LivePolicy,
@@ -109,6 +110,14 @@ class InUse:
         users = self._consumers.get(name_key(profile.resource.name), ())
         named = (profile.role_id, *ids_in(profile.mark), *_ids_before(profile, users, self.live))
         return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
+
+    def roles_left(self, row: AssociationRow) -> tuple[str, ...]:
+        """Ids of the roles that an instance may have from this association. If its profile was
+        deleted, that is every role that EC2 can serve: it is not known which one was in it."""
+        profile = self.live.profile(row.profile_name)
+        if profile is not None and profile.id == row.profile_id:
+            return self.roles_held(profile)
+        return tuple(role.id for role in self.live.roles.values() if is_for_ec2(role))
 
     def _uses_of_role(self, role: LiveRole) -> Iterator[Use]:
         for profile in self.profiles_of(role):

@@ -457,6 +457,38 @@ def test_roles_are_kept_after_a_profile_was_deleted_by_hand(
     assert "role/alpha" in {str(c.address) for c in allowed.changes}
 
 
+IN_ANOTHER = "roles: {%s, beta: {trust: ec2}}\ninstance_profiles: {%s}\n"
+AFTER_A_DELETION = {
+    "made again": IN_ANOTHER % (ALPHA, "web: {role: beta}, other: {role: alpha}"),
+    "moved": IN_ANOTHER % (ALPHA, "web2: {role: beta}, other: {role: alpha}") + TO_WEB2,
+    "pruned": IN_ANOTHER % (ALPHA, "other: {role: alpha}"),
+}
+
+
+@pytest.mark.parametrize("way", AFTER_A_DELETION)
+def test_the_role_of_a_deleted_profile_is_kept_though_another_has_it(made: Rig, way: str) -> None:
+    """Which role was in a deleted profile is not known, so each of ours may have been."""
+    (instance,) = made.launch()
+    own = f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}\n"
+    made.write(
+        SPEC.replace("{web: {role: alpha}}", "{web: {role: alpha}, other: {role: alpha}}") + own
+    )
+    made.settle()
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.delete_instance_profile(InstanceProfileName="web")
+    spec = AFTER_A_DELETION[way]
+    made.write(spec % instance if "%s" in spec else spec)
+    allow = frozenset({*ANY, ("consumers", "instance-profile/web")})
+    assert made.apply(prune=way == "pruned", allow=allow).exit_code == ExitCode.OK
+    assert made.served(instance) == (None if way == "pruned" else "beta")
+    made.write(
+        "roles: {beta: {trust: ec2}}\ninstance_profiles: {web: {role: beta}, web2: {role: beta}}\n"
+    )
+    made.apply(prune=True, allow=frozenset({("delete", "1"), ("delete", "2")}))
+    assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+    assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+
+
 REMOVALS = [
     BETA,
     HELD,
