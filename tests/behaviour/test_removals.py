@@ -489,6 +489,28 @@ def test_the_role_of_a_deleted_profile_is_kept_though_another_has_it(made: Rig, 
     assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_instances_of_a_deleted_profile_are_not_moved_to_an_empty_one(
+    made: Rig, again: bool
+) -> None:
+    (instance,) = made.launch(profile="web")
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.delete_instance_profile(InstanceProfileName="web")
+    if again:
+        tags = [
+            {"Key": "reconciler:owner", "Value": "tests/web"},
+            {"Key": "reconciler:role-id", "Value": "-"},
+        ]
+        made.iam.create_instance_profile(InstanceProfileName="web", Tags=tags)
+    made.write(SPEC.replace("role: alpha", "role: null"))
+    plan = made.plan().plan
+    assert lifts(plan) == {"--allow consumers=instance-profile/web"}
+    assert "1 running instance would be left without" in plan.guards[0].reason
+    assert made.apply(allow=frozenset({("consumers", "instance-profile/web")})).exit_code == 0
+    assert made.served(instance) is None
+    assert not made.plan().plan.guards
+
+
 REMOVALS = [
     BETA,
     HELD,
