@@ -198,8 +198,8 @@ def is_for_ec2(role: LiveRole) -> bool:
 
 
 def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
-    """Ids of the roles that consumers may have according to a mark. A role that was given up is not
-    among them: the roll-back refreshed every instance that had it."""
+    """Ids of the roles that consumers may have according to a mark. A role that was given up says
+    nothing about the role that they have (``_ids_before`` does)."""
     match mark:
         case Settled(role_id) | Partial(role_id) | Waiting(role_id):
             return (role_id,)
@@ -240,12 +240,17 @@ def _ids_before(
     profile: LiveProfile, users: Iterable[LiveInstance], live: LiveState
 ) -> Iterator[str]:
     """Ids of roles that were released after the launch of a consumer that no cut-over has certainly
-    refreshed: a mark names the last two roles, and there may have been more."""
+    refreshed: a mark names the last two roles, and there may have been more. After a roll-back it
+    names only the one that was given up, which instances have that could not be refreshed."""
+    running, given_up = [i for i in users if i.is_running], None
     match profile.mark:
         case Pending():
-            behind = [i for i in users if i.is_running]
+            behind = running
         case Partial(_, regions):
-            behind = [i for i in users if i.is_running and i.key.region not in regions]
+            behind = [i for i in running if i.key.region not in regions]
+        case Failed(role_id):
+            behind = running
+            given_up = None if any(i.untouchable for i in running) else role_id
         case _:
             return
     if not behind:
@@ -253,7 +258,7 @@ def _ids_before(
     launched = min(i.launched_at for i in behind)
     for role in live.roles.values():
         epoch = released_at(role)
-        if epoch is not None and launched <= epoch + CLOCKS_APART:
+        if role.id != given_up and epoch is not None and launched <= epoch + CLOCKS_APART:
             yield role.id
 
 

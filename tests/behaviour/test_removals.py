@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reconciler.commands.apply import Apply
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import refusing
 from tests.rig import AWAY, HOME, Rig, rig
 
@@ -403,6 +404,51 @@ def test_a_role_from_two_swaps_ago_is_kept(made: Rig) -> None:
     made.apply(prune=True)
     assert made.served(instance) == "gamma"
     assert made.names()["roles"] == ["alpha", "beta", "gamma"]
+
+
+def test_the_role_from_before_a_roll_back_is_kept_after_a_swap_by_hand(made: Rig) -> None:
+    """The mark names the role that was given up, not the one that the instances have."""
+    (instance,) = made.launch(profile="web")
+    roles = f"roles: {{{ALPHA}, beta: {{trust: ec2}}, gamma: {{trust: ec2}}}}\n"
+    made.write(roles + "instance_profiles: {web: {role: beta}}\n")
+    with refusing(made, "AssociateIamInstanceProfile", "UnauthorizedOperation", 1):
+        assert made.apply().exit_code == ExitCode.PARTLY_APPLIED
+    assert made.profile_tags("web")["reconciler:role-id"].startswith("failed/")
+    assert made.served(instance) == "alpha"
+    made.clock.sleep(HOURS)
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="gamma")
+    made.clock.sleep(60)
+    made.write(GAMMA)
+    planned = made.plan(prune=True).plan
+    assert "role/alpha" in kept(planned)
+    assert "role/beta" not in kept(planned), "every instance that had it was refreshed"
+    made.apply(prune=True, allow=frozenset({("delete", "1")}))
+    assert made.served(instance) == "gamma"
+    assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+
+
+def test_the_role_that_was_given_up_is_kept_for_managed_instances(made: Rig) -> None:
+    """A roll-back does not refresh them."""
+    (instance,) = made.launch(profile="web")
+    made.write(HELD)
+    started: list[str] = []
+
+    def launch(logged: Logged) -> None:
+        if logged.operation == "DisassociateIamInstanceProfile" and not started:
+            made.clock.sleep(60)
+            started.extend(made.launch(profile="web", operator="ecs.amazonaws.com"))
+
+    made.aws.before.append(launch)
+    with refusing(made, "AssociateIamInstanceProfile", "UnauthorizedOperation", 1):
+        assert made.apply().exit_code == ExitCode.PARTLY_APPLIED
+    assert made.served(instance) == "alpha"
+    assert made.served(started[0]) == "beta"
+    made.clock.sleep(HOURS)
+    made.write(f"roles: {{{ALPHA}}}\ninstance_profiles: {{web: {{role: alpha}}}}\n")
+    made.apply(prune=True, allow=frozenset({("delete", "1")}))
+    assert made.served(started[0]) == "beta"
+    assert "role/beta" in kept(made.plan(prune=True).plan)
 
 
 @pytest.mark.parametrize("roles", [["beta"], ["beta", "gamma"]])
