@@ -148,6 +148,11 @@ class AwsReader:
         with whole("iam:GetRole"):
             return parse.facts(role, "RoleId")
 
+    def role_names(self) -> Mapping[str, str]:
+        listed = self._ask.pages("iam", "list_roles", "Roles")
+        with whole("iam:ListRoles"):
+            return {parse.need(r, "RoleId"): parse.name_of(r, "RoleName") for r in listed}
+
     def profiles_with(self, role: str) -> tuple[str, ...]:
         operation, key = "list_instance_profiles_for_role", "InstanceProfiles"
         try:

@@ -557,6 +557,36 @@ def test_instances_of_a_deleted_profile_are_not_moved_to_an_empty_one(
     assert not made.plan().plan.guards
 
 
+@pytest.mark.parametrize("how", ["only", "bulk denied"])
+@pytest.mark.parametrize("way", ["swapped by hand", "moved"])
+def test_a_release_is_recorded_although_the_role_is_not_in_the_plan(
+    made: Rig, how: str, way: str
+) -> None:
+    """Only what the specs name is read, and they do not name the role that an instance has."""
+    (instance,) = made.launch()
+    own = f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}\n"
+    made.write(SPEC + own)
+    made.settle()
+    if way == "moved":
+        spec = BETA + "instance_profiles: {web2: {role: beta}}\n"
+        made.write(spec)
+        made.apply()
+        spec += TO_WEB2 % instance
+    else:
+        made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="beta")
+        made.clock.sleep(60)
+        spec = HELD + own
+    made.write(spec)
+    if how == "only":
+        made.apply(only=("association/*",) if way == "moved" else ("instance-profile/*",))
+    else:
+        with refusing(made, "GetAccountAuthorizationDetails", "AccessDenied"):
+            made.apply()
+    assert made.served(instance) == "beta"
+    assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+
+
 REMOVALS = [
     BETA,
     HELD,
