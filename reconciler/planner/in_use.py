@@ -137,6 +137,8 @@ class InUse:
         known which one that was."""
         profiles = (*self.live.profiles.values(), *self.live.shadows.values())
         known = {profile.id for profile in profiles}
+        for region, why in sorted(self.live.unread_regions.items()):
+            yield Use("unknown", f"{region} cannot be read ({why}): instances may hold it")
         for name, instances in sorted(self._consumers.items()):
             lost = [
                 i for i in instances if i.is_running and i.row and i.row.profile_id not in known

@@ -557,6 +557,22 @@ def test_instances_of_a_deleted_profile_are_not_moved_to_an_empty_one(
     assert not made.plan().plan.guards
 
 
+def test_a_region_that_cannot_be_read_may_have_instances_of_a_deleted_profile(made: Rig) -> None:
+    (instance,) = made.launch(profile="web", region=AWAY)
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.delete_instance_profile(InstanceProfileName="web")
+    made.write("roles: {beta: {trust: ec2}, fn: {trust: lambda}}\n")
+    made.apply()
+    made.write(BETA)
+    with refusing(made, "DescribeInstances", "UnauthorizedOperation"):
+        reasons = kept(made.plan(prune=True).plan)
+        assert "cannot be read" in reasons["role/alpha"]
+        assert reasons["role/alpha"].endswith("--allow release=role/alpha deletes it anyway")
+        assert "role/fn" not in reasons, "EC2 cannot serve it"
+        made.apply(prune=True, allow=frozenset({("delete", "1")}))
+    is_served(made, instance, "alpha", AWAY)
+
+
 @pytest.mark.parametrize("how", ["only", "bulk denied"])
 @pytest.mark.parametrize("way", ["swapped by hand", "moved"])
 def test_a_release_is_recorded_although_the_role_is_not_in_the_plan(
