@@ -66,11 +66,13 @@ class InUse:
     _consumers: Mapping[str, tuple[LiveInstance, ...]] = field(default_factory=dict)
     _profiles: Mapping[str, tuple[LiveProfile, ...]] = field(default_factory=dict)
     _roles: Mapping[str, tuple[LiveRole, ...]] = field(default_factory=dict)
+    _moved_off: Mapping[str, tuple[LiveInstance, ...]] = field(default_factory=dict)
 
     @staticmethod
     def of(live: LiveState, now: float) -> InUse:
         consumers = _by_profile(live)
-        return InUse(live, now, consumers, _by_role(live, consumers), _by_policy(live))
+        roles, policies = _by_role(live, consumers), _by_policy(live)
+        return InUse(live, now, consumers, roles, policies, _by_left_profile(live))
 
     def uses(self, entity: LiveEntity) -> tuple[Use, ...]:
         """Everything that may be using it today, whatever is planned."""
@@ -103,6 +105,12 @@ class InUse:
         """Running consumers that we cannot give a profile back to: another service manages them,
         or AWS does not show them."""
         return tuple(i for i in self.consumers(profile) if i.untouchable and i.is_running)
+
+    def moved_off(self, profile: LiveProfile) -> tuple[LiveInstance, ...]:
+        """Running instances that were associated by a spec, and have another profile, or none, by
+        another hand: their processes may still have its credentials, and nobody knows since when
+        they have not. The tag that shows this can be forged, but then a role is only kept."""
+        return self._moved_off.get(profile.id, ())
 
     def roles_held(self, profile: LiveProfile) -> tuple[str, ...]:
         """Ids of the roles whose credentials its consumers may hold: of the one inside, of those
@@ -162,6 +170,11 @@ class InUse:
             noun = "instance" if len(running) == 1 else "instances"
             reason = f"{len(running)} running {noun} of {address} may hold its credentials"
             yield Use("served", reason, address, running)
+        if moved := self.moved_off(profile):
+            noun = "instance" if len(moved) == 1 else "instances"
+            left = f"{len(moved)} running {noun} left {address} outside of reconciler"
+            reason = f"{left} and may hold its credentials"
+            yield Use("served", reason, address, moved)
         yield from self._unknown(profile)
 
     def _uses_of_profile(self, profile: LiveProfile) -> Iterator[Use]:
@@ -236,6 +249,18 @@ def _by_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
         if instance.row is not None and not instance.is_gone:
             found.setdefault(name_key(instance.row.profile_name), []).append(instance)
     return {name: tuple(instances) for name, instances in found.items()}
+
+
+def _by_left_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
+    """Instances by the id of the profile that their tag names and that they do not have."""
+    found: dict[str, list[LiveInstance]] = {}
+    for key, instance in sorted(live.instances.items()):
+        mark = ownership.decode_association(instance.marks.get(ownership.ASSOCIATION))
+        if mark is None or mark.instance != key.instance or not instance.is_running:
+            continue
+        if instance.row is None or instance.row.profile_id != mark.profile_id:
+            found.setdefault(mark.profile_id, []).append(instance)
+    return {profile_id: tuple(instances) for profile_id, instances in found.items()}
 
 
 def _ids_before(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from reconciler.kinds.context import iam, tag_list
 from reconciler.model import ownership
 from reconciler.model.address import (
+    PROFILE,
     Address,
     instance_address,
     profile_address,
@@ -111,10 +112,16 @@ def _left_profiles(
                 if row is not None and "instance_profile" in (change.before or {}):
                     held = in_use.roles_left(row)
                     yield profile_address(row.profile_name), held, _role_of(after, context)
-            case Delete() if change.consumers:
+            case Delete() if change.kind == PROFILE:
                 profile = context.live.profile(change.address.name)
-                if profile is not None:
+                if profile is not None and (change.consumers or in_use.moved_off(profile)):
                     yield change.address, in_use.roles_held(profile), None
+            case Update() if change.kind == PROFILE and "role" in (change.after or {}):
+                # Its consumers are for the cut-over.
+                profile = context.live.profile(change.address.name)
+                role = context.role_that_stays((change.after or {})["role"])
+                if profile is not None and in_use.moved_off(profile):
+                    yield change.address, in_use.roles_held(profile), role.id if role else None
 
 
 def _role_of(profile: str | None, context: PlanContext) -> str | None:

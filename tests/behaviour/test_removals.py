@@ -573,6 +573,43 @@ def test_a_region_that_cannot_be_read_may_have_instances_of_a_deleted_profile(ma
     is_served(made, instance, "alpha", AWAY)
 
 
+@pytest.mark.parametrize("way", ["pruned", "swapped"])
+@pytest.mark.parametrize("left", ["moved", "removed"])
+def test_a_role_is_kept_after_an_instance_left_its_profile_by_another_hand(
+    made: Rig, left: str, way: str
+) -> None:
+    (instance,) = made.launch()
+    own = f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}\n"
+    made.write(SPEC + own)
+    made.settle()
+    (row,) = made.ec2().describe_iam_instance_profile_associations()[
+        "IamInstanceProfileAssociations"
+    ]
+    if left == "moved":
+        made.iam.create_instance_profile(InstanceProfileName="theirs")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="beta")
+        made.clock.sleep(60)
+        made.ec2().replace_iam_instance_profile_association(
+            AssociationId=row["AssociationId"], IamInstanceProfile={"Name": "theirs"}
+        )
+    else:
+        made.ec2().disassociate_iam_instance_profile(AssociationId=row["AssociationId"])
+    made.clock.sleep(60)
+    if way == "pruned":
+        made.write(BETA)
+        assert "released by this plan" in kept(made.plan(prune=True).plan)["role/alpha"]
+    else:
+        made.write(HELD)
+        assert "role/alpha" in kept(made.plan(prune=True).plan)
+    made.apply(prune=True, allow=frozenset({("delete", "1")}))
+    assert ("web" in made.names()["profiles"]) == (way == "swapped")
+    assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+    assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+    made.clock.sleep(HOURS)
+    made.settle(prune=True, allow=frozenset({("delete", "1")}))
+    assert "alpha" not in made.names()["roles"]
+
+
 @pytest.mark.parametrize("how", ["only", "bulk denied"])
 @pytest.mark.parametrize("way", ["swapped by hand", "moved"])
 def test_a_release_is_recorded_although_the_role_is_not_in_the_plan(
