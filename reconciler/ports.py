@@ -90,6 +90,10 @@ class Reader(Protocol):
 
     def role(self, name: str) -> Facts | None: ...
 
+    def role_names(self) -> Mapping[str, str]:
+        """The name of every role of the account, by id."""
+        ...
+
     def policy(self, arn: str) -> Facts | None: ...
 
     def profiles_with(self, role: str) -> tuple[str, ...]:

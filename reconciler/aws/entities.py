@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from reconciler.aws import parse
 from reconciler.aws.paging import ApiReader, call_name, has_no_answer, whole, why
+from reconciler.aws.threads import result_of
 from reconciler.errors import DENIED, UNREADABLE, AwsError
 from reconciler.model.address import Address, by_name, name_key, name_of, policy_address
 from reconciler.model.live import LivePolicy, LiveProfile, LiveRole
@@ -156,7 +157,7 @@ class Entities:
         found: list[_L] = []
         for name, future in started:
             try:
-                entity = future.result()
+                entity = result_of(future)
             except AwsError as error:
                 if error.code not in UNREADABLE:
                     raise

@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.aws import parse
 from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.session import Clients
+from reconciler.aws.threads import result_of
 from reconciler.errors import AwsError
 from reconciler.model.live import AssociationRow, LiveInstance, LiveState
 from reconciler.model.ownership import InstanceKey
@@ -58,7 +59,7 @@ class Instances:
         unread: dict[str, str] = {}
         for region, (rows, described) in started.items():
             try:
-                found[region] = list(self._joined(region, rows.result(), described.result()))
+                found[region] = list(self._joined(region, result_of(rows), result_of(described)))
             except AwsError as error:
                 unread[region] = why(error)
         self._look_again(found, unread)

@@ -9,9 +9,8 @@ Source: docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationD
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from reconciler.aws.entities import Entities
 from reconciler.aws.instances import Instances, Regions, Started
 from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.session import Clients, identity_of
+from reconciler.aws.threads import result_of, threads
 from reconciler.errors import DENIED, UNREADABLE, AwsError
 from reconciler.model.address import Address, by_name, name_key, name_of
 from reconciler.model.live import (
@@ -51,22 +51,6 @@ class _Account:
     profiles: _Answers
 
 
-@contextmanager
-def _threads(number: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads for calls in parallel, which have ended after the block; but not where a signal ends
-    the block: a call without a response takes botocore eight minutes to give up."""
-    # False until proven otherwise: a second signal may arrive anywhere on the way out.
-    pool, is_wait = ThreadPoolExecutor(number), False
-    try:
-        yield pool
-        is_wait = True
-    except Exception:
-        is_wait = True
-        raise
-    finally:
-        pool.shutdown(wait=is_wait, cancel_futures=True)
-
-
 class AwsReader:
     """A ``Reader`` over boto3. ``sleep`` passes the seconds until something is asked again."""
 
@@ -93,10 +77,10 @@ class AwsReader:
         return identity_of(self._clients)
 
     def read(self, identity: Identity, scope: Scope) -> LiveState:
-        with _threads(self._threads) as pool:
+        with threads(self._threads) as pool:
             alias = pool.submit(self._alias)
             live = self._read(identity, scope, pool)
-            return replace(live, identity=replace(identity, alias=alias.result()))
+            return replace(live, identity=replace(identity, alias=result_of(alias)))
 
     def _alias(self) -> str | None:
         """Of the account, for people; nothing depends on it, so it may be denied.
@@ -117,8 +101,8 @@ class AwsReader:
         profiles = pool.submit(self._ask.pages, "iam", "list_instance_profiles", "InstanceProfiles")
         try:
             with whole("iam:ListRoles"):
-                roles = {parse.name_of(r, "RoleName"): r for r in listed.result()}
-            account = _Account(roles, *details.result(), profiles.result())
+                roles = {parse.name_of(r, "RoleName"): r for r in result_of(listed)}
+            account = _Account(roles, *result_of(details), result_of(profiles))
         except AwsError as error:
             if error.code not in DENIED:
                 raise
@@ -154,7 +138,7 @@ class AwsReader:
         return found
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
-        with _threads(self._threads) as pool:
+        with threads(self._threads) as pool:
             return self._instances.fleet(identity, self._instances.start(regions, pool))
 
     def profile(self, name: str) -> LiveProfile | None:
@@ -176,6 +160,11 @@ class AwsReader:
             return None
         with whole("iam:GetRole"):
             return parse.facts(role, "RoleId")
+
+    def role_names(self) -> Mapping[str, str]:
+        listed = self._ask.pages("iam", "list_roles", "Roles")
+        with whole("iam:ListRoles"):
+            return {parse.need(r, "RoleId"): parse.name_of(r, "RoleName") for r in listed}
 
     def profiles_with(self, role: str) -> tuple[str, ...]:
         operation, key = "list_instance_profiles_for_role", "InstanceProfiles"
@@ -330,7 +319,7 @@ def _tags(
     found: _Tags = {}
     for name, future in [(name, pool.submit(read, name)) for name in names]:
         try:
-            found[name] = future.result()
+            found[name] = result_of(future)
         except AwsError as error:
             if error.code not in UNREADABLE:
                 raise

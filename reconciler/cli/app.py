@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, NoReturn
 
@@ -25,7 +27,7 @@ from reconciler.cli.commands.schema import schema
 from reconciler.cli.commands.validate import validate
 from reconciler.cli.commands.version import version
 from reconciler.cli.console import Console, aws_failed, close_stdout, refused
-from reconciler.cli.signals import termination_signals
+from reconciler.cli.signals import MEANT_SECONDS, termination_signals
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 
@@ -78,16 +80,28 @@ class _Interrupted(BaseException):
     Not ``KeyboardInterrupt``: typer catches that one, and ends without a message."""
 
 
-def _interrupt(*_: object) -> None:
-    raise _Interrupted
+def _interruption() -> Callable[..., None]:
+    """A signal handler. The first signal ends the command. The next ones would end its way out, so
+    they are ignored for ``MEANT_SECONDS``; after that, one ends the process."""
+    began: list[float] = []
+
+    def interrupt(*_: object) -> None:
+        now = time.monotonic()
+        if not began:
+            began.append(now)
+            raise _Interrupted
+        if now - began[0] >= MEANT_SECONDS:
+            os._exit(ExitCode.INTERRUPTED)
+
+    return interrupt
 
 
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code. A traceback from here is a bug."""
-    console = Console()
+    console, interrupt = Console(), _interruption()
     try:
         for name in (signal.SIGINT, *termination_signals()):
-            signal.signal(name, _interrupt)
+            signal.signal(name, interrupt)
         result = app(arguments, standalone_mode=False)
     except TyperException as error:
         console.error(error.format_message(), "see reconciler --help")

@@ -9,13 +9,15 @@ from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.model.address import POLICY, name_key, name_of, profile_address
-from reconciler.model.live import LiveState
+from reconciler.model import ownership
+from reconciler.model.address import POLICY, name_key, name_of, profile_address, role_address
+from reconciler.model.live import LiveRole, LiveState
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner import Options, plan_context, plan_target
 from reconciler.planner.associations import not_found, profiles_to_look_at
 from reconciler.planner.context import PlanContext
+from reconciler.planner.in_use import ids_in
 from reconciler.planner.planner import names_instances, needs_instances, reach
 from reconciler.planner.reads import aws_policies_to_ask_for, scope_of
 from reconciler.ports import Progress, Reader
@@ -167,6 +169,7 @@ def _read(
         live = replace(live, absent=absent)
     if desired.associations:
         live = _with_owners(live, profiles_to_look_at(contexts.of(live)), reader)
+    live = _with_roles(live, reader)
     _refuse_what_needs_all(live, options)
     if not is_sure and not needs_instances(contexts.of(live)):
         return contexts.of(live)
@@ -209,6 +212,28 @@ def _with_owners(live: LiveState, names: Collection[str], reader: Reader) -> Liv
         if profile is not None:
             found[name_key(profile.resource.name)] = profile
     return replace(live, profiles=found, unread=unread)
+
+
+def _with_roles(live: LiveState, reader: Reader) -> LiveState:
+    """Where only what the specs name was read: adds the other roles that consumers of the profiles
+    may have, since it is recorded on a role when an instance lets go of it."""
+    if live.not_whole is None:
+        return live
+    profiles = live.profiles.values()
+    known = {ownership.NO_ROLE, *(role.id for role in live.roles.values())}
+    inside = {p.resource.role for p in profiles if p.role_id is not None and p.role_id not in known}
+    wanted = {role_id for p in profiles for role_id in ids_in(p.mark)} - known
+    names = {name for name in inside if name is not None}
+    try:
+        listed = reader.role_names() if wanted - {p.role_id for p in profiles} else {}
+        names |= {listed[role_id] for role_id in wanted & listed.keys()}
+        found = [reader.entity(role_address(name), "") for name in sorted(names)]
+    except AwsError as error:
+        if error.code not in UNREADABLE:
+            raise
+        return live
+    roles = {name_key(r.resource.name): r for r in found if isinstance(r, LiveRole)}
+    return replace(live, roles={**live.roles, **roles})
 
 
 def _refuse_what_needs_all(live: LiveState, options: Options) -> None:

@@ -35,6 +35,7 @@ from reconciler.plan.plan import TargetPlan, Work
 from reconciler.ports import Clock, Progress, Reader, Writer
 
 ASSOCIATE = "AssociateIamInstanceProfile"
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ class Executor:
                     running[pool.submit(self._work, place, is_cleanup)] = place
                 if not running:
                     continue
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                # A signal that arrives just before a wait is handled after it: so no wait is long.
+                while not (finished := wait(running, LOOK_SECONDS, FIRST_COMPLETED).done):
+                    pass
                 for future in finished:
                     outcomes[running.pop(future)] = future.result()
         ordered = tuple(outcomes[place] for place in sorted(outcomes))

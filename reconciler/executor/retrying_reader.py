@@ -60,6 +60,9 @@ class RetryingReader:
     def role(self, name: str) -> Facts | None:
         return self._with_retries(lambda: self.reader.role(name))
 
+    def role_names(self) -> Mapping[str, str]:
+        return self._with_retries(self.reader.role_names)
+
     def profiles_with(self, role: str) -> tuple[str, ...]:
         return self._with_retries(lambda: self.reader.profiles_with(role))
 

@@ -337,14 +337,13 @@ def _released(live: LiveProfile, after: str | None, context: PlanContext) -> tup
 
 
 def _of_nobody(after: str | None, context: PlanContext) -> tuple[str, ...]:
-    """Our roles that EC2 can assume and that are in no profile: any of them may have been in a
-    deleted profile, whose instances lose it now."""
+    """Our roles that EC2 can assume: any may have been in the deleted profile, which its instances
+    leave now."""
     return tuple(
         role.resource.name
         for _, role in sorted(context.live.roles.items())
         if role.owner == context.options.owner
         and is_for_ec2(role)
-        and not context.in_use.profiles_of(role)
         and not same_name(role.resource.name, after)
     )
 

@@ -127,20 +127,32 @@ def _fragment(planned: PlannedCutOver, context: PlanContext) -> PlanFragment:
 def _emptied(planned: PlannedCutOver, context: PlanContext) -> Iterator[Guard]:
     """A guard: without a role in their profile, instances get no credentials once theirs expire.
     The same applies if there may be instances that were not read."""
-    address, was = planned.live.resource.address, planned.cutover.before
-    if planned.wanted.after.role is not None or was is None:
+    address = planned.live.resource.address
+    if planned.wanted.after.role is not None or context.options.allows("consumers", address):
         return
-    if context.options.allows("consumers", address):
-        return
+    if reason := _left_without_role(planned, context):
+        yield Guard("consumers", f"{address}: {reason}", f"--allow consumers={address}", (address,))
+
+
+def _left_without_role(planned: PlannedCutOver, context: PlanContext) -> str | None:
+    was = planned.cutover.before
+    if was is None:
+        # Instances of a deleted profile still have the role that was in it.
+        users = context.in_use.consumers(planned.live)
+        lost = [i for i in users if i.is_running and not _is_on(i, planned.live)]
+        return (
+            f"{counted(lost)} would be left without the role of the deleted one" if lost else None
+        )
     for use in context.in_use.uses(planned.live):
         if use.kind == "unknown":
-            reason = use.reason
-        elif running := tuple(i for i in use.instances if i.is_running):
-            reason = f"{counted(running)} would be left without role/{was.name}"
-        else:
-            continue
-        yield Guard("consumers", f"{address}: {reason}", f"--allow consumers={address}", (address,))
-        return
+            return use.reason
+        if running := tuple(i for i in use.instances if i.is_running):
+            return f"{counted(running)} would be left without role/{was.name}"
+    return None
+
+
+def _is_on(instance: LiveInstance, profile: LiveProfile) -> bool:
+    return instance.row is None or instance.row.profile_id == profile.id
 
 
 def _not_restarted(planned: PlannedCutOver) -> Iterator[Diagnostic]:

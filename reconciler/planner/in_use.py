@@ -19,6 +19,7 @@ from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.model import ownership
 from reconciler.model.address import PROFILE, Address, name_key, profile_address
 from reconciler.model.live import (
+    AssociationRow,
     LiveEntity,
     LiveInstance,
     LivePolicy,
@@ -65,11 +66,13 @@ class InUse:
     _consumers: Mapping[str, tuple[LiveInstance, ...]] = field(default_factory=dict)
     _profiles: Mapping[str, tuple[LiveProfile, ...]] = field(default_factory=dict)
     _roles: Mapping[str, tuple[LiveRole, ...]] = field(default_factory=dict)
+    _moved_off: Mapping[str, tuple[LiveInstance, ...]] = field(default_factory=dict)
 
     @staticmethod
     def of(live: LiveState, now: float) -> InUse:
         consumers = _by_profile(live)
-        return InUse(live, now, consumers, _by_role(live, consumers), _by_policy(live))
+        roles, policies = _by_role(live, consumers), _by_policy(live)
+        return InUse(live, now, consumers, roles, policies, _by_left_profile(live))
 
     def uses(self, entity: LiveEntity) -> tuple[Use, ...]:
         """Everything that may be using it today, whatever is planned."""
@@ -103,12 +106,26 @@ class InUse:
         or AWS does not show them."""
         return tuple(i for i in self.consumers(profile) if i.untouchable and i.is_running)
 
+    def moved_off(self, profile: LiveProfile) -> tuple[LiveInstance, ...]:
+        """Running instances that were associated by a spec, and have another profile, or none, by
+        another hand: their processes may still have its credentials, and nobody knows since when
+        they have not. The tag that shows this can be forged, but then a role is only kept."""
+        return self._moved_off.get(profile.id, ())
+
     def roles_held(self, profile: LiveProfile) -> tuple[str, ...]:
         """Ids of the roles whose credentials its consumers may hold: of the one inside, of those
         that its mark names, and of those that it had before."""
         users = self._consumers.get(name_key(profile.resource.name), ())
         named = (profile.role_id, *ids_in(profile.mark), *_ids_before(profile, users, self.live))
         return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
+
+    def roles_left(self, row: AssociationRow) -> tuple[str, ...]:
+        """Ids of the roles that an instance may have from this association. If its profile was
+        deleted, that is every role that EC2 can serve: it is not known which one was in it."""
+        profile = self.live.profile(row.profile_name)
+        if profile is not None and profile.id == row.profile_id:
+            return self.roles_held(profile)
+        return tuple(role.id for role in self.live.roles.values() if is_for_ec2(role))
 
     def _uses_of_role(self, role: LiveRole) -> Iterator[Use]:
         for profile in self.profiles_of(role):
@@ -128,6 +145,8 @@ class InUse:
         known which one that was."""
         profiles = (*self.live.profiles.values(), *self.live.shadows.values())
         known = {profile.id for profile in profiles}
+        for region, why in sorted(self.live.unread_regions.items()):
+            yield Use("unknown", f"{region} cannot be read ({why}): instances may hold it")
         for name, instances in sorted(self._consumers.items()):
             lost = [
                 i for i in instances if i.is_running and i.row and i.row.profile_id not in known
@@ -151,6 +170,11 @@ class InUse:
             noun = "instance" if len(running) == 1 else "instances"
             reason = f"{len(running)} running {noun} of {address} may hold its credentials"
             yield Use("served", reason, address, running)
+        if moved := self.moved_off(profile):
+            noun = "instance" if len(moved) == 1 else "instances"
+            left = f"{len(moved)} running {noun} left {address} outside of reconciler"
+            reason = f"{left} and may hold its credentials"
+            yield Use("served", reason, address, moved)
         yield from self._unknown(profile)
 
     def _uses_of_profile(self, profile: LiveProfile) -> Iterator[Use]:
@@ -189,8 +213,8 @@ def is_for_ec2(role: LiveRole) -> bool:
 
 
 def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
-    """Ids of the roles that consumers may have according to a mark. A role that was given up is not
-    among them: the roll-back refreshed every instance that had it."""
+    """Ids of the roles that consumers may have according to a mark. A role that was given up says
+    nothing about the role that they have (``_ids_before`` does)."""
     match mark:
         case Settled(role_id) | Partial(role_id) | Waiting(role_id):
             return (role_id,)
@@ -227,16 +251,33 @@ def _by_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
     return {name: tuple(instances) for name, instances in found.items()}
 
 
+def _by_left_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
+    """Instances by the id of the profile that their tag names and that they do not have."""
+    found: dict[str, list[LiveInstance]] = {}
+    for key, instance in sorted(live.instances.items()):
+        mark = ownership.decode_association(instance.marks.get(ownership.ASSOCIATION))
+        if mark is None or mark.instance != key.instance or not instance.is_running:
+            continue
+        if instance.row is None or instance.row.profile_id != mark.profile_id:
+            found.setdefault(mark.profile_id, []).append(instance)
+    return {profile_id: tuple(instances) for profile_id, instances in found.items()}
+
+
 def _ids_before(
     profile: LiveProfile, users: Iterable[LiveInstance], live: LiveState
 ) -> Iterator[str]:
     """Ids of roles that were released after the launch of a consumer that no cut-over has certainly
-    refreshed: a mark names the last two roles, and there may have been more."""
+    refreshed: a mark names the last two roles, and there may have been more. After a roll-back it
+    names only the one that was given up, which instances have that could not be refreshed."""
+    running, given_up = [i for i in users if i.is_running], None
     match profile.mark:
         case Pending():
-            behind = [i for i in users if i.is_running]
+            behind = running
         case Partial(_, regions):
-            behind = [i for i in users if i.is_running and i.key.region not in regions]
+            behind = [i for i in running if i.key.region not in regions]
+        case Failed(role_id):
+            behind = running
+            given_up = None if any(i.untouchable for i in running) else role_id
         case _:
             return
     if not behind:
@@ -244,7 +285,7 @@ def _ids_before(
     launched = min(i.launched_at for i in behind)
     for role in live.roles.values():
         epoch = released_at(role)
-        if epoch is not None and launched <= epoch + CLOCKS_APART:
+        if role.id != given_up and epoch is not None and launched <= epoch + CLOCKS_APART:
             yield role.id
 
 

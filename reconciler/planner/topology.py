@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from reconciler.kinds.context import iam, tag_list
 from reconciler.model import ownership
 from reconciler.model.address import (
+    PROFILE,
     Address,
     instance_address,
     profile_address,
     role_address,
 )
 from reconciler.model.live import LiveRole
+from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import NOW
 from reconciler.plan.changes import Change, Delete, Link, Update
 from reconciler.plan.graph import Label, PendingStep, free, released
@@ -82,9 +84,8 @@ def plan_releases(changes: Iterable[Change], context: PlanContext) -> Iterator[P
     planned = tuple(changes)
     deleted = {change.address for change in planned if isinstance(change, Delete)}
     left: dict[str, set[Address]] = {}
-    for address, taken_up in _left_profiles(planned, context):
-        profile = context.live.profile(address.name)
-        for role_id in context.in_use.roles_held(profile) if profile else ():
+    for address, held, taken_up in _left_profiles(planned, context):
+        for role_id in held:
             if role_id != taken_up:
                 left.setdefault(role_id, set()).add(address)
     for role in sorted(context.live.roles.values(), key=lambda r: r.resource.address):
@@ -98,18 +99,29 @@ def plan_releases(changes: Iterable[Change], context: PlanContext) -> Iterator[P
 
 def _left_profiles(
     changes: tuple[Change, ...], context: PlanContext
-) -> Iterator[tuple[Address, str | None]]:
-    """Profiles that running instances leave, each with the id of the role that the instances get
-    afterwards."""
+) -> Iterator[tuple[Address, tuple[str, ...], str | None]]:
+    """Profiles that running instances leave, each with the ids of the roles that the instances may
+    have, and with the one that they get afterwards."""
+    in_use = context.in_use
     for change in changes:
         match change:
             case Delete() | Update() if change.address.is_instance and change.consumers:
-                before = (change.before or {}).get("instance_profile")
                 after = (change.after or {}).get("instance_profile")
-                if before is not None:
-                    yield profile_address(before), _role_of(after, context)
-            case Delete() if change.consumers:
-                yield change.address, None
+                key = InstanceKey(change.region or "", change.address.name)
+                row = context.live.instances[key].row
+                if row is not None and "instance_profile" in (change.before or {}):
+                    held = in_use.roles_left(row)
+                    yield profile_address(row.profile_name), held, _role_of(after, context)
+            case Delete() if change.kind == PROFILE:
+                profile = context.live.profile(change.address.name)
+                if profile is not None and (change.consumers or in_use.moved_off(profile)):
+                    yield change.address, in_use.roles_held(profile), None
+            case Update() if change.kind == PROFILE and "role" in (change.after or {}):
+                # Its consumers are for the cut-over.
+                profile = context.live.profile(change.address.name)
+                role = context.role_that_stays((change.after or {})["role"])
+                if profile is not None and in_use.moved_off(profile):
+                    yield change.address, in_use.roles_held(profile), role.id if role else None
 
 
 def _role_of(profile: str | None, context: PlanContext) -> str | None:

@@ -150,7 +150,9 @@ class Settings(SpecModel):
         DEFAULT_PREFIX,
         description="Prefix of our own tags: at least 4 characters, ends in : or /, is not aws:.",
     )
-    propagation: Seconds = Field(60, description="Time until EC2 sees a role change in IAM.")
+    propagation: Seconds = Field(
+        60, le=3600, description="Time until EC2 sees a role change in IAM; at most an hour."
+    )
     guards: Guards = Field(Guards(), description="What blocks apply.")
     quotas: Quotas = Field(Quotas(), description="AWS's adjustable quotas.")
     ignore: list[IgnoreRule] = Field([], description="Differences to ignore.")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reconciler.commands.apply import Apply
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import refusing
 from tests.rig import AWAY, HOME, Rig, rig
 
@@ -405,6 +406,51 @@ def test_a_role_from_two_swaps_ago_is_kept(made: Rig) -> None:
     assert made.names()["roles"] == ["alpha", "beta", "gamma"]
 
 
+def test_the_role_from_before_a_roll_back_is_kept_after_a_swap_by_hand(made: Rig) -> None:
+    """The mark names the role that was given up, not the one that the instances have."""
+    (instance,) = made.launch(profile="web")
+    roles = f"roles: {{{ALPHA}, beta: {{trust: ec2}}, gamma: {{trust: ec2}}}}\n"
+    made.write(roles + "instance_profiles: {web: {role: beta}}\n")
+    with refusing(made, "AssociateIamInstanceProfile", "UnauthorizedOperation", 1):
+        assert made.apply().exit_code == ExitCode.PARTLY_APPLIED
+    assert made.profile_tags("web")["reconciler:role-id"].startswith("failed/")
+    assert made.served(instance) == "alpha"
+    made.clock.sleep(HOURS)
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="gamma")
+    made.clock.sleep(60)
+    made.write(GAMMA)
+    planned = made.plan(prune=True).plan
+    assert "role/alpha" in kept(planned)
+    assert "role/beta" not in kept(planned), "every instance that had it was refreshed"
+    made.apply(prune=True, allow=frozenset({("delete", "1")}))
+    assert made.served(instance) == "gamma"
+    assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+
+
+def test_the_role_that_was_given_up_is_kept_for_managed_instances(made: Rig) -> None:
+    """A roll-back does not refresh them."""
+    (instance,) = made.launch(profile="web")
+    made.write(HELD)
+    started: list[str] = []
+
+    def launch(logged: Logged) -> None:
+        if logged.operation == "DisassociateIamInstanceProfile" and not started:
+            made.clock.sleep(60)
+            started.extend(made.launch(profile="web", operator="ecs.amazonaws.com"))
+
+    made.aws.before.append(launch)
+    with refusing(made, "AssociateIamInstanceProfile", "UnauthorizedOperation", 1):
+        assert made.apply().exit_code == ExitCode.PARTLY_APPLIED
+    assert made.served(instance) == "alpha"
+    assert made.served(started[0]) == "beta"
+    made.clock.sleep(HOURS)
+    made.write(f"roles: {{{ALPHA}}}\ninstance_profiles: {{web: {{role: alpha}}}}\n")
+    made.apply(prune=True, allow=frozenset({("delete", "1")}))
+    assert made.served(started[0]) == "beta"
+    assert "role/beta" in kept(made.plan(prune=True).plan)
+
+
 @pytest.mark.parametrize("roles", [["beta"], ["beta", "gamma"]])
 def test_a_role_is_kept_for_consumers_outside_of_the_regions(made: Rig, roles: list[str]) -> None:
     narrow = f"version: 1\nowner: tests\nconsumer_regions: [{HOME}]\n"
@@ -455,6 +501,143 @@ def test_roles_are_kept_after_a_profile_was_deleted_by_hand(
         assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
     allowed = made.plan(prune=True, allow=frozenset({("release", "role/alpha")})).plan
     assert "role/alpha" in {str(c.address) for c in allowed.changes}
+
+
+IN_ANOTHER = "roles: {%s, beta: {trust: ec2}}\ninstance_profiles: {%s}\n"
+AFTER_A_DELETION = {
+    "made again": IN_ANOTHER % (ALPHA, "web: {role: beta}, other: {role: alpha}"),
+    "moved": IN_ANOTHER % (ALPHA, "web2: {role: beta}, other: {role: alpha}") + TO_WEB2,
+    "pruned": IN_ANOTHER % (ALPHA, "other: {role: alpha}"),
+}
+
+
+@pytest.mark.parametrize("way", AFTER_A_DELETION)
+def test_the_role_of_a_deleted_profile_is_kept_though_another_has_it(made: Rig, way: str) -> None:
+    """Which role was in a deleted profile is not known, so each of ours may have been."""
+    (instance,) = made.launch()
+    own = f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}\n"
+    made.write(
+        SPEC.replace("{web: {role: alpha}}", "{web: {role: alpha}, other: {role: alpha}}") + own
+    )
+    made.settle()
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.delete_instance_profile(InstanceProfileName="web")
+    spec = AFTER_A_DELETION[way]
+    made.write(spec % instance if "%s" in spec else spec)
+    allow = frozenset({*ANY, ("consumers", "instance-profile/web")})
+    assert made.apply(prune=way == "pruned", allow=allow).exit_code == ExitCode.OK
+    assert made.served(instance) == (None if way == "pruned" else "beta")
+    made.write(
+        "roles: {beta: {trust: ec2}}\ninstance_profiles: {web: {role: beta}, web2: {role: beta}}\n"
+    )
+    made.apply(prune=True, allow=frozenset({("delete", "1"), ("delete", "2")}))
+    assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+    assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_instances_of_a_deleted_profile_are_not_moved_to_an_empty_one(
+    made: Rig, again: bool
+) -> None:
+    (instance,) = made.launch(profile="web")
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.delete_instance_profile(InstanceProfileName="web")
+    if again:
+        tags = [
+            {"Key": "reconciler:owner", "Value": "tests/web"},
+            {"Key": "reconciler:role-id", "Value": "-"},
+        ]
+        made.iam.create_instance_profile(InstanceProfileName="web", Tags=tags)
+    made.write(SPEC.replace("role: alpha", "role: null"))
+    plan = made.plan().plan
+    assert lifts(plan) == {"--allow consumers=instance-profile/web"}
+    assert "1 running instance would be left without" in plan.guards[0].reason
+    assert made.apply(allow=frozenset({("consumers", "instance-profile/web")})).exit_code == 0
+    assert made.served(instance) is None
+    assert not made.plan().plan.guards
+
+
+def test_a_region_that_cannot_be_read_may_have_instances_of_a_deleted_profile(made: Rig) -> None:
+    (instance,) = made.launch(profile="web", region=AWAY)
+    made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+    made.iam.delete_instance_profile(InstanceProfileName="web")
+    made.write("roles: {beta: {trust: ec2}, fn: {trust: lambda}}\n")
+    made.apply()
+    made.write(BETA)
+    with refusing(made, "DescribeInstances", "UnauthorizedOperation"):
+        reasons = kept(made.plan(prune=True).plan)
+        assert "cannot be read" in reasons["role/alpha"]
+        assert reasons["role/alpha"].endswith("--allow release=role/alpha deletes it anyway")
+        assert "role/fn" not in reasons, "EC2 cannot serve it"
+        made.apply(prune=True, allow=frozenset({("delete", "1")}))
+    is_served(made, instance, "alpha", AWAY)
+
+
+@pytest.mark.parametrize("way", ["pruned", "swapped"])
+@pytest.mark.parametrize("left", ["moved", "removed"])
+def test_a_role_is_kept_after_an_instance_left_its_profile_by_another_hand(
+    made: Rig, left: str, way: str
+) -> None:
+    (instance,) = made.launch()
+    own = f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}\n"
+    made.write(SPEC + own)
+    made.settle()
+    (row,) = made.ec2().describe_iam_instance_profile_associations()[
+        "IamInstanceProfileAssociations"
+    ]
+    if left == "moved":
+        made.iam.create_instance_profile(InstanceProfileName="theirs")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="theirs", RoleName="beta")
+        made.clock.sleep(60)
+        made.ec2().replace_iam_instance_profile_association(
+            AssociationId=row["AssociationId"], IamInstanceProfile={"Name": "theirs"}
+        )
+    else:
+        made.ec2().disassociate_iam_instance_profile(AssociationId=row["AssociationId"])
+    made.clock.sleep(60)
+    if way == "pruned":
+        made.write(BETA)
+        assert "released by this plan" in kept(made.plan(prune=True).plan)["role/alpha"]
+    else:
+        made.write(HELD)
+        assert "role/alpha" in kept(made.plan(prune=True).plan)
+    made.apply(prune=True, allow=frozenset({("delete", "1")}))
+    assert ("web" in made.names()["profiles"]) == (way == "swapped")
+    assert made.iam.list_role_policies(RoleName="alpha")["PolicyNames"] == ["x"]
+    assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
+    made.clock.sleep(HOURS)
+    made.settle(prune=True, allow=frozenset({("delete", "1")}))
+    assert "alpha" not in made.names()["roles"]
+
+
+@pytest.mark.parametrize("how", ["only", "bulk denied"])
+@pytest.mark.parametrize("way", ["swapped by hand", "moved"])
+def test_a_release_is_recorded_although_the_role_is_not_in_the_plan(
+    made: Rig, how: str, way: str
+) -> None:
+    """Only what the specs name is read, and they do not name the role that an instance has."""
+    (instance,) = made.launch()
+    own = f"associations: {{a: {{instance_profile: web, instances: [{instance}]}}}}\n"
+    made.write(SPEC + own)
+    made.settle()
+    if way == "moved":
+        spec = BETA + "instance_profiles: {web2: {role: beta}}\n"
+        made.write(spec)
+        made.apply()
+        spec += TO_WEB2 % instance
+    else:
+        made.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="alpha")
+        made.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="beta")
+        made.clock.sleep(60)
+        spec = HELD + own
+    made.write(spec)
+    if how == "only":
+        made.apply(only=("association/*",) if way == "moved" else ("instance-profile/*",))
+    else:
+        with refusing(made, "GetAccountAuthorizationDetails", "AccessDenied"):
+            made.apply()
+    assert made.served(instance) == "beta"
+    assert "processes may hold" in kept(made.plan(prune=True).plan)["role/alpha"]
 
 
 REMOVALS = [

@@ -322,6 +322,33 @@ def test_a_signal_during_shutdown_changes_nothing(name: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+TWICE = """
+import os, signal, sys
+from reconciler.cli import app
+from reconciler.cli.console import Console
+
+def aws():
+    os.kill(os.getpid(), signal.{first})
+
+def error(self, text, hint=""):
+    os.kill(os.getpid(), signal.{second})
+    print("Error:", text, file=sys.stderr)
+
+Console.error, sys.argv = error, ["reconciler", "aws"]
+app.app.command()(aws)
+app.main()
+"""
+
+
+@pytest.mark.parametrize("first", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("second", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_second_signal_on_the_way_out_changes_nothing(first: str, second: str) -> None:
+    """GNU timeout sends SIGTERM twice at once, systemd SIGTERM and SIGHUP."""
+    command = [sys.executable, "-c", TWICE.format(first=first, second=second)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "Error: interrupted\n")
+
+
 @pytest.mark.parametrize("flags", [("plan",), ("apply", "--no-input"), ("drift", "--json")])
 def test_mfa_without_a_terminal(shell: Shell, flags: tuple[str, ...]) -> None:
     shell.write()

@@ -54,6 +54,7 @@ WRONG = {
     "a prefix that no tag can have": ("tag_prefix: 'a#b:'", "invalid-value", 1),
     "a prefix with nothing in it": ("tag_prefix: ' ://'", "invalid-value", 1),
     "a prefix that is no text": ("tag_prefix: [a]", "wrong-type", 1),
+    "a propagation of more than an hour": ("propagation: 61m", "invalid-value", 1),
     "a propagation that is no time": ("propagation: soon", "invalid-duration", 1),
     "version 2": ("version: 2", "invalid-value", 1),
     "a list": ("- a", "wrong-type", 1),

@@ -1,0 +1,36 @@
+"""Calls in parallel, and what a signal does to those who wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TypeVar
+
+_T = TypeVar("_T")
+LOOK_SECONDS = 0.5
+
+
+@contextmanager
+def threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that have ended after the block; but not where a signal ends it: a call without
+    a response takes botocore eight minutes to give up."""
+    # False until proven otherwise: a second signal may arrive anywhere on the way out.
+    pool, is_wait = ThreadPoolExecutor(number), False
+    try:
+        yield pool
+        is_wait = True
+    except Exception:
+        is_wait = True
+        raise
+    finally:
+        pool.shutdown(wait=is_wait, cancel_futures=True)
+
+
+def result_of(future: Future[_T]) -> _T:
+    """The result, once there is one. Python handles signals in the main thread alone, between two
+    steps of its own: one that arrives in the moment before a wait would be handled after it, so no
+    wait is long."""
+    while not wait([future], LOOK_SECONDS).done:
+        pass
+    return future.result()

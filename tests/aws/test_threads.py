@@ -1,0 +1,74 @@
+"""Python handles signals in the main thread, which waits for threads most of the time: a signal that
+another thread receives, or that arrives just before a wait, does not end the wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import NoReturn
+
+import pytest
+
+from reconciler.aws.threads import result_of
+from reconciler.executor.interrupt import Interrupt
+from reconciler.sandbox.state import Logged
+from tests.rig import Rig
+
+
+class Signalled(BaseException):
+    pass
+
+
+@contextmanager
+def received_elsewhere() -> Iterator[None]:
+    """The main thread, and those that it starts, leave the signal to another one."""
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    handled = signal.getsignal(signal.SIGUSR1)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, handled)
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        over.set()
+        other.join()
+
+
+def test_a_signal_ends_the_wait_for_a_read() -> None:
+    def handle(*_: object) -> NoReturn:
+        raise Signalled
+
+    read: Future[None] = Future()
+    with received_elsewhere():
+        signal.signal(signal.SIGUSR1, handle)
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        threading.Timer(10, read.set_result, (None,)).start()
+        with pytest.raises(Signalled):
+            result_of(read)
+    assert not read.done()
+
+
+def test_a_signal_is_handled_while_a_step_is_in_progress(aws: Rig) -> None:
+    aws.write("roles: {a: {trust: ec2}, b: {trust: ec2}}\n")
+    stop, seen = Interrupt(), threading.Event()
+
+    def handle(*_: object) -> None:
+        stop.set()
+        seen.set()
+
+    def slow(logged: Logged) -> None:
+        if logged.operation == "CreateRole":
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert seen.wait(10)
+
+    with received_elsewhere():
+        signal.signal(signal.SIGUSR1, handle)
+        aws.aws.before.append(slow)
+        assert aws.apply(stop, parallelism=1).exit_code == 130
+    assert aws.names()["roles"] == ["a"]
