@@ -22,8 +22,9 @@ _UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}")
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A policy document. ``text`` is the document as written, without white space: it is sent to
-    AWS and counted against its quotas. Equality compares only ``canonical``."""
+    """A policy document. ``text`` is the document as written, without white space and with
+    ``Version`` first: it is sent to AWS and counted against its quotas. Equality compares only
+    ``canonical``."""
 
     text: str = field(compare=False)
     canonical: str
@@ -31,7 +32,7 @@ class PolicyDocument:
     @classmethod
     def of(cls, document: Json) -> PolicyDocument:
         """From a decoded document; one that AWS holds but that is no JSON stays a string."""
-        return cls(text=minified(document), canonical=_dump(canonical(document)))
+        return cls(text=minified(_version_first(document)), canonical=_dump(canonical(document)))
 
     @property
     def value(self) -> Json:
@@ -41,6 +42,13 @@ class PolicyDocument:
     def size(self) -> int:
         """Characters that count against a quota: all but white space."""
         return len(re.sub(r"[ \t\r\n]", "", self.text))
+
+
+def _version_first(document: Json) -> Json:
+    """AWS refuses a ``Statement`` that is a mapping and comes before ``Version``."""
+    if not isinstance(document, Mapping) or "Version" not in document:
+        return document
+    return {"Version": document["Version"], **document}
 
 
 def minified(document: Json) -> str:
@@ -161,7 +169,12 @@ def dangling_principals(document: Json) -> tuple[str, ...]:
 
     Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
-    return tuple(p for p in principals(document) if _UNIQUE_ID.fullmatch(p))
+    return tuple(p for p in principals(document) if is_unique_id(p))
+
+
+def is_unique_id(principal: str) -> bool:
+    """Whether it is the id of a role or a user, in place of its ARN."""
+    return _UNIQUE_ID.fullmatch(principal) is not None
 
 
 def statements_of(document: Json) -> list[Mapping[str, Json]]:
@@ -169,21 +182,3 @@ def statements_of(document: Json) -> list[Mapping[str, Json]]:
         return []
     listed = as_list(document.get("Statement", []))
     return [s for s in listed if isinstance(s, Mapping)]
-
-
-def trusts_service(document: Json, services: frozenset[str]) -> bool:
-    """Whether some statement lets one of the services assume the role."""
-    return any(_statement_trusts(s, services) for s in statements_of(document))
-
-
-def _statement_trusts(statement: Mapping[str, Json], services: frozenset[str]) -> bool:
-    principal = statement.get("Principal")
-    if statement.get("Effect") != "Allow":
-        return False
-    if principal != "*" and not (
-        isinstance(principal, Mapping)
-        and services.intersection(str(s) for s in as_list(principal.get("Service", [])))
-    ):
-        return False
-    actions = [str(a).casefold() for a in as_list(statement.get("Action", []))]
-    return bool({"sts:assumerole", "sts:*", "*", "sts:assume*"}.intersection(actions))

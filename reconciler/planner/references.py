@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.kinds.references import trusted_roles
 from reconciler.model.address import POLICY, Address, name_of, policy_address, role_address
-from reconciler.model.policy_document import trusts_service
+from reconciler.model.trust import trusts_ec2
 from reconciler.plan.changes import Unmet
 from reconciler.planner.context import PlanContext
 from reconciler.planner.ownership_checks import is_left_out, not_made_here
-from reconciler.spec.check.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredProfile, DesiredRole, ordered
 
 
@@ -107,7 +106,7 @@ def _of_profile(profile: DesiredProfile, context: PlanContext) -> Iterator[Unmet
         message = f"role {name!r} exists neither in the specs nor in AWS"
         found = Diagnostic("error", "no-such-role", message, place)
         yield Unmet(address, found, needed_by)
-    elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
+    elif not trusts_ec2(live.resource.trust_policy.value):
         message = f"role/{name} does not trust ec2.amazonaws.com: no instance can use it"
         found = Diagnostic("error", "ec2-trust", message, place)
         yield Unmet(address, found, needed_by, status="modified")

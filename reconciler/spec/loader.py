@@ -18,12 +18,19 @@ from reconciler.spec.build.validation import validated_model
 from reconciler.spec.build.variables import Room, substituted
 from reconciler.spec.check import checks
 from reconciler.spec.desired import Place, SpecSet
-from reconciler.spec.files import Found, display_name, find, is_inside, stays_within
+from reconciler.spec.files import (
+    YAML_SUFFIXES,
+    Found,
+    display_name,
+    find,
+    is_inside,
+    stays_within,
+)
 from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
 from reconciler.spec.yaml.parser import parse, read_text
 from reconciler.spec.yaml.policy_documents import mapped_documents
-from reconciler.spec.yaml.tree import Mapping, Scalar, Tree, scalars
+from reconciler.spec.yaml.tree import Mapping, Scalar, Tree, Unread, scalars
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 """Placeholder for an unknown account, so that sizes can be counted offline."""
@@ -65,8 +72,10 @@ def read(path: str) -> ParsedSet:
     found = find(path)
     problems = list(found.diagnostics)
     sources: dict[str, str] = {}
-    parsed = [_parse_file(file, found.bound, sources, problems) for file in found.files]
-    files = tuple(file for file in parsed if file is not None)
+    documents: set[FilePath] = set()
+    parsed = [_parse_file(file, found.bound, sources, problems, documents) for file in found.files]
+    # A document that was named though it is YAML was reported, and is no spec.
+    files = tuple(file for file in parsed if file is not None and file.path not in documents)
     settings, place = Settings(), None
     resources = []
     for file in files:
@@ -150,7 +159,11 @@ def is_same_for(parsed: ParsedSet, one: Caller, other: Caller) -> bool:
 
 
 def _parse_file(
-    path: FilePath, bound: FilePath, sources: dict[str, str], problems: list[Diagnostic]
+    path: FilePath,
+    bound: FilePath,
+    sources: dict[str, str],
+    problems: list[Diagnostic],
+    documents: set[FilePath],
 ) -> ParsedFile | None:
     name = display_name(path)
     try:
@@ -164,7 +177,7 @@ def _parse_file(
             message = "a spec is a mapping with keys such as roles and instance_profiles"
             problems.append(Diagnostic("error", "wrong-type", message, tree.location))
             return None
-        including = _Including(path, bound, sources, problems)
+        including = _Including(path, bound, sources, problems, documents)
         # Keys at the top that begin with x- are there for anchors alone.
         items = {key: value for key, value in tree.items.items() if not key.startswith("x-")}
         resources = Mapping(items, tree.keys, tree.location)
@@ -182,6 +195,8 @@ class _Including:
     bound: FilePath
     sources: dict[str, str]
     problems: list[Diagnostic]
+    documents: set[FilePath]
+    """YAML files that were named: they would be read as specs as well."""
 
     def included(self, tree: Mapping) -> Mapping:
         found = mapped_documents(tree, self._document)
@@ -192,7 +207,7 @@ class _Including:
             return node
         value = node.items["file"]
         if (target := self._target(value)) is None:
-            return Mapping({}, {}, node.location)
+            return Unread({}, {}, node.location)
         name = display_name(target)
         try:
             self.sources[name] = read_text(target, name)
@@ -201,7 +216,7 @@ class _Including:
         except UnreadableError as error:
             related = (("named here", value.location),)
             self.problems.append(replace(error.diagnostic, related=related))
-            return Mapping({}, {}, node.location)
+            return Unread({}, {}, node.location)
 
     def _target(self, value: Tree) -> FilePath | None:
         """The file that is named, if it may be read: beside the spec or below, not hidden, and not
@@ -212,6 +227,11 @@ class _Including:
             self.problems.append(Diagnostic("error", "bad-file", message, value.location))
             return None
         target = self.path.parent / named
+        if named.suffix in YAML_SUFFIXES:
+            message = "must name a .json file: every YAML file of the set is read as a spec"
+            self.problems.append(Diagnostic("error", "bad-file", message, value.location))
+            self.documents.add(target)
+            return None
         if stays_within(target, self.bound):
             return target
         message = f"{display_name(target)} is a link to a place outside of the set"

@@ -244,11 +244,11 @@ def test_adjusted_quotas(tmp_path: Path, quota: str) -> None:
     assert not load(str(tmp_path)).diagnostics
 
 
-def test_the_old_policy_version_is_a_warning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["", "Version: 2008-10-17, "])
+def test_the_old_policy_version_inside_a_role_is_a_warning(tmp_path: Path, version: str) -> None:
     path = tmp_path / "spec.yaml"
-    path.write_text(
-        "policies:\n  p: {document: {Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}"
-    )
+    body = f"{{{version}Statement: [{{Effect: Allow, Action: 's3:*', Resource: '*'}}]}}"
+    path.write_text(role(f"inline_policies: {{x: {body}}}"))
     assert [(d.severity, d.code) for d in load(str(path)).diagnostics] == [
         ("warning", "policy-version")
     ]
