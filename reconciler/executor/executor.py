@@ -72,6 +72,7 @@ class Executor:
         self._sender = Sender(
             tools.writer, self._reader, clock, stop, start, pace=pace, flights=flights
         )
+        self._sources = {c.address: c.source for c in self.plan.changes}
         self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
         self._comparison = PreconditionCheck(
             self._reader,
@@ -180,6 +181,8 @@ class Executor:
         with self._flights.noted(f"step {place}", is_open=is_cleanup):
             outcome = self._outcome(pending, what)
         seconds = self.tools.clock.now() - began
+        if outcome.status == "failed":
+            outcome = replace(outcome, source=self._sources.get(address))
         if outcome.status == "applied":
             is_over = address in outcome.ended
             self.tools.progress.done(address, outcome.reason if is_over else what, seconds)
@@ -257,7 +260,10 @@ class Executor:
         with self._lock:
             # Whether this run made something that the call may refer to.
             is_fresh = bool(self._made & pending.requires)
-        answer = self._sender.send(ready, is_fresh=is_fresh, instance=instance, told=told)
+            made = frozenset(label.of for label in self._made if isinstance(label.of, Address))
+        answer = self._sender.send(
+            ready, is_fresh=is_fresh, made=made, instance=instance, told=told
+        )
         self._note(address, pending, answer)
 
     def _note(
