@@ -1,7 +1,8 @@
 """Which refusals pass by themselves, for how long they are waited out, and which mean *done*.
 
 Codes and budgets are those of IAM's and EC2's eventual consistency. The text of a message is looked
-at for one code alone, which AWS has both for what passes and for what stays. Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
+at for one code alone, which AWS has both for what passes and for what stays.
+Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
 """
 
 from __future__ import annotations

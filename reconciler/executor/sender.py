@@ -78,10 +78,10 @@ class Sender:
         """The response; empty if the call had already taken effect.
 
         Raises ``AwsError`` for a permanent refusal, ``InstanceEndedError`` if the instance of the
-        call has terminated. ``is_fresh`` says that this run made something that the call refers to,
-        ``made`` names all that it made; ``instance`` is the instance, if the call does not name it; refusals in
-        ``hoped_for`` are raised without a retry; ``told`` is called with each failure that is
-        retried, and the seconds of the wait.
+        call has terminated. ``is_fresh`` says that this run made something that the call refers
+        to, ``made`` names all that it made; ``instance`` is the instance, if the call does not name
+        it; refusals in ``hoped_for`` are raised without a retry; ``told`` is called with each
+        failure that is retried, and the seconds of the wait.
         """
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
         while True:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,13 +130,20 @@ def _unique(values: Any) -> list[Json]:
 
 def principals(document: Json) -> tuple[str, ...]:
     """Every AWS principal that a trust policy names, sorted."""
-    named: set[str] = set()
-    for statement in statements_of(document):
+    return tuple(sorted({principal for principal, _ in named_principals(document)}))
+
+
+def named_principals(document: Json) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """The same as they stand in the document, each with its path."""
+    held = document.get("Statement", []) if isinstance(document, Mapping) else []
+    for number, statement in enumerate(as_list(held)):
+        start = ("Statement", number) if isinstance(held, list) else ("Statement",)
         for element in ("Principal", "NotPrincipal"):
-            principal = statement.get(element)
-            if isinstance(principal, Mapping):
-                named.update(str(p) for p in as_list(principal.get("AWS", [])))
-    return tuple(sorted(named))
+            principal = statement.get(element) if isinstance(statement, Mapping) else None
+            named = principal.get("AWS", []) if isinstance(principal, Mapping) else []
+            for place, one in enumerate(as_list(named)):
+                inside = (place,) if isinstance(named, list) else ()
+                yield str(one), (*start, element, "AWS", *inside)
 
 
 def with_principals(document: PolicyDocument, spelled: Callable[[str], str]) -> PolicyDocument:

@@ -16,7 +16,7 @@ from reconciler.errors import UnreadableError
 from reconciler.spec.build import builder
 from reconciler.spec.build.validation import validated_model
 from reconciler.spec.build.variables import Room, substituted
-from reconciler.spec.check import checks
+from reconciler.spec.check import account_checks, checks
 from reconciler.spec.desired import Place, SpecSet
 from reconciler.spec.files import (
     YAML_SUFFIXES,
@@ -110,7 +110,9 @@ def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
         account = (target.account_id if target else None) or parsed.settings.account_id
         own = target.variables if target else {}
         caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", {**own, **variables})
-        sets.append(interpret(for_target(parsed, target), caller))
+        made = interpret(for_target(parsed, target), caller)
+        other = account_checks.of_account(made.desired, account, None)
+        sets.append(replace(made, diagnostics=(*made.diagnostics, *other)))
     found = in_order(d for one in sets for d in one.diagnostics)
     return replace(sets[0], diagnostics=found)
 

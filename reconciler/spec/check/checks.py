@@ -215,12 +215,17 @@ def _managed(
 
 
 def policies_of(entity: DesiredRole) -> Iterator[tuple[str, tuple[str | int, ...]]]:
-    """What a role refers to, its managed policies and its boundary, each with its path."""
-    role, at = entity.resource, place_of_managed(entity.place.tree, entity.resource.name)
-    for number, reference in enumerate(role.managed_policies):
-        yield reference, (*at, number)
-    if role.permissions_boundary is not None:
-        yield role.permissions_boundary, ("permissions_boundary",)
+    """What a role refers to as it is written, its managed policies and its boundary, each with its
+    path."""
+    root, start = entity.place.tree, entity.place.path
+    at = place_of_managed(root, entity.resource.name)
+    listed = child(root, (*start, *at))
+    for number, item in enumerate(listed.items if isinstance(listed, Sequence) else ()):
+        if isinstance(item, Scalar) and item.text is not None:
+            yield item.text, (*at, number)
+    boundary = child(root, (*start, "permissions_boundary"))
+    if isinstance(boundary, Scalar) and boundary.text is not None:
+        yield boundary.text, ("permissions_boundary",)
 
 
 def _reference(
@@ -296,6 +301,12 @@ def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:
         yield _error("association", message, place, *(("select",) if has_ids else ()))
     if has_select and not entity.select:
         yield _error("empty-select", "select needs at least one tag", place, "select", "tags")
+    if has_ids and not has_select and not entity.instances:
+        message = "instances needs at least one id: it names no instance"
+        where = place.value("instances")
+        yield Diagnostic("error", "empty-select", message, where, "or use select, with tags")
+    for key, values in (entity.select or {}).items():
+        yield from _selected(key, values, place)
     yield from _name(
         "the name of a profile",
         entity.profile.replace("${region}", "r"),
@@ -311,6 +322,20 @@ def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:
         if not aws_limits.REGION.fullmatch(region):
             message = f"{region!r} is not a region, such as eu-west-1"
             yield _error("invalid-region", message, place, "regions", number)
+
+
+def _selected(key: str, values: tuple[str, ...], place: Place) -> Iterator[Diagnostic]:
+    at = ("select", "tags", key)
+    if not values:
+        message = f"{key} needs at least one value: it matches no instance"
+        yield Diagnostic("error", "empty-select", message, place.value(*at))
+    is_listed = isinstance(child(place.tree, (*place.path, *at)), Sequence)
+    for number, value in enumerate(values):
+        if "*" in value or "?" in value:
+            message = f"select compares values as they are: {value!r} is no pattern"
+            where = place.value(*at, *((number,) if is_listed else ()))
+            hint = "list the values that are meant"
+            yield Diagnostic("warning", "select-pattern", message, where, hint)
 
 
 def _claims(associations: tuple[DesiredAssociation, ...]) -> Iterator[Diagnostic]:
