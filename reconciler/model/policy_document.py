@@ -125,7 +125,13 @@ def _scalar(value: Json) -> Json:
 
 
 def _unique(values: Any) -> list[Json]:
-    return sorted({_dump(v): v for v in values}.values(), key=_dump)
+    return [value for _, value in sorted({_order(v): v for v in values}.items())]
+
+
+def _order(value: Json) -> tuple[bool, str]:
+    """Equal for equal values alone. Nearly all are text, and to write that as JSON takes long."""
+    is_text = isinstance(value, str)
+    return is_text, value if is_text else _dump(value)
 
 
 def principals(document: Json) -> tuple[str, ...]:

@@ -7,7 +7,10 @@ what was not known.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
@@ -64,10 +67,24 @@ class ParsedSet:
     sources: MappingType[str, str]
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Specs become many small objects that are in no cycles: to look for cycles among them takes as
+    long as to read them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def load(path: str, caller: Caller | None = None) -> SpecSet:
     return interpret(read(path), caller or Caller())
 
 
+@_collector_paused()
 def read(path: str) -> ParsedSet:
     found = find(path)
     problems = list(found.diagnostics)
@@ -117,6 +134,7 @@ def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
     return replace(sets[0], diagnostics=found)
 
 
+@_collector_paused()
 def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
     """The desired state for this caller, with every finding."""
     problems = list(parsed.diagnostics)
