@@ -4,7 +4,6 @@ told with its place."""
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.errors import RefusedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.render.text.apply import result_lines
+from reconciler.spec.settings import Settings, TargetSpec
 from tests.rig import Rig
 
 NOBODY = "arn:aws:iam::123456789012:role/nobody"
@@ -77,12 +77,12 @@ def test_roles_that_trust_each_other(aws: Rig) -> None:
     aws.settle()
 
 
-def remote(aws: Rig, settings: str, spec: str) -> list[Diagnostic]:
-    aws.write(spec, settings)
+def remote(aws: Rig, written: str, text: str) -> list[Diagnostic]:
+    aws.write(text, written)
     commands = aws.commands()
 
-    def connect(*given: Any) -> Connection:
-        return replace(commands.connect(*given), is_remote=lambda: True)
+    def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
+        return replace(commands.connect(spec, settings), is_remote=lambda: True)
 
     planned: Planned = make_plan(aws.request(), replace(commands, connect=connect))
     return [d for d in planned.diagnostics if d.code == "short-propagation"]

@@ -255,7 +255,11 @@ def test_wrong_types_everywhere(tmp_path: Path, shape: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "said"),
     [
-        ("roles:\n  r:\n    trust: ec2\n    managed_policies:\n    tags: {}", (4, 22), "list of names"),
+        (
+            "roles:\n  r:\n    trust: ec2\n    managed_policies:\n    tags: {}",
+            (4, 22),
+            "list of names",
+        ),
         ("roles:\n  r:\n    trust: ec2\n    managed_policies: abc", (4, 23), "list of names"),
         (
             "roles:\n  r:\n    trust: ec2\n    managed_policies:\n      - a\n      -",
