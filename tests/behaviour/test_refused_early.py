@@ -13,7 +13,10 @@ from reconciler.commands.request import Connection
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import RefusedError
 from reconciler.executor.interrupt import Interrupt
+from reconciler.plan.calls import ApiCall
+from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines
+from reconciler.render.text.plan import Look, plan_lines
 from reconciler.spec.settings import Settings, TargetSpec
 from tests.rig import Rig
 
@@ -125,7 +128,21 @@ def test_a_failed_step_names_its_place(aws: Rig) -> None:
     assert failed.what == "iam:PutRolePolicy"
     assert failed.source is not None
     assert failed.source.line == 2
-    text = "\n".join("".join(p.text for p in line) for line in result_lines(applied))
+    text = plain(result_lines(applied))
     assert "spec.yaml:2" in text
     assert "correct the specs, then apply again" in "\n".join(applied.result.advice)
     assert "to resume" not in text
+
+
+@pytest.mark.parametrize("listed", ["{}", "[{}]"])
+def test_a_statement_that_is_a_mapping_counts_as_one(aws: Rig, listed: str) -> None:
+    one = "{Effect: Allow, Action: 'sts:AssumeRole', Principal: {AWS: '*'}}"
+    held = listed.replace("{}", one)
+    aws.write(f"roles: {{a: {{trust_policy: {{Statement: {held}, Version: 2012-10-17}}}}}}")
+    planned = aws.plan()
+    assert "trust_policy: 1 statement" in plain(plan_lines(planned.plan, Look()))
+    (made,) = [s.action for s in planned.plan.targets[0].steps]
+    assert isinstance(made, ApiCall)
+    assert made.params["AssumeRolePolicyDocument"].startswith(
+        '{"Version":"2012-10-17","Statement":'
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.executor.estimate import duration, estimate
+from reconciler.model.policy_document import as_list
 from reconciler.plan.changes import (
     Adopt,
     Change,
@@ -172,7 +173,7 @@ def _created(change: Create, look: Look) -> Iterator[Line]:
         elif isinstance(value, dict) and name in ("managed_policies", "inline_policies"):
             words.append(f"{name}: {' '.join(sorted(value))}")
         elif isinstance(value, dict):
-            count = len(value.get("Statement", []))
+            count = len(as_list(value.get("Statement", [])))
             words.append(f"{name}: {count} statement{'' if count == 1 else 's'}")
         else:
             words.append(f"{name}: {shown(value)}")
