@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.kinds.context import KindContext
-from reconciler.model import aws_managed_policies
 from reconciler.model.address import POLICY, ROLE, Address, name_of, same_resource
 from reconciler.model.live import LiveState
 from reconciler.model.policy_document import principals
 from reconciler.model.resources import Identity
+from reconciler.spec.check import aws_managed_policies
 from reconciler.spec.desired import DesiredState
 
 

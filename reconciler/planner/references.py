@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.diagnostics import Diagnostic, Location, Near
 from reconciler.kinds.references import policy_arn, trusted_roles
-from reconciler.model import aws_managed_policies
 from reconciler.model.address import POLICY, ROLE, Address, name_of, policy_address, role_address
 from reconciler.model.policy_document import named_principals
 from reconciler.model.trust import trusts_ec2
 from reconciler.plan.changes import Unmet
 from reconciler.planner.context import PlanContext
 from reconciler.planner.ownership_checks import is_left_out, not_made_here
+from reconciler.spec.check import aws_managed_policies
 from reconciler.spec.check.checks import policies_of
 from reconciler.spec.desired import DesiredProfile, DesiredRole, ordered
 

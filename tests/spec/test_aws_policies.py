@@ -11,9 +11,9 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.model.aws_managed_policies import paths
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.spec.check import policy_checks
+from reconciler.spec.check.aws_managed_policies import paths
 from reconciler.spec.check.spots import Spot
 from reconciler.spec.desired import Place
 from reconciler.spec.loader import load

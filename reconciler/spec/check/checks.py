@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from datetime import date
 
 from reconciler.diagnostics import Diagnostic, Location, Near
-from reconciler.model import aws_managed_policies
 from reconciler.model.address import instance_address, name_key, name_of
 from reconciler.model.partitions import DNS_SUFFIXES
 from reconciler.model.trust import trusts_ec2
-from reconciler.spec.check import aws_limits, policy_checks
+from reconciler.spec.check import aws_limits, aws_managed_policies, policy_checks
 from reconciler.spec.check.spots import Spot
 from reconciler.spec.desired import (
     Desired,
