@@ -260,11 +260,14 @@ class Executor:
         with self._lock:
             # Whether this run made something that the call may refer to.
             is_fresh = bool(self._made & pending.requires)
-            made = frozenset(label.of for label in self._made if isinstance(label.of, Address))
         answer = self._sender.send(
-            ready, is_fresh=is_fresh, made=made, instance=instance, told=told
+            ready, is_fresh=is_fresh, was_made=self._was_made, instance=instance, told=told
         )
         self._note(address, pending, answer)
+
+    def _was_made(self, address: Address) -> bool:
+        with self._lock:
+            return exists(address) in self._made
 
     def _note(
         self, address: Address, pending: PendingStep[Work], answer: Mapping[str, Any]

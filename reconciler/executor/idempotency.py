@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from reconciler.errors import AwsError, InstanceEndedError
@@ -185,16 +185,16 @@ def is_young_principal(
     error: AwsError,
     reader: Reader,
     account_policies: str,
-    made: Collection[Address],
+    was_made: Callable[[Address], bool],
 ) -> bool:
-    """Whether the principal that AWS calls invalid is a role of this account that ``made`` has, or
-    that can be read at that very ARN. Where the message names none, each of the call's may be
+    """Whether the principal that AWS calls invalid is a role of this account that was made, or that
+    can be read at that very ARN. Where the message names none, each of the call's may be
     meant."""
     start = _roles_of(account_policies)
     quoted = re.findall(r'"([^"]*)"', error.message)
     named = [arn for arn in quoted if arn.startswith(start)] if quoted else _trusted(call, start)
     for arn in named:
-        if role_address(name_of(arn)) in made:
+        if was_made(role_address(name_of(arn))):
             return True
         found = reader.role(name_of(arn))
         if found is not None and found.arn == arn:

@@ -70,7 +70,7 @@ class Sender:
         call: ApiCall,
         *,
         is_fresh: bool = False,
-        made: frozenset[Address] = frozenset(),
+        was_made: Callable[[Address], bool] = lambda _address: False,
         instance: str | None = None,
         hoped_for: frozenset[str] = frozenset(),
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
@@ -79,7 +79,7 @@ class Sender:
 
         Raises ``AwsError`` for a permanent refusal, ``InstanceEndedError`` if the instance of the
         call has terminated. ``is_fresh`` says that this run made something that the call refers
-        to, ``made`` names all that it made; ``instance`` is the instance, if the call does not name
+        to, ``was_made`` whether it made what is at an address; ``instance`` is the instance, if the call does not name
         it; refusals in ``hoped_for`` are raised without a retry; ``told`` is called with each
         failure that is retried, and the seconds of the wait.
         """
@@ -93,7 +93,7 @@ class Sender:
                     raise
                 if self._is_there(call, error, was_lost, instance):
                     return {}
-                patience = budget(call, error, self._is_young(call, error, is_fresh, made))
+                patience = budget(call, error, self._is_young(call, error, is_fresh, was_made))
                 patience = max(patience, contradiction(call, error, was_lost))
                 found = observed_effect(call, error, self.reader, instance)
                 if found is not None:
@@ -102,14 +102,18 @@ class Sender:
                     raise error if found is None else found.explained(error) from error
 
     def _is_young(
-        self, call: ApiCall, error: AwsError, is_fresh: bool, made: frozenset[Address]
+        self,
+        call: ApiCall,
+        error: AwsError,
+        is_fresh: bool,
+        was_made: Callable[[Address], bool],
     ) -> bool:
         """Whether what the call refers to is there though AWS says it is not: this run made it, or
         one before this one, a moment ago."""
         if not budget(call, error, is_fresh=True) > budget(call, error, is_fresh=False):
             return False
         if error.code == "MalformedPolicyDocument":
-            return is_young_principal(call, error, self.reader, self.account_policies, made)
+            return is_young_principal(call, error, self.reader, self.account_policies, was_made)
         return is_fresh or is_named_there(call, self.reader, self.account_policies)
 
     def _once(self, call: ApiCall) -> Mapping[str, Any]:

@@ -117,8 +117,8 @@ def test_on_this_machine_it_is_not_told(aws: Rig) -> None:
 
 
 def test_a_failed_step_names_its_place(aws: Rig) -> None:
-    """Dates are left alone, so that AWS is the first to look at one."""
-    date = "Condition: {DateLessThan: {aws:CurrentTime: not-a-date}}"
+    """Dates of a likely form are left alone, so that AWS is the first to look at one."""
+    date = "Condition: {DateLessThan: {aws:CurrentTime: 2026-13-45}}"
     body = (
         f"{{Version: 2012-10-17, Statement: {{Effect: Allow, Action: '*', Resource: '*', {date}}}}}"
     )

@@ -238,6 +238,11 @@ REFUSED = {
     "no values in the list": (when("{StringEquals: {aws:a: ‸[]}}"), "policy-condition"),
     "a null among values": (when("{StringEquals: {aws:a: [b, ‸~]}}"), "policy-null"),
     "no number": (when("{NumericLessThan: {aws:a: ‸many}}"), "policy-condition"),
+    "no date": (when("{DateLessThan: {aws:CurrentTime: ‸tomorrow}}"), "policy-condition"),
+    "too many seconds": (
+        when("{DateLessThan: {aws:CurrentTime: ‸9223372036854775808}}"),
+        "policy-condition",
+    ),
     "no address": (when("{IpAddress: {aws:SourceIp: ‸office}}"), "policy-condition"),
     "an address out of range": (
         when("{NotIpAddress: {aws:SourceIp: ‸10.0.0.256}}"),
@@ -374,7 +379,7 @@ TAKEN = {
         "{'Null': {aws:a: true}, Bool: {aws:b: 'false'}, BoolIfExists: {aws:c: false}}"
     ),
     "dates": when(
-        "{DateLessThan: {aws:CurrentTime: [2026-01-01, '2026-01-01T00:00:00Z', 1893456000, 01T]}}"
+        "{DateLessThan: {aws:CurrentTime: [2026-01-01, '2026-01-01T00:00:00Z', 1893456000, 01T, 9223372036854775807, '-292275054']}}"
     ),
     "numbers": when("{NumericLessThan: {aws:MultiFactorAuthAge: [3600, '3600', 1.5, 1e3, -1]}}"),
     "addresses": when(

@@ -1,5 +1,5 @@
-"""Conditions of policy documents: operators and the form of values. Dates are left alone: AWS takes
-many forms.
+"""Conditions of policy documents: operators and the form of values. Of dates AWS takes many forms:
+they are left alone, but for what has no digit, and seconds beyond its numbers.
 
 Source: reference_policies_elements_condition_operators.html of docs.aws.amazon.com/IAM/latest
 """
@@ -28,6 +28,7 @@ _SETS = ("", "ForAllValues:", "ForAnyValue:")
 _IF_EXISTS = ("", "IfExists")
 OPERATORS = frozenset(s + o + e for s in _SETS for o in _OPERATORS for e in _IF_EXISTS)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_MOST_SECONDS = str(2**63 - 1)
 _DOTTED = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(?:/([0-9]+))?")
 
 
@@ -81,12 +82,22 @@ def _malformed(operator: str, value: str) -> str | None:
     name = operator.rpartition(":")[2]
     if name.startswith("Numeric") and not _NUMBER.fullmatch(value):
         return "a number"
+    if name.startswith("Date") and not _may_be_date(value):
+        return "a date such as 2026-01-01T00:00:00Z"
     if "IpAddress" in name and not _may_be_address(value):
         return "an address, or a range such as 10.0.0.0/8"
     is_pattern = "*" in value or "?" in value
     if name.startswith("Arn") and not is_pattern and not re.match(r"arn:([^:]*:){4}", value):
         return "an ARN"
     return None
+
+
+def _may_be_date(value: str) -> bool:
+    if re.fullmatch(r"[0-9]+", value):
+        # As text of one length: a number of many digits takes long to be made.
+        width = max(len(value), len(_MOST_SECONDS))
+        return value.zfill(width) <= _MOST_SECONDS.zfill(width)
+    return any(c.isdigit() for c in value)
 
 
 def _may_be_address(value: str) -> bool:
