@@ -79,9 +79,9 @@ class Sender:
 
         Raises ``AwsError`` for a permanent refusal, ``InstanceEndedError`` if the instance of the
         call has terminated. ``is_fresh`` says that this run made something that the call refers
-        to, ``was_made`` whether it made what is at an address; ``instance`` is the instance, if the call does not name
-        it; refusals in ``hoped_for`` are raised without a retry; ``told`` is called with each
-        failure that is retried, and the seconds of the wait.
+        to, ``was_made`` whether it made what is at an address. ``instance`` is the instance, if the
+        call does not name it; refusals in ``hoped_for`` are raised without a retry; ``told`` is
+        called with each failure that is retried, and the seconds of the wait.
         """
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
         while True:
