@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CODE = re.compile(
     r'(?:Diagnostic\(\s*"(?:error|warning)",\s*|_error\(\s*|_unreadable\([^,]+,\s*'
-    r'|PydanticCustomError\(\s*|_report\(\s*)"([a-z0-9-]+)"'
+    r'|PydanticCustomError\(\s*|_report\(\s*|_warning\(\s*)"([a-z0-9-]+)"'
 )
 
 

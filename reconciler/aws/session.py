@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from ipaddress import ip_address
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.loaders
@@ -128,6 +130,15 @@ class Session:
                 return True
             credentials.get_frozen_credentials()
             return not credentials.refresh_needed(refresh_in=int(seconds))
+
+    def is_remote(self) -> bool:
+        """Whether EC2's endpoint is another machine, whatever names it: a flag, the environment or
+        the configuration."""
+        host = urlsplit(self.client("ec2", None, 1).meta.endpoint_url).hostname or ""
+        try:
+            return not ip_address(host).is_loopback
+        except ValueError:
+            return host != "localhost" and not host.endswith(".localhost")
 
     def doubts(self) -> tuple[str, ...]:
         """Why it is not known how long the credentials last, though they do not last for ever.

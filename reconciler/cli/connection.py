@@ -66,6 +66,7 @@ def _open(
         session.outlives,
         lambda clock: cloudtrail.AwsTrail(reading(session), clock),
         session.doubts,
+        session.is_remote,
     )
 
 

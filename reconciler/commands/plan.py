@@ -14,6 +14,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import Plan, TargetPlan, digest_of
 from reconciler.ports import Reader
+from reconciler.spec.check.account_checks import of_account
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import (
     PLACEHOLDER_ACCOUNT,
@@ -85,6 +86,8 @@ def make_plan(request: Request, ports: RunPorts) -> Planned:
     for name, target in wanted.items():
         connection, identity = opened[name], identities[name]
         spec = _online(offline[name], identity, connection.reader)
+        other = of_account(spec.desired, identity.account_id, identity.partition)
+        spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
         _refuse(spec.diagnostics, parsed.sources)
         account = Account(name, target, identity, spec, connection)
         made.append(PlannedTarget(plan_account(account, request, ports), account))

@@ -38,6 +38,8 @@ class Connection:
     """Creates the reader of CloudTrail events."""
     doubts: Callable[[], tuple[str, ...]] = tuple
     """Reasons why the expiry of the credentials is not known, so that ``outlives`` may be wrong."""
+    is_remote: Callable[[], bool] = bool
+    """Whether the instances are EC2's, and not those of a simulation on this machine."""
 
 
 class Connect(Protocol):

@@ -25,6 +25,9 @@ from reconciler.spec.check.checks import expired
 from reconciler.spec.desired import DesiredState, SpecSet
 from reconciler.spec.settings import TargetSpec
 
+EC2_SECONDS = 60
+"""How long EC2 may see the role that was in a profile before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -52,7 +55,7 @@ def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetP
     planned = plan_target(context)
     spec = account.spec
     old = expired(spec.settings, spec.settings_place, options.today)
-    doubts = () if request.for_drift else _doubts(planned, account)
+    doubts = () if request.for_drift else (*_doubts(planned, account), *_too_soon(account))
     found = (*planned.diagnostics, *old, *doubts)
     planned = replace(planned, diagnostics=in_order(found))
     if not request.for_drift:
@@ -93,6 +96,21 @@ def _doubts(planned: TargetPlan, account: Account) -> Iterator[Diagnostic]:
         message = f"{reason}: they may expire while an instance is without its profile"
         hint = "set AWS_CREDENTIAL_EXPIRATION, or pass --max-time to apply"
         yield Diagnostic("warning", "credentials-expire", message, place, hint)
+
+
+def _too_soon(account: Account) -> Iterator[Diagnostic]:
+    """Warns if EC2 is given less time than it is known to take, unless it is a simulation."""
+    spec = account.spec
+    seconds, place = spec.settings.propagation, spec.settings_place
+    if seconds >= EC2_SECONDS or place is None or not spec.desired.profiles:
+        return
+    if account.connection.is_remote():
+        message = (
+            f"propagation is {seconds} s, and EC2 may see the old role for {EC2_SECONDS} s: an "
+            "instance that is refreshed too soon is served the old role"
+        )
+        where, hint = place.value("propagation"), f"leave it at {EC2_SECONDS}s outside of a sandbox"
+        yield Diagnostic("warning", "short-propagation", message, where, hint)
 
 
 def _options(account: Account, request: Request, ports: RunPorts) -> Options:

@@ -73,6 +73,7 @@ class Executor:
         self._sender = Sender(
             tools.writer, self._reader, clock, stop, start, pace=pace, flights=flights
         )
+        self._sources = {c.address: c.source for c in self.plan.changes}
         self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
         self._comparison = PreconditionCheck(
             self._reader,
@@ -183,6 +184,8 @@ class Executor:
         with self._flights.noted(f"step {place}", is_open=is_cleanup):
             outcome = self._outcome(pending, what)
         seconds = self.tools.clock.now() - began
+        if outcome.status == "failed":
+            outcome = replace(outcome, source=self._sources.get(address))
         if outcome.status == "applied":
             is_over = address in outcome.ended
             self.tools.progress.done(address, outcome.reason if is_over else what, seconds)
@@ -260,8 +263,14 @@ class Executor:
         with self._lock:
             # Whether this run made something that the call may refer to.
             is_fresh = bool(self._made & pending.requires)
-        answer = self._sender.send(ready, is_fresh=is_fresh, instance=instance, told=told)
+        answer = self._sender.send(
+            ready, is_fresh=is_fresh, was_made=self._was_made, instance=instance, told=told
+        )
         self._note(address, pending, answer)
+
+    def _was_made(self, address: Address) -> bool:
+        with self._lock:
+            return exists(address) in self._made
 
     def _note(
         self, address: Address, pending: PendingStep[Work], answer: Mapping[str, Any]

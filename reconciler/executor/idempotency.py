@@ -4,11 +4,19 @@ is about: read after a lost answer or a refusal, never guessed."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from reconciler.errors import AwsError, InstanceEndedError
-from reconciler.model.address import name_of, policy_address, role_address, same_name, same_resource
+from reconciler.model.address import (
+    Address,
+    name_of,
+    policy_address,
+    role_address,
+    same_name,
+    same_resource,
+)
 from reconciler.model.live import (
     AssociationRow,
     LiveEntity,
@@ -168,17 +176,42 @@ def is_named_there(call: ApiCall, reader: Reader, account_policies: str) -> bool
         is_there = is_there and reader.role(params["RoleName"]) is not None
     if "PolicyArn" in params:
         is_there = is_there and reader.policy(params["PolicyArn"]) is not None
-    return is_there and all(
-        reader.role(name) is not None for name in _trusted(call, account_policies)
-    )
+    trusted = _trusted(call, _roles_of(account_policies))
+    return is_there and all(reader.role(name_of(arn)) is not None for arn in trusted)
 
 
-def _trusted(call: ApiCall, account_policies: str) -> Iterator[str]:
-    """Names of this account's roles that a trust policy in the call names."""
+def is_young_principal(
+    call: ApiCall,
+    error: AwsError,
+    reader: Reader,
+    account_policies: str,
+    was_made: Callable[[Address], bool],
+) -> bool:
+    """Whether the principal that AWS calls invalid is a role of this account that was made, or that
+    can be read at that very ARN. Where the message names none, each of the call's may be
+    meant."""
+    start = _roles_of(account_policies)
+    quoted = re.findall(r'"([^"]*)"', error.message)
+    named = [arn for arn in quoted if arn.startswith(start)] if quoted else _trusted(call, start)
+    for arn in named:
+        if was_made(role_address(name_of(arn))):
+            return True
+        found = reader.role(name_of(arn))
+        if found is not None and found.arn == arn:
+            return True
+    return False
+
+
+def _trusted(call: ApiCall, start: str) -> Iterator[str]:
+    """ARNs of this account's roles that a trust policy in the call names."""
     key = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}
-    start = account_policies.removesuffix(":policy") + ":role/"
     named = principals(json.loads(call.params.get(key.get(call.operation, ""), "{}")))
-    return (name_of(arn) for arn in named if arn.startswith(start))
+    return (arn for arn in named if arn.startswith(start))
+
+
+def _roles_of(account_policies: str) -> str:
+    """How the ARNs of this account's roles begin."""
+    return account_policies.removesuffix(":policy") + ":role/"
 
 
 def _is_off(call: ApiCall, role: LiveEntity | None) -> bool:

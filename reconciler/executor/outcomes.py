@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.diagnostics import Location
 from reconciler.errors import DENIED, THROTTLED, AwsError
 from reconciler.executor.precondition import CHANGED
 from reconciler.model.address import Address
@@ -14,6 +15,11 @@ from reconciler.plan.calls import ApiCall
 Status = Literal["applied", "failed", "skipped"]
 AGAIN = "apply again to resume"
 MEND = "resolve what was refused, then apply again"
+CORRECT = "correct the specs, then apply again"
+_OF_THE_SPECS = frozenset(
+    {"InvalidInput", "MalformedPolicyDocument", "PolicyNotAttachable", "ValidationError"}
+)
+"""Codes that stay until the specs change."""
 _SIGN_IN = ("Expired", "RequestExpired", "InvalidClientTokenId", "UnauthorizedSSOToken")
 _LOST = (
     "EndpointConnectionError",
@@ -51,6 +57,8 @@ class Outcome:
     """Of a cut-over: how many instances it brought over, and are there still."""
     in_flight: tuple[InstanceKey, ...] = ()
     """In a cut-over: instances that it disassociated or stopped and did not restore."""
+    source: Location | None = None
+    """Of a failed step: the place in the specs of what it was for."""
 
 
 def failed(address: Address, what: str, error: AwsError, wanted: str = "") -> Outcome:
@@ -77,7 +85,7 @@ def advice(error: AwsError, wanted: str = "") -> str:
         return "sign in again, then apply again"
     if error.code in THROTTLED or error.is_uncertain or error.code in _LOST:
         return AGAIN
-    return MEND
+    return CORRECT if error.code in _OF_THE_SPECS else MEND
 
 
 StrandedAs = Literal["no_profile", "not_running", "no_role"]

@@ -1,7 +1,8 @@
 """Which refusals pass by themselves, for how long they are waited out, and which mean *done*.
 
-Codes and budgets are those of IAM's and EC2's eventual consistency; nothing is matched on the text
-of a message. Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
+Codes and budgets are those of IAM's and EC2's eventual consistency. The text of a message is looked
+at for one code alone, which AWS has both for what passes and for what stays.
+Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html
 """
 
 from __future__ import annotations
@@ -41,10 +42,13 @@ class RetryRule:
     only_fresh: bool = False
     """Only where this run made what the call refers to, or it can be read: otherwise the name is
     simply wrong."""
+    says: str = ""
+    """What the message has to say."""
 
     def covers(self, call: ApiCall, error: AwsError, is_fresh: bool) -> bool:
         return (
             error.code == self.code
+            and self.says in error.message
             and call.operation.startswith(self.operations)
             and (is_fresh or not self.only_fresh)
         )
@@ -57,6 +61,7 @@ RETRYABLE = (
         ("CreateRole", "UpdateAssumeRolePolicy"),
         PROPAGATION_SECONDS,
         True,
+        "Invalid principal",
     ),
     RetryRule("NoSuchEntity", _ABOUT_NAMED, PROPAGATION_SECONDS, True),
     RetryRule("InvalidParameterValue", ("Associate", "Replace"), PROPAGATION_SECONDS),

@@ -10,9 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.errors import THROTTLED, AwsError
-from reconciler.executor.idempotency import already_applied, is_named_there, observed_effect
+from reconciler.executor.idempotency import (
+    already_applied,
+    is_named_there,
+    is_young_principal,
+    observed_effect,
+)
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retry_rules import REPEATABLE, Tries, budget, contradiction, may_be_done
+from reconciler.model.address import Address
 from reconciler.plan.calls import ApiCall
 from reconciler.ports import Clock, Reader, Writer
 
@@ -64,6 +70,7 @@ class Sender:
         call: ApiCall,
         *,
         is_fresh: bool = False,
+        was_made: Callable[[Address], bool] = lambda _address: False,
         instance: str | None = None,
         hoped_for: frozenset[str] = frozenset(),
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
@@ -71,9 +78,10 @@ class Sender:
         """The response; empty if the call had already taken effect.
 
         Raises ``AwsError`` for a permanent refusal, ``InstanceEndedError`` if the instance of the
-        call has terminated. ``instance`` is the instance, if the call does not name it; refusals in
-        ``hoped_for`` are raised without a retry; ``told`` is called with each failure that is
-        retried, and the seconds of the wait.
+        call has terminated. ``is_fresh`` says that this run made something that the call refers
+        to, ``was_made`` whether it made what is at an address. ``instance`` is the instance, if the
+        call does not name it; refusals in ``hoped_for`` are raised without a retry; ``told`` is
+        called with each failure that is retried, and the seconds of the wait.
         """
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
         while True:
@@ -85,7 +93,7 @@ class Sender:
                     raise
                 if self._is_there(call, error, was_lost, instance):
                     return {}
-                patience = budget(call, error, is_fresh or self._is_known(call, error))
+                patience = budget(call, error, self._is_young(call, error, is_fresh, was_made))
                 patience = max(patience, contradiction(call, error, was_lost))
                 found = observed_effect(call, error, self.reader, instance)
                 if found is not None:
@@ -93,12 +101,20 @@ class Sender:
                 if not tries.wait(error, patience, told, 0.5 + self.dice.random() / 2):
                     raise error if found is None else found.explained(error) from error
 
-    def _is_known(self, call: ApiCall, error: AwsError) -> bool:
-        """Whether what the call refers to is there though AWS says it is not: a run before this one
-        may have made it a moment ago."""
+    def _is_young(
+        self,
+        call: ApiCall,
+        error: AwsError,
+        is_fresh: bool,
+        was_made: Callable[[Address], bool],
+    ) -> bool:
+        """Whether what the call refers to is there though AWS says it is not: this run made it, or
+        one before this one, a moment ago."""
         if not budget(call, error, is_fresh=True) > budget(call, error, is_fresh=False):
             return False
-        return is_named_there(call, self.reader, self.account_policies)
+        if error.code == "MalformedPolicyDocument":
+            return is_young_principal(call, error, self.reader, self.account_policies, was_made)
+        return is_fresh or is_named_there(call, self.reader, self.account_policies)
 
     def _once(self, call: ApiCall) -> Mapping[str, Any]:
         pace = self.pace if call.service == "iam" else None

@@ -16,10 +16,9 @@ from reconciler.model.live import (
     LiveRole,
     LiveState,
 )
-from reconciler.model.policy_document import trusts_service
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
+from reconciler.model.trust import trusts_ec2
 from reconciler.spec.build.variables import escaped
-from reconciler.spec.check.checks import EC2_SERVICES
 from reconciler.spec.format.dump import document_as_spec, duration_as_spec, trust_as_spec
 from reconciler.spec.settings import SETTINGS_FILE
 
@@ -141,7 +140,7 @@ class _Importing:
             if profile.resource.address not in chosen and profile.role_id not in roles:
                 continue
             role = self.live.role(profile.resource.role)
-            if role and not trusts_service(role.resource.trust_policy.value, EC2_SERVICES):
+            if role and not trusts_ec2(role.resource.trust_policy.value):
                 self.skipped["the role does not trust EC2"] += 1
                 continue
             found[name] = profile

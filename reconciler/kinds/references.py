@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.kinds.aws_managed_policies import PATHS
 from reconciler.kinds.context import KindContext
 from reconciler.model.address import POLICY, ROLE, Address, name_of, same_resource
 from reconciler.model.live import LiveState
 from reconciler.model.policy_document import principals
 from reconciler.model.resources import Identity
+from reconciler.spec.check import aws_managed_policies
 from reconciler.spec.desired import DesiredState
 
 
@@ -45,7 +45,7 @@ def _spelled(arn: str, desired: DesiredState, live: LiveState) -> str:
 
 def aws_policy_arn(name: str, identity: Identity) -> str:
     """ARNs of AWS-managed policies follow from their names but for those at odd paths."""
-    return identity.arns.aws_managed(PATHS.get(name, "/"), name)
+    return identity.arns.aws_managed(aws_managed_policies.paths().get(name, "/"), name)
 
 
 def trusted_roles(document: object, context: KindContext) -> Iterator[Address]:

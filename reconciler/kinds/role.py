@@ -14,12 +14,12 @@ from reconciler.kinds.references import trusted_roles
 from reconciler.kinds.unmanaged_attributes import keep_live
 from reconciler.model.address import Address, name_key, name_of, policy_address, same_name
 from reconciler.model.live import LiveRole
-from reconciler.model.policy_document import PolicyDocument, trusts_service
+from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import Role, no_tags
+from reconciler.model.trust import trusts_ec2
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.graph import Label, exists, free, gone, ready
 from reconciler.spec.check.aws_limits import INLINE_POLICIES_SIZE
-from reconciler.spec.check.checks import EC2_SERVICES
 from reconciler.spec.desired import DesiredRole
 
 REVOKED = "AWSRevokeOlderSessions"
@@ -31,7 +31,7 @@ Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.ht
 NOBODY = PolicyDocument.of(
     {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}],
+        "Statement": [{"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
     }
 )
 """The trust of a role whose own trust names a role that cannot exist before it."""
@@ -108,9 +108,7 @@ def update(live: LiveRole, after: Role, context: KindContext) -> Iterator[Step]:
 
 def shuts_out_ec2(before: Role, after: Role) -> bool:
     """Whether EC2 can serve instances the role now, and cannot afterwards."""
-    return trusts_service(before.trust_policy.value, EC2_SERVICES) and not trusts_service(
-        after.trust_policy.value, EC2_SERVICES
-    )
+    return trusts_ec2(before.trust_policy.value) and not trusts_ec2(after.trust_policy.value)
 
 
 def delete(live: LiveRole, _context: KindContext) -> Iterator[Step]:

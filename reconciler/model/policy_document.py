@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +22,9 @@ _UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}")
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A policy document. ``text`` is the document as written, without white space: it is sent to
-    AWS and counted against its quotas. Equality compares only ``canonical``."""
+    """A policy document. ``text`` is the document as written, without white space and with
+    ``Version`` first: it is sent to AWS and counted against its quotas. Equality compares only
+    ``canonical``."""
 
     text: str = field(compare=False)
     canonical: str
@@ -31,7 +32,7 @@ class PolicyDocument:
     @classmethod
     def of(cls, document: Json) -> PolicyDocument:
         """From a decoded document; one that AWS holds but that is no JSON stays a string."""
-        return cls(text=minified(document), canonical=_dump(canonical(document)))
+        return cls(text=minified(_version_first(document)), canonical=_dump(canonical(document)))
 
     @property
     def value(self) -> Json:
@@ -41,6 +42,13 @@ class PolicyDocument:
     def size(self) -> int:
         """Characters that count against a quota: all but white space."""
         return len(re.sub(r"[ \t\r\n]", "", self.text))
+
+
+def _version_first(document: Json) -> Json:
+    """AWS refuses a ``Statement`` that is a mapping and comes before ``Version``."""
+    if not isinstance(document, Mapping) or "Version" not in document:
+        return document
+    return {"Version": document["Version"], **document}
 
 
 def minified(document: Json) -> str:
@@ -117,18 +125,31 @@ def _scalar(value: Json) -> Json:
 
 
 def _unique(values: Any) -> list[Json]:
-    return sorted({_dump(v): v for v in values}.values(), key=_dump)
+    return [value for _, value in sorted({_order(v): v for v in values}.items())]
+
+
+def _order(value: Json) -> tuple[bool, str]:
+    """Equal for equal values alone. Nearly all are text, and to write that as JSON takes long."""
+    is_text = isinstance(value, str)
+    return is_text, value if is_text else _dump(value)
 
 
 def principals(document: Json) -> tuple[str, ...]:
     """Every AWS principal that a trust policy names, sorted."""
-    named: set[str] = set()
-    for statement in statements_of(document):
+    return tuple(sorted({principal for principal, _ in named_principals(document)}))
+
+
+def named_principals(document: Json) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """The same as they stand in the document, each with its path."""
+    held = document.get("Statement", []) if isinstance(document, Mapping) else []
+    for number, statement in enumerate(as_list(held)):
+        start = ("Statement", number) if isinstance(held, list) else ("Statement",)
         for element in ("Principal", "NotPrincipal"):
-            principal = statement.get(element)
-            if isinstance(principal, Mapping):
-                named.update(str(p) for p in as_list(principal.get("AWS", [])))
-    return tuple(sorted(named))
+            principal = statement.get(element) if isinstance(statement, Mapping) else None
+            named = principal.get("AWS", []) if isinstance(principal, Mapping) else []
+            for place, one in enumerate(as_list(named)):
+                inside = (place,) if isinstance(named, list) else ()
+                yield str(one), (*start, element, "AWS", *inside)
 
 
 def with_principals(document: PolicyDocument, spelled: Callable[[str], str]) -> PolicyDocument:
@@ -161,7 +182,12 @@ def dangling_principals(document: Json) -> tuple[str, ...]:
 
     Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
-    return tuple(p for p in principals(document) if _UNIQUE_ID.fullmatch(p))
+    return tuple(p for p in principals(document) if is_unique_id(p))
+
+
+def is_unique_id(principal: str) -> bool:
+    """Whether it is the id of a role or a user, in place of its ARN."""
+    return _UNIQUE_ID.fullmatch(principal) is not None
 
 
 def statements_of(document: Json) -> list[Mapping[str, Json]]:
@@ -169,21 +195,3 @@ def statements_of(document: Json) -> list[Mapping[str, Json]]:
         return []
     listed = as_list(document.get("Statement", []))
     return [s for s in listed if isinstance(s, Mapping)]
-
-
-def trusts_service(document: Json, services: frozenset[str]) -> bool:
-    """Whether some statement lets one of the services assume the role."""
-    return any(_statement_trusts(s, services) for s in statements_of(document))
-
-
-def _statement_trusts(statement: Mapping[str, Json], services: frozenset[str]) -> bool:
-    principal = statement.get("Principal")
-    if statement.get("Effect") != "Allow":
-        return False
-    if principal != "*" and not (
-        isinstance(principal, Mapping)
-        and services.intersection(str(s) for s in as_list(principal.get("Service", [])))
-    ):
-        return False
-    actions = [str(a).casefold() for a in as_list(statement.get("Action", []))]
-    return bool({"sts:assumerole", "sts:*", "*", "sts:assume*"}.intersection(actions))

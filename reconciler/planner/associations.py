@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.kinds import association as kind
 from reconciler.model import ownership
-from reconciler.model.address import PROFILE, Address, instance_address, profile_address
+from reconciler.model.address import (
+    ANY_INSTANCE,
+    PROFILE,
+    Address,
+    instance_address,
+    profile_address,
+)
 from reconciler.model.live import SELECTABLE, LiveInstance
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Association, InstanceProfile
@@ -46,7 +52,7 @@ def plan_associations(context: PlanContext) -> PlanFragment:
     claims = _claims(context)
     parts = [_claim(claim, context) for claim in claims]
     moving = moved(merged(parts))
-    told = merged([_absent(context), PlanFragment(kept=tuple(_managed(context)))])
+    told = merged([_absent(context), _empty(context), PlanFragment(kept=tuple(_managed(context)))])
     return merged(
         [
             told,
@@ -160,6 +166,25 @@ def _absent(context: PlanContext) -> PlanFragment:
     )
 
 
+def _empty(context: PlanContext) -> PlanFragment:
+    """Selectors that no instance matches, where all of their regions were read."""
+    if not context.options.includes(ANY_INSTANCE):
+        return PlanFragment()
+    return PlanFragment(
+        diagnostics=tuple(
+            Diagnostic(
+                "warning",
+                "selects-nothing",
+                f"association {association.name!r} selects no instance in {', '.join(regions)}",
+                association.place.at("select"),
+            )
+            for association, regions in _read_regions(context)
+            if association.select is not None
+            and next(_claims_of(association, context), None) is None
+        )
+    )
+
+
 def not_found(context: PlanContext) -> tuple[InstanceKey, ...]:
     """Instances that are listed by id and were in none of the answers: terminated, or never there.
     Each in every region of its association."""
@@ -177,10 +202,15 @@ def not_found(context: PlanContext) -> tuple[InstanceKey, ...]:
 
 def _listing(context: PlanContext) -> Iterator[tuple[DesiredAssociation, tuple[str, ...]]]:
     """Associations that list their instances, with their regions, where all of those were read."""
+    return (pair for pair in _read_regions(context) if pair[0].select is None)
+
+
+def _read_regions(context: PlanContext) -> Iterator[tuple[DesiredAssociation, tuple[str, ...]]]:
+    """The chosen associations, with their regions, where all of those were read."""
     for association in context.desired.associations:
         regions = association.regions or context.options.regions
         is_read = not context.live.unread_regions.keys() & set(regions)
-        if association.select is None and association.is_chosen and is_read:
+        if association.is_chosen and is_read:
             yield association, regions
 
 

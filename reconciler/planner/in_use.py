@@ -36,8 +36,7 @@ from reconciler.model.ownership import (
     Settled,
     Waiting,
 )
-from reconciler.model.policy_document import trusts_service
-from reconciler.spec.check.checks import EC2_SERVICES
+from reconciler.model.trust import trusts_ec2
 
 UseKind = Literal["inside", "attached", "served", "released", "unknown"]
 """``inside``: a profile holds the role; ``attached``: something has the policy; ``served``: running
@@ -209,7 +208,7 @@ class InUse:
 
 def is_for_ec2(role: LiveRole) -> bool:
     """Whether EC2 can serve it to instances."""
-    return trusts_service(role.resource.trust_policy.value, EC2_SERVICES)
+    return trusts_ec2(role.resource.trust_policy.value)
 
 
 def ids_in(mark: RoleMark | None) -> tuple[str, ...]:

@@ -60,9 +60,8 @@ def _named(desired: DesiredState, options: Options, identity: Identity) -> Named
     }
     documents = (r.resource.trust_policy.value for r in roles)
     trusted = {name_of(p) for d in documents for p in principals(d) if identity.arns.has(p, ROLE)}
-    of_the_set = {name for name in trusted if wanted.role(name) is not None}
     return Named(
-        roles=tuple(sorted({r.resource.name for r in roles} | inside | of_the_set)),
+        roles=tuple(sorted({r.resource.name for r in roles} | inside | trusted)),
         profiles=tuple(sorted(names)),
         policies=tuple(sorted(arn for arn in arns if identity.arns.has(arn, POLICY))),
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from reconciler.diagnostics import Diagnostic, Location
-from reconciler.kinds.references import trusted_roles
-from reconciler.model.address import POLICY, Address, name_of, policy_address, role_address
-from reconciler.model.policy_document import trusts_service
+from reconciler.diagnostics import Diagnostic, Location, Near
+from reconciler.kinds.references import policy_arn, trusted_roles
+from reconciler.model.address import POLICY, ROLE, Address, name_of, policy_address, role_address
+from reconciler.model.policy_document import named_principals
+from reconciler.model.trust import trusts_ec2
 from reconciler.plan.changes import Unmet
 from reconciler.planner.context import PlanContext
 from reconciler.planner.ownership_checks import is_left_out, not_made_here
-from reconciler.spec.check.checks import EC2_SERVICES
+from reconciler.spec.check import aws_managed_policies
+from reconciler.spec.check.checks import policies_of
 from reconciler.spec.desired import DesiredProfile, DesiredRole, ordered
 
 
@@ -87,7 +89,7 @@ def references_left_out(context: PlanContext) -> Iterator[tuple[Address, Diagnos
             if trusted is not None and is_left_out(trusted, context):
                 place = role.place.at("trust_policy")
                 yield address, not_made_here(trusted, "no-such-role", place, context)
-        for arn, place in _policies(role):
+        for arn, place in _policies(role, context):
             policy = context.desired.policy(name_of(arn))
             if policy is None or not context.arns.has(arn, POLICY):
                 continue
@@ -104,19 +106,19 @@ def _of_profile(profile: DesiredProfile, context: PlanContext) -> Iterator[Unmet
     if address in context.live.unread:
         return
     if live is None:
-        message = f"role {name!r} exists neither in the specs nor in AWS"
-        found = Diagnostic("error", "no-such-role", message, place)
-        yield Unmet(address, found, needed_by)
-    elif not trusts_service(live.resource.trust_policy.value, EC2_SERVICES):
+        yield Unmet(address, _no_role(name, place, context), needed_by)
+    elif not trusts_ec2(live.resource.trust_policy.value):
         message = f"role/{name} does not trust ec2.amazonaws.com: no instance can use it"
         found = Diagnostic("error", "ec2-trust", message, place)
         yield Unmet(address, found, needed_by, status="modified")
 
 
 def _of_role(role: DesiredRole, context: PlanContext) -> Iterator[Unmet]:
-    for arn, place in _policies(role):
+    for arn, place in _policies(role, context):
         name, missing = name_of(arn), policy_address(name_of(arn))
+        own = (policy.resource.name for policy in context.desired.policies.values())
         if arn in context.live.absent:
+            near = Near(name, (*own, *aws_managed_policies.paths()))
             message = f"AWS has no policy {arn}"
         elif (
             context.arns.has(arn, POLICY)
@@ -124,16 +126,50 @@ def _of_role(role: DesiredRole, context: PlanContext) -> Iterator[Unmet]:
             and context.live.policy(name) is None
             and missing not in context.live.unread
         ):
+            there = (policy.resource.name for policy in context.live.policies.values())
+            near = Near(name, (*own, *there))
             message = f"policy {arn} exists neither in the specs nor in AWS"
         else:
             continue
-        found = Diagnostic("error", "no-such-policy", message, place)
+        found = Diagnostic("error", "no-such-policy", message, place, near=near)
         yield Unmet(missing, found, role.resource.address)
+    yield from _trusted(role, context)
 
 
-def _policies(role: DesiredRole) -> Iterator[tuple[str, Location]]:
+def _trusted(role: DesiredRole, context: PlanContext) -> Iterator[Unmet]:
+    """Roles of this account that the trust policy names: AWS refuses one that is not there, and
+    compares the whole ARN."""
+    for arn, path in named_principals(role.resource.trust_policy.value):
+        name, address = name_of(arn), role_address(name_of(arn))
+        if not context.arns.has(arn, ROLE) or address in context.live.unread:
+            continue
+        place, known = role.place.value("trust_policy", *path), _arns_of(name, context)
+        if not known:
+            yield Unmet(address, _no_role(name, place, context), role.resource.address)
+        elif arn not in known:
+            message = f"role {name!r} is {known[-1]}, not {arn}"
+            found = Diagnostic("error", "no-such-role", message, place, "correct its path")
+            yield Unmet(address, found, role.resource.address)
+
+
+def _arns_of(name: str, context: PlanContext) -> tuple[str, ...]:
+    """The ARNs of a role: as it is, and as the specs want it."""
+    live, wanted = context.live.role(name), context.desired.role(name)
+    found = [live.arn] if live is not None else []
+    if wanted is not None and not (live is not None and "path" in wanted.leave):
+        found.append(context.arns.of(ROLE, wanted.resource.path, wanted.resource.name))
+    return tuple(found)
+
+
+def _no_role(name: str, place: Location, context: PlanContext) -> Diagnostic:
+    wanted = (role.resource.name for role in context.desired.roles.values())
+    live = (role.resource.name for role in context.live.roles.values())
+    message = f"role {name!r} exists neither in the specs nor in AWS"
+    near = Near(name, (*wanted, *live))
+    return Diagnostic("error", "no-such-role", message, place, near=near)
+
+
+def _policies(role: DesiredRole, context: PlanContext) -> Iterator[tuple[str, Location]]:
     """ARNs of the policies that it names, each with its place."""
-    for arn in role.resource.managed_policies:
-        yield arn, role.place.at("managed_policies")
-    if role.resource.permissions_boundary is not None:
-        yield role.resource.permissions_boundary, role.place.at("permissions_boundary")
+    for reference, at in policies_of(role):
+        yield policy_arn(reference, context.desired, context.live), role.place.value(*at)

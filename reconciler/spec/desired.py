@@ -10,7 +10,7 @@ from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import Address, named
 from reconciler.model.resources import InstanceProfile, Policy, Role, RollOut
 from reconciler.spec.settings import Settings
-from reconciler.spec.yaml.tree import Path, Tree, locate
+from reconciler.spec.yaml.tree import Path, Tree, locate, value_location
 
 _D = TypeVar("_D")
 
@@ -24,6 +24,10 @@ class Place:
 
     def at(self, *segments: str | int) -> Location:
         return locate(self.tree, (*self.path, *segments))
+
+    def value(self, *segments: str | int) -> Location:
+        """As ``at``, but the place of the value in place of its key's."""
+        return value_location(self.tree, (*self.path, *segments))
 
     @property
     def here(self) -> Location:

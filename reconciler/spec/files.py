@@ -14,7 +14,7 @@ from pathlib import Path
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.spec.settings import SETTINGS_FILE
 
-_SUFFIXES = (".yaml", ".yml")
+YAML_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _walk(
         )
         return
     for entry in entries:
-        is_spec = entry.suffix in _SUFFIXES
+        is_spec = entry.suffix in YAML_SUFFIXES
         is_folder = entry.is_dir() and entry.name != SETTINGS_FILE
         if entry.name.startswith(".") or not (is_spec or is_folder):
             continue

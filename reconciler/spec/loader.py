@@ -7,7 +7,10 @@ what was not known.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
@@ -16,14 +19,21 @@ from reconciler.errors import UnreadableError
 from reconciler.spec.build import builder
 from reconciler.spec.build.validation import validated_model
 from reconciler.spec.build.variables import Room, substituted
-from reconciler.spec.check import checks
+from reconciler.spec.check import account_checks, checks
 from reconciler.spec.desired import Place, SpecSet
-from reconciler.spec.files import Found, display_name, find, is_inside, stays_within
+from reconciler.spec.files import (
+    YAML_SUFFIXES,
+    Found,
+    display_name,
+    find,
+    is_inside,
+    stays_within,
+)
 from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
 from reconciler.spec.yaml.parser import parse, read_text
 from reconciler.spec.yaml.policy_documents import mapped_documents
-from reconciler.spec.yaml.tree import Mapping, Scalar, Tree, scalars
+from reconciler.spec.yaml.tree import Mapping, Scalar, Tree, Unread, scalars
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 """Placeholder for an unknown account, so that sizes can be counted offline."""
@@ -57,16 +67,32 @@ class ParsedSet:
     sources: MappingType[str, str]
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Specs become many small objects that are in no cycles: to look for cycles among them takes as
+    long as to read them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def load(path: str, caller: Caller | None = None) -> SpecSet:
     return interpret(read(path), caller or Caller())
 
 
+@_collector_paused()
 def read(path: str) -> ParsedSet:
     found = find(path)
     problems = list(found.diagnostics)
     sources: dict[str, str] = {}
-    parsed = [_parse_file(file, found.bound, sources, problems) for file in found.files]
-    files = tuple(file for file in parsed if file is not None)
+    documents: set[FilePath] = set()
+    parsed = [_parse_file(file, found.bound, sources, problems, documents) for file in found.files]
+    # A document that was named though it is YAML was reported, and is no spec.
+    files = tuple(file for file in parsed if file is not None and file.path not in documents)
     settings, place = Settings(), None
     resources = []
     for file in files:
@@ -101,11 +127,14 @@ def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
         account = (target.account_id if target else None) or parsed.settings.account_id
         own = target.variables if target else {}
         caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", {**own, **variables})
-        sets.append(interpret(for_target(parsed, target), caller))
+        made = interpret(for_target(parsed, target), caller)
+        other = account_checks.of_account(made.desired, account, None)
+        sets.append(replace(made, diagnostics=(*made.diagnostics, *other)))
     found = in_order(d for one in sets for d in one.diagnostics)
     return replace(sets[0], diagnostics=found)
 
 
+@_collector_paused()
 def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
     """The desired state for this caller, with every finding."""
     problems = list(parsed.diagnostics)
@@ -150,7 +179,11 @@ def is_same_for(parsed: ParsedSet, one: Caller, other: Caller) -> bool:
 
 
 def _parse_file(
-    path: FilePath, bound: FilePath, sources: dict[str, str], problems: list[Diagnostic]
+    path: FilePath,
+    bound: FilePath,
+    sources: dict[str, str],
+    problems: list[Diagnostic],
+    documents: set[FilePath],
 ) -> ParsedFile | None:
     name = display_name(path)
     try:
@@ -164,7 +197,7 @@ def _parse_file(
             message = "a spec is a mapping with keys such as roles and instance_profiles"
             problems.append(Diagnostic("error", "wrong-type", message, tree.location))
             return None
-        including = _Including(path, bound, sources, problems)
+        including = _Including(path, bound, sources, problems, documents)
         # Keys at the top that begin with x- are there for anchors alone.
         items = {key: value for key, value in tree.items.items() if not key.startswith("x-")}
         resources = Mapping(items, tree.keys, tree.location)
@@ -182,6 +215,8 @@ class _Including:
     bound: FilePath
     sources: dict[str, str]
     problems: list[Diagnostic]
+    documents: set[FilePath]
+    """YAML files that were named: they would be read as specs as well."""
 
     def included(self, tree: Mapping) -> Mapping:
         found = mapped_documents(tree, self._document)
@@ -192,7 +227,7 @@ class _Including:
             return node
         value = node.items["file"]
         if (target := self._target(value)) is None:
-            return Mapping({}, {}, node.location)
+            return Unread({}, {}, node.location)
         name = display_name(target)
         try:
             self.sources[name] = read_text(target, name)
@@ -201,7 +236,7 @@ class _Including:
         except UnreadableError as error:
             related = (("named here", value.location),)
             self.problems.append(replace(error.diagnostic, related=related))
-            return Mapping({}, {}, node.location)
+            return Unread({}, {}, node.location)
 
     def _target(self, value: Tree) -> FilePath | None:
         """The file that is named, if it may be read: beside the spec or below, not hidden, and not
@@ -212,6 +247,11 @@ class _Including:
             self.problems.append(Diagnostic("error", "bad-file", message, value.location))
             return None
         target = self.path.parent / named
+        if named.suffix in YAML_SUFFIXES:
+            message = "must name a .json file: every YAML file of the set is read as a spec"
+            self.problems.append(Diagnostic("error", "bad-file", message, value.location))
+            self.documents.add(target)
+            return None
         if stays_within(target, self.bound):
             return target
         message = f"{display_name(target)} is a link to a place outside of the set"

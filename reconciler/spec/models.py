@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from reconciler.spec.build.scalars import Canary, MaxUnavailable, Seconds, Text
 from reconciler.spec.yaml.policy_documents import is_wrapped
@@ -66,10 +67,26 @@ def _inline(value: Any) -> Any:
     return {"policies": value} if is_short else value
 
 
+def _managed(value: Any) -> Any:
+    if isinstance(value, list):
+        return {"policies": value}
+    if not isinstance(value, dict):
+        raise PydanticCustomError("wrong-type", "must be a list of names or ARNs")
+    return value
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise PydanticCustomError("wrong-type", "must be text, or a list of texts")
+    return value
+
+
 _MANAGED = Annotated[
     ManagedPolicies,
     BeforeValidator(
-        lambda value: {"policies": value} if isinstance(value, list) else value,
+        _managed,
         json_schema_input_type=list[str] | ManagedPolicies,
     ),
 ]
@@ -80,7 +97,7 @@ _INLINE = Annotated[
 TextList = Annotated[
     list[Text],
     BeforeValidator(
-        lambda value: [value] if isinstance(value, str) else value,
+        _texts,
         json_schema_input_type=str | list[str],
     ),
 ]

@@ -187,3 +187,24 @@ def test_where_the_region_is_said(
         monkeypatch.setenv("AWS_REGION", first)
     monkeypatch.setenv("AWS_DEFAULT_REGION", second)
     assert Session(Login(run="test", region=given)).region == wanted
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_remote"),
+    [
+        (None, True),
+        ("https://ec2.eu-west-1.amazonaws.com", True),
+        ("http://127.0.0.1:5000", False),
+        ("http://localhost:4566", False),
+        ("http://aws.localhost:4566", False),
+        ("http://[::1]:5000", False),
+        ("http://10.0.0.1:5000", True),
+    ],
+)
+def test_whether_ec2_is_on_this_machine(endpoint: str | None, is_remote: bool) -> None:
+    assert Session(Login("r", region="eu-west-1", endpoint_url=endpoint)).is_remote() is is_remote
+
+
+def test_an_endpoint_of_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:5000")
+    assert not Session(Login("r", region="eu-west-1")).is_remote()

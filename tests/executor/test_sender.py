@@ -57,12 +57,13 @@ class Known:
     tags: dict[str, str] = field(default_factory=dict)
     role_in: str | None = None
     has_role: bool = False
+    arn: str = "arn"
     document: Any = None
     calls: Mapping[str, int] = field(default_factory=dict)
     entities: dict[str, LiveEntity] = field(default_factory=dict)
 
     def role(self, name: str) -> Facts | None:
-        return Facts("AROA", "arn", self.tags) if self.has_role else None
+        return Facts("AROA", self.arn, self.tags) if self.has_role else None
 
     def profiles_with(self, role: str) -> tuple[str, ...]:
         return ()
@@ -134,6 +135,54 @@ def test_patience_ends() -> None:
     with pytest.raises(AwsError):
         sender(writer, Known(), clock).send(TAG)
     assert 110 <= clock.now() - began <= 125
+
+
+TRUSTED = "arn:aws:iam::1:role/b"
+TRUSTING = ApiCall(
+    "iam",
+    "CreateRole",
+    {
+        "RoleName": "r",
+        "AssumeRolePolicyDocument": '{"Statement": {"Principal": {"AWS": "arn:aws:iam::1:role/b"}}}',
+    },
+)
+INVALID = f'Invalid principal in policy: "AWS":"{TRUSTED}"'
+
+
+@pytest.mark.parametrize(
+    ("message", "made", "reader", "waits"),
+    [
+        (INVALID, {"role/b"}, Known(), True),
+        (INVALID, {"role/B"}, Known(), True),
+        (INVALID, {"policy/b", "role/r"}, Known(), False),
+        (INVALID, set(), Known(), False),
+        (INVALID, set(), Known(has_role=True, arn=TRUSTED), True),
+        (INVALID, set(), Known(has_role=True, arn="arn:aws:iam::1:role/path/b"), False),
+        ("Invalid principal in policy", {"role/b"}, Known(), True),
+        ('Invalid principal in policy: "AWS":"arn:aws:iam::2:role/b"', {"role/b"}, Known(), False),
+        ('Invalid principal in policy: "SERVICE":"ec3"', {"role/b"}, Known(), False),
+        ("Syntax errors in policy.", {"role/b"}, Known(has_role=True, arn=TRUSTED), False),
+        ("may only specify STS AssumeRole actions", {"role/b"}, Known(), False),
+    ],
+)
+def test_a_document_is_waited_for_only_with_a_young_principal(
+    message: str, made: set[str], reader: Known, waits: bool
+) -> None:
+    """Anything else that is wrong with it stays wrong."""
+    refusal = AwsError("iam:CreateRole", "MalformedPolicyDocument", message)
+    writer, clock = Scripted([refusal]), JumpingClock()
+    addresses = frozenset(Address.parse(address) for address in made)
+    began = clock.now()
+    if waits:
+        assert sender(writer, reader, clock).send(
+            TRUSTING, is_fresh=True, was_made=addresses.__contains__
+        )
+    else:
+        with pytest.raises(AwsError):
+            sender(writer, reader, clock).send(
+                TRUSTING, is_fresh=True, was_made=addresses.__contains__
+            )
+        assert clock.now() == began
 
 
 @pytest.mark.parametrize("fresh", [True, False])
@@ -284,4 +333,5 @@ def test_every_row_has_a_budget() -> None:
     for row in RETRYABLE:
         assert 0 < row.seconds <= 300
         call = ApiCall("iam", row.operations[0] or "TagRole")
-        assert budget(call, error(row.code), True) == row.seconds
+        refusal = AwsError("iam:X", row.code, row.says or "told")
+        assert budget(call, refusal, True) == row.seconds

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model.policy_document import PolicyDocument, dangling_principals, trusts_service
+from reconciler.model.policy_document import PolicyDocument, dangling_principals
 
 V = "2012-10-17"
 
@@ -236,50 +236,9 @@ def test_a_principal_that_is_gone_shows_as_its_id() -> None:
     assert dangling_principals(gone) == ("AROAABCDEFGHIJKLMNOPQ",)
 
 
-@pytest.mark.parametrize(
-    ("statement", "wanted"),
-    [
-        (
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "ec2.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            },
-            True,
-        ),
-        (
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": ["lambda.amazonaws.com", "ec2.amazonaws.com"]},
-                "Action": ["sts:*"],
-            },
-            True,
-        ),
-        (
-            {
-                "Effect": "Deny",
-                "Principal": {"Service": "ec2.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            },
-            False,
-        ),
-        (
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            },
-            False,
-        ),
-        (
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "ec2.amazonaws.com"},
-                "Action": "sts:TagSession",
-            },
-            False,
-        ),
-    ],
-)
-def test_trust_in_ec2(statement: dict[str, Any], wanted: bool) -> None:
-    assert trusts_service(doc(statement), frozenset({"ec2.amazonaws.com"})) is wanted
+@pytest.mark.parametrize("key", ["Version", "Statement"])
+def test_the_version_is_sent_first(key: str) -> None:
+    """AWS refuses a ``Statement`` mapping before it: the policy failed legacy parsing."""
+    held = {"Version": "2012-10-17", "Statement": {"Effect": "Deny"}}
+    document = {key: held[key], **held}
+    assert PolicyDocument.of(document).text.startswith('{"Version":"2012-10-17","Statement":{')

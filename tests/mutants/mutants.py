@@ -586,6 +586,20 @@ EXECUTOR = (
     ),
     Mutant(
         "reconciler/executor/retry_rules.py",
+        "            and self.says in error.message\n",
+        "",
+        (SENDER,),
+        "a wrong action in a trust policy is asked for again for two minutes",
+    ),
+    Mutant(
+        "reconciler/executor/idempotency.py",
+        "if found is not None and found.arn == arn:",
+        "if found is not None:",
+        (SENDER,),
+        "a role at another path is waited for",
+    ),
+    Mutant(
+        "reconciler/executor/retry_rules.py",
         "            and (is_fresh or not self.only_fresh)\n",
         "",
         (SENDER,),

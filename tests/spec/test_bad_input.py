@@ -250,3 +250,40 @@ def test_wrong_types_everywhere(tmp_path: Path, shape: dict[str, Any]) -> None:
         # Nothing was dropped on the way: what has no error is in the desired state.
         named = {name.casefold() for name in shape.get("policies", {})}
         assert set(spec.desired.policies) == named
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        (
+            "roles:\n  r:\n    trust: ec2\n    managed_policies:\n    tags: {}",
+            (4, 22),
+            "list of names",
+        ),
+        ("roles:\n  r:\n    trust: ec2\n    managed_policies: abc", (4, 23), "list of names"),
+        (
+            "roles:\n  r:\n    trust: ec2\n    managed_policies:\n      - a\n      -",
+            (6, 8),
+            "managed_policies: must be text",
+        ),
+        ("roles:\n  r:\n    trust: {a: b}", (3, 12), "a list of texts"),
+        ("roles:\n  r:\n    trust: ec2\n    tags:", (4, 10), "a mapping, not null"),
+        (
+            "roles:\n  r:\n    trust: ec2\n    inline_policies:\n      x:",
+            (5, 9),
+            "x: must be a mapping, not null",
+        ),
+        (
+            "associations:\n  a:\n    instance_profile: p\n    select: {tags: {app: }}",
+            (4, 25),
+            "text, or a list of texts, not null",
+        ),
+    ],
+)
+def test_the_wrong_type_at_its_place(
+    tmp_path: Path, text: str, place: tuple[int, int], said: str
+) -> None:
+    (tmp_path / "s.yaml").write_text(text)
+    (found,) = load(str(tmp_path)).diagnostics
+    assert (found.code, found.location.line, found.location.column) == ("wrong-type", *place)
+    assert said in found.message

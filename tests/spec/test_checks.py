@@ -195,6 +195,17 @@ CASES = {
         "empty-select",
         "one tag",
     ),
+    "no ids": (
+        "associations:\n  a: {instance_profile: p, instances: []}",
+        "empty-select",
+        "one id",
+    ),
+    "no values": (
+        "associations:\n  a: {instance_profile: p, select: {tags: {app: []}}}",
+        "empty-select",
+        "app needs",
+    ),
+    "a bad item of a trust": ("roles:\n  r: {trust: [ec2, 'EC 2']}", "trust", "EC 2"),
     "no id of an instance": (
         "associations:\n  a: {instance_profile: p, instances: [i-xyz]}",
         "invalid-instance-id",
@@ -244,11 +255,11 @@ def test_adjusted_quotas(tmp_path: Path, quota: str) -> None:
     assert not load(str(tmp_path)).diagnostics
 
 
-def test_the_old_policy_version_is_a_warning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["", "Version: 2008-10-17, "])
+def test_the_old_policy_version_inside_a_role_is_a_warning(tmp_path: Path, version: str) -> None:
     path = tmp_path / "spec.yaml"
-    path.write_text(
-        "policies:\n  p: {document: {Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]}}"
-    )
+    body = f"{{{version}Statement: [{{Effect: Allow, Action: 's3:*', Resource: '*'}}]}}"
+    path.write_text(role(f"inline_policies: {{x: {body}}}"))
     assert [(d.severity, d.code) for d in load(str(path)).diagnostics] == [
         ("warning", "policy-version")
     ]
@@ -259,3 +270,61 @@ def test_ec2_in_china_too(tmp_path: Path, trusted: str) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(f"roles: {{r: {{trust: {trusted}, instance_profile: true}}}}")
     assert not load(str(path)).diagnostics
+
+
+@pytest.mark.parametrize("value", ["web-*", "[web, 'a?']"])
+def test_a_selector_is_no_pattern(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        f"associations: {{a: {{instance_profile: p, select: {{tags: {{app: {value}}}}}}}}}"
+    )
+    (found,) = load(str(path)).diagnostics
+    assert (found.severity, found.code) == ("warning", "select-pattern")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("trust: lambda", "add ec2 to the services of its trust"),
+        (
+            "trust_policy: {Version: 2012-10-17, Statement: {Effect: Allow, Action: 'sts:AssumeRole', Principal: {AWS: '111111111111'}}}",
+            "allow sts:AssumeRole to Service: ec2.amazonaws.com in its trust_policy",
+        ),
+    ],
+)
+def test_the_help_of_ec2_trust_does_not_lead_into_the_next_error(
+    tmp_path: Path, body: str, said: str
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"roles: {{r: {{{body}, instance_profile: true}}}}")
+    (found,) = load(str(path)).diagnostics
+    assert (found.code, found.suggestion) == ("ec2-trust", said)
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "code", "place"),
+    [
+        ("none.json", {}, "unreadable-file", "p.json"),
+        ("../x.json", {}, "bad-file", "s.yaml"),
+        ("p.yml", {"p.yml": "{Version: 1}"}, "bad-file", "s.yaml"),
+        ("p.json", {"p.json": "{"}, "yaml-syntax", "p.json"),
+        ("p.json", {"p.json": ""}, "policy-statement", "p.json"),
+        ("p.json", {"p.json": "[]"}, "wrong-type", "p.json"),
+        ("p.json", {"p.json": "{}"}, "policy-statement", "p.json"),
+    ],
+)
+@pytest.mark.parametrize("where", ["document", "trust_policy", "inline"])
+def test_one_mistake_in_a_file_is_one_finding(
+    tmp_path: Path, text: str, files: dict[str, str], code: str, place: str, where: str
+) -> None:
+    for name, body in files.items():
+        (tmp_path / name).write_text(body)
+    made = {
+        "document": "policies: {p: {document: {file: NAME}}}",
+        "trust_policy": "roles: {r: {trust_policy: {file: NAME}}}",
+        "inline": "roles: {r: {trust: ec2, inline_policies: {x: {file: NAME}}}}",
+    }
+    (tmp_path / "s.yaml").write_text(made[where].replace("NAME", text))
+    (found,) = load(str(tmp_path)).diagnostics
+    assert found.severity == "error"
+    assert found.code == code or text == "none.json"

@@ -10,7 +10,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
-from reconciler.render.json.plan import kept_json
+from reconciler.render.json.plan import kept_json, source_json
 from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape, SummaryMembers
 
 
@@ -87,4 +87,5 @@ def _failure(outcome: Outcome) -> FailureShape:
         "reason": outcome.reason,
         "request_id": outcome.request_id,
         "remaining": list(outcome.remaining),
+        "source": source_json(outcome.source),
     }

@@ -269,6 +269,9 @@ class FailureShape(TypedDict):
     reason: str
     request_id: str
     remaining: Annotated[list[str], Field(description="What was not done.")]
+    source: Annotated[
+        SourceShape | None, Field(description="Of a failed step: its place in the specs.")
+    ]
 
 
 @with_config(CLOSED)

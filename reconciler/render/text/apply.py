@@ -97,6 +97,8 @@ def _broken(outcome: Outcome) -> Iterator[Line]:
         data(f" {outcome.what}: {outcome.reason}"),
         data(f" (request {outcome.request_id})" if outcome.request_id else ""),
     )
+    if outcome.source is not None:
+        yield line("  at ", data(f"{outcome.source.file}:{outcome.source.line}"))
     for remaining in outcome.remaining:
         yield line("  not done: ", data(remaining))
 

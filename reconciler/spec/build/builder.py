@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import Address, name_key
@@ -156,7 +156,7 @@ def _role(name: str, spec: RoleSpec, defaults: Defaults, place: Place) -> Desire
 def _trust(spec: RoleSpec) -> object:
     """``trust: ec2`` written out; the checks say where neither or both forms are given."""
     if spec.trust is None:
-        return spec.trust_policy or {}
+        return _with_aws_for_all(spec.trust_policy or {})
     services = [s if "." in s else f"{s}.amazonaws.com" for s in spec.trust if SERVICE.fullmatch(s)]
     principal = services[0] if len(services) == 1 else services
     statement = {
@@ -165,6 +165,21 @@ def _trust(spec: RoleSpec) -> object:
         "Action": "sts:AssumeRole",
     }
     return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def _with_aws_for_all(document: dict[str, Any]) -> dict[str, Any]:
+    """``Principal: "*"`` as ``{AWS: "*"}``: they mean the same, and AWS takes only the latter in a
+    trust policy."""
+
+    def spelled(statement: Any) -> Any:
+        if not isinstance(statement, dict) or statement.get("Principal") != "*":
+            return statement
+        return {**statement, "Principal": {"AWS": "*"}}
+
+    held = document.get("Statement")
+    if isinstance(held, list):
+        return {**document, "Statement": [spelled(one) for one in held]}
+    return {**document, "Statement": spelled(held)} if isinstance(held, dict) else document
 
 
 def _profile(

@@ -57,8 +57,7 @@ _CODES = {
 
 
 def _diagnostic(details: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Diagnostic:
-    path: Path = details["loc"]
-    kind = details["type"]
+    path, kind = _written(tree, details["loc"]), details["type"]
     code = _CODES.get(kind, kind)
     if "-" not in code:
         # Our own kinds of error are codes; pydantic's are about the type, or about the value.
@@ -73,6 +72,16 @@ def _diagnostic(details: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Di
         given = f", not {value.text!r}" if value.text is not None else ", not null"
     message = f"{name}: {_lowered(details['msg'])}{given}"
     return Diagnostic("error", code, message, value_location(tree, path))
+
+
+def _written(tree: Tree, path: Path) -> Path:
+    """The path without the keys that a short form leaves out, such as ``policies`` of a list."""
+    kept: list[str | int] = []
+    for number, segment in enumerate(path):
+        is_last = number == len(path) - 1
+        if is_last or child(tree, (*kept, segment)) is not None:
+            kept.append(segment)
+    return tuple(kept)
 
 
 def _lowered(message: str) -> str:

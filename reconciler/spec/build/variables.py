@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, Near
-from reconciler.spec.yaml.tree import Path, Scalar, Tree, mapped
+from reconciler.spec.yaml.tree import Mapping, Path, Scalar, Sequence, Tree, mapped
 
 _TOKEN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _IAM = re.compile(r"[*?$]|.*:.*", re.DOTALL)
@@ -25,10 +26,13 @@ class Room:
 
 
 def substituted(
-    tree: Tree, variables: Mapping[str, str], problems: list[Diagnostic], room: Room
+    tree: Tree, variables: MappingType[str, str], problems: list[Diagnostic], room: Room
 ) -> Tree:
-    """The tree with our variables filled in. ``${region}`` stays where associations are, since
-    they are read once for each region. Nothing more is filled in once there is no room."""
+    """The tree with our variables filled in, the very same where it has none. ``${region}`` stays
+    where associations are, since they are read once for each region. Nothing more is filled in once
+    there is no room."""
+    if not any("${" in (scalar.text or "") for scalar in _scalars(tree)):
+        return tree
     regional = {**variables, "region": "${region}"}
 
     def change(scalar: Scalar, path: Path) -> Scalar:
@@ -48,7 +52,20 @@ def substituted(
     return mapped(tree, change)
 
 
-def _filled(scalar: Scalar, variables: Mapping[str, str], problems: list[Diagnostic]) -> str:
+def _scalars(root: Tree) -> Iterator[Scalar]:
+    """In no order. To go through a tree by hand takes a third of the time of making it again."""
+    left = [root]
+    while left:
+        match left.pop():
+            case Scalar() as scalar:
+                yield scalar
+            case Sequence(items):
+                left.extend(items)
+            case Mapping(entries):
+                left.extend(entries.values())
+
+
+def _filled(scalar: Scalar, variables: MappingType[str, str], problems: list[Diagnostic]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name is None:

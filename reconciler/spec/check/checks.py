@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from reconciler.diagnostics import Diagnostic, Location
-from reconciler.model.address import instance_address, name_key
-from reconciler.model.policy_document import trusts_service
-from reconciler.spec.check import aws_limits, policy_checks
+from reconciler.diagnostics import Diagnostic, Location, Near
+from reconciler.model.address import instance_address, name_key, name_of
+from reconciler.model.partitions import DNS_SUFFIXES
+from reconciler.model.trust import trusts_ec2
+from reconciler.spec.check import aws_limits, aws_managed_policies, policy_checks
+from reconciler.spec.check.spots import Spot
 from reconciler.spec.desired import (
     Desired,
     DesiredAssociation,
@@ -21,9 +23,8 @@ from reconciler.spec.desired import (
     Place,
 )
 from reconciler.spec.settings import Settings
-from reconciler.spec.yaml.policy_documents import place_of_inline
-
-EC2_SERVICES = frozenset({"ec2.amazonaws.com", "ec2.amazonaws.com.cn"})
+from reconciler.spec.yaml.policy_documents import place_of_inline, place_of_managed
+from reconciler.spec.yaml.tree import Scalar, Sequence, Unread, child
 
 
 def check(desired: DesiredState, settings: Settings, place: Place | None) -> Iterator[Diagnostic]:
@@ -33,7 +34,7 @@ def check(desired: DesiredState, settings: Settings, place: Place | None) -> Ite
             case DesiredPolicy():
                 yield from _policy(entity)
             case DesiredRole():
-                yield from _role(entity, settings)
+                yield from _role(entity, desired, settings)
             case DesiredProfile():
                 yield from _profile(entity, desired)
     for association in desired.associations:
@@ -47,6 +48,11 @@ def check(desired: DesiredState, settings: Settings, place: Place | None) -> Ite
 
 def _error(code: str, message: str, place: Place, *at: str | int) -> Diagnostic:
     return Diagnostic("error", code, message, place.at(*at))
+
+
+def is_unread(place: Place, *at: str | int) -> bool:
+    """Whether a policy document could not be read, which was reported."""
+    return isinstance(child(place.tree, (*place.path, *at)), Unread)
 
 
 def _common(entity: Desired, prefix: str) -> Iterator[Diagnostic]:
@@ -125,7 +131,9 @@ def _policy(entity: DesiredPolicy) -> Iterator[Diagnostic]:
     policy, place = entity.resource, entity.place
     if len(policy.description) > aws_limits.DESCRIPTION_LENGTH:
         yield from _description_length(policy.description, place)
-    yield from policy_checks.identity_policy(policy.document, place, ("document",))
+    if is_unread(place, "document"):
+        return
+    yield from policy_checks.managed_policy(policy.document, Spot(place, ("document",)))
     if policy.document.size > aws_limits.MANAGED_POLICY_SIZE:
         yield _error(
             "policy-too-large",
@@ -142,7 +150,7 @@ def _description_length(text: str, place: Place) -> Iterator[Diagnostic]:
     yield _error("description-too-long", message, place, "description")
 
 
-def _role(entity: DesiredRole, settings: Settings) -> Iterator[Diagnostic]:
+def _role(entity: DesiredRole, desired: DesiredState, settings: Settings) -> Iterator[Diagnostic]:
     role, place = entity.resource, entity.place
     if len(role.description) > aws_limits.DESCRIPTION_LENGTH:
         yield from _description_length(role.description, place)
@@ -154,7 +162,7 @@ def _role(entity: DesiredRole, settings: Settings) -> Iterator[Diagnostic]:
         message = f"must be from 1h to 12h, not {role.max_session_seconds} seconds"
         yield _error("session-range", message, place, "max_session_duration")
     yield from _trust(entity, settings)
-    yield from _managed(entity, settings)
+    yield from _managed(entity, desired, settings)
     yield from _inline(entity)
 
 
@@ -167,37 +175,78 @@ def _trust(entity: DesiredRole, settings: Settings) -> Iterator[Diagnostic]:
         yield _error("trust", message, place, *(("trust",) if shorthand else ()))
         return
     at = ("trust",) if shorthand else ("trust_policy",)
-    # Where trust is null there is no statement at all.
-    if shorthand and not (
-        document.value and document.value["Statement"][0]["Principal"]["Service"]
-    ):
-        yield _error("trust", "trust is a service such as ec2, or a list of them", place, "trust")
+    if is_unread(place, *at):
         return
-    yield from policy_checks.trust_policy(document, place, at)
+    if shorthand:
+        yield from _services(place)
+    else:
+        yield from policy_checks.trust_policy(document, Spot(place, at))
     most = settings.quotas.trust_policy_size
     if document.size > most:
         message = f"{document.size} characters; a trust policy has at most {most} here"
         yield _error("trust-too-large", message, place, *at)
 
 
-def _managed(entity: DesiredRole, settings: Settings) -> Iterator[Diagnostic]:
+def _services(place: Place) -> Iterator[Diagnostic]:
+    """Of ``trust: ec2``. The builder leaves out what is no service."""
+    message = "trust is a service such as ec2, or a list of them"
+    written = child(place.tree, (*place.path, "trust"))
+    items = written.items if isinstance(written, Sequence) else (written,)
+    if not items:
+        yield _error("trust", message, place, "trust")
+    for item in items:
+        text = item.text if isinstance(item, Scalar) else None
+        if item is not None and (text is None or not aws_limits.SERVICE.fullmatch(text)):
+            given = f", not {text!r}" if text is not None else ""
+            yield Diagnostic("error", "trust", message + given, item.location)
+
+
+def _managed(
+    entity: DesiredRole, desired: DesiredState, settings: Settings
+) -> Iterator[Diagnostic]:
     role, place = entity.resource, entity.place
     most = settings.quotas.managed_policies_per_role
     if len(role.managed_policies) > most:
         message = f"{len(role.managed_policies)} managed policies; a role has at most {most} here"
         yield _error("too-many-policies", message, place, "managed_policies")
-    for reference in role.managed_policies:
-        yield from _reference(reference, place, "managed_policies")
-    if role.permissions_boundary is not None:
-        yield from _reference(role.permissions_boundary, place, "permissions_boundary")
+    for reference, at in policies_of(entity):
+        yield from _reference(reference, desired, place, *at)
 
 
-def _reference(reference: str, place: Place, *at: str) -> Iterator[Diagnostic]:
-    if reference.startswith("arn:"):
-        if not aws_limits.POLICY_ARN.fullmatch(reference):
-            yield _error("invalid-arn", f"{reference!r} is not the ARN of a policy", place, *at)
-    else:
+def policies_of(entity: DesiredRole) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """What a role refers to as it is written, its managed policies and its boundary, each with its
+    path."""
+    root, start = entity.place.tree, entity.place.path
+    at = place_of_managed(root, entity.resource.name)
+    listed = child(root, (*start, *at))
+    for number, item in enumerate(listed.items if isinstance(listed, Sequence) else ()):
+        if isinstance(item, Scalar) and item.text is not None:
+            yield item.text, (*at, number)
+    boundary = child(root, (*start, "permissions_boundary"))
+    if isinstance(boundary, Scalar) and boundary.text is not None:
+        yield boundary.text, ("permissions_boundary",)
+
+
+def _reference(
+    reference: str, desired: DesiredState, place: Place, *at: str | int
+) -> Iterator[Diagnostic]:
+    where, path = place.value(*at), ""
+    if not reference.startswith("arn:"):
         yield from _name("the name of a policy", reference, aws_limits.NAME_LENGTH, place, *at)
+        if desired.policy(reference) is None:
+            path = aws_managed_policies.paths().get(reference, "")
+    elif not aws_limits.POLICY_ARN.fullmatch(reference):
+        message = f"{reference!r} is not the ARN of a policy"
+        yield Diagnostic("error", "invalid-arn", message, where)
+    elif (partition := reference.split(":")[1]) not in DNS_SUFFIXES:
+        near = Near(partition, tuple(DNS_SUFFIXES), otherwise="write arn:${partition}:…")
+        message = f"there is no partition {partition!r}"
+        yield Diagnostic("error", "invalid-arn", message, where, near=near)
+    else:
+        path = reference.partition(":policy")[2]
+    if path.startswith(aws_limits.RESERVED_PATHS):
+        message = f"{name_of(reference)} is for a service-linked role: AWS attaches it to no other"
+        yield Diagnostic("error", "reserved-path", message, where)
 
 
 def _inline(entity: DesiredRole) -> Iterator[Diagnostic]:
@@ -207,7 +256,8 @@ def _inline(entity: DesiredRole) -> Iterator[Diagnostic]:
     for name, document in role.inline_policies:
         at = place_of_inline(place.tree, role.name, name)
         yield from _name("the name of an inline policy", name, aws_limits.NAME_LENGTH, place, *at)
-        yield from policy_checks.identity_policy(document, place, at)
+        if not is_unread(place, *at):
+            yield from policy_checks.inline_policy(document, Spot(place, at))
     size = sum(document.size for _, document in role.inline_policies)
     if size > aws_limits.INLINE_POLICIES_SIZE:
         most = aws_limits.INLINE_POLICIES_SIZE
@@ -227,12 +277,18 @@ def _profile(entity: DesiredProfile, desired: DesiredState) -> Iterator[Diagnost
             entity.place,
             "role",
         )
-    if role is None or trusts_service(role.resource.trust_policy.value, EC2_SERVICES):
+    if role is None or trusts_ec2(role.resource.trust_policy.value):
+        return
+    key = "trust" if role.place.at("trust") != role.place.here else "trust_policy"
+    if is_unread(role.place, key):
         return
     message = f"{role.resource.address} does not trust ec2.amazonaws.com: no instance can use it"
-    related = (("its trust policy", role.place.at("trust_policy")),)
+    hint = "add ec2 to the services of its trust"
+    if key == "trust_policy":
+        hint = "allow sts:AssumeRole to Service: ec2.amazonaws.com in its trust_policy"
+    related = (("its trust policy", role.place.at(key)),)
     place = entity.place.at("role")
-    yield Diagnostic("error", "ec2-trust", message, place, "add trust: ec2 to the role", related)
+    yield Diagnostic("error", "ec2-trust", message, place, hint, related)
 
 
 def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:
@@ -244,6 +300,12 @@ def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:
         yield _error("association", message, place, *(("select",) if has_ids else ()))
     if has_select and not entity.select:
         yield _error("empty-select", "select needs at least one tag", place, "select", "tags")
+    if has_ids and not has_select and not entity.instances:
+        message = "instances needs at least one id: it names no instance"
+        where = place.value("instances")
+        yield Diagnostic("error", "empty-select", message, where, "or use select, with tags")
+    for key, values in (entity.select or {}).items():
+        yield from _selected(key, values, place)
     yield from _name(
         "the name of a profile",
         entity.profile.replace("${region}", "r"),
@@ -259,6 +321,20 @@ def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:
         if not aws_limits.REGION.fullmatch(region):
             message = f"{region!r} is not a region, such as eu-west-1"
             yield _error("invalid-region", message, place, "regions", number)
+
+
+def _selected(key: str, values: tuple[str, ...], place: Place) -> Iterator[Diagnostic]:
+    at = ("select", "tags", key)
+    if not values:
+        message = f"{key} needs at least one value: it matches no instance"
+        yield Diagnostic("error", "empty-select", message, place.value(*at))
+    is_listed = isinstance(child(place.tree, (*place.path, *at)), Sequence)
+    for number, value in enumerate(values):
+        if "*" in value or "?" in value:
+            message = f"select compares values as they are: {value!r} is no pattern"
+            where = place.value(*at, *((number,) if is_listed else ()))
+            hint = "list the values that are meant"
+            yield Diagnostic("warning", "select-pattern", message, where, hint)
 
 
 def _claims(associations: tuple[DesiredAssociation, ...]) -> Iterator[Diagnostic]:

@@ -57,3 +57,9 @@ def place_of_inline(root: tree.Tree, role: str, name: str) -> tuple[str, ...]:
     found = tree.child(root, ("roles", role, "inline_policies"))
     is_long = isinstance(found, tree.Mapping) and is_wrapped(found.items)
     return ("inline_policies", *(("policies",) if is_long else ()), name)
+
+
+def place_of_managed(root: tree.Tree, role: str) -> tuple[str, ...]:
+    """The path of the list of managed policies as it is written, from its role on."""
+    found = tree.child(root, ("roles", role, "managed_policies"))
+    return ("managed_policies", *(("policies",) if isinstance(found, tree.Mapping) else ()))

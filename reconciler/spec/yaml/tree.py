@@ -33,6 +33,11 @@ class Mapping:
     location: Location = field(default_factory=lambda: Location(""))
 
 
+@dataclass(frozen=True, slots=True)
+class Unread(Mapping):
+    """Stands for a policy document that could not be read, which was reported where it is named."""
+
+
 Tree = Scalar | Sequence | Mapping
 Path = tuple[str | int, ...]
 
@@ -90,6 +95,8 @@ def mapped(tree: Tree, change: Callable[[Scalar, Path], Scalar], path: Path = ()
         case Sequence(items, location):
             changed = (mapped(item, change, (*path, n)) for n, item in enumerate(items))
             return Sequence(tuple(changed), location)
+        case Unread():
+            return tree
         case Mapping(items, keys, location):
             entries = {key: mapped(value, change, (*path, key)) for key, value in items.items()}
             return Mapping(entries, keys, location)

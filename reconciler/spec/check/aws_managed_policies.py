@@ -1,0 +1,25 @@
+"""The policies that AWS manages, by name, each with its path: a name is enough to find one, or to
+say which was meant. AWS adds some every week, so that a name that is not here may be right.
+
+Source: docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def paths() -> Mapping[str, str]:
+    """The path of each policy, by name. The file has each path on a line, the names at it below."""
+    text = files(__package__).joinpath("aws_managed_policies.txt").read_text("utf-8")
+    found: dict[str, str] = {}
+    path = "/"
+    for line in text.splitlines():
+        if line.startswith("/"):
+            path = line
+        else:
+            found[line] = path
+    return found
