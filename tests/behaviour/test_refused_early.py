@@ -16,7 +16,8 @@ from reconciler.executor.interrupt import Interrupt
 from reconciler.plan.calls import ApiCall
 from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines
-from reconciler.render.text.plan import Look, plan_lines
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import plan_lines
 from reconciler.spec.settings import Settings, TargetSpec
 from tests.rig import Rig
 

@@ -62,6 +62,9 @@ class Known:
     calls: Mapping[str, int] = field(default_factory=dict)
     entities: dict[str, LiveEntity] = field(default_factory=dict)
 
+    def role_names(self) -> Mapping[str, str]:
+        return {}
+
     def role(self, name: str) -> Facts | None:
         return Facts("AROA", self.arn, self.tags) if self.has_role else None
 

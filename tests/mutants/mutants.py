@@ -121,10 +121,17 @@ CUTOVER = (
     ),
     Mutant(
         "reconciler/cutover/fleet.py",
-        "self.cutover.limits.at_once(len(running | missing)) - len(missing)",
-        "self.cutover.limits.at_once(len(running | missing))",
+        "room = at_once - len(missing)",
+        "room = at_once",
         (RUN_STATE,),
         "more instances are away than allowed",
+    ),
+    Mutant(
+        "reconciler/cutover/fleet.py",
+        "is_first = self.run_state.batches == 0",
+        "is_first = False",
+        ("behaviour/test_cutover.py::test_the_canary_has_a_size_of_its_own",),
+        "the first batch is as large as any other",
     ),
     Mutant(
         "reconciler/cutover/fleet.py",
