@@ -96,7 +96,9 @@ def make_plan(request: Request, ports: RunPorts) -> Planned:
 
 def plan_again(planned: Planned, ports: RunPorts) -> Planned:
     """Plans again after an apply, with the same specs and connections; spec files that changed
-    meanwhile are not read again. Raises as ``make_plan``."""
+    meanwhile are not read again. What was to be refreshed has been, or its mark says that it is
+    not. Raises as ``make_plan``."""
+    request = replace(planned.request, refresh=())
     accounts = {one.account.name: one.account for one in planned.targets}
     identities = _identities(
         {name: account.connection for name, account in accounts.items()},
@@ -106,8 +108,8 @@ def plan_again(planned: Planned, ports: RunPorts) -> Planned:
     made = []
     for name, known in accounts.items():
         account = replace(known, identity=identities[name])
-        made.append(PlannedTarget(plan_account(account, planned.request, ports), account))
-    return _planned(made, planned.request)
+        made.append(PlannedTarget(plan_account(account, request, ports), account))
+    return _planned(made, request)
 
 
 def _planned(made: list[PlannedTarget], request: Request) -> Planned:

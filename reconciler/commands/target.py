@@ -47,7 +47,8 @@ class Account:
 def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetPlan:
     """Reads the account and plans it. Raises ``RefusedError`` and ``AwsError``."""
     options = _options(account, request, ports)
-    desired = DesiredState() if request.destroy else account.spec.desired
+    is_of_live = request.destroy or bool(request.forget)
+    desired = DesiredState() if is_of_live else account.spec.desired
     regions = ", ".join(options.regions)
     where = f"account {account.identity.account_id}"
     ports.progress.reading(f"{where} in {regions}" if regions else where)

@@ -73,6 +73,14 @@ def disassociate(live: LiveInstance, context: KindContext) -> Iterator[Step]:
     yield step(address, forget, requires={gone})
 
 
+def forget(live: LiveInstance, context: KindContext) -> Iterator[Step]:
+    """Removes our tags; the association stays."""
+    tags = [{"Key": key} for key in context.our_keys(live.marks)]
+    params = {"Resources": [live.key.instance], "Tags": tags}
+    call = ApiCall("ec2", "DeleteTags", params, live.key.region)
+    yield step(instance_address(live.key.instance), call)
+
+
 def tagged_anew(live: LiveInstance, after: Association, context: KindContext) -> Iterator[Step]:
     """Renews our tag on an instance whose profile was created again, or is by this plan: it names
     the deleted one, and would no longer count."""

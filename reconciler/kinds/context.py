@@ -56,6 +56,10 @@ class KindContext:
         ours = {ownership.OWNER: ownership.encode_owner(self.owner, name), **named}
         return tag_list({**tags, **{self.prefix + mark: value for mark, value in ours.items()}})
 
+    def our_keys(self, marks: Mapping[str, str]) -> list[str]:
+        """The keys of our tags as AWS has them, sorted."""
+        return sorted(self.prefix + mark for mark in marks)
+
     @property
     def arns(self) -> Arns:
         return self.identity.arns

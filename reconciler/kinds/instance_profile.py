@@ -83,6 +83,23 @@ def adopted_role_mark(live: LiveProfile, context: KindContext) -> str:
     return live.role_id or ownership.NO_ROLE
 
 
+def refresh(live: LiveProfile, context: KindContext) -> Iterator[Step]:
+    """Marks the profile as one whose consumers are not known to have its role: the cut-over that
+    follows, of this run or after a crash of the next one, is for all of them."""
+    name, address = live.resource.name, live.resource.address
+    tags = tag_list({context.prefix + ownership.ROLE_ID: ownership.NO_ROLE})
+    call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
+    yield step(address, call, provides={Label("adopted", address)})
+
+
+def forget(live: LiveProfile, context: KindContext) -> Iterator[Step]:
+    keys = context.our_keys(live.marks)
+    yield step(
+        live.resource.address,
+        iam("UntagInstanceProfile", InstanceProfileName=live.resource.name, TagKeys=keys),
+    )
+
+
 def update(live: LiveProfile, after: InstanceProfile, _context: KindContext) -> Iterator[Step]:
     """Tags alone: the role is the cut-over's."""
     before, address = live.resource, live.resource.address

@@ -44,6 +44,11 @@ def adopt(live: LivePolicy, context: KindContext) -> Iterator[Step]:
     yield step(live.resource.address, iam("TagPolicy", PolicyArn=live.arn, Tags=tags))
 
 
+def forget(live: LivePolicy, context: KindContext) -> Iterator[Step]:
+    keys = context.our_keys(live.marks)
+    yield step(live.resource.address, iam("UntagPolicy", PolicyArn=live.arn, TagKeys=keys))
+
+
 def update(live: LivePolicy, after: Policy, _context: KindContext) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
     if before.document != after.document:

@@ -39,6 +39,10 @@ class Kind(Protocol[D_contra, L_contra, R]):
 
     def delete(self, live: L_contra, context: KindContext) -> Iterator[Step]: ...
 
+    def forget(self, live: L_contra, context: KindContext) -> Iterator[Step]:
+        """Removes our tags, and nothing else."""
+        ...
+
     def replace(self, live: L_contra, after: R, context: KindContext) -> Iterator[Step]:
         """Deletes what exists and makes it again."""
         ...

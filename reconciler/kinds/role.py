@@ -88,6 +88,11 @@ def adopt(live: LiveRole, context: KindContext) -> Iterator[Step]:
     )
 
 
+def forget(live: LiveRole, context: KindContext) -> Iterator[Step]:
+    keys = context.our_keys(live.marks)
+    yield step(live.resource.address, iam("UntagRole", RoleName=live.resource.name, TagKeys=keys))
+
+
 def update(live: LiveRole, after: Role, context: KindContext) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
     settings = ("description", "max_session_seconds")

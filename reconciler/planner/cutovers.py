@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from reconciler.cutover.preview import preview_steps
 from reconciler.cutover.run_state import is_covered, noted_as_done
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model import ownership
 from reconciler.model.address import ANY_INSTANCE, Address, instance_address, role_address
 from reconciler.model.live import LiveInstance, LiveProfile
@@ -36,7 +36,7 @@ from reconciler.plan.graph import PendingStep
 from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import PlannedCutOver, planned_cutovers
 from reconciler.planner.in_use import counted
-from reconciler.planner.ownership_checks import is_ours
+from reconciler.planner.ownership_checks import is_ours, is_to_refresh
 from reconciler.planner.replacements import REPLACED
 
 YOUNG_SECONDS = 600.0
@@ -102,7 +102,7 @@ def _fragment(planned: PlannedCutOver, context: PlanContext) -> PlanFragment:
         return PlanFragment(
             guards=(Guard("retry", reason, f"--allow retry={address}", (address,)),)
         )
-    if problems := tuple(_not_restarted(planned)):
+    if problems := tuple(_not_restarted(planned, context)):
         return PlanFragment(diagnostics=problems)
     cutover = planned.cutover
     preview = tuple(preview_steps(cutover, planned.observed))
@@ -155,8 +155,9 @@ def _is_on(instance: LiveInstance, profile: LiveProfile) -> bool:
     return instance.row is None or instance.row.profile_id == profile.id
 
 
-def _not_restarted(planned: PlannedCutOver) -> Iterator[Diagnostic]:
-    """Running consumers that a restart would not bring back."""
+def _not_restarted(planned: PlannedCutOver, context: PlanContext) -> Iterator[Diagnostic]:
+    """Running consumers that a restart would not bring back. A warning in a drift, which restarts
+    nothing."""
     if planned.cutover.limits.strategy != "restart" or planned.wanted.place is None:
         return
     place = planned.wanted.place.at("cutover", "strategy")
@@ -164,7 +165,8 @@ def _not_restarted(planned: PlannedCutOver) -> Iterator[Diagnostic]:
         if instance.is_running and instance.unstoppable and instance.untouchable is None:
             message = f"{instance.key.instance} cannot be restarted: {instance.unstoppable}"
             hint = "strategy: reassociate"
-            yield Diagnostic("error", "restart-refused", message, place, hint)
+            severity: Severity = "warning" if context.options.for_drift else "error"
+            yield Diagnostic(severity, "restart-refused", message, place, hint)
 
 
 def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Change, ...]:
@@ -181,7 +183,7 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
     if before == after and planned.role_id_before is not None and not planned.is_made:
         made = str(Ref(role_address(after or ""), "id"))
         found = (Difference("role_id", planned.role_id_before, made),)
-    elif before == after and not planned.is_made:
+    elif before == after and not planned.is_made and not _is_asked_for(live, context):
         found = (Difference("served_role", _served(live, context), after),)
     # Where a cut-over to another role was begun and not completed, all consumers are refreshed once
     # more, which is not what an earlier plan said. A run that resumes this same cut-over does what
@@ -195,7 +197,9 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
             before={"role": before} if before != after else {},
             after={"role": after} if before != after else {},
             differences=found,
-            reason=_why(planned, before == after, context.options.now),
+            reason=_REFRESHED
+            if _is_asked_for(live, context)
+            else _why(planned, before == after, context.options.now),
             consumers=tuple(i.key.instance for i in planned.observed.consumers() if i.is_running),
             source=planned.wanted.place.at("role") if planned.wanted.place else None,
             intent={
@@ -235,6 +239,14 @@ def _served(live: LiveProfile, context: PlanContext) -> str | None:
     role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
     names = [r.resource.name for r in context.live.roles.values() if r.id == role_id]
     return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
+
+
+_REFRESHED = "its consumers are cut over once more, as --refresh asks"
+
+
+def _is_asked_for(live: LiveProfile, context: PlanContext) -> bool:
+    now = context.live.profile(live.resource.name)
+    return now is not None and is_to_refresh(now, context)
 
 
 def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:

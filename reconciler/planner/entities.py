@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.kinds import role
+from reconciler.kinds import instance_profile, role
 from reconciler.kinds.registry import kind_of
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.policy_document import dangling_principals
@@ -24,11 +24,12 @@ from reconciler.plan.changes import (
     changed_attributes,
     differences,
 )
-from reconciler.planner.context import PlanContext, PlanFragment, merged
+from reconciler.planner.context import PendingWork, PlanContext, PlanFragment, merged
 from reconciler.planner.ownership_checks import (
     desired_state_of,
     gives_up,
     is_ours,
+    is_to_refresh,
     set_aside,
     unowned,
 )
@@ -75,16 +76,22 @@ def _changed(entity: Desired, live: LiveEntity, context: PlanContext) -> PlanFra
     is_adopted = live.owner != context.options.owner
     if before.path != after.path:
         return merged([notes, plan_replacement(entity, live, after, found, context)])
+    refreshing = tuple(_refreshing(live, context))
     if not found and not is_adopted:
-        return notes
+        return merged([notes, PlanFragment(pending=refreshing)])
     changes = (_change(entity, live, after, found, is_adopted, context),)
     kind = kind_of(after.address)
     adopting = tuple(kind.adopt(live, context)) if is_adopted else ()
-    pending = (*adopting, *kind.update(live, after, context))
+    pending = (*adopting, *refreshing, *kind.update(live, after, context))
     if isinstance(before, Role) and isinstance(after, Role) and is_without(before, after, context):
         pending = tuple(with_fields(pending, group=REPLACED) for pending in pending)
     guards = tuple(_guards(live, after, context, is_adopted))
     return merged([notes, PlanFragment(changes=changes, pending=pending, guards=guards)])
+
+
+def _refreshing(live: LiveEntity, context: PlanContext) -> Iterator[PendingWork]:
+    if isinstance(live, LiveProfile) and is_to_refresh(live, context):
+        yield from instance_profile.refresh(live, context)
 
 
 def _change(

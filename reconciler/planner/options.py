@@ -53,19 +53,23 @@ class PlanFlags:
     """What the planner takes as it was asked for: the one declaration of a planning flag. The
     command line, the request, ``Options`` and a saved plan have it from here by its name.
 
-    ``allow`` holds pairs such as ``("replace", "role/web")``; ``unmanaged`` is whether what is in
-    no spec and not ours is looked for; ``destroy`` whether everything that the owner has is to go,
-    in which case the specs give the owner and the targets."""
+    ``allow`` holds pairs such as ``("replace", "role/web")``; ``refresh`` are patterns of profiles
+    whose consumers are cut over although nothing differs; ``unmanaged`` is whether what is in no
+    spec and not ours is looked for; ``destroy`` whether everything that the owner has is to go, in
+    which case the specs give the owner and the targets; ``forget`` are patterns of addresses that
+    lose our tags, in place of everything else."""
 
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     adopt: bool = False
     take_over: bool = False
     refresh_adopted: bool = False
+    refresh: tuple[str, ...] = ()
     allow: frozenset[tuple[str, str]] = frozenset()
     destroy: bool = False
     for_drift: bool = False
     unmanaged: bool = False
+    forget: tuple[str, ...] = ()
 
     def asked(self) -> dict[str, Any]:
         """Its values by their names, for the next that holds them."""

@@ -9,7 +9,7 @@ from reconciler.diagnostics import Diagnostic, Location, Severity
 from reconciler.kinds import instance_profile
 from reconciler.kinds.registry import kind_of
 from reconciler.model import ownership
-from reconciler.model.address import Address, role_address, same_name
+from reconciler.model.address import Address, matches_any, name_key, role_address, same_name
 from reconciler.model.live import LiveEntity, LiveProfile, LiveRole
 from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.planner.context import PlanContext
@@ -105,8 +105,25 @@ def gives_up(
     return isinstance(after, InstanceProfile) and not same_name(after.role, role.resource.name)
 
 
+def is_to_refresh(live: LiveProfile, context: PlanContext) -> bool:
+    """Whether ``--refresh`` asks for a cut-over of a profile whose consumers have its role. One
+    that is not finished goes on by itself."""
+    mark = live.mark
+    return (
+        live.owner == context.options.owner
+        and matches_any(live.resource.address, context.options.refresh)
+        and live.role_id is not None
+        and isinstance(mark, ownership.Settled | ownership.Partial | ownership.Waiting)
+        and mark.role_id == live.role_id
+        and not live.flights
+        and name_key(live.resource.name) not in context.live.shadows
+    )
+
+
 def adopted_marks(live: LiveProfile, context: PlanContext) -> LiveProfile:
-    """The profile as it is once this apply has adopted it."""
+    """The profile as it is once this apply has adopted it, or has marked it for a refresh."""
+    if is_to_refresh(live, context):
+        return with_fields(live, marks={**live.marks, ownership.ROLE_ID: ownership.NO_ROLE})
     if live.owner == context.options.owner:
         return live
     held = instance_profile.adopted_role_mark(live, context)

@@ -37,6 +37,7 @@ from reconciler.planner.cutovers import (
     profiles_to_cut_over,
 )
 from reconciler.planner.entities import plan_entities
+from reconciler.planner.forget import plan_forgotten
 from reconciler.planner.in_use import InUse
 from reconciler.planner.notes import (
     malformed_marks,
@@ -94,7 +95,8 @@ def _trust_cycles(context: PlanContext) -> frozenset[Address]:
 def names_instances(desired: DesiredState, options: Options) -> bool:
     """Whether the plan has to do with instances whatever AWS has: the specs have a profile or an
     association, or unmanaged resources are asked for."""
-    return bool(desired.profiles or desired.associations or options.unmanaged)
+    is_asked = options.unmanaged or bool(options.forget)
+    return bool(desired.profiles or desired.associations or is_asked)
 
 
 def needs_instances(context: PlanContext) -> bool:
@@ -122,6 +124,8 @@ def reach(context: PlanContext) -> Reach:
 
 def plan_target(context: PlanContext) -> TargetPlan:
     live, options = context.live, context.options
+    if options.forget:
+        return _forgetting(context)
     cutovers = plan_cutovers(context)
     entities = _joined(plan_entities(context), cutovers)
     associations = plan_associations(context)
@@ -175,6 +179,24 @@ def plan_target(context: PlanContext) -> TargetPlan:
         links=links(context, changes),
         based_on=_based_on(context, changes, whole.pending),
         users=_users(context, changes, dict(whole.begins)),
+    )
+
+
+def _forgetting(context: PlanContext) -> TargetPlan:
+    found = plan_forgotten(context)
+    changes = _in_order(found.changes)
+    return TargetPlan(
+        target=context.options.target,
+        identity=context.live.identity,
+        owner=context.options.owner,
+        prefix=context.options.prefix,
+        regions=context.options.regions,
+        changes=changes,
+        work=topological_order(found.pending, _there(context, (), ())),
+        guards=found.guards,
+        settings={"tag_prefix": context.options.prefix},
+        managed=_existing(context),
+        based_on=_based_on(context, changes, found.pending),
     )
 
 

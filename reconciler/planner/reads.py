@@ -29,7 +29,7 @@ def scope_of(
     temporary = {temporary_name(name) for name in profiles}
     named = _named(desired, options, identity)
     # To find what nobody names takes all.
-    takes_all = options.destroy or options.unmanaged
+    takes_all = options.destroy or options.unmanaged or bool(options.forget)
     return Scope(
         regions=tuple(sorted(regions)),
         prefix=options.prefix,
