@@ -28,7 +28,8 @@ ALLOW = {
 """What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of
 addresses."""
 ALLOW_KEYS = tuple(ALLOW)
-_COUNTS = ("delete", "change")
+COUNTS = ("delete", "change")
+"""Keys of ``--allow`` whose value is a number."""
 _NUMBER = re.compile(r"[0-9]{1,12}")
 
 
@@ -39,7 +40,7 @@ def allowance(text: str) -> tuple[str, str]:
     if not equals or not value or key not in ALLOW_KEYS:
         known = ", ".join(ALLOW_KEYS)
         raise ValueError(f"--allow takes KEY=VALUE, with KEY one of {known}; not {_cut(text)!r}")
-    if key in _COUNTS and not _NUMBER.fullmatch(value):
+    if key in COUNTS and not _NUMBER.fullmatch(value):
         raise ValueError(f"--allow {key}= takes a number, not {_cut(value)!r}")
     return key, value
 
@@ -107,8 +108,8 @@ class Options(PlanFlags):
         """Whether some address of the kind could be included: those of associations are not known
         before instances are."""
         start = f"{kind}/"
-        heads = (re.split(r"[*?\[]", pattern, maxsplit=1)[0] for pattern in self.only)
-        return not self.only or any(h.startswith(start) or start.startswith(h) for h in heads)
+        found = heads(self.only)
+        return not self.only or any(h.startswith(start) or start.startswith(h) for h in found)
 
     def allows(self, key: str, address: Address) -> bool:
         """Whether ``--allow KEY=ADDR``, or an entry of the settings that has not expired, lifts a
@@ -159,6 +160,11 @@ class Options(PlanFlags):
             on_failure=limits.on_failure,
             strategy=limits.strategy,
         )
+
+
+def heads(globs: Iterable[str]) -> list[str]:
+    """What each begins with, up to its first wildcard."""
+    return [re.split(r"[*?\[]", glob, maxsplit=1)[0] for glob in globs]
 
 
 def day_of(now: float) -> date:

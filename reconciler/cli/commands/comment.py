@@ -31,18 +31,34 @@ class Where(StrEnum):
 
 
 WhereArgument = Annotated[Where, typer.Argument(help="Code host of the request.")]
-PlanArgument = Annotated[Path, typer.Argument(help="A plan saved with `plan --out`.")]
+PlanArgument = Annotated[
+    Path, typer.Argument(metavar="PLAN", help="A plan saved with `plan --out`.")
+]
 Project = Annotated[
     str | None,
-    typer.Option("--repository", metavar="NAME", help="Default: from the CI environment."),
+    typer.Option(
+        "--repository",
+        metavar="NAME",
+        help="Repository, or project at GitLab. Default: from the CI environment.",
+    ),
 ]
 Number = Annotated[
     int | None,
     typer.Option(
-        "--number", min=1, help="Pull or merge request number. Default: from the CI environment."
+        "--number",
+        metavar="N",
+        min=1,
+        help="Pull or merge request number. Default: from the CI environment.",
     ),
 ]
-ApiUrl = Annotated[str | None, typer.Option("--api-url", help="Default: from the CI environment.")]
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--api-url",
+        metavar="URL",
+        help="API of the code host. Default: from the CI environment.",
+    ),
+]
 _TOKENS = {Where.github: ("GITHUB_TOKEN", "GH_TOKEN"), Where.gitlab: ("GITLAB_TOKEN",)}
 _NEEDS = {
     Where.github: "the job needs `permissions: {pull-requests: write}`",

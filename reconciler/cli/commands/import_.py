@@ -20,17 +20,33 @@ from reconciler.importer.importer import Selection
 from reconciler.importer.into_set import destination, import_into, import_source
 from reconciler.render.styled_text import Piece, data, line
 
+SELECTION = "What to import"
 Roles = Annotated[
-    list[str] | None, typer.Option("--role", metavar="NAME", help="Import a role; repeat for more.")
+    list[str] | None,
+    typer.Option(
+        "--role",
+        metavar="NAME",
+        help="Import a role; repeat for more.",
+        rich_help_panel=SELECTION,
+    ),
 ]
 Profiles = Annotated[
     list[str] | None,
     typer.Option(
-        "--instance-profile", metavar="NAME", help="Import a profile and its role; repeat for more."
+        "--instance-profile",
+        metavar="NAME",
+        help="Import a profile and its role; repeat for more.",
+        rich_help_panel=SELECTION,
     ),
 ]
 PathPrefix = Annotated[
-    str | None, typer.Option("--path-prefix", help="Import everything below this path.")
+    str | None,
+    typer.Option(
+        "--path-prefix",
+        metavar="PATH",
+        help="Import everything below this path.",
+        rich_help_panel=SELECTION,
+    ),
 ]
 Tags = Annotated[
     list[str] | None,
@@ -38,10 +54,26 @@ Tags = Annotated[
         "--tag",
         metavar="KEY=VALUE",
         help="Import resources with this tag; repeat to require several.",
+        rich_help_panel=SELECTION,
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Import everything that has no other manager.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the specs.")]
+All = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        help="Import everything that has no other manager.",
+        rich_help_panel=SELECTION,
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder for the specs (required).",
+        rich_help_panel=o.OUTPUT,
+    ),
+]
 
 
 def import_(
