@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from reconciler.cli.arguments import with_flags
+from reconciler.cli.arguments import Color, with_flags
 from reconciler.cli.commands.apply import apply
 from reconciler.cli.commands.comment import comment
 from reconciler.cli.commands.demo import demo
@@ -100,7 +100,7 @@ def _interruption() -> Callable[..., None]:
 
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code. A traceback from here is a bug."""
-    console, interrupt = Console(), _interruption()
+    console, interrupt = Console(color=_color(arguments)), _interruption()
     try:
         for name in (signal.SIGINT, *termination_signals()):
             signal.signal(name, interrupt)
@@ -125,6 +125,17 @@ def run(arguments: list[str]) -> int:
         console.error("interrupted")
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _color(arguments: list[str]) -> str:
+    """``--color`` for errors, which may come before the command line is understood."""
+    given = os.environ.get("RECONCILER_COLOR", "")
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if flag == "--color":
+            given = value
+        elif flag.startswith("--color="):
+            given = flag.removeprefix("--color=")
+    return given if given in set(Color) else Color.auto.value
 
 
 def main() -> None:

@@ -90,7 +90,9 @@ class Console:
         return _Rich(
             file=cast(TextIO, stream),
             force_terminal=forced,
-            no_color=True if self.color == "never" else None,
+            # A flag counts more than NO_COLOR, and than TERM=dumb, for which rich has no colors.
+            no_color=None if forced is None else not forced,
+            color_system="standard" if forced else "auto",
             highlight=False,
             markup=False,
             emoji=False,
@@ -107,8 +109,12 @@ class Console:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether stderr is a terminal."""
-        return self._err.is_terminal
+        """Whether stderr is a terminal, so that its cursor may be moved. Colors in a file do not
+        make it one."""
+        try:
+            return bool(self._stderr.isatty()) and not self._err.is_dumb_terminal
+        except ValueError:  # closed
+            return False
 
     @property
     def stderr(self) -> RichConsole:
@@ -191,15 +197,6 @@ def _text(one: Line) -> Text:
     return Text.assemble(*((piece.text, piece.style) for piece in one), end="")
 
 
-_HELP = {
-    "NoCredentialsError": "check the credentials with `aws sts get-caller-identity`",
-    "EndpointConnectionError": "check the endpoint, and that a server is listening there",
-    "ConnectTimeoutError": "check the network and the endpoint",
-    "MfaRequired": "sign in first and pass the session's keys in the environment, or use a "
-    "profile without mfa_serial",
-}
-
-
 def refused(error: RefusedError, console: Console) -> ExitCode:
     """Prints the error with its diagnostics and details, and returns its exit code."""
     if error.diagnostics:
@@ -212,9 +209,8 @@ def refused(error: RefusedError, console: Console) -> ExitCode:
 
 
 def aws_failed(error: AwsError, console: Console) -> ExitCode:
-    """Prints the error, with a hint for the common ones."""
+    """Prints the error, and what to do about it if that is known."""
     request = f" (request {error.request_id})" if error.request_id else ""
     needs = f"the calling identity needs permission for {error.call}"
-    hint = needs if error.code in DENIED else _HELP.get(error.code)
-    console.error(f"{error.call}: {error.code}: {error.message}{request}", hint)
+    console.error(f"{error}{request}", needs if error.code in DENIED else error.hint)
     return ExitCode.ERROR

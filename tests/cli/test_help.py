@@ -94,6 +94,17 @@ def test_wrong_usage_leads_to_the_help_of_the_command(
     assert hint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", [("--color", "always"), ("--color=always",)])
+def test_errors_have_colors_too(
+    flag: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert run(["plan", "nowhere", *flag]) == ExitCode.ERROR
+    assert "\x1b[1;31mError: " in capsys.readouterr().err
+    assert run(["plan", "nowhere", "--color", "never"]) == ExitCode.ERROR
+    assert "\x1b" not in capsys.readouterr().err
+
+
 SPECS = """
 roles: {app-web: {trust: ec2, instance_profile: true}, batch: {trust: lambda}}
 associations: {web: {instance_profile: app-web, instances: [i-0abc1234]}}

@@ -53,7 +53,7 @@ roles:
         Statement:
           - Effect: Allow
             Action: s3:GetObject
-            Resource: "arn:${partition}:s3:::assets-${account_id}/*"
+            Resource: arn:${partition}:s3:::assets-${account_id}/*
 
 instance_profiles:
   web:
