@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
-from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -117,16 +116,16 @@ def _form(flag: Any) -> str:
 
 def value_name(parameter: Any) -> str:
     """What stands for the value, such as ``ADDRESS`` or ``always|never``; empty for a switch."""
-    kind = parameter.type_descriptor.annotation
+    kind = parameter.type_descriptor
     if getattr(parameter, "is_flag", False) or getattr(parameter, "count", False):
         return ""
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return "|".join(member.value for member in kind)
+    if kind.is_choice:
+        return "|".join(str(getattr(choice, "value", choice)) for choice in kind.choices)
     if parameter.metavar:
         return str(parameter.metavar)
     if _is_argument(parameter):
         return str(parameter.name).upper()
-    return {Path: "FILE", int: "N"}.get(kind, "TEXT")
+    return {Path: "FILE", int: "N"}.get(kind.annotation, "TEXT")
 
 
 def meaning(parameter: Any) -> str:

@@ -139,6 +139,13 @@ class Options(PlanFlags):
         """Attributes whose differences are passed over for this resource."""
         return frozenset(a for rule in self._rules(address) for a in rule.attributes or ())
 
+    def rule_for(self, address: Address, path: str) -> IgnoreRule | None:
+        """The rule that passes over the difference at ``path``, such as ``tags.x``."""
+        for rule in self._rules(address):
+            if any(path == a or path.startswith(f"{a}.") for a in rule.attributes or ()):
+                return rule
+        return None
+
     def hidden(self, address: Address) -> str | None:
         """Why a resource in no spec is not reported, or ``None``."""
         rules = (rule for rule in self._rules(address) if rule.attributes is None)

@@ -79,6 +79,7 @@ FailOn = Annotated[
     typer.Option(
         "--fail-on",
         help="Exit with 2 only for findings of this severity or higher.",
+        rich_help_panel=o.OUTPUT,
     ),
 ]
 
@@ -145,10 +146,11 @@ def _accept(planned: Planned, console: Console, patterns: list[str], write: bool
     if write:
         for name, text in made.files.items():
             write_whole(Path(name), text)
+            console.out([line("Changed ", data(name))])
     else:
         console.out_text("".join(patch(planned.sources, made.files)))
-    done = "accepted" if write else "in the patch"
-    for address in made.addresses:
+    for address, name in made.addresses:
+        done = f"accepted in {name}" if write else "in the patch"
         console.note(data(f"{address}: {done}"))
     for what, why in made.refused.items():
         console.err(line(data(f"{what}: not accepted: {why}")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Selection
 from reconciler.importer.into_set import destination, import_into, import_source
-from reconciler.model.address import Address
+from reconciler.render.phrases import few
 from reconciler.render.styled_text import Piece, data, line
 
 SELECTION = "What to import"
@@ -121,7 +121,8 @@ def import_(
     for reason, count in made.skipped.items():
         console.out([line("  skipped ", f"{count}: ", data(reason))])
     for tool, addresses in made.managers.items():
-        console.out([line("  looks managed by ", f"{tool}: ", data(_some(addresses)))])
+        named = few([str(address) for address in addresses], most=12)
+        console.out([line("  looks managed by ", f"{tool}: ", data(named))])
     if made.managers.keys() - {"CloudFormation"}:
         console.out([line("Take out of the other tool what you adopt, or both will change it.")])
     console.out([line("Next: reconciler plan ", data(out), " --adopt")])
@@ -129,15 +130,6 @@ def import_(
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-MOST_NAMED = 12
-
-
-def _some(addresses: Sequence[Address]) -> str:
-    named = ", ".join(str(address) for address in addresses[:MOST_NAMED])
-    more = len(addresses) - MOST_NAMED
-    return f"{named} and {more} more" if more > 0 else named
 
 
 def _write(out: Path, files: Mapping[str, str]) -> None:
