@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.target import Account, plan_account
-from reconciler.diagnostics import Diagnostic, has_errors, in_order, nearest
+from reconciler.diagnostics import Diagnostic, has_errors, in_order, meant
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.resources import Identity
@@ -216,9 +216,8 @@ def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | Non
     known = ", ".join(sorted(settings.targets))
     for name in request.targets:
         if name not in settings.targets:
-            meant = nearest(name, settings.targets)
-            hint = f"did you mean {meant}? " if meant else ""
-            message = f"there is no target {name!r}; {hint}known: {known or 'none'}"
+            near = meant(name, settings.targets)
+            message = f"there is no target {name!r}; known: {known or 'none'}{near}"
             raise RefusedError(message, ExitCode.USAGE)
     names = sorted(set(request.targets or settings.targets))
     chosen: dict[str, TargetSpec | None] = {name: settings.targets[name] for name in names}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
+from reconciler.diagnostics import meant
 from reconciler.model.address import Address, matches_any
 from reconciler.model.resources import RollOut
 from reconciler.spec.settings import IgnoreRule, Settings
@@ -39,7 +40,8 @@ def allowance(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not value or key not in ALLOW_KEYS:
         known = ", ".join(ALLOW_KEYS)
-        raise ValueError(f"--allow takes KEY=VALUE, with KEY one of {known}; not {_cut(text)!r}")
+        message = f"--allow takes KEY=VALUE, with KEY one of {known}; not {_cut(text)!r}"
+        raise ValueError(f"{message}{meant(key, ALLOW_KEYS)}")
     if key in COUNTS and not _NUMBER.fullmatch(value):
         raise ValueError(f"--allow {key}= takes a number, not {_cut(value)!r}")
     return key, value

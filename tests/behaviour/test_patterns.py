@@ -164,7 +164,7 @@ def test_a_match_in_one_of_several_targets_is_enough(aws: Rig) -> None:
     assert [str(change.address) for change in changes] == ["role/second"]
     assert refused(aws, only=("role/second",), targets=("one",)).startswith("--only role/second")
     assert refused(aws, only=("role/third",)).startswith("--only role/third matches nothing")
-    assert "did you mean two? known: one, two" in refused(aws, targets=("tow",))
+    assert "known: one, two; did you mean two?" in refused(aws, targets=("tow",))
 
 
 IGNORE = """

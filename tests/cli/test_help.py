@@ -16,6 +16,7 @@ from reconciler.cli.app import app, run
 from reconciler.cli.examples import EXAMPLES, EXITS
 from reconciler.exit_codes import ExitCode
 from tests.program import Program
+from tests.rig import Rig, save
 
 GROUP: Any = typer.main.get_command(app)
 NAMES = tuple(GROUP.commands)
@@ -103,6 +104,37 @@ def test_errors_have_colors_too(
     assert "\x1b[1;31mError: " in capsys.readouterr().err
     assert run(["plan", "nowhere", "--color", "never"]) == ExitCode.ERROR
     assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["plan", "--allow", "retyr=role/x"], "did you mean retry?"),
+        (["plan", "--report", "markdwn=x.md"], "did you mean markdown?"),
+        (["drift", "--baseline", "b", "--notify", "slak=x"], "did you mean slack?"),
+        (["plan", "--onl", "role/x"], "--only"),
+        (["aply"], "Did you mean 'apply'?"),
+    ],
+)
+def test_a_misspelt_word_has_a_suggestion(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == ExitCode.USAGE
+    assert meant in capsys.readouterr().err
+
+
+def test_a_code_host_that_cannot_be_reached(
+    aws: Rig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.write("roles: {web: {trust: ec2}}")
+    save(aws.plan(), plan := aws.folder / "plan.json")
+    monkeypatch.setenv("GITHUB_TOKEN", "t")
+    dead = ["--repository", "a/b", "--number", "1"]
+    assert run(["comment", "github", str(plan), *dead, "--api-url", "http://127.0.0.1:9"]) == 1
+    assert "its address is from --api-url" in capsys.readouterr().err
+    monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
+    assert run(["comment", "github", str(plan), *dead]) == 1
+    assert "its address is from GITHUB_API_URL" in capsys.readouterr().err
 
 
 SPECS = """
