@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
@@ -130,7 +131,7 @@ def run(arguments: list[str]) -> int:
 def _color(arguments: list[str]) -> str:
     """``--color`` for errors, which may come before the command line is understood."""
     given = os.environ.get("RECONCILER_COLOR", "")
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in pairwise([*arguments, ""]):
         if flag == "--color":
             given = value
         elif flag.startswith("--color="):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -161,9 +162,28 @@ class Console:
             self.err(line(*pieces))
 
     def error(self, message: str, hint: str | None = None) -> None:
-        self.err(line(Piece("Error: ", "bold red"), data(message)))
+        first, *rest = self._wrapped(f"Error: {message}")
+        self.err(line(Piece("Error: ", "bold red"), data(first.removeprefix("Error:").lstrip())))
+        self.err(*(line(data(one)) for one in rest))
         if hint:
-            self.err(line(Piece("  ", "dim"), data(hint)))
+            self.err(*(line(data(one)) for one in self._wrapped(f"  {hint}")))
+
+    def details(self, texts: Iterable[str]) -> None:
+        """Lines that belong to an error."""
+        for text in texts:
+            self.err(*(line(data(one)) for one in self._wrapped(f"  {text}")))
+
+    def _wrapped(self, text: str) -> list[str]:
+        """On a terminal, broken at words; elsewhere one line, so that it can be searched for."""
+        if not self.is_terminal:
+            return [text]
+        return textwrap.wrap(
+            text,
+            max(40, self._err.width),
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
 def close_stdout() -> None:
@@ -204,7 +224,7 @@ def refused(error: RefusedError, console: Console) -> ExitCode:
         console.error(f"{error.message}: {count(error.diagnostics)}")
     else:
         console.error(error.message)
-    console.err(*(line("  ", data(detail)) for detail in error.details))
+    console.details(error.details)
     return error.exit_code
 
 
