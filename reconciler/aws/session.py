@@ -73,6 +73,8 @@ class Session:
     """One boto3 session for a target, its role assumed once; clients of all kinds share it."""
 
     login: Login
+    enabled: set[str] = field(default_factory=set)
+    """Regions that AWS has listed: they exist, also those that botocore does not know yet."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _boto: Any = None
 
@@ -80,7 +82,7 @@ class Session:
         with self._lock, self.asking(f"{service}:client"):
             name = region or self.boto.region_name or self._fallback
             # A name that is none takes botocore half a minute to find out with all its attempts.
-            most = attempts if name in known_regions() else min(attempts, 2)
+            most = attempts if self._exists(name) else min(attempts, 2)
             return self.boto.client(
                 service,
                 region_name=name,
@@ -99,12 +101,15 @@ class Session:
             # An emulator has all regions, and answers for one that is none with something else.
             is_none = error.code in _NO_SUCH_REGION or (region and error.code in CUT_OFF)
             name = region or (self._boto and self._boto.region_name) or self._fallback
-            if is_none and name not in known_regions():
+            if is_none and not self._exists(name):
                 message = self.origins().no_region(name)
                 raise AwsError("", UNKNOWN_REGION, message, was_not_sent=True) from error
             if error.hint is None and error.code in ADVISED:
                 error.hint = self.origins().advice(call.partition(":")[0], error.code)
             raise
+
+    def _exists(self, region: str) -> bool:
+        return region in known_regions() or region in self.enabled
 
     def origins(self) -> Origins:
         """Where what this session works with came from."""

@@ -17,6 +17,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Imported, Selection, imported
 from reconciler.model.address import Address
 from reconciler.model.live import LiveState
+from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.ports import Scope
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.files import display_name, leads_out, root_of
@@ -95,7 +96,7 @@ def import_source(
     unread = {str(address): why for address, why in live.unread.items()}
     unread |= {region: why for region, why in live.unread_regions.items() if region in regions}
     if live.not_whole is not None:
-        unread["*"] = live.not_whole
+        unread[WHOLE_ACCOUNT] = live.not_whole
     if unread:
         told = tuple(f"{name}: {why}" for name, why in sorted(unread.items()))
         message = "unreadable resources cannot be imported"

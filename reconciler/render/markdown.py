@@ -131,7 +131,7 @@ def _notes(document: PlanShape, repository: Repository) -> Iterator[str]:
             said = f"{words(conflict['reason'])}; use {code(conflict['lift'])} to manage it"
             yield f"- **Not ours:** {code(conflict['address'])} {said} {place}".rstrip()
         for unread in target["unread"]:
-            name = unread["region"] or unread["address"]
+            name = phrases.unread(unread)
             yield f"- **Unknown:** {code(name)} cannot be read: {words(unread['reason'])}"
     yield from _warnings(document, repository)
 

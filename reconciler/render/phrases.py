@@ -8,6 +8,7 @@ from typing import Any, Literal
 from reconciler.drift.causes import Cause, words_of
 from reconciler.executor.estimate import about_in_words
 from reconciler.model.address import EVERYTHING
+from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.render.json.types import (
     ActorShape,
     ChangeShape,
@@ -16,6 +17,7 @@ from reconciler.render.json.types import (
     PlanShape,
     StrandedShape,
     TargetHeader,
+    UnreadShape,
 )
 from reconciler.render.text.values import changed_texts
 
@@ -212,6 +214,13 @@ _LACKS = {
     "not_running": ("WAS STOPPED AND IS NOT RUNNING", "MAY BE STOPPED"),
     "no_role": ("HAS NO ROLE", "MAY HAVE NO ROLE"),
 }
+
+
+def unread(one: UnreadShape) -> str:
+    """What could not be read."""
+    if one["address"] == EVERYTHING.kind:
+        return WHOLE_ACCOUNT
+    return one["region"] or one["address"]
 
 
 def note(address: str, reason: str) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from reconciler.aws.origins import ADVISED, Origins, known_regions, masked
+from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Login, Session, identity_of, reading
 from reconciler.errors import AwsError
+from tests.planner.worlds import ME
 
 PROFILES = {
     "default": {"aws_access_key_id": "AKIA", "region": "eu-wst-2"},
@@ -173,3 +175,20 @@ def test_as_a_session_meets_it(
     assert message in str(error)
     assert "secret" not in str(error)
     assert hint is None or hint in (error.hint or "")
+
+
+def test_a_region_that_aws_lists_exists_whatever_botocore_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that cannot be reached from here is unread, and stops nothing else."""
+    for name, value in KEYED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    session = Session(Login("t", region="us-east-1", endpoint_url=DEAD))
+    reader = AwsReader(reading(session), "reconciler:")
+    with pytest.raises(AwsError) as refused:
+        reader.read_regions(ME, ["eu-south-9"])
+    assert "there is no region 'eu-south-9' (in the specs)" in str(refused.value)
+    session.enabled.add("eu-south-9")
+    unread = reader.read_regions(ME, ["eu-south-9"]).unread_regions["eu-south-9"]
+    assert unread.endswith("EndpointConnectionError")

@@ -307,7 +307,7 @@ def plan_notes(document: PlanShape) -> Iterator[Note]:
             said = f"{conflict['reason']}; use {conflict['lift']} to manage it"
             yield "stop", f"{conflict['address']} {said}"
         for unread in target["unread"]:
-            name = unread["region"] or unread["address"]
+            name = phrases.unread(unread)
             yield "stop", f"{name} cannot be read: {unread['reason']}"
     yield from warnings(document)
     for target in document["targets"]:
