@@ -166,7 +166,6 @@ def test_a_closed_pipe_on_stdout(sandbox: Shell) -> None:
 
 
 USAGE = {
-    "no command": (),
     "unknown command": ("aply",),
     "unknown flag": ("plan", "--jsn"),
     "flag without value": ("plan", "--out"),
