@@ -72,6 +72,12 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     return any(d.severity == "error" for d in diagnostics)
 
 
+def meant(word: str, known: Iterable[str]) -> str:
+    """``; did you mean X?``, to follow a message; empty if none is near, or it is known."""
+    near = nearest(word, known)
+    return "" if near is None or near == word else f"; did you mean {near}?"
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that ``word`` was probably meant to be."""
     folded = {k.casefold(): k for k in known}

@@ -26,7 +26,9 @@ class AwsError(Exception):
 
     ``code`` is AWS's error code, or botocore's class name if there was no response.
     ``is_uncertain`` means that the call may have taken effect: there was no response, or a 5xx.
-    ``was_not_sent`` means that it certainly has not: there was no connection.
+    ``was_not_sent`` means that it certainly has not: there was no connection. ``call`` is empty if
+    no call was made, since what it was to be made with is wrong: then the message says it all.
+    ``hint`` is what to do about it, if that is known.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class AwsError(Exception):
         request_id: str = "",
         is_uncertain: bool = False,
         was_not_sent: bool = False,
+        hint: str | None = None,
     ) -> None:
-        super().__init__(f"{call}: {code}: {message}")
+        super().__init__(f"{call}: {code}: {message}" if call else message)
         self.call = call
         self.code = code
         self.message = message
@@ -48,6 +51,7 @@ class AwsError(Exception):
         self.request_id = request_id
         self.is_uncertain = is_uncertain
         self.was_not_sent = was_not_sent
+        self.hint = hint
 
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})

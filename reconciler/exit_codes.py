@@ -21,6 +21,11 @@ class ExitCode(IntEnum):
     def meaning(self) -> str:
         return _MEANINGS[self]
 
+    @property
+    def brief(self) -> str:
+        """As ``--help`` says it."""
+        return _BRIEF[self]
+
 
 _MEANINGS = {
     ExitCode.OK: "success; `plan` also with changes, unless `--detailed-exitcode`",
@@ -35,4 +40,15 @@ _MEANINGS = {
     ExitCode.USAGE: "wrong usage (the framework's 2 would mean drift to a cron job)",
     ExitCode.INTERRUPTED: "interrupted (SIGINT, SIGTERM, SIGHUP): instances in flight got their "
     "profile back, and what was done and what remains is printed",
+}
+
+_BRIEF = {
+    ExitCode.OK: "success",
+    ExitCode.ERROR: "error in specs, credentials or AWS, or something could not be read",
+    ExitCode.DIFFERENCES: "success, and there are differences",
+    ExitCode.PARTLY_APPLIED: "applied in part",
+    ExitCode.UNDECIDED: "a decision is missing: ownership, a guard, the account",
+    ExitCode.STALE: "the saved or expected plan no longer matches",
+    ExitCode.USAGE: "wrong usage",
+    ExitCode.INTERRUPTED: "interrupted",
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from reconciler.cli.app import app
+from reconciler.cli.examples import EXAMPLES
+from reconciler.cli.help import default_of, value_name
 from reconciler.exit_codes import ExitCode
 from reconciler.planner.options import ALLOW
 from reconciler.render.json.types import PRINTED, schema_of
@@ -32,16 +33,25 @@ def _commands() -> Iterator[str]:
     group: Any = typer.main.get_command(app)
     for name, command in group.commands.items():
         arguments = [p for p in command.params if not p.opts[0].startswith("-")]
-        named = "".join(f" [{p.name.upper()}]" for p in arguments)
-        yield f"## `reconciler {name}{named}`\n\n{command.help}\n"
+        named = "".join(f" {_argument(p)}" for p in arguments)
+        yield f"## `reconciler {name}{named}`\n\n{' '.join(command.help.split())}\n"
         yield "| flag | meaning | default |\n|---|---|---|"
         for parameter in command.params:
             if parameter not in arguments:
                 yield _flag(parameter)
         for argument in arguments:
             default = f"`{argument.default}`" if argument.default else ""
-            yield f"| `{argument.name.upper()}`{_variable(argument)} | {argument.help} | {default} |"
-        yield ""
+            value = _escaped(value_name(argument))
+            yield f"| `{value}`{_variable(argument)} | {argument.help} | {default} |"
+        yield "\n```bash"
+        yield from (f"# {what}\n{example}" for example, what in EXAMPLES[name])
+        yield "```\n"
+
+
+def _argument(argument: Any) -> str:
+    value = value_name(argument)
+    many = f"{value}..." if argument.nargs != 1 else value
+    return many if argument.required else f"[{many}]"
 
 
 def _flag(parameter: Any) -> str:
@@ -51,25 +61,21 @@ def _flag(parameter: Any) -> str:
         if parameter.multiple and "repeat" not in parameter.help.lower()
         else ""
     )
-    default = parameter.default
-    told = default not in (None, False, 0, ()) and not callable(default)
-    value = f"`{getattr(default, 'value', default)}`" if told else ""
-    name = f"`{shown}{_value(parameter)}`{_variable(parameter)}"
+    default = default_of(parameter)
+    value = "" if default is None else f"`{default}`"
+    taken = value_name(parameter)
+    name = f"`{shown}{f' {_escaped(taken)}' if taken else ''}`{_variable(parameter)}"
     return f"| {name} | {parameter.help}{more} | {value} |"
 
 
-def _value(parameter: Any) -> str:
-    """What a flag takes: its choices, or a word for it."""
-    kind = parameter.type_descriptor.annotation
-    if parameter.is_flag or parameter.count:
-        return ""
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return " " + "\\|".join(member.value for member in kind)
-    return " " + (parameter.metavar or {Path: "FILE", int: "N", float: "SECONDS"}.get(kind, "TEXT"))
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _variable(parameter: Any) -> str:
-    return f" or `{parameter.envvar}`" if parameter.envvar else ""
+    given = parameter.envvar
+    names = [given] if isinstance(given, str) else given or []
+    return "".join(f" or `{name}`" for name in names)
 
 
 def _exit_codes() -> Iterator[str]:

@@ -12,6 +12,7 @@ from botocore import credentials
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from reconciler.aws.origins import masked
 from reconciler.errors import THROTTLED, AwsError
 
 _NOT_SENT = (
@@ -31,22 +32,19 @@ connections that end in the middle, and whatever botocore has no name for."""
 
 CUT_OFF = frozenset({"ResponseParserError", "IncompleteReadError", "ResponseStreamingError"})
 """Codes of a response that arrived in part."""
-HINTS = {
-    "NoCredentialsError": "no AWS credentials were found; set AWS_PROFILE, or give --profile",
+_WORDS = {
+    "NoCredentialsError": "no AWS credentials were found",
     "PartialCredentialsError": "the AWS credentials are incomplete",
-    "ProfileNotFound": "the profile is not in the AWS configuration",
     "NoRegionError": "no region is set; give --region, or set AWS_REGION",
-    "ExpiredToken": "the credentials have expired; sign in again",
-    "ExpiredTokenException": "the credentials have expired; sign in again",
-    "RequestExpired": "the credentials have expired, or this machine's clock is wrong",
-    "InvalidClientTokenId": "AWS does not recognize these credentials",
-    "SignatureDoesNotMatch": "the secret key is wrong, or this machine's clock is",
-    "UnauthorizedSSOTokenError": "the SSO session has expired; run aws sso login",
-    "SSOTokenLoadError": "there is no SSO session; run aws sso login",
-    "TokenRetrievalError": "the SSO session has expired; run aws sso login",
-    "EndpointConnectionError": "the endpoint cannot be reached",
-    "ConnectTimeoutError": "the endpoint does not answer",
+    "UnauthorizedSSOTokenError": "the SSO session has expired",
+    "SSOTokenLoadError": "there is no SSO session",
+    "TokenRetrievalError": "the SSO session has expired",
+    "EndpointConnectionError": "{endpoint_url} cannot be reached",
+    "ConnectTimeoutError": "{endpoint_url} does not answer",
+    "ProxyConnectionError": "the proxy {proxy_url} cannot be reached",
 }
+"""Messages for botocore's own exceptions; what stands in braces is of the exception."""
+_EXPIRED = "the credentials have expired; sign in again"
 
 
 @contextmanager
@@ -67,7 +65,7 @@ def translated(call: str) -> Iterator[None]:
         *_, (raised_in, _) = traceback.walk_tb(error.__traceback__)
         if raised_in.f_globals is not vars(credentials):
             raise
-        raise AwsError(call, "ExpiredToken", HINTS["ExpiredToken"]) from error
+        raise AwsError(call, "ExpiredToken", _EXPIRED) from error
     except OSError as error:
         # botocore names all failures of the network. What is left is a file or a program that the
         # credentials come from, and that is gone when they are renewed.
@@ -96,10 +94,19 @@ def _client_error(call: str, error: boto.ClientError) -> AwsError:
 
 def _other(call: str, error: Exception) -> AwsError:
     code = type(error).__name__
-    message = HINTS.get(code, str(error))
+    message = _message(code, error)
     was_not_sent = isinstance(error, _NOT_SENT) or _in_handshake(error)
     is_uncertain = not was_not_sent and isinstance(error, _UNCERTAIN)
     return AwsError(call, code, message, is_uncertain=is_uncertain, was_not_sent=was_not_sent)
+
+
+def _message(code: str, error: Exception) -> str:
+    """``str(error)`` of a failed connection has what the system said, after the URL."""
+    if code not in _WORDS:
+        return str(error)
+    given = getattr(error, "kwargs", {})
+    urls = {name: masked(str(given.get(name, ""))) for name in ("endpoint_url", "proxy_url")}
+    return _WORDS[code].format(**urls)
 
 
 def _in_handshake(error: BaseException) -> bool:

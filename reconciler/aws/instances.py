@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from reconciler.aws import parse
+from reconciler.aws.origins import UNKNOWN_REGION
 from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.session import Clients
 from reconciler.aws.threads import result_of
@@ -61,6 +62,8 @@ class Instances:
             try:
                 found[region] = list(self._joined(region, result_of(rows), result_of(described)))
             except AwsError as error:
+                if error.code == UNKNOWN_REGION:
+                    raise
                 unread[region] = why(error)
         self._look_again(found, unread)
         instances = {i.key: i for there in found.values() for i in there}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from reconciler.aws import parse
-from reconciler.aws.errors import CUT_OFF, translated
+from reconciler.aws.errors import CUT_OFF
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
 
@@ -55,7 +55,7 @@ class ApiReader:
             asked = client.get_paginator(operation)
             return list(asked.paginate(**params, PaginationConfig=config))
 
-        return _answered(call_name(service, operation), ask)
+        return self._answered(call_name(service, operation), ask, region)
 
     def one(self, operation: str, member: str, **params: Any) -> Any:
         """What IAM answers about one thing under ``member``."""
@@ -67,7 +67,7 @@ class ApiReader:
             return answer
 
         with whole(call):
-            return parse.need(_answered(call, ask), member)
+            return parse.need(self._answered(call, ask), member)
 
     def found(self, operation: str, member: str, **params: Any) -> Any | None:
         """The same, ``None`` where there is nothing of that name."""
@@ -83,18 +83,18 @@ class ApiReader:
             raise AssertionError(f"a reader does not call {operation}")
         return self._clients.get(service, region)
 
-
-def _answered(call: str, ask: Callable[[], _T]) -> _T:
-    """The answer, asked for again where it was cut off."""
-    for _ in range(TRIES - 1):
-        try:
-            with translated(call):
-                return ask()
-        except AwsError as error:
-            if error.code not in CUT_OFF:
-                raise
-    with translated(call):
-        return ask()
+    def _answered(self, call: str, ask: Callable[[], _T], region: str | None = None) -> _T:
+        """The answer, asked for again where it was cut off."""
+        session = self._clients.session
+        for _ in range(TRIES - 1):
+            try:
+                with session.asking(call, region):
+                    return ask()
+            except AwsError as error:
+                if error.code not in CUT_OFF:
+                    raise
+        with session.asking(call, region):
+            return ask()
 
 
 @contextmanager

@@ -131,7 +131,9 @@ class AwsReader:
     def enabled_regions(self, near: str) -> tuple[str, ...]:
         regions = self._ask.pages("ec2", "describe_regions", "Regions", near, AllRegions=False)
         with whole("ec2:DescribeRegions"):
-            return tuple(sorted(parse.need(region, "RegionName") for region in regions))
+            found = tuple(sorted(parse.need(region, "RegionName") for region in regions))
+        self._clients.session.enabled.update(found)
+        return found
 
     def quotas(self) -> Mapping[str, int]:
         found: Mapping[str, int] = self._ask.one("get_account_summary", "SummaryMap")

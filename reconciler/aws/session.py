@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -16,15 +17,24 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.loaders
 import botocore.session
+from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCredentials
 
 from reconciler import __version__
-from reconciler.aws.errors import translated
+from reconciler.aws.errors import CUT_OFF, translated
+from reconciler.aws.origins import (
+    ADVISED,
+    UNKNOWN_REGION,
+    UNREACHABLE,
+    Origins,
+    known_regions,
+)
 from reconciler.errors import AwsError
 from reconciler.model.resources import Identity
 
 POOL = 32
+_NO_SUCH_REGION = UNREACHABLE | {"InvalidRegionError"}
 READ_ATTEMPTS = 8
 
 
@@ -35,9 +45,11 @@ class Login:
     run: str
     profile: str | None = None
     region: str | None = None
-    fallback_region: str | None = None
-    """For clients, where neither a flag nor the environment names one: IAM and STS have an endpoint
-    for each partition, which follows from a region of it."""
+    regions: tuple[str, ...] = ()
+    """All that flags give."""
+    settings_regions: tuple[str, ...] = ()
+    """For clients, the first one counts where neither a flag nor the environment names any: IAM and
+    STS have an endpoint for each partition, which follows from a region of it."""
     endpoint_url: str | None = None
     role_arn: str | None = None
     external_id: str | None = None
@@ -61,21 +73,63 @@ class Session:
     """One boto3 session for a target, its role assumed once; clients of all kinds share it."""
 
     login: Login
+    enabled: set[str] = field(default_factory=set)
+    """Regions that AWS has listed: they exist, also those that botocore does not know yet."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _boto: Any = None
 
     def client(self, service: str, region: str | None, attempts: int) -> Any:
-        with self._lock, translated(f"{service}:client"):
+        with self._lock, self.asking(f"{service}:client"):
+            name = region or self.boto.region_name or self._fallback
+            # A name that is none takes botocore half a minute to find out with all its attempts.
+            most = attempts if self._exists(name) else min(attempts, 2)
             return self.boto.client(
                 service,
-                region_name=region or self.boto.region_name or self._fallback,
+                region_name=name,
                 endpoint_url=self.login.endpoint_url,
-                config=self._config(attempts),
+                config=self._config(most),
             )
+
+    @contextmanager
+    def asking(self, call: str, region: str | None = None) -> Iterator[None]:
+        """Everything that botocore raises inside, as ``AwsError`` with what to do about it.
+        ``region`` is the one that is asked, ``None`` for the session's."""
+        try:
+            with translated(call):
+                yield
+        except AwsError as error:
+            # An emulator has all regions, and answers for one that is none with something else.
+            is_none = error.code in _NO_SUCH_REGION or (region and error.code in CUT_OFF)
+            name = region or (self._boto and self._boto.region_name) or self._fallback
+            if is_none and not self._exists(name):
+                message = self.origins().no_region(name)
+                raise AwsError("", UNKNOWN_REGION, message, was_not_sent=True) from error
+            if error.hint is None and error.code in ADVISED:
+                error.hint = self.origins().advice(call.partition(":")[0], error.code)
+            raise
+
+    def _exists(self, region: str) -> bool:
+        return region in known_regions() or region in self.enabled
+
+    def origins(self) -> Origins:
+        """Where what this session works with came from."""
+        login = self.login
+        try:
+            profiles = botocore.session.Session().full_config.get("profiles", {})
+        except boto.BotoCoreError:  # the configuration cannot be parsed
+            profiles = {}
+        return Origins(
+            login.profile,
+            login.regions,
+            login.endpoint_url,
+            login.settings_regions,
+            profiles,
+            os.environ,
+        )
 
     @property
     def region(self) -> str | None:
-        with self._lock, translated("session"):
+        with self._lock, self.asking("session"):
             name: str | None = self.boto.region_name
             return name
 
@@ -85,9 +139,13 @@ class Session:
             # botocore reads AWS_DEFAULT_REGION alone; AWS's other tools read this one first.
             region = self.login.region or os.environ.get("AWS_REGION") or None
             inner = botocore.session.get_session()
-            session = boto3.Session(
-                botocore_session=inner, profile_name=self.login.profile, region_name=region
-            )
+            try:
+                session = boto3.Session(
+                    botocore_session=inner, profile_name=self.login.profile, region_name=region
+                )
+            except boto.ProfileNotFound as error:
+                message = self.origins().no_profile()
+                raise AwsError("", "ProfileNotFound", message, was_not_sent=True) from error
             _share_models(inner)
             self._adjust(inner.get_component("credential_provider"), session.profile_name)
             self._boto = self._assumed(session) if self.login.role_arn else session
@@ -109,7 +167,7 @@ class Session:
 
     @property
     def _fallback(self) -> str:
-        return self.login.fallback_region or "us-east-1"
+        return next(iter(self.login.settings_regions), "us-east-1")
 
     def _config(self, attempts: int) -> Config:
         return Config(
@@ -124,7 +182,7 @@ class Session:
         """Whether the credentials are valid for ``seconds`` more; they are renewed first if
         possible. True for keys that do not expire, and for those with an unknown expiry: see
         ``doubts``."""
-        with self._lock, translated("session:credentials"):
+        with self._lock, self.asking("session:credentials"):
             credentials = self.boto.get_credentials()
             if not isinstance(credentials, RefreshableCredentials):
                 return True
@@ -193,7 +251,11 @@ def _refusing(profile: str) -> Callable[[str], NoReturn]:
         message = (
             f"profile {profile!r} needs an MFA code, and there is no terminal to prompt for it"
         )
-        raise AwsError("sts:AssumeRole", "MfaRequired", message)
+        hint = (
+            "sign in first and pass the session's keys in the environment, or use a profile "
+            "without mfa_serial"
+        )
+        raise AwsError("sts:AssumeRole", "MfaRequired", message, hint=hint)
 
     return refuse
 
@@ -261,7 +323,7 @@ def writing(session: Session) -> Clients:
 
 
 def identity_of(clients: Clients) -> Identity:
-    with translated("sts:GetCallerIdentity"):
+    with clients.session.asking("sts:GetCallerIdentity"):
         answer = clients.get("sts").get_caller_identity()
     arn = str(answer["Arn"])
     return Identity(str(answer["Account"]), arn.split(":")[1], arn)

@@ -6,14 +6,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from reconciler.cli.arguments import with_flags
+from reconciler.cli.arguments import Color, with_flags
 from reconciler.cli.commands.apply import apply
 from reconciler.cli.commands.comment import comment
 from reconciler.cli.commands.demo import demo
@@ -21,12 +22,14 @@ from reconciler.cli.commands.destroy import destroy
 from reconciler.cli.commands.drift import drift
 from reconciler.cli.commands.fmt import fmt
 from reconciler.cli.commands.import_ import import_
+from reconciler.cli.commands.init import init
 from reconciler.cli.commands.plan import plan
 from reconciler.cli.commands.sandbox import sandbox
 from reconciler.cli.commands.schema import schema
 from reconciler.cli.commands.validate import validate
 from reconciler.cli.commands.version import version
 from reconciler.cli.console import Console, aws_failed, close_stdout, refused
+from reconciler.cli.help import HelpCommand, HelpGroup
 from reconciler.cli.signals import MEANT_SECONDS, termination_signals
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
@@ -34,28 +37,24 @@ from reconciler.exit_codes import ExitCode
 app = typer.Typer(
     name="reconciler",
     help="Sync YAML specs of IAM roles, instance profiles and associations to AWS.",
-    no_args_is_help=False,
+    cls=HelpGroup,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (
-    validate,
-    plan,
-    apply,
-    drift,
-    destroy,
-    comment,
-    fmt,
-    schema,
-    sandbox,
-    demo,
-    version,
-)
-for command in COMMANDS:
-    app.command()(with_flags(command))
-app.command("import")(with_flags(import_))
+COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
+    "Sync specs to AWS": (validate, plan, apply, drift, destroy),
+    "Write specs": (init, import_, fmt, schema),
+    "Pipelines": (comment,),
+    "Try it": (sandbox, demo),
+    "About": (version,),
+}
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        name = command.__name__.rstrip("_")
+        app.command(name, cls=HelpCommand, rich_help_panel=panel)(with_flags(command))
 
 
 def _show_version(wanted: bool) -> None:
@@ -66,12 +65,16 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     show: Annotated[
         bool,
         typer.Option("--version", is_eager=True, callback=_show_version, help="Print versions."),
     ] = False,
 ) -> None:
     """Sync YAML specs of IAM roles, instance profiles and associations to AWS."""
+    if context.invoked_subcommand is None and not show:
+        typer.echo(context.get_help())
+        raise typer.Exit(ExitCode.OK)
 
 
 class _Interrupted(BaseException):
@@ -98,13 +101,15 @@ def _interruption() -> Callable[..., None]:
 
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code. A traceback from here is a bug."""
-    console, interrupt = Console(), _interruption()
+    console, interrupt = Console(color=_color(arguments)), _interruption()
     try:
         for name in (signal.SIGINT, *termination_signals()):
             signal.signal(name, interrupt)
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments, standalone_mode=False, prog_name=app.info.name)
     except TyperException as error:
-        console.error(error.format_message(), "see reconciler --help")
+        # A usage error has the context of the command that it is about.
+        path = getattr(getattr(error, "ctx", None), "command_path", app.info.name)
+        console.error(error.format_message(), f"see {path} --help")
         return ExitCode.USAGE
     except RefusedError as error:
         return refused(error, console)
@@ -121,6 +126,17 @@ def run(arguments: list[str]) -> int:
         console.error("interrupted")
         return ExitCode.INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _color(arguments: list[str]) -> str:
+    """``--color`` for errors, which may come before the command line is understood."""
+    given = os.environ.get("RECONCILER_COLOR", "")
+    for flag, value in pairwise([*arguments, ""]):
+        if flag == "--color":
+            given = value
+        elif flag.startswith("--color="):
+            given = flag.removeprefix("--color=")
+    return given if given in set(Color) else Color.auto.value
 
 
 def main() -> None:

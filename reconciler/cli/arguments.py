@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
+from reconciler.cli import completion
 from reconciler.cli.console import Console
 from reconciler.commands.request import Request
 from reconciler.model.ownership import OWNER_PATTERN
@@ -31,23 +32,34 @@ class Color(StrEnum):
     never = "never"
 
 
-Specs = Annotated[str, typer.Argument(help="File or folder of specs.", envvar="RECONCILER_SPECS")]
+SCOPE = "Scope"
+OWNERSHIP = "Ownership and guards"
+RUN = "How to run"
+ACCESS = "Access to AWS"
+OUTPUT = "Output"
+
+Specs = Annotated[
+    str,
+    typer.Argument(metavar="SPECS", help="File or folder of specs.", envvar="RECONCILER_SPECS"),
+]
 Var = Annotated[
     list[str] | None,
-    typer.Option("--var", metavar="NAME=VALUE", help="Set a variable; repeat for more."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
-Report = Annotated[
-    list[str] | None,
     typer.Option(
-        "--report",
-        metavar="FORMAT=PATH",
-        help="Also write a report; PATH - is stdout. Repeat for more.",
+        "--var",
+        metavar="NAME=VALUE",
+        help="Set a variable; repeat for more.",
+        rich_help_panel=SCOPE,
     ),
 ]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.", rich_help_panel=OUTPUT)]
+QuietFlag = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Hide progress.", rich_help_panel=OUTPUT)
+]
 ColorFlag = Annotated[
-    Color, typer.Option("--color", help="When to use colors.", envvar="RECONCILER_COLOR")
+    Color,
+    typer.Option(
+        "--color", help="When to use colors.", envvar="RECONCILER_COLOR", rich_help_panel=OUTPUT
+    ),
 ]
 MaxTime = Annotated[
     str | None,
@@ -55,11 +67,27 @@ MaxTime = Annotated[
         "--max-time",
         metavar="DURATION",
         help="Start nothing new after this time, such as 90s, 30m or 2h.",
+        rich_help_panel=RUN,
     ),
 ]
-AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask for approval.")]
+Report = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="FORMAT=PATH",
+        help="Also write a report; PATH - is stdout. Repeat for more.",
+        rich_help_panel=OUTPUT,
+        autocompletion=completion.reports,
+    ),
+]
+AutoApprove = Annotated[
+    bool, typer.Option("--auto-approve", help="Do not ask for approval.", rich_help_panel=RUN)
+]
 NoInput = Annotated[
-    bool, typer.Option("--no-input", help="Never prompt; fail if a prompt is needed.")
+    bool,
+    typer.Option(
+        "--no-input", help="Never prompt; fail if a prompt is needed.", rich_help_panel=RUN
+    ),
 ]
 
 
@@ -94,52 +122,91 @@ class CommonArguments:
     targets: Annotated[
         list[str] | None,
         typer.Option(
-            "--target", help="Target in the settings; repeat for more.", envvar="RECONCILER_TARGET"
+            "--target",
+            metavar="NAME",
+            help="Target in the settings; repeat for more.",
+            envvar="RECONCILER_TARGET",
+            rich_help_panel=SCOPE,
+            autocompletion=completion.targets,
         ),
         _PLANS,
     ] = None
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Glob of addresses to plan; repeat for more."),
+        typer.Option(
+            "--only",
+            metavar="ADDRESS",
+            help="Plan only this, such as role/web or 'role/web-*'; repeat for more.",
+            rich_help_panel=SCOPE,
+            autocompletion=completion.addresses,
+        ),
         _PLANS,
     ] = None
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", help="Glob of addresses to exclude; repeat for more."),
+        typer.Option(
+            "--exclude",
+            metavar="ADDRESS",
+            help="Leave this out, such as 'association/*'; repeat for more.",
+            rich_help_panel=SCOPE,
+            autocompletion=completion.addresses,
+        ),
         _PLANS,
     ] = None
     regions: Annotated[
         list[str] | None,
-        typer.Option("--region", help="Region in which associations are planned; repeat for more."),
+        typer.Option(
+            "--region",
+            metavar="REGION",
+            help="Region to look for instances in; repeat for more.",
+            rich_help_panel=SCOPE,
+        ),
     ] = None
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Profile of the AWS configuration to use.")
-    ] = None
-    endpoint_url: Annotated[
-        str | None, typer.Option("--endpoint-url", help="AWS endpoint URL, such as a sandbox.")
-    ] = None
+    variables: Annotated[Var, _PLANS] = None
     owner: Annotated[
         str | None,
-        typer.Option("--owner", help="Owner of the spec set.", envvar="RECONCILER_OWNER"),
+        typer.Option(
+            "--owner",
+            metavar="NAME",
+            help="Owner of the spec set.",
+            envvar="RECONCILER_OWNER",
+            rich_help_panel=OWNERSHIP,
+        ),
     ] = None
     prune: Annotated[
         bool | None,
-        typer.Option("--prune/--no-prune", help="Delete owned resources that left the specs."),
+        typer.Option(
+            "--prune/--no-prune",
+            help="Delete owned resources that left the specs.",
+            rich_help_panel=OWNERSHIP,
+        ),
         _ADOPTS,
     ] = None
     adopt: Annotated[
         bool,
-        typer.Option("--adopt", help="Start managing existing resources without an owner."),
+        typer.Option(
+            "--adopt",
+            help="Start managing existing resources without an owner.",
+            rich_help_panel=OWNERSHIP,
+        ),
         _ADOPTS,
     ] = False
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="With --adopt: also resources with another owner."),
+        typer.Option(
+            "--take-over",
+            help="With --adopt: also resources with another owner.",
+            rich_help_panel=OWNERSHIP,
+        ),
         _ADOPTS,
     ] = False
     refresh_adopted: Annotated[
         bool,
-        typer.Option("--refresh-adopted", help="With --adopt: also cut consumers over."),
+        typer.Option(
+            "--refresh-adopted",
+            help="With --adopt: also cut consumers over.",
+            rich_help_panel=OWNERSHIP,
+        ),
         _ADOPTS,
     ] = False
     allow: Annotated[
@@ -147,24 +214,49 @@ class CommonArguments:
         typer.Option(
             "--allow",
             metavar="KEY=VALUE",
-            help="Override a guard with the KEY=VALUE that the plan prints.",
+            help="Override a guard with the KEY=VALUE that the plan prints; repeat for more.",
+            rich_help_panel=OWNERSHIP,
+            autocompletion=completion.allowances,
         ),
         _CHANGES,
     ] = None
-    variables: Annotated[Var, _PLANS] = None
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Profile of the AWS configuration to use.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint-url",
+            metavar="URL",
+            help="AWS endpoint URL, such as a sandbox.",
+            rich_help_panel=ACCESS,
+        ),
+    ] = None
     parallelism: Annotated[
         int,
         typer.Option(
             "--parallelism",
+            metavar="N",
             min=1,
             max=50,
-            help="Concurrent AWS calls.",
+            help="Concurrent AWS calls, 1 to 50.",
             envvar="RECONCILER_PARALLELISM",
+            rich_help_panel=ACCESS,
         ),
     ] = 10
     quiet: QuietFlag = False
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Show unabridged values."), _PLANS
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, help="Show unabridged values.", rich_help_panel=OUTPUT
+        ),
+        _PLANS,
     ] = 0
     color: ColorFlag = Color.auto
 

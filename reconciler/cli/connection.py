@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.arguments import AccessFlags
 from reconciler.clock import SystemClock
@@ -51,11 +51,11 @@ def _open(
     from reconciler.aws import cloudtrail, reader, writer  # noqa: PLC0415 - validate must not load boto3
     from reconciler.aws.session import reading, writing  # noqa: PLC0415 - validate must not load boto3
 
-    regions = (spec.regions if spec else None) or settings.regions
+    regions = tuple((spec.regions if spec else None) or settings.regions or ())
     session = _session(
         login,
         run,
-        fallback_region=regions[0] if regions else None,
+        settings_regions=regions,
         role_arn=spec.role_arn if spec else None,
         external_id=spec.external_id if spec else None,
     )
@@ -70,13 +70,14 @@ def _open(
     )
 
 
-def _session(login: AccessFlags, run: str, **more: str | None) -> Session:
+def _session(login: AccessFlags, run: str, **more: Any) -> Session:
     from reconciler.aws import session  # noqa: PLC0415 - validate must not load boto3
 
     way = session.Login(
         run=run,
         profile=login.profile,
         region=login.regions[0] if login.regions else None,
+        regions=login.regions,
         endpoint_url=login.endpoint_url,
         may_ask=not login.no_input and sys.stdin is not None and sys.stdin.isatty(),
         **more,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -90,7 +91,9 @@ class Console:
         return _Rich(
             file=cast(TextIO, stream),
             force_terminal=forced,
-            no_color=True if self.color == "never" else None,
+            # A flag counts more than NO_COLOR, and than TERM=dumb, for which rich has no colors.
+            no_color=None if forced is None else not forced,
+            color_system="standard" if forced else "auto",
             highlight=False,
             markup=False,
             emoji=False,
@@ -107,8 +110,12 @@ class Console:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether stderr is a terminal."""
-        return self._err.is_terminal
+        """Whether stderr is a terminal, so that its cursor may be moved. Colors in a file do not
+        make it one."""
+        try:
+            return bool(self._stderr.isatty()) and not self._err.is_dumb_terminal
+        except ValueError:  # closed
+            return False
 
     @property
     def stderr(self) -> RichConsole:
@@ -155,9 +162,28 @@ class Console:
             self.err(line(*pieces))
 
     def error(self, message: str, hint: str | None = None) -> None:
-        self.err(line(Piece("Error: ", "bold red"), data(message)))
+        first, *rest = self._wrapped(f"Error: {message}")
+        self.err(line(Piece("Error: ", "bold red"), data(first.removeprefix("Error:").lstrip())))
+        self.err(*(line(data(one)) for one in rest))
         if hint:
-            self.err(line(Piece("  ", "dim"), data(hint)))
+            self.err(*(line(data(one)) for one in self._wrapped(f"  {hint}")))
+
+    def details(self, texts: Iterable[str]) -> None:
+        """Lines that belong to an error."""
+        for text in texts:
+            self.err(*(line(data(one)) for one in self._wrapped(f"  {text}")))
+
+    def _wrapped(self, text: str) -> list[str]:
+        """On a terminal, broken at words; elsewhere one line, so that it can be searched for."""
+        if not self.is_terminal:
+            return [text]
+        return textwrap.wrap(
+            text,
+            max(40, self._err.width),
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
 def close_stdout() -> None:
@@ -191,15 +217,6 @@ def _text(one: Line) -> Text:
     return Text.assemble(*((piece.text, piece.style) for piece in one), end="")
 
 
-_HELP = {
-    "NoCredentialsError": "check the credentials with `aws sts get-caller-identity`",
-    "EndpointConnectionError": "check the endpoint, and that a server is listening there",
-    "ConnectTimeoutError": "check the network and the endpoint",
-    "MfaRequired": "sign in first and pass the session's keys in the environment, or use a "
-    "profile without mfa_serial",
-}
-
-
 def refused(error: RefusedError, console: Console) -> ExitCode:
     """Prints the error with its diagnostics and details, and returns its exit code."""
     if error.diagnostics:
@@ -207,14 +224,13 @@ def refused(error: RefusedError, console: Console) -> ExitCode:
         console.error(f"{error.message}: {count(error.diagnostics)}")
     else:
         console.error(error.message)
-    console.err(*(line("  ", data(detail)) for detail in error.details))
+    console.details(error.details)
     return error.exit_code
 
 
 def aws_failed(error: AwsError, console: Console) -> ExitCode:
-    """Prints the error, with a hint for the common ones."""
+    """Prints the error, and what to do about it if that is known."""
     request = f" (request {error.request_id})" if error.request_id else ""
     needs = f"the calling identity needs permission for {error.call}"
-    hint = needs if error.code in DENIED else _HELP.get(error.code)
-    console.error(f"{error.call}: {error.code}: {error.message}{request}", hint)
+    console.error(f"{error}{request}", needs if error.code in DENIED else error.hint)
     return ExitCode.ERROR

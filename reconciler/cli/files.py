@@ -26,6 +26,12 @@ def write_whole(path: Path, text: str) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+def write_new(path: Path, text: str) -> None:
+    """Raises ``OSError``, also if there is such a file."""
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+
+
 MOST_BYTES = 100 * 1024 * 1024
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Protocol
 
 import typer
 
+from reconciler.cli.completion import destinations
 from reconciler.cli.console import Console, close_stdout
 from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
 from reconciler.drift.baseline import Baseline, Covers, following, undelivered
@@ -27,12 +28,14 @@ from reconciler.notify.webhook import Web
 from reconciler.render.json.drift import baseline_of, baseline_text, finding_json
 from reconciler.render.json.types import DriftShape
 
+NOTIFICATIONS = "Baseline and notifications"
 BaselineFlag = Annotated[
     str | None,
     typer.Option(
         "--baseline",
         metavar="FILE|s3://BUCKET/KEY",
         help="Store the findings, and report them as new, changed, ongoing or resolved.",
+        rich_help_panel=NOTIFICATIONS,
     ),
 ]
 NotifyFlag = Annotated[
@@ -43,11 +46,18 @@ NotifyFlag = Annotated[
         help="Send findings that are new, changed or resolved to slack=URL, webhook=URL, sns=ARN "
         "or eventbridge=BUS; env:NAME reads the place from an environment variable. "
         "Repeat for more.",
+        rich_help_panel=NOTIFICATIONS,
+        autocompletion=destinations,
     ),
 ]
 MetricsFlag = Annotated[
     str | None,
-    typer.Option("--metrics", metavar="prometheus=FILE", help="Write metrics to a file."),
+    typer.Option(
+        "--metrics",
+        metavar="prometheus=FILE",
+        help="Write metrics to a file.",
+        rich_help_panel=NOTIFICATIONS,
+    ),
 ]
 
 

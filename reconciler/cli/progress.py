@@ -17,6 +17,7 @@ from reconciler.cli.console import Console
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Request, RunPorts
 from reconciler.model.address import Address
+from reconciler.planner.options import PlanFlags
 from reconciler.render.escape import printable
 from reconciler.render.styled_text import Piece, data, line
 from reconciler.render.text.diagnostics import full
@@ -210,12 +211,14 @@ def progress_for(console: Console) -> Quiet | Lines | Live:
     return Live(console) if console.is_terminal else Lines(console)
 
 
-def planning(request: Request, ports: RunPorts, console: Console) -> Planned:
-    """The plan. Shows progress while AWS is read, then the warnings about the specs. Raises as
-    ``make_plan``."""
+def planning(
+    request: Request, ports: RunPorts, console: Console, typed: PlanFlags | None = None
+) -> Planned:
+    """The plan. Shows progress while AWS is read, then the warnings about the specs. ``typed`` is
+    as for ``make_plan``, and it raises as that does."""
     progress = progress_for(console)
     try:
-        planned = make_plan(request, replace(ports, progress=progress))
+        planned = make_plan(request, replace(ports, progress=progress), typed)
     finally:
         if isinstance(progress, Live):
             progress.stop()

@@ -15,6 +15,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.files import append, write_whole
 from reconciler.commands.apply import Applied
 from reconciler.commands.plan import Planned
+from reconciler.diagnostics import meant
 from reconciler.drift.findings import Drift
 from reconciler.exit_codes import ExitCode
 from reconciler.render import formats
@@ -117,6 +118,7 @@ def report_requests(
             known = ", ".join(formats)
             raise typer.BadParameter(
                 f"--report takes FORMAT=PATH with FORMAT one of {known}; not {text!r}"
+                f"{meant(name, formats)}"
             )
         reports.append((name, path))
     on_stdout = [name for name, path in reports if path == STDOUT and name != "github"]

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.target import Account, plan_account
-from reconciler.diagnostics import Diagnostic, has_errors, in_order
+from reconciler.diagnostics import Diagnostic, has_errors, in_order, meant
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import Plan, TargetPlan, digest_of
+from reconciler.planner.options import PlanFlags
+from reconciler.planner.patterns import Matchable, Pattern, patterns, unmatched
 from reconciler.ports import Reader
 from reconciler.spec.check.account_checks import of_account
 from reconciler.spec.desired import SpecSet
@@ -34,6 +36,10 @@ class PlannedTarget:
 
     plan: TargetPlan
     account: Account
+    matchable: Matchable
+    """What a pattern of addresses may match here."""
+    idle: frozenset[Diagnostic] = frozenset()
+    """Warnings about patterns of the settings that match nothing here."""
 
     @property
     def spec(self) -> SpecSet:
@@ -69,11 +75,12 @@ class Planned:
         return in_order(found)
 
 
-def make_plan(request: Request, ports: RunPorts) -> Planned:
+def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None) -> Planned:
     """Plans every selected target. No target is read before the accounts of all were checked.
 
-    Raises ``RefusedError`` for invalid specs, a wrong account or a request that cannot be planned;
-    ``AwsError`` if AWS cannot be read."""
+    ``typed`` are the flags whose patterns must match something in one of the targets; left out, all
+    of the request. Raises ``RefusedError`` for invalid specs, a wrong account or a request that
+    cannot be planned; ``AwsError`` if AWS cannot be read."""
     parsed = read(request.path)
     settings = parsed.settings
     wanted = _targets(request, settings)
@@ -90,8 +97,36 @@ def make_plan(request: Request, ports: RunPorts) -> Planned:
         spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
         _refuse(spec.diagnostics, parsed.sources)
         account = Account(name, target, identity, spec, connection)
-        made.append(PlannedTarget(plan_account(account, request, ports), account))
-    return _planned(made, request)
+        made.append(_planned_target(account, request, ports))
+    refuse_unmatched(patterns(request if typed is None else typed), made)
+    return _planned(_with_idle_rules(made, request), request)
+
+
+def refuse_unmatched(asked: Iterable[Pattern], made: Iterable[PlannedTarget]) -> None:
+    """Raises ``RefusedError`` (``USAGE``) for patterns that match in none of the targets."""
+    found = tuple(unmatched(asked, [one.matchable for one in made]))
+    if not found:
+        return
+    rule = "a pattern must match what the specs define, what their owner has in AWS, or an instance"
+    first, *more = found
+    raise RefusedError(first, ExitCode.USAGE, details=(*more, rule))
+
+
+def _with_idle_rules(made: list[PlannedTarget], request: Request) -> list[PlannedTarget]:
+    """With warnings about patterns of the settings that match in none of the targets, if all of
+    them are planned."""
+    settings = made[0].spec.settings
+    if request.targets and settings.targets.keys() - set(request.targets):
+        return made
+    idle = frozenset.intersection(*(one.idle for one in made))
+    first = made[0].plan
+    told = replace(first, diagnostics=in_order((*first.diagnostics, *idle)))
+    return [replace(made[0], plan=told), *made[1:]]
+
+
+def _planned_target(account: Account, request: Request, ports: RunPorts) -> PlannedTarget:
+    plan, known, idle = plan_account(account, request, ports)
+    return PlannedTarget(plan, account, known, idle)
 
 
 def plan_again(planned: Planned, ports: RunPorts) -> Planned:
@@ -108,7 +143,7 @@ def plan_again(planned: Planned, ports: RunPorts) -> Planned:
     made = []
     for name, known in accounts.items():
         account = replace(known, identity=identities[name])
-        made.append(PlannedTarget(plan_account(account, request, ports), account))
+        made.append(_planned_target(account, request, ports))
     return _planned(made, request)
 
 
@@ -183,7 +218,8 @@ def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | Non
     known = ", ".join(sorted(settings.targets))
     for name in request.targets:
         if name not in settings.targets:
-            message = f"there is no target {name!r}; known: {known or 'none'}"
+            near = meant(name, settings.targets)
+            message = f"there is no target {name!r}; known: {known or 'none'}{near}"
             raise RefusedError(message, ExitCode.USAGE)
     names = sorted(set(request.targets or settings.targets))
     chosen: dict[str, TargetSpec | None] = {name: settings.targets[name] for name in names}

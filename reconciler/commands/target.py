@@ -18,6 +18,7 @@ from reconciler.planner import Options, plan_context, plan_target
 from reconciler.planner.associations import not_found, profiles_to_look_at
 from reconciler.planner.context import PlanContext
 from reconciler.planner.in_use import ids_in
+from reconciler.planner.patterns import Matchable, idle_rules, matchable, patterns
 from reconciler.planner.planner import names_instances, needs_instances, reach
 from reconciler.planner.reads import aws_policies_to_ask_for, scope_of
 from reconciler.ports import Progress, Reader
@@ -44,8 +45,12 @@ class Account:
         return self.connection.reader
 
 
-def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetPlan:
-    """Reads the account and plans it. Raises ``RefusedError`` and ``AwsError``."""
+def plan_account(
+    account: Account, request: Request, ports: RunPorts
+) -> tuple[TargetPlan, Matchable, frozenset[Diagnostic]]:
+    """Reads the account and plans it: the plan, what the patterns of flags may match, and warnings
+    about patterns of the settings that match nothing here. Raises ``RefusedError`` and
+    ``AwsError``."""
     options = _options(account, request, ports)
     is_of_live = request.destroy or bool(request.forget)
     desired = DesiredState() if is_of_live else account.spec.desired
@@ -59,9 +64,27 @@ def plan_account(account: Account, request: Request, ports: RunPorts) -> TargetP
     doubts = () if request.for_drift else (*_doubts(planned, account), *_too_soon(account))
     found = (*planned.diagnostics, *old, *doubts)
     planned = replace(planned, diagnostics=in_order(found))
-    if not request.for_drift:
-        return planned
-    return replace(planned, documents=_documents(planned, context.live, account.reader))
+    if request.for_drift:
+        documents = _documents(planned, context.live, account.reader)
+        planned = replace(planned, documents=documents)
+    known = _matchable(context, account, ports.progress)
+    return planned, known, idle_rules(context, spec)
+
+
+def _matchable(context: PlanContext, account: Account, progress: Progress) -> Matchable:
+    """Looks for instances in further regions if a pattern may be for one there."""
+    known, options = matchable(context, account.spec.desired), context.options
+    strays = [p for p in patterns(options) if p.may_be_instance and not p.matches(known)]
+    if not strays or not context.live.regions:
+        return known
+    try:
+        everywhere = set(account.reader.enabled_regions(context.live.regions[0]))
+    except AwsError as error:
+        if error.code not in UNREADABLE:
+            raise
+        return replace(known, has_unread_instances=True)
+    live = _with_regions(context.live, everywhere, account.reader, progress)
+    return matchable(replace(context, live=live), account.spec.desired)
 
 
 def _documents(planned: TargetPlan, live: LiveState, reader: Reader) -> dict[str, object]:

@@ -34,11 +34,11 @@ _DEFAULTS = {"description": "", "path": "/", "max_session_duration": DEFAULT_SES
 @dataclass
 class Accepted:
     """``files`` are the new texts by file name; ``refused`` are the reasons, by address or pattern,
-    why a finding was not accepted; ``addresses`` are those that were."""
+    why a finding was not accepted; ``addresses`` are those that were, each with its file."""
 
     files: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
-    addresses: list[Address] = field(default_factory=list)
+    addresses: list[tuple[Address, str]] = field(default_factory=list)
 
 
 def accept(planned: Planned, drift: Drift, patterns: Iterable[str]) -> Accepted:
@@ -112,7 +112,7 @@ def _accept(finding: Finding, planned: Planned, made: Accepted) -> None:
             for difference in finding.differences:
                 edit.take(difference)
         made.files[edit.name] = edit.text
-        made.addresses.append(finding.address)
+        made.addresses.append((finding.address, edit.name))
     except NotWritableError as error:
         made.refused[str(finding.address)] = str(error)
 

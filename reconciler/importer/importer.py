@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.importer.managers import manager_of
 from reconciler.kinds.references import aws_policy_arn
 from reconciler.model.address import Address, name_key, profile_address, role_address
 from reconciler.model.live import (
@@ -16,6 +17,7 @@ from reconciler.model.live import (
     LiveRole,
     LiveState,
 )
+from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
 from reconciler.model.trust import trusts_ec2
 from reconciler.spec.build.variables import escaped
@@ -51,11 +53,15 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class Imported:
     """``files`` are specs by file name. ``skipped`` counts the resources left out, by reason.
-    ``missing`` are addresses that were selected and do not exist."""
+    ``missing`` are addresses that were selected and do not exist. ``managers`` are the addresses
+    that another tool seems to manage, by its name: imported all the same, but for those that are
+    never touched. ``regions`` are those of the imported instances, sorted."""
 
     files: Mapping[str, dict[str, Any]]
     skipped: Mapping[str, int]
     missing: tuple[str, ...] = ()
+    managers: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
+    regions: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -76,14 +82,22 @@ def imported(
     owner: str,
     without: frozenset[Address] = frozenset(),
     known: frozenset[Address] = frozenset(),
+    regions: tuple[str, ...] | None = None,
 ) -> Imported:
     """Specs for the selected resources of ``live`` that ``owner`` may manage.
 
     ``without`` are addresses to leave out because their spec would be invalid; ``known`` are those
-    that the specs already have."""
-    making = _Importing(live, selection, owner, without, known)
+    that the specs already have; ``regions`` are those in which the set looks for instances, so that
+    an association names any other, ``None`` if they will follow from what is imported."""
+    making = _Importing(live, selection, owner, without, known, regions)
     files = making.files()
-    return Imported(files, dict(sorted(making.skipped.items())), tuple(making.missing()))
+    return Imported(
+        files,
+        dict(sorted(making.skipped.items())),
+        tuple(making.missing()),
+        making.managers(),
+        tuple(sorted(making.regions)),
+    )
 
 
 class _Importing:
@@ -96,8 +110,12 @@ class _Importing:
         owner: str,
         without: frozenset[Address],
         known: frozenset[Address],
+        planned: tuple[str, ...] | None,
     ) -> None:
         self.live = live
+        self.planned = planned
+        self.regions: set[str] = set()
+        self.seen: dict[Address, LiveEntity] = {}
         self.selection = selection
         self.owner = owner
         self.without = without
@@ -112,6 +130,7 @@ class _Importing:
         return {name: e for name, e in sorted(entities.items()) if self._may(e)}
 
     def _may(self, entity: LiveEntity) -> bool:
+        self.seen[entity.resource.address] = entity
         if entity.managed_by is not None:
             self.skipped[f"managed by {entity.managed_by}"] += 1
         elif entity.claimed_by not in (None, self.owner):
@@ -158,6 +177,22 @@ class _Importing:
             or (policy.attachments and used[policy.arn] == policy.attachments)
         }
 
+    def managers(self) -> dict[str, tuple[Address, ...]]:
+        """Of what was chosen, imported or not; sorted."""
+        found: dict[str, list[Address]] = {}
+        for address, entity in sorted(self.seen.items()):
+            if (tool := self._manager(entity)) is not None and address not in self.known:
+                found.setdefault(tool, []).append(address)
+        return {tool: tuple(found[tool]) for tool in sorted(found)}
+
+    def _manager(self, entity: LiveEntity) -> str | None:
+        """By its own tags, or by those of the instances that use it."""
+        tool = manager_of({**entity.resource.tags, **entity.aws_tags})
+        if tool is None and isinstance(entity, LiveProfile):
+            tools = {manager_of(i.tags) for i in self.live.consumers(entity.arn)}
+            return "EKS" if "EKS" in tools else None
+        return tool
+
     def missing(self) -> Iterator[str]:
         for name in self.selection.roles:
             if self.live.role(name) is None:
@@ -185,7 +220,11 @@ class _Importing:
                 value = {"role": resource.role, **_path(profile), **_tags(profile)}
                 self._put(made, file, "instance_profiles", resource.name, value)
             if instances := self._instances(profile):
-                value = {"instance_profile": resource.name, "instances": instances}
+                value = {
+                    "instance_profile": resource.name,
+                    "instances": [key.instance for key in instances],
+                    **self._elsewhere(instances),
+                }
                 self._put(made, file, "associations", resource.name, value)
         return {
             name: {"version": 1, **{part: file[part] for part in _SECTIONS if part in file}}
@@ -208,8 +247,11 @@ class _Importing:
         return _file(users[0]) if len(users) == 1 else "policies.yaml"
 
     def _is_shorthand(self, profile: LiveProfile) -> bool:
-        """Whether ``instance_profile: true`` at the role describes this profile."""
+        """Whether ``instance_profile: true`` at the role describes this profile, and no instance
+        uses it: to give instances another role, the profile has to be written out."""
         resource = profile.resource
+        if self.live.unread_regions or self.live.consumers(profile.arn):
+            return False
         role = self.roles.get(name_key(resource.name))
         if role is None or {resource.name, resource.role} != {role.resource.name}:
             return False
@@ -252,16 +294,26 @@ class _Importing:
             return mine.resource.name if mine.arn == arn else arn
         return name if aws_policy_arn(name, self.live.identity) == arn else arn
 
-    def _instances(self, profile: LiveProfile) -> list[str]:
-        """Ids of the instances that have this profile. Members of Auto Scaling groups are left out:
-        their group replaces them, and the ids change."""
+    def _instances(self, profile: LiveProfile) -> list[InstanceKey]:
+        """The instances that have this profile. Members of Auto Scaling groups are left out, since
+        their group replaces them, and the ids change; and what plan would not touch."""
         found = []
         for instance in self.live.consumers(profile.arn):
             if instance.auto_scaling_group is not None:
                 self.skipped["members of an Auto Scaling group"] += 1
+            elif instance.untouchable is not None:
+                self.skipped[f"instances: {instance.untouchable}"] += 1
             elif instance.row is not None and instance.row.profile_id == profile.id:
-                found.append(instance.key.instance)
+                found.append(instance.key)
+        self.regions.update(key.region for key in found)
         return found
+
+    def _elsewhere(self, instances: list[InstanceKey]) -> dict[str, list[str]]:
+        """The key ``regions``, if some are where the set does not look by itself."""
+        regions = {key.region for key in instances}
+        if self.planned is None or regions <= set(self.planned):
+            return {}
+        return {"regions": sorted(regions)}
 
 
 _RESERVED = ("policies", "instance-profiles", SETTINGS_FILE.partition(".")[0])

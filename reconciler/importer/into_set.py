@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reconciler.commands.plan import refuse_account
 from reconciler.commands.request import Connection
 from reconciler.diagnostics import Diagnostic, has_errors
-from reconciler.errors import RefusedError
+from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Imported, Selection, imported
 from reconciler.model.address import Address
 from reconciler.model.live import LiveState
+from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.ports import Scope
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.files import display_name, leads_out, root_of
@@ -39,11 +40,14 @@ class ImportTarget:
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """The live state of the account, and the owner to import for."""
+    """The live state of the account, and the owner to import for. ``regions`` are those in which
+    the set looks for instances; ``unread`` are the enabled ones that could not be read, each with
+    the reason."""
 
     live: LiveState
     regions: tuple[str, ...]
     owner: str
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 def destination(out: Path) -> ImportTarget:
@@ -71,10 +75,11 @@ def import_source(
     given_regions: tuple[str, ...],
     say: Callable[[str], None],
 ) -> ImportSource:
-    """Reads the account. Calls ``say`` with a description of what is read, beforehand.
+    """Reads the account, with the instances of ``given_regions``, or else of all enabled ones.
+    Calls ``say`` with a description of what is read, beforehand.
 
-    Raises ``RefusedError`` for the wrong account, and if a part of it cannot be read; ``AwsError``.
-    """
+    Raises ``RefusedError`` for the wrong account, and if a part of it cannot be read that the set
+    is for; ``AwsError``."""
     owner = given_owner or settings.owner
     own = (connection.default_region,) if connection.default_region else ()
     regions = given_regions or tuple(settings.regions or own)
@@ -83,17 +88,32 @@ def import_source(
         raise RefusedError(message, ExitCode.ERROR)
     identity = connection.reader.identity()
     refuse_account("default", identity, None, settings)
-    say(f"account {identity.account_id} in {', '.join(regions)}")
-    scope = Scope(regions, settings.tag_prefix, owner, all_tags=True)
+    say(f"account {identity.account_id}")
+    everywhere = given_regions or _enabled(connection, regions[0])
+    say(f"instances in {', '.join(sorted({*everywhere, *regions}))}")
+    scope = Scope(tuple({*everywhere, *regions}), settings.tag_prefix, owner, all_tags=True)
     live = connection.reader.read(identity, scope)
-    unread = {str(address): why for address, why in live.unread.items()} | dict(live.unread_regions)
+    unread = {str(address): why for address, why in live.unread.items()}
+    unread |= {region: why for region, why in live.unread_regions.items() if region in regions}
     if live.not_whole is not None:
-        unread["*"] = live.not_whole
+        unread[WHOLE_ACCOUNT] = live.not_whole
     if unread:
         told = tuple(f"{name}: {why}" for name, why in sorted(unread.items()))
         message = "unreadable resources cannot be imported"
         raise RefusedError(message, ExitCode.ERROR, details=told)
-    return ImportSource(live, tuple(sorted(regions)), owner)
+    elsewhere = {r: why for r, why in sorted(live.unread_regions.items()) if r not in regions}
+    return ImportSource(live, tuple(sorted(regions)), owner, elsewhere)
+
+
+def _enabled(connection: Connection, near: str) -> tuple[str, ...]:
+    """Raises ``RefusedError`` if they cannot be asked for."""
+    try:
+        return connection.reader.enabled_regions(near)
+    except AwsError as error:
+        if error.code not in UNREADABLE:
+            raise
+        message = f"{error}; pass --region for each region that has instances"
+        raise RefusedError(message, ExitCode.ERROR) from error
 
 
 def import_into(
@@ -103,11 +123,14 @@ def import_into(
 
     Resources whose spec would be invalid are left out, so that the set is valid as a whole."""
     without: frozenset[Address] = frozenset()
+    regions = None if destination.text is None else source.regions
     for _ in range(ROUNDS):
-        made = imported(source.live, selection, source.owner, without, destination.addresses)
+        made = imported(
+            source.live, selection, source.owner, without, destination.addresses, regions
+        )
         files = {name: rendered(file) for name, file in made.files.items()}
         if destination.text is None:
-            files[SETTINGS_FILE] = rendered(_settings(source))
+            files[SETTINGS_FILE] = rendered(_settings(source, made))
         wrong = _wrong(files, destination, source)
         if not wrong - without:
             break
@@ -115,12 +138,12 @@ def import_into(
     return made, files
 
 
-def _settings(source: ImportSource) -> dict[str, Any]:
+def _settings(source: ImportSource, made: Imported) -> dict[str, Any]:
     return {
         "version": 1,
         "owner": source.owner,
         "account_id": source.live.identity.account_id,
-        "regions": list(source.regions),
+        "regions": sorted({*source.regions, *made.regions}),
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.diagnostics import meant
 from reconciler.errors import AwsError, DeliveryError
 from reconciler.notify.notice import Notice
 from reconciler.notify.slack import slack_message
@@ -57,7 +58,8 @@ def destination_of(text: str, environment: Mapping[str, str]) -> Destination:
     ``ps`` does not show. Raises ``ValueError``, whose message does not contain the place."""
     kind, equals, place = text.partition("=")
     if kind not in KINDS or not equals or not place:
-        raise ValueError(f"takes KIND=PLACE, with KIND one of {', '.join(KINDS)}")
+        known = f"takes KIND=PLACE, with KIND one of {', '.join(KINDS)}"
+        raise ValueError(f"{known}{meant(kind, KINDS)}")
     if place.startswith(FROM_ENVIRONMENT):
         name = place.removeprefix(FROM_ENVIRONMENT)
         if not environment.get(name):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from deepdiff import DeepDiff
 
 from reconciler.diagnostics import Diagnostic, Location
-from reconciler.model.address import Address
+from reconciler.model.address import EVERYTHING, Address
 from reconciler.model.resources import Resource
 
 Action = Literal["create", "adopt", "update", "delete", "cutover", "restore"]
@@ -147,6 +147,9 @@ class Unmet:
     status: Literal["missing", "modified", "unknown"] = "missing"
 
 
+WHOLE_ACCOUNT = "the account as a whole"
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """Something of which nothing can be said, because it could not be read. ``region`` is set
@@ -158,6 +161,8 @@ class Unread:
 
     @property
     def what(self) -> str:
+        if self.address == EVERYTHING:
+            return WHOLE_ACCOUNT
         return self.region or str(self.address)
 
 

@@ -86,22 +86,41 @@ def _told(change: _Intended) -> str:
     return f"{' and '.join(change['actions'])}{what}"
 
 
+_ABSENT = object()
+"""In the place of a tag or an inline policy that is not there."""
+_BY_NAME = ("tags", "inline_policies")
+"""Attributes that are compared name by name: the one that moved is told, not all of them."""
+
+
 def _attributes(planned: _Intended, now: _Intended) -> Iterator[str]:
-    for side, words in (
-        ("before", ("was", "is now")),
-        ("after", ("was planned as", "is now planned as")),
-    ):
-        left, right = planned[side] or {}, now[side] or {}
-        for name in sorted(left.keys() | right.keys()):
-            if left.get(name) != right.get(name):
-                then, today = _shown(left, name), _shown(right, name)
-                yield f"{name} {words[0]} {then}, {words[1]} {today}"
+    left, right = _by_path(planned), _by_path(now)
+    for path in sorted(left.keys() | right.keys()):
+        then, today = left.get(path), right.get(path)
+        if then == today:
+            continue
+        live = ["as in the specs" if p is None else _shown(p[0]) for p in (then, today)]
+        if live[0] != live[1]:
+            yield f"{path} was {live[0]}, is now {live[1]}"
+        if then and today and then[1] != today[1]:
+            yield f"{path} was planned as {_shown(then[1])}, is now planned as {_shown(today[1])}"
 
 
-def _shown(values: Mapping[str, Any], name: str) -> str:
-    if name not in values:
-        return "as in the specs"
-    return _text(values[name])
+def _by_path(change: _Intended) -> dict[str, tuple[Any, Any]]:
+    """Live value and wanted one, where they differ."""
+    before, after = change["before"] or {}, change["after"] or {}
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in before.keys() | after.keys():
+        pair = before.get(name, _ABSENT), after.get(name, _ABSENT)
+        if name not in _BY_NAME or not all(isinstance(one, Mapping) for one in pair):
+            found[name] = pair
+            continue
+        for key in pair[0].keys() | pair[1].keys():
+            found[f"{name}.{key}"] = pair[0].get(key, _ABSENT), pair[1].get(key, _ABSENT)
+    return {path: pair for path, pair in found.items() if pair[0] != pair[1]}
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is _ABSENT else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -159,7 +159,14 @@ def _ignored(entity: Desired, live: LiveEntity, context: PlanContext) -> tuple[K
     )
     without = desired_state_of(entity, live, with_fields(context, options=bare))
     passed = differences(desired_state_of(entity, live, context), without)
-    return tuple(Kept(live.resource.address, f"{d.path} differs", "ignored") for d in passed)
+    told = []
+    for difference in passed:
+        rule = context.options.rule_for(entity.resource.address, difference.path)
+        until = f" until {rule.expires}" if rule and rule.expires else ""
+        why = f" ({rule.reason})" if rule else ""
+        reason = f"{difference.path} differs, which is ignored{until}{why}"
+        told.append(Kept(live.resource.address, reason, "ignored"))
+    return tuple(told)
 
 
 def _guards(

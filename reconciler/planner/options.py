@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
+from reconciler.diagnostics import meant
 from reconciler.model.address import Address, matches_any
 from reconciler.model.resources import RollOut
 from reconciler.spec.settings import IgnoreRule, Settings
@@ -28,7 +29,8 @@ ALLOW = {
 """What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of
 addresses."""
 ALLOW_KEYS = tuple(ALLOW)
-_COUNTS = ("delete", "change")
+COUNTS = ("delete", "change")
+"""Keys of ``--allow`` whose value is a number."""
 _NUMBER = re.compile(r"[0-9]{1,12}")
 
 
@@ -38,8 +40,9 @@ def allowance(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not value or key not in ALLOW_KEYS:
         known = ", ".join(ALLOW_KEYS)
-        raise ValueError(f"--allow takes KEY=VALUE, with KEY one of {known}; not {_cut(text)!r}")
-    if key in _COUNTS and not _NUMBER.fullmatch(value):
+        message = f"--allow takes KEY=VALUE, with KEY one of {known}; not {_cut(text)!r}"
+        raise ValueError(f"{message}{meant(key, ALLOW_KEYS)}")
+    if key in COUNTS and not _NUMBER.fullmatch(value):
         raise ValueError(f"--allow {key}= takes a number, not {_cut(value)!r}")
     return key, value
 
@@ -111,8 +114,8 @@ class Options(PlanFlags):
         """Whether some address of the kind could be included: those of associations are not known
         before instances are."""
         start = f"{kind}/"
-        heads = (re.split(r"[*?\[]", pattern, maxsplit=1)[0] for pattern in self.only)
-        return not self.only or any(h.startswith(start) or start.startswith(h) for h in heads)
+        found = heads(self.only)
+        return not self.only or any(h.startswith(start) or start.startswith(h) for h in found)
 
     def allows(self, key: str, address: Address) -> bool:
         """Whether ``--allow KEY=ADDR``, or an entry of the settings that has not expired, lifts a
@@ -142,6 +145,13 @@ class Options(PlanFlags):
         """Attributes whose differences are passed over for this resource."""
         return frozenset(a for rule in self._rules(address) for a in rule.attributes or ())
 
+    def rule_for(self, address: Address, path: str) -> IgnoreRule | None:
+        """The rule that passes over the difference at ``path``, such as ``tags.x``."""
+        for rule in self._rules(address):
+            if any(path == a or path.startswith(f"{a}.") for a in rule.attributes or ()):
+                return rule
+        return None
+
     def hidden(self, address: Address) -> str | None:
         """Why a resource in no spec is not reported, or ``None``."""
         rules = (rule for rule in self._rules(address) if rule.attributes is None)
@@ -163,6 +173,11 @@ class Options(PlanFlags):
             on_failure=limits.on_failure,
             strategy=limits.strategy,
         )
+
+
+def heads(globs: Iterable[str]) -> list[str]:
+    """What each begins with, up to its first wildcard."""
+    return [re.split(r"[*?\[]", glob, maxsplit=1)[0] for glob in globs]
 
 
 def day_of(now: float) -> date:

@@ -13,7 +13,6 @@ from reconciler.model.address import (
     EVERYTHING,
     PROFILE,
     Address,
-    instance_address,
 )
 from reconciler.model.live import LiveEntity, LiveState
 from reconciler.plan.changes import Change, CutOverInstance, Delete, Kept, Restore, Unmet, Unread
@@ -154,7 +153,6 @@ def plan_target(context: PlanContext) -> TargetPlan:
             (
                 *whole.kept,
                 *_blocked(context),
-                *_unusable_policies(context),
                 *malformed_marks(context),
                 *managed_consumers(context, {c.address for c in changes}),
                 *unseen_consumers(context),
@@ -217,21 +215,6 @@ def _settings(context: PlanContext, cutovers: PlanFragment) -> dict[str, Any]:
 
 def _sorted(kept: Iterable[Kept]) -> tuple[Kept, ...]:
     return tuple(sorted(kept, key=lambda k: (k.address, k.reason)))
-
-
-def _unusable_policies(context: PlanContext) -> Iterator[Kept]:
-    """Patterns that match nothing: most likely a slip, and the plan looks fine."""
-    known = {entity.resource.address for entity in context.desired.entities()}
-    known |= {instance_address(key.instance) for key in context.live.instances}
-    owned = (e for e in context.live.entities() if e.owner == context.options.owner)
-    known |= {entity.resource.address for entity in owned}
-    for flag, patterns in (
-        ("--only", context.options.only),
-        ("--exclude", context.options.exclude),
-    ):
-        for pattern in patterns:
-            if not any(address.matches(pattern) for address in known):
-                yield Kept(EVERYTHING, f"{flag} {pattern} matches nothing", "warning")
 
 
 def _not_read(context: PlanContext) -> Iterator[Unread]:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.model.address import POLICY, ROLE, name_key, name_of
+from reconciler.model.address import ASSOCIATION, POLICY, ROLE, name_key, name_of
 from reconciler.model.live import LiveState
 from reconciler.model.ownership import temporary_name
 from reconciler.model.policy_document import principals
 from reconciler.model.resources import Identity
 from reconciler.planner.context import PlanContext, resolved
 from reconciler.planner.options import Options
+from reconciler.planner.patterns import of_the_specs, patterns
 from reconciler.ports import Named, Scope
 from reconciler.spec.desired import DesiredState
 
@@ -28,8 +29,11 @@ def scope_of(
     profiles = {name_key(a.profile) for a in desired.associations} | desired.profiles.keys()
     temporary = {temporary_name(name) for name in profiles}
     named = _named(desired, options, identity)
-    # To find what nobody names takes all.
-    takes_all = options.destroy or options.unmanaged or bool(options.forget)
+    # To find what nobody names takes all, and a pattern may be for what left the specs.
+    known = of_the_specs(desired)
+    asked = [p.glob for p in patterns(options) if not p.glob.startswith(f"{ASSOCIATION}/")]
+    outside = not all(any(address.matches(glob) for address in known) for glob in asked)
+    takes_all = options.destroy or options.unmanaged or bool(options.forget) or outside
     return Scope(
         regions=tuple(sorted(regions)),
         prefix=options.prefix,

@@ -37,8 +37,12 @@ def plan_removals(context: PlanContext, moved: Collection[InstanceKey]) -> PlanF
         note = PlanFragment(kept=(Kept(EVERYTHING, reason, "warning"),))
         return merged([_associations(context, delete=False), note])
     if not context.options.deletes_what_is_left:
-        reason = "left the specs; use --prune"
+        more = " with the whole set" if context.options.is_partial else ""
+        reason = f"left the specs; use --prune{more}"
         kept = tuple(Kept(e.resource.address, reason) for e in left)
+        if context.options.prune:
+            part = "nothing is pruned: that takes the whole set, and this is a part of it"
+            kept = (*kept, Kept(EVERYTHING, part, "warning"))
         return merged([_associations(context, delete=False), PlanFragment(kept=kept)])
     held = _kept_back(left, context)
     gone = [e for e in left if e.resource.address not in held]

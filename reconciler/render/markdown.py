@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.model.address import EVERYTHING
 from reconciler.render import phrases
 from reconciler.render.ci.repository import HERE, Repository
 from reconciler.render.escape import markdown_code as code
@@ -16,6 +17,7 @@ from reconciler.render.json.types import (
     ChangeShape,
     DriftShape,
     FindingShape,
+    KeptShape,
     OutcomeShape,
     PlanShape,
     SourceShape,
@@ -67,7 +69,7 @@ def plan_markdown(document: PlanShape, page: Page) -> str:
         ],
         notes=[*_notes(document, page.repository)],
         asides=[
-            f"- {code(kept['address'])}: {words(kept['reason'])}"
+            _note(kept)
             for target in document["targets"]
             for kept in (*target["kept"], *target["ignored"])
         ],
@@ -75,6 +77,13 @@ def plan_markdown(document: PlanShape, page: Page) -> str:
         foot=_plan_foot(document),
     )
     return _fitted(parts, page)
+
+
+def _note(kept: KeptShape) -> str:
+    """As ``phrases.note``, with the address as code."""
+    if kept["address"] == EVERYTHING.kind:
+        return f"- {words(phrases.note(kept['address'], kept['reason']))}"
+    return f"- {code(kept['address'])}: {words(kept['reason'])}"
 
 
 def _accounts(document: PlanShape | DriftShape) -> str:
@@ -122,7 +131,7 @@ def _notes(document: PlanShape, repository: Repository) -> Iterator[str]:
             said = f"{words(conflict['reason'])}; use {code(conflict['lift'])} to manage it"
             yield f"- **Not ours:** {code(conflict['address'])} {said} {place}".rstrip()
         for unread in target["unread"]:
-            name = unread["region"] or unread["address"]
+            name = phrases.unread(unread)
             yield f"- **Unknown:** {code(name)} cannot be read: {words(unread['reason'])}"
     yield from _warnings(document, repository)
 

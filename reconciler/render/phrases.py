@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from reconciler.drift.causes import Cause, words_of
 from reconciler.executor.estimate import about_in_words
+from reconciler.model.address import EVERYTHING
+from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.render.json.types import (
     ActorShape,
     ChangeShape,
@@ -15,6 +17,7 @@ from reconciler.render.json.types import (
     PlanShape,
     StrandedShape,
     TargetHeader,
+    UnreadShape,
 )
 from reconciler.render.text.values import changed_texts
 
@@ -142,10 +145,10 @@ def _from_to(change: ChangeShape) -> str:
     return f" to role {after}" if after else ""
 
 
-def few(names: list[str], between: str = ", ") -> str:
+def few(names: list[str], between: str = ", ", most: int = _FEW) -> str:
     """The first of them, and the number of further ones."""
-    shown = between.join(names[:_FEW])
-    return shown if len(names) <= _FEW else f"{shown} and {len(names) - _FEW} more"
+    shown = between.join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def found(finding: FindingShape) -> str:
@@ -211,6 +214,18 @@ _LACKS = {
     "not_running": ("WAS STOPPED AND IS NOT RUNNING", "MAY BE STOPPED"),
     "no_role": ("HAS NO ROLE", "MAY HAVE NO ROLE"),
 }
+
+
+def unread(one: UnreadShape) -> str:
+    """What could not be read."""
+    if one["address"] == EVERYTHING.kind:
+        return WHOLE_ACCOUNT
+    return one["region"] or one["address"]
+
+
+def note(address: str, reason: str) -> str:
+    """A line about a resource; a sentence where it is about the whole account."""
+    return sentence(reason) if address == EVERYTHING.kind else f"{address}: {reason}"
 
 
 def lacking(one: StrandedShape) -> str:

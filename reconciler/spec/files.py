@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.diagnostics import Diagnostic, Location
+from reconciler.diagnostics import Diagnostic, Location, nearest
 from reconciler.spec.settings import SETTINGS_FILE
 
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -47,7 +47,7 @@ def find(given: str) -> Found:
     if not path.exists():
         is_loop = path.is_symlink()
         message = "is a broken link" if is_loop else "does not exist"
-        problem = Diagnostic("error", "no-such-path", message, Location(given))
+        problem = Diagnostic("error", "no-such-path", message, Location(given), _meant(path))
         return Found(path, (), None, path, (problem,))
     root = root_of(path)
     if (outside := leads_out(path, root)) is not None:
@@ -59,9 +59,29 @@ def find(given: str) -> Found:
     files = tuple(sorted(_walk(root, bound, (), problems)))
     if not files and not problems:
         message = "has no .yaml or .yml file"
-        problems.append(Diagnostic("warning", "no-specs", message, Location(display_name(root))))
+        place = Location(display_name(root))
+        problems.append(Diagnostic("warning", "no-specs", message, place, _first_steps(path)))
     is_part = bound != _real(path)
     return Found(root, files, path if is_part else None, bound, tuple(problems))
+
+
+def _meant(path: Path) -> str:
+    """What to do about a path that does not exist: the nearest one beside it, or the first
+    steps."""
+    try:
+        beside = sorted(entry.name for entry in path.parent.iterdir())
+    except OSError:
+        beside = []
+    near = nearest(path.name, beside)
+    return _first_steps(path) if near is None else f"did you mean {path.parent / near}?"
+
+
+def _first_steps(path: Path) -> str:
+    own = "" if path == Path("specs") else f" {path}"
+    return (
+        f"`reconciler init{own}` writes a first set, `reconciler import --all --out {path}` one of "
+        "what the account has"
+    )
 
 
 def leads_out(path: Path, root: Path) -> Diagnostic | None:

@@ -429,13 +429,6 @@ def test_a_part_of_a_set_is_planned_with_its_instances(aws: Rig) -> None:
     assert [str(k.address) for k in kept] == [f"association/{second}", "instance-profile/b"]
 
 
-def test_an_only_pattern_without_match_is_reported(aws: Rig) -> None:
-    aws.write(two("one"))
-    kept = aws.plan(only=("role/nobody",), exclude=("policy/*",)).plan.targets[0].kept
-    reasons = {k.reason for k in kept if k.status == "warning"}
-    assert {"--only role/nobody matches nothing", "--exclude policy/* matches nothing"} <= reasons
-
-
 def test_selectors_are_part_of_the_digest(aws: Rig) -> None:
     """Instances that a rule selects are not: the rule is."""
     aws.write(two("one"))

@@ -166,7 +166,7 @@ def by_hand(aws: Rig) -> Rig:
 def test_an_import_of_manual_resources(by_hand: Rig) -> None:
     made = importing(by_hand)
     assert made.files["on.yaml"]["roles"]["on"]["trust"] == "ec2"
-    assert made.files["on.yaml"]["roles"]["on"]["instance_profile"] is True
+    assert made.files["on.yaml"]["instance_profiles"]["on"]["role"] == "on"
     assert made.files["on.yaml"]["roles"]["on"]["max_session_duration"] == "5400s"
     assert set(made.files["on.yaml"]["roles"]["on"]["managed_policies"]) == {
         "Billing",
@@ -175,7 +175,7 @@ def test_an_import_of_manual_resources(by_hand: Rig) -> None:
     }
     assert list(made.files["on.yaml"]["policies"]) == ["own"]
     assert list(made.files["policies.yaml"]["policies"]) == ["shared"]
-    assert list(made.files["on.yaml"]["instance_profiles"]) == ["extra"]
+    assert list(made.files["on.yaml"]["instance_profiles"]) == ["extra", "on"]
     assert len(made.files["on.yaml"]["associations"]["on"]["instances"]) == 2
     assert "role-policies.yaml" in made.files
     assert made.skipped == {
@@ -191,10 +191,10 @@ def test_an_import_of_manual_resources(by_hand: Rig) -> None:
 @pytest.mark.parametrize(
     ("chosen", "found"),
     [
-        ({"roles": ("ON",)}, {"roles": ["on"], "policies": ["own"], "instance_profiles": ["extra"]}),
+        ({"roles": ("ON",)}, {"roles": ["on"], "policies": ["own"], "instance_profiles": ["extra", "on"]}),
         ({"profiles": ("extra",)}, {"roles": ["on"], "policies": ["own"], "instance_profiles": ["extra"]}),
         ({"path_prefix": "/s/"}, {"policies": ["shared"]}),
-        ({"tags": {"0123": "1.10"}}, {"roles": ["on"], "policies": ["own"], "instance_profiles": ["extra"]}),
+        ({"tags": {"0123": "1.10"}}, {"roles": ["on"], "policies": ["own"], "instance_profiles": ["extra", "on"]}),
         ({"tags": {"0123": "1.1"}}, {}),
         ({"roles": ("nobody",)}, {}),
     ],

@@ -192,7 +192,8 @@ def test_a_plan_never_writes(by_hand: Rig) -> None:
 def test_ignored_attributes(aws: Rig) -> None:
     settings = (
         "version: 1\nowner: tests\nignore:\n"
-        "  - {match: 'role/*', attributes: [tags.scanned, description], reason: scanner}\n"
+        "  - {match: 'role/*', attributes: [description], reason: scanner}\n"
+        "  - {match: role/web, attributes: [tags.scanned], reason: stamped, expires: 2999-12-31}\n"
     )
     aws.write("roles: {web: {trust: ec2, description: ours}}", settings)
     aws.settle()
@@ -201,8 +202,8 @@ def test_ignored_attributes(aws: Rig) -> None:
     plan = aws.plan().plan
     assert plan.is_empty
     assert [k.reason for k in plan.targets[0].ignored] == [
-        "description differs",
-        "tags.scanned differs",
+        "description differs, which is ignored (scanner)",
+        "tags.scanned differs, which is ignored until 2999-12-31 (stamped)",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -165,7 +166,6 @@ def test_a_closed_pipe_on_stdout(sandbox: Shell) -> None:
 
 
 USAGE = {
-    "no command": (),
     "unknown command": ("aply",),
     "unknown flag": ("plan", "--jsn"),
     "flag without value": ("plan", "--out"),
@@ -315,11 +315,17 @@ def test_help_of_every_command(shell: Shell) -> None:
         assert len(result.stdout.splitlines()) > 5
 
 
-@pytest.mark.parametrize("flag", [("--color", "always"), ()])
-def test_color_flag(sandbox: Shell, flag: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "environment", [{}, {"TERM": "dumb"}, {"TERM": "xterm-256color"}, {"NO_COLOR": "1"}]
+)
+@pytest.mark.parametrize("flag", ["always", "auto", "never"])
+def test_color_flag(sandbox: Shell, flag: str, environment: dict[str, str]) -> None:
+    """Colors in a file do not make it a terminal: nothing moves a cursor there."""
     sandbox.write("v1")
-    out = sandbox.run("plan", *flag).stdout
-    assert ("\x1b[" in out) is bool(flag)
+    made = sandbox.run("plan", "--color", flag, **environment)
+    assert ("\x1b[" in made.stdout) is (flag == "always")
+    assert not re.search(r"\x1b\[[^m]*[A-LN-Za-ln-z]", made.stdout + made.stderr)
+    assert "reading account" in made.stderr
 
 
 def test_ascii_terminals(sandbox: Shell) -> None:

@@ -198,9 +198,14 @@ def test_accept_as_patch_and_in_place(program: Program) -> None:
     assert program.run("drift").returncode == 0
     describe(program, "b", "too")
     done = program.run("drift", "--accept", "role/*", "--accept", "role/x", "--write")
+    assert done.returncode == 64
+    assert "Error: --accept role/x matches nothing" in done.stderr
+    assert "too" not in path.read_text()
+    done = program.run("drift", "--accept", "role/b", "--accept", "role/a", "--write")
     assert done.returncode == 1
-    assert "role/b: accepted" in done.stderr
-    assert "role/x: not accepted: no finding matches" in done.stderr
+    assert done.stdout == "Changed specs/a.yaml\n"
+    assert "role/b: accepted in specs/a.yaml" in done.stderr
+    assert "role/a: not accepted: no finding matches" in done.stderr
     assert "b: {trust: ec2, description: too}" in path.read_text()
     assert program.run("drift").returncode == 0
     for role in ("a", "b"):

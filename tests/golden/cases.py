@@ -77,7 +77,7 @@ def helped() -> Iterator[tuple[str, str]]:
 
 
 def _output(*arguments: str) -> str:
-    environment = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    environment = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
     return CliRunner().invoke(app, arguments, env=environment).output
 
 

@@ -24,15 +24,25 @@ from reconciler.commands.planfile import (
     specs_digest,
 )
 from reconciler.plan.plan import intended
+from reconciler.planner.options import PlanFlags
 from reconciler.render import formats
 
 SpecsOrPlan = Annotated[
     str,
-    typer.Argument(help="File or folder of specs, or a saved plan.", envvar="RECONCILER_SPECS"),
+    typer.Argument(
+        metavar="SPECS|PLAN",
+        help="File or folder of specs, or a saved plan.",
+        envvar="RECONCILER_SPECS",
+    ),
 ]
 Expect = Annotated[
     str | None,
-    typer.Option("--expect", help="Digest of the approved plan, or of its file: sha256:..."),
+    typer.Option(
+        "--expect",
+        metavar="DIGEST",
+        help="Digest of the approved plan, or of its file: sha256:...",
+        rich_help_panel=o.RUN,
+    ),
 ]
 
 
@@ -57,7 +67,10 @@ def apply(
     request = replace(request, parallelism=common.parallelism)
     console = common.console()
     ports = run_ports(common.login(no_input=no_input), Quiet(console), request.parallelism)
-    planned = planning(request, ports, console)
+    # The patterns that a saved plan holds matched when it was made: if they no longer do, it is
+    # stale.
+    typed = PlanFlags(allow=o.allowances(common.allow)) if saved else None
+    planned = planning(request, ports, console, typed)
     if saved:
         plan = planned.plan
         now = intended(plan.targets, plan.owner)

@@ -31,18 +31,34 @@ class Where(StrEnum):
 
 
 WhereArgument = Annotated[Where, typer.Argument(help="Code host of the request.")]
-PlanArgument = Annotated[Path, typer.Argument(help="A plan saved with `plan --out`.")]
+PlanArgument = Annotated[
+    Path, typer.Argument(metavar="PLAN", help="A plan saved with `plan --out`.")
+]
 Project = Annotated[
     str | None,
-    typer.Option("--repository", metavar="NAME", help="Default: from the CI environment."),
+    typer.Option(
+        "--repository",
+        metavar="NAME",
+        help="Repository, or project at GitLab. Default: from the CI environment.",
+    ),
 ]
 Number = Annotated[
     int | None,
     typer.Option(
-        "--number", min=1, help="Pull or merge request number. Default: from the CI environment."
+        "--number",
+        metavar="N",
+        min=1,
+        help="Pull or merge request number. Default: from the CI environment.",
     ),
 ]
-ApiUrl = Annotated[str | None, typer.Option("--api-url", help="Default: from the CI environment.")]
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--api-url",
+        metavar="URL",
+        help="API of the code host. Default: from the CI environment.",
+    ),
+]
 _TOKENS = {Where.github: ("GITHUB_TOKEN", "GH_TOKEN"), Where.gitlab: ("GITLAB_TOKEN",)}
 _NEEDS = {
     Where.github: "the job needs `permissions: {pull-requests: write}`",
@@ -66,8 +82,18 @@ def comment(
         for key, body in bodies(document, repository()).items():
             console.note(data(f"{key}: {post(hoster, key, body)}"))
     except DeliveryError as error:
-        console.error(str(error), _NEEDS[where] if error.status in (401, 403, 404) else None)
+        needs = _NEEDS[where] if error.status in (401, 403, 404) else None
+        hint = needs if error.status else f"its address is from {_origin(where, api_url)}"
+        console.error(str(error), hint)
         raise typer.Exit(ExitCode.ERROR) from error
+
+
+def _origin(where: Where, api_url: str | None) -> str:
+    """What set the address of the code host."""
+    name = "GITHUB_API_URL" if where is Where.github else "CI_API_V4_URL"
+    if api_url:
+        return "--api-url"
+    return name if os.environ.get(name) else f"{where.value}.com; --api-url or {name} sets another"
 
 
 def _hoster(where: Where, project: str | None, number: int | None, api_url: str | None) -> Hoster:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import arguments as o
+from reconciler.cli import completion
 from reconciler.cli.connection import aws_outputs, run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_whole
@@ -21,7 +22,7 @@ from reconciler.cli.notifications import (
 )
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import ReportRequests, report_requests
-from reconciler.commands.plan import Planned
+from reconciler.commands.plan import Planned, refuse_unmatched
 from reconciler.commands.request import Request, RunPorts
 from reconciler.drift.accept import accept as accept_findings
 from reconciler.drift.accept import patch
@@ -30,6 +31,7 @@ from reconciler.drift.baseline import compared, coverage
 from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.exit_codes import ExitCode
+from reconciler.planner.patterns import Pattern
 from reconciler.render import formats
 from reconciler.render.json.drift import drift_json
 from reconciler.render.json.plan import now_as_text
@@ -39,23 +41,36 @@ from reconciler.render.text.drift import drift_lines
 Unmanaged = Annotated[
     bool,
     typer.Option(
-        "--unmanaged", help="Also report roles and profiles without an owner, and orphaned ones."
+        "--unmanaged",
+        help="Also report roles and profiles without an owner, and orphaned ones.",
+        rich_help_panel=o.SCOPE,
     ),
 ]
 Who = Annotated[
-    bool, typer.Option("--who", help="Look up the author of each change in CloudTrail.")
+    bool,
+    typer.Option(
+        "--who", help="Look up the author of each change in CloudTrail.", rich_help_panel=o.OUTPUT
+    ),
 ]
 
+ACCEPTING = "Accepting a drift"
 AcceptFlag = Annotated[
     list[str] | None,
     typer.Option(
         "--accept",
         metavar="ADDRESS",
         help="Print a patch that makes the specs match AWS; repeat for more addresses.",
+        rich_help_panel=ACCEPTING,
+        autocompletion=completion.addresses,
     ),
 ]
 WriteFlag = Annotated[
-    bool, typer.Option("--write", help="With --accept: edit the files instead of printing a patch.")
+    bool,
+    typer.Option(
+        "--write",
+        help="With --accept: edit the files instead of printing a patch.",
+        rich_help_panel=ACCEPTING,
+    ),
 ]
 
 
@@ -64,6 +79,7 @@ FailOn = Annotated[
     typer.Option(
         "--fail-on",
         help="Exit with 2 only for findings of this severity or higher.",
+        rich_help_panel=o.OUTPUT,
     ),
 ]
 
@@ -125,14 +141,16 @@ def _found(
 def _accept(planned: Planned, console: Console, patterns: list[str], write: bool) -> ExitCode:
     """Prints the patch to stdout, or with ``write`` edits the files. ``ERROR`` if a finding was not
     accepted."""
+    refuse_unmatched([Pattern("--accept ", glob) for glob in patterns], planned.targets)
     made = accept_findings(planned, drift_of(planned), patterns)
     if write:
         for name, text in made.files.items():
             write_whole(Path(name), text)
+            console.out([line("Changed ", data(name))])
     else:
         console.out_text("".join(patch(planned.sources, made.files)))
-    done = "accepted" if write else "in the patch"
-    for address in made.addresses:
+    for address, name in made.addresses:
+        done = f"accepted in {name}" if write else "in the patch"
         console.note(data(f"{address}: {done}"))
     for what, why in made.refused.items():
         console.err(line(data(f"{what}: not accepted: {why}")))

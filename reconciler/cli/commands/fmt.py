@@ -19,7 +19,9 @@ from reconciler.spec.files import display_name, find
 from reconciler.spec.format.formatter import formatted
 from reconciler.spec.yaml.parser import parse, read_text
 
-Files = Annotated[list[str] | None, typer.Argument(help="Files or folders; default: specs.")]
+Files = Annotated[
+    list[str] | None, typer.Argument(metavar="FILE", help="Files or folders; default: specs.")
+]
 Check = Annotated[
     bool, typer.Option("--check", help="Change nothing; exit with 1 if something would change.")
 ]

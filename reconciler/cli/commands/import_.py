@@ -18,19 +18,36 @@ from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Selection
 from reconciler.importer.into_set import destination, import_into, import_source
+from reconciler.render.phrases import few
 from reconciler.render.styled_text import Piece, data, line
 
+SELECTION = "What to import"
 Roles = Annotated[
-    list[str] | None, typer.Option("--role", metavar="NAME", help="Import a role; repeat for more.")
+    list[str] | None,
+    typer.Option(
+        "--role",
+        metavar="NAME",
+        help="Import a role; repeat for more.",
+        rich_help_panel=SELECTION,
+    ),
 ]
 Profiles = Annotated[
     list[str] | None,
     typer.Option(
-        "--instance-profile", metavar="NAME", help="Import a profile and its role; repeat for more."
+        "--instance-profile",
+        metavar="NAME",
+        help="Import a profile and its role; repeat for more.",
+        rich_help_panel=SELECTION,
     ),
 ]
 PathPrefix = Annotated[
-    str | None, typer.Option("--path-prefix", help="Import everything below this path.")
+    str | None,
+    typer.Option(
+        "--path-prefix",
+        metavar="PATH",
+        help="Import everything below this path.",
+        rich_help_panel=SELECTION,
+    ),
 ]
 Tags = Annotated[
     list[str] | None,
@@ -38,10 +55,26 @@ Tags = Annotated[
         "--tag",
         metavar="KEY=VALUE",
         help="Import resources with this tag; repeat to require several.",
+        rich_help_panel=SELECTION,
     ),
 ]
-All = Annotated[bool, typer.Option("--all", help="Import everything that has no other manager.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the specs.")]
+All = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        help="Import everything that has no other manager.",
+        rich_help_panel=SELECTION,
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder for the specs (required).",
+        rich_help_panel=o.OUTPUT,
+    ),
+]
 
 
 def import_(
@@ -79,12 +112,24 @@ def import_(
     if made.missing:
         raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
     _write(out, files)
-    noun = "resource" if made.size == 1 else "resources"
-    counts = f"{made.size} {noun} in {len(files)} files."
+    counts = f"{_count(made.size, 'resource')} in {_count(len(files), 'file')}."
     console.out([line(Piece("Imported: ", "bold green"), counts)])
+    where = f"  instances in {', '.join(made.regions)}" if made.regions else "  no instances"
+    console.out([line(data(where))])
+    for region, reason in source.unread.items():
+        console.out([line("  not read ", data(f"{region}: {reason}"))])
     for reason, count in made.skipped.items():
         console.out([line("  skipped ", f"{count}: ", data(reason))])
+    for tool, addresses in made.managers.items():
+        named = few([str(address) for address in addresses], most=12)
+        console.out([line("  looks managed by ", f"{tool}: ", data(named))])
+    if made.managers.keys() - {"CloudFormation"}:
+        console.out([line("Take out of the other tool what you adopt, or both will change it.")])
     console.out([line("Next: reconciler plan ", data(out), " --adopt")])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _write(out: Path, files: Mapping[str, str]) -> None:

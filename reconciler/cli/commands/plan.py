@@ -20,9 +20,15 @@ from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
 
-Out = Annotated[Path | None, typer.Option("--out", help="Save the plan as JSON.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Save the plan as JSON.", rich_help_panel=o.OUTPUT),
+]
 Detailed = Annotated[
-    bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
+    bool,
+    typer.Option(
+        "--detailed-exitcode", help="Exit with 2 if there are changes.", rich_help_panel=o.OUTPUT
+    ),
 ]
 
 

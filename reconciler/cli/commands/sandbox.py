@@ -43,32 +43,48 @@ _FLAGS_OF_CHAOS = {
     "outage": "--outage",
 }
 
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")]
+_DELAYS, _FAULTS = "Delays", "Faults"
+Port = Annotated[
+    int,
+    typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 picks a free one."),
+]
 SeedFile = Annotated[
-    Path | None, typer.Option("--seed", help="YAML file of the instances to start with.")
+    Path | None,
+    typer.Option("--seed", metavar="FILE", help="YAML file of the instances to start with."),
 ]
 ChaosSeed = Annotated[
     int | None,
-    typer.Option("--chaos", min=0, help="Inject faults, in a mixture chosen by this seed."),
+    typer.Option(
+        "--chaos",
+        metavar="N",
+        min=0,
+        help="Inject faults, in a mixture chosen by this seed.",
+        rich_help_panel=_FAULTS,
+    ),
 ]
 
 
-def _seconds(flag: str, text: str) -> Any:
-    return typer.Option(flag, min=0, help=f"Seconds {text}.")
+def _delay(flag: str, text: str) -> Any:
+    return _seconds(flag, text, _DELAYS)
+
+
+def _seconds(flag: str, text: str, panel: str = _FAULTS) -> Any:
+    what = f"Seconds {text}."
+    return typer.Option(flag, metavar="SECONDS", min=0, help=what, rich_help_panel=panel)
 
 
 def _share(flag: str, text: str) -> Any:
-    return typer.Option(flag, min=0, max=1, help=text)
+    return typer.Option(
+        flag, metavar="SHARE", min=0, max=1, help=f"{text}; 0 to 1.", rich_help_panel=_FAULTS
+    )
 
 
-Ec2Lag = Annotated[float | None, _seconds("--ec2-lag", "until EC2 sees a change in IAM")]
-Associating = Annotated[
-    float | None, _seconds("--associating", "until an association is in effect")
-]
+Ec2Lag = Annotated[float | None, _delay("--ec2-lag", "until EC2 sees a change in IAM")]
+Associating = Annotated[float | None, _delay("--associating", "until an association is in effect")]
 Disassociating = Annotated[
-    float | None, _seconds("--disassociating", "until a disassociation is complete")
+    float | None, _delay("--disassociating", "until a disassociation is complete")
 ]
-Restarting = Annotated[float | None, _seconds("--restarting", "to stop, and again to start")]
+Restarting = Annotated[float | None, _delay("--restarting", "to stop, and again to start")]
 StaleGets = Annotated[
     float | None, _seconds("--stale-gets", "by which a read of one IAM resource may be outdated")
 ]
@@ -83,27 +99,35 @@ Conflict = Annotated[
 ]
 Page = Annotated[
     int | None,
-    typer.Option("--page", min=1, help="Maximum items per page."),
+    typer.Option(
+        "--page", metavar="N", min=1, help="Maximum items per page.", rich_help_panel=_FAULTS
+    ),
 ]
 Throttle = Annotated[
     float | None,
-    _share("--throttle", "Fraction of AWS's request rate limits to allow; 0 disables throttling."),
+    _share("--throttle", "Share of AWS's request rate limits to allow (0: no throttling)"),
 ]
 Errors = Annotated[
     float | None,
-    _share("--errors", "Fraction of calls that fail with a 5xx, a reset or a timeout."),
+    _share("--errors", "Share of calls that fail with a 5xx, a reset or a timeout"),
 ]
 Lost = Annotated[
     float | None,
-    _share("--lost", "Fraction of writes that take effect while the response is lost."),
+    _share("--lost", "Share of writes that take effect while the response is lost"),
 ]
 Concurrent = Annotated[
     float | None,
-    _share("--concurrent", "Fraction of writes that fail with ConcurrentModification."),
+    _share("--concurrent", "Share of writes that fail with ConcurrentModification"),
 ]
 Expires = Annotated[
     int | None,
-    typer.Option("--expires", min=1, help="Number of calls after which the credentials expire."),
+    typer.Option(
+        "--expires",
+        metavar="N",
+        min=1,
+        help="Number of calls after which the credentials expire.",
+        rich_help_panel=_FAULTS,
+    ),
 ]
 OutageFlag = Annotated[
     str | None,
@@ -111,6 +135,7 @@ OutageFlag = Annotated[
         "--outage",
         metavar="WHEN:SECONDS",
         help="Refuse connections once, from WHEN (START, after-N-calls or OPERATION), for SECONDS.",
+        rich_help_panel=_FAULTS,
     ),
 ]
 Deny = Annotated[
@@ -119,7 +144,8 @@ Deny = Annotated[
         "--deny",
         metavar="ACTION",
         help="Action that is denied, such as iam:PassRole, or ec2:StopInstances@i-0abc for one "
-        "instance; may be repeated.",
+        "instance; repeat for more.",
+        rich_help_panel=_FAULTS,
     ),
 ]
 

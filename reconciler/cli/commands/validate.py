@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.arguments import Color, ColorFlag, QuietFlag, Specs, Var, pairs
+from reconciler.cli.arguments import OUTPUT, Color, ColorFlag, QuietFlag, Specs, Var, pairs
+from reconciler.cli.completion import reports
 from reconciler.cli.console import Console
 from reconciler.cli.reports import ReportRequests, report_requests, repository
 from reconciler.diagnostics import has_errors
@@ -31,11 +32,18 @@ class Format(StrEnum):
     junit = "junit"
 
 
-FormatFlag = Annotated[Format, typer.Option("--format", help="Output format of the findings.")]
+FormatFlag = Annotated[
+    Format,
+    typer.Option("--format", help="Output format of the findings.", rich_help_panel=OUTPUT),
+]
 ReportFlag = Annotated[
     list[str] | None,
     typer.Option(
-        "--report", metavar="FORMAT=PATH", help="Also write findings to a file; repeat for more."
+        "--report",
+        metavar="FORMAT=PATH",
+        help="Also write findings to a file; repeat for more.",
+        rich_help_panel=OUTPUT,
+        autocompletion=reports,
     ),
 ]
 _FOR_PEOPLE = (Format.full, Format.concise)
@@ -50,11 +58,11 @@ def validate(
     quiet: QuietFlag = False,
 ) -> None:
     """Check the specs. Needs no credentials and no network."""
-    reports = report_requests(report, VALIDATE, output not in _FOR_PEOPLE)
+    requests = report_requests(report, VALIDATE, output not in _FOR_PEOPLE)
     console = Console(color=color.value, quiet=quiet)
     spec = validated(read(specs), pairs(var, "--var"))
-    _show(spec, output, reports, console)
-    reports.write(VALIDATE, ValidateReport(spec.diagnostics, spec.sources, repository()), console)
+    _show(spec, output, requests, console)
+    requests.write(VALIDATE, ValidateReport(spec.diagnostics, spec.sources, repository()), console)
     raise typer.Exit(ExitCode.ERROR if has_errors(spec.diagnostics) else ExitCode.OK)
 
 

@@ -58,7 +58,7 @@ def _stops(document: PlanShape) -> Iterator[Annotation]:
             said = f"{conflict['reason']}; use {conflict['lift']} to manage it"
             yield Annotation("error", conflict["address"], said, conflict["source"])
         for unread in target["unread"]:
-            name = unread["region"] or unread["address"]
+            name = phrases.unread(unread)
             yield Annotation("error", name, f"cannot be read: {unread['reason']}")
     yield from map(_finding_of_specs, document["diagnostics"])
 

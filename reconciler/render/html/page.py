@@ -102,7 +102,7 @@ def drift_page(document: DriftShape, links: Iterable[Link], repository: Reposito
     found = [f"{n} {k.replace('_', ' ')}" for k, n in document["summary"].items() if n]
     marks: dict[str, Mark] = {f["address"]: "changes" for f in document["findings"]}
     about = f"{', '.join(found) or 'no drift'}. Compared at {document['created_at']}."
-    notes = [("", f"{n['address']}: {n['reason']}") for n in document["notes"]]
+    notes = [("", phrases.note(n["address"], n["reason"])) for n in document["notes"]]
     return _page(
         title=f"Drift of {document['owner']}, {_accounts(document)}",
         about=about,
@@ -307,12 +307,12 @@ def plan_notes(document: PlanShape) -> Iterator[Note]:
             said = f"{conflict['reason']}; use {conflict['lift']} to manage it"
             yield "stop", f"{conflict['address']} {said}"
         for unread in target["unread"]:
-            name = unread["region"] or unread["address"]
+            name = phrases.unread(unread)
             yield "stop", f"{name} cannot be read: {unread['reason']}"
     yield from warnings(document)
     for target in document["targets"]:
         for kept in (*target["kept"], *target["ignored"]):
-            yield "", f"{kept['address']}: {kept['reason']}"
+            yield "", phrases.note(kept["address"], kept["reason"])
 
 
 def warnings(document: PlanShape | DriftShape) -> Iterator[Note]:

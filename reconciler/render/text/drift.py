@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from reconciler.drift.causes import words_of
 from reconciler.drift.findings import COUNTED, Drift, Finding, Status
 from reconciler.render.json.drift import actor_json
-from reconciler.render.phrases import state, who
+from reconciler.render.phrases import note, state, who
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.values import HAPPENED, difference_lines
 
@@ -37,7 +37,7 @@ def drift_lines(drift: Drift) -> list[Line]:
         line(Piece("resolved    ", "green"), data(finding.address, "bold"))
         for finding in drift.resolved
     )
-    lines.extend(line("  ", data(f"{n.address}: {n.reason}", "dim")) for n in drift.notes)
+    lines.extend(line("  ", data(note(str(n.address), n.reason), "dim")) for n in drift.notes)
     counted = {k: n for k, n in drift.summary.items() if n}
     if not any(k in COUNTED or k == "unknown" for k in counted):
         lines.append(line(Piece("No drift.", "bold green"), _told(counted)))

@@ -19,7 +19,7 @@ from reconciler.plan.changes import (
     Update,
 )
 from reconciler.plan.plan import Plan, TargetPlan, summary
-from reconciler.render.phrases import stops_in_words
+from reconciler.render.phrases import note, stops_in_words
 from reconciler.render.styled_text import Line, Piece, data, line, plain
 from reconciler.render.text.cut_over import cut_over_lines, folded_instances
 from reconciler.render.text.header import header_lines
@@ -247,4 +247,4 @@ def _notes(target: TargetPlan) -> Iterator[Line]:
         )
     yield from (guard_line(guard) for guard in target.guards)
     for kept in (*target.kept, *target.ignored):
-        yield line(Piece("  ", "dim"), data(f"{kept.address}: {kept.reason}", "dim"))
+        yield line(Piece("  ", "dim"), data(note(str(kept.address), kept.reason), "dim"))

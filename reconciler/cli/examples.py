@@ -1,0 +1,155 @@
+"""Examples and exit codes of each command, for ``--help``. A test parses every example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.exit_codes import ExitCode
+
+Example = tuple[str, str]
+"""A command line, and what it does."""
+
+START: tuple[Example, ...] = (
+    ("reconciler init", "Write a first set of specs, with comments"),
+    ("reconciler demo", "See the whole workflow without an AWS account"),
+    ("reconciler plan", "Show what apply would do with the specs in ./specs"),
+)
+
+EXAMPLES: Mapping[str, tuple[Example, ...]] = {
+    "validate": (
+        ("reconciler validate", "Check the specs in ./specs"),
+        (
+            "reconciler validate --format concise --report sarif=specs.sarif",
+            "A line for each finding, and a file for code scanning",
+        ),
+    ),
+    "plan": (
+        ("reconciler plan --out plan.json", "Show the plan, and save it for apply"),
+        (
+            "reconciler plan --only 'role/web-*' --target prod",
+            "Only roles of that name, in one account",
+        ),
+    ),
+    "apply": (
+        ("reconciler apply", "Plan, ask, and apply"),
+        (
+            "reconciler apply plan.json --max-time 45m",
+            "Apply a saved plan, and start nothing new after 45 minutes",
+        ),
+    ),
+    "drift": (
+        ("reconciler drift --who", "What differs, and who changed it"),
+        (
+            "reconciler drift --accept role/web --write",
+            "Take over into the specs what AWS has",
+        ),
+    ),
+    "destroy": (
+        ("reconciler destroy", "Show what would be deleted, and ask"),
+        (
+            "reconciler destroy --only role/batch --auto-approve",
+            "Delete one role, without a question",
+        ),
+    ),
+    "init": (
+        ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
+        ("reconciler init infra/iam --owner platform", "In another folder, for that owner"),
+    ),
+    "import": (
+        ("reconciler import --all --out specs", "Write specs for everything in the account"),
+        (
+            "reconciler import --instance-profile web --out specs",
+            "One instance profile, with its role and instances",
+        ),
+    ),
+    "fmt": (
+        ("reconciler fmt", "Format the specs in ./specs"),
+        ("reconciler fmt --check specs/web.yaml", "Only say whether a file is formatted"),
+    ),
+    "schema": (
+        ("reconciler schema > spec.schema.json", "The schema of specs, for an editor"),
+        ("reconciler schema --of plan", "The schema of the output of plan --json"),
+    ),
+    "comment": (
+        ("reconciler comment github plan.json", "On the pull request of this job"),
+        (
+            "reconciler comment gitlab plan.json --repository group/iam --number 7",
+            "On a merge request that is named",
+        ),
+    ),
+    "sandbox": (
+        ("reconciler sandbox --port 5001", "A local AWS on a port of your choice"),
+        ("reconciler sandbox --deny iam:PassRole", "One in which an action is denied"),
+    ),
+    "demo": (
+        ("reconciler demo", "The whole workflow"),
+        ("reconciler demo --color always | less -R", "With colors in a pager"),
+    ),
+    "version": (
+        ("reconciler version", "Versions, a line each"),
+        ("reconciler version --json", "As JSON"),
+    ),
+}
+
+_OK = {ExitCode.OK: "success"}
+_ERROR = {ExitCode.ERROR: "error in specs, credentials or AWS, or something could not be read"}
+_USAGE = {ExitCode.USAGE: "wrong usage: a flag, or a pattern that matches nothing"}
+_MISUSE = {ExitCode.USAGE: "wrong usage"}
+_STOPPED = {ExitCode.INTERRUPTED: "interrupted"}
+_WRITES = {
+    ExitCode.OK: "success: everything is done",
+    ExitCode.ERROR: "error, the answer no, or no terminal to ask at",
+    ExitCode.PARTLY_APPLIED: "in part: steps failed or were skipped, or something remains",
+    ExitCode.UNDECIDED: "stopped by a guard, a conflict of ownership, or the wrong account",
+}
+_OFFLINE = {**_OK, ExitCode.ERROR: "error", **_MISUSE, **_STOPPED}
+
+EXITS: Mapping[str, dict[ExitCode, str]] = {
+    "validate": {**_OK, ExitCode.ERROR: "the specs have errors", **_MISUSE, **_STOPPED},
+    "plan": {
+        ExitCode.OK: "success, with or without changes",
+        **_ERROR,
+        ExitCode.DIFFERENCES: "with --detailed-exitcode: there are changes",
+        ExitCode.UNDECIDED: "a conflict of ownership, or the wrong account",
+        **_USAGE,
+        **_STOPPED,
+    },
+    "apply": {
+        **_WRITES,
+        ExitCode.STALE: "the saved or expected plan no longer matches specs or AWS",
+        **_USAGE,
+        ExitCode.INTERRUPTED: "interrupted: instances in flight got their profile back",
+    },
+    "drift": {
+        ExitCode.OK: "no difference",
+        ExitCode.ERROR: "error, or something could not be read",
+        ExitCode.DIFFERENCES: "there are differences",
+        ExitCode.UNDECIDED: "the wrong account",
+        **_USAGE,
+        **_STOPPED,
+    },
+    "destroy": {
+        **_WRITES,
+        **_USAGE,
+        ExitCode.INTERRUPTED: "interrupted: what was done and what remains is printed",
+    },
+    "init": _OFFLINE,
+    "import": {
+        **_OK,
+        **_ERROR,
+        ExitCode.UNDECIDED: "the wrong account",
+        **_MISUSE,
+        **_STOPPED,
+    },
+    "fmt": {
+        **_OK,
+        ExitCode.ERROR: "a file has errors; with --check: a file is not formatted",
+        **_MISUSE,
+        **_STOPPED,
+    },
+    "schema": _OFFLINE,
+    "comment": _OFFLINE,
+    "sandbox": _OFFLINE,
+    "demo": _OFFLINE,
+    "version": _OFFLINE,
+}
