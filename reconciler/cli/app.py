@@ -21,6 +21,7 @@ from reconciler.cli.commands.demo import demo
 from reconciler.cli.commands.destroy import destroy
 from reconciler.cli.commands.drift import drift
 from reconciler.cli.commands.fmt import fmt
+from reconciler.cli.commands.forget import forget
 from reconciler.cli.commands.import_ import import_
 from reconciler.cli.commands.init import init
 from reconciler.cli.commands.plan import plan
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 
 COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
-    "Sync specs to AWS": (validate, plan, apply, drift, destroy),
+    "Sync specs to AWS": (validate, plan, apply, drift, destroy, forget),
     "Write specs": (init, import_, fmt, schema),
     "Pipelines": (comment,),
     "Try it": (sandbox, demo),

@@ -125,10 +125,13 @@ def _warn_of_expiry(planned: Planned, console: Console) -> None:
             return
 
 
+_ASKED = {"destroy": "destroy these resources", "forget": "stop managing these resources"}
+
+
 def _question(plan: Plan, verb: str) -> str:
     """Where it would happen, and to how many running instances."""
     accounts = " and ".join(account_in_words(t) for t in plan.targets if not t.is_empty)
-    what = "destroy these resources" if verb == "destroy" else "perform these actions"
+    what = _ASKED.get(verb, "perform these actions")
     really = "really " if verb == "destroy" else ""
     running = {i for change in plan.changes for i in change.consumers}
     running |= {c.name for c in plan.changes if isinstance(c, CutOverInstance)}

@@ -107,6 +107,7 @@ class OnlyFor(tuple[str, ...]):
 
 
 _PLANS = OnlyFor(("plan", "apply", "destroy", "drift"))
+_READS_ALL = OnlyFor((*_PLANS, "forget"))
 _CHANGES = OnlyFor(("plan", "apply", "destroy"))
 _ADOPTS = OnlyFor(("plan", "apply"))
 
@@ -129,7 +130,7 @@ class CommonArguments:
             rich_help_panel=SCOPE,
             autocompletion=completion.targets,
         ),
-        _PLANS,
+        _READS_ALL,
     ] = None
     only: Annotated[
         list[str] | None,
@@ -162,7 +163,7 @@ class CommonArguments:
             rich_help_panel=SCOPE,
         ),
     ] = None
-    variables: Annotated[Var, _PLANS] = None
+    variables: Annotated[Var, _READS_ALL] = None
     owner: Annotated[
         str | None,
         typer.Option(
@@ -209,6 +210,17 @@ class CommonArguments:
         ),
         _ADOPTS,
     ] = False
+    refresh: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--refresh",
+            metavar="ADDRESS",
+            help="Cut this profile's consumers over though nothing differs; repeat for more.",
+            rich_help_panel=OWNERSHIP,
+            autocompletion=completion.addresses,
+        ),
+        _ADOPTS,
+    ] = None
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -256,7 +268,7 @@ class CommonArguments:
         typer.Option(
             "--verbose", "-v", count=True, help="Show unabridged values.", rich_help_panel=OUTPUT
         ),
-        _PLANS,
+        _READS_ALL,
     ] = 0
     color: ColorFlag = Color.auto
 

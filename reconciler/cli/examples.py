@@ -51,6 +51,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "Delete one role, without a question",
         ),
     ),
+    "forget": (
+        ("reconciler forget role/web", "Stop managing one role; it stays as it is"),
+        (
+            "reconciler forget 'association/*' --target prod",
+            "Stop managing which instances have which profile",
+        ),
+    ),
     "init": (
         ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
         ("reconciler init infra/iam --owner platform", "In another folder, for that owner"),
@@ -129,6 +136,11 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         **_STOPPED,
     },
     "destroy": {
+        **_WRITES,
+        **_USAGE,
+        ExitCode.INTERRUPTED: "interrupted: what was done and what remains is printed",
+    },
+    "forget": {
         **_WRITES,
         **_USAGE,
         ExitCode.INTERRUPTED: "interrupted: what was done and what remains is printed",

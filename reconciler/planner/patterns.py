@@ -10,6 +10,7 @@ from reconciler.diagnostics import Diagnostic, Location, nearest
 from reconciler.model.address import (
     ANY_INSTANCE,
     ASSOCIATION,
+    PROFILE,
     Address,
     instance_address,
     same_name,
@@ -55,6 +56,8 @@ class Pattern:
         if ANY_INSTANCE.matches(self.glob) or (self.may_be_instance and one.has_unread_instances):
             return True
         known: Iterable[Address] = one.addresses
+        if self.flag == "--refresh ":
+            known = (a for a in one.addresses if a.kind == PROFILE)
         if self.is_narrowing and one.chosen is not None:
             known = (a for a in one.addresses if a.is_instance or a in one.chosen)
         return any(address.matches(self.glob) for address in known)
@@ -65,6 +68,8 @@ def patterns(flags: PlanFlags) -> tuple[Pattern, ...]:
     return (
         *(Pattern("--only ", glob) for glob in flags.only),
         *(Pattern("--exclude ", glob) for glob in flags.exclude),
+        *(Pattern("--refresh ", glob) for glob in flags.refresh),
+        *(Pattern("", glob) for glob in flags.forget),
         *(Pattern(f"--allow {k}=", v) for k, v in sorted(flags.allow) if k not in COUNTS),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from tests.behaviour.faults import Crash, dying
 from tests.rig import AWAY, HOME, Rig
@@ -75,7 +76,10 @@ def test_an_association_is_forgotten_in_every_region(settled: Rig) -> None:
 
 def test_what_is_of_another_owner_is_not_forgotten(settled: Rig) -> None:
     assert settled.plan(forget=("*",), owner="others").plan.is_empty
-    assert settled.plan(forget=("role/nobody",)).plan.is_empty
+    with pytest.raises(RefusedError) as refused:
+        settled.plan(forget=("role/v11",))
+    assert refused.value.exit_code is ExitCode.USAGE
+    assert refused.value.message == "role/v11 matches nothing; did you mean role/v1?"
 
 
 def test_a_profile_in_the_middle_of_a_cut_over_is_not_forgotten(settled: Rig) -> None:
@@ -119,5 +123,7 @@ def test_a_refresh_after_the_strategy_wait(settled: Rig) -> None:
 
 
 def test_a_refresh_of_what_is_not_ours_does_nothing(settled: Rig) -> None:
-    assert settled.plan(refresh=("instance-profile/other",)).plan.is_empty
-    assert settled.drift(refresh=("instance-profile/other",)).exit_code is ExitCode.OK
+    for glob in ("instance-profile/wep", "role/v1"):
+        with pytest.raises(RefusedError) as refused:
+            settled.plan(refresh=(glob,))
+        assert refused.value.exit_code is ExitCode.USAGE

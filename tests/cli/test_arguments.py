@@ -11,7 +11,7 @@ from reconciler.planner.options import Options, PlanFlags
 from reconciler.render.json.types import RequestShape
 
 OF_A_DRIFT = {"for_drift", "unmanaged"}
-OF_A_COMMAND = {"path", "destroy"}
+OF_A_COMMAND = {"path", "destroy", "forget"}
 
 
 def names(of: type[CommonArguments | PlanFlags]) -> set[str]:

@@ -219,6 +219,8 @@ class RequestShape(TypedDict):
     adopt: bool
     take_over: bool
     refresh_adopted: bool
+    refresh: NotRequired[list[str]]
+    forget: NotRequired[list[str]]
     allow: list[str]
     variables: dict[str, str]
     parallelism: int
