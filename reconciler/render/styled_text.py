@@ -44,7 +44,8 @@ def wrapped(one: Line, width: int) -> list[Line]:
     for piece in one:
         for word in _BREAK.split(piece.text):
             if used + len(word.rstrip(" ")) > width and used > (indent if parts else 0):
-                parts.append(tuple(here))
+                # A space at the very end would be a line of its own on the terminal.
+                parts.append((*here[:-1], Piece(here[-1].text.rstrip(" "), here[-1].style)))
                 here, used = [Piece(" " * indent)], indent
             here.append(Piece(word, piece.style))
             used += len(word)
