@@ -126,7 +126,34 @@ class Trail(Protocol):
 class Writer(Protocol):
     """Sends one call, once. Raises ``AwsError``."""
 
-    def send(self, call: ApiCall) -> Mapping[str, Any]: ...
+    def send(self, call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
+        """``attempt`` says which try it is, for the log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a call to AWS that has ended. It has nothing of what was sent or answered.
+
+    ``at`` is when it was sent, in seconds of the epoch; ``call`` is ``iam:CreateRole``; ``number``
+    counts from 1, retries included; ``status`` is the HTTP status, ``None`` if there was no whole
+    response; ``code`` is AWS's error code, or the class of the error if there was none."""
+
+    at: float
+    run: str
+    call: str
+    region: str | None
+    number: int
+    seconds: float
+    status: int | None
+    code: str | None
+    request_id: str | None
+
+
+class CallLog(Protocol):
+    """Is told of every attempt, in the thread of the call. Never raises."""
+
+    def attempted(self, attempt: Attempt) -> None: ...
 
 
 class Clock(Protocol):

@@ -102,7 +102,8 @@ def drift(
     """Report differences between the specs and AWS. Exits with 0 for none, 2 for some."""
     request = replace(common.request(specs), prune=False, for_drift=True, unmanaged=unmanaged)
     reports = report_requests(report, formats.DRIFT, as_json)
-    console, login = common.console(), common.login()
+    console = common.console()
+    login = common.login(console)
     ports = run_ports(login, Quiet(console), request.parallelism)
     notifier = notifier_of(baseline, notify, metrics, aws_outputs(login, ports.run), console)
     if accept:

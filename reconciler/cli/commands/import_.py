@@ -88,7 +88,8 @@ def import_(
     common: o.CommonArguments,
 ) -> None:
     """Write specs from AWS. Then `plan --adopt` shows adoptions and nothing else."""
-    console, login = common.console(), common.login()
+    console = common.console()
+    login = common.login(console)
     selection = Selection(
         tuple(role or ()),
         tuple(instance_profile or ()),
