@@ -164,6 +164,14 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What is done with one instance belongs to the cut-over at ``step``, and ends with it."""
+
+    step: Address
+    region: str
+
+
 class Progress(Protocol):
     """Receives progress, for display."""
 
@@ -173,9 +181,12 @@ class Progress(Protocol):
         """Later events are about this target; called if there are several."""
         ...
 
-    def started(self, address: Address, what: str) -> None: ...
+    def started(self, address: Address, what: str, within: Within | None = None) -> None: ...
 
-    def waiting(self, address: Address, what: str, seconds: float) -> None: ...
+    def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
+        """Told again and again while the wait lasts. ``seconds`` have passed; ``of`` is the length
+        of a wait that ends by itself, ``None`` for one that ends when something happens."""
+        ...
 
     def done(self, address: Address, what: str, seconds: float) -> None: ...
 
@@ -184,5 +195,5 @@ class Progress(Protocol):
         ...
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
-        """``brief`` is the reason without AWS's own words, which the result has."""
+        """``brief`` is there if the reason, or what is long in it, has been told already."""
         ...

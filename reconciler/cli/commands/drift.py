@@ -20,7 +20,7 @@ from reconciler.cli.notifications import (
     NotifyFlag,
     notifier_of,
 )
-from reconciler.cli.progress import Quiet, planning
+from reconciler.cli.progress import Quiet, planning, shown
 from reconciler.cli.reports import ReportRequests, report_requests
 from reconciler.commands.plan import Planned, refuse_unmatched
 from reconciler.commands.request import Request, RunPorts
@@ -124,7 +124,9 @@ def _found(
     if before is not None:
         found = compared(found, before, coverage(planned), now)
     if who:
-        found = Attributor(planned.targets, ports.clock).named(found)
+        with shown(notifier.console) as progress:
+            progress.reading("CloudTrail")
+            found = Attributor(planned.targets, ports.clock).named(found)
     notifier.drift = found
     document = drift_json(found, now)
     with notifier.reporting_errors():

@@ -422,17 +422,20 @@ class ChangeSummary(Envelope):
 class ApplyStart(OfTarget):
     type: Literal["apply_start"]
     address: Address
+    region: NotRequired[Annotated[str, Field(description="Of an instance in a cut-over.")]]
     what: str
 
 
 @with_config(CLOSED)
 class ApplyProgress(OfTarget):
-    """Something is in progress, or has ended; ``seconds`` is its duration so far."""
+    """Something is in progress, or has ended; ``seconds`` is its duration so far, ``left`` what is
+    left of a wait that ends by itself."""
 
     type: Literal["apply_progress", "apply_complete"]
     address: Address
     what: str
     seconds: float
+    left: NotRequired[float]
 
 
 @with_config(CLOSED)
