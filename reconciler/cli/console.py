@@ -113,9 +113,10 @@ class Console:
     @property
     def is_terminal(self) -> bool:
         """Whether stderr is a terminal, so that its cursor may be moved. Colors in a file do not
-        make it one."""
+        make it one, and without any the cursor stays too."""
         try:
-            return bool(self._stderr.isatty()) and not self._err.is_dumb_terminal
+            is_one = bool(self._stderr.isatty()) and not self._err.is_dumb_terminal
+            return is_one and self._err.is_terminal
         except ValueError:  # closed
             return False
 

@@ -37,6 +37,7 @@ from reconciler.render.json.drift import drift_json
 from reconciler.render.json.plan import now_as_text
 from reconciler.render.styled_text import data, line
 from reconciler.render.text.drift import drift_lines
+from reconciler.render.text.look import Look
 
 Unmanaged = Annotated[
     bool,
@@ -133,7 +134,8 @@ def _found(
         if reports.as_json:
             notifier.console.out_json(document)
         elif reports.shows_text:
-            notifier.console.out(drift_lines(found))
+            console = notifier.console
+            console.out(drift_lines(found, Look(console.unicode, console.verbose > 0)))
     with notifier.reporting_errors():
         reports.write_drift(found, document, notifier.console)
     if before is not None:
