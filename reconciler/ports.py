@@ -126,7 +126,34 @@ class Trail(Protocol):
 class Writer(Protocol):
     """Sends one call, once. Raises ``AwsError``."""
 
-    def send(self, call: ApiCall) -> Mapping[str, Any]: ...
+    def send(self, call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
+        """``attempt`` says which try it is, for the log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a call to AWS that has ended. It has nothing of what was sent or answered.
+
+    ``at`` is when it was sent, in seconds of the epoch; ``call`` is ``iam:CreateRole``; ``number``
+    counts from 1, retries included; ``status`` is the HTTP status, ``None`` if there was no whole
+    response; ``code`` is AWS's error code, or the class of the error if there was none."""
+
+    at: float
+    run: str
+    call: str
+    region: str | None
+    number: int
+    seconds: float
+    status: int | None
+    code: str | None
+    request_id: str | None
+
+
+class CallLog(Protocol):
+    """Is told of every attempt, in the thread of the call. Never raises."""
+
+    def attempted(self, attempt: Attempt) -> None: ...
 
 
 class Clock(Protocol):
@@ -135,6 +162,14 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What is done with one instance belongs to the cut-over at ``step``, and ends with it."""
+
+    step: Address
+    region: str
 
 
 class Progress(Protocol):
@@ -146,9 +181,12 @@ class Progress(Protocol):
         """Later events are about this target; called if there are several."""
         ...
 
-    def started(self, address: Address, what: str) -> None: ...
+    def started(self, address: Address, what: str, within: Within | None = None) -> None: ...
 
-    def waiting(self, address: Address, what: str, seconds: float) -> None: ...
+    def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
+        """Told again and again while the wait lasts. ``seconds`` have passed; ``of`` is the length
+        of a wait that ends by itself, ``None`` for one that ends when something happens."""
+        ...
 
     def done(self, address: Address, what: str, seconds: float) -> None: ...
 
@@ -157,5 +195,5 @@ class Progress(Protocol):
         ...
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
-        """``brief`` is the reason without AWS's own words, which the result has."""
+        """``brief`` is there if the reason, or what is long in it, has been told already."""
         ...

@@ -23,7 +23,7 @@ from reconciler.drift.findings import Drift, drift_of
 from reconciler.executor.interrupt import Interrupt
 from reconciler.model.address import Address
 from reconciler.plan.plan import Plan
-from reconciler.ports import Clock
+from reconciler.ports import Clock, Within
 from reconciler.render.formats import as_text
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.sandbox.embedded import JumpingClock, embedded
@@ -47,10 +47,12 @@ class Silence:
 
     def entering(self, target: str) -> None: ...
 
-    def started(self, address: Address, what: str) -> None:
+    def started(self, address: Address, what: str, within: Within | None = None) -> None:
         self.told.append(f"{address}: {what}")
 
-    def waiting(self, address: Address, what: str, seconds: float) -> None: ...
+    def waiting(
+        self, address: Address, what: str, seconds: float, of: float | None = None
+    ) -> None: ...
 
     def done(self, address: Address, what: str, seconds: float) -> None: ...
 

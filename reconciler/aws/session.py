@@ -22,6 +22,7 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCredentials
 
 from reconciler import __version__
+from reconciler.aws.call_log import Tap
 from reconciler.aws.errors import CUT_OFF, translated
 from reconciler.aws.origins import (
     ADVISED,
@@ -32,6 +33,7 @@ from reconciler.aws.origins import (
 )
 from reconciler.errors import AwsError
 from reconciler.model.resources import Identity
+from reconciler.ports import CallLog
 
 POOL = 32
 _NO_SUCH_REGION = UNREACHABLE | {"InvalidRegionError"}
@@ -70,11 +72,13 @@ def _share_models(session: Any) -> None:
 
 @dataclass
 class Session:
-    """One boto3 session for a target, its role assumed once; clients of all kinds share it."""
+    """One boto3 session for a target, its role assumed once; clients of all kinds share it.
+    ``log`` is told of every attempt of a call."""
 
     login: Login
     enabled: set[str] = field(default_factory=set)
     """Regions that AWS has listed: they exist, also those that botocore does not know yet."""
+    log: CallLog | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _boto: Any = None
 
@@ -138,7 +142,7 @@ class Session:
         if self._boto is None:
             # botocore reads AWS_DEFAULT_REGION alone; AWS's other tools read this one first.
             region = self.login.region or os.environ.get("AWS_REGION") or None
-            inner = botocore.session.get_session()
+            inner = self._tapped(botocore.session.get_session())
             try:
                 session = boto3.Session(
                     botocore_session=inner, profile_name=self.login.profile, region_name=region
@@ -150,6 +154,11 @@ class Session:
             self._adjust(inner.get_component("credential_provider"), session.profile_name)
             self._boto = self._assumed(session) if self.login.role_arn else session
         return self._boto
+
+    def _tapped(self, inner: Any) -> Any:
+        if self.log is not None:
+            Tap(self.log, self.login.run).attach(inner)
+        return inner
 
     def _adjust(self, chain: Any, profile: str) -> None:
         """botocore's credential providers, with two exceptions: an invalid expiry in the
@@ -226,7 +235,7 @@ class Session:
         }
         if self.login.external_id:
             params["ExternalId"] = self.login.external_id
-        inner = botocore.session.Session()
+        inner = self._tapped(botocore.session.Session())
         _share_models(inner)
         inner.get_component("credential_provider").providers.insert(0, _Assumed(client, params))
         return boto3.Session(botocore_session=inner, region_name=session.region_name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler import __version__
 from reconciler.cli.console import Console, close_stdout
-from reconciler.cli.progress import Events, Live, Shown, progress_for
+from reconciler.cli.progress import Events, Shown, progress_for
 from reconciler.cli.reports import NONE, ReportRequests
 from reconciler.cli.signals import handled_signals
 from reconciler.commands.apply import Applied, Apply
@@ -22,7 +22,7 @@ from reconciler.render.json.apply import summary_json
 from reconciler.render.json.plan import change_json
 from reconciler.render.phrases import lacking
 from reconciler.render.styled_text import Piece, data, line, plain
-from reconciler.render.text.apply import result_lines, stranded_lines
+from reconciler.render.text.apply import nothing_told, result_lines, stranded_lines
 from reconciler.render.text.header import account_in_words
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import guard_line, plan_lines, summary_line
@@ -57,11 +57,12 @@ def run_apply_flow(
     stop = Interrupt()
 
     def say(words: str) -> None:
-        console.err(line(Piece("Stopping: ", "bold yellow"), words))
+        console.event(Piece("Stopping: ", "bold yellow"), words)
 
+    progress: Shown = Events(console) if how.as_json else progress_for(console)
     with handled_signals(stop, say), console.lossy_stdout():
-        applied = _run(planned, how, console, stop)
-        _report(applied, console, how)
+        applied = _run(planned, how, progress, stop)
+        _report(applied, console, how, progress)
         ended = (applied, applied.exit_code)
         text = [*result_lines(applied, how.verb), *stranded_lines(applied)]
         how.reports.write_plan(planned, console, ended, text)
@@ -164,23 +165,22 @@ def _approved(plan: Plan, console: Console, how: ApplyOptions) -> bool:
     return True
 
 
-def _run(planned: Planned, how: ApplyOptions, console: Console, stop: Interrupt) -> Applied:
-    progress: Shown = Events(console) if how.as_json else progress_for(console)
+def _run(planned: Planned, how: ApplyOptions, progress: Shown, stop: Interrupt) -> Applied:
     run_ports = replace(how.run_ports, progress=progress)
     try:
         return Apply(planned, run_ports, stop, how.max_seconds).execute()
     finally:
-        if isinstance(progress, Live):
-            progress.stop()
+        progress.stop()
 
 
-def _report(applied: Applied, console: Console, how: ApplyOptions) -> None:
+def _report(applied: Applied, console: Console, how: ApplyOptions, progress: Shown) -> None:
     result, lost = applied.result, stranded_lines(applied)
     if how.as_json:
         _summary(console, True, applied.planned.plan, applied)
         return
     if how.reports.shows_text:
-        console.out(result_lines(applied, how.verb))
+        told = progress.told.has if console.shows_stderr else nothing_told
+        console.out(result_lines(applied, how.verb, told))
     if result.interrupted:
         put_right = "all instances in flight were restored."
         not_all = "not everything could be restored, see below."

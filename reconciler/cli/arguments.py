@@ -17,10 +17,12 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from reconciler.cli import completion
+from reconciler.cli.call_log import opened
 from reconciler.cli.console import Console
 from reconciler.commands.request import Request
 from reconciler.model.ownership import OWNER_PATTERN
 from reconciler.planner.options import allowance
+from reconciler.ports import CallLog
 from reconciler.spec.build.scalars import seconds_of
 
 
@@ -100,6 +102,8 @@ class AccessFlags:
     regions: tuple[str, ...]
     no_input: bool = False
     """Never prompt, not even for an MFA code."""
+    log: CallLog | None = None
+    """Is told of every call."""
 
 
 class OnlyFor(tuple[str, ...]):
@@ -266,10 +270,23 @@ class CommonArguments:
     verbose: Annotated[
         int,
         typer.Option(
-            "--verbose", "-v", count=True, help="Show unabridged values.", rich_help_panel=OUTPUT
+            "--verbose",
+            "-v",
+            count=True,
+            help="Show unabridged values. With -vv: also log every AWS call to stderr.",
+            rich_help_panel=OUTPUT,
         ),
-        _READS_ALL,
     ] = 0
+    log_file: Annotated[
+        str | None,
+        typer.Option(
+            "--log-file",
+            metavar="FILE",
+            help="Append every AWS call to a file, as JSON lines.",
+            envvar="RECONCILER_LOG",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
     color: ColorFlag = Color.auto
 
     def request(self, path: str) -> Request:
@@ -286,8 +303,11 @@ class CommonArguments:
         read = {"allow": allowances(self.allow), "variables": pairs(self.variables, "--var")}
         return Request(**{**known, **read}, path=path)
 
-    def login(self, *, no_input: bool = False) -> AccessFlags:
-        return AccessFlags(self.profile, self.endpoint_url, tuple(self.regions or ()), no_input)
+    def login(self, console: Console, *, no_input: bool = False) -> AccessFlags:
+        """Opens the log. Raises a usage error, or ``RefusedError`` if it cannot be opened."""
+        log = opened(self.log_file, console)
+        regions = tuple(self.regions or ())
+        return AccessFlags(self.profile, self.endpoint_url, regions, no_input, log)
 
     def console(self) -> Console:
         return Console(self.color.value, self.quiet, self.verbose)

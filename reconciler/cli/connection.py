@@ -82,4 +82,4 @@ def _session(login: AccessFlags, run: str, **more: Any) -> Session:
         may_ask=not login.no_input and sys.stdin is not None and sys.stdin.isatty(),
         **more,
     )
-    return session.Session(way)
+    return session.Session(way, log=login.log)

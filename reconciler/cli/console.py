@@ -6,9 +6,10 @@ import os
 import sys
 import textwrap
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -70,6 +71,7 @@ class Console:
     color: str = "auto"
     quiet: bool = False
     verbose: int = 0
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -111,11 +113,17 @@ class Console:
     @property
     def is_terminal(self) -> bool:
         """Whether stderr is a terminal, so that its cursor may be moved. Colors in a file do not
-        make it one."""
+        make it one, and without any the cursor stays too."""
         try:
-            return bool(self._stderr.isatty()) and not self._err.is_dumb_terminal
+            is_one = bool(self._stderr.isatty()) and not self._err.is_dumb_terminal
+            return is_one and self._err.is_terminal
         except ValueError:  # closed
             return False
+
+    @property
+    def shows_stderr(self) -> bool:
+        """False if nobody can have read what was printed to stderr."""
+        return self._stderr.lost is None and not _is_nowhere(self._stderr)
 
     @property
     def stderr(self) -> RichConsole:
@@ -156,6 +164,11 @@ class Console:
 
     def err(self, *lines: Line) -> None:
         _print(self._err, lines)
+
+    def event(self, *pieces: Piece | str) -> None:
+        """Something happened now: without a terminal the line begins with the time in UTC."""
+        stamp = "" if self.is_terminal else self.now().strftime("%Y-%m-%dT%H:%M:%SZ ")
+        self.err(line(Piece(stamp, "dim"), *pieces) if stamp else line(*pieces))
 
     def note(self, *pieces: Piece | str) -> None:
         if not self.quiet:
@@ -199,6 +212,13 @@ def _mute(stream: TextIO) -> None:
         os.close(nowhere)
     except (OSError, ValueError):
         return  # it has no file descriptor
+
+
+def _is_nowhere(stream: _Stream) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), Path(os.devnull).stat())
+    except (OSError, ValueError):
+        return False  # it has no file descriptor
 
 
 def _nowhere() -> TextIO:

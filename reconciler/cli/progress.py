@@ -1,28 +1,32 @@
-"""Progress of a run: a status line for a terminal, plain lines for a log, JSON events for a
-program."""
+"""Progress of a run: a status line for a terminal (``cli/live.py``), lines with a time for a log,
+JSON events for a program."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.status import Status
-from rich.text import Text
-
 from reconciler.cli.console import Console
+from reconciler.cli.live import Live
+from reconciler.cli.told import Told, wait_in_words
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Request, RunPorts
 from reconciler.model.address import Address
 from reconciler.planner.options import PlanFlags
+from reconciler.ports import Within
 from reconciler.render.escape import printable
-from reconciler.render.styled_text import Piece, data, line
+from reconciler.render.styled_text import data
 from reconciler.render.text.diagnostics import full
 
-HEARTBEAT_SECONDS = 10.0
+HEARTBEAT_SECONDS = 20.0
+"""So often, at least, something is said of what is waited for; a runner may take half a minute of
+silence for a hang."""
+LOOK_SECONDS = 1.0
 
 
 @dataclass
@@ -30,124 +34,128 @@ class Quiet:
     """Prints failures only."""
 
     console: Console
+    told: Told = field(default_factory=Told)
 
     def reading(self, what: str) -> None: ...
 
-    def entering(self, target: str) -> None: ...
+    def entering(self, target: str) -> None:
+        self.told.target = target
 
-    def started(self, address: Address, what: str) -> None: ...
+    def started(self, address: Address, what: str, within: Within | None = None) -> None: ...
 
-    def waiting(self, address: Address, what: str, seconds: float) -> None: ...
+    def waiting(
+        self, address: Address, what: str, seconds: float, of: float | None = None
+    ) -> None: ...
 
     def done(self, address: Address, what: str, seconds: float) -> None: ...
 
     def skipped(self, address: Address, what: str, reason: str) -> None: ...
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
-        self.console.err(
-            line(Piece("failed ", "bold red"), data(f"{address} {what}: {brief or reason}"))
-        )
+        self.told.failed(self.console, address, what, reason, brief)
+
+    def stop(self) -> None: ...
+
+
+@dataclass
+class Pulse:
+    """When something that is told again and again is printed: at first, and then every
+    ``HEARTBEAT_SECONDS``. Times are in seconds of any steady clock."""
+
+    _printed: dict[tuple[Address, str], float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_due(self, address: Address, what: str, now: float) -> bool:
+        with self._lock:
+            last = self._printed.get((address, what))
+            if last is not None and now - last < HEARTBEAT_SECONDS:
+                return False
+            self._printed[address, what] = now
+            return True
 
 
 @dataclass
 class Lines:
     """Prints a line when a step starts and when it ends, and one every ``HEARTBEAT_SECONDS`` while
-    it waits. Moves no cursor."""
+    anything is waited for, be it an answer of AWS. Moves no cursor."""
 
     console: Console
-    _told: dict[tuple[Address, str], float] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    told: Told = field(default_factory=Told)
+    _pulse: Pulse = field(default_factory=Pulse)
+    _open: dict[Address, tuple[str, float]] = field(default_factory=dict)
+    """What goes on, and since when; the newest last."""
+    _last: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ended: threading.Event | None = None
 
     def reading(self, what: str) -> None:
-        self.console.note(data(f"reading {what} ..."))
+        self._opened(Address("reading"), f"reading {what}")
+        self._print(f"reading {what} ...")
 
     def entering(self, target: str) -> None:
-        self.console.note("target ", data(target))
+        self.told.target = target
+        self._print(f"target {target}")
 
-    def started(self, address: Address, what: str) -> None:
-        self.console.note(data(f"{address}: {what} ..."))
+    def started(self, address: Address, what: str, within: Within | None = None) -> None:
+        self._opened(within.step if within else address, f"{address}: {what}")
+        self._print(f"{address}: {what} ...")
 
-    def waiting(self, address: Address, what: str, seconds: float) -> None:
-        now = time.monotonic()
+    def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
+        if self._pulse.is_due(address, what, self.clock()):
+            self._print(f"{address}: waiting for {wait_in_words(what, seconds, of)}")
+
+    def done(self, address: Address, what: str, seconds: float) -> None:
+        self._closed(address)
+        self._print(f"{address}: {what} done after {seconds:.1f} s")
+
+    def skipped(self, address: Address, what: str, reason: str) -> None:
+        self._closed(address)
+        self.told.note(address, what, reason)
+        self._print(f"{address}: {what} skipped: {reason}")
+
+    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
+        self._closed(address)
+        self._last = self.clock()
+        self.told.failed(self.console, address, what, reason, brief)
+
+    def beat(self) -> None:
+        """Says what goes on if nothing was said for a while."""
         with self._lock:
-            last = self._told.get((address, what))
-            if last is not None and now - last < HEARTBEAT_SECONDS:
+            now = self.clock()
+            if not self._open or now - self._last < HEARTBEAT_SECONDS:
                 return
-            self._told[address, what] = now
-        self.console.note(data(f"{address}: waiting for {what} ({seconds:.0f} s)"))
-
-    def done(self, address: Address, what: str, seconds: float) -> None:
-        self.console.note(data(f"{address}: {what} done after {seconds:.1f} s"))
-
-    def skipped(self, address: Address, what: str, reason: str) -> None:
-        self.console.note(data(f"{address}: {what} skipped: {reason}"))
-
-    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
-        self.console.err(
-            line(Piece("failed ", "bold red"), data(f"{address} {what}: {brief or reason}"))
-        )
-
-
-@dataclass
-class Live:
-    """A status line, and above it a line for each completed step."""
-
-    console: Console
-    _open: dict[Address, str] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _status: Status | None = None
-
-    def reading(self, what: str) -> None:
-        self._show(Address("reading"), what)
-
-    def entering(self, target: str) -> None:
-        self.console.note("Target ", data(target, "bold"))
-
-    def started(self, address: Address, what: str) -> None:
-        self._show(address, what)
-
-    def waiting(self, address: Address, what: str, seconds: float) -> None:
-        self._show(address, f"waiting for {what} ({seconds:.0f} s)")
-
-    def done(self, address: Address, what: str, seconds: float) -> None:
-        self._close(address)
-        ended = f" {seconds:.1f} s" if seconds >= 1 else ""
-        self.console.note(Piece("  ✓ ", "green"), data(address), data(f" {what}{ended}", "dim"))
-
-    def skipped(self, address: Address, what: str, reason: str) -> None:
-        self._close(address)
-        self.console.note(data(f"  - {address} {what} skipped: {reason}"))
-
-    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
-        self._close(address)
-        self.console.err(
-            line(Piece("  ✗ ", "bold red"), data(f"{address} {what}: {brief or reason}"))
-        )
+            what, since = list(self._open.values())[-1]
+            others = len(self._open) - 1
+        more = f", and {others} more" if others else ""
+        self._print(f"{what} ... {now - since:.0f} s so far{more}")
 
     def stop(self) -> None:
         with self._lock:
-            if self._status is not None:
-                self._status.stop()
-                self._status = None
+            self._open.clear()
+            if self._ended is not None:
+                self._ended.set()
+                self._ended = None
 
-    def _show(self, address: Address, what: str) -> None:
-        with self._lock:
-            self._open[address] = what
-            if self._status is None:
-                self._status = Status("", console=self.console.stderr, spinner="dots")
-                self._status.start()
-            self._status.update(self._words())
+    def _print(self, text: str) -> None:
+        self._last = self.clock()
+        self.console.event(data(text))
 
-    def _close(self, address: Address) -> None:
+    def _opened(self, address: Address, what: str) -> None:
         with self._lock:
             self._open.pop(address, None)
-            if self._status is not None:
-                self._status.update(self._words())
+            self._open[address] = (what, self.clock())
+            if self._ended is None:
+                self._ended = threading.Event()
+                threading.Thread(target=self._watch, args=(self._ended,), daemon=True).start()
 
-    def _words(self) -> Text:
-        newest = list(self._open.items())[-1:]
-        more = f" and {len(self._open) - 1} more" if len(self._open) > 1 else ""
-        return Text("".join(printable(f"{a}: {w}") for a, w in newest) + more)
+    def _closed(self, address: Address) -> None:
+        with self._lock:
+            self._open.pop(address, None)
+
+    def _watch(self, ended: threading.Event) -> None:
+        while not ended.wait(LOOK_SECONDS):
+            self.beat()
 
 
 @dataclass
@@ -158,18 +166,31 @@ class Events:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     target: str | None = None
     """Target of the events; ``None`` if there is only one."""
+    told: Told = field(default_factory=Told)
+    """Nothing: it is a program that is told."""
+    _pulse: Pulse = field(default_factory=Pulse)
 
     def reading(self, what: str) -> None: ...
 
     def entering(self, target: str) -> None:
         self.target = target
 
-    def started(self, address: Address, what: str) -> None:
-        self.emit("apply_start", f"{address}: {what}", {"address": str(address), "what": what})
+    def started(
+        self,
+        address: Address,
+        what: str,
+        within: Within | None = None,
+    ) -> None:
+        where = {"region": within.region} if within else {}
+        more = {"address": str(address), "what": what, **where}
+        self.emit("apply_start", f"{address}: {what}", more)
 
-    def waiting(self, address: Address, what: str, seconds: float) -> None:
-        message = f"{address}: waiting for {what}"
-        self.emit("apply_progress", message, _timed(address, what, seconds))
+    def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
+        if not self._pulse.is_due(address, what, time.monotonic()):
+            return
+        left = {} if of is None else {"left": round(max(of - seconds, 0.0), 1)}
+        message = f"{address}: waiting for {wait_in_words(what, seconds, of)}"
+        self.emit("apply_progress", message, {**_timed(address, what, seconds), **left})
 
     def done(self, address: Address, what: str, seconds: float) -> None:
         message = f"{address}: {what} done"
@@ -189,6 +210,8 @@ class Events:
         message = f"{address}: {what} failed: {reason}"
         more = {"address": str(address), "what": what, "reason": reason}
         self.emit("apply_errored", message, more, "error")
+
+    def stop(self) -> None: ...
 
     def emit(self, kind: str, message: str, more: Mapping[str, Any], level: str = "info") -> None:
         stamp = self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -211,16 +234,22 @@ def progress_for(console: Console) -> Quiet | Lines | Live:
     return Live(console) if console.is_terminal else Lines(console)
 
 
+@contextmanager
+def shown(console: Console) -> Iterator[Quiet | Lines | Live]:
+    """Progress for people, for as long as the block lasts."""
+    progress = progress_for(console)
+    try:
+        yield progress
+    finally:
+        progress.stop()
+
+
 def planning(
     request: Request, ports: RunPorts, console: Console, typed: PlanFlags | None = None
 ) -> Planned:
     """The plan. Shows progress while AWS is read, then the warnings about the specs. ``typed`` is
     as for ``make_plan``, and it raises as that does."""
-    progress = progress_for(console)
-    try:
+    with shown(console) as progress:
         planned = make_plan(request, replace(ports, progress=progress), typed)
-    finally:
-        if isinstance(progress, Live):
-            progress.stop()
     console.err(*full(planned.diagnostics, planned.sources))
     return planned

@@ -31,7 +31,7 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import POLL_SECONDS, ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
-from reconciler.ports import Clock, Progress, Reader
+from reconciler.ports import Clock, Progress, Reader, Within
 
 LOST_ANSWERS = 10
 
@@ -88,7 +88,10 @@ class CutOverRunner:
     _flying: tuple[InstanceKey, ...] = ()
     _advice: str = MEND
     _brief: str = ""
-    """The request id of the last failure, if AWS refused it."""
+    _told: set[str] = field(default_factory=set)
+    """Reasons that ``progress`` has been told."""
+    _wait: tuple[str, float] = ("", 0.0)
+    """What is polled for, and since when."""
 
     def __post_init__(self) -> None:
         self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
@@ -164,12 +167,12 @@ class CutOverRunner:
     def _roll_back(self, cutover: CutOver, reason: str) -> Outcome:
         """Restore the previous role, for the profile and for every instance that may have the new
         one."""
-        why = self._brief or reason
-        self.progress.failed(cutover.address, "cut-over", f"{reason}; rolling back", "rolling back")
+        self._fail(cutover.address, f"{reason}; rolling back", "rolling back")
+        self._told.add(reason)
         self._brief = ""
         ended = self._loop(cutover)
         if ended.status == "applied":
-            self._brief = f"{why}; rolled back"
+            self._brief = "rolled back, the profile has the old role again"
             self._advice = (
                 f"find the cause; --allow retry={cutover.address} tries this role once more, and "
                 "another role needs no flag"
@@ -178,9 +181,10 @@ class CutOverRunner:
                 "failed", f"{reason}; rolled back, the profile has the old role again"
             )
         # AWS's own words are long, and most often the same.
-        again = f"the roll-back failed too: {self._brief or ended.reason}"
+        brief = self._brief if self._is_told(ended.reason) else ""
+        again = f"the roll-back failed too: {brief or ended.reason}"
         self._advice = ended.advice
-        self._brief = f"{why}; the roll-back failed too"
+        self._brief = again
         return self._outcome("failed", f"{reason}; {again}")
 
     def _step(
@@ -197,12 +201,14 @@ class CutOverRunner:
             case Act():
                 return self._act(cutover, decision, observed, run_state)
             case Pause(seconds, why, watch, is_poll):
-                self.progress.waiting(cutover.address, why, seconds)
                 if is_poll:
                     # Soon at first, since most is done in a second; then less and less often.
                     seconds = min(seconds, FIRST_LOOK_SECONDS * 2.0**self._looks)
                     self._looks += 1
-                self._sleep(seconds)
+                    self._tell_poll(why)
+                    self._sleep(seconds)
+                else:
+                    self._sleep(seconds, why)
                 see = self._observer.poll if is_poll else self._observer.look
                 return see(cutover, observed, watch), run_state
             case List():
@@ -210,8 +216,8 @@ class CutOverRunner:
             case BatchDone():
                 return observed, states.ended_batch(run_state, self.clock.now())
             case GiveUpInstance(key, reason):
-                self.progress.failed(instance_address(key.instance), "cut-over", reason)
-                self._brief, self._advice = f"{key.instance} {reason}", MEND
+                self._fail(instance_address(key.instance), reason)
+                self._brief, self._advice = f"{key.instance} was not cut over", MEND
                 return observed, states.lost(run_state, key, reason)
             case _:
                 return observed, run_state
@@ -259,7 +265,7 @@ class CutOverRunner:
         self, cutover: CutOver, act: Act, observed: Observation, run_state: RunState
     ) -> tuple[Observation, RunState]:
         touched: list[InstanceKey] = []
-        self._looks = 0
+        self._looks, self._wait = 0, ("", 0.0)
         for call in act.calls:
             before = replace(observed, now=self.clock.now())
             self._tell(cutover, act, call, before, run_state)
@@ -286,6 +292,8 @@ class CutOverRunner:
             self._went_wrong(problem, wanted)
             why = f"{problem.code}: {problem.message}{wanted}"
             run_state = states.not_given(cutover, before, run_state, key, why)
+            if key in run_state.failed:
+                self._fail(instance_address(key.instance), why)
         self._again = 0
         if any(call.service == "iam" for call in act.calls):
             self._observer.wrote(observed)
@@ -314,7 +322,8 @@ class CutOverRunner:
                 text = f"refresh to role/{cutover.after.name}"
                 self.progress.done(instance_address(key.instance), text, away)
         elif len(keys) == 1:
-            self.progress.started(instance_address(keys[0].instance), act.why)
+            within = Within(cutover.address, keys[0].region)
+            self.progress.started(instance_address(keys[0].instance), act.why, within)
         else:
             self.progress.started(cutover.address, act.why)
 
@@ -325,7 +334,7 @@ class CutOverRunner:
 
         def told(error: AwsError, seconds: float) -> None:
             waited_for = f"the retry of {call.name} ({error.code})"
-            self.progress.waiting(self.cutover.address, waited_for, seconds)
+            self.progress.waiting(self.cutover.address, waited_for, 0.0, seconds)
 
         try:
             self.sender.send(
@@ -355,10 +364,27 @@ class CutOverRunner:
         self._sleep(POLL_SECONDS)
         return self._observer.observe(cutover, run_state)
 
-    def _sleep(self, seconds: float) -> None:
-        """In pieces, so that a person need not wait for the end of a pause."""
+    def _fail(self, address: Address, reason: str, brief: str = "") -> None:
+        """Tells it, each reason once in full."""
+        self.progress.failed(address, "cut-over", reason, brief if self._is_told(reason) else "")
+        self._told.add(reason)
+
+    def _is_told(self, reason: str) -> bool:
+        """Whether the reason, or that of the instance in it, was told."""
+        return any(told in reason for told in self._told)
+
+    def _tell_poll(self, why: str) -> None:
+        if self._wait[0] != why:
+            self._wait = (why, self.clock.now())
+        self.progress.waiting(self.cutover.address, why, self.clock.now() - self._wait[1])
+
+    def _sleep(self, seconds: float, why: str = "") -> None:
+        """In pieces, so that a person need not wait for the end of a pause, and is told in each
+        ``why`` it is."""
         until = self.clock.now() + seconds
         while (left := until - self.clock.now()) > 0 and not self.stop.is_set():
+            if why:
+                self.progress.waiting(self.cutover.address, why, seconds - left, seconds)
             self.clock.sleep(min(left, 1.0))
         if self.stop.is_set():
             self.stop.rest(self.clock, min(seconds, 1.0))
@@ -370,6 +396,7 @@ class CutOverRunner:
         return replace(
             made,
             brief=self._brief,
+            is_told=status == "failed" and self._is_told(reason),
             advice=AGAIN if status == "skipped" else self._advice,
             calls=self._calls,
             cut_over=len(self._given - self._gone),

@@ -159,7 +159,7 @@ class Executor:
 
     def _told(self, error: AwsError, seconds: float) -> None:
         self.tools.progress.waiting(
-            Address("AWS"), f"the retry of {error.call} ({error.code})", seconds
+            Address("AWS"), f"the retry of {error.call} ({error.code})", 0.0, seconds
         )
 
     def _ending(self) -> str | None:
@@ -192,7 +192,8 @@ class Executor:
         elif outcome.status == "skipped":
             self.tools.progress.skipped(address, what, outcome.reason)
         else:
-            self.tools.progress.failed(address, what, outcome.reason, outcome.brief)
+            brief = outcome.brief if outcome.is_told else ""
+            self.tools.progress.failed(address, what, outcome.reason, brief)
         return outcome
 
     def _outcome(self, pending: PendingStep[Work], what: str) -> Outcome:
@@ -256,7 +257,7 @@ class Executor:
 
         def told(error: AwsError, seconds: float) -> None:
             self.tools.progress.waiting(
-                address, f"the retry of {call.name} ({error.code})", seconds
+                address, f"the retry of {call.name} ({error.code})", 0.0, seconds
             )
 
         instance = address.name if address.is_instance else None

@@ -48,7 +48,10 @@ class Outcome:
     ended: tuple[Address, ...] = ()
     """Addresses of instances that have terminated, so that nothing was left to do for them."""
     brief: str = ""
-    """The reason without AWS's own words, for a line that is followed by the whole."""
+    """The reason in a few words, for a line that comes after the whole."""
+    is_told: bool = False
+    """Of a failed cut-over: the reason was told to ``Progress`` when it happened, as that of an
+    instance or of a roll-back."""
     advice: str = ""
     """What to do next, where this is why the rest is left undone."""
     calls: int = 0

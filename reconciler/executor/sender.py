@@ -84,9 +84,11 @@ class Sender:
         called with each failure that is retried, and the seconds of the wait.
         """
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
+        attempt = 0
         while True:
+            attempt += 1
             try:
-                return self._once(call)
+                return self._once(call, attempt)
             except AwsError as error:
                 was_lost = was_lost or error.is_uncertain
                 if error.code in hoped_for:
@@ -116,12 +118,12 @@ class Sender:
             return is_young_principal(call, error, self.reader, self.account_policies, was_made)
         return is_fresh or is_named_there(call, self.reader, self.account_policies)
 
-    def _once(self, call: ApiCall) -> Mapping[str, Any]:
+    def _once(self, call: ApiCall, attempt: int) -> Mapping[str, Any]:
         pace = self.pace if call.service == "iam" else None
         if pace is not None:
             pace.wait()
         try:
-            answer = self.writer.send(call)
+            answer = self.writer.send(call, attempt)
         except AwsError as error:
             if pace is not None and error.code in THROTTLED:
                 pace.throttled()

@@ -54,7 +54,8 @@ class Waiter:
                 return
             if self.stop.hurries or (self.stop.is_set() and not to_the_end):
                 raise StoppedError
-            self.progress.waiting(address, TEXT[wait.condition], elapsed)
+            of = wait.seconds if wait.condition == "propagated" else None
+            self.progress.waiting(address, TEXT[wait.condition], elapsed, of)
             self.stop.rest(self.clock, min(pause, max(wait.seconds - elapsed, 0.01)))
             pause = min(pause * 2, POLL_SECONDS)
 

@@ -82,7 +82,7 @@ PLAN: Mapping[str, Callable[[PlanReport], str]] = {
     "aws-cli": lambda r: aws_cli(r.plan),
 }
 DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
-    "text": lambda r: plain(drift_lines(r.drift)) + "\n",
+    "text": lambda r: plain(drift_lines(r.drift, Look(is_full=True))) + "\n",
     "json": lambda r: as_text(r.document),
     "markdown": lambda r: drift_markdown(r.document, Page(repository=r.repository)),
     "comment": lambda r: drift_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),

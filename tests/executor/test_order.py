@@ -10,6 +10,7 @@ from threading import Lock
 from reconciler.commands.apply import Apply
 from reconciler.commands.request import RunPorts
 from reconciler.model.address import Address
+from reconciler.ports import Within
 from tests.rig import Rig
 
 READ = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:Get*', Resource: '*'}]}"
@@ -28,9 +29,11 @@ class Counting:
 
     def entering(self, target: str) -> None: ...
 
-    def waiting(self, address: Address, what: str, seconds: float) -> None: ...
+    def waiting(
+        self, address: Address, what: str, seconds: float, of: float | None = None
+    ) -> None: ...
 
-    def started(self, address: Address, what: str) -> None:
+    def started(self, address: Address, what: str, within: Within | None = None) -> None:
         with self.lock:
             self.open[address] += 1
             self.most = max(self.most, self.open.total())

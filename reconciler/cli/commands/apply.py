@@ -62,11 +62,12 @@ def apply(
     reports = report_requests(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
         raise typer.BadParameter(f"--expect takes sha256: and 64 hex digits, not {expect[:80]!r}")
+    console = common.console()
+    login = common.login(console, no_input=no_input)
     saved = _saved(Path(specs), context, o.allowances(common.allow))
     request = common.request(specs) if saved is None else saved.request
     request = replace(request, parallelism=common.parallelism)
-    console = common.console()
-    ports = run_ports(common.login(no_input=no_input), Quiet(console), request.parallelism)
+    ports = run_ports(login, Quiet(console), request.parallelism)
     # The patterns that a saved plan holds matched when it was made: if they no longer do, it is
     # stale.
     typed = PlanFlags(allow=o.allowances(common.allow)) if saved else None

@@ -15,7 +15,7 @@ import typer
 from reconciler.cli.arguments import AccessFlags, Color, ColorFlag
 from reconciler.cli.connection import run_ports
 from reconciler.cli.console import Console
-from reconciler.cli.progress import Live, Quiet, progress_for
+from reconciler.cli.progress import Quiet, shown
 from reconciler.commands.apply import Apply
 from reconciler.commands.plan import Planned, make_plan
 from reconciler.commands.request import Request, RunPorts
@@ -206,12 +206,8 @@ class Story:
         return run_ports(login, Quiet(self.console), clock=self.clock)
 
     def quietly(self, ports: RunPorts, work: Callable[[RunPorts], _T]) -> _T:
-        progress = progress_for(self.console)
-        try:
+        with shown(self.console) as progress:
             return work(replace(ports, progress=progress))
-        finally:
-            if isinstance(progress, Live):
-                progress.stop()
 
     def apply(self) -> int:
         self.command("reconciler plan")

@@ -28,7 +28,8 @@ def destroy(
     request = replace(common.request(specs), destroy=True)
     reports = report_requests(report, formats.PLAN, as_json)
     console = common.console()
-    ports = run_ports(common.login(no_input=no_input), Quiet(console), request.parallelism)
+    login = common.login(console, no_input=no_input)
+    ports = run_ports(login, Quiet(console), request.parallelism)
     planned = planning(request, ports, console)
     how = ApplyOptions(
         ports, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), reports

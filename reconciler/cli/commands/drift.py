@@ -20,7 +20,7 @@ from reconciler.cli.notifications import (
     NotifyFlag,
     notifier_of,
 )
-from reconciler.cli.progress import Quiet, planning
+from reconciler.cli.progress import Quiet, planning, shown
 from reconciler.cli.reports import ReportRequests, report_requests
 from reconciler.commands.plan import Planned, refuse_unmatched
 from reconciler.commands.request import Request, RunPorts
@@ -37,6 +37,7 @@ from reconciler.render.json.drift import drift_json
 from reconciler.render.json.plan import now_as_text
 from reconciler.render.styled_text import data, line
 from reconciler.render.text.drift import drift_lines
+from reconciler.render.text.look import Look
 
 Unmanaged = Annotated[
     bool,
@@ -102,7 +103,8 @@ def drift(
     """Report differences between the specs and AWS. Exits with 0 for none, 2 for some."""
     request = replace(common.request(specs), prune=False, for_drift=True, unmanaged=unmanaged)
     reports = report_requests(report, formats.DRIFT, as_json)
-    console, login = common.console(), common.login()
+    console = common.console()
+    login = common.login(console)
     ports = run_ports(login, Quiet(console), request.parallelism)
     notifier = notifier_of(baseline, notify, metrics, aws_outputs(login, ports.run), console)
     if accept:
@@ -123,14 +125,17 @@ def _found(
     if before is not None:
         found = compared(found, before, coverage(planned), now)
     if who:
-        found = Attributor(planned.targets, ports.clock).named(found)
+        with shown(notifier.console) as progress:
+            progress.reading("CloudTrail")
+            found = Attributor(planned.targets, ports.clock).named(found)
     notifier.drift = found
     document = drift_json(found, now)
     with notifier.reporting_errors():
         if reports.as_json:
             notifier.console.out_json(document)
         elif reports.shows_text:
-            notifier.console.out(drift_lines(found))
+            console = notifier.console
+            console.out(drift_lines(found, Look(console.unicode, console.verbose > 0)))
     with notifier.reporting_errors():
         reports.write_drift(found, document, notifier.console)
     if before is not None:

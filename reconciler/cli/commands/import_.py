@@ -13,7 +13,7 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
-from reconciler.cli.progress import Quiet
+from reconciler.cli.progress import Quiet, shown
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Selection
@@ -88,7 +88,8 @@ def import_(
     common: o.CommonArguments,
 ) -> None:
     """Write specs from AWS. Then `plan --adopt` shows adoptions and nothing else."""
-    console, login = common.console(), common.login()
+    console = common.console()
+    login = common.login(console)
     selection = Selection(
         tuple(role or ()),
         tuple(instance_profile or ()),
@@ -101,14 +102,15 @@ def import_(
         raise typer.BadParameter(message)
     there = destination(out)
     ports = run_ports(login, Quiet(console), common.parallelism)
-    source = import_source(
-        ports.connect(None, there.settings),
-        there.settings,
-        common.owner,
-        login.regions,
-        lambda what: console.note(data(f"reading {what}")),
-    )
-    made, files = import_into(there, source, selection)
+    with shown(console) as progress:
+        source = import_source(
+            ports.connect(None, there.settings),
+            there.settings,
+            common.owner,
+            login.regions,
+            progress.reading,
+        )
+        made, files = import_into(there, source, selection)
     if made.missing:
         raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
     _write(out, files)

@@ -45,7 +45,8 @@ def plan(
     request = common.request(specs)
     reports = report_requests(report, formats.PLAN, as_json)
     console = common.console()
-    ports = run_ports(common.login(), Quiet(console), request.parallelism)
+    login = common.login(console)
+    ports = run_ports(login, Quiet(console), request.parallelism)
     planned = planning(request, ports, console)
     document = plan_json(planned, now_as_text())
     if as_json:

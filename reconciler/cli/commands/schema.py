@@ -20,6 +20,7 @@ class Of(StrEnum):
     drift = "drift"
     apply = "apply"
     diagnostics = "diagnostics"
+    log = "log"
 
 
 OfFlag = Annotated[

@@ -422,17 +422,20 @@ class ChangeSummary(Envelope):
 class ApplyStart(OfTarget):
     type: Literal["apply_start"]
     address: Address
+    region: NotRequired[Annotated[str, Field(description="Of an instance in a cut-over.")]]
     what: str
 
 
 @with_config(CLOSED)
 class ApplyProgress(OfTarget):
-    """Something is in progress, or has ended; ``seconds`` is its duration so far."""
+    """Something is in progress, or has ended; ``seconds`` is its duration so far, ``left`` what is
+    left of a wait that ends by itself."""
 
     type: Literal["apply_progress", "apply_complete"]
     address: Address
     what: str
     seconds: float
+    left: NotRequired[float]
 
 
 @with_config(CLOSED)
@@ -472,13 +475,38 @@ Event = (
     | ApplyErrored
     | ApplySummary
 )
+
+
+@with_config(CLOSED)
+class LogShape(TypedDict):
+    """One attempt of a call to AWS."""
+
+    time: Annotated[str, Field(description="When it was sent: UTC, as 2026-11-23T20:00:00.123Z.")]
+    run: Annotated[str, Field(description="Id of the run, as in the user agent of the call.")]
+    call: Annotated[str, Field(pattern=r"^[a-z0-9-]+:\w+$")]
+    region: Annotated[str | None, Field(description="Of IAM, aws-global.")]
+    attempt: Annotated[
+        int, Field(ge=1, description="Counts the tries of this call, those of botocore included.")
+    ]
+    ms: Annotated[int, Field(ge=0, description="Milliseconds until it ended.")]
+    status: Annotated[
+        int | None, Field(description="HTTP status; null if there was no whole response.")
+    ]
+    code: Annotated[
+        str | None,
+        Field(description="AWS's error code, or the class of a failure to get a response."),
+    ]
+    request_id: str | None
+
+
 PRINTED: dict[str, Any] = {
     "plan": PlanShape,
     "drift": DriftShape,
     "apply": Event,
     "diagnostics": list[DiagnosticShape],
+    "log": LogShape,
 }
-"""By the name that ``schema`` takes; ``apply`` is one line."""
+"""By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
 
 
 def schema_of(name: str) -> dict[str, Any]:
@@ -489,6 +517,7 @@ def schema_of(name: str) -> dict[str, Any]:
         "drift": "reconciler drift --json",
         "apply": "a line of reconciler apply --json",
         "diagnostics": "reconciler validate --format json",
+        "log": "a line of --log-file",
     }
     start = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {**start, **made, "title": titles[name]}

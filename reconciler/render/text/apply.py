@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from reconciler.commands.apply import Applied
@@ -19,14 +19,23 @@ from reconciler.render.text.plan import symbol
 _PARTS = {"destroy": "Destroyed in part: "}
 
 
-def result_lines(applied: Applied, verb: str = "apply") -> list[Line]:
-    """All but the stranded resources, which are printed last."""
+def nothing_told(_outcome: Outcome) -> bool:
+    return False
+
+
+def result_lines(
+    applied: Applied,
+    verb: str = "apply",
+    told: Callable[[Outcome], bool] = nothing_told,
+) -> list[Line]:
+    """All but the stranded resources, which are printed last. The reason of an outcome that
+    somebody was ``told`` already is not repeated."""
     plan, result, left = applied.planned.plan, applied.result, applied.left
     lines: list[Line] = []
     for outcome in result.outcomes:
         # What waits for a step of the same address is left out with it.
         if outcome.status != "applied" and outcome.cause != outcome.address:
-            lines.extend(_broken(outcome))
+            lines.extend(_broken(outcome, is_told=told(outcome)))
     over = _over(plan, result)
     lines.extend(line("  ", data(f"{change.address}: {why}")) for change, why in over)
     if result.is_complete and left is not None and left.is_done:
@@ -88,13 +97,14 @@ def _without(plan: Plan, over: list[tuple[Change, str]]) -> Plan:
     return replace(plan, targets=tuple(rest(target) for target in plan.targets))
 
 
-def _broken(outcome: Outcome) -> Iterator[Line]:
+def _broken(outcome: Outcome, *, is_told: bool) -> Iterator[Line]:
+    reason = outcome.brief if is_told else outcome.reason
     style = "bold red" if outcome.status == "failed" else "yellow"
     yield line(
         Piece(f"{outcome.status} ", style),
         data(f"{outcome.target}: " if outcome.target else ""),
         data(outcome.address, "bold"),
-        data(f" {outcome.what}: {outcome.reason}"),
+        data(f" {outcome.what}: {reason}" if reason else f" {outcome.what}"),
         data(f" (request {outcome.request_id})" if outcome.request_id else ""),
     )
     if outcome.source is not None:

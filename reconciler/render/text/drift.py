@@ -9,6 +9,7 @@ from reconciler.drift.findings import COUNTED, Drift, Finding, Status
 from reconciler.render.json.drift import actor_json
 from reconciler.render.phrases import note, state, who
 from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.text.look import Look
 from reconciler.render.text.values import HAPPENED, difference_lines
 
 LEGEND = "+ gained: only AWS has it   - lost: only the specs have it   ~ changed"
@@ -22,7 +23,8 @@ _STYLES = {
 }
 
 
-def drift_lines(drift: Drift) -> list[Line]:
+def drift_lines(drift: Drift, look: Look | None = None) -> list[Line]:
+    look = look or Look()
     lines: list[Line] = []
     if any(finding.differences for finding in drift.findings):
         lines.append(line(Piece(LEGEND, "dim")))
@@ -32,7 +34,7 @@ def drift_lines(drift: Drift) -> list[Line]:
         if found and len(drift.plan.targets) > 1:
             lines.append(line("Target ", data(target.target, "bold")))
         for finding in found:
-            lines.extend(_finding(finding))
+            lines.extend(_finding(finding, look))
     lines.extend(
         line(Piece("resolved    ", "green"), data(finding.address, "bold"))
         for finding in drift.resolved
@@ -51,7 +53,7 @@ def _told(counted: Mapping[Status, int]) -> str:
     return f" {words}." if words else ""
 
 
-def _finding(finding: Finding) -> list[Line]:
+def _finding(finding: Finding, look: Look) -> list[Line]:
     is_critical = finding.severity == "critical"
     style = "bold red" if is_critical else _STYLES.get(finding.status, "dim")
     where = f"  {finding.source}" if finding.source else ""
@@ -75,5 +77,5 @@ def _finding(finding: Finding) -> list[Line]:
     if finding.reason:
         lines.append(line("      # ", data(finding.reason, "dim")))
     for difference in finding.differences:
-        lines.extend(difference_lines(difference, HAPPENED))
+        lines.extend(difference_lines(difference, HAPPENED, is_full=look.is_full))
     return lines

@@ -169,7 +169,7 @@ def _details(change: Change, look: Look) -> Iterator[Line]:
     if change.reason:
         yield line("      # ", data(change.reason, "dim"))
     for difference in change.differences:
-        yield from difference_lines(difference)
+        yield from difference_lines(difference, is_full=look.is_full)
     if isinstance(change, Create) and change.kind != "association":
         yield from made_lines(change.after or {}, "+", "green", is_full=look.is_full)
     if isinstance(change, Delete):

@@ -37,14 +37,19 @@ HAPPENED = Direction(("+", "gained", "green"), ("-", "lost", "red"), "AWS has {0
 
 
 def difference_lines(
-    difference: Difference, direction: Direction = PLANNED, indent: int = 6
+    difference: Difference,
+    direction: Direction = PLANNED,
+    indent: int = 6,
+    *,
+    is_full: bool = False,
 ) -> Iterator[Line]:
-    """One line for a scalar, one for each statement that differs of a document."""
+    """One line for a scalar, one for each statement that differs of a document; long values are
+    shortened unless ``is_full``."""
     before, after, space = difference.before, difference.after, " " * indent
     given = [value for value in (before, after) if value is not None]
     if given and all(map(_is_document, given)):
         yield line(f"{space}~ ", data(difference.path))
-        for one in _statements(before, after, direction):
+        for one in _statements(before, after, direction, is_full=is_full):
             yield line(f"{space}    ", *one)
         return
     # A policy's name is the end of its ARN, which stands right beside it.
@@ -53,9 +58,12 @@ def difference_lines(
     if before is None or after is None:
         side = direction.only_after if before is None else direction.only_before
         value = after if before is None else before
-        yield line(space, *_one_side(side, f"{path}: "), data(shown(value, path), side[2]))
+        yield line(
+            space, *_one_side(side, f"{path}: "), data(shown(value, path, is_full=is_full), side[2])
+        )
         return
-    both = direction.changed.format(shown(before, path), shown(after, path))
+    texts = (shown(value, path, is_full=is_full) for value in (before, after))
+    both = direction.changed.format(*texts)
     yield line(f"{space}~ ", data(f"{path}: "), data(both, "yellow"))
 
 
@@ -75,14 +83,15 @@ def changed_texts(path: str, before: Any, after: Any) -> list[str]:
     return [f"{head.removeprefix('~ ')} {one}" for one in told]
 
 
-def shown(value: Any, path: str = "") -> str:
-    """A value on one line; policies of AWS by name, durations as specs have them."""
+def shown(value: Any, path: str = "", *, is_full: bool = False) -> str:
+    """A value on one line, shortened unless ``is_full``; policies of AWS by name, durations as
+    specs have them."""
     if path == "max_session_duration" and isinstance(value, int):
         return duration_text(value)
     if path in ("managed_policies", "permissions_boundary") and isinstance(value, str):
         return value.rpartition("/")[2] if ":iam::aws:policy/" in value else value
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{value}"'
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if is_full or len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def duration_text(seconds: int) -> str:
@@ -98,7 +107,7 @@ def _is_document(value: Any) -> bool:
     return all(isinstance(statement, dict) for statement in as_list(value["Statement"]))
 
 
-def _statements(before: Any, after: Any, direction: Direction) -> Iterator[Line]:
+def _statements(before: Any, after: Any, direction: Direction, *, is_full: bool) -> Iterator[Line]:
     """Statements are the same when they mean the same, wherever they stand. One that changed is
     shown with what changed in it."""
     left = {_key(s): s for s in statements_of(before or {})}
@@ -111,7 +120,7 @@ def _statements(before: Any, after: Any, direction: Direction) -> Iterator[Line]
             yield _whole(direction.only_before, old)
         else:
             new.remove(other)
-            yield from _changed(old, other, direction)
+            yield from _changed(old, other, direction, is_full=is_full)
     for one in new:
         yield _whole(direction.only_after, one)
     versions = ((before or {}).get("Version"), (after or {}).get("Version"))
@@ -138,14 +147,15 @@ def _differing(old: Any, new: Any) -> list[str]:
     return [name for name in names if first.get(name) != second.get(name)]
 
 
-def _changed(old: Any, new: Any, direction: Direction) -> Iterator[Line]:
+def _changed(old: Any, new: Any, direction: Direction, *, is_full: bool) -> Iterator[Line]:
     names = _differing(old, new)
     rest = {name: value for name, value in new.items() if name not in names}
     yield line("~ ", data(statement_text(rest) or "statement"))
     for name in names:
         before, after = _members(old.get(name)), _members(new.get(name))
         if before is None or after is None:
-            both = direction.changed.format(shown(old.get(name)), shown(new.get(name)))
+            texts = (shown(statement.get(name), is_full=is_full) for statement in (old, new))
+            both = direction.changed.format(*texts)
             yield line("    ~ ", data(f"{name}: "), data(both, "yellow"))
             continue
         for side, members, others in (
@@ -228,13 +238,17 @@ def made_lines(
                 path = f"inline_policies.{policy}"
                 yield from _made_document(path, document, sign, style, is_full=is_full)
         elif name == "managed_policies":
-            listed = " ".join(shown(arn, name) for _, arn in sorted(value.items()))
+            listed = " ".join(shown(arn, name, is_full=is_full) for _, arn in sorted(value.items()))
             yield line(f"      {sign} ", data(f"{name}: "), data(listed, style))
         elif isinstance(value, dict):
             pairs = " ".join(f"{key}={text}" for key, text in sorted(value.items()))
             yield line(f"      {sign} ", data(f"{name}: "), data(pairs, style))
         else:
-            yield line(f"      {sign} ", data(f"{name}: "), data(shown(value, name), style))
+            yield line(
+                f"      {sign} ",
+                data(f"{name}: "),
+                data(shown(value, name, is_full=is_full), style),
+            )
 
 
 def _made_document(

@@ -1,0 +1,135 @@
+"""Progress on a terminal: a line for each completed step, and below them what goes on now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.live import Live as RichLive
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from reconciler.cli.console import Console
+from reconciler.cli.told import Told, wait_in_words
+from reconciler.model.address import Address
+from reconciler.ports import Within
+from reconciler.render.escape import printable
+from reconciler.render.styled_text import Piece, data
+
+MOST_ROWS = 12
+"""Of the table: the rest is a count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An instance in a cut-over. ``since`` is when its state began."""
+
+    within: Within
+    state: str
+    since: float
+
+
+@dataclass
+class Live:
+    """A status line, above it a table of the instances that are being cut over, and above that a
+    line for each completed step. Status line and table are gone at the end."""
+
+    console: Console
+    clock: Callable[[], float] = time.monotonic
+    told: Told = field(default_factory=Told)
+    _open: dict[Address, str] = field(default_factory=dict)
+    """What goes on; the newest last."""
+    _rows: dict[Address, Row] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _live: RichLive | None = None
+    _spinner: Spinner = field(default_factory=lambda: Spinner("dots", style="status.spinner"))
+
+    def reading(self, what: str) -> None:
+        self._show(Address("reading"), what)
+
+    def entering(self, target: str) -> None:
+        self.told.target = target
+        self.console.note("Target ", data(target, "bold"))
+
+    def started(self, address: Address, what: str, within: Within | None = None) -> None:
+        if within is None:
+            self._show(address, what)
+            return
+        with self._lock:
+            self._rows[address] = Row(within, what, self.clock())
+        self._show(within.step, f"{address.name}: {what}")
+
+    def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
+        self._show(address, f"waiting for {wait_in_words(what, seconds, of)}")
+
+    def done(self, address: Address, what: str, seconds: float) -> None:
+        self._close(address)
+        ended = f" {seconds:.1f} s" if seconds >= 1 else ""
+        self.console.note(Piece("  ✓ ", "green"), data(address), data(f" {what}{ended}", "dim"))
+
+    def skipped(self, address: Address, what: str, reason: str) -> None:
+        self._close(address)
+        self.told.note(address, what, reason)
+        self.console.note(data(f"  - {address} {what} skipped: {reason}"))
+
+    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
+        self._close(address)
+        self.told.failed(self.console, address, what, reason, brief)
+
+    def stop(self) -> None:
+        with self._lock:
+            live, self._live = self._live, None
+        # Outside of the lock: rich's thread, which it waits for, may be rendering.
+        if live is not None:
+            live.stop()
+
+    def _show(self, address: Address, what: str) -> None:
+        with self._lock:
+            self._open.pop(address, None)
+            self._open[address] = what
+            if self._live is not None:
+                return
+            self._live = RichLive(
+                console=self.console.stderr,
+                get_renderable=self.render,
+                refresh_per_second=8,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+
+    def _close(self, address: Address) -> None:
+        """With a cut-over its instances are over too."""
+        with self._lock:
+            self._open.pop(address, None)
+            gone = [a for a, row in self._rows.items() if address in (a, row.within.step)]
+            for one in gone:
+                del self._rows[one]
+
+    def render(self) -> RenderableType:
+        with self._lock:
+            rows, newest = dict(self._rows), list(self._open.items())[-1:]
+            others = len(self._open) - 1
+        more = f" and {others} more" if others > 0 else ""
+        words = "".join(printable(f"{address}: {what}") for address, what in newest)
+        self._spinner.update(text=Text(words + more))
+        return Group(self._table(rows), self._spinner) if rows else self._spinner
+
+    def _table(self, rows: dict[Address, Row]) -> RenderableType:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("  instance", no_wrap=True)
+        table.add_column("region", no_wrap=True)
+        table.add_column("state", overflow="ellipsis", no_wrap=True)
+        table.add_column("seconds", justify="right", no_wrap=True)
+        now = self.clock()
+        for address, row in list(rows.items())[:MOST_ROWS]:
+            cells = (f"  {address.name}", row.within.region, row.state)
+            table.add_row(*(Text(f"{printable(cell)}") for cell in cells), f"{now - row.since:.0f}")
+        if len(rows) > MOST_ROWS:
+            table.add_row(Text(f"  and {len(rows) - MOST_ROWS} more", "dim"))
+        return table

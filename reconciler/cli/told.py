@@ -1,0 +1,43 @@
+"""What people have been told while it happened, so that the end does not tell it again."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from reconciler.cli.console import Console
+from reconciler.executor.outcomes import Outcome
+from reconciler.model.address import Address
+from reconciler.render.styled_text import Piece, data
+
+
+@dataclass
+class Told:
+    """Failures, and what was skipped, that stderr has shown with the reason."""
+
+    target: str | None = None
+    """The target that a run is in; ``None`` if there is only one."""
+    _shown: set[tuple[str | None, Address, str, str]] = field(default_factory=set)
+
+    def failed(
+        self, console: Console, address: Address, what: str, reason: str, brief: str
+    ) -> None:
+        """Prints it, with ``brief`` in place of what was told before."""
+        self.note(address, what, reason)
+        mark = Piece("  ✗ " if console.is_terminal else "failed ", "bold red")
+        console.event(mark, data(f"{address} {what}: {brief or reason}"))
+
+    def note(self, address: Address, what: str, reason: str) -> None:
+        # A set takes it whole, whichever thread adds it.
+        self._shown.add((self.target, address, what, reason))
+
+    def has(self, outcome: Outcome) -> bool:
+        key = (outcome.target, outcome.address, outcome.what, outcome.reason)
+        return key in self._shown
+
+
+def wait_in_words(what: str, seconds: float, of: float | None) -> str:
+    """``EC2 to see role/web-v1: 35 s of 60 s left``; ``the association to complete (12 s)``."""
+    if of is None:
+        return f"{what} ({seconds:.0f} s)"
+    return f"{what}: {math.ceil(max(of - seconds, 0.0))} s of {math.ceil(of)} s left"
