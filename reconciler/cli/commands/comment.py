@@ -77,7 +77,9 @@ def comment(
     number: Number = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Post a plan, the result of an apply, or a drift on a pull or merge request, or update it.
+    """Post a plan, result or drift on a pull or merge request.
+
+    Takes what `plan`, `apply` and `drift` wrote. Edits what it posted before.
     Makes one comment of each kind for each account. Reads the token from GITHUB_TOKEN or
     GITLAB_TOKEN."""
     console = Console()
