@@ -103,6 +103,6 @@ VALIDATE: Mapping[str, Callable[[ValidateReport], str]] = {
     "json": lambda r: as_text(diagnostics_json(r.diagnostics)),
     "github": lambda r: github.validate_annotations(diagnostics_json(r.diagnostics), r.repository),
     "gitlab": lambda r: gitlab.code_quality(diagnostics_json(r.diagnostics), r.repository),
-    "sarif": lambda r: sarif(diagnostics_json(r.diagnostics), r.repository),
+    "sarif": lambda r: sarif(diagnostics_json(r.diagnostics), r.sources, r.repository),
     "junit": lambda r: validate_junit(diagnostics_json(r.diagnostics), r.repository, now_as_text()),
 }
