@@ -301,6 +301,9 @@ SEEDS = {
     "no YAML": ("a: [", "yaml-syntax"),
     "another form": ("instances: [{count: many}]", "instances.0.count"),
     "unknown key": ("instances: [{cuont: 1}]", "cuont"),
+    "no such role": ("instance_profiles: {web: {role: wbe}}", "instance_profiles.web: "),
+    "no such profile": ("instances: [{instance_profile: web}]", "instances.0: "),
+    "no such policy": ("roles: {web: {managed_policies: [nope]}}", "roles.web: "),
 }
 
 
