@@ -145,7 +145,7 @@ def repository(near: str = ".") -> Repository:
 def _checkout(near: str) -> str:
     """The folder of the repository; outside of one the current folder, or if the specs are not
     below it, theirs."""
-    path = Path(os.path.abspath(near))  # noqa: PTH100 - links are not followed
+    path = Path.cwd() / near
     for folder in (path, *path.parents):
         if (folder / ".git").exists():
             return str(folder)

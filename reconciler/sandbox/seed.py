@@ -141,14 +141,14 @@ def _naming(what: str) -> Iterator[None]:
 
 
 def _client(service: str, region: str, endpoint_url: str | None) -> Any:
-    made: Any = boto3.client(  # type: ignore[call-overload]  # of any service
+    client: Any = boto3.client
+    return client(
         service,
         region_name=region,
         endpoint_url=endpoint_url,
         aws_access_key_id="sandbox",
         aws_secret_access_key="sandbox",
     )
-    return made
 
 
 def _listed(tags: dict[str, str]) -> list[dict[str, str]]:
