@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+import reconciler
 from reconciler.cli.app import app
 from reconciler.cli.examples import EXAMPLES
 from reconciler.cli.help import default_of, value_name
@@ -17,6 +18,8 @@ from reconciler.render.json.types import PRINTED, schema_of
 from reconciler.spec.schema import json_schema
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"
+RULES = Path(reconciler.__file__).parent / "render" / "ci" / "rules.md"
+"""The copy of ``docs/rules.md`` that the program carries along."""
 HEAD = """# Reference
 
 Made from the code by `make docs`. What it is for and how it hangs together is in [concepts](concepts.md), [the spec format](spec.md)
@@ -169,3 +172,4 @@ def _json() -> Iterator[str]:
 
 if __name__ == "__main__":
     PATH.write_text(reference(), "utf-8")
+    RULES.write_bytes(PATH.with_name("rules.md").read_bytes())

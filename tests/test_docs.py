@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import app
+from reconciler.render.ci.rules import rules
 from tests import picture
-from tests.reference import PATH, reference
+from tests.reference import PATH, RULES, reference
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -70,6 +71,13 @@ def test_every_command_is_documented() -> None:
 def test_the_reference_is_made_from_the_code() -> None:
     """`make docs` writes it."""
     assert PATH.read_text("utf-8") == reference()
+
+
+def test_the_program_knows_what_the_docs_say_of_each_rule() -> None:
+    """SARIF shows it in code scanning."""
+    assert RULES.read_bytes() == (ROOT / "docs" / "rules.md").read_bytes()
+    assert set(codes()) - rules().keys() == set()
+    assert all(len(rule.text) > 5 for rule in rules().values())
 
 
 def promised() -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -16,6 +17,8 @@ from typing import Any
 
 import boto3
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 from reconciler.cli.app import app
@@ -143,6 +146,32 @@ class Job:
             found[name] = "\n".join(value)
         return found
 
+    def play(self, path: str, name: str) -> dict[str, subprocess.CompletedProcess[str]]:
+        """The steps of a job, but for what comes from the network, as the runner would run them:
+        after a failure only those whose condition says so. By the first line of each."""
+        done: dict[str, subprocess.CompletedProcess[str]] = {}
+        for step in loaded(path)["jobs"][name]["steps"]:
+            failed = any(one.returncode for one in done.values())
+            if "run" not in step or step["run"].startswith("pip install"):
+                continue
+            if self.runs(step.get("if", "success()"), failed):
+                done[step.get("name", step["run"])] = self.run(step["run"])
+        return done
+
+    def runs(self, condition: str, failed: bool) -> bool:
+        """The conditions that the examples use."""
+        parts = condition.removeprefix("${{").removesuffix("}}").strip().split(" && ")
+        if not any(part in ("!cancelled()", "success()") for part in parts):
+            parts.append("success()")
+        for part in parts:
+            files = re.fullmatch(r"hashFiles\('([\w.]+)'\) != ''", part)
+            assert files or part in ("!cancelled()", "success()"), part
+            if files and not (self.program.folder / files[1]).exists():
+                return False
+            if part == "success()" and failed:
+                return False
+        return True
+
 
 def steps_of(path: str, job: str) -> list[str]:
     """What the workflow runs, but for what it takes from the network."""
@@ -150,19 +179,23 @@ def steps_of(path: str, job: str) -> list[str]:
     return [run for run in runs if not run.startswith("pip install")]
 
 
-def test_a_pull_request_and_its_merge(program: Program) -> None:
-    """The plan is said once and the comment edited; the digest goes to the merge under the name of
-    the tree."""
-    folder, there = program.folder, Hosted("github")
+def committed(program: Program) -> None:
+    """The folder as a repository of git."""
     ignored = ".*\n*.json\n*.txt\n/digest\n/github_*\n"
-    (folder / ".gitignore").write_text(ignored)
+    (program.folder / ".gitignore").write_text(ignored)
     git = "git init -q; git config user.email x@example.com; git config user.name x; "
     assert program.shell(f"{git} git add .; git commit -qm specs").returncode == 0
+
+
+def test_a_pull_request_and_its_merge(program: Program) -> None:
+    """The plan is said once and the comment edited; the digest goes to the merge under the name of
+    the tree, and the merge comments what came of it."""
+    folder, there = program.folder, Hosted("github")
+    committed(program)
     with receiver(there) as server:
         job = Job(program, server.url)
         for _ in range(2):
-            for run in steps_of("examples/github/iam.yaml", "plan"):
-                done = job.run(run)
+            for run, done in job.play("examples/github/iam.yaml", "plan").items():
                 assert done.returncode == 0, (run, done.stderr)
     assert len(there.comments) == 1
     assert "https://git.example/o/r/blob/abc/specs/app.yaml#L2" in there.bodies[0]
@@ -172,17 +205,112 @@ def test_a_pull_request_and_its_merge(program: Program) -> None:
     digest = (folder / "digest").read_text()
     assert digest.strip() == job.outputs["digest"]
     (folder / "digest").unlink()
-    fetched = f'[ "$*" = "run download --name plan-{tree}" ] && echo {digest.strip()} > digest'
+    fetched = (
+        f'case "$*" in "run download --name plan-{tree}") echo {digest.strip()} > digest ;; '
+        '"api repos/o/r/commits/abc/pulls --jq"*) echo 7 ;; *) exit 1 ;; esac'
+    )
     program.put(folder / ".bin" / "gh", fetched)
-    runs = steps_of("examples/github/iam.yaml", "apply")
-    for run in runs:
-        done = job.run(run)
-        assert done.returncode == 0, (run, done.stderr)
-    assert "### reconciler apply" in job.summary
-    describe(program, "x")
-    stale = job.run(runs[-1])
+    with receiver(there) as server:
+        job = Job(program, server.url)
+        for run, done in job.play("examples/github/iam.yaml", "apply").items():
+            assert done.returncode == 0, (run, done.stderr)
+        assert "### reconciler apply" in job.summary
+        assert len(there.comments) == 2
+        assert "### reconciler apply" in there.bodies[1]
+        describe(program, "x")
+        played = job.play("examples/github/iam.yaml", "apply")
+    stale = played["Apply exactly that"]
     assert stale.returncode == 5
     assert "role/app: update (description)" in stale.stderr
+
+
+def test_a_plan_that_stops_is_commented_and_cannot_be_applied(program: Program) -> None:
+    """A conflict (4) is what most needs a reader, and its digest must not reach the merge."""
+    committed(program)
+    assert program.run("apply", "--auto-approve").returncode == 0
+    mine = program.folder / "specs" / "reconciler.yaml"
+    mine.write_text(mine.read_text().replace("owner: pipe", "owner: other"))
+    there = Hosted("github")
+    with receiver(there) as server:
+        job = Job(program, server.url)
+        played = job.play("examples/github/iam.yaml", "plan")
+    assert [(name, done.returncode) for name, done in played.items()] == [
+        ("reconciler validate specs --report github=-", 0),
+        ("Plan", 4),
+        ("Comment", 0),
+    ]
+    assert "role/app" in there.bodies[0]
+    assert not (program.folder / "digest").exists()
+    mine.write_text(mine.read_text().replace("owner: other", "owner: pipe"))
+
+
+def workflows() -> list[str]:
+    return ["examples/github/iam.yaml", "examples/github/drift.yaml"]
+
+
+def minutes(text: str) -> int:
+    found = re.search(r"--max-time (\d+)m", text)
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.mark.parametrize("path", [*workflows(), "action.yml"])
+def test_actions_are_pinned_by_commit(path: str) -> None:
+    """A tag can be moved to other code, which would then hold the credentials."""
+    lines = [line for line in (ROOT / path).read_text().splitlines() if "uses:" in line]
+    assert lines
+    for line in lines:
+        assert re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+
+
+def test_images_are_pinned_by_digest() -> None:
+    image = loaded("examples/gitlab/.gitlab-ci.yml")["default"]["image"]
+    for name in (image, *(dict(stage)["FROM"].split()[0] for stage in docker_stages())):
+        assert re.fullmatch(r"python:[\w.-]+@sha256:[0-9a-f]{64}", name)
+
+
+@pytest.mark.parametrize("path", workflows())
+def test_a_job_ends_before_its_session(path: str) -> None:
+    """And its checkout leaves no token behind, and installs nothing by name alone."""
+    for job in loaded(path)["jobs"].values():
+        steps = {str(step.get("uses", "")).partition("@")[0]: step for step in job["steps"]}
+        assert steps["actions/checkout"]["with"]["persist-credentials"] is False
+        lasts = steps["aws-actions/configure-aws-credentials"]["with"]["role-duration-seconds"]
+        installs = [step["run"] for step in job["steps"] if "pip install" in step.get("run", "")]
+        assert ["--require-hashes" in one or "--no-deps" in one for one in installs] == [True, True]
+        applies = [step["run"] for step in job["steps"] if " apply " in step.get("run", "")]
+        for run in applies:
+            assert minutes(run) * 60 <= lasts - 600
+            assert minutes(run) + 10 <= job["timeout-minutes"]
+        assert applies or job["timeout-minutes"] * 60 <= lasts
+
+
+def needed(name: str, seen: set[str]) -> set[str]:
+    """The distributions that one needs to run on Linux, itself included."""
+    if name in seen:
+        return seen
+    seen.add(name)
+    for text in importlib.metadata.requires(name) or ():
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            needed(canonicalize_name(requirement.name), seen)
+    return seen
+
+
+def test_everything_that_is_installed_has_a_hash() -> None:
+    """The versions are those that the tests run with."""
+    blocks = (EXAMPLES / "github" / "requirements.txt").read_text().replace("\\\n", "").splitlines()
+    listed = {}
+    for block in (line for line in blocks if line and not line.startswith("#")):
+        name, version = block.split()[0].split("==")
+        listed[canonicalize_name(name)] = version
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", block)
+    pinned = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line
+    )
+    pinned = {canonicalize_name(name): version for name, version in pinned.items()}
+    assert needed("reconciler", set()) - {"reconciler"} <= listed.keys()
+    assert {name: pinned[name] for name in listed} == listed
 
 
 GH = """
@@ -239,10 +367,12 @@ def test_the_action(program: Program) -> None:
             done = job.run(script, **{k: v for k, v in given.items() if k != "TOKEN"})
             return done.returncode, job.outputs, done.stdout + done.stderr
 
+        for name, output in action["outputs"].items():
+            assert output["value"] == f"${{{{ steps.run.outputs.{name} }}}}"
         assert acts("validate")[0] == 0
         code, outputs, _ = acts("plan")
+        written = {*outputs}
         assert (code, outputs["has_changes"], outputs["add"]) == (0, "true", "2")
-        assert outputs.keys() >= {name for name in action["outputs"] if name != "exit_code"}
         assert len(there.comments) == 1
         assert acts("apply", EXPECT="sha256:" + "0" * 64)[:2] == (5, {"exit_code": "5"})
         code, applied, _ = acts("apply", EXPECT=outputs["digest"])
@@ -250,6 +380,7 @@ def test_the_action(program: Program) -> None:
         describe(program, "x")
         code, outputs, _ = acts("drift", FLAGS="--json\n--only\nrole/*")
         assert (code, outputs["exit_code"], outputs["has_drift"]) == (0, "2", "true")
+        assert written | applied.keys() | outputs.keys() == action["outputs"].keys()
         code, _, _ = acts("plan", SPECS="$(touch pwned); `touch pwned`", COMMENT="false")
         assert code == 1
         assert acts("$(touch pwned)")[0] == 64
@@ -261,7 +392,11 @@ def test_on_gitlab(program: Program) -> None:
     there = Hosted("gitlab")
     with receiver(there) as server:
         job = {"CI_API_V4_URL": server.url, "CI_PROJECT_ID": "o/r", "GITLAB_TOKEN": TOKEN}
-        job |= {"CI_PROJECT_DIR": str(program.folder), "AWS_TOKEN": "t"}
+        job |= {"CI_PROJECT_DIR": str(program.folder), "AWS_TOKEN": "t", "CI_JOB_TOKEN": TOKEN}
+        registry = pipeline[".aws"]["variables"]["PLANS"]
+        job["PLANS"] = registry.replace("$CI_API_V4_URL", server.url).replace(
+            "$CI_PROJECT_ID", "o%2Fr"
+        )
 
         def run(name: str, **more: str) -> int:
             lines = [
@@ -279,13 +414,28 @@ def test_on_gitlab(program: Program) -> None:
             "delete": 0,
         }
         assert len(there.comments) == 1
+        assert [*there.packages.values()] == [
+            json.loads((program.folder / "plan.json").read_text())["digest"] + "\n"
+        ]
+        reviewed = there.packages.copy()
+        there.packages.clear()
         assert run("plan") == 0
+        assert run("apply") == 22  # curl: nobody has reviewed a plan of these specs
+        there.packages.update(dict.fromkeys(reviewed, f"sha256:{'0' * 64}\n"))
+        assert run("apply") == 5
+        there.packages.update(reviewed)
         assert run("apply") == 0
         assert run("drift") == 0
         describe(program, "x")
         assert run("drift") in pipeline["drift"]["allow_failure"]["exit_codes"]
         assert "<failure" in (program.folder / "drift.xml").read_text()
         assert run("apply") == 5
+        mine = program.folder / "specs" / "reconciler.yaml"
+        mine.write_text(mine.read_text().replace("owner: pipe", "owner: other"))
+        assert run("plan", CI_MERGE_REQUEST_IID="7") == 4
+        assert "Not ours" in there.bodies[1]
+        assert there.packages == reviewed
+        mine.write_text(mine.read_text().replace("owner: other", "owner: pipe"))
     for name in ("plan", "drift"):
         for kind, file in pipeline[name]["artifacts"]["reports"].items():
             assert kind in ("terraform", "junit")
@@ -453,7 +603,7 @@ def docker_stages() -> list[list[tuple[str, str]]]:
 
 def test_the_image_is_small_and_without_root() -> None:
     last = dict(docker_stages()[-1])
-    assert last["FROM"].endswith("-slim")
+    assert "-slim@" in last["FROM"]
     assert last["USER"] == "10001"
     assert last["ENTRYPOINT"] == '["reconciler"]'
     kept = (ROOT / ".dockerignore").read_text().split()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
+from reconciler.render.json.encode import parsed
 from reconciler.render.json.planfile import plan_of
-from reconciler.render.json.types import PlanShape
+from reconciler.render.json.types import DriftShape, PlanShape
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -62,6 +63,19 @@ def saved_plan(path: Path) -> PlanShape:
         text = read_foreign(path)
     except ValueError as error:
         message = f"{path} is not a plan saved with `reconciler plan --out`: {error}"
+        raise RefusedError(message, ExitCode.ERROR) from error
+    return plan_of(text, str(path))
+
+
+def plan_or_drift(path: Path) -> PlanShape | DriftShape:
+    """Raises ``OSError``, or ``RefusedError`` unless it is a plan, the result of an apply or a
+    drift, as written."""
+    try:
+        text = read_foreign(path)
+        if "findings" in parsed(text, dict[str, object]):
+            return parsed(text, DriftShape)
+    except ValueError as error:
+        message = f"{path} is not a plan or a drift written by reconciler: {error}"
         raise RefusedError(message, ExitCode.ERROR) from error
     return plan_of(text, str(path))
 

@@ -128,8 +128,9 @@ def report_requests(
     return ReportRequests(tuple(reports), as_json)
 
 
-def repository() -> Repository:
-    """The checkout of a GitHub Actions or GitLab CI job, and the URL of its files."""
+def repository(near: str = ".") -> Repository:
+    """The checkout of a GitHub Actions or GitLab CI job, and the URL of its files; elsewhere the
+    checkout that ``near`` is in."""
     given = os.environ
     if root := given.get("GITHUB_WORKSPACE"):
         parts = [given.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "SHA")]
@@ -138,7 +139,19 @@ def repository() -> Repository:
     if root := given.get("CI_PROJECT_DIR"):
         url, commit = given.get("CI_PROJECT_URL"), given.get("CI_COMMIT_SHA")
         return Repository(root, f"{url}/-/blob/{commit}" if url and commit else None)
-    return Repository()
+    return Repository(_checkout(near))
+
+
+def _checkout(near: str) -> str:
+    """The folder of the repository; outside of one the current folder, or if the specs are not
+    below it, theirs."""
+    path = Path.cwd() / near
+    for folder in (path, *path.parents):
+        if (folder / ".git").exists():
+            return str(folder)
+    if path.is_relative_to(Path.cwd()):
+        return "."
+    return str(path if path.is_dir() else path.parent)
 
 
 def write_job_summary(summary: Callable[[], str], outputs: Mapping[str, str]) -> None:

@@ -12,8 +12,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.model.address import Address
+from reconciler.model.address import PROFILE, Address
 from reconciler.plan.calls import NOW, RUN, ApiCall, Joined, Ref, Wait, refs_in
+from reconciler.plan.changes import CutOverInstance, Restore
 from reconciler.plan.plan import Plan, Step, TargetPlan
 from reconciler.render.escape import printable as spoken
 from reconciler.render.json.encode import json_text
@@ -35,29 +36,82 @@ def aws_cli(plan: Plan) -> str:
 
 
 def _target(target: TargetPlan) -> str:
-    account = target.identity.account_id
-    lines = [f"# Account {account}, target {spoken(target.target)}"]
-    lines.append(
-        f'[ "$(aws sts get-caller-identity --query Account --output text)" = {account} ] '
-        f"|| {{ echo 'these are not the credentials of {account}' >&2; exit 1; }}"
-    )
+    lines = [f"# Account {target.identity.account_id}, target {spoken(target.target)}"]
+    lines.append(_own_account(target, "exit 1"))
     known: set[Ref] = set()
     for step in target.steps:
-        if isinstance(step.action, ApiCall):
-            for ref in refs_in(step.action.params):
-                if ref not in known:
-                    lines.append(f"{_variable(ref)}={_asked(ref, step.action.region)}")
-                    # An instance's association is another one each time.
-                    known |= set() if ref.address.is_instance else {ref}
+        lines.extend(_assigned(step, known))
         lines.extend(_step(step))
     return "\n".join(lines) + "\n"
 
 
+def _own_account(target: TargetPlan, otherwise: str) -> str:
+    """``otherwise`` is done with the credentials of another account."""
+    account = target.identity.account_id
+    return (
+        f'[ "$(aws sts get-caller-identity --query Account --output text)" = {account} ] || '
+        f"{{ echo 'these are not the credentials of {account}' >&2; {otherwise}; }}"
+    )
+
+
+def _assigned(step: Step, known: set[Ref]) -> Iterator[str]:
+    """The variables that the step needs and that are not ``known`` yet."""
+    if isinstance(step.action, ApiCall):
+        for ref in refs_in(step.action.params):
+            if ref not in known:
+                yield f"{_variable(ref)}={_asked(ref, step.action.region)}"
+                # An instance's association is another one each time.
+                known |= set() if ref.address.is_instance else {ref}
+
+
 def commands_for(target: TargetPlan, address: Address) -> list[str]:
-    """The calls of one change, for a person to copy; values that AWS invents stay as they are
-    named. Questions are left out: a person sees the answer."""
-    own = (step.action for step in target.steps if step.address == address)
-    return [_call(call) for call in own if isinstance(call, ApiCall) and not call.is_dry_run]
+    """One change as lines to paste into a shell, waits included. Each line but the last ends with
+    ``&&``, so that nothing runs after a failure and the shell stays open.
+
+    The lines of a profile are its whole cut-over, with every instance; an instance that is part of
+    one has none of its own."""
+    if part_of(target, address) is not None:
+        return []
+    own = {address, *(a for a in _instances(target) if part_of(target, a) == address)}
+    known: set[Ref] = set()
+    lines: list[str] = []
+    for step in target.steps:
+        if step.address in own:
+            lines.extend(_assigned(step, known))
+            lines.extend(_pasted(step))
+    if not lines:
+        return []
+    start = ["export AWS_PAGER=", f"{{ {_own_account(target, 'false')}; }}"]
+    return [*(f"{line} &&" for line in [*start, *lines[:-1]]), lines[-1]]
+
+
+def _pasted(step: Step) -> Iterator[str]:
+    match step.action:
+        case Wait():
+            yield from _wait(step.action)
+        case ApiCall() if step.refusal:
+            if not _is_for_apply_alone(step.action):
+                yield f'! said="$({_call(step.action)} 2>&1)"'
+                yield f"""printf '%s' "$said" | grep {shlex.quote(step.refusal)}"""
+        case ApiCall():
+            yield _call(step.action)
+
+
+def _instances(target: TargetPlan) -> list[Address]:
+    return [change.address for change in target.changes if change.address.is_instance]
+
+
+def part_of(target: TargetPlan, address: Address) -> Address | None:
+    """The profile whose cut-over an instance is part of; ``None`` for every other address."""
+    if not address.is_instance:
+        return None
+    here = [change for change in target.changes if change.address == address]
+    if not here or not isinstance(here[0], CutOverInstance | Restore):
+        return None
+    for change in target.changes:
+        if change.address.kind == PROFILE and address.name in change.consumers:
+            return change.address
+    return None
 
 
 def by_hand(call: ApiCall) -> str:
@@ -95,9 +149,14 @@ def _step(step: Step) -> Iterator[str]:
             yield _call(step.action)
 
 
+def _is_for_apply_alone(call: ApiCall) -> bool:
+    """Whether it is a question that the AWS CLI cannot ask."""
+    return call.is_dry_run and call.operation.endswith(("InstanceProfile", "ProfileAssociation"))
+
+
 def _refused(call: ApiCall, code: str) -> Iterator[str]:
     """A question, whose answer is a refusal with this code."""
-    if call.is_dry_run and call.operation.endswith(("InstanceProfile", "ProfileAssociation")):
+    if _is_for_apply_alone(call):
         yield "# only apply can check this: the AWS CLI has no --dry-run for it"
         return
     wrong = f"echo 'this must be refused with {code}' >&2; exit 1"

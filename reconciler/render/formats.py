@@ -10,7 +10,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.drift.findings import Drift
 from reconciler.plan.changes import Link
 from reconciler.plan.plan import Plan
-from reconciler.render.aws_cli import aws_cli, commands_for
+from reconciler.render.aws_cli import aws_cli, commands_for, part_of
 from reconciler.render.ci import github, gitlab
 from reconciler.render.ci.junit import drift_junit, validate_junit
 from reconciler.render.ci.repository import HERE, Repository
@@ -68,7 +68,13 @@ def _plan_page(report: PlanReport) -> str:
         for target in report.plan.targets
         for change in target.changes
     }
-    return plan_page(report.document, _links(report.plan), commands, report.repository)
+    parts = {
+        str(change.address): str(whole)
+        for target in report.plan.targets
+        for change in target.changes
+        if (whole := part_of(target, change.address)) is not None
+    }
+    return plan_page(report.document, _links(report.plan), commands, report.repository, parts)
 
 
 PLAN: Mapping[str, Callable[[PlanReport], str]] = {
@@ -97,6 +103,6 @@ VALIDATE: Mapping[str, Callable[[ValidateReport], str]] = {
     "json": lambda r: as_text(diagnostics_json(r.diagnostics)),
     "github": lambda r: github.validate_annotations(diagnostics_json(r.diagnostics), r.repository),
     "gitlab": lambda r: gitlab.code_quality(diagnostics_json(r.diagnostics), r.repository),
-    "sarif": lambda r: sarif(diagnostics_json(r.diagnostics), r.repository),
+    "sarif": lambda r: sarif(diagnostics_json(r.diagnostics), r.sources, r.repository),
     "junit": lambda r: validate_junit(diagnostics_json(r.diagnostics), r.repository, now_as_text()),
 }

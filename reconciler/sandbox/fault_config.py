@@ -79,6 +79,8 @@ class Chaos:
     """Share of IAM's writes that meet ``ConcurrentModification``."""
     expires_after: int | None = None
     """Calls after which the credentials of a run are expired."""
+    expired: frozenset[str] = frozenset()
+    """Runs, by user agent, whose credentials are expired."""
     outage: Outage | None = None
     """When the server is unreachable, once."""
     denied: frozenset[str] = frozenset()

@@ -178,10 +178,10 @@ class Faults:
             _break(logged, dice)
 
     def _expired(self, chaos: Chaos, logged: Logged) -> None:
-        if chaos.expires_after is None:
-            return
         self._calls[logged.user_agent] += 1
-        if self._calls[logged.user_agent] > chaos.expires_after:
+        most = chaos.expires_after
+        is_late = most is not None and self._calls[logged.user_agent] > most
+        if is_late or logged.user_agent in chaos.expired:
             code = "RequestExpired" if logged.service == "ec2" else "ExpiredToken"
             status = 400 if logged.service == "ec2" else 403
             raise refused(

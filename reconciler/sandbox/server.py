@@ -1,5 +1,5 @@
-"""The sandbox as a server on 127.0.0.1, for any AWS client; and a view of whose credentials each
-instance is served, at ``/_sandbox/credentials``."""
+"""The sandbox as a server on 127.0.0.1, for any AWS client; a view of whose credentials each
+instance is served, at ``/_sandbox/credentials``; and switches for faults beside it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from reconciler.sandbox.fault_config import Broken
 from reconciler.sandbox.moto_patches import installed
 from reconciler.sandbox.state import World
+from reconciler.sandbox.switches import with_switches
 
 HOST = "127.0.0.1"
 CREDENTIALS = "/_sandbox/credentials"
@@ -125,7 +126,7 @@ def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
         _bound(port).close()
     except OSError as error:
         raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
-    answering = _cutting(wire, _with_view(world, application))
+    answering = _cutting(wire, with_switches(world, _with_view(world, application)))
     return make_server(HOST, port, answering, threaded=True)
 
 

@@ -209,6 +209,31 @@ def test_validate(shell: Shell) -> None:
     assert concise.startswith("specs/web.yaml:3:5: error[unknown-key]")
 
 
+@pytest.mark.parametrize("name", ["sarif", "gitlab"])
+@pytest.mark.parametrize("has_repository", [True, False])
+def test_places_are_relative_to_the_repository(
+    shell: Shell, name: str, has_repository: bool
+) -> None:
+    """Also if the specs are given by an absolute path, and from another folder."""
+    shell.write()
+    (shell.folder / "specs" / "web.yaml").write_text("roles: {web: {trst: ec2}}\n")
+    elsewhere = shell.folder / "elsewhere"
+    elsewhere.mkdir()
+    if has_repository:
+        (shell.folder / ".git").mkdir()
+    specs = str(shell.folder / "specs")
+    moved = Shell(elsewhere)
+    told = json.loads(moved.run("validate", specs, "--format", name).stdout)
+    if name == "sarif":
+        places = [result["locations"][0] for result in told["runs"][0]["results"]]
+        paths = {place["physicalLocation"]["artifactLocation"]["uri"] for place in places}
+    else:
+        paths = {one["location"]["path"] for one in told}
+    root = "specs/" if has_repository else ""
+    assert f"{root}web.yaml" in paths
+    assert paths <= {f"{root}web.yaml", f"{root}reconciler.yaml"}
+
+
 def test_validate_needs_neither_credentials_nor_home(shell: Shell) -> None:
     shell.write()
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
@@ -276,6 +301,9 @@ SEEDS = {
     "no YAML": ("a: [", "yaml-syntax"),
     "another form": ("instances: [{count: many}]", "instances.0.count"),
     "unknown key": ("instances: [{cuont: 1}]", "cuont"),
+    "no such role": ("instance_profiles: {web: {role: wbe}}", "instance_profiles.web: "),
+    "no such profile": ("instances: [{instance_profile: web}]", "instances.0: "),
+    "no such policy": ("roles: {web: {managed_policies: [nope]}}", "roles.web: "),
 }
 
 

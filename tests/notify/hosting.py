@@ -21,6 +21,8 @@ class Hosted:
     comments: list[dict[str, Any]] = field(default_factory=list)
     theirs: set[int] = field(default_factory=set)
     last: int = 0
+    packages: dict[str, str] = field(default_factory=dict)
+    """GitLab's package registry: files by their path."""
 
     def write(self, body: str, **more: Any) -> int:
         self.last += 1
@@ -32,10 +34,13 @@ class Hosted:
         return [one["body"] for one in self.comments]
 
     def __call__(self, came: Received) -> Reply:
-        token = came.headers.get("authorization" if self.kind == "github" else "private-token")
+        names = ("authorization",) if self.kind == "github" else ("private-token", "job-token")
+        token = next((came.headers[name] for name in names if name in came.headers), None)
         if token not in (f"Bearer {TOKEN}", TOKEN):
             return _reply(401, {"message": "Bad credentials"})
         parts = urlsplit(came.path)
+        if self.kind == "gitlab" and parts.path.startswith("/projects/o%2Fr/packages/generic/"):
+            return self._package(came, parts.path)
         base = {
             "github": r"/repos/o/r/issues/(?:7/comments|comments/(?P<id>\d+))",
             "gitlab": r"/projects/o%2Fr/merge_requests/7/notes(?:/(?P<id>\d+))?",
@@ -47,6 +52,14 @@ class Hosted:
         if number is None:
             return self._list(came, parse_qs(parts.query))
         return self._one(came, int(number))
+
+    def _package(self, came: Received, path: str) -> Reply:
+        if came.method == "PUT":
+            self.packages[path] = came.body.decode()
+            return _reply(201, {"message": "201 Created"})
+        if path not in self.packages:
+            return _reply(404, {"message": "404 Not Found"})
+        return 200, {}, self.packages[path].encode()
 
     def _list(self, came: Received, query: dict[str, list[str]]) -> Reply:
         if came.method == "POST":

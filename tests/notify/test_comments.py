@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,17 @@ from typing import Any
 import pytest
 
 from reconciler.errors import DeliveryError
+from reconciler.exit_codes import ExitCode
 from reconciler.notify.code_hosts import GitHub, GitLab
 from reconciler.notify.pr_comments import Hoster, bodies, key_of, post
 from reconciler.notify.webhook import Web
+from reconciler.render.json.apply import outcome_json
 from tests.notify.hosting import TOKEN, Hosted
 from tests.program import Program
 from tests.receiver import receiver
-from tests.render.situations import change, everything, plan_document, plan_report
+from tests.render.situations import change, drift_report, everything, plan_document, plan_report
 
-KEY = "123456789012/tests"
+KEY = "plan 123456789012/tests"
 
 
 @pytest.fixture(params=["github", "gitlab"])
@@ -41,7 +45,7 @@ def test_a_comment_is_created_once_and_then_edited(hosted: tuple[Hosted, Hoster]
     assert post(hoster, KEY, body(change())) == "unchanged"
     assert post(hoster, KEY, body(digest="1")) == "edited"
     assert there.bodies == ["LGTM", body(digest="1")]
-    assert f"key={KEY} digest=sha256:1111" in there.bodies[1]
+    assert "key=123456789012/tests digest=sha256:1111" in there.bodies[1]
 
 
 def test_a_comment_is_found_on_a_later_page(hosted: tuple[Hosted, Hoster]) -> None:
@@ -93,10 +97,53 @@ def test_a_comment_for_each_account() -> None:
     other = {**document["targets"][0], "target": "prod --> x", "account_id": "210987654321"}
     document["targets"].append({**other, "changes": []})
     made = bodies(document)
-    assert list(made) == [KEY, "210987654321/tests/prod%20--%3E%20x"]
+    assert list(made) == [KEY, "plan 210987654321/tests/prod%20--%3E%20x"]
     assert all(key_of(text) == key for key, text in made.items())
     assert "1 to change" in made[KEY]
-    assert "no changes" in made["210987654321/tests/prod%20--%3E%20x"]
+    assert "no changes" in made["plan 210987654321/tests/prod%20--%3E%20x"]
+
+
+def test_each_kind_has_a_comment_of_its_own(hosted: tuple[Hosted, Hoster]) -> None:
+    """The result of an apply does not overwrite the plan that was reviewed."""
+    there, hoster = hosted
+    planned, _, drift = everything()
+    plan = plan_report(planned).document
+    applied = {**plan, "outcome": outcome_json(None, ExitCode.UNDECIDED)}
+    found = drift_report(drift).document
+    documents: list[Any] = [plan, applied, found, applied, found]
+    for document in documents:
+        ((key, text),) = bodies(document).items()
+        post(hoster, key, text)
+    titles = [text.splitlines()[2].split(" · ")[0] for text in there.bodies]
+    assert titles == ["### reconciler plan", "### reconciler apply", "### reconciler drift"]
+    assert [key_of(text) for text in there.bodies] == [
+        f"{kind} 123456789012/tests" for kind in ("plan", "apply", "drift")
+    ]
+
+
+def test_a_comment_tells_of_its_own_account_only() -> None:
+    document: Any = copy.deepcopy(drift_report(everything()[2]).document)
+    other = {**document["targets"][0], "target": "prod", "account_id": "210987654321"}
+    document["targets"].append(other)
+    theirs = {**document["findings"][0], "target": "prod", "address": "role/elsewhere"}
+    document["findings"].append(theirs)
+    own, prod = bodies(document).values()
+    assert "elsewhere" not in own
+    assert f"1 {theirs['status']}" in prod.splitlines()[2]
+    assert "`role/elsewhere`" in prod
+    assert len(re.findall(r"^\| (?!Status|---)", prod, re.M)) == 1
+
+    plan = plan_document(change())
+    failures: list[Any] = [
+        {"target": name, "address": f"role/{name}", "what": "iam:CreateRole", "status": "failed",
+         "reason": "refused", "request_id": "", "remaining": [], "source": None}
+        for name in ("default", "prod")
+    ]  # fmt: skip
+    plan["targets"].append({**plan["targets"][0], "target": "prod"})
+    plan["outcome"] = {**outcome_json(None, ExitCode.PARTLY_APPLIED), "failures": failures}
+    own, prod = bodies(plan).values()
+    assert ("role/default" in own, "role/prod" in own) == (True, False)
+    assert ("role/default" in prod, "role/prod" in prod) == (False, True)
 
 
 def test_the_largest_plan_fits(hosted: tuple[Hosted, Hoster]) -> None:
@@ -119,7 +166,7 @@ def test_the_comment_command_in_a_github_job(tmp_path: Path) -> None:
         program = Program(tmp_path)
         done = program.run("comment", "github", "plan.json", **job, GITHUB_TOKEN=TOKEN)
         assert done.returncode == 0, done.stderr
-        assert "123456789012/tests: created" in done.stderr
+        assert "plan 123456789012/tests: created" in done.stderr
         refused = program.run("comment", "github", "plan.json", **job, GITHUB_TOKEN="wr0ng")
     assert len(there.comments) == 1
     assert refused.returncode == 1

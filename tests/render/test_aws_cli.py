@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.plan.calls import ApiCall
-from reconciler.render.aws_cli import aws_cli, commands_for, kebab
+from reconciler.render.aws_cli import aws_cli, commands_for, kebab, part_of
 from tests.program import Program
-from tests.render.situations import everything
+from tests.render.situations import FIRST, SECOND, everything
+from tests.render.situations import SETTINGS as SITUATION
+from tests.rig import Rig
 
 pytestmark = pytest.mark.xdist_group("aws-cli")
 AWS = shutil.which("aws", path=str(Path(sys.executable).parent))
@@ -85,14 +88,89 @@ def test_every_call_is_there_with_its_parameters() -> None:
             assert f"aws {call.service} {kebab(call.operation)} " in command
 
 
+def variables(pattern: str, block: str) -> list[tuple[str, int]]:
+    return [(found[1], found.start()) for found in re.finditer(pattern, block, re.M)]
+
+
 def test_the_commands_of_one_change() -> None:
-    (target,) = everything()[1].plan.targets
-    for change in target.changes:
-        for command in commands_for(target, change.address):
-            words = shlex.split(command)
-            assert words[0] == "aws"
-            if "--cli-input-json" in words:
-                json.loads(words[words.index("--cli-input-json") + 1])
+    """Whatever they use is set before, and every line but the last goes on only after success."""
+    found = 0
+    for planned in everything()[:2]:
+        (target,) = planned.plan.targets
+        for change in target.changes:
+            lines = commands_for(target, change.address)
+            if part_of(target, change.address):
+                assert lines == []
+                continue
+            assert lines[0] == "export AWS_PAGER= &&"
+            assert target.identity.account_id in lines[1]
+            assert all(line.endswith(" &&") for line in lines[:-1])
+            assert not lines[-1].endswith("&&")
+            block = "\n".join(lines)
+            made = dict(reversed(variables(r"^(aws_\w+)=", block)))
+            for name, place in variables(r"\$(aws_\w+)", block):
+                assert made[name] < place
+                found += 1
+            for line in lines[2:]:
+                words = shlex.split(line.removesuffix(" &&"))
+                if "--cli-input-json" in words and words[0] == "aws":
+                    json.loads(words[words.index("--cli-input-json") + 1])
+    assert found
+
+
+def test_a_cut_over_is_pasted_as_a_whole(aws: Rig) -> None:
+    """With its question, its waits and its instances, in their order."""
+    aws.launch(2, tags={"app": "web"})
+    aws.write(FIRST, SITUATION)
+    aws.settle()
+    aws.write(SECOND, SITUATION)
+    (target,) = aws.plan().plan.targets
+    web = next(c for c in target.changes if str(c.address) == "instance-profile/web")
+    lines = commands_for(target, web.address)
+    wanted = [
+        "! said=",
+        "remove-role-from-instance-profile",
+        "add-role-to-instance-profile",
+        "sleep ",
+        "disassociate-iam-instance-profile",
+        "until ",
+        "associate-iam-instance-profile",
+        "until ",
+    ]
+    text = "\n".join(lines)
+    place = 0
+    for word in wanted:
+        place = text.index(word, place) + len(word)
+    assert web.consumers
+    for instance in web.consumers:
+        assert f'"InstanceId": "{instance}"' in text
+
+
+def pasted(program: Program, role: str) -> None:
+    """Each block of the page, as "Copy" takes it, in the order of the page."""
+    (program.folder / "specs" / "web.yaml").write_text(SPEC.format(role=role))
+    planned = program.run("plan", "-q", "--report", "html=plan.html")
+    assert planned.returncode == 0, planned.stderr
+    page = (program.folder / "plan.html").read_text()
+    blocks = re.findall(r'<pre>([^<]*)</pre><button type="button" class="copy">', page)
+    assert blocks
+    assert AWS is not None
+    program.put(program.folder / ".bin" / "aws", f'exec {AWS} "$@"')
+    for block in map(html.unescape, blocks):
+        done = program.shell(f"set +e -u\n{block}", AWS_DEFAULT_REGION="us-east-1")
+        assert done.returncode == 0, (block, done.stderr)
+    assert program.run("plan", "--detailed-exitcode").returncode == 0
+    assert not (program.folder / "pwned").exists()
+
+
+@pytest.mark.slow
+def test_the_page_can_be_pasted(tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "reconciler.yaml").write_text(SETTINGS)
+    with program.sandbox("instances: [{count: 2, tags: {app: web}}]\n"):
+        pasted(program, "v1")
+        pasted(program, "v2")
 
 
 @pytest.mark.parametrize(

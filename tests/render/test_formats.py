@@ -156,6 +156,39 @@ def test_sarif_is_of_its_schema() -> None:
         assert result["partialFingerprints"]["primaryLocationLineHash"]
 
 
+SPEC = 'roles:\n  web:\n    trst: ec2\n  "a b": {trust: "e c2"}\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "token"),
+    [(3, 5, "trst"), (4, 3, '"a b"'), (4, 18, '"e c2"'), (3, 11, "ec2"), (1, 1, "roles")],
+)
+def test_sarif_covers_the_token(line: int, column: int, token: str) -> None:
+    found = Diagnostic("error", "unknown-key", "x", Location("web.yaml", line, column))
+    report = ValidateReport((found,), {"web.yaml": SPEC})
+    (result,) = json.loads(formats.VALIDATE["sarif"](report))["runs"][0]["results"]
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert (region["startLine"], region["endLine"]) == (line, line)
+    covered = SPEC.splitlines()[line - 1][region["startColumn"] - 1 : region["endColumn"] - 1]
+    assert covered == token
+    assert f"| {' ' * (column - 1)}{'^' * len(token)}\n" in formats.VALIDATE["full"](report)
+
+
+def test_sarif_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = ("unknown-key", "tag-length", "policy-condition")
+    found = tuple(Diagnostic("error", code, "x", Location("a.yaml", 1, 1)) for code in codes)
+    driver = json.loads(formats.VALIDATE["sarif"](ValidateReport(found, {})))["runs"][0]["tool"]
+    rules = {rule["id"]: rule for rule in driver["driver"]["rules"]}
+    assert "the nearest known key is suggested" in rules["unknown-key"]["help"]["text"]
+    assert "helpUri" not in rules["unknown-key"]
+    assert rules["tag-length"]["helpUri"].endswith("/reference_iam-quotas.html")
+    assert "`StringEquals`" in rules["policy-condition"]["help"]["markdown"]
+    assert "informationUri" not in driver["driver"]
+    monkeypatch.setattr("reconciler.render.ci.sarif.home_page", lambda: "https://git.example/r")
+    again = json.loads(formats.VALIDATE["sarif"](ValidateReport(found, {})))["runs"][0]["tool"]
+    assert again["driver"]["informationUri"] == "https://git.example/r"
+
+
 @pytest.mark.parametrize("name", formats.VALIDATE)
 def test_findings_in_every_format(name: str) -> None:
     text = formats.VALIDATE[name](findings())

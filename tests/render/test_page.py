@@ -127,9 +127,16 @@ def test_the_picture() -> None:
     ]
     drawn = picture(links, {"role/b": "comes"})
     assert re.findall(r"<text[^>]*>([^<]*)<", drawn) == [
+        "Roles", "Instance profiles", "Instances",
         "w", "↻ i-0", "↻ i-1", "↻ i-2", "50 instances", "a", "+ b",
     ]  # fmt: skip
     assert drawn.count("<line") == 6
+    listed = re.findall(r"<li><span[^>]*>([^<]*)</span> <b[^>]*>([^<]*)</b>", drawn)
+    assert listed == [
+        ("instance profile", "w"), ("role", "- a"), ("role", "+ b"),
+        ("instance", "↻ i-0"), ("instance", "↻ i-1"), ("instance", "↻ i-2"),
+        ("instance", "50 instances"),
+    ]  # fmt: skip
     assert picture([], {}) == ""
 
 
@@ -219,5 +226,39 @@ def test_a_person_finds_their_way(browser: Any, tmp_path: Path) -> None:
     row.locator(".copy", has_text=re.compile("Copied|Selected")).wait_for(timeout=5_000)
     page.locator("#open").click()
     assert page.locator("details[open]:visible").count() == 3
+    page.locator("#open").click()
+    assert page.locator("details[open]").count() == 0
     assert said == []
+    page.close()
+
+
+@in_a_browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_instances_are_visible_at_every_width(browser: Any, tmp_path: Path, width: int) -> None:
+    links = [
+        Link(Address.parse("role/b"), Address.parse("instance-profile/w"), "comes"),
+        Link(Address.parse("instance-profile/w"), Address.parse("association/i-0abc12"), "fresh"),
+    ]
+    html = plan_page(plan_document(change()), links, {}, Repository())
+    size = {"width": width, "height": 900}
+    page, said = opened(browser, tmp_path, html, viewport=size)
+    shown = page.locator("text=↻ i-0abc12").locator("visible=true")
+    assert shown.count() == 1
+    box = shown.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert said == []
+    page.close()
+
+
+@in_a_browser
+def test_every_row_is_open_on_paper(browser: Any, tmp_path: Path) -> None:
+    """By the style sheet alone: whoever makes a PDF of the page runs no script of it."""
+    html = plan_page(plan_document(change("role/r1"), change("role/r2")), [], {}, Repository())
+    page, _ = opened(browser, tmp_path, html, java_script_enabled=False)
+    page.emulate_media(media="screen")
+    inside = page.locator("details pre")
+    assert [inside.nth(n).bounding_box()["height"] for n in range(2)] == [0, 0]
+    page.emulate_media(media="print")
+    assert all(inside.nth(n).bounding_box()["height"] > 10 for n in range(2))
     page.close()

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.core import serialize
 
-from reconciler.sandbox.fault_config import Chaos
+from reconciler.sandbox.fault_config import Chaos, Lags
 from reconciler.sandbox.seed import Seed, plant
 from tests.rig import AWAY, HOME, Rig
 
@@ -669,6 +669,44 @@ def test_a_seed_plants_managed_instances(made: Rig) -> None:
     assert made.instance_ids() == []
     whole = made.ec2().describe_instances(IncludeManagedResources=True)["Reservations"]
     assert {i["InstanceId"] for r in whole for i in r["Instances"]} == set(planted.instances)
+
+
+def test_a_seed_plants_an_account(made: Rig) -> None:
+    """As `plan` and `import` would find one that has been there for long."""
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+    }
+    seed = Seed.model_validate(
+        {
+            "policies": {"read": {"path": "/a/", "document": document, "tags": {"k": "v"}}},
+            "roles": {
+                "web": {
+                    "path": "/a/",
+                    "description": "Web",
+                    "max_session_duration": 7200,
+                    "managed_policies": ["read", "AmazonSSMManagedInstanceCore"],
+                    "inline_policies": {"more": document},
+                    "permissions_boundary": "read",
+                    "tags": {"team": "x"},
+                }
+            },
+            "instance_profiles": {"web": {"role": "web", "tags": {"team": "x"}}, "empty": {}},
+            "instances": [{"count": 2, "tags": {"app": "web"}, "instance_profile": "web"}],
+        }
+    )
+    made.aws.lags = Lags()
+    (planted,) = plant(seed)
+    role = made.iam.get_role(RoleName="web")["Role"]
+    assert (role["Path"], role["Description"], role["MaxSessionDuration"]) == ("/a/", "Web", 7200)
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith(":policy/a/read")
+    attached = made.iam.list_attached_role_policies(RoleName="web")["AttachedPolicies"]
+    assert [p["PolicyName"] for p in attached] == ["AmazonSSMManagedInstanceCore", "read"]
+    assert made.iam.get_role_policy(RoleName="web", PolicyName="more")["PolicyDocument"] == document
+    assert (
+        made.iam.get_instance_profile(InstanceProfileName="empty")["InstanceProfile"]["Roles"] == []
+    )
+    assert [made.served(instance) for instance in planted.instances] == ["web", "web"]
 
 
 def test_enabled_regions_are_few(made: Rig) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from reconciler.cli.console import Console
-from reconciler.cli.files import read_foreign, saved_plan
+from reconciler.cli.files import plan_or_drift, read_foreign
 from reconciler.cli.reports import repository
 from reconciler.errors import DeliveryError, RefusedError
 from reconciler.exit_codes import ExitCode
@@ -31,8 +31,12 @@ class Where(StrEnum):
 
 
 WhereArgument = Annotated[Where, typer.Argument(help="Code host of the request.")]
-PlanArgument = Annotated[
-    Path, typer.Argument(metavar="PLAN", help="A plan saved with `plan --out`.")
+Document = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="What `plan --out`, `apply --report json=FILE` or `drift --report json=FILE` wrote.",
+    ),
 ]
 Project = Annotated[
     str | None,
@@ -68,18 +72,21 @@ _NEEDS = {
 
 def comment(
     where: WhereArgument,
-    plan: PlanArgument,
+    document: Document,
     project: Project = None,
     number: Number = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Post a saved plan on its pull or merge request, or update it. Makes one comment for each
-    account. Reads the token from GITHUB_TOKEN or GITLAB_TOKEN."""
+    """Post a plan, result or drift on a pull or merge request.
+
+    Takes what `plan`, `apply` and `drift` wrote. Edits what it posted before.
+    Makes one comment of each kind for each account. Reads the token from GITHUB_TOKEN or
+    GITLAB_TOKEN."""
     console = Console()
-    document = saved_plan(plan)
+    read = plan_or_drift(document)
     hoster = _hoster(where, project, number, api_url)
     try:
-        for key, body in bodies(document, repository()).items():
+        for key, body in bodies(read, repository()).items():
             console.note(data(f"{key}: {post(hoster, key, body)}"))
     except DeliveryError as error:
         needs = _NEEDS[where] if error.status in (401, 403, 404) else None

@@ -50,7 +50,7 @@ Port = Annotated[
 ]
 SeedFile = Annotated[
     Path | None,
-    typer.Option("--seed", metavar="FILE", help="YAML file of the instances to start with."),
+    typer.Option("--seed", metavar="FILE", help="YAML file of what is there at the start."),
 ]
 ChaosSeed = Annotated[
     int | None,
@@ -233,9 +233,14 @@ def _serve(
         console.error(f"{seed}: {mistakes}")
         raise typer.Exit(ExitCode.ERROR) from error
     drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
-    world = World(lags=_turned(drawn[0], lags))
+    world = World()
     with serving(world, port) as address:
-        groups = seeds.plant(planted, address)
+        try:
+            groups = seeds.plant(planted, address)
+        except seeds.RefusedSeedError as error:
+            console.error(f"{seed}: {error}")
+            raise typer.Exit(ExitCode.ERROR) from error
+        world.lags = _turned(drawn[0], lags)
         world.chaos = _turned(drawn[1], knobs)
         console.out(_welcome(address, groups, address + CREDENTIALS))
         if not world.chaos.is_calm:

@@ -61,14 +61,20 @@ def validate(
     requests = report_requests(report, VALIDATE, output not in _FOR_PEOPLE)
     console = Console(color=color.value, quiet=quiet)
     spec = validated(read(specs), pairs(var, "--var"))
-    _show(spec, output, requests, console)
-    requests.write(VALIDATE, ValidateReport(spec.diagnostics, spec.sources, repository()), console)
+    subject = ValidateReport(spec.diagnostics, spec.sources, repository(specs))
+    _show(spec, subject, output, requests, console)
+    requests.write(VALIDATE, subject, console)
     raise typer.Exit(ExitCode.ERROR if has_errors(spec.diagnostics) else ExitCode.OK)
 
 
-def _show(spec: SpecSet, output: Format, reports: ReportRequests, console: Console) -> None:
+def _show(
+    spec: SpecSet,
+    subject: ValidateReport,
+    output: Format,
+    reports: ReportRequests,
+    console: Console,
+) -> None:
     if output not in _FOR_PEOPLE:
-        subject = ValidateReport(spec.diagnostics, spec.sources, repository())
         console.out_text(VALIDATE[output.value](subject))
         return
     if reports.shows_text:

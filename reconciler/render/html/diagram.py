@@ -1,4 +1,5 @@
-"""Roles, profiles and instances in three columns, as SVG, with their links and changes."""
+"""Roles, profiles and instances with their links and changes: as SVG in three columns, and as a
+list for screens that are too narrow for it."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from reconciler.render.escape import printable
 
 MOST_PROFILES = 60
 FEW_INSTANCES = 4
-ROW, COLUMN, BOX, LINE = 34, 300, 220, 24
+ROW, COLUMN, BOX, LINE, HEAD = 34, 300, 220, 24, 26
+HEADS = ("Roles", "Instance profiles", "Instances")
 LETTERS = 30
 _RANK: dict[Mark, int] = {"goes": 0, "comes": 1, "fresh": 2, "changes": 2, "same": 3}
 _SIGNS: dict[Mark, str] = {"goes": "-", "comes": "+", "fresh": "↻", "changes": "~", "same": ""}
@@ -66,14 +68,40 @@ def picture(links: Iterable[Link], marks: Mapping[str, Mark]) -> str:
         for row in rows
         for role, mark in row.roles
     ]
-    height = int((max([top, *places.values()]) + 1) * ROW) + 10
+    height = int(max([top, *(y + 1 for y in places.values())]) * ROW) + HEAD
     more = f"<p>{left_out} more profiles are not shown.</p>" if left_out else ""
     title = "Roles, the profiles that hold them, and the instances that use the profiles"
-    inside = "".join(lines) + "".join(map(_drawn, boxes))
+    heads = "".join(
+        f'<text class="head" x="{number * COLUMN + 5}" y="14">{head}</text>'
+        for number, head in enumerate(HEADS)
+    )
+    inside = heads + "".join(lines) + "".join(map(_drawn, boxes))
+    listed = "".join(_listed(row, marks) for row in rows)
     return (
         f'<div class="picture"><svg viewBox="0 0 {2 * COLUMN + BOX + 10} {height}" role="img" '
-        f'aria-label="{title}">{inside}</svg></div>{more}'
+        f'aria-label="{title}">{inside}</svg></div>'
+        f'<ul class="listed">{listed}</ul>{more}'
     )
+
+
+def _listed(row: _Row, marks: Mapping[str, Mark]) -> str:
+    """A profile, and below it its roles and instances."""
+    parts = [_part("role", name, _worse(mark, marks.get(name, "same"))) for name, mark in row.roles]
+    parts += [_part("instance", name, mark) for name, mark in row.instances]
+    own = _part("instance profile", row.profile, marks.get(row.profile, "same"))
+    return f"{own.removesuffix('</li>')}<ul>{''.join(parts)}</ul></li>"
+
+
+def _worse(link: Mark, own: Mark) -> Mark:
+    """What happens to a role in a profile, or to the role itself if that is more."""
+    return own if link == "same" else link
+
+
+def _part(kind: str, address: str, mark: Mark) -> str:
+    text = printable(address)
+    name = text if kind == "instance" else text.partition("/")[2]
+    sign = f"{_SIGNS[mark]} " if _SIGNS[mark] else ""
+    return f'<li><span class="faint">{kind}</span> <b class="{mark}">{escape(sign + name)}</b></li>'
 
 
 def _rows(links: list[Link], marks: Mapping[str, Mark]) -> tuple[list[_Row], int]:
@@ -118,7 +146,7 @@ def _spread(wanted: dict[str, float]) -> dict[str, float]:
 
 
 def _drawn(box: _Box) -> str:
-    x, y = box.x * COLUMN + 5, box.y * ROW + 5
+    x, y = box.x * COLUMN + 5, box.y * ROW + HEAD
     sign = f"{_SIGNS[box.mark]} " if _SIGNS[box.mark] else ""
     text = printable(box.text)
     name = text.partition("/")[2] if box.x < 2 else text
@@ -131,7 +159,7 @@ def _drawn(box: _Box) -> str:
 
 
 def _line(column: int, left: float, right: float, mark: Mark) -> str:
-    x, half = column * COLUMN + 5 + BOX, LINE / 2 + 5
+    x, half = column * COLUMN + 5 + BOX, LINE / 2 + HEAD
     return (
         f'<line class="{mark}" x1="{x}" y1="{left * ROW + half:g}" '
         f'x2="{x + COLUMN - BOX}" y2="{right * ROW + half:g}"/>'

@@ -61,5 +61,11 @@
       }
     });
   }
-  addEventListener("beforeprint", () => open(true));
+  // For browsers whose style sheets cannot open a row on paper.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = rows.filter((row) => !row.open);
+    open(true);
+  });
+  addEventListener("afterprint", () => { for (const row of closed) { row.open = false; } });
 })();

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.plan.changes import Difference, Link, Mark
@@ -75,11 +76,16 @@ def plan_page(
     links: Iterable[Link],
     commands: dict[str, list[str]],
     repository: Repository,
+    parts: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """``commands`` are those of the AWS CLI, by address."""
+    """``commands`` are those of the AWS CLI, by address; ``parts`` names the profile whose commands
+    include those of an instance."""
     changes = phrases.changes_of(document)
     marks = {change["address"]: _MARKS[phrases.verb_of(change)] for change in changes}
-    items = [_change(change, commands.get(change["address"], [])) for change in changes]
+    items = [
+        _change(change, commands.get(change["address"], []), parts.get(change["address"]))
+        for change in changes
+    ]
     stops = phrases.stops_of(document)
     counts = phrases.counts_in_words(phrases.counted(changes)) if changes else ""
     counts = "; ".join(part for part in (counts, stops) if part) or "no changes"
@@ -120,12 +126,14 @@ def _accounts(document: PlanShape | DriftShape) -> str:
     return f"account {', '.join(shown)}"
 
 
-def _change(change: ChangeShape, commands: list[str]) -> _Item:
+def _change(change: ChangeShape, commands: list[str], whole: str | None) -> _Item:
     verb = phrases.verb_of(change)
     where = f" in {change['region']}" if change["region"] else ""
     notes = [change["reason"]] if change["reason"] else []
     if change["consumers"]:
         notes.append(f"running instances: {' '.join(change['consumers'])}")
+    if whole is not None:
+        notes.append(f"The commands are with {whole}.")
     return _Item(
         verb=phrases.COUNTED[verb],
         look=verb,
@@ -211,10 +219,10 @@ def _page(
     )
 
 
-_LEGEND = (
-    '<p class="faint">role, instance profile, instances; + create, - destroy, ~ change, '
-    "↻ cut over</p>"
-)
+_LEGEND = '<p class="faint">+ create, - destroy, ~ change, ↻ cut over</p>'
+
+
+_LABELS = {"cutover": "cut over", "in_progress": "in progress"}
 
 
 def _cards(items: list[_Item]) -> str:
@@ -222,7 +230,7 @@ def _cards(items: list[_Item]) -> str:
     looks = {item.verb: item.look for item in items}
     cards = [
         f'<li><button type="button" data-verb="{text(verb)}" aria-pressed="false">'
-        f'<b class="{looks[verb]}">{verbs.count(verb)}</b>{text(verb.replace("_", " "))}'
+        f'<b class="{looks[verb]}">{verbs.count(verb)}</b>{text(_LABELS.get(verb, verb))}'
         "</button></li>"
         for verb in dict.fromkeys(verbs)
     ]

@@ -9,6 +9,7 @@ from reconciler.render.styled_text import Line, Piece, data, line
 
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
 _LONGEST = 120
+_MOST_MARKED = 40
 
 
 def concise(diagnostics: Iterable[Diagnostic]) -> list[Line]:
@@ -64,17 +65,20 @@ def _frame(place: Location, sources: Mapping[str, str], mark: str) -> Iterator[L
     part = shown[start : start + _LONGEST]
     yield line(Piece(f"  {number} | ", "blue"), data(part))
     column = place.column - 1 - start
-    length = _word_length(shown, place.column - 1)
+    length = min(token_length(shown, place.column - 1), _MOST_MARKED)
     indent = " " * (len(number) + 2)
     yield line(Piece(f"{indent} | ", "blue"), Piece(" " * column + mark * length, "bold red"))
 
 
-def _word_length(text: str, start: int) -> int:
-    """As far as the word goes that begins there."""
+def token_length(text: str, start: int) -> int:
+    """How far the word goes, or the quoted text, that begins there in a line."""
+    quote = text[start : start + 1]
+    if quote in ("'", '"') and (end := text.find(quote, start + 1)) > 0:
+        return end + 1 - start
     end = start
     while end < len(text) and text[end] not in " :,{}[]#":
         end += 1
-    return max(1, min(end - start, 40))
+    return max(1, end - start)
 
 
 def count(diagnostics: Iterable[Diagnostic]) -> str:

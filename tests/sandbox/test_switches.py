@@ -1,0 +1,111 @@
+"""Faults that are switched while the sandbox runs, as curl would."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from reconciler.sandbox.server import serving
+from reconciler.sandbox.state import World
+from tests.sandbox.test_fidelity import TRUST
+
+pytestmark = pytest.mark.xdist_group("switches")
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with serving(World(), 0) as url:
+        yield url
+
+
+def post(address: str, path: str, method: str = "POST", **headers: str) -> tuple[int, Any]:
+    request = urllib.request.Request(f"{address}/_sandbox/{path}", method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def iam(address: str, run: str) -> Any:
+    return boto3.client(
+        "iam",
+        region_name="us-east-1",
+        endpoint_url=address,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+        config=Config(user_agent=run, retries={"total_max_attempts": 1}, connect_timeout=2),
+    )
+
+
+def code(call: Any, **params: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_an_action_is_denied_from_now_on(address: str) -> None:
+    client = iam(address, "one")
+    client.create_role(RoleName="a", AssumeRolePolicyDocument=TRUST)
+    assert post(address, "deny?action=iam:CreateRole&action=iam:PassRole") == (
+        200,
+        {"denied": ["iam:CreateRole", "iam:PassRole"], "expired": []},
+    )
+    made = {"RoleName": "b", "AssumeRolePolicyDocument": TRUST}
+    assert code(client.create_role, **made) == "AccessDenied"
+    assert post(address, "allow?action=iam:CreateRole")[1]["denied"] == ["iam:PassRole"]
+    client.create_role(**made)
+
+
+def test_credentials_expire_now_and_a_new_run_has_others(address: str) -> None:
+    client = iam(address, "one")
+    client.list_roles()
+    assert post(address, "expire")[0] == 200
+    assert code(client.list_roles) == "ExpiredToken"
+    iam(address, "two").list_roles()
+
+
+def test_an_outage_ends(address: str) -> None:
+    client = iam(address, "one")
+    client.list_roles()
+    assert post(address, "outage?seconds=1.5")[0] == 200
+    time.sleep(0.8)
+    with pytest.raises(BotoCoreError):
+        client.list_roles()
+    for _ in range(50):
+        time.sleep(0.2)
+        try:
+            client.list_roles()
+        except BotoCoreError:
+            continue
+        return
+    pytest.fail("the outage did not end")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "status"),
+    [
+        ("deny", "POST", {}, 400),
+        ("deny?action=PassRole", "POST", {}, 400),
+        ("outage", "POST", {}, 400),
+        ("outage?seconds=-1", "POST", {}, 400),
+        ("outage?seconds=nan", "POST", {}, 400),
+        ("expire", "GET", {}, 405),
+        ("expire", "POST", {"Origin": "https://web.example"}, 405),
+    ],
+)
+def test_what_is_no_switch(
+    address: str, path: str, method: str, headers: dict[str, str], status: int
+) -> None:
+    told, body = post(address, path, method, **headers)
+    assert told == status
+    assert body["error"]
