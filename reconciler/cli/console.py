@@ -228,7 +228,7 @@ def _nowhere() -> TextIO:
 def _print(console: RichConsole, lines: Iterable[Line]) -> None:
     """On a terminal lines are wrapped at words; elsewhere they stay as they are, for ``grep``."""
     for one in lines:
-        parts = wrapped(one, console.width) if console.is_terminal else [one]
+        parts = wrapped(one, console.width) if console.file.isatty() else [one]
         for part in parts:
             console.print(_text(part))
 

@@ -13,6 +13,7 @@ from reconciler.model.address import (
     PROFILE,
     Address,
     instance_address,
+    profile_address,
     same_name,
 )
 from reconciler.planner.context import PlanContext
@@ -95,7 +96,9 @@ def matchable(context: PlanContext, desired: DesiredState) -> Matchable:
     if options.unmanaged:
         ours |= {e.resource.address for e in live.entities()}
     instances = {instance_address(key.instance) for key in live.instances}
-    known = of_the_specs(desired) | ours | instances
+    # A guard may name a deleted profile that instances still have.
+    held = {profile_address(i.row.profile_name) for i in live.instances.values() if i.row}
+    known = of_the_specs(desired) | ours | instances | held
     return Matchable(known, options.chosen, bool(live.unread_regions))
 
 

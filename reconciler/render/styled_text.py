@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.render.escape import printable
 
@@ -42,13 +42,18 @@ def wrapped(one: Line, width: int) -> list[Line]:
     here: list[Piece] = []
     used = 0
     for piece in one:
+        text = ""
         for word in _BREAK.split(piece.text):
             if used + len(word.rstrip(" ")) > width and used > (indent if parts else 0):
                 # A space at the very end would be a line of its own on the terminal.
-                parts.append((*here[:-1], Piece(here[-1].text.rstrip(" "), here[-1].style)))
-                here, used = [Piece(" " * indent)], indent
-            here.append(Piece(word, piece.style))
+                last = Piece(text, piece.style) if text else here.pop()
+                here.append(replace(last, text=last.text.rstrip(" ")))
+                parts.append(tuple(here))
+                here, used, text = [Piece(" " * indent)], indent, ""
+            text += word
             used += len(word)
+        if text:
+            here.append(Piece(text, piece.style))
     return [*parts, tuple(here)]
 
 
