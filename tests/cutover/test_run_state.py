@@ -50,10 +50,12 @@ def test_a_batch_with_a_failure_is_no_canary_that_went_well() -> None:
 
 
 def test_who_is_away_already_takes_room() -> None:
-    """Half of four at a time, and one of them is without its profile."""
+    """Half of four at a time, and one of them is without its profile; a canary is one."""
     there = world(inside=NEW)
     first, *others = there.instances.values()
     bare = {first.key: replace(first, rows=())}
     seen = look(replace(there, instances={**there.instances, **bare}))
-    fleet = Fleet(cutover("50%"), seen, RunState("run", away={first.key: 990.0}), True)
-    assert fleet.running_among(others) == (others[0],)
+    canary = RunState("run", away={first.key: 990.0})
+    later = replace(canary, batches=1)
+    assert Fleet(cutover("50%"), seen, later, True).running_among(others) == (others[0],)
+    assert Fleet(cutover("50%"), seen, canary, True).running_among(others) == ()
