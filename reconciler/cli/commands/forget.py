@@ -18,7 +18,7 @@ from reconciler.render import formats
 Addresses = Annotated[
     list[str],
     typer.Argument(
-        metavar="ADDRESS...",
+        metavar="ADDRESS",
         help="What to forget, such as role/web or 'association/*'.",
         autocompletion=completion.addresses,
     ),
