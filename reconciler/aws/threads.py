@@ -21,6 +21,7 @@ def threads(number: int) -> Iterator[ThreadPoolExecutor]:
         yield pool
         is_wait = True
     except Exception:
+        # An error of a call: the others end as well. A signal is no ``Exception``.
         is_wait = True
         raise
     finally:

@@ -32,8 +32,8 @@ USUAL_SECONDS: Mapping[Condition, float] = {
     "stopped": 40.0,
     "running": 20.0,
 }
-"""What the waits usually take. No page of AWS says it; ``python -m tests.bench`` compares the
-estimate with the sandbox at such delays."""
+"""What the waits usually take. No page of AWS says it, and it was not measured on AWS;
+``tests/executor/test_estimate.py`` compares the estimate with the sandbox at such delays."""
 
 
 @dataclass(frozen=True, slots=True)

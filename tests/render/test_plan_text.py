@@ -11,6 +11,7 @@ from reconciler.render.styled_text import Piece, plain, wrapped
 from reconciler.render.text.cut_over import batches_in_words
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
+from tests.behaviour.faults import refusing
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 DOCUMENT = (
@@ -31,8 +32,11 @@ def test_it_begins_with_the_account_and_the_caller(aws: Rig) -> None:
 
 
 def test_a_denied_alias_is_left_out(aws: Rig) -> None:
+    aws.iam.create_account_alias(AccountAlias="acme-prod")
     aws.write("roles: {web: {trust: ec2}}")
-    assert text(aws).startswith(f"Account {ACCOUNT}, as ")
+    with refusing(aws, "ListAccountAliases", "AccessDenied") as refused:
+        assert text(aws).startswith(f"Account {ACCOUNT}, as ")
+    assert refused
 
 
 def test_the_question_names_account_and_instances(aws: Rig) -> None:
