@@ -65,10 +65,10 @@ def test_equal_changes_of_a_large_plan_are_one(aws: Rig) -> None:
     assert all(f"+ role/r{n:02} " in full for n in range(24))
 
 
-def test_a_plan_of_ten_fits_one_screen(aws: Rig) -> None:
+def test_a_plan_of_ten_roles_takes_less_than_thirty_lines(aws: Rig) -> None:
     roles = "".join(f"  r{n}: {{trust: ec2}}\n" for n in range(10))
     aws.write(f"roles:\n{roles}")
-    assert len(text(aws).splitlines()) <= 40
+    assert len(text(aws).splitlines()) < 30
 
 
 def test_statements_are_shown(aws: Rig) -> None:

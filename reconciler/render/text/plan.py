@@ -30,6 +30,7 @@ FEW_CONSUMERS = 5
 MANY_CHANGES = 12
 """A plan with more is grouped by kind, and equal changes are folded."""
 FEW_NAMES = 5
+SHORT_LINES = 2
 _PLURAL = {"policy": "policies"}
 
 
@@ -81,11 +82,11 @@ def _target(target: TargetPlan, look: Look) -> Iterator[Line]:
     blocks.extend(folded_instances(instances, look, symbol))
     was_long = True
     for block in blocks:
-        # Lines of one each stand together, what has details stands apart.
-        if was_long or len(block) > 1:
+        # What has several lines of details stands apart, the rest together.
+        if was_long or len(block) > SHORT_LINES:
             yield ()
         yield from block
-        was_long = len(block) > 1
+        was_long = len(block) > SHORT_LINES
     yield ()
 
 
