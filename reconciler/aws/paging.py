@@ -88,12 +88,12 @@ class ApiReader:
         session = self._clients.session
         for _ in range(TRIES - 1):
             try:
-                with session.asking(call, region):
+                with session.calling(call, region):
                     return ask()
             except AwsError as error:
                 if error.code not in CUT_OFF:
                     raise
-        with session.asking(call, region):
+        with session.calling(call, region):
             return ask()
 
 

@@ -35,7 +35,8 @@ from reconciler.errors import AwsError
 from reconciler.model.resources import Identity
 from reconciler.ports import CallLog
 
-POOL = 32
+POOL = 50
+"""Connections of a client, and the most that ``--parallelism`` takes."""
 _NO_SUCH_REGION = UNREACHABLE | {"InvalidRegionError"}
 READ_ATTEMPTS = 8
 
@@ -79,8 +80,25 @@ class Session:
     enabled: set[str] = field(default_factory=set)
     """Regions that AWS has listed: they exist, also those that botocore does not know yet."""
     log: CallLog | None = None
+    most_calls: int = POOL
+    """How many calls may be in flight at a time."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _boto: Any = None
+
+    def __post_init__(self) -> None:
+        self._free = threading.Semaphore(self.most_calls)
+
+    @contextmanager
+    def in_flight(self) -> Iterator[None]:
+        """Once one more call may be in flight."""
+        with self._free:
+            yield
+
+    @contextmanager
+    def calling(self, call: str, region: str | None = None) -> Iterator[None]:
+        """As ``asking``, of a call that is counted among those in flight."""
+        with self.in_flight(), self.asking(call, region):
+            yield
 
     def client(self, service: str, region: str | None, attempts: int) -> Any:
         with self._lock, self.asking(f"{service}:client"):

@@ -32,7 +32,8 @@ class AwsWriter:
             _let_ask(client)
         # boto3 has ``AddRoleToInstanceProfile`` as ``add_role_to_instance_profile``.
         method = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", call.operation).lower()
-        with translated(call.name), after_attempts(attempt - 1):
+        session = self._clients.session
+        with session.in_flight(), translated(call.name), after_attempts(attempt - 1):
             answer: Mapping[str, Any] = getattr(client, method)(**call.params)
             return answer
 

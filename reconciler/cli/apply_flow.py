@@ -40,6 +40,7 @@ class ApplyOptions:
     no_input: bool = False
     max_seconds: float | None = None
     reports: ReportRequests = NONE
+    max_rps: float | None = None
 
 
 def run_apply_flow(
@@ -168,7 +169,7 @@ def _approved(plan: Plan, console: Console, how: ApplyOptions) -> bool:
 def _run(planned: Planned, how: ApplyOptions, progress: Shown, stop: Interrupt) -> Applied:
     run_ports = replace(how.run_ports, progress=progress)
     try:
-        return Apply(planned, run_ports, stop, how.max_seconds).execute()
+        return Apply(planned, run_ports, stop, how.max_seconds, how.max_rps).execute()
     finally:
         progress.stop()
 

@@ -72,6 +72,19 @@ MaxTime = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+MaxRps = Annotated[
+    float | None,
+    typer.Option(
+        "--max-rps",
+        metavar="N",
+        min=0.1,
+        max=1000,
+        help="Most calls a second that change something, for IAM and for EC2; without it as many "
+        "as AWS takes.",
+        envvar="RECONCILER_MAX_RPS",
+        rich_help_panel=RUN,
+    ),
+]
 Report = Annotated[
     list[str] | None,
     typer.Option(

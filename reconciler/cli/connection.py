@@ -55,6 +55,7 @@ def _open(
     session = _session(
         login,
         run,
+        parallelism,
         settings_regions=regions,
         role_arn=spec.role_arn if spec else None,
         external_id=spec.external_id if spec else None,
@@ -70,7 +71,7 @@ def _open(
     )
 
 
-def _session(login: AccessFlags, run: str, **more: Any) -> Session:
+def _session(login: AccessFlags, run: str, most_calls: int = 10, **more: Any) -> Session:
     from reconciler.aws import session  # noqa: PLC0415 - validate must not load boto3
 
     way = session.Login(
@@ -82,4 +83,4 @@ def _session(login: AccessFlags, run: str, **more: Any) -> Session:
         may_ask=not login.no_input and sys.stdin is not None and sys.stdin.isatty(),
         **more,
     )
-    return session.Session(way, log=login.log)
+    return session.Session(way, log=login.log, most_calls=most_calls)

@@ -47,6 +47,8 @@ class Apply:
     stop: Interrupt = field(default_factory=Interrupt)
     max_seconds: float | None = None
     """No new step starts after this time; ``None`` for no limit."""
+    max_rps: float | None = None
+    """Calls a second that change something, of each service and account; ``None`` for no limit."""
 
     def execute(self) -> Applied:
         """Runs the steps. Their errors are in the outcomes, and are not raised."""
@@ -78,6 +80,7 @@ class Apply:
             run=self.ports.run,
             deadline=Deadline(clock, ends_at, connection.outlives),
             parallelism=self.planned.request.parallelism,
+            max_rps=self.max_rps,
         )
 
     def _left(self, result: Result) -> tuple[Plan | None, str]:

@@ -17,7 +17,7 @@ from reconciler.cutover.run_state import RunState, final_mark, is_covered, role_
 from reconciler.model import ownership
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waiting
-from reconciler.plan.calls import ASSOCIATION_SECONDS
+from reconciler.plan.calls import ASSOCIATION_SECONDS, ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
 
 MOST_NAMED = 100
@@ -25,6 +25,8 @@ ASK_ROLE = "check the permission: AWS must answer LimitExceeded, since the profi
 MOST_SWAPS = 3
 """Swaps by one run. If something else keeps changing the role, the run stops."""
 NOTE_THE_SWAP = "record the cut-over on the profile"
+REMOVE_ROLE = "remove the role from the profile"
+ADD_ROLE = "add the role to the profile"
 
 
 def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision:
@@ -79,9 +81,7 @@ def _superseded(cutover: CutOver, observed: Observation, run_state: RunState) ->
         since = max(run_state.away.values())
         if observed.now - since <= ASSOCIATION_SECONDS or cutover.after is None:
             return batches.poll("the other run to add its role", waiting)
-        return Act(
-            (Calls(cutover, observed).add_role(cutover.after.name),), "add the role to the profile"
-        )
+        return Act((Calls(cutover, observed).add_role(cutover.after.name),), ADD_ROLE)
     if decision := batches.restore(fleet):
         return decision
     return GiveUp(f"{other}; the other run takes precedence")
@@ -142,7 +142,7 @@ def _stop(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
         and observed.after_id is not None
     ):
         if isinstance(observed.profile.mark, Pending):
-            return Act((calls.add_role(cutover.after.name),), "add the role to the profile")
+            return Act((calls.add_role(cutover.after.name),), ADD_ROLE)
         if cutover.half == "second":
             return Act((calls.mark_pending(run_state.run),), NOTE_THE_SWAP)
     run_state = _without_postponed(run_state)
@@ -209,11 +209,21 @@ def _swap(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
             return decision
         if not run_state.released and _lets_go(cutover, observed):
             return Act(calls.mark_released(), batches.NOTE_LET_GO)
-        return Act((calls.remove_role(),), "remove the role from the profile")
+        remove = calls.remove_role()
+        if cutover.after is None:
+            return Act((remove,), REMOVE_ROLE)
+        # Back to back: in between, the profile has no role.
+        swap = (remove, calls.add_role(cutover.after.name))
+        whys = (REMOVE_ROLE, ADD_ROLE)
+        return Act(swap, "swap the role in the profile", undo=_undo(cutover, calls), whys=whys)
     if cutover.after is None:
         return None
-    undo = (calls.add_role(cutover.before.name),) if cutover.before else ()
-    return Act((calls.add_role(cutover.after.name),), "add the role to the profile", undo=undo)
+    add = calls.add_role(cutover.after.name)
+    return Act((add,), ADD_ROLE, undo=_undo(cutover, calls))
+
+
+def _undo(cutover: CutOver, calls: Calls) -> tuple[ApiCall, ...]:
+    return (calls.add_role(cutover.before.name),) if cutover.before else ()
 
 
 def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:

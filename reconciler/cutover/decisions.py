@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal
 
 from reconciler.model.ownership import (
@@ -23,12 +25,19 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Calls to make, in order. With ``is_hint`` a failure is only a warning."""
+    """Calls to make, in order. With ``is_hint`` a failure is only a warning; ``undo`` is made if a
+    call is refused that leaves the profile without a role."""
 
     calls: tuple[ApiCall, ...]
     why: str
     is_hint: bool = False
     undo: tuple[ApiCall, ...] = ()
+    whys: tuple[str, ...] = ()
+    """Of each call, where it is not ``why`` for all of them."""
+
+    def explained(self) -> Iterator[tuple[ApiCall, str]]:
+        """Each call, with what it is for."""
+        return zip(self.calls, self.whys or repeat(self.why), strict=False)
 
 
 @dataclass(frozen=True, slots=True)

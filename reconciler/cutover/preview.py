@@ -67,8 +67,8 @@ def _printed(cutover: CutOver, decision: Decision, observed: Observation) -> Ite
             for call in calls:
                 preview = _with_refs(call)
                 yield PreviewStep(preview, why, _instance(call, observed), refusal=refusal)
-        case Act(calls, why):
-            for call in calls:
+        case Act():
+            for call, why in decision.explained():
                 instance = _instance(call, observed)
                 yield PreviewStep(_with_refs(_without_run(call)), why, instance)
                 if settling := _SETTLING.get(call.operation):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover import run_state as states
@@ -27,7 +27,7 @@ from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice, m
 from reconciler.executor.sender import Sender
 from reconciler.executor.waiter import FIRST_LOOK_SECONDS
 from reconciler.model.address import Address, instance_address
-from reconciler.model.ownership import InstanceKey
+from reconciler.model.ownership import InstanceKey, Pending
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import POLL_SECONDS, ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
@@ -35,6 +35,19 @@ from reconciler.ports import Clock, Progress, Reader, Within
 
 LOST_ANSWERS = 10
 
+TAKES = frozenset(
+    {
+        "DisassociateIamInstanceProfile",
+        "ReplaceIamInstanceProfileAssociation",
+        "StopInstances",
+        "RemoveRoleFromInstanceProfile",
+    }
+)
+"""Calls before which it is checked that no other run has marked the profile."""
+SETTLES = ("DisassociateIamInstanceProfile", "AssociateIamInstanceProfile")
+"""Calls that EC2 completes some time after it has answered."""
+FRESH_SECONDS = 5.0
+"""How old a read of the profile may be that is compared with the plan before the first write."""
 OF_ONE_INSTANCE = (
     "AssociateIamInstanceProfile",
     "DisassociateIamInstanceProfile",
@@ -71,8 +84,9 @@ class CutOverRunner:
     progress: Progress
     stop: Interrupt
     deadline: Deadline
-    check: Callable[[], None]
-    """Raises ``AwsError`` if the profile is no longer as planned."""
+    check: Callable[[Observation | None], None]
+    """Raises ``AwsError`` if the profile is no longer as planned; it is read again unless there is
+    an observation."""
     flights: Flights = field(default_factory=Flights)
     notes: list[str] = field(default_factory=list)
     _taken: set[InstanceKey] = field(default_factory=set)
@@ -82,6 +96,8 @@ class CutOverRunner:
     _again: int = 0
     _looks: int = 0
     _has_written: bool = False
+    _has_checked: bool = False
+    """Whether the profile was read since this run last took something away."""
     _met: set[InstanceKey] = field(default_factory=set)
     _ended: tuple[Address, ...] = ()
     _calls: int = 0
@@ -103,7 +119,7 @@ class CutOverRunner:
         except AwsError as error:
             if error.code == "NoSuchEntity" and not self._has_written:
                 try:
-                    self.check()
+                    self.check(None)
                 except AwsError as changed:
                     # What became of the profile since it was planned says more.
                     error = changed
@@ -123,6 +139,7 @@ class CutOverRunner:
 
     def _loop(self, cutover: CutOver) -> Outcome:
         observed = self._observer.observe(cutover)
+        self._has_checked = True
         run_state = states.initial_state(observed, self.run)
         for instance in states.noted_as_done(observed):
             note = f"{instance.key.instance} is skipped: its tag says that it has the role"
@@ -191,11 +208,14 @@ class CutOverRunner:
         self, cutover: CutOver, decision: Decision, observed: Observation, run_state: RunState
     ) -> tuple[Observation, RunState]:
         if isinstance(decision, Ask | Act) and not self._has_written:
-            self.check()
+            is_fresh = self._observer.is_recent(FRESH_SECONDS)
+            self.check(observed if is_fresh else None)
             self._has_written = isinstance(decision, Act)
+        if isinstance(decision, Act) and not self._has_checked and takes(decision):
+            return self._look(cutover, observed, ()), run_state
         match decision:
             case Ask(calls, refusal="LimitExceeded"):
-                return self._ask_iam(cutover, decision, calls[0], observed, run_state)
+                return self._ask_iam(decision, calls[0], observed, run_state)
             case Ask():
                 return self._ask_ec2(cutover, decision, observed, run_state)
             case Act():
@@ -209,10 +229,10 @@ class CutOverRunner:
                     self._sleep(seconds)
                 else:
                     self._sleep(seconds, why)
-                see = self._observer.poll if is_poll else self._observer.look
+                see = self._observer.poll if is_poll else self._look
                 return see(cutover, observed, watch), run_state
             case List():
-                return self._observer.observe(cutover, run_state), run_state
+                return self._observe(cutover, run_state), run_state
             case BatchDone():
                 return observed, states.ended_batch(run_state, self.clock.now())
             case GiveUpInstance(key, reason):
@@ -223,7 +243,7 @@ class CutOverRunner:
                 return observed, run_state
 
     def _ask_iam(
-        self, cutover: CutOver, ask: Ask, call: ApiCall, observed: Observation, run_state: RunState
+        self, ask: Ask, call: ApiCall, observed: Observation, run_state: RunState
     ) -> tuple[Observation, RunState]:
         """``LimitExceeded`` is the answer hoped for. Any other refusal ends it, nothing changed."""
         try:
@@ -231,7 +251,7 @@ class CutOverRunner:
         except AwsError as error:
             if error.code not in HOPED_FOR:
                 raise _explained(call, error) from error
-        return self._observer.look(cutover, observed, ()), states.answered(run_state, ask, observed)
+        return replace(observed, now=self.clock.now()), states.answered(run_state, ask, observed)
 
     def _ask_ec2(
         self, cutover: CutOver, ask: Ask, observed: Observation, run_state: RunState
@@ -259,21 +279,32 @@ class CutOverRunner:
                     f"{call.name}: the endpoint does not support DryRun, so nothing was checked"
                 )
                 doubtful.extend(keys)
-        return self._observer.look(cutover, observed, doubtful), run_state
+        return self._observer.poll(cutover, observed, doubtful), run_state
+
+    def _look(
+        self, cutover: CutOver, observed: Observation, keys: Collection[InstanceKey]
+    ) -> Observation:
+        self._has_checked = True
+        return self._observer.look(cutover, observed, keys)
+
+    def _observe(self, cutover: CutOver, run_state: RunState) -> Observation:
+        self._has_checked = True
+        return self._observer.observe(cutover, run_state)
 
     def _act(
         self, cutover: CutOver, act: Act, observed: Observation, run_state: RunState
     ) -> tuple[Observation, RunState]:
         touched: list[InstanceKey] = []
         self._looks, self._wait = 0, ("", 0.0)
-        for call in act.calls:
+        for call, why in act.explained():
             before = replace(observed, now=self.clock.now())
-            self._tell(cutover, act, call, before, run_state)
+            self._tell(cutover, why, call, before, run_state)
             problem = self._send(call, act, before)
             if problem is None or act.is_hint:
                 run_state = states.after_own_call(run_state, call, before, self.clock.now())
                 observed = simulate(cutover, before, call)
-                touched.extend(states.instances_of(call, before))
+                if not call.operation.endswith("Tags"):
+                    touched.extend(states.instances_of(call, before))
                 self._note_flights(cutover, observed, run_state)
                 self._calls += problem is None
                 self._flying = tuple(k for k in run_state.away if k not in run_state.back)
@@ -285,19 +316,25 @@ class CutOverRunner:
                 return self._after_doubt(cutover, problem, observed, run_state), run_state
             key = next(iter(states.instances_of(call, before)), None)
             if key is None or call.operation not in OF_ONE_INSTANCE:
-                for undoing in act.undo:
-                    self.sender.send(undoing, is_fresh=True)
+                if before.profile.role_id is None:
+                    for undoing in act.undo:
+                        self.sender.send(undoing, is_fresh=True)
                 raise _explained(call, problem)
             wanted = missing_permission(call, problem)
             self._went_wrong(problem, wanted)
-            why = f"{problem.code}: {problem.message}{wanted}"
-            run_state = states.not_given(cutover, before, run_state, key, why)
+            reason = f"{problem.code}: {problem.message}{wanted}"
+            run_state = states.not_given(cutover, before, run_state, key, reason)
             if key in run_state.failed:
-                self._fail(instance_address(key.instance), why)
+                self._fail(instance_address(key.instance), reason)
         self._again = 0
         if any(call.service == "iam" for call in act.calls):
             self._observer.wrote(observed)
-        return self._observer.look(cutover, observed, touched), run_state
+        if _may_meet_another(act, observed):
+            return self._look(cutover, observed, touched), run_state
+        if any(call.operation in SETTLES for call in act.calls):
+            # It takes EC2 a moment, so a read at once would show nothing new.
+            self.stop.rest(self.clock, FIRST_LOOK_SECONDS)
+        return self._observer.poll(cutover, observed, touched), run_state
 
     def _count(self, call: ApiCall, observed: Observation) -> None:
         keys = states.instances_of(call, observed)
@@ -311,7 +348,7 @@ class CutOverRunner:
                 self._given.update(self._taken.intersection(keys))
 
     def _tell(
-        self, cutover: CutOver, act: Act, call: ApiCall, observed: Observation, run_state: RunState
+        self, cutover: CutOver, why: str, call: ApiCall, observed: Observation, run_state: RunState
     ) -> None:
         """Reports each instance that has the role, with the seconds that it was without a
         profile."""
@@ -323,11 +360,14 @@ class CutOverRunner:
                 self.progress.done(instance_address(key.instance), text, away)
         elif len(keys) == 1:
             within = Within(cutover.address, keys[0].region)
-            self.progress.started(instance_address(keys[0].instance), act.why, within)
+            self.progress.started(instance_address(keys[0].instance), why, within)
         else:
-            self.progress.started(cutover.address, act.why)
+            self.progress.started(cutover.address, why)
 
     def _send(self, call: ApiCall, act: Act, observed: Observation) -> AwsError | None:
+        if call.service == "iam":
+            self._observer.passed(observed)
+        self._has_checked = self._has_checked and call.operation not in TAKES
         key = next(iter(states.instances_of(call, observed)), None)
         # In a hurry no instance waits while another could get its profile.
         hoped_for = LOOK_AGAIN if self.stop.hurries else frozenset[str]()
@@ -357,12 +397,12 @@ class CutOverRunner:
         restored that way: the call is refused until AWS accepts it."""
         if self.stop.hurries:
             self.stop.rest(self.clock, POLL_SECONDS)
-            return self._observer.look(cutover, observed, tuple(run_state.away))
+            return self._look(cutover, observed, tuple(run_state.away))
         self._again += 1
         if self._again > LOST_ANSWERS:
             raise problem
         self._sleep(POLL_SECONDS)
-        return self._observer.observe(cutover, run_state)
+        return self._observe(cutover, run_state)
 
     def _fail(self, address: Address, reason: str, brief: str = "") -> None:
         """Tells it, each reason once in full."""
@@ -403,6 +443,25 @@ class CutOverRunner:
             in_flight=self._flying,
             ended=self._ended,
         )
+
+
+def takes(act: Act) -> bool:
+    """Whether a profile or an instance has less afterwards."""
+    return any(call.operation in TAKES for call in act.calls)
+
+
+def _may_meet_another(act: Act, observed: Observation) -> bool:
+    """Whether the profiles are read again after ``act``. A mark that begins something may meet that
+    of another run, and a temporary profile has an id that only AWS knows."""
+    begins = isinstance(observed.profile.mark, Pending) and any(
+        call.operation == "TagInstanceProfile" for call in act.calls
+    )
+    is_temporary = any(
+        call.service == "iam" and states.is_temporary(call, observed)
+        for call in act.calls
+        if "InstanceProfileName" in call.params
+    )
+    return begins or is_temporary
 
 
 def _explained(call: ApiCall, error: AwsError) -> AwsError:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from heapq import heapreplace
 
 from reconciler.executor.observer import OWN_WRITE_LAG_SECONDS
 from reconciler.executor.retry_rules import THROTTLE_SECONDS
 from reconciler.plan.calls import ApiCall, Condition, Wait
+from reconciler.plan.cut_over import CutOver
 from reconciler.plan.plan import Plan, Step, TargetPlan
 
 PARALLELISM = 10
@@ -57,25 +59,49 @@ def _of_target(target: TargetPlan) -> DurationEstimate:
     steps = target.steps
     waits = [(step.id, step.action) for step in steps if isinstance(step.action, Wait)]
     sure = {number: wait.seconds for number, wait in waits if wait.condition in SURE}
-    least = _longest_way(steps, {step.id: sure.get(step.id, 0.0) for step in steps})
-    about = _in_parallel(steps, dict(_usual(steps)))
-    most = _in_parallel(steps, {step.id: _most(step) for step in steps})
+    least, _ = _longest_way(steps, {step.id: sure.get(step.id, 0.0) for step in steps}, {})
+    about = _in_parallel(target, steps, dict(_usual(steps)))
+    most = _in_parallel(target, steps, {step.id: _most(step) for step in steps})
     return DurationEstimate(round(max(about, least)), round(least), round(most))
 
 
-def _in_parallel(steps: tuple[Step, ...], seconds: dict[int, float]) -> float:
-    """Graham's bound for steps that start as soon as they may and a worker is free."""
-    longest, whole = _longest_way(steps, seconds), sum(seconds.values())
-    return longest + (whole - longest) / PARALLELISM
+def _in_parallel(target: TargetPlan, steps: tuple[Step, ...], seconds: dict[int, float]) -> float:
+    """Graham's bound for steps that start as soon as they may, where calls need a free worker and
+    waits do not; no less than the cut-overs, of which so many begin at a time, need."""
+    is_call = {step.id: isinstance(step.action, ApiCall) for step in steps}
+    longest, on_it = _longest_way(steps, seconds, is_call)
+    calls = sum(seconds[number] for number, yes in is_call.items() if yes) - on_it
+    each = _of_cutovers(target, seconds)
+    slots = [0.0] * max(min(target.most_cutovers, len(each)), 1)
+    for one in each:
+        heapreplace(slots, slots[0] + one)
+    return max(longest, *slots) + calls / PARALLELISM
 
 
-def _longest_way(steps: tuple[Step, ...], seconds: dict[int, float]) -> float:
-    """Through the steps, each after those that it names; they are in such an order already."""
-    ends: dict[int, float] = {}
+def _of_cutovers(target: TargetPlan, seconds: Mapping[int, float]) -> list[float]:
+    """Seconds of each cut-over, all of whose steps come one after the other."""
+    found: list[float] = []
+    number = 0
+    for ordered in target.work:
+        action = ordered.pending.action
+        count = len(target.preview.get(action, ())) if isinstance(action, CutOver) else 1
+        if isinstance(action, CutOver):
+            found.append(sum(seconds[n] for n in range(number + 1, number + count + 1)))
+        number += count
+    return found
+
+
+def _longest_way(
+    steps: tuple[Step, ...], seconds: Mapping[int, float], is_call: Mapping[int, bool]
+) -> tuple[float, float]:
+    """Seconds through the steps, each after those that it names, and those of calls among them. The
+    steps are in such an order already."""
+    ends: dict[int, tuple[float, float]] = {}
     for step in steps:
-        begins = max((ends[before] for before in step.after), default=0.0)
-        ends[step.id] = begins + seconds[step.id]
-    return max(ends.values(), default=0.0)
+        begins, calls = max((ends[before] for before in step.after), default=(0.0, 0.0))
+        lasts = seconds[step.id]
+        ends[step.id] = begins + lasts, calls + (lasts if is_call.get(step.id) else 0.0)
+    return max(ends.values(), default=(0.0, 0.0))
 
 
 def _usual(steps: tuple[Step, ...]) -> Iterator[tuple[int, float]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 from typing import Any
 
 from reconciler.errors import AwsError, InstanceEndedError, StoppedError
@@ -20,9 +21,13 @@ from reconciler.executor.outcomes import (
     failed,
     missing_permission,
 )
+from reconciler.executor.pace import Pace
+from reconciler.executor.places import PlacedClock, Places
 from reconciler.executor.precondition import CHANGED, PreconditionCheck
 from reconciler.executor.retrying_reader import RetryingReader
-from reconciler.executor.sender import Pace, Sender
+from reconciler.executor.schedule import Schedule
+from reconciler.executor.sender import Sender
+from reconciler.executor.shared_reader import SharedReader
 from reconciler.executor.stranded import stranded
 from reconciler.executor.waiter import TEXT, Waiter
 from reconciler.model.address import POLICY, ROLE, Address, same_name
@@ -36,6 +41,11 @@ from reconciler.ports import Clock, Progress, Reader, Writer
 
 ASSOCIATE = "AssociateIamInstanceProfile"
 LOOK_SECONDS = 0.5
+MOST_BEGUN = 256
+"""Steps that have begun and not ended: most of them wait, each in a thread of its own."""
+
+
+_Finished = SimpleQueue[tuple[int, Future[Outcome]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,8 @@ class ExecutorDeps:
     run: str
     deadline: Deadline
     parallelism: int = 10
+    max_rps: float | None = None
+    """Calls a second that change something, of each service; ``None`` for no limit of our own."""
 
 
 @dataclass
@@ -67,17 +79,20 @@ class Executor:
     def __post_init__(self) -> None:
         identity, tools = self.plan.identity, self.tools
         start = identity.arns.of(POLICY, "", "")
-        pace = Pace(tools.clock)
-        clock, stop, flights = tools.clock, self.stop, self._flights
-        self._reader: Reader = RetryingReader(tools.reader, clock, stop, flights, self._told)
+        paces = {service: Pace(tools.max_rps) for service in ("iam", "ec2")}
+        self._places = Places(tools.parallelism)
+        self._clock: Clock = PlacedClock(tools.clock, self._places)
+        clock, stop, flights = self._clock, self.stop, self._flights
+        shared = SharedReader(tools.reader, clock, self._places)
+        self._reader: Reader = RetryingReader(shared, clock, stop, flights, self._told)
         self._sender = Sender(
-            tools.writer, self._reader, clock, stop, start, pace=pace, flights=flights
+            tools.writer, self._reader, clock, stop, start, paces=paces, flights=flights
         )
         self._sources = {c.address: c.source for c in self.plan.changes}
-        self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
+        self._waiter = Waiter(self._reader, clock, tools.progress, stop)
         self._comparison = PreconditionCheck(
             self._reader,
-            tools.clock,
+            clock,
             self.plan.based_on,
             self.plan.begins,
             tools.run,
@@ -88,23 +103,47 @@ class Executor:
 
     def execute(self) -> Result:
         outcomes: dict[int, Outcome] = {}
-        running: dict[Future[Outcome], int] = {}
-        with ThreadPoolExecutor(self.tools.parallelism) as pool:
-            while len(outcomes) < len(self.plan.work):
-                self._skip(outcomes, running)
-                for place in self._startable(outcomes, running):
-                    is_cleanup = self._is_cleanup(place, _begun(outcomes, set(running.values())))
-                    running[pool.submit(self._work, place, is_cleanup)] = place
-                if not running:
-                    continue
-                # A signal that arrives just before a wait is handled after it: so no wait is long.
-                while not (finished := wait(running, LOOK_SECONDS, FIRST_COMPLETED).done):
-                    pass
-                for future in finished:
-                    outcomes[running.pop(future)] = future.result()
+        work, schedule = self.plan.work, Schedule(self.plan.work, self.plan.most_cutovers)
+        places, finished = self._places, _Finished()
+        is_closed = False
+        with ThreadPoolExecutor(MOST_BEGUN) as pool:
+            while not schedule.is_over:
+                seen = places.changes
+                while not finished.empty():
+                    place, done = finished.get()
+                    outcome = outcomes[place] = done.result()
+                    for following, cause in schedule.ended(place, outcome.status):
+                        outcomes[following] = _after(work[following].pending, outcomes[cause])
+                if not is_closed and (why := self._ending()):
+                    is_closed = True
+                    outcomes.update((n, _unbegun(work[n].pending, why)) for n in schedule.close())
+                if not self._begin(schedule, pool, finished):
+                    # A signal that arrives just before a wait is handled after it: no wait is long.
+                    places.wait(seen, LOOK_SECONDS)
         ordered = tuple(outcomes[place] for place in sorted(outcomes))
         lost = () if all(o.status == "applied" for o in ordered) else self._stranded(outcomes)
         return Result(ordered, self.stop.is_set(), lost)
+
+    def _begin(self, schedule: Schedule, pool: ThreadPoolExecutor, finished: _Finished) -> bool:
+        """Whether one more piece of work has begun. It has a place from here on."""
+        if schedule.running >= MOST_BEGUN or not self._places.take():
+            return False
+        place = schedule.begin()
+        if place is None:
+            self._places.leave()
+            return False
+        is_cleanup = schedule.is_cleanup(place)
+
+        def work() -> Outcome:
+            with self._places.held():
+                return self._work(place, is_cleanup)
+
+        def ended(done: Future[Outcome]) -> None:
+            finished.put((place, done))
+            self._places.give()
+
+        pool.submit(work).add_done_callback(ended)
+        return True
 
     def _stranded(self, outcomes: Mapping[int, Outcome]) -> tuple[Stranded, ...]:
         given: list[ApiCall] = []
@@ -117,46 +156,6 @@ class Executor:
                 given.append(replace(action, params=filled(action.params, self._known)))
         return stranded(self.plan, outcomes, given, self._reader)
 
-    def _startable(
-        self, outcomes: Mapping[int, Outcome], running: Mapping[Future[Outcome], int]
-    ) -> list[int]:
-        """Work whose predecessors are done and whose address is free, in the plan's order."""
-        started = {*outcomes, *running.values()}
-        busy = {self.plan.work[place].pending.address for place in running.values()}
-        chosen: list[int] = []
-        room = self.tools.parallelism - len(running)
-        for place, ordered in enumerate(self.plan.work):
-            if place in started or len(chosen) >= room:
-                continue
-            address = ordered.pending.address
-            if address not in busy and all(before in outcomes for before in ordered.after):
-                busy.add(address)
-                chosen.append(place)
-        return chosen
-
-    def _skip(self, outcomes: dict[int, Outcome], running: Mapping[Future[Outcome], int]) -> None:
-        """Steps that depend on a failed one are skipped, and steps that depend on those; no
-        others."""
-        started = set(running.values())
-        for place, ordered in enumerate(self.plan.work):
-            if place in outcomes or place in started:
-                continue
-            ended = [before for before in ordered.after if before in outcomes]
-            broken = [before for before in ended if outcomes[before].status != "applied"]
-            pending = ordered.pending
-            if broken:
-                cause = outcomes[broken[0]]
-                how = "failed" if cause.status == "failed" else "was skipped"
-                reason = f"depends on {cause.address} ({cause.what}), which {how}"
-                what = describe(pending)
-                outcomes[place] = Outcome(
-                    pending.address, what, "skipped", reason, cause=cause.address
-                )
-            elif (why := self._ending()) and not self._is_cleanup(place, _begun(outcomes, started)):
-                outcomes[place] = Outcome(
-                    pending.address, describe(pending), "skipped", why, advice=AGAIN
-                )
-
     def _told(self, error: AwsError, seconds: float) -> None:
         self.tools.progress.waiting(
             Address("AWS"), f"the retry of {error.call} ({error.code})", 0.0, seconds
@@ -165,16 +164,6 @@ class Executor:
     def _ending(self) -> str | None:
         """Why nothing new begins."""
         return "interrupted" if self.stop.is_set() else self.tools.deadline.is_over()
-
-    def _is_cleanup(self, place: int, begun: set[int]) -> bool:
-        """Whether a cleanup step must run although something failed, since what it restores is done
-        or in progress: its predecessors have started, or wait for the same step; or part of its
-        group has."""
-        work = self.plan.work
-        pending, after = work[place].pending, work[place].after
-        if pending.group is not None:
-            return any(work[other].pending.group == pending.group for other in begun)
-        return pending.is_cleanup and all(b in begun or work[b].pending.is_cleanup for b in after)
 
     def _work(self, place: int, is_cleanup: bool) -> Outcome:
         pending = self.plan.work[place].pending
@@ -233,12 +222,12 @@ class Executor:
             run=tools.run,
             reader=self._reader,
             sender=self._sender,
-            clock=tools.clock,
+            clock=self._clock,
             progress=tools.progress,
             stop=self.stop,
             deadline=tools.deadline,
             flights=self._flights,
-            check=lambda: self._comparison.check_cut_over(cutover, made_id),
+            check=lambda seen: self._comparison.check_cut_over(cutover, made_id, seen),
         ).execute()
 
     def _call(self, pending: PendingStep[Work], call: ApiCall) -> None:
@@ -330,5 +319,12 @@ def describe(pending: PendingStep[Work]) -> str:
             return "cut-over"
 
 
-def _begun(outcomes: Mapping[int, Outcome], started: set[int]) -> set[int]:
-    return {place for place, one in outcomes.items() if one.status != "skipped"} | started
+def _after(pending: PendingStep[Work], cause: Outcome) -> Outcome:
+    """Of a step that depends on one that was not applied."""
+    how = "failed" if cause.status == "failed" else "was skipped"
+    reason = f"depends on {cause.address} ({cause.what}), which {how}"
+    return Outcome(pending.address, describe(pending), "skipped", reason, cause=cause.address)
+
+
+def _unbegun(pending: PendingStep[Work], why: str) -> Outcome:
+    return Outcome(pending.address, describe(pending), "skipped", why, advice=AGAIN)

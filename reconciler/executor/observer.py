@@ -9,7 +9,7 @@ from reconciler.cutover.run_state import RunState
 from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import STOPPING_SECONDS
-from reconciler.model.address import same_name
+from reconciler.model.address import Address, role_address, same_name
 from reconciler.model.live import LiveProfile
 from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, temporary_name
 from reconciler.model.resources import Identity
@@ -43,7 +43,10 @@ class Observer:
     """How our last write made them look, and when it was."""
     _earlier: set[_Look] = field(default_factory=set)
     """How they looked before."""
-    _looked_at: float = 0.0
+    _looked_at: float = float("-inf")
+    """When both profiles were last read."""
+    _ids: dict[Address, str] = field(default_factory=dict)
+    """The ids of wanted roles, until the profile shows them."""
     _was_settled: bool = False
     """Whether no cut-over of the profile was in progress when ours began."""
 
@@ -90,14 +93,16 @@ class Observer:
     def poll(
         self, cutover: CutOver, observed: Observation, keys: Collection[InstanceKey]
     ) -> Observation:
-        """The instances that are waited for. When one has changed, and every ``PROFILE_SECONDS``,
-        both profiles as well: nothing is decided on the state before the wait."""
+        """Some instances again; and every ``PROFILE_SECONDS`` both profiles as well."""
         now = self.clock.now()
         found = replace(self._with_instances(observed, keys), now=now)
-        is_recent = now - self._looked_at < PROFILE_SECONDS
-        if keys and is_recent and found.instances == observed.instances:
+        if self.is_recent(PROFILE_SECONDS):
             return found
         return replace(self.look(cutover, found, ()), now=now)
+
+    def is_recent(self, seconds: float) -> bool:
+        """Whether both profiles were read within so many seconds."""
+        return self.clock.now() - self._looked_at < seconds
 
     def _with_instances(self, observed: Observation, keys: Collection[InstanceKey]) -> Observation:
         if not keys:
@@ -107,6 +112,10 @@ class Observer:
         instances.update({i.key: i for i in self.reader.instances(keys)})
         return replace(observed, instances=instances)
 
+    def passed(self, observed: Observation) -> None:
+        """How the two profiles are before one of our own calls: to be seen again, it is old."""
+        self._earlier.add(_look(observed.profile, observed.temporary))
+
     def wrote(self, expected: Observation) -> None:
         """What our own calls have made of the two profiles."""
         self._written = (_look(expected.profile, expected.temporary), self.clock.now())
@@ -114,6 +123,7 @@ class Observer:
     def forget(self) -> None:
         """It is not known what the last call did."""
         self._written = None
+        self._ids.clear()
 
     def _profiles(self, cutover: CutOver) -> tuple[LiveProfile, LiveProfile | None]:
         """The profile and its temporary profile, with our own writes.
@@ -172,7 +182,11 @@ class Observer:
             return None
         if profile.role_id is not None and same_name(profile.resource.role, cutover.after.name):
             return profile.role_id
-        return self._until_there(cutover.after.name)
+        # If it is created again meanwhile, the profile will show the other id.
+        wanted = role_address(cutover.after.name)
+        if wanted not in self._ids and (found := self._until_there(wanted.name)):
+            self._ids[wanted] = found
+        return self._ids.get(wanted)
 
     def _until_there(self, role: str) -> str | None:
         began = self.clock.now()

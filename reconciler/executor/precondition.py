@@ -135,23 +135,34 @@ class PreconditionCheck:
                 self._listed = self.clock.now(), there
             return there
 
-    def check_cut_over(self, cutover: CutOver, made_id: str | None) -> None:
-        """Before the first write of a cut-over: both its profiles. ``made_id`` is the id of a
-        profile that this run has made. Raises ``AwsError`` with ``ChangedSincePlanned``."""
+    def check_cut_over(
+        self, cutover: CutOver, made_id: str | None, seen: Observation | None = None
+    ) -> None:
+        """Before the first write of a cut-over: both its profiles, as they were ``seen`` just now.
+        ``made_id`` is the id of a profile that this run has made. Raises ``AwsError`` with
+        ``ChangedSincePlanned``."""
         # From here on the cut-over itself changes the profile.
         self._seen.add(cutover.address)
         observed = self.begins.get(cutover)
         if observed is None:
             return
-        self._check_profile(cutover, observed.profile, made_id)
+        now = None if seen is None else seen.profile
+        self._check_profile(cutover, observed.profile, made_id, now)
         if observed.temporary is not None:
-            self._check_profile(cutover, observed.temporary, None)
+            self._check_profile(cutover, observed.temporary, None, seen.temporary if seen else None)
         self._check_users(cutover.address)
 
-    def _check_profile(self, cutover: CutOver, before: LiveProfile, made_id: str | None) -> None:
+    def _check_profile(
+        self,
+        cutover: CutOver,
+        before: LiveProfile,
+        made_id: str | None,
+        now: LiveProfile | None,
+    ) -> None:
+        """``now`` is how it was just seen; ``None`` if it has to be read."""
         address, began = before.resource.address, self.clock.now()
         while True:
-            now = self.reader.profile(before.resource.name)
+            now = now or self.reader.profile(before.resource.name)
             what = self._profile_difference(cutover, before, now, made_id)
             if what is None:
                 return
@@ -159,6 +170,7 @@ class PreconditionCheck:
             if self.clock.now() - began >= (OWN_LAG_SECONDS if is_ours else LAG_SECONDS):
                 raise AwsError(f"compare:{address}", CHANGED, f"{address} {what}; plan again")
             self.clock.sleep(COMPARE_AGAIN_SECONDS)
+            now = None
 
     def _profile_difference(
         self,

@@ -28,6 +28,8 @@ STOPPING_SECONDS = 60.0
 """Patience of a call once a person asked to stop, and nothing is in flight."""
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 20.0
+THROTTLED_PAUSE_SECONDS = 1.0
+"""The same after a throttle, for calls that are sent at a pace."""
 UNREACHED_PAUSE_SECONDS = 2.0
 """The longest pause between two tries to connect, which cost AWS nothing."""
 
@@ -162,16 +164,18 @@ class Tries:
         seconds: float,
         told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
         share: float = 1.0,
+        longest: float = LONGEST_SECONDS,
     ) -> bool:
         """Waits before the next try, for ``share`` of the full pause. ``False`` if the ``seconds``
-        of retries for such an error are over. ``told`` is called with the seconds of the wait."""
+        of retries for such an error are over. ``told`` is called with the seconds of the wait,
+        which is at most ``longest``."""
         now = self.clock.now()
         kind = "lost" if error.is_uncertain else error.code
         since = self._since.setdefault("not sent" if error.was_not_sent else kind, now)
         left = since + self._patience(error, seconds) - now
         if left <= 0:
             return False
-        longest = UNREACHED_PAUSE_SECONDS if error.was_not_sent else LONGEST_SECONDS
+        longest = UNREACHED_PAUSE_SECONDS if error.was_not_sent else longest
         pause = min(self._pause, longest, left) * share
         self._pause *= 2
         told(error, pause)

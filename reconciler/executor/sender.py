@@ -4,7 +4,6 @@ did."""
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,38 +16,19 @@ from reconciler.executor.idempotency import (
     observed_effect,
 )
 from reconciler.executor.interrupt import Flights, Interrupt
-from reconciler.executor.retry_rules import REPEATABLE, Tries, budget, contradiction, may_be_done
+from reconciler.executor.pace import Pace
+from reconciler.executor.retry_rules import (
+    LONGEST_SECONDS,
+    REPEATABLE,
+    THROTTLED_PAUSE_SECONDS,
+    Tries,
+    budget,
+    contradiction,
+    may_be_done,
+)
 from reconciler.model.address import Address
 from reconciler.plan.calls import ApiCall
 from reconciler.ports import Clock, Reader, Writer
-
-
-@dataclass
-class Pace:
-    """The time between two writes to IAM: doubled by a throttle, regained by what goes through."""
-
-    clock: Clock
-    least: float = 0.02
-    most: float = 5.0
-    _gap: float = 0.02
-    _next: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def wait(self) -> None:
-        with self._lock:
-            now = self.clock.now()
-            at = max(now, self._next)
-            self._next = at + self._gap
-        if at > now:
-            self.clock.sleep(at - now)
-
-    def throttled(self) -> None:
-        with self._lock:
-            self._gap = min(self.most, max(self._gap * 2, 0.1))
-
-    def passed(self) -> None:
-        with self._lock:
-            self._gap = max(self.least, self._gap * 0.9)
 
 
 @dataclass
@@ -62,7 +42,8 @@ class Sender:
     stop: Interrupt
     account_policies: str
     dice: random.Random = field(default_factory=random.Random)
-    pace: Pace | None = None
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    """By service: each has limits of its own."""
     flights: Flights = field(default_factory=Flights)
 
     def send(
@@ -100,7 +81,11 @@ class Sender:
                 found = observed_effect(call, error, self.reader, instance)
                 if found is not None:
                     patience = min(patience, found.seconds)
-                if not tries.wait(error, patience, told, 0.5 + self.dice.random() / 2):
+                # The pace already spreads calls that are throttled.
+                paced = error.code in THROTTLED and call.service in self.paces
+                longest = THROTTLED_PAUSE_SECONDS if paced else LONGEST_SECONDS
+                share = 0.5 + self.dice.random() / 2
+                if not tries.wait(error, patience, told, share, longest):
                     raise error if found is None else found.explained(error) from error
 
     def _is_young(
@@ -119,17 +104,22 @@ class Sender:
         return is_fresh or is_named_there(call, self.reader, self.account_policies)
 
     def _once(self, call: ApiCall, attempt: int) -> Mapping[str, Any]:
-        pace = self.pace if call.service == "iam" else None
-        if pace is not None:
-            pace.wait()
+        pace = self.paces.get(call.service)
+        if pace is None:
+            return self.writer.send(call, attempt)
+        now = self.clock.now()
+        # In a hurry it is the last chance of the call, whatever AWS thinks of the rate.
+        if not self.stop.hurries and (left := pace.reserve(now) - now) > 0:
+            self.stop.rest(self.clock, left)
         try:
             answer = self.writer.send(call, attempt)
         except AwsError as error:
-            if pace is not None and error.code in THROTTLED:
-                pace.throttled()
+            if error.code in THROTTLED:
+                pace.throttled(self.clock.now())
+            elif error.status is not None:
+                pace.passed(self.clock.now())
             raise
-        if pace is not None:
-            pace.passed()
+        pace.passed(self.clock.now())
         return answer
 
     def _is_there(

@@ -152,10 +152,11 @@ def name_of(arn: str) -> str:
 
 def same_resource(left: str, right: str) -> bool:
     """Whether two ARNs name one resource: names are unique in an account, whatever the path."""
-    return _account_kind_name(left) == _account_kind_name(right)
+    return resource_key(left) == resource_key(right)
 
 
-def _account_kind_name(arn: str) -> tuple[str, str, str]:
+def resource_key(arn: str) -> tuple[str, str, str]:
+    """What two ARNs of one resource share: account, kind and name."""
     account, _, resource = arn.partition(":iam::")[2].partition(":")
     kind, _, rest = resource.partition("/")
     return account, kind, name_key(name_of(rest))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from reconciler.model import ownership
-from reconciler.model.address import Address, name_of, named, same_name, same_resource
+from reconciler.model.address import (
+    Address,
+    name_of,
+    named,
+    resource_key,
+    same_name,
+    same_resource,
+)
 from reconciler.model.ownership import Flight, InstanceKey, MalformedMark, OwnerTag
 from reconciler.model.resources import Identity, InstanceProfile, Policy, Role, Tags, no_tags
+
+_K = TypeVar("_K")
 
 RUNNING = frozenset({"pending", "running"})
 SELECTABLE = frozenset({"pending", "running", "stopping", "stopped"})
@@ -220,6 +229,35 @@ class LiveInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class _Index:
+    """Instances by what they are looked for, each list sorted."""
+
+    by_profile: Mapping[tuple[str, str, str], tuple[LiveInstance, ...]]
+    """By the profile of the association that counts; without those that are gone."""
+    by_region: Mapping[str, tuple[LiveInstance, ...]]
+    by_tag: Mapping[tuple[str, str, str], tuple[LiveInstance, ...]]
+    """By region, key and value."""
+
+
+def _index(instances: Mapping[InstanceKey, LiveInstance]) -> _Index:
+    profiles: dict[tuple[str, str, str], list[LiveInstance]] = {}
+    regions: dict[str, list[LiveInstance]] = {}
+    tags: dict[tuple[str, str, str], list[LiveInstance]] = {}
+    for instance in sorted(instances.values(), key=lambda i: i.key):
+        region = instance.key.region
+        regions.setdefault(region, []).append(instance)
+        for key, value in instance.tags.items():
+            tags.setdefault((region, key, value), []).append(instance)
+        if instance.row is not None and not instance.is_gone:
+            profiles.setdefault(resource_key(instance.row.profile_arn), []).append(instance)
+    return _Index(_fixed(profiles), _fixed(regions), _fixed(tags))
+
+
+def _fixed(found: Mapping[_K, list[LiveInstance]]) -> dict[_K, tuple[LiveInstance, ...]]:
+    return {key: tuple(instances) for key, instances in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class LiveState:
     """One read of an account.
 
@@ -250,6 +288,9 @@ class LiveState:
     """Instances on a temporary profile, as they are; in ``instances`` they have the original
     profile."""
 
+    _index: list[_Index] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Made when it is first asked for; a copy makes its own."""
+
     def role(self, name: str | None) -> LiveRole | None:
         return named(self.roles, name)
 
@@ -275,8 +316,22 @@ class LiveState:
     def consumers(self, profile_arn: str) -> tuple[LiveInstance, ...]:
         """Instances whose association names the profile, sorted; those as well that AWS does not
         show (``is_unknown``) and those that another service manages (``operator``)."""
-        found = [i for i in self.instances.values() if i.names(profile_arn) and not i.is_gone]
+        return self._indexed().by_profile.get(resource_key(profile_arn), ())
+
+    def in_region(self, region: str) -> tuple[LiveInstance, ...]:
+        """Every instance there, sorted."""
+        return self._indexed().by_region.get(region, ())
+
+    def tagged(self, region: str, key: str, values: Collection[str]) -> tuple[LiveInstance, ...]:
+        """The instances in the region with one of the values in their tag, sorted."""
+        by_tag = self._indexed().by_tag
+        found = [i for value in {*values} for i in by_tag.get((region, key, value), ())]
         return tuple(sorted(found, key=lambda i: i.key))
+
+    def _indexed(self) -> _Index:
+        if not self._index:
+            self._index.append(_index(self.instances))
+        return self._index[0]
 
     def unseen(self) -> tuple[LiveInstance, ...]:
         """Instances that only an association names, sorted: their state is not known."""

@@ -96,6 +96,8 @@ class TargetPlan:
     """Everything of the owner's is to go."""
     prunes: bool = False
     """What left the specs is to go."""
+    most_cutovers: int = 10
+    """How many profiles may be cut over at a time."""
     not_whole: str | None = None
     """Why what left the specs is not known, where it is not."""
     documents: Mapping[str, object] = field(default_factory=dict)

@@ -49,7 +49,7 @@ class Claim:
 
 
 def plan_associations(context: PlanContext) -> PlanFragment:
-    claims = _claims(context)
+    claims = context.once(_claims)
     parts = [_claim(claim, context) for claim in claims]
     moving = moved(merged(parts))
     told = merged([_absent(context), _empty(context), PlanFragment(kept=tuple(_managed(context)))])
@@ -65,7 +65,7 @@ def plan_associations(context: PlanContext) -> PlanFragment:
 
 def _managed(context: PlanContext) -> Iterator[Kept]:
     """Instances that the specs mean and that an AWS service manages: they are not touched."""
-    for claim in _meant(context):
+    for claim in context.once(_meant):
         address, operator = claim.wanted.address, claim.instance.operator
         is_right = _is_there(claim, context)
         if operator is not None and not is_right and context.options.includes(address):
@@ -76,7 +76,7 @@ def _managed(context: PlanContext) -> Iterator[Kept]:
 
 
 def claimed(context: PlanContext) -> frozenset[InstanceKey]:
-    return frozenset(claim.instance.key for claim in _claims(context))
+    return frozenset(claim.instance.key for claim in context.once(_claims))
 
 
 def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
@@ -90,7 +90,7 @@ def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
 
 def moves(context: PlanContext) -> Iterator[InstanceKey]:
     """Instances that are to leave their profile for another."""
-    for claim in _claims(context):
+    for claim in context.once(_claims):
         if claim.instance.row is not None and not _is_there(claim, context):
             yield claim.instance.key
 
@@ -116,7 +116,7 @@ def rules(context: PlanContext) -> tuple[dict[str, object], ...]:
 
 
 def _claims(context: PlanContext) -> tuple[Claim, ...]:
-    planned = [c for c in _meant(context) if c.instance.untouchable is None]
+    planned = [c for c in context.once(_meant) if c.instance.untouchable is None]
     chosen = [c for c in planned if context.options.includes(c.wanted.address)]
     return tuple(sorted(chosen, key=lambda c: c.instance.key))
 
@@ -144,14 +144,21 @@ def _claims_of(association: DesiredAssociation, context: PlanContext) -> Iterato
 def _matching(
     association: DesiredAssociation, region: str, context: PlanContext
 ) -> Iterator[LiveInstance]:
-    for key, instance in sorted(context.live.instances.items()):
-        if key.region != region or instance.state not in SELECTABLE:
-            continue
-        if association.select is None:
-            if key.instance in association.instances:
-                yield instance
-        elif all(instance.tags.get(name) in values for name, values in association.select.items()):
-            yield instance
+    live = context.live
+    found: Iterable[LiveInstance]
+    if association.select is None:
+        keys = sorted({InstanceKey(region, name) for name in association.instances})
+        found = (live.instances[key] for key in keys if key in live.instances)
+    elif association.select:
+        first, *more = association.select.items()
+        found = (
+            i
+            for i in live.tagged(region, *first)
+            if all(i.tags.get(name) in values for name, values in more)
+        )
+    else:
+        found = live.in_region(region)
+    yield from (i for i in found if i.state in SELECTABLE)
 
 
 def _absent(context: PlanContext) -> PlanFragment:
@@ -307,7 +314,7 @@ def _unread(claim: Claim, context: PlanContext) -> str | None:
 
 def unread_before(context: PlanContext) -> Iterator[Unread]:
     """Instances on a profile of which it cannot be read whose it is: they stay there."""
-    for claim in _claims(context):
+    for claim in context.once(_claims):
         if (address := _on_unread(claim, context)) and not _unread(claim, context):
             reason = f"it is on {address}: {context.live.unread[address]}"
             yield Unread(claim.wanted.address, reason)
@@ -367,7 +374,7 @@ def profiles_to_look_at(context: PlanContext) -> tuple[str, ...]:
     are: not even which of them exist, where only what the specs name was read."""
     is_whole = context.live.not_whole is None
     names = set()
-    for claim in _claims(context):
+    for claim in context.once(_claims):
         row = claim.instance.row
         if row is None or _is_there(claim, context):
             continue

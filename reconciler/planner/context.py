@@ -4,8 +4,9 @@ context of a whole plan is made by ``planner.py: plan_context``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.kinds.context import KindContext
@@ -23,6 +24,7 @@ from reconciler.planner.options import Options
 from reconciler.spec.desired import DesiredAssociation, DesiredProfile, DesiredRole, DesiredState
 
 PendingWork = PendingStep[Work]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,16 @@ class PlanContext(KindContext):
     """Unmet references of roles and profiles."""
     blocked: Mapping[Address, str] = field(default_factory=dict)
     """Resources of the specs that the plan leaves alone because of them, each with the reason."""
+    _made: dict[Callable[..., Any], Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def once(self, of: Callable[[PlanContext], _T]) -> _T:
+        """What the function makes of this context, made once."""
+        if of not in self._made:
+            self._made[of] = of(self)
+        made: _T = self._made[of]
+        return made
 
 
 def profile_named(name: str, desired: DesiredState, live: LiveState) -> str:

@@ -55,7 +55,15 @@ class PlannedCutOver:
     """The id of a role that is inside and that this plan makes again."""
 
 
-def planned_cutovers(context: PlanContext) -> Iterator[PlannedCutOver]:
+def planned_cutovers(context: PlanContext) -> tuple[PlannedCutOver, ...]:
+    return context.once(_all_planned)
+
+
+def _all_planned(context: PlanContext) -> tuple[PlannedCutOver, ...]:
+    return tuple(_planned_cutovers(context))
+
+
+def _planned_cutovers(context: PlanContext) -> Iterator[PlannedCutOver]:
     for wanted, live in interrupted_cutovers(context):
         yield _in_place(wanted, live, context)
     for entity in ordered(context.desired.profiles):

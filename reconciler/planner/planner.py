@@ -171,6 +171,7 @@ def plan_target(context: PlanContext) -> TargetPlan:
         unread=tuple(_not_read(context)),
         unmet=unmet,
         destroys=options.destroy,
+        most_cutovers=options.settings.max_cutovers,
         prunes=options.deletes_what_is_left and live.not_whole is None,
         not_whole=live.not_whole,
         unmanaged=unmanaged(context) if options.unmanaged else (),

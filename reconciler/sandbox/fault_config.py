@@ -52,6 +52,8 @@ class Lags:
     disassociating: float = 0.0
     restarting: float = 0.0
     """For an instance to stop, and as long again to start."""
+    latency: float = 0.0
+    """For a request to reach AWS, and its answer to come back."""
 
 
 @dataclass(frozen=True, slots=True)

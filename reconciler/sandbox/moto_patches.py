@@ -106,6 +106,9 @@ def _guarded(world: World, faults: Faults, original: Any) -> Any:
     """One request at a time, each logged; a listener may refuse it, or lose its response."""
 
     def call_action(request: Any) -> Any:
+        if world.lags.latency:
+            # Requests are on their way at the same time, and answered one by one.
+            world.clock.sleep(world.lags.latency)
         with world.lock:
             logged = _logged(request, world.clock.now())
             if world.meets_chaos(logged) and faults.is_out(logged.at):

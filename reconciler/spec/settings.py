@@ -153,6 +153,9 @@ class Settings(SpecModel):
     propagation: Seconds = Field(
         60, le=3600, description="Time until EC2 sees a role change in IAM; at most an hour."
     )
+    max_cutovers: Annotated[int, Field(ge=1, le=200)] = Field(
+        10, description="Profiles that are cut over at a time, in each account."
+    )
     guards: Guards = Field(Guards(), description="What blocks apply.")
     quotas: Quotas = Field(Quotas(), description="AWS's adjustable quotas.")
     ignore: list[IgnoreRule] = Field([], description="Differences to ignore.")

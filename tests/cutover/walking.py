@@ -109,7 +109,9 @@ def refused(
             yield _all_but(number, world, run_state, decision, plan)
         elif decision.undo:
             after = world
-            for call in (*decision.calls[:number], *decision.undo):
+            for call in decision.calls[:number]:
+                after = happened(after, call, plan)
+            for call in decision.undo if after.profile.role_id is None else ():
                 after = happened(after, call, plan)
             yield after, None
 

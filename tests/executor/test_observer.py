@@ -60,6 +60,28 @@ def seen(profile: LiveProfile) -> Observation:
     return Observation(0.0, profile, "AROA", {}, 0.0)
 
 
+def test_a_state_between_two_of_our_calls_is_old() -> None:
+    """The profile was empty only until the second call of a swap, and nobody looked."""
+    empty = replace(BEFORE, role_id=None, resource=InstanceProfile("web"))
+    reader, clock = Flapping([BEFORE, empty, NOTED]), JumpingClock()
+    made = observer(reader, clock)
+    made.look(CUTOVER, seen(BEFORE), ())
+    made.passed(seen(BEFORE))
+    made.passed(seen(empty))
+    made.wrote(seen(NOTED))
+    assert made.look(CUTOVER, seen(NOTED), ()).profile == NOTED
+    assert reader.asked == 3
+
+
+def test_the_id_of_the_wanted_role_is_asked_for_once() -> None:
+    empty = replace(BEFORE, role_id=None, resource=InstanceProfile("web"))
+    reader = Names([empty])
+    made = observer(reader, JumpingClock())
+    for _ in range(3):
+        assert made.look(CUTOVER, seen(empty), ()).after_id == "AROA"
+    assert reader.named == ["web", "role/r", "web", "web"]
+
+
 def test_a_note_of_ours_is_not_forgotten_by_an_old_read() -> None:
     """So an instance was lost: its note was not read, and taken off as nobody's."""
     reader, clock = Flapping([BEFORE, BEFORE, NOTED]), JumpingClock()
@@ -114,7 +136,8 @@ def test_what_is_not_known_is_not_waited_for() -> None:
     assert reader.asked == 2
 
 
-def test_a_poll_reads_instances_alone_while_nothing_changes() -> None:
+def test_a_poll_reads_instances_alone() -> None:
+    """The profile is read before the next thing is taken away."""
     reader, clock = Flapping([BEFORE], seen=(LEAVING,)), JumpingClock()
     made = observer(reader, clock)
     observed = made.look(CUTOVER, seen(BEFORE), [KEY])
@@ -127,17 +150,12 @@ def test_a_poll_reads_instances_alone_while_nothing_changes() -> None:
     reader.shown = [NOTED]
     observed = made.poll(CUTOVER, observed, [KEY])
     assert observed.instances == {KEY: replace(LEAVING, rows=())}
-    assert observed.profile == NOTED
-    assert (reader.asked, reader.about_instances) == (2, 6)
-
-
-def test_a_poll_reads_the_profile_when_an_instance_is_gone() -> None:
-    reader, clock = Flapping([BEFORE, NOTED], seen=(LEAVING,)), JumpingClock()
-    made = observer(reader, clock)
-    observed = made.look(CUTOVER, seen(BEFORE), [KEY])
+    assert (reader.asked, reader.about_instances) == (1, 6)
     reader.seen = ()
     observed = made.poll(CUTOVER, observed, [KEY])
-    assert (dict(observed.instances), observed.profile) == ({}, NOTED)
+    assert dict(observed.instances) == {}
+    clock.sleep(PROFILE_SECONDS)
+    assert made.poll(CUTOVER, observed, [KEY]).profile == NOTED
 
 
 def test_a_long_poll_sees_the_mark_of_another_run() -> None:

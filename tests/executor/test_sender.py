@@ -12,7 +12,7 @@ import pytest
 from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import RETRYABLE, budget
-from reconciler.executor.sender import Pace, Sender
+from reconciler.executor.sender import Sender
 from reconciler.model.address import Address
 from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveRole, LiveState
 from reconciler.model.ownership import InstanceKey
@@ -309,27 +309,6 @@ def test_a_stop_makes_patience_short() -> None:
     assert 50 <= clock.now() - began <= 65
     made.writer = Scripted([error("Throttling")])
     assert made.send(TAG)
-
-
-def test_the_pace_falls_and_recovers() -> None:
-    clock = JumpingClock()
-    pace = Pace(clock)
-
-    def gap() -> float:
-        pace.wait()
-        began = clock.now()
-        pace.wait()
-        return clock.now() - began
-
-    first = gap()
-    for _ in range(5):
-        pace.throttled()
-    slow = gap()
-    for _ in range(100):
-        pace.passed()
-    pace.wait()
-    assert first < slow
-    assert gap() < slow
 
 
 def test_every_row_has_a_budget() -> None:

@@ -55,6 +55,7 @@ def apply(
     as_json: o.Json = False,
     report: o.Report = None,
     max_time: o.MaxTime = None,
+    max_rps: o.MaxRps = None,
     *,
     common: o.CommonArguments,
 ) -> None:
@@ -79,7 +80,8 @@ def apply(
     if expect is not None and (saved is None or expect != saved.file_digest):
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
-    how = ApplyOptions(ports, "apply", as_json, asks, no_input, o.duration(max_time), reports)
+    ends = o.duration(max_time)
+    how = ApplyOptions(ports, "apply", as_json, asks, no_input, ends, reports, max_rps)
     more = tuple(growth(saved, planned, ports.clock.now())) if saved else ()
     raise typer.Exit(run_apply_flow(planned, how, console, more))
 

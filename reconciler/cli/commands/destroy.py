@@ -21,6 +21,7 @@ def destroy(
     as_json: o.Json = False,
     report: o.Report = None,
     max_time: o.MaxTime = None,
+    max_rps: o.MaxRps = None,
     *,
     common: o.CommonArguments,
 ) -> None:
@@ -31,7 +32,6 @@ def destroy(
     login = common.login(console, no_input=no_input)
     ports = run_ports(login, Quiet(console), request.parallelism)
     planned = planning(request, ports, console)
-    how = ApplyOptions(
-        ports, "destroy", as_json, not auto_approve, no_input, o.duration(max_time), reports
-    )
+    asks, ends = not auto_approve, o.duration(max_time)
+    how = ApplyOptions(ports, "destroy", as_json, asks, no_input, ends, reports, max_rps)
     raise typer.Exit(run_apply_flow(planned, how, console, ()))

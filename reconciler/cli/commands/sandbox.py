@@ -28,6 +28,7 @@ _FLAGS_OF_LAGS = {
     "associating": "--associating",
     "disassociating": "--disassociating",
     "restarting": "--restarting",
+    "latency": "--latency",
 }
 _FLAGS_OF_CHAOS = {
     "stale_gets": "--stale-gets",
@@ -85,6 +86,7 @@ Disassociating = Annotated[
     float | None, _delay("--disassociating", "until a disassociation is complete")
 ]
 Restarting = Annotated[float | None, _delay("--restarting", "to stop, and again to start")]
+Latency = Annotated[float | None, _delay("--latency", "from a request to its answer")]
 StaleGets = Annotated[
     float | None, _seconds("--stale-gets", "by which a read of one IAM resource may be outdated")
 ]
@@ -158,6 +160,7 @@ def sandbox(
     associating: Associating = None,
     disassociating: Disassociating = None,
     restarting: Restarting = None,
+    latency: Latency = None,
     stale_gets: StaleGets = None,
     stale_lists: StaleLists = None,
     unknown: Unknown = None,
@@ -177,6 +180,7 @@ def sandbox(
         "associating": associating,
         "disassociating": disassociating,
         "restarting": restarting,
+        "latency": latency,
     }
     knobs = {
         "stale_gets": stale_gets,

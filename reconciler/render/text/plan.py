@@ -45,6 +45,7 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         lasts = f"Estimated duration: {duration(estimate(plan), is_full=look.is_full)}."
         lines.append(line(Piece(lasts, "dim")))
     for target in plan.targets:
+        lines.extend(_in_turns(target))
         lines.extend(_notes(target))
     lines.append(line(Piece(f"Digest: {plan.digest}", "dim")))
     return lines
@@ -66,6 +67,13 @@ def _headline(plan: Plan) -> Iterator[Line]:
         words = "managed resource matches" if count == 1 else "managed resources match"
         found = f" {count} {words} the specs." if count > 0 else ""
         yield line(Piece("No changes.", "bold green"), found)
+
+
+def _in_turns(target: TargetPlan) -> Iterator[Line]:
+    """That not all cut-overs begin at a time."""
+    if (count := len(target.preview)) > target.most_cutovers:
+        what = f"{count} profiles are cut over, at most {target.most_cutovers} at a time"
+        yield line(Piece(f"{what} (max_cutovers).", "dim"))
 
 
 def _kept(count: int) -> str:

@@ -1,0 +1,160 @@
+"""A reader for many cut-overs and waits at a time: what they ask of one region is asked together.
+
+One request at a time; who comes meanwhile shares the next. So an answer is never older than its
+question, and the number of calls does not grow with the number of those who wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from reconciler.executor.places import Places
+from reconciler.model.address import Address
+from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
+from reconciler.model.ownership import InstanceKey
+from reconciler.model.resources import Identity
+from reconciler.ports import Clock, Facts, Reader, Scope
+
+POLL_TICK_SECONDS = 0.2
+"""The shortest time between two requests about instances of a region."""
+LIST_TICK_SECONDS = 0.5
+"""The same for a listing of whole regions."""
+
+_K = TypeVar("_K")
+_A = TypeVar("_A")
+
+
+@dataclass
+class _Request(Generic[_K, _A]):
+    """What is asked next, and its answer."""
+
+    about: set[_K] = field(default_factory=set)
+    is_over: threading.Event = field(default_factory=threading.Event)
+    answer: _A | None = None
+    error: BaseException | None = None
+
+
+@dataclass
+class Together(Generic[_K, _A]):
+    """``ask`` is called by one thread at a time, at most once in ``tick`` seconds, with all that is
+    asked about since. All who asked have the whole answer."""
+
+    ask: Callable[[frozenset[_K]], _A]
+    clock: Clock
+    places: Places
+    tick: float
+    _next: _Request[_K, _A] | None = None
+    _asked_at: float = float("-inf")
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, about: Iterable[_K]) -> _A:
+        """Raises what ``ask`` raises, to each who shares the request."""
+        with self._lock:
+            is_first = self._next is None
+            request = self._next = self._next or _Request()
+            request.about.update(about)
+        if is_first:
+            self._make(request)
+        else:
+            with self.places.left():
+                request.is_over.wait()
+        if request.error is not None:
+            raise request.error
+        assert request.answer is not None
+        return request.answer
+
+    def _make(self, request: _Request[_K, _A]) -> None:
+        with self.places.left():
+            self._turn.acquire()
+        try:
+            if (early := self._asked_at + self.tick - self.clock.now()) > 0:
+                self.clock.sleep(early)
+            with self._lock:
+                self._next = None
+            self._asked_at = self.clock.now()
+            request.answer = self.ask(frozenset(request.about))
+        except BaseException as error:
+            request.error = error
+            raise
+        finally:
+            with self._lock:
+                if self._next is request:
+                    self._next = None
+            self._turn.release()
+            request.is_over.set()
+
+
+@dataclass
+class SharedReader:
+    """A ``Reader`` in which the same questions about instances are asked once."""
+
+    reader: Reader
+    clock: Clock
+    places: Places
+    _polls: dict[str, Together[InstanceKey, tuple[LiveInstance, ...]]] = field(default_factory=dict)
+    _listings: dict[frozenset[str], Together[str, LiveState]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        return self.reader.calls
+
+    def identity(self) -> Identity:
+        return self.reader.identity()
+
+    def read(self, identity: Identity, scope: Scope) -> LiveState:
+        return self.reader.read(identity, scope)
+
+    def enabled_regions(self, near: str) -> tuple[str, ...]:
+        return self.reader.enabled_regions(near)
+
+    def quotas(self) -> Mapping[str, int]:
+        return self.reader.quotas()
+
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+        wanted = frozenset(regions)
+
+        def ask(_regions: frozenset[str]) -> LiveState:
+            return self.reader.read_regions(identity, regions)
+
+        with self._lock:
+            made = Together(ask, self.clock, self.places, LIST_TICK_SECONDS)
+            listing = self._listings.setdefault(wanted, made)
+        return listing(wanted)
+
+    def entity(self, address: Address, arn: str) -> LiveEntity | None:
+        return self.reader.entity(address, arn)
+
+    def profile(self, name: str) -> LiveProfile | None:
+        return self.reader.profile(name)
+
+    def role(self, name: str) -> Facts | None:
+        return self.reader.role(name)
+
+    def role_names(self) -> Mapping[str, str]:
+        return self.reader.role_names()
+
+    def policy(self, arn: str) -> Facts | None:
+        return self.reader.policy(arn)
+
+    def profiles_with(self, role: str) -> tuple[str, ...]:
+        return self.reader.profiles_with(role)
+
+    def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
+        by_region: dict[str, set[InstanceKey]] = {}
+        for key in keys:
+            by_region.setdefault(key.region, set()).add(key)
+        found: list[LiveInstance] = []
+        for region in sorted(by_region):
+            wanted = by_region[region]
+            found.extend(i for i in self._poll(region)(wanted) if i.key in wanted)
+        return tuple(found)
+
+    def _poll(self, region: str) -> Together[InstanceKey, tuple[LiveInstance, ...]]:
+        with self._lock:
+            made = Together(self.reader.instances, self.clock, self.places, POLL_TICK_SECONDS)
+            return self._polls.setdefault(region, made)
