@@ -155,6 +155,9 @@ def _options(account: Account, request: Request, ports: RunPorts) -> Options:
         owner=owner,
         regions=_regions(account, request),
         now=ports.clock.now(),
+        named_regions=tuple(
+            sorted({r for a in account.spec.desired.associations for r in a.regions or ()})
+        ),
         target=account.name,
         consumer_regions=None if consumers is None else tuple(sorted(set(consumers))),
         prune=prune,
@@ -200,9 +203,7 @@ def _read(
     reader, identity = account.reader, account.identity
     if is_sure := names_instances(account.spec.desired, options):
         _refuse_nowhere(options)
-    # Associations may name regions themselves.
-    own = {region for a in account.spec.desired.associations for region in a.regions or ()}
-    planned = {*options.regions, *own}
+    planned = set(options.own_regions)
     scope = scope_of(desired, identity, options, planned if is_sure else ())
     contexts = _Contexts(desired, options)
     live = reader.read(identity, scope)

@@ -5,6 +5,7 @@ which is in ``cutover_plan.py``."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reconciler.cutover.preview import preview_steps
@@ -14,7 +15,6 @@ from reconciler.model import ownership
 from reconciler.model.address import ANY_INSTANCE, Address, instance_address, role_address
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import (
-    CREDENTIALS_SECONDS,
     Failed,
     InstanceKey,
     Pending,
@@ -36,7 +36,7 @@ from reconciler.plan.graph import PendingStep
 from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import PlannedCutOver, planned_cutovers
 from reconciler.planner.in_use import counted
-from reconciler.planner.ownership_checks import is_ours, is_to_refresh
+from reconciler.planner.ownership_checks import is_ours, is_to_refresh, waits, waits_until
 from reconciler.planner.replacements import REPLACED
 
 YOUNG_SECONDS = 600.0
@@ -51,18 +51,20 @@ def plan_cutovers(context: PlanContext) -> PlanFragment:
 def _waiting(context: PlanContext) -> Iterator[Kept]:
     """Strategy ``wait``: there are no steps, and yet not every instance has the role."""
     for name, live in sorted(context.live.profiles.items()):
-        mark, address = live.mark, live.resource.address
-        if not isinstance(mark, Waiting) or name not in context.desired.profiles:
+        until, address = waits_until(live), live.resource.address
+        if until is None or name not in context.desired.profiles or address in context.cut_over:
             continue
-        until = mark.epoch + CREDENTIALS_SECONDS
         if (
             is_ours(live, context)
             and context.options.includes(address)
             and until > context.options.now
         ):
-            hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
-            reason = f"its instances may get the previous role until {hour} (strategy wait)"
-            yield Kept(address, reason, "waiting")
+            yield Kept(address, _waited_for(until), "waiting")
+
+
+def _waited_for(until: float) -> str:
+    hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"its instances may get the previous role until {hour} (strategy wait)"
 
 
 def _narrowed(context: PlanContext) -> tuple[Kept, ...]:
@@ -174,6 +176,7 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
     profile has for other reasons (``planner.py``)."""
     live, cutover, limits = planned.live, planned.cutover, planned.cutover.limits
     before, after = planned.role_before, cutover.after.name if cutover.after else None
+    asked = _asked_for(live, context)
     mark, held = live.mark, live.role_id or ownership.NO_ROLE
     is_settled = isinstance(mark, Settled | Waiting) and mark.role_id == held
     is_settled = is_settled or is_covered(cutover, planned.observed)
@@ -183,7 +186,9 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
     if before == after and planned.role_id_before is not None and not planned.is_made:
         made = str(Ref(role_address(after or ""), "id"))
         found = (Difference("role_id", planned.role_id_before, made),)
-    elif before == after and not planned.is_made and not _is_asked_for(live, context):
+    elif asked:
+        found = asked.differences
+    elif before == after and not planned.is_made:
         found = (Difference("served_role", _served(live, context), after),)
     # Where a cut-over to another role was begun and not completed, all consumers are refreshed once
     # more, which is not what an earlier plan said. A run that resumes this same cut-over does what
@@ -197,9 +202,7 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
             before={"role": before} if before != after else {},
             after={"role": after} if before != after else {},
             differences=found,
-            reason=_REFRESHED
-            if _is_asked_for(live, context)
-            else _why(planned, before == after, context.options.now),
+            reason=asked.reason if asked else _why(planned, before == after, context.options.now),
             consumers=tuple(i.key.instance for i in planned.observed.consumers() if i.is_running),
             source=planned.wanted.place.at("role") if planned.wanted.place else None,
             intent={
@@ -241,12 +244,26 @@ def _served(live: LiveProfile, context: PlanContext) -> str | None:
     return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
 
 
-_REFRESHED = "its consumers are cut over once more, as --refresh asks"
+@dataclass(frozen=True, slots=True)
+class _Refresh:
+    """Why consumers are cut over to the role that their profile has."""
+
+    reason: str = "its consumers are cut over once more, as --refresh asks"
+    differences: tuple[Difference, ...] = ()
 
 
-def _is_asked_for(live: LiveProfile, context: PlanContext) -> bool:
-    now = context.live.profile(live.resource.name)
-    return now is not None and is_to_refresh(now, context)
+def _asked_for(live: LiveProfile, context: PlanContext) -> _Refresh | None:
+    now, wanted = (
+        context.live.profile(live.resource.name),
+        context.desired.profile(live.resource.name),
+    )
+    if now is None or not is_to_refresh(now, context):
+        return None
+    until = waits_until(now)
+    if until is None or wanted is None or not waits(now, context):
+        return _Refresh()
+    change = Difference("strategy", "wait", wanted.limits.strategy)
+    return _Refresh(_waited_for(until), (change,))
 
 
 def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:

@@ -49,7 +49,13 @@ from reconciler.planner.notes import (
 from reconciler.planner.options import Options
 from reconciler.planner.ownership_checks import unread
 from reconciler.planner.references import blocked_by, references_left_out, unmet_references
-from reconciler.planner.removals import hidden, is_made, plan_removals, removes_anything
+from reconciler.planner.removals import (
+    hidden,
+    is_made,
+    made_elsewhere,
+    plan_removals,
+    removes_anything,
+)
 from reconciler.planner.replacements import replaced
 from reconciler.planner.topology import links, plan_releases
 from reconciler.spec.desired import DesiredState, ordered
@@ -112,9 +118,9 @@ Reach = Literal["planned", "consumers", "everywhere"]
 
 
 def reach(context: PlanContext) -> Reach:
-    """The regions whose instances must be known. If something is removed, or unmanaged resources
-    are asked for: every enabled one, whatever ``consumer_regions`` says."""
-    if context.options.unmanaged:
+    """The regions whose instances must be known. If something is removed, or might have to be, or
+    unmanaged resources are asked for: every enabled one, whatever ``consumer_regions`` says."""
+    if context.options.unmanaged or context.options.deletes_what_is_left:
         return "everywhere"
     if removes_anything(context) or empties(context):
         return "everywhere"
@@ -154,6 +160,7 @@ def plan_target(context: PlanContext) -> TargetPlan:
                 *whole.kept,
                 *_blocked(context),
                 *malformed_marks(context),
+                *made_elsewhere(context),
                 *managed_consumers(context, {c.address for c in changes}),
                 *unseen_consumers(context),
                 *(k for k in strangers if k not in passed),
@@ -224,7 +231,7 @@ def _not_read(context: PlanContext) -> Iterator[Unread]:
             yield Unread(entity.resource.address, why)
     yield from unread_before(context)
     for region, why in sorted(context.live.unread_regions.items()):
-        if region in context.options.regions:
+        if region in context.options.own_regions:
             yield Unread(ANY_INSTANCE, why, region)
     yield from unknown_consumers(context)
     if context.options.unmanaged and context.live.not_whole is not None:

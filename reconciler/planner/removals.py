@@ -274,13 +274,31 @@ def _may_be_held(entity: LiveEntity, context: PlanContext) -> bool:
 
 
 def _all_made(context: PlanContext) -> Iterator[LiveInstance]:
+    """In the regions of the set."""
+    own = context.options.own_regions
+    return (instance for instance in _made_anywhere(context) if instance.key.region in own)
+
+
+def made_elsewhere(context: PlanContext) -> Iterator[Kept]:
+    """In other regions, as far as those were read. Another run of the set may be for them, so they
+    are not pruned."""
+    own = context.options.own_regions
+    for instance in _made_anywhere(context):
+        region, address = instance.key.region, _address(instance)
+        if region not in own and context.options.hidden(address) is None:
+            reason = (
+                f"is made by this owner, and kept: {region} is not among the regions of the set"
+            )
+            yield Kept(address, reason, "warning")
+
+
+def _made_anywhere(context: PlanContext) -> Iterator[LiveInstance]:
     named = claimed(context)
     if context.options.chosen is not None:
         return
     for key, instance in sorted(context.live.instances.items()):
-        is_here = key not in named and key.region in context.options.regions
-        chosen = context.options.includes(instance_address(key.instance))
-        if is_here and chosen and instance.untouchable is None and is_made(instance, context):
+        chosen = key not in named and context.options.includes(_address(instance))
+        if chosen and instance.untouchable is None and is_made(instance, context):
             yield instance
 
 

@@ -430,6 +430,7 @@ def test_a_run_stops_when_a_later_one_has_begun(aws: Rig, five: Consumers) -> No
     reason = next(o.reason for o in applied.result.outcomes if o.status == "failed")
     assert "began a cut-over of the profile to another role" in reason
     assert "the other run takes precedence" in reason
+    assert applied.result.advice == ("plan again when the other run has ended",)
     aws.clock.sleep(30)
     assert None not in five.served()
     for region, instance in five.all:
@@ -453,6 +454,7 @@ def test_a_role_that_is_changed_repeatedly_stops_the_run(aws: Rig, five: Consume
     applied = first.apply()
     assert applied.exit_code == 3
     assert len(swaps) <= 4
+    assert applied.result.advice == ("find out what else changes its role, then apply again",)
     assert None not in five.served()
 
 
