@@ -146,11 +146,8 @@ class CutOverRunner:
                     return self._roll_back(
                         cutover.reversed(observed.target, run_state.untouched), reason
                     )
-                case GiveUp(reason, is_stop=is_stop):
-                    if observed.unread and not run_state.failed:
-                        self._advice = (
-                            f"apply again when {', '.join(sorted(observed.unread))} can be read"
-                        )
+                case GiveUp(reason, is_stop=is_stop, advice=advised):
+                    self._advice = advised or self._advice
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
                     observed, run_state = self._step(cutover, decision, observed, run_state)

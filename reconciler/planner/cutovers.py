@@ -203,7 +203,11 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
             after={"role": after} if before != after else {},
             differences=found,
             reason=asked.reason if asked else _why(planned, before == after, context.options.now),
-            consumers=tuple(i.key.instance for i in planned.observed.consumers() if i.is_running),
+            consumers=tuple(
+                i.key.instance
+                for i in planned.observed.consumers()
+                if i.is_running and i.untouchable is None
+            ),
             source=planned.wanted.place.at("role") if planned.wanted.place else None,
             intent={
                 "before": before,

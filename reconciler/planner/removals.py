@@ -24,6 +24,7 @@ from reconciler.plan.plan import Work
 from reconciler.planner.associations import claimed, moves
 from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import interrupted_cutovers
+from reconciler.planner.cutovers import is_waiting_for_others
 from reconciler.planner.in_use import Use, counted, is_for_ec2
 from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, set_aside
 
@@ -98,7 +99,9 @@ def _kept_back(left: list[LiveEntity], context: PlanContext) -> dict[Address, _R
     holds what it has."""
     held: dict[Address, _ReasonToKeep] = {}
     for wanted, live in interrupted_cutovers(context):
-        reason = "a run died during its cut-over, which is completed first"
+        waits = "its cut-over waits for instances that reconciler cannot refresh, and"
+        of_run = "a run died during its cut-over, which"
+        reason = f"{waits if is_waiting_for_others(live) else of_run} is completed first"
         held[live.resource.address] = _ReasonToKeep(reason)
         if wanted.after.role is not None:
             held[role_address(wanted.after.role)] = _ReasonToKeep(
