@@ -244,7 +244,9 @@ class CutOverRunner:
                 self.sender.send(call, is_fresh=True)
             except AwsError as error:
                 if error.code in DENIED:
-                    why = f"{error.code}: {error.message}{missing_permission(call, error)}"
+                    wanted = missing_permission(call, error)
+                    self._advice = advice(error, wanted)
+                    why = f"{error.code}: {error.message}{wanted}"
                     for key in keys:
                         run_state = states.refused(run_state, key, why)
                 elif error.code in THROTTLED or error.is_uncertain or error.was_not_sent:

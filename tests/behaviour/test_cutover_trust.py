@@ -103,6 +103,8 @@ def test_a_canary_that_could_not_be_associated_again_changes_nothing(
     assert f"ec2:{GIVES_BACK[strategy]}" in reason
     assert five.all[0][1] in reason
     assert "nothing" in reason
+    (advice,) = applied.result.advice
+    assert advice.startswith(f"grant the calling identity ec2:{GIVES_BACK[strategy]} on ")
     five.is_whole("v1")
     writes = {c.operation for c in aws.aws.log[since:] if not c.is_read}
     assert writes == {"AddRoleToInstanceProfile"}  # the question, which the role inside refuses
@@ -124,6 +126,8 @@ def test_a_later_instance_that_could_not_be_associated_again_is_left(
         applied = aws.apply()
     assert applied.exit_code == 3
     assert watch.most == 0
+    (advice,) = applied.result.advice
+    assert advice.startswith(f"grant the calling identity ec2:{GIVES_BACK[strategy]} on ")
     states = aws.ec2(third[0]).describe_instances(InstanceIds=[third[1]])
     assert states["Reservations"][0]["Instances"][0]["State"]["Name"] == "running"
     if strategy != "hop":
