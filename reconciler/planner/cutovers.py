@@ -17,6 +17,7 @@ from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import (
     Failed,
     InstanceKey,
+    Partial,
     Pending,
     Settled,
     Waiting,
@@ -188,6 +189,8 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
         found = (Difference("role_id", planned.role_id_before, made),)
     elif asked:
         found = asked.differences
+    elif before == after and _is_widened(live):
+        found = (_widened(live, context),)
     elif before == after and not planned.is_made:
         found = (Difference("served_role", _served(live, context), after),)
     # Where a cut-over to another role was begun and not completed, all consumers are refreshed once
@@ -240,6 +243,17 @@ def mark_change(planned: PlannedCutOver) -> Change:
     )
 
 
+def _is_widened(live: LiveProfile) -> bool:
+    """Whether only instances in regions that were left out may have another role."""
+    return isinstance(live.mark, Partial) and live.mark.role_id == live.role_id
+
+
+def _widened(live: LiveProfile, context: PlanContext) -> Difference:
+    before = list(live.mark.regions) if isinstance(live.mark, Partial) else []
+    after = context.options.consumer_regions
+    return Difference("consumer_regions", before, "all" if after is None else list(after))
+
+
 def _served(live: LiveProfile, context: PlanContext) -> str | None:
     """The role that consumers were last known to have."""
     mark = live.mark
@@ -283,6 +297,8 @@ def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
         return f"an earlier run died; this one resumes it{_noted(planned)}"
     if planned.is_second:
         return None if planned.is_made else "its role is created again"
+    if is_same_role and _is_widened(planned.live):
+        return "consumer_regions left out some of its instances until now"
     return "the role was changed outside of reconciler" if is_same_role else None
 
 

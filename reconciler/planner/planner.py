@@ -118,9 +118,9 @@ Reach = Literal["planned", "consumers", "everywhere"]
 
 
 def reach(context: PlanContext) -> Reach:
-    """The regions whose instances must be known. If something is removed, or might have to be, or
-    unmanaged resources are asked for: every enabled one, whatever ``consumer_regions`` says."""
-    if context.options.unmanaged or context.options.deletes_what_is_left:
+    """The regions whose instances must be known. If something is removed, or unmanaged resources
+    are asked for: every enabled one, whatever ``consumer_regions`` says."""
+    if context.options.unmanaged:
         return "everywhere"
     if removes_anything(context) or empties(context):
         return "everywhere"

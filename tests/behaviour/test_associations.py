@@ -7,6 +7,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 from moto.iam.models import iam_backends
 
+from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
@@ -236,6 +237,22 @@ def test_an_association_outside_of_the_regions_is_reported_and_kept(aws: Rig, st
             assert told == [(f"association/{instance}", kept, "warning")], command
         aws.settle(prune=True, regions=(HOME,))
         assert aws.profile_of(instance, AWAY) == "one"
+
+
+def test_a_prune_without_permission_to_list_regions(aws: Rig) -> None:
+    """Where nothing is to be removed, it goes on and says what it did not look for."""
+    aws.launch(tags={"app": "web"})
+    aws.write(two("one"))
+    aws.settle()
+    with refusing(aws, "DescribeRegions", "UnauthorizedOperation"):
+        plan = aws.plan(prune=True, regions=(HOME,)).plan
+        assert plan.is_empty
+        assert [d.code for d in plan.diagnostics] == ["unread-region"]
+        aws.write(two("one"), f"version: 1\nowner: tests\nconsumer_regions: [{HOME}]\n")
+        assert aws.plan(prune=True, regions=(HOME,)).plan.diagnostics == ()
+        aws.write(two("one").partition("associations")[0])
+        with pytest.raises(AwsError):
+            aws.plan(prune=True, regions=(HOME,))
 
 
 def test_a_region_of_an_association_that_cannot_be_read_is_unknown(aws: Rig) -> None:

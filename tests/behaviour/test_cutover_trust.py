@@ -480,6 +480,11 @@ def test_a_wider_region_list_resumes_a_narrowed_cut_over(aws: Rig, five: Consume
     plan = aws.settle()
     cut = {str(c.address) for c in plan.changes if c.actions == ("cutover",)}
     assert cut == {f"association/{i}" for region, i in five.all if region == AWAY}
+    (change,) = (c for c in plan.changes if c.kind == "instance-profile")
+    assert change.reason == "consumer_regions left out some of its instances until now"
+    assert [(d.path, d.before, d.after) for d in change.differences] == [
+        ("consumer_regions", [HOME], "all")
+    ]
     assert taken(aws, since) == 1
     five.is_whole("v2")
 
@@ -495,7 +500,11 @@ def test_a_region_list_without_consumers(aws: Rig, five: Consumers) -> None:
     assert five.mark() == f"partial/{aws.role_id('v2')}/{AWAY}"
     assert "reconciler:released" in aws.role_tags("v1")
     aws.write(spec("v2"), narrowed(HOME))
-    aws.settle()
+    plan = aws.settle()
+    (change,) = (c for c in plan.changes if c.kind == "instance-profile")
+    assert [(d.path, d.before, d.after) for d in change.differences] == [
+        ("consumer_regions", [AWAY], [HOME])
+    ]
     assert five.mark() == f"partial/{aws.role_id('v2')}/{AWAY} {HOME}"
     assert {aws.served(i) for region, i in five.all if region == HOME} == {"v2"}
     assert aws.plan().plan.is_empty
