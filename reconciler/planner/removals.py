@@ -24,7 +24,7 @@ from reconciler.plan.plan import Work
 from reconciler.planner.associations import claimed, moves
 from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import interrupted_cutovers
-from reconciler.planner.cutovers import is_waiting_for_others
+from reconciler.planner.cutover_reasons import is_waiting_for_others
 from reconciler.planner.in_use import Use, counted, is_for_ec2
 from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, set_aside
 
