@@ -14,6 +14,7 @@ from typing import Any
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
+from reconciler.aws.threads import interruptible
 from reconciler.ports import Clock, Event
 
 PAUSE_SECONDS = 0.5
@@ -32,17 +33,22 @@ class AwsTrail:
     def events(self, region: str, resource: str) -> Iterator[Event]:
         """Changes of the resource of that name that AWS made, the newest first. Raises
         ``AwsError``."""
-        client = self._clients.get("cloudtrail", region)
         attribute = {"AttributeKey": "ResourceName", "AttributeValue": resource}
         token: dict[str, str] = {}
         for _ in range(MOST_PAGES):
             self._wait(region)
-            with translated("cloudtrail:LookupEvents"):
-                page = client.lookup_events(LookupAttributes=[attribute], MaxResults=PAGE, **token)
+            page = self._page(region, LookupAttributes=[attribute], MaxResults=PAGE, **token)
             yield from filter(None, map(_event, page.get("Events", ())))
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}
+
+    @interruptible
+    def _page(self, region: str, **params: Any) -> dict[str, Any]:
+        client = self._clients.get("cloudtrail", region)
+        with translated("cloudtrail:LookupEvents"):
+            answer: dict[str, Any] = client.lookup_events(**params)
+            return answer
 
     def _wait(self, region: str) -> None:
         """At most two calls a second."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Session
+from reconciler.aws.threads import interruptible
 from reconciler.errors import AwsError
 
 ATTEMPTS = 5
@@ -19,6 +20,7 @@ class AwsOutputs:
 
     session: Session
 
+    @interruptible
     def read_object(self, bucket: str, key: str, most_bytes: int) -> bytes | None:
         """Its head; ``None`` where there is none.
         Source: docs.aws.amazon.com/AmazonS3/latest/API"""
@@ -32,6 +34,7 @@ class AwsOutputs:
             raise
         return body
 
+    @interruptible
     def write_object(self, bucket: str, key: str, text: str) -> None:
         client = self.session.client("s3", None, ATTEMPTS)
         with translated("s3:PutObject"):
@@ -39,6 +42,7 @@ class AwsOutputs:
                 Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json"
             )
 
+    @interruptible
     def publish(
         self, topic_arn: str, subject: str, message: str, attributes: Mapping[str, str]
     ) -> None:
@@ -50,6 +54,7 @@ class AwsOutputs:
                 TopicArn=topic_arn, Subject=subject, Message=message, MessageAttributes=told
             )
 
+    @interruptible
     def put_event(self, bus: str, source: str, detail_type: str, detail: str) -> None:
         """Source: docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html"""
         client = self.session.client("events", _region(bus), ATTEMPTS)

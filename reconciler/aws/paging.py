@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from reconciler.aws import parse
 from reconciler.aws.errors import CUT_OFF
 from reconciler.aws.session import Clients
+from reconciler.aws.threads import interruptible
 from reconciler.errors import AwsError
 
 PAGE = 1000
@@ -43,6 +44,7 @@ class ApiReader:
         pages = self.raw_pages(service, operation, region, **params)
         return [item for page in pages for item in page.get(key, ())]
 
+    @interruptible
     def raw_pages(
         self, service: str, operation: str, region: str | None = None, **params: Any
     ) -> list[dict[str, Any]]:
@@ -57,6 +59,7 @@ class ApiReader:
 
         return self._answered(call_name(service, operation), ask, region)
 
+    @interruptible
     def one(self, operation: str, member: str, **params: Any) -> Any:
         """What IAM answers about one thing under ``member``."""
         client = self._client("iam", operation, None)

@@ -31,6 +31,7 @@ from reconciler.aws.origins import (
     Origins,
     known_regions,
 )
+from reconciler.aws.threads import interruptible
 from reconciler.errors import AwsError
 from reconciler.model.resources import Identity
 from reconciler.ports import CallLog
@@ -150,6 +151,7 @@ class Session:
         )
 
     @property
+    @interruptible
     def region(self) -> str | None:
         with self._lock, self.asking("session"):
             name: str | None = self.boto.region_name
@@ -205,6 +207,7 @@ class Session:
             read_timeout=60,
         )
 
+    @interruptible
     def outlives(self, seconds: float) -> bool:
         """Whether the credentials are valid for ``seconds`` more; they are renewed first if
         possible. True for keys that do not expire, and for those with an unknown expiry: see
@@ -216,6 +219,7 @@ class Session:
             credentials.get_frozen_credentials()
             return not credentials.refresh_needed(refresh_in=int(seconds))
 
+    @interruptible
     def is_remote(self) -> bool:
         """Whether EC2's endpoint is another machine, whatever names it: a flag, the environment or
         the configuration."""
@@ -225,6 +229,7 @@ class Session:
         except ValueError:
             return host != "localhost" and not host.endswith(".localhost")
 
+    @interruptible
     def doubts(self) -> tuple[str, ...]:
         """Why it is not known how long the credentials last, though they do not last for ever.
         Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_use-resources.html"""
@@ -349,6 +354,7 @@ def writing(session: Session) -> Clients:
     return Clients(session, 1)
 
 
+@interruptible
 def identity_of(clients: Clients) -> Identity:
     with clients.session.asking("sts:GetCallerIdentity"):
         answer = clients.get("sts").get_caller_identity()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TypeVar
+from contextvars import copy_context
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 LOOK_SECONDS = 0.5
 
@@ -35,3 +39,25 @@ def result_of(future: Future[_T]) -> _T:
     while not wait([future], LOOK_SECONDS).done:
         pass
     return future.result()
+
+
+def interruptible(call: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Runs in a thread of its own if it is called in the main one, whose wait a signal can end: no
+    signal is handled while a name is resolved, or a lock of another library is waited for."""
+
+    @wraps(call)
+    def called(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        if threading.current_thread() is not threading.main_thread():
+            return call(*args, **kwargs)
+        context, found = copy_context(), Future[_T]()
+
+        def run() -> None:
+            try:
+                found.set_result(context.run(call, *args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                found.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return result_of(found)
+
+    return called

@@ -57,12 +57,12 @@ def plan_account(
     regions = ", ".join(options.regions)
     where = f"account {account.identity.account_id}"
     ports.progress.reading(f"{where} in {regions}" if regions else where)
-    context = _read(account, desired, options, ports.progress)
+    context, unlisted = _read(account, desired, options, ports.progress)
     planned = plan_target(context)
     spec = account.spec
     old = expired(spec.settings, spec.settings_place, options.today)
     doubts = () if request.for_drift else (*_doubts(planned, account), *_too_soon(account))
-    found = (*planned.diagnostics, *old, *doubts)
+    found = (*planned.diagnostics, *old, *doubts, *unlisted)
     planned = replace(planned, diagnostics=in_order(found))
     if request.for_drift:
         documents = _documents(planned, context.live, account.reader)
@@ -155,6 +155,9 @@ def _options(account: Account, request: Request, ports: RunPorts) -> Options:
         owner=owner,
         regions=_regions(account, request),
         now=ports.clock.now(),
+        named_regions=tuple(
+            sorted({r for a in account.spec.desired.associations for r in a.regions or ()})
+        ),
         target=account.name,
         consumer_regions=None if consumers is None else tuple(sorted(set(consumers))),
         prune=prune,
@@ -194,15 +197,14 @@ class _Contexts:
 
 def _read(
     account: Account, desired: DesiredState, options: Options, progress: Progress
-) -> PlanContext:
+) -> tuple[PlanContext, tuple[Diagnostic, ...]]:
     """IAM; the instances of the planned regions, if the plan needs them; and those of all regions,
-    if it needs all consumers of a profile."""
+    if it needs all consumers of a profile, or prunes: an association may be left in any. What could
+    not be looked for is a warning."""
     reader, identity = account.reader, account.identity
     if is_sure := names_instances(account.spec.desired, options):
         _refuse_nowhere(options)
-    # Associations may name regions themselves.
-    own = {region for a in account.spec.desired.associations for region in a.regions or ()}
-    planned = {*options.regions, *own}
+    planned = set(options.own_regions)
     scope = scope_of(desired, identity, options, planned if is_sure else ())
     contexts = _Contexts(desired, options)
     live = reader.read(identity, scope)
@@ -214,18 +216,35 @@ def _read(
     live = _with_roles(live, reader)
     _refuse_what_needs_all(live, options)
     if not is_sure and not needs_instances(contexts.of(live)):
-        return contexts.of(live)
+        return contexts.of(live), ()
     _refuse_nowhere(options)
     live = _with_regions(live, planned, reader, progress)
     if unknown := not_found(contexts.of(live)):
         ended = {i.key: i for i in reader.instances(unknown) if i.is_gone}
         live = replace(live, instances={**live.instances, **ended})
     needed = reach(contexts.of(live))
-    if needed != "planned":
-        chosen = options.consumer_regions if needed == "consumers" else None
-        everywhere = chosen if chosen is not None else reader.enabled_regions(options.regions[0])
-        live = _with_regions(live, set(everywhere), reader, progress)
-    return contexts.of(live)
+    told: tuple[Diagnostic, ...] = ()
+    if needed != "planned" or options.deletes_what_is_left:
+        chosen = None if needed == "everywhere" else options.consumer_regions
+        try:
+            found = chosen if chosen is not None else reader.enabled_regions(options.regions[0])
+        except AwsError as error:
+            if error.code not in UNREADABLE or needed != "planned":
+                raise
+            found, told = (), (_unlisted(error, account),)
+        live = _with_regions(live, set(found), reader, progress)
+    return contexts.of(live), told
+
+
+def _unlisted(error: AwsError, account: Account) -> Diagnostic:
+    """The warning of a prune that cannot tell which regions there are."""
+    place = account.spec.settings_place
+    message = (
+        f"the account's regions cannot be listed ({error.call}: {error.code}): associations that "
+        "left the specs are looked for in the regions of the set alone"
+    )
+    where = place.value("prune") if place else Location(account.spec.root)
+    return Diagnostic("warning", "unread-region", message, where, "set consumer_regions")
 
 
 def _with_regions(

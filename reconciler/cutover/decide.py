@@ -11,7 +11,17 @@ from math import ceil
 
 from reconciler.cutover import batches, hop
 from reconciler.cutover.calls import Calls
-from reconciler.cutover.decisions import Act, Ask, Decision, Done, GiveUp, List, Pause
+from reconciler.cutover.decisions import (
+    WHEN_SEEN,
+    Act,
+    Ask,
+    Decision,
+    Done,
+    GiveUp,
+    List,
+    Pause,
+    when_read,
+)
 from reconciler.cutover.fleet import Fleet
 from reconciler.cutover.run_state import RunState, final_mark, is_covered, role_visible_at
 from reconciler.model import ownership
@@ -84,7 +94,9 @@ def _superseded(cutover: CutOver, observed: Observation, run_state: RunState) ->
         return Act((Calls(cutover, observed).add_role(cutover.after.name),), ADD_ROLE)
     if decision := batches.restore(fleet):
         return decision
-    return GiveUp(f"{other}; the other run takes precedence")
+    return GiveUp(
+        f"{other}; the other run takes precedence", advice="plan again when the other run has ended"
+    )
 
 
 def _newer_run(cutover: CutOver, observed: Observation, run_state: RunState) -> str | None:
@@ -177,7 +189,7 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         again = (
             f"its role was changed outside of this run, and swapped again {run_state.swaps} times"
         )
-        return GiveUp(f"{again}; find out what else changes it")
+        return GiveUp(again, advice="find out what else changes its role, then apply again")
     calls = Calls(cutover, observed)
     own = (observed.target, run_state.run)
     is_begun = isinstance(profile.mark, Pending) and (profile.mark.after, profile.mark.run) == own
@@ -260,7 +272,8 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
     if observed.unread:
         region, reason = sorted(observed.unread.items())[0]
         return GiveUp(
-            f"{region} cannot be read ({reason}); its instances may still have the old role"
+            f"{region} cannot be read ({reason}); its instances may still have the old role",
+            advice=when_read(observed),
         )
     calls = Calls(cutover, observed)
     if names := ownership.in_flight_names(observed.profile.marks):
@@ -308,7 +321,8 @@ def _waits_for(fleet: Fleet) -> Decision | None:
         return Act((call,), "record since when EC2 sees the role")
     named = [_named(i, fleet, since) for i in islice(left, MOST_NAMED)]
     more = len(left) - len(named)
-    return GiveUp("; ".join([*named, *([f"and {more} more"] if more else [])]))
+    told = "; ".join([*named, *([f"and {more} more"] if more else [])])
+    return GiveUp(told, advice=WHEN_SEEN)
 
 
 def _named(instance: LiveInstance, fleet: Fleet, since: float) -> str:

@@ -11,6 +11,7 @@ from reconciler.model.ownership import (
     InstanceKey,
 )
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.cut_over import Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,22 @@ class Done:
 @dataclass(frozen=True, slots=True)
 class GiveUp:
     """The cut-over ends here. ``roll_back`` restores the previous role; ``is_stop`` means that the
-    run was asked to stop, and that everything unfinished has been restored."""
+    run was asked to stop, and that everything unfinished has been restored; ``advice`` is what to
+    do next, where nothing was refused."""
 
     reason: str
     roll_back: bool = False
     is_stop: bool = False
+    advice: str = ""
+
+
+WHEN_SEEN = "apply again when these instances are listed or replaced"
+"""Advice where a cut-over waits for instances that AWS does not show or that a service manages."""
+
+
+def when_read(observed: Observation) -> str:
+    """Advice where a region could not be read."""
+    return f"apply again when {', '.join(sorted(observed.unread))} can be read"
 
 
 Decision = Ask | Act | Pause | List | GiveUpInstance | BatchDone | Done | GiveUp

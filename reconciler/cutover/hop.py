@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from reconciler.cutover import batches
 from reconciler.cutover.calls import Calls
-from reconciler.cutover.decisions import Act, Decision, GiveUp, List, Pause
+from reconciler.cutover.decisions import WHEN_SEEN, Act, Decision, GiveUp, List, Pause, when_read
 from reconciler.cutover.fleet import Fleet
 from reconciler.cutover.run_state import RunState, temporary_visible_at
 from reconciler.model.address import same_name
@@ -103,11 +103,15 @@ def wait_until_unused(observed: Observation, run_state: RunState) -> Decision | 
         return List()
     if observed.unread:
         region, reason = sorted(observed.unread.items())[0]
-        return GiveUp(f"{region} cannot be read ({reason}); its instances may use the profile")
+        return GiveUp(
+            f"{region} cannot be read ({reason}); its instances may use the profile",
+            advice=when_read(observed),
+        )
     if unknown := [i for i in observed.consumers() if i.is_unknown]:
         key = unknown[0].key
         return GiveUp(
-            f"{key.instance} ({key.region}) may use the profile: {unknown[0].untouchable}"
+            f"{key.instance} ({key.region}) may use the profile: {unknown[0].untouchable}",
+            advice=WHEN_SEEN,
         )
     return None
 

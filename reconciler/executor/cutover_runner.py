@@ -163,11 +163,8 @@ class CutOverRunner:
                     return self._roll_back(
                         cutover.reversed(observed.target, run_state.untouched), reason
                     )
-                case GiveUp(reason, is_stop=is_stop):
-                    if observed.unread and not run_state.failed:
-                        self._advice = (
-                            f"apply again when {', '.join(sorted(observed.unread))} can be read"
-                        )
+                case GiveUp(reason, is_stop=is_stop, advice=advised):
+                    self._advice = advised or self._advice
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
                     observed, run_state = self._step(cutover, decision, observed, run_state)
@@ -267,7 +264,9 @@ class CutOverRunner:
                 self.sender.send(call, is_fresh=True)
             except AwsError as error:
                 if error.code in DENIED:
-                    why = f"{error.code}: {error.message}{missing_permission(call, error)}"
+                    wanted = missing_permission(call, error)
+                    self._advice = advice(error, wanted)
+                    why = f"{error.code}: {error.message}{wanted}"
                     for key in keys:
                         run_state = states.refused(run_state, key, why)
                 elif error.code in THROTTLED or error.is_uncertain or error.was_not_sent:

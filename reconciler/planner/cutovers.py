@@ -5,16 +5,14 @@ which is in ``cutover_plan.py``."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from reconciler.cutover.preview import preview_steps
-from reconciler.cutover.run_state import is_covered, noted_as_done
+from reconciler.cutover.run_state import is_covered
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model import ownership
 from reconciler.model.address import ANY_INSTANCE, Address, instance_address, role_address
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import (
-    CREDENTIALS_SECONDS,
     Failed,
     InstanceKey,
     Pending,
@@ -35,11 +33,18 @@ from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 from reconciler.plan.graph import PendingStep
 from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import PlannedCutOver, planned_cutovers
+from reconciler.planner.cutover_reasons import (
+    asked_for,
+    is_widened,
+    served,
+    waited_for,
+    was_interrupted,
+    why,
+    widened,
+)
 from reconciler.planner.in_use import counted
-from reconciler.planner.ownership_checks import is_ours, is_to_refresh
+from reconciler.planner.ownership_checks import is_ours, waits_until
 from reconciler.planner.replacements import REPLACED
-
-YOUNG_SECONDS = 600.0
 
 
 def plan_cutovers(context: PlanContext) -> PlanFragment:
@@ -51,18 +56,15 @@ def plan_cutovers(context: PlanContext) -> PlanFragment:
 def _waiting(context: PlanContext) -> Iterator[Kept]:
     """Strategy ``wait``: there are no steps, and yet not every instance has the role."""
     for name, live in sorted(context.live.profiles.items()):
-        mark, address = live.mark, live.resource.address
-        if not isinstance(mark, Waiting) or name not in context.desired.profiles:
+        until, address = waits_until(live), live.resource.address
+        if until is None or name not in context.desired.profiles or address in context.cut_over:
             continue
-        until = mark.epoch + CREDENTIALS_SECONDS
         if (
             is_ours(live, context)
             and context.options.includes(address)
             and until > context.options.now
         ):
-            hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
-            reason = f"its instances may get the previous role until {hour} (strategy wait)"
-            yield Kept(address, reason, "waiting")
+            yield Kept(address, waited_for(until), "waiting")
 
 
 def _narrowed(context: PlanContext) -> tuple[Kept, ...]:
@@ -174,6 +176,7 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
     profile has for other reasons (``planner.py``)."""
     live, cutover, limits = planned.live, planned.cutover, planned.cutover.limits
     before, after = planned.role_before, cutover.after.name if cutover.after else None
+    asked = asked_for(live, context)
     mark, held = live.mark, live.role_id or ownership.NO_ROLE
     is_settled = isinstance(mark, Settled | Waiting) and mark.role_id == held
     is_settled = is_settled or is_covered(cutover, planned.observed)
@@ -183,8 +186,12 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
     if before == after and planned.role_id_before is not None and not planned.is_made:
         made = str(Ref(role_address(after or ""), "id"))
         found = (Difference("role_id", planned.role_id_before, made),)
-    elif before == after and not planned.is_made and not _is_asked_for(live, context):
-        found = (Difference("served_role", _served(live, context), after),)
+    elif asked:
+        found = asked.differences
+    elif before == after and is_widened(live):
+        found = (widened(live, context),)
+    elif before == after and not planned.is_made:
+        found = (Difference("served_role", served(live, context), after),)
     # Where a cut-over to another role was begun and not completed, all consumers are refreshed once
     # more, which is not what an earlier plan said. A run that resumes this same cut-over does what
     # was planned, so it changes no digest.
@@ -197,10 +204,12 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
             before={"role": before} if before != after else {},
             after={"role": after} if before != after else {},
             differences=found,
-            reason=_REFRESHED
-            if _is_asked_for(live, context)
-            else _why(planned, before == after, context.options.now),
-            consumers=tuple(i.key.instance for i in planned.observed.consumers() if i.is_running),
+            reason=asked.reason if asked else why(planned, before == after, context.options.now),
+            consumers=tuple(
+                i.key.instance
+                for i in planned.observed.consumers()
+                if i.is_running and i.untouchable is None
+            ),
             source=planned.wanted.place.at("role") if planned.wanted.place else None,
             intent={
                 "before": before,
@@ -233,45 +242,6 @@ def mark_change(planned: PlannedCutOver) -> Change:
     )
 
 
-def _served(live: LiveProfile, context: PlanContext) -> str | None:
-    """The role that consumers were last known to have."""
-    mark = live.mark
-    role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
-    names = [r.resource.name for r in context.live.roles.values() if r.id == role_id]
-    return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
-
-
-_REFRESHED = "its consumers are cut over once more, as --refresh asks"
-
-
-def _is_asked_for(live: LiveProfile, context: PlanContext) -> bool:
-    now = context.live.profile(live.resource.name)
-    return now is not None and is_to_refresh(now, context)
-
-
-def _why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
-    mark = planned.live.mark
-    if isinstance(mark, Pending):
-        if is_waiting_for_others(planned.live):
-            return "it waits for instances that reconciler cannot refresh"
-        if now - mark.epoch < YOUNG_SECONDS:
-            told = (
-                f"run {mark.run} began it less than ten minutes ago, and may still be in progress"
-            )
-            return told + _noted(planned)
-        return f"an earlier run died; this one resumes it{_noted(planned)}"
-    if planned.is_second:
-        return None if planned.is_made else "its role is created again"
-    return "the role was changed outside of reconciler" if is_same_role else None
-
-
-def _noted(planned: PlannedCutOver) -> str:
-    """Progress tags on instances save work, and anyone who may tag instances can forge them: so
-    they are reported."""
-    done = [i.key.instance for i in noted_as_done(planned.observed)]
-    return f"; marked as done on the instance: {', '.join(done)}" if done else ""
-
-
 def instance_changes(
     planned: PlannedCutOver, context: PlanContext, preview: tuple[PreviewStep, ...]
 ) -> Iterator[CutOverInstance | Restore]:
@@ -279,7 +249,7 @@ def instance_changes(
     cutover, observed = planned.cutover, planned.observed
     before, after = (role.name if role else None for role in (cutover.before, cutover.after))
     # Where the role is in already, instances are served the one before, if that is known.
-    held = before if before != after else _served(planned.live, context) or before
+    held = before if before != after else served(planned.live, context) or before
     off: dict[str, InstanceKey] = {}
     for instance in observed.instances.values():
         off.update({row.id: instance.key for row in instance.rows})
@@ -355,22 +325,6 @@ def _how(cutover: CutOver, instance: LiveInstance) -> str | None:
         return None
     by_strategy = {"restart": "stopped and started", "hop": "through a temporary profile"}
     return by_strategy.get(cutover.limits.strategy)
-
-
-def was_interrupted(live: LiveProfile, now: float) -> bool:
-    """Whether the run that wrote the mark is no longer in progress."""
-    mark = live.mark
-    if is_waiting_for_others(live):
-        return False
-    return not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS
-
-
-def is_waiting_for_others(live: LiveProfile) -> bool:
-    """Whether the last run has done all it can, and has reported the instances that others must
-    replace."""
-    mark, swapped = live.mark, live.swapped
-    is_noted = isinstance(mark, Pending) and swapped is not None and swapped.role_id == mark.after
-    return is_noted and not live.in_flight
 
 
 def _restored(cutover: CutOver, observed: Observation, key: InstanceKey) -> Restore:

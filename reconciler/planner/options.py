@@ -81,18 +81,25 @@ class PlanFlags:
 
 @dataclass(frozen=True, slots=True)
 class Options(PlanFlags):
-    """The flags with what settings and account make of the rest. ``regions`` are those whose
-    associations are planned; ``consumer_regions`` those in which a cut-over looks for consumers,
-    ``None`` for every enabled one; ``now`` is in seconds of the epoch."""
+    """The flags with what settings and account make of the rest. ``regions`` are for associations
+    that name none, ``named_regions`` are those that associations name; ``consumer_regions`` are
+    those in which a cut-over looks for consumers, ``None`` for every enabled one; ``now`` is in
+    seconds of the epoch."""
 
     settings: Settings
     owner: str
     regions: tuple[str, ...]
     now: float
     target: str = "default"
+    named_regions: tuple[str, ...] = ()
     consumer_regions: tuple[str, ...] | None = None
     prune: bool = False
     chosen: frozenset[Address] | None = None
+
+    @property
+    def own_regions(self) -> frozenset[str]:
+        """The regions of the set: where its associations are planned, and pruned."""
+        return frozenset((*self.regions, *self.named_regions))
 
     @property
     def prefix(self) -> str:

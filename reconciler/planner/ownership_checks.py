@@ -106,18 +106,37 @@ def gives_up(
 
 
 def is_to_refresh(live: LiveProfile, context: PlanContext) -> bool:
-    """Whether ``--refresh`` asks for a cut-over of a profile whose consumers have its role. One
-    that is not finished goes on by itself."""
+    """Whether there is a cut-over of a profile that has the role of its mark: ``--refresh`` asks
+    for it, or instances wait. One that is not finished goes on by itself."""
     mark = live.mark
     return (
         live.owner == context.options.owner
-        and matches_any(live.resource.address, context.options.refresh)
+        and (matches_any(live.resource.address, context.options.refresh) or waits(live, context))
         and live.role_id is not None
         and isinstance(mark, ownership.Settled | ownership.Partial | ownership.Waiting)
         and mark.role_id == live.role_id
         and not live.flights
         and name_key(live.resource.name) not in context.live.shadows
     )
+
+
+def waits(live: LiveProfile, context: PlanContext) -> bool:
+    """Whether instances may still get the previous role, since the swap was made with strategy
+    ``wait``, and the specs have another strategy now. A cut-over to another role includes them."""
+    wanted, until = context.desired.profile(live.resource.name), waits_until(live)
+    if wanted is None or until is None or until <= context.options.now:
+        return False
+    after = desired_state_of(wanted, live, context)
+    is_same = isinstance(after, InstanceProfile) and same_name(after.role, live.resource.role)
+    return is_same and wanted.limits.strategy != "wait"
+
+
+def waits_until(live: LiveProfile) -> float | None:
+    """When AWS has completed a swap with strategy ``wait``, in seconds of the epoch."""
+    mark = live.mark
+    if not isinstance(mark, ownership.Waiting):
+        return None
+    return mark.epoch + ownership.CREDENTIALS_SECONDS
 
 
 def adopted_marks(live: LiveProfile, context: PlanContext) -> LiveProfile:

@@ -49,7 +49,13 @@ from reconciler.planner.notes import (
 from reconciler.planner.options import Options
 from reconciler.planner.ownership_checks import unread
 from reconciler.planner.references import blocked_by, references_left_out, unmet_references
-from reconciler.planner.removals import hidden, is_made, plan_removals, removes_anything
+from reconciler.planner.removals import (
+    hidden,
+    is_made,
+    made_elsewhere,
+    plan_removals,
+    removes_anything,
+)
 from reconciler.planner.replacements import replaced
 from reconciler.planner.topology import links, plan_releases
 from reconciler.spec.desired import DesiredState, ordered
@@ -154,6 +160,7 @@ def plan_target(context: PlanContext) -> TargetPlan:
                 *whole.kept,
                 *_blocked(context),
                 *malformed_marks(context),
+                *made_elsewhere(context),
                 *managed_consumers(context, {c.address for c in changes}),
                 *unseen_consumers(context),
                 *(k for k in strangers if k not in passed),
@@ -225,7 +232,7 @@ def _not_read(context: PlanContext) -> Iterator[Unread]:
             yield Unread(entity.resource.address, why)
     yield from unread_before(context)
     for region, why in sorted(context.live.unread_regions.items()):
-        if region in context.options.regions:
+        if region in context.options.own_regions:
             yield Unread(ANY_INSTANCE, why, region)
     yield from unknown_consumers(context)
     if context.options.unmanaged and context.live.not_whole is not None:

@@ -24,6 +24,7 @@ from reconciler.plan.plan import Work
 from reconciler.planner.associations import claimed, moves
 from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.cutover_plan import interrupted_cutovers
+from reconciler.planner.cutover_reasons import is_waiting_for_others
 from reconciler.planner.in_use import Use, counted, is_for_ec2
 from reconciler.planner.ownership_checks import desired_state_of, gives_up, is_ours, set_aside
 
@@ -98,7 +99,9 @@ def _kept_back(left: list[LiveEntity], context: PlanContext) -> dict[Address, _R
     holds what it has."""
     held: dict[Address, _ReasonToKeep] = {}
     for wanted, live in interrupted_cutovers(context):
-        reason = "a run died during its cut-over, which is completed first"
+        waits = "its cut-over waits for instances that reconciler cannot refresh, and"
+        of_run = "a run died during its cut-over, which"
+        reason = f"{waits if is_waiting_for_others(live) else of_run} is completed first"
         held[live.resource.address] = _ReasonToKeep(reason)
         if wanted.after.role is not None:
             held[role_address(wanted.after.role)] = _ReasonToKeep(
@@ -274,13 +277,31 @@ def _may_be_held(entity: LiveEntity, context: PlanContext) -> bool:
 
 
 def _all_made(context: PlanContext) -> Iterator[LiveInstance]:
+    """In the regions of the set."""
+    own = context.options.own_regions
+    return (instance for instance in _made_anywhere(context) if instance.key.region in own)
+
+
+def made_elsewhere(context: PlanContext) -> Iterator[Kept]:
+    """In other regions, as far as those were read. Another run of the set may be for them, so they
+    are not pruned."""
+    own = context.options.own_regions
+    for instance in _made_anywhere(context):
+        region, address = instance.key.region, _address(instance)
+        if region not in own and context.options.hidden(address) is None:
+            reason = (
+                f"is made by this owner, and kept: {region} is not among the regions of the set"
+            )
+            yield Kept(address, reason, "warning")
+
+
+def _made_anywhere(context: PlanContext) -> Iterator[LiveInstance]:
     named = claimed(context)
     if context.options.chosen is not None:
         return
     for key, instance in sorted(context.live.instances.items()):
-        is_here = key not in named and key.region in context.options.regions
-        chosen = context.options.includes(instance_address(key.instance))
-        if is_here and chosen and instance.untouchable is None and is_made(instance, context):
+        chosen = key not in named and context.options.includes(_address(instance))
+        if chosen and instance.untouchable is None and is_made(instance, context):
             yield instance
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -129,10 +130,18 @@ class Faults:
         self._met[about] += 1
         return random.Random(f"{self.seed} {about} {self._met[about]}")
 
-    def before(self, chaos: Chaos, logged: Logged, now: float, dice: random.Random) -> None:
-        """Raises what the request meets in place of being carried out."""
+    def before(
+        self,
+        chaos: Chaos,
+        logged: Logged,
+        now: float,
+        dice: random.Random,
+        instances: Collection[str] = (),
+    ) -> None:
+        """Raises what the request meets in place of being carried out. ``instances`` are those that
+        it is about."""
         self._expired(chaos, logged)
-        self._denied(chaos, logged)
+        self._denied(chaos, logged, instances)
         self._throttled(chaos, logged, now)
         if dice.random() < chaos.errors:
             _break(logged, dice)
@@ -191,13 +200,10 @@ class Faults:
                 status,
             )
 
-    def _denied(self, chaos: Chaos, logged: Logged) -> None:
+    def _denied(self, chaos: Chaos, logged: Logged, instances: Collection[str]) -> None:
         action = f"{logged.service}:{logged.operation}"
         if "iam:PassRole" in chaos.denied and logged.operation in _PASSING.get(logged.service, ()):
             action = "iam:PassRole"
-        params = logged.params
-        named = [*params.get("InstanceIds", ()), *params.get("Resources", ())]
-        instances = [str(name) for name in (params.get("InstanceId"), *named) if name]
         if chaos.denied & {action, *(f"{action}@{name}" for name in instances)}:
             code = "UnauthorizedOperation" if logged.service == "ec2" else "AccessDenied"
             message = f"User: sandbox is not authorized to perform: {action}"

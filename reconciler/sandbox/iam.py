@@ -53,7 +53,9 @@ class IamLayer:
         details = request.backend.get_account_authorization_details(wanted)
         flat = [("RoleDetailList", role) for role in details["roles"]]
         policies = sorted(details["managed_policies"], key=lambda p: p.arn)
-        flat += [("Policies", _policy_detail(policy)) for policy in policies]
+        flat += [
+            ("Policies", _policy_detail(p, _bounded(request.backend, p.arn))) for p in policies
+        ]
         flat += [("UserDetailList", user) for user in details["users"]]
         flat += [("GroupDetailList", group) for group in details["groups"]]
         page, more = self._cut(request, flat)
@@ -175,9 +177,8 @@ class IamLayer:
         arn = request._get_param("PolicyArn")
         policy = request.backend.get_policy(arn)
         roles = request.backend.get_roles()
-        if any(
-            arn in role.managed_policies or role.permissions_boundary_arn == arn for role in roles
-        ):
+        is_attached = any(arn in role.managed_policies for role in roles)
+        if is_attached or _bounded(request.backend, arn):
             raise refused(
                 "iam", "DeleteConflict", "Cannot delete a policy attached to entities.", 409
             )
@@ -186,8 +187,12 @@ class IamLayer:
         return self._originals["delete_policy"](request)
 
     def get_policy(self, request: IamResponse) -> ActionResult:
-        self._supply(request, request._get_param("PolicyArn"))
-        return self._originals["get_policy"](request)
+        arn = request._get_param("PolicyArn")
+        self._supply(request, arn)
+        answer: ActionResult = self._originals["get_policy"](request)
+        policy = answer.result["Policy"]
+        policy.permissions_boundary_usage_count = _bounded(request.backend, arn)
+        return answer
 
     def attach_role_policy(self, request: IamResponse) -> ActionResult:
         arn, name = request._get_param("PolicyArn"), request._get_param("RoleName")
@@ -207,6 +212,28 @@ class IamLayer:
         if not role.permissions_boundary_arn:
             raise refused("iam", "NoSuchEntity", f"{role.name} has no permissions boundary.", 404)
         return self._originals["delete_role_permissions_boundary"](request)
+
+    def create_user(self, request: IamResponse) -> ActionResult:
+        boundary = request._get_param("PermissionsBoundary")
+        if boundary:
+            self._supply(request, boundary)
+            request.backend.get_policy(boundary)
+        answer: ActionResult = self._originals["create_user"](request)
+        answer.result["User"].permissions_boundary_arn = boundary
+        return answer
+
+    def put_user_permissions_boundary(self, request: IamResponse) -> ActionResult:
+        arn = request._get_param("PermissionsBoundary")
+        self._supply(request, arn)
+        request.backend.get_policy(arn)
+        user = request.backend.get_user(request._get_param("UserName"))
+        user.permissions_boundary_arn = arn
+        return EmptyResult()
+
+    def delete_user_permissions_boundary(self, request: IamResponse) -> ActionResult:
+        user = request.backend.get_user(request._get_param("UserName"))
+        user.permissions_boundary_arn = None
+        return EmptyResult()
 
     def _supply(self, request: IamResponse, arn: str) -> None:
         """AWS's own policies are there when they are asked for, not 1,600 at the start."""
@@ -255,7 +282,13 @@ def _role(role: Any) -> dict[str, Any]:
     return {**shape, "CreateDate": role.create_date}
 
 
-def _policy_detail(policy: Any) -> dict[str, Any]:
+def _bounded(backend: Any, arn: str) -> int:
+    """How many roles and users have the policy as their boundary; moto's users have none."""
+    entities = (*backend.get_roles(), *backend.users.values())
+    return sum(getattr(e, "permissions_boundary_arn", None) == arn for e in entities)
+
+
+def _policy_detail(policy: Any, bounded: int) -> dict[str, Any]:
     """moto leaves out name and id; AWS leaves out tags."""
     return {
         "PolicyName": policy.name,
@@ -264,6 +297,7 @@ def _policy_detail(policy: Any) -> dict[str, Any]:
         "Path": policy.path,
         "DefaultVersionId": policy.default_version_id,
         "AttachmentCount": policy.attachment_count,
+        "PermissionsBoundaryUsageCount": bounded,
         "IsAttachable": True,
         "Description": policy.description or None,
         "CreateDate": policy.create_date,

@@ -142,7 +142,7 @@ def _answered(world: World, faults: Faults, request: Any, logged: Logged, origin
     is_met, now = world.meets_chaos(logged), world.clock.now()
     dice = faults.dice_for(logged)
     if is_met:
-        faults.before(world.chaos, logged, now, dice)
+        faults.before(world.chaos, logged, now, dice, world.instances_of(logged))
     if logged.service == "iam":
         iam_rules.check(request)
     if logged.service == "ec2":

@@ -213,6 +213,14 @@ class World:
         self.rows[:] = [r for r in self.rows if r.leaving_since is None or r.leaving_since > limit]
         return [row for row in self.rows if (row.account, row.region) == (account, region)]
 
+    def instances_of(self, logged: Logged) -> frozenset[str]:
+        """The instances that a request is about: it may name their associations."""
+        params = logged.params
+        named = [params.get("InstanceId"), *params.get("InstanceIds", ())]
+        named += params.get("Resources", ())
+        found = {row.instance for row in self.rows if row.id == params.get("AssociationId")}
+        return frozenset({*found, *(str(name) for name in named if name)})
+
     def staying(self, account: str, region: str, instance: str) -> Row | None:
         rows = self.rows_of(account, region)
         return next((r for r in rows if r.instance == instance and r.leaving_since is None), None)

@@ -6,14 +6,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import pytest
 
 from reconciler.aws.threads import result_of
+from reconciler.drift.attribution import Attributor
+from reconciler.drift.findings import drift_of
 from reconciler.executor.interrupt import Interrupt
 from reconciler.sandbox.state import Logged
 from tests.rig import Rig
@@ -52,6 +54,58 @@ def test_a_signal_ends_the_wait_for_a_read() -> None:
         with pytest.raises(Signalled):
             result_of(read)
     assert not read.done()
+
+
+def _is_prompt(aws: Rig, operation: str, command: Callable[[], object]) -> bool:
+    """Whether a signal that arrives during the first such call ends the command before the call
+    ends."""
+    handled, over = threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def hold(logged: Logged) -> None:
+        if logged.operation == operation and not seen:
+            seen.append(False)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            try:
+                seen[0] = handled.wait(3)
+            finally:
+                over.set()
+
+    def handle(*_: object) -> NoReturn:
+        handled.set()
+        raise Signalled
+
+    there = threading.enumerate()
+    with received_elsewhere(), suppress(Signalled):
+        signal.signal(signal.SIGUSR1, handle)
+        aws.aws.before.append(hold)
+        command()
+    assert over.wait(10), f"there was no {operation}"
+    aws.aws.before.remove(hold)
+    for left in threading.enumerate():
+        if left not in there:
+            left.join(10)
+    return seen[0]
+
+
+def test_a_signal_ends_the_wait_for_any_call(aws: Rig) -> None:
+    """Those that a command makes alone too, such as its first."""
+    aws.write("roles: {a: {trust: ec2}}\ninstance_profiles: {web: {role: a}}\n")
+    aws.settle()
+    aws.clock.sleep(60)
+    aws.launch(profile="web")
+    aws.iam.update_role_description(RoleName="a", Description="by hand")
+    aws.write("roles: {b: {trust: ec2}}\ninstance_profiles: {web: {role: b}}\n")
+    aws.aws.log.clear()
+
+    def command() -> None:
+        planned = aws.plan(for_drift=True)
+        Attributor(planned.targets, aws.clock).named(drift_of(planned))
+
+    command()
+    made = {logged.operation for logged in aws.aws.log}
+    assert made >= {"GetCallerIdentity", "DescribeRegions", "ListRoles", "LookupEvents"}
+    assert [name for name in sorted(made) if not _is_prompt(aws, name, command)] == []
 
 
 def test_a_signal_is_handled_while_a_step_is_in_progress(aws: Rig) -> None:

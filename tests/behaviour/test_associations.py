@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from moto.ec2.exceptions import EC2ClientError
 from moto.iam.exceptions import IAMException
 from moto.iam.models import iam_backends
 
+from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, crashing, listening, refusing
@@ -199,6 +201,76 @@ def test_associations_that_left_the_specs_are_kept_until_pruned(aws: Rig) -> Non
     assert aws.profile_of(made) is None
     assert "reconciler:association" not in aws.instance_tags(made)
     assert [aws.profile_of(i) for i in (launched, copied)] == ["one", "one"]
+
+
+def test_a_region_that_an_association_names_is_pruned(aws: Rig) -> None:
+    first, second = aws.launch(2, region=AWAY)
+    aws.write(two("one", f"instances: [{first}, {second}], regions: [{AWAY}]"))
+    aws.settle(regions=(HOME,))
+    aws.write(two("one", f"instances: [{first}], regions: [{AWAY}]"))
+    kept = aws.plan(regions=(HOME,)).plan.targets[0].kept
+    assert [(str(k.address), k.reason) for k in kept] == [
+        (f"association/{second}", "left the specs; use --prune")
+    ]
+    aws.settle(prune=True, regions=(HOME,))
+    assert [aws.profile_of(i, AWAY) for i in (first, second)] == ["one", None]
+    aws.apply(destroy=True, regions=(HOME,))
+    assert aws.profile_of(first, AWAY) is None
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_an_association_outside_of_the_regions_is_reported_and_kept(aws: Rig, state: str) -> None:
+    """Whoever prunes or destroys looks into every region, and removes in those of the set."""
+    (instance,) = aws.launch(region=AWAY, tags={"app": "web"})
+    if state == "stopped":
+        aws.ec2(AWAY).stop_instances(InstanceIds=[instance])
+        aws.clock.sleep(60)
+    aws.write(two("one"))
+    aws.settle()
+    kept = f"is made by this owner, and kept: {AWAY} is not among the regions of the set"
+    for left in (two("one"), two("one").partition("associations")[0]):
+        aws.write(left)
+        for command in (aws.plan, aws.drift):
+            asked = command(prune=True, regions=(HOME,))
+            notes = asked.notes if command == aws.drift else asked.plan.targets[0].kept
+            told = [(str(k.address), k.reason, k.status) for k in notes]
+            assert told == [(f"association/{instance}", kept, "warning")], command
+        aws.settle(prune=True, regions=(HOME,))
+        assert aws.profile_of(instance, AWAY) == "one"
+
+
+def test_a_prune_without_permission_to_list_regions(aws: Rig) -> None:
+    """Where nothing is to be removed, it goes on and says what it did not look for."""
+    aws.launch(tags={"app": "web"})
+    aws.write(two("one"))
+    aws.settle()
+    with refusing(aws, "DescribeRegions", "UnauthorizedOperation"):
+        plan = aws.plan(prune=True, regions=(HOME,)).plan
+        assert plan.is_empty
+        assert [d.code for d in plan.diagnostics] == ["unread-region"]
+        aws.write(two("one"), f"version: 1\nowner: tests\nconsumer_regions: [{HOME}]\n")
+        assert aws.plan(prune=True, regions=(HOME,)).plan.diagnostics == ()
+        aws.write(two("one").partition("associations")[0])
+        with pytest.raises(AwsError):
+            aws.plan(prune=True, regions=(HOME,))
+
+
+def test_a_region_of_an_association_that_cannot_be_read_is_unknown(aws: Rig) -> None:
+    (instance,) = aws.launch(region=AWAY)
+    aws.write(two("one", f"instances: [{instance}], regions: [{AWAY}]"))
+    aws.settle(regions=(HOME,))
+
+    def denied(logged: Logged) -> None:
+        if logged.operation == "DescribeInstances" and logged.region == AWAY:
+            raise EC2ClientError("UnauthorizedOperation", "denied by the test")
+
+    with listening(aws.aws.before, denied):
+        plan = aws.plan(regions=(HOME,)).plan
+        assert not plan.is_whole
+        (unread,) = plan.unread
+        assert unread.region == AWAY
+        found = aws.drift(regions=(HOME,)).findings
+        assert [(f.status, f.region) for f in found] == [("unknown", AWAY)]
 
 
 def test_an_instance_that_terminates_during_the_apply(aws: Rig) -> None:

@@ -11,6 +11,7 @@ from reconciler.model.ownership import Pending, decode_role_mark
 from tests.rig import AWAY, HOME, Rig
 
 ECS = "ecs.amazonaws.com"
+WAITS = "apply again when these instances are listed or replaced"
 SPEC = """
 roles:
   alpha: {trust: ec2}
@@ -71,6 +72,7 @@ def test_an_instance_that_is_not_listed_keeps_a_cut_over_open(
     made.aws.log.clear()
     applied = made.apply()
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
+    assert applied.result.advice == (WAITS,)
     assert hidden in reasons(applied)
     assert region in reasons(applied)
     assert touched(made, hidden) == []
@@ -178,9 +180,11 @@ def test_a_managed_instance_is_left_to_its_service(
     write(made, "beta", strategy)
     (note,) = [r for r in kept(made, "instance-profile/web") if ECS in r]
     assert f"{region}/{theirs}" in note
+    assert [c.consumers for c in made.plan().plan.changes if not c.address.is_instance] == [(own,)]
     made.aws.log.clear()
     applied = made.apply()
     assert applied.exit_code == ExitCode.PARTLY_APPLIED
+    assert applied.result.advice == (WAITS,)
     assert f"{theirs} ({region}) on instance-profile/web: {ECS} must replace it" in reasons(applied)
     assert touched(made, theirs) == []
     assert (made.served(own), made.served(theirs, region)) == ("beta", "alpha")
@@ -244,6 +248,18 @@ def test_prune_keeps_the_profile_of_a_managed_instance(made: Rig) -> None:
     made.write(SPEC.partition("associations:")[0].replace("STRATEGY", "reassociate"))
     assert made.apply(prune=True).exit_code == ExitCode.OK
     assert made.profile_of(theirs) == "web"
+
+
+def test_prune_says_that_a_cut_over_waits_for_a_managed_instance(made: Rig) -> None:
+    """No run died."""
+    made.launch(1, profile="web", operator=ECS)
+    write(made, "beta")
+    made.apply()
+    made.write("roles: {beta: {trust: ec2}}")
+    waits = (
+        "its cut-over waits for instances that reconciler cannot refresh, and is completed first"
+    )
+    assert waits in kept(made, "instance-profile/web", prune=True)
 
 
 def test_a_managed_instance_marked_in_flight_gets_no_profile(made: Rig) -> None:

@@ -558,6 +558,43 @@ def test_strategy_wait_swaps_and_leaves_the_rest_to_aws(aws: Rig, fleet: Fleet) 
     assert aws.drift().findings == ()
 
 
+@pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart"])
+def test_another_strategy_cuts_over_the_instances_that_wait(
+    aws: Rig, fleet: Fleet, strategy: str
+) -> None:
+    """For as long as they may have the previous role."""
+    aws.write(spec("v2").replace("cutover: {", "cutover: {strategy: wait, "))
+    aws.settle()
+    aws.clock.sleep(6 * 3600)
+    aws.write(spec("v2").replace("cutover: {", f"cutover: {{strategy: {strategy}, "))
+    found = {str(f.address): f.status for f in aws.drift().findings}
+    running = {f"association/{instance}": "stale" for _, instance in fleet.running}
+    assert found == {**running, "instance-profile/web": "modified"}
+    planned = aws.plan().plan.targets[0]
+    change = next(c for c in planned.changes if c.kind == "instance-profile")
+    assert [(d.path, d.before, d.after) for d in change.differences] == [
+        ("strategy", "wait", strategy)
+    ]
+    assert (change.reason or "").startswith("its instances may get the previous role until 2027")
+    assert not [k for k in planned.kept if k.status == "waiting"]
+    aws.settle()
+    fleet.holds("v2")
+    assert aws.profile_tags("web")["reconciler:role-id"] == aws.role_id("v2")
+
+
+def test_another_strategy_after_the_wait_changes_nothing(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2").replace("cutover: {", "cutover: {strategy: wait, "))
+    aws.settle()
+    aws.write(spec("v3"))
+    (change,) = (c for c in aws.plan().plan.changes if c.kind == "instance-profile")
+    assert [(d.path, d.before, d.after) for d in change.differences] == [("role", "v2", "v3")]
+    assert change.reason is None
+    aws.clock.sleep(7 * 3600)
+    aws.write(spec("v2"))
+    assert aws.plan().plan.is_empty
+    assert fleet.roles() == {"v1"}
+
+
 def test_every_response_is_lost_once(aws: Rig, fleet: Fleet) -> None:
     """Every call of the cut-over takes effect, and its first answer is lost."""
     aws.write(spec("v2", "2"))

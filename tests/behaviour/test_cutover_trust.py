@@ -103,6 +103,8 @@ def test_a_canary_that_could_not_be_associated_again_changes_nothing(
     assert f"ec2:{GIVES_BACK[strategy]}" in reason
     assert five.all[0][1] in reason
     assert "nothing" in reason
+    (advice,) = applied.result.advice
+    assert advice.startswith(f"grant the calling identity ec2:{GIVES_BACK[strategy]} on ")
     five.is_whole("v1")
     writes = {c.operation for c in aws.aws.log[since:] if not c.is_read}
     assert writes == {"AddRoleToInstanceProfile"}  # the question, which the role inside refuses
@@ -124,6 +126,8 @@ def test_a_later_instance_that_could_not_be_associated_again_is_left(
         applied = aws.apply()
     assert applied.exit_code == 3
     assert watch.most == 0
+    (advice,) = applied.result.advice
+    assert advice.startswith(f"grant the calling identity ec2:{GIVES_BACK[strategy]} on ")
     states = aws.ec2(third[0]).describe_instances(InstanceIds=[third[1]])
     assert states["Reservations"][0]["Instances"][0]["State"]["Name"] == "running"
     if strategy != "hop":
@@ -430,6 +434,7 @@ def test_a_run_stops_when_a_later_one_has_begun(aws: Rig, five: Consumers) -> No
     reason = next(o.reason for o in applied.result.outcomes if o.status == "failed")
     assert "began a cut-over of the profile to another role" in reason
     assert "the other run takes precedence" in reason
+    assert applied.result.advice == ("plan again when the other run has ended",)
     aws.clock.sleep(30)
     assert None not in five.served()
     for region, instance in five.all:
@@ -453,6 +458,7 @@ def test_a_role_that_is_changed_repeatedly_stops_the_run(aws: Rig, five: Consume
     applied = first.apply()
     assert applied.exit_code == 3
     assert len(swaps) <= 4
+    assert applied.result.advice == ("find out what else changes its role, then apply again",)
     assert None not in five.served()
 
 
@@ -474,6 +480,11 @@ def test_a_wider_region_list_resumes_a_narrowed_cut_over(aws: Rig, five: Consume
     plan = aws.settle()
     cut = {str(c.address) for c in plan.changes if c.actions == ("cutover",)}
     assert cut == {f"association/{i}" for region, i in five.all if region == AWAY}
+    (change,) = (c for c in plan.changes if c.kind == "instance-profile")
+    assert change.reason == "consumer_regions left out some of its instances until now"
+    assert [(d.path, d.before, d.after) for d in change.differences] == [
+        ("consumer_regions", [HOME], "all")
+    ]
     assert taken(aws, since) == 1
     five.is_whole("v2")
 
@@ -489,7 +500,11 @@ def test_a_region_list_without_consumers(aws: Rig, five: Consumers) -> None:
     assert five.mark() == f"partial/{aws.role_id('v2')}/{AWAY}"
     assert "reconciler:released" in aws.role_tags("v1")
     aws.write(spec("v2"), narrowed(HOME))
-    aws.settle()
+    plan = aws.settle()
+    (change,) = (c for c in plan.changes if c.kind == "instance-profile")
+    assert [(d.path, d.before, d.after) for d in change.differences] == [
+        ("consumer_regions", [AWAY], [HOME])
+    ]
     assert five.mark() == f"partial/{aws.role_id('v2')}/{AWAY} {HOME}"
     assert {aws.served(i) for region, i in five.all if region == HOME} == {"v2"}
     assert aws.plan().plan.is_empty

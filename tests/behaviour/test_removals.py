@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -229,6 +230,30 @@ def test_a_policy_that_is_attached_to_a_user_is_kept(aws: Rig) -> None:
     assert kept(aws.plan(prune=True).plan) == {"policy/p": "1 user or group has it attached"}
     aws.apply(prune=True)
     assert len(aws.iam.list_policy_versions(PolicyArn=arn)["Versions"]) == 2
+
+
+@pytest.mark.parametrize("is_later", [False, True])
+def test_a_policy_that_is_the_boundary_of_a_user_is_kept(aws: Rig, is_later: bool) -> None:
+    document = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+    )
+    aws.write("policies: {p: {document: " + document + "}}\nroles: {beta: {trust: ec2}}")
+    aws.settle()
+    arn = "arn:aws:iam::123456789012:policy/p"
+    if is_later:
+        aws.iam.create_user(UserName="somebody")
+        aws.iam.put_user_permissions_boundary(UserName="somebody", PermissionsBoundary=arn)
+    else:
+        aws.iam.create_user(UserName="somebody", PermissionsBoundary=arn)
+    aws.write(BETA)
+    why = {"policy/p": "1 user has it as its permissions boundary"}
+    assert kept(aws.plan(prune=True).plan) == why
+    aws.apply(prune=True)
+    with pytest.raises(ClientError, match="DeleteConflict"):
+        aws.iam.delete_policy(PolicyArn=arn)
+    aws.iam.delete_user_permissions_boundary(UserName="somebody")
+    aws.settle(prune=True)
+    assert aws.names()["policies"] == []
 
 
 @pytest.mark.parametrize("address", ["role/alpha", "policy/p"])

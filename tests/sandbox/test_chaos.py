@@ -297,3 +297,27 @@ def test_a_rehearsal(tmp_path: Path) -> None:
         assert applied.returncode == 0, applied.stdout + applied.stderr
         drift = program.run("drift", "specs", AWS_REGION="us-east-1")
         assert drift.returncode == 0, drift.stdout + drift.stderr
+
+
+@pytest.mark.parametrize(
+    "operation", ["DisassociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation"]
+)
+def test_an_action_on_the_association_of_one_instance_is_denied(made: Rig, operation: str) -> None:
+    """The request names the association alone."""
+    first, second = made.launch(2, profile="one")
+    made.aws.chaos = Chaos(denied=frozenset({f"ec2:{operation}@{first}"}))
+    made.iam.create_instance_profile(InstanceProfileName="two")
+    made.clock.sleep(60)
+    rows = {r.instance: r.id for r in made.aws.rows}
+    profile = {"IamInstanceProfile": {"Name": "two"}} if operation.startswith("Replace") else {}
+
+    def send(instance: str) -> Any:
+        method = (
+            made.ec2().replace_iam_instance_profile_association
+            if profile
+            else made.ec2().disassociate_iam_instance_profile
+        )
+        return method(AssociationId=rows[instance], **profile)
+
+    assert code_of(lambda: send(first)) == "UnauthorizedOperation"
+    send(second)

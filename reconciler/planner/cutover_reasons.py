@@ -1,0 +1,105 @@
+"""Why a plan cuts consumers over, as a person reads it: what differs, and what became of the run
+before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from reconciler.cutover.run_state import noted_as_done
+from reconciler.model import ownership
+from reconciler.model.live import LiveProfile
+from reconciler.model.ownership import Partial, Pending
+from reconciler.plan.changes import Difference
+from reconciler.planner.context import PlanContext
+from reconciler.planner.cutover_plan import PlannedCutOver
+from reconciler.planner.ownership_checks import is_to_refresh, waits, waits_until
+
+YOUNG_SECONDS = 600.0
+
+
+def waited_for(until: float) -> str:
+    hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"its instances may get the previous role until {hour} (strategy wait)"
+
+
+def is_widened(live: LiveProfile) -> bool:
+    """Whether only instances in regions that were left out may have another role."""
+    return isinstance(live.mark, Partial) and live.mark.role_id == live.role_id
+
+
+def widened(live: LiveProfile, context: PlanContext) -> Difference:
+    before = list(live.mark.regions) if isinstance(live.mark, Partial) else []
+    after = context.options.consumer_regions
+    return Difference("consumer_regions", before, "all" if after is None else list(after))
+
+
+def served(live: LiveProfile, context: PlanContext) -> str | None:
+    """The role that consumers were last known to have."""
+    mark = live.mark
+    role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
+    names = [r.resource.name for r in context.live.roles.values() if r.id == role_id]
+    return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Why consumers are cut over to the role that their profile has."""
+
+    reason: str = "its consumers are cut over once more, as --refresh asks"
+    differences: tuple[Difference, ...] = ()
+
+
+def asked_for(live: LiveProfile, context: PlanContext) -> Refresh | None:
+    now, wanted = (
+        context.live.profile(live.resource.name),
+        context.desired.profile(live.resource.name),
+    )
+    if now is None or not is_to_refresh(now, context):
+        return None
+    until = waits_until(now)
+    if until is None or wanted is None or not waits(now, context):
+        return Refresh()
+    change = Difference("strategy", "wait", wanted.limits.strategy)
+    return Refresh(waited_for(until), (change,))
+
+
+def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
+    mark = planned.live.mark
+    if isinstance(mark, Pending):
+        if is_waiting_for_others(planned.live):
+            return "it waits for instances that reconciler cannot refresh"
+        if now - mark.epoch < YOUNG_SECONDS:
+            told = (
+                f"run {mark.run} began it less than ten minutes ago, and may still be in progress"
+            )
+            return told + _noted(planned)
+        return f"an earlier run died; this one resumes it{_noted(planned)}"
+    if planned.is_second:
+        return None if planned.is_made else "its role is created again"
+    if is_same_role and is_widened(planned.live):
+        return "consumer_regions left out some of its instances until now"
+    return "the role was changed outside of reconciler" if is_same_role else None
+
+
+def _noted(planned: PlannedCutOver) -> str:
+    """Progress tags on instances save work, and anyone who may tag instances can forge them: so
+    they are reported."""
+    done = [i.key.instance for i in noted_as_done(planned.observed)]
+    return f"; marked as done on the instance: {', '.join(done)}" if done else ""
+
+
+def was_interrupted(live: LiveProfile, now: float) -> bool:
+    """Whether the run that wrote the mark is no longer in progress."""
+    mark = live.mark
+    if is_waiting_for_others(live):
+        return False
+    return not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS
+
+
+def is_waiting_for_others(live: LiveProfile) -> bool:
+    """Whether the last run has done all it can, and has reported the instances that others must
+    replace."""
+    mark, swapped = live.mark, live.swapped
+    is_noted = isinstance(mark, Pending) and swapped is not None and swapped.role_id == mark.after
+    return is_noted and not live.in_flight
