@@ -20,7 +20,7 @@ from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retry_rules import REPEATABLE, Tries, budget, contradiction, may_be_done
 from reconciler.model.address import Address
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import Clock, Reader, Writer
+from reconciler.ports import Clock, Reader, Writer, repeating
 
 
 @dataclass
@@ -65,6 +65,7 @@ class Sender:
     pace: Pace | None = None
     flights: Flights = field(default_factory=Flights)
 
+    @repeating()
     def send(
         self,
         call: ApiCall,
@@ -84,11 +85,9 @@ class Sender:
         called with each failure that is retried, and the seconds of the wait.
         """
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
-        attempt = 0
         while True:
-            attempt += 1
             try:
-                return self._once(call, attempt)
+                return self._once(call)
             except AwsError as error:
                 was_lost = was_lost or error.is_uncertain
                 if error.code in hoped_for:
@@ -118,12 +117,12 @@ class Sender:
             return is_young_principal(call, error, self.reader, self.account_policies, was_made)
         return is_fresh or is_named_there(call, self.reader, self.account_policies)
 
-    def _once(self, call: ApiCall, attempt: int) -> Mapping[str, Any]:
+    def _once(self, call: ApiCall) -> Mapping[str, Any]:
         pace = self.pace if call.service == "iam" else None
         if pace is not None:
             pace.wait()
         try:
-            answer = self.writer.send(call, attempt)
+            answer = self.writer.send(call)
         except AwsError as error:
             if pace is not None and error.code in THROTTLED:
                 pace.throttled()
