@@ -23,6 +23,7 @@ from reconciler.executor.outcomes import (
 from reconciler.executor.precondition import CHANGED, PreconditionCheck
 from reconciler.executor.retrying_reader import RetryingReader
 from reconciler.executor.sender import Pace, Sender
+from reconciler.executor.spec_places import place_of
 from reconciler.executor.stranded import stranded
 from reconciler.executor.waiter import TEXT, Waiter
 from reconciler.model.address import POLICY, ROLE, Address, same_name
@@ -73,7 +74,7 @@ class Executor:
         self._sender = Sender(
             tools.writer, self._reader, clock, stop, start, pace=pace, flights=flights
         )
-        self._sources = {c.address: c.source for c in self.plan.changes}
+        self._changes = {c.address: c for c in self.plan.changes}
         self._waiter = Waiter(self._reader, tools.clock, tools.progress, self.stop)
         self._comparison = PreconditionCheck(
             self._reader,
@@ -185,7 +186,8 @@ class Executor:
             outcome = self._outcome(pending, what)
         seconds = self.tools.clock.now() - began
         if outcome.status == "failed":
-            outcome = replace(outcome, source=self._sources.get(address))
+            change = self._changes.get(address)
+            outcome = replace(outcome, source=place_of(change, pending.action, outcome.brief))
         if outcome.status == "applied":
             is_over = address in outcome.ended
             self.tools.progress.done(address, outcome.reason if is_over else what, seconds)

@@ -42,6 +42,9 @@ class _Change:
     reason: str | None = None
     consumers: tuple[str, ...] = ()
     source: Location | None = None
+    places: Mapping[str, Location] = field(default_factory=dict, compare=False)
+    """Of parts of the resource, by attribute; entries of policies as ``inline_policies.NAME``, in
+    lower case."""
     intent: Mapping[str, Any] = field(default_factory=dict)
     """What else is decided and belongs to the digest: for a cut-over its roles and limits."""
     is_under_way: bool = False
