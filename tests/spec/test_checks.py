@@ -401,3 +401,31 @@ def test_a_misspelt_service_is_one_mistake(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("roles: {r: {trust: ecz2, instance_profile: true}}")
     assert [d.code for d in load(str(path)).diagnostics] == ["trust"]
+
+
+def test_what_is_wrong_with_an_alias_stands_at_the_alias(tmp_path: Path) -> None:
+    """What is wrong inside of what it stands for is told there, once for all that use it."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        """\
+x-all: &all {Effect: Allow, Action: "sts:AssumeRole"}
+x-text: &text {Effect: Alow, Action: "s3:*", Resource: "*"}
+x-name: &name "a b"
+roles:
+  one:
+    trust_policy:
+      Version: 2012-10-17
+      Statement:
+        - *all
+  two:
+    trust: *name
+    inline_policies:
+      p: {Version: 2012-10-17, Statement: [*text]}
+      q: {Version: 2012-10-17, Statement: *text}
+"""
+    )
+    assert [str(d.location).removeprefix(f"{path}:") for d in load(str(path)).diagnostics] == [
+        "2:24",
+        "9:11",
+        "11:12",
+    ]
