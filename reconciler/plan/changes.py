@@ -51,8 +51,8 @@ class _Change:
     """An earlier run began it and did not end it."""
     was_interrupted: bool = False
     """The run that began it is so long ago that it no longer lives."""
-    unchanged: int = 0
-    """Attributes that do not differ, counted for the reader."""
+    unchanged: Mapping[str, Any] = field(default_factory=dict)
+    """The attributes that do not differ, for the reader."""
 
     @property
     def kind(self) -> str:

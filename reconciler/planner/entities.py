@@ -119,7 +119,7 @@ def _change(
         places=places_of(entity),
         reason=_reason(live, context, is_adopted),
         consumers=_taken_to_hold(live, context) if is_adopted else (),
-        unchanged=len(after.attributes()) - len(touched),
+        unchanged={k: v for k, v in after.attributes().items() if k not in touched},
     )
 
 
