@@ -3,7 +3,9 @@ that plans has no writer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -126,9 +128,28 @@ class Trail(Protocol):
 class Writer(Protocol):
     """Sends one call, once. Raises ``AwsError``."""
 
-    def send(self, call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
-        """``attempt`` says which try it is, for the log."""
-        ...
+    def send(self, call: ApiCall) -> Mapping[str, Any]: ...
+
+
+_SO_FAR: ContextVar[dict[Hashable, int] | None] = ContextVar("attempts so far", default=None)
+
+
+@contextmanager
+def repeating() -> Iterator[dict[Hashable, int]]:
+    """Within the block one call is made, or some that belong together, as often as it takes: the
+    log counts on from the attempts that failed. A block inside another one belongs to it."""
+    outer = _SO_FAR.get()
+    earlier: dict[Hashable, int] = {} if outer is None else outer
+    token = _SO_FAR.set(earlier)
+    try:
+        yield earlier
+    finally:
+        _SO_FAR.reset(token)
+
+
+def attempts_so_far() -> dict[Hashable, int] | None:
+    """How often each request has failed in this block, ``None`` outside of one."""
+    return _SO_FAR.get()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How many calls and seconds a plan takes: ``make bench``.
+"""How many calls and seconds a plan takes, and how near its estimate comes: ``make bench``.
 
 Ratios in one run on the sandbox; seconds of two machines are not comparable.
 """
@@ -16,6 +16,7 @@ from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.render.text.diagnostics import full
 from reconciler.sandbox.fault_config import Lags
 from reconciler.spec.loader import load
+from tests import bench_estimate
 from tests.rig import HOME, rig
 
 
@@ -104,6 +105,8 @@ def main() -> None:
         # Not measured: what GetRole, two lists, GetInstanceProfile and a describe each would be.
         alone = count * 5
         out.write(f"{count * 3:>10} {calls:>6} {alone:>11} {seconds:>8.2f}\n")
+    out.write("\n")
+    bench_estimate.main()
 
 
 if __name__ == "__main__":

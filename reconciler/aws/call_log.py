@@ -5,27 +5,14 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Hashable, Mapping
 from typing import Any
 
-from reconciler.ports import Attempt, CallLog
+from reconciler.ports import Attempt, CallLog, attempts_so_far
 
-_EARLIER: ContextVar[int] = ContextVar("earlier attempts", default=0)
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.:/+=-]{1,200}")
 _PREFIXES = {"eventbridge": "events"}
 """Services whose id in botocore's events is not the prefix of their actions in IAM."""
-
-
-@contextmanager
-def after_attempts(number: int) -> Iterator[None]:
-    """The call within the block has been attempted so often before."""
-    token = _EARLIER.set(number)
-    try:
-        yield
-    finally:
-        _EARLIER.reset(token)
 
 
 class Tap:
@@ -49,8 +36,9 @@ class Tap:
         emitter.register("response-received", self._received)
         emitter.register("after-call-error", self._broken)
 
-    def _sending(self, **_: object) -> None:
+    def _sending(self, request: Any, **_: object) -> None:
         self._sent.at = (time.time(), time.monotonic())
+        self._sent.request = _same(request)
 
     def _received(
         self,
@@ -92,13 +80,29 @@ class Tap:
                 run=self._run,
                 call=f"{_PREFIXES.get(service, service)}:{operation}",
                 region=context.get("client_region"),
-                number=_EARLIER.get() + attempt,
+                number=self._number(attempt, is_refused=code is not None),
                 seconds=time.monotonic() - began,
                 status=status,
                 code=_well_formed(code),
                 request_id=_well_formed(request_id),
             )
         )
+
+    def _number(self, attempt: int, *, is_refused: bool) -> int:
+        """``attempt`` is botocore's count, which knows nothing of those before its own."""
+        earlier = attempts_so_far()
+        if earlier is None:
+            return attempt
+        number = earlier.pop(self._sent.request, 0) + 1
+        if is_refused:
+            earlier[self._sent.request] = number
+        return number
+
+
+def _same(request: Any) -> Hashable:
+    """Equal for attempts of the same call: IAM's and EC2's parameters are the body."""
+    body = request.body
+    return (request.url, body if isinstance(body, str | bytes) else None)
 
 
 def _well_formed(text: object) -> str | None:

@@ -12,6 +12,7 @@ from reconciler.aws.errors import CUT_OFF
 from reconciler.aws.session import Clients
 from reconciler.aws.threads import interruptible
 from reconciler.errors import AwsError
+from reconciler.ports import repeating
 
 PAGE = 1000
 _READS = re.compile(r"(get|list|describe)_\w+")
@@ -86,6 +87,7 @@ class ApiReader:
             raise AssertionError(f"a reader does not call {operation}")
         return self._clients.get(service, region)
 
+    @repeating()
     def _answered(self, call: str, ask: Callable[[], _T], region: str | None = None) -> _T:
         """The answer, asked for again where it was cut off."""
         session = self._clients.session

@@ -15,12 +15,21 @@ _T = TypeVar("_T")
 LOOK_SECONDS = 0.5
 
 
+class _Pool(ThreadPoolExecutor):
+    """Its threads work in the context of whom they work for: what is repeated there is repeated
+    here."""
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        context = copy_context()
+        return super().submit(lambda: context.run(fn, *args, **kwargs))
+
+
 @contextmanager
 def threads(number: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that have ended after the block; but not where a signal ends it: a call without
     a response takes botocore eight minutes to give up."""
     # False until proven otherwise: a second signal may arrive anywhere on the way out.
-    pool, is_wait = ThreadPoolExecutor(number), False
+    pool, is_wait = _Pool(number), False
     try:
         yield pool
         is_wait = True

@@ -9,7 +9,6 @@ from typing import Any
 
 from botocore.model import OperationModel
 
-from reconciler.aws.call_log import after_attempts
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
 from reconciler.plan.calls import ApiCall
@@ -26,14 +25,13 @@ class AwsWriter:
     def calls(self) -> Mapping[str, int]:
         return dict(sorted(self._clients.counts.items()))
 
-    def send(self, call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
+    def send(self, call: ApiCall) -> Mapping[str, Any]:
         client = self._clients.get(call.service, call.region)
         if call.is_dry_run:
             _let_ask(client)
         # boto3 has ``AddRoleToInstanceProfile`` as ``add_role_to_instance_profile``.
         method = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", call.operation).lower()
-        session = self._clients.session
-        with session.in_flight(), translated(call.name), after_attempts(attempt - 1):
+        with self._clients.session.in_flight(), translated(call.name):
             answer: Mapping[str, Any] = getattr(client, method)(**call.params)
             return answer
 

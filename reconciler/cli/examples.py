@@ -85,8 +85,11 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ),
     ),
     "sandbox": (
-        ("reconciler sandbox --port 5001", "A local AWS on a port of your choice"),
         ("reconciler sandbox --deny iam:PassRole", "One in which an action is denied"),
+        (
+            "reconciler sandbox --seed account.yaml --state state.json",
+            "A copy of an account, kept for the next start",
+        ),
     ),
     "demo": (
         ("reconciler demo", "The whole workflow"),

@@ -28,6 +28,7 @@ from reconciler.executor.retrying_reader import RetryingReader
 from reconciler.executor.schedule import Schedule
 from reconciler.executor.sender import Sender
 from reconciler.executor.shared_reader import SharedReader
+from reconciler.executor.spec_places import place_of
 from reconciler.executor.stranded import stranded
 from reconciler.executor.waiter import TEXT, Waiter
 from reconciler.model.address import POLICY, ROLE, Address, same_name
@@ -88,7 +89,7 @@ class Executor:
         self._sender = Sender(
             tools.writer, self._reader, clock, stop, start, paces=paces, flights=flights
         )
-        self._sources = {c.address: c.source for c in self.plan.changes}
+        self._changes = {c.address: c for c in self.plan.changes}
         self._waiter = Waiter(self._reader, clock, tools.progress, stop)
         self._comparison = PreconditionCheck(
             self._reader,
@@ -174,7 +175,8 @@ class Executor:
             outcome = self._outcome(pending, what)
         seconds = self.tools.clock.now() - began
         if outcome.status == "failed":
-            outcome = replace(outcome, source=self._sources.get(address))
+            change = self._changes.get(address)
+            outcome = replace(outcome, source=place_of(change, pending.action, outcome.brief))
         if outcome.status == "applied":
             is_over = address in outcome.ended
             self.tools.progress.done(address, outcome.reason if is_over else what, seconds)

@@ -15,7 +15,7 @@ from reconciler.model.address import Address
 from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
-from reconciler.ports import Clock, Facts, Reader, Scope
+from reconciler.ports import Clock, Facts, Reader, Scope, repeating
 
 _T = TypeVar("_T")
 
@@ -72,6 +72,7 @@ class RetryingReader:
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return self._with_retries(lambda: self.reader.instances(keys))
 
+    @repeating()
     def _with_retries(self, read: Callable[[], _T]) -> _T:
         tries = Tries(self.clock, self.stop, self.flights)
         while True:

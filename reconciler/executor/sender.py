@@ -28,7 +28,7 @@ from reconciler.executor.retry_rules import (
 )
 from reconciler.model.address import Address
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import Clock, Reader, Writer
+from reconciler.ports import Clock, Reader, Writer, repeating
 
 
 @dataclass
@@ -46,6 +46,7 @@ class Sender:
     """By service: each has limits of its own."""
     flights: Flights = field(default_factory=Flights)
 
+    @repeating()
     def send(
         self,
         call: ApiCall,
@@ -65,11 +66,9 @@ class Sender:
         called with each failure that is retried, and the seconds of the wait.
         """
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
-        attempt = 0
         while True:
-            attempt += 1
             try:
-                return self._once(call, attempt)
+                return self._once(call)
             except AwsError as error:
                 was_lost = was_lost or error.is_uncertain
                 if error.code in hoped_for:
@@ -103,16 +102,16 @@ class Sender:
             return is_young_principal(call, error, self.reader, self.account_policies, was_made)
         return is_fresh or is_named_there(call, self.reader, self.account_policies)
 
-    def _once(self, call: ApiCall, attempt: int) -> Mapping[str, Any]:
+    def _once(self, call: ApiCall) -> Mapping[str, Any]:
         pace = self.paces.get(call.service)
         if pace is None:
-            return self.writer.send(call, attempt)
+            return self.writer.send(call)
         now = self.clock.now()
         # In a hurry it is the last chance of the call, whatever AWS thinks of the rate.
         if not self.stop.hurries and (left := pace.reserve(now) - now) > 0:
             self.stop.rest(self.clock, left)
         try:
-            answer = self.writer.send(call, attempt)
+            answer = self.writer.send(call)
         except AwsError as error:
             if error.code in THROTTLED:
                 pace.throttled(self.clock.now())

@@ -42,14 +42,17 @@ class _Change:
     reason: str | None = None
     consumers: tuple[str, ...] = ()
     source: Location | None = None
+    places: Mapping[str, Location] = field(default_factory=dict, compare=False)
+    """Of parts of the resource, by attribute; entries of policies as ``inline_policies.NAME``, in
+    lower case."""
     intent: Mapping[str, Any] = field(default_factory=dict)
     """What else is decided and belongs to the digest: for a cut-over its roles and limits."""
     is_under_way: bool = False
     """An earlier run began it and did not end it."""
     was_interrupted: bool = False
     """The run that began it is so long ago that it no longer lives."""
-    unchanged: int = 0
-    """Attributes that do not differ, counted for the reader."""
+    unchanged: Mapping[str, Any] = field(default_factory=dict)
+    """The attributes that do not differ, for the reader."""
 
     @property
     def kind(self) -> str:

@@ -29,6 +29,7 @@ from reconciler.planner.ownership_checks import (
     not_made_here,
     unread,
 )
+from reconciler.planner.places import place_of_instance
 from reconciler.spec.desired import DesiredAssociation
 
 
@@ -395,6 +396,7 @@ def _associated(claim: Claim, context: PlanContext) -> PlanFragment:
         region=wanted.region,
         after=wanted.attributes(),
         source=claim.association.place.here,
+        places=place_of_instance(claim.association, wanted.instance),
         intent=_intent(claim),
     )
     pending = tuple(kind.associate(claim.instance, wanted, context))
@@ -412,6 +414,7 @@ def _moved(claim: Claim, context: PlanContext) -> PlanFragment:
         differences=(Difference("instance_profile", before, wanted.profile),),
         consumers=(wanted.instance,) if claim.instance.is_running else (),
         source=claim.association.place.here,
+        places=place_of_instance(claim.association, wanted.instance),
         intent=_intent(claim),
     )
     pending = tuple(kind.move(claim.instance, wanted, context))
@@ -456,6 +459,7 @@ def _renamed(claim: Claim, context: PlanContext, *, is_told: bool) -> PlanFragme
         after={},
         reason="its tag names a profile that no longer exists",
         source=claim.association.place.here,
+        places=place_of_instance(claim.association, wanted.instance),
         intent=_intent(claim),
     )
     return PlanFragment(changes=(change,), pending=pending)

@@ -33,6 +33,7 @@ from reconciler.planner.ownership_checks import (
     set_aside,
     unowned,
 )
+from reconciler.planner.places import places_of
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
 from reconciler.spec.desired import Desired, DesiredRole
 
@@ -46,7 +47,12 @@ def _entity(entity: Desired, context: PlanContext) -> PlanFragment:
     live = context.live.entity(entity.resource.address)
     if live is None:
         after, source = entity.resource, entity.place.here
-        change = Create(address=after.address, after=after.attributes(), source=source)
+        change = Create(
+            address=after.address,
+            after=after.attributes(),
+            source=source,
+            places=places_of(entity),
+        )
         pending = tuple(kind_of(after.address).create(after, context))
         return PlanFragment(changes=(change,), pending=pending)
     if live.protected is not None:
@@ -110,9 +116,10 @@ def _change(
         after=changed_attributes(found, after),
         differences=found,
         source=entity.place.here,
+        places=places_of(entity),
         reason=_reason(live, context, is_adopted),
         consumers=_taken_to_hold(live, context) if is_adopted else (),
-        unchanged=len(after.attributes()) - len(touched),
+        unchanged={k: v for k, v in after.attributes().items() if k not in touched},
     )
 
 

@@ -15,6 +15,7 @@ from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.plan.changes import Difference, Guard, Replace, changed_attributes
 from reconciler.planner.context import PlanContext, PlanFragment
 from reconciler.planner.ownership_checks import desired_state_of, is_ours, set_aside
+from reconciler.planner.places import places_of
 from reconciler.spec.desired import Desired, DesiredRole
 
 REPLACED = "replaced"
@@ -53,6 +54,7 @@ def plan_replacement(
         after=changed_attributes(found, after),
         differences=found,
         source=entity.place.at("path"),
+        places=places_of(entity),
         reason=_breaks(live, context),
         consumers=tuple(_running(live, context)),
     )

@@ -96,7 +96,7 @@ class IamLayer:
         _refuse_unknown_principals(request, request._get_param("AssumeRolePolicyDocument"))
         boundary = request._get_param("PermissionsBoundary")
         if boundary:
-            self._supply(request, boundary)
+            _supply(request, boundary)
             request.backend.get_policy(boundary)
         self._originals["create_role"](request)
         role = request.backend.get_role(request._get_param("RoleName"))
@@ -188,7 +188,7 @@ class IamLayer:
 
     def get_policy(self, request: IamResponse) -> ActionResult:
         arn = request._get_param("PolicyArn")
-        self._supply(request, arn)
+        _supply(request, arn)
         answer: ActionResult = self._originals["get_policy"](request)
         policy = answer.result["Policy"]
         policy.permissions_boundary_usage_count = _bounded(request.backend, arn)
@@ -196,14 +196,14 @@ class IamLayer:
 
     def attach_role_policy(self, request: IamResponse) -> ActionResult:
         arn, name = request._get_param("PolicyArn"), request._get_param("RoleName")
-        self._supply(request, arn)
+        _supply(request, arn)
         if arn in request.backend.get_role(name).managed_policies:
             return EmptyResult()
         return self._originals["attach_role_policy"](request)
 
     def put_role_permissions_boundary(self, request: IamResponse) -> ActionResult:
         arn = request._get_param("PermissionsBoundary")
-        self._supply(request, arn)
+        _supply(request, arn)
         request.backend.get_policy(arn)
         return self._originals["put_role_permissions_boundary"](request)
 
@@ -216,7 +216,7 @@ class IamLayer:
     def create_user(self, request: IamResponse) -> ActionResult:
         boundary = request._get_param("PermissionsBoundary")
         if boundary:
-            self._supply(request, boundary)
+            _supply(request, boundary)
             request.backend.get_policy(boundary)
         answer: ActionResult = self._originals["create_user"](request)
         answer.result["User"].permissions_boundary_arn = boundary
@@ -224,7 +224,7 @@ class IamLayer:
 
     def put_user_permissions_boundary(self, request: IamResponse) -> ActionResult:
         arn = request._get_param("PermissionsBoundary")
-        self._supply(request, arn)
+        _supply(request, arn)
         request.backend.get_policy(arn)
         user = request.backend.get_user(request._get_param("UserName"))
         user.permissions_boundary_arn = arn
@@ -234,22 +234,6 @@ class IamLayer:
         user = request.backend.get_user(request._get_param("UserName"))
         user.permissions_boundary_arn = None
         return EmptyResult()
-
-    def _supply(self, request: IamResponse, arn: str) -> None:
-        """AWS's own policies are there when they are asked for, not 1,600 at the start."""
-        backend = request.backend
-        if ":iam::aws:policy/" not in arn or arn in backend.managed_policies:
-            return
-        if not _CATALOGUE:
-            _CATALOGUE.update(json.loads(aws_managed_policies_data))
-        data = _CATALOGUE.get(arn.rpartition("/")[2])
-        if data is not None and arn.endswith(f":policy{data['Path']}{arn.rpartition('/')[2]}"):
-            name = arn.rpartition("/")[2]
-            made = AWSManagedPolicy.from_data(
-                name, request.current_account, backend.region_name, data
-            )
-            backend.managed_policies[arn] = made
-            backend.aws_managed_policies.append(made)
 
     def _page(self, request: IamResponse, key: str, items: list[Any]) -> ActionResult:
         page, more = self._cut(request, items)
@@ -263,6 +247,24 @@ class IamLayer:
         start = int(marker)
         end = start + size
         return items[start:end], str(end) if end < len(items) else None
+
+
+def _supply(request: IamResponse, arn: str) -> None:
+    provide(request.backend, request.current_account, arn)
+
+
+def provide(backend: Any, account: str, arn: str) -> None:
+    """AWS's own policies are there when they are asked for, not 1,600 at the start."""
+    if ":iam::aws:policy/" not in arn or arn in backend.managed_policies:
+        return
+    if not _CATALOGUE:
+        _CATALOGUE.update(json.loads(aws_managed_policies_data))
+    name = arn.rpartition("/")[2]
+    data = _CATALOGUE.get(name)
+    if data is not None and arn.endswith(f":policy{data['Path']}{name}"):
+        made = AWSManagedPolicy.from_data(name, account, backend.region_name, data)
+        backend.managed_policies[arn] = made
+        backend.aws_managed_policies.append(made)
 
 
 def _profile(profile: Any) -> dict[str, Any]:
@@ -318,9 +320,12 @@ def _refuse_unknown_principals(request: IamResponse, document: str) -> None:
     except (ValueError, KeyError, TypeError) as error:
         message = "This policy contains invalid Json"
         raise refused("iam", "MalformedPolicyDocument", message) from error
+    statements = statements if isinstance(statements, list) else [statements]
+    if not all(isinstance(statement, dict) for statement in statements):
+        raise refused("iam", "MalformedPolicyDocument", "Syntax errors in policy.")
     known = {role.arn for role in request.backend.get_roles()}
     start = f":iam::{request.current_account}:role/"
-    for statement in statements if isinstance(statements, list) else [statements]:
+    for statement in statements:
         principal = statement.get("Principal")
         named = principal.get("AWS", []) if isinstance(principal, dict) else []
         for arn in [named] if isinstance(named, str) else named:

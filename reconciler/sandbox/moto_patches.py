@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from moto.cloudtrail.responses import CloudTrailResponse
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import amis
@@ -59,6 +60,7 @@ def installed(world: World) -> Iterator[World]:
     warnings.filterwarnings("ignore", ".*does not match an error shape", UserWarning)
     faults = Faults(world.seed)
     _replace(BaseResponse, "call_action", _guarded(world, faults, BaseResponse.call_action), undo)
+    _replace(BaseResponse, "get_current_account", _account(world), undo)
     for owner, name, faster in moto_speed.replacements():
         _replace(owner, name, faster, undo)
     # moto's 1,300 images take 0.2 s for each region, and none is needed here. With the
@@ -100,6 +102,18 @@ def _answering(method: Any) -> Any:
 def _replace(owner: Any, name: str, value: Any, undo: list[Any]) -> None:
     undo.append((owner, name, owner.__dict__.get(name)))
     setattr(owner, name, value)
+
+
+def _account(world: World) -> Any:
+    """A caller with an unknown access key is in the sandbox's account."""
+    original = BaseResponse.get_current_account
+
+    def get_current_account(request: Any) -> str:
+        account: str = original(request)
+        is_asked_for = "x-moto-account-id" in request.headers
+        return account if is_asked_for or account != DEFAULT_ACCOUNT_ID else world.account
+
+    return get_current_account
 
 
 def _guarded(world: World, faults: Faults, original: Any) -> Any:

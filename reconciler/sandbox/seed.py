@@ -1,27 +1,30 @@
-"""The initial content of a sandbox: policies, roles, instance profiles and instances, as if made
-outside of reconciler."""
+"""What a sandbox holds at its start, as a file of ``--seed`` or ``--state`` has it: accounts with
+their policies, roles, instance profiles and instances, as if made outside of reconciler."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import boto3
-from botocore.exceptions import ClientError, ParamValidationError
-from moto.moto_api._internal import mock_random
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from reconciler.spec.models import SpecModel
+from reconciler.diagnostics import Diagnostic, Location, has_errors, in_order
+from reconciler.errors import RefusedError, UnreadableError
+from reconciler.exit_codes import ExitCode
+from reconciler.model.policy_document import PolicyDocument
+from reconciler.spec.build.validation import validated_model
+from reconciler.spec.check import policy_checks
+from reconciler.spec.check.spots import Spot
+from reconciler.spec.desired import Place
+from reconciler.spec.models import Document, SpecModel
+from reconciler.spec.yaml import tree as tree_of
 from reconciler.spec.yaml.parser import parse, read_text
-from reconciler.spec.yaml.tree import plain
 
-IMAGE = "ami-12c6146b"
-
-
+MOST_BYTES = 100 * 1024 * 1024
+ACCOUNT = "123456789012"
 EC2_TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
@@ -34,55 +37,124 @@ EC2_TRUST: dict[str, Any] = {
 }
 
 
-class PolicySeed(SpecModel):
-    """``document`` is a policy document as AWS has it."""
+def _id(start: str) -> Any:
+    """The id that AWS gave. What has one exists elsewhere, and is taken as it is."""
+    return Field(None, pattern=f"^{start}[A-Z0-9]{{12,124}}$", description="Its id in AWS.")
 
-    document: dict[str, Any]
+
+def _seconds() -> Any:
+    return Field(None, ge=0, description="Seconds of the epoch.")
+
+
+class VersionSeed(SpecModel):
+    """An earlier version of a policy, or a later one that is not in effect."""
+
+    document: Document
+    created_at: float | None = _seconds()
+
+
+class PolicySeed(SpecModel):
+    """``document`` is a policy document as AWS has it, that of the ``version``."""
+
+    document: Document
     path: str = "/"
     description: str = ""
     tags: dict[str, str] = Field({})
+    id: str | None = _id("A")
+    created_at: float | None = _seconds()
+    version: str = Field("v1", pattern="^v[1-9][0-9]{0,8}$")
+    updated_at: float | None = Field(None, ge=0, description="When that version was made.")
+    versions: dict[str, VersionSeed] = Field({}, description="The other versions.")
 
 
 class RoleSeed(SpecModel):
     """``managed_policies`` are ARNs, names of the file's policies, or names of AWS's."""
 
-    trust_policy: dict[str, Any] = Field(EC2_TRUST)
+    trust_policy: Document = Field(EC2_TRUST)
     path: str = "/"
     description: str = ""
     max_session_duration: int = Field(3600, description="Seconds.")
     managed_policies: list[str] = Field([])
-    inline_policies: dict[str, dict[str, Any]] = Field({})
+    inline_policies: dict[str, Document] = Field({})
     permissions_boundary: str | None = None
     tags: dict[str, str] = Field({})
+    id: str | None = _id("A")
+    created_at: float | None = _seconds()
 
 
 class ProfileSeed(SpecModel):
     role: str | None = None
     path: str = "/"
     tags: dict[str, str] = Field({})
+    id: str | None = _id("A")
+    created_at: float | None = _seconds()
 
 
 class InstanceSeed(SpecModel):
-    """Some instances alike."""
+    """Some instances alike, or one with its ``id``."""
 
     region: str = "us-east-1"
     count: int = Field(1, ge=1, le=1000)
     tags: dict[str, str] = Field({})
     instance_profile: str | None = None
+    """The name of a profile of the file, or the ARN of one that is gone."""
     state: str = Field("running", pattern="^(running|stopped)$")
     operator: str | None = None
     """The AWS service that manages them, such as ``ecs.amazonaws.com``."""
     hidden: bool = False
     """From now on the region lists managed instances only when it is asked to."""
+    id: str | None = Field(None, pattern="^i-[0-9a-f]{8,17}$")
+    association: str | None = Field(None, pattern="^iip-assoc-[0-9a-f]{8,17}$")
+    """The id of its association."""
+    profile_id: str | None = _id("A")
+    """The id of the profile that it was associated with, if there is another of that name now."""
+    uses: str | None = None
+    """The id of the role whose credentials it uses; by default that in its profile. ``-`` for
+    none."""
+    associating: bool = False
+    """The association was made while the instance was stopped: it takes effect at the next
+    start."""
+    launched_at: float | None = _seconds()
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.count > 1 and (self.id or self.association):
+            raise PydanticCustomError("invalid-value", "count must be 1 for an instance with an id")
+        about = (self.association, self.profile_id, self.uses, self.associating)
+        if self.instance_profile is None and any(about):
+            message = "association, profile_id, uses and associating need an instance_profile"
+            raise PydanticCustomError("invalid-value", message)
+        return self
 
 
-class Seed(SpecModel):
-    """A file of ``--seed``: what is there, by name."""
+class AccountSeed(SpecModel):
+    """What is in one account, by name."""
 
     policies: dict[str, PolicySeed] = Field({})
     roles: dict[str, RoleSeed] = Field({})
     instance_profiles: dict[str, ProfileSeed] = Field({})
     instances: list[InstanceSeed] = Field([])
+
+
+class EventSeed(SpecModel):
+    """A change that CloudTrail tells of: a request, and the names in it."""
+
+    service: str
+    operation: str
+    account: str
+    region: str
+    user_agent: str
+    at: float
+    resources: list[str]
+
+
+class Seed(AccountSeed):
+    """A file of ``--seed`` or ``--state``: the account that callers are in, and others."""
+
+    account_id: str = Field(ACCOUNT, pattern="^[0-9]{12}$")
+    regions: list[str] = Field([], description="The enabled regions.")
+    accounts: dict[str, AccountSeed] = Field({}, description="Other accounts by their ids.")
+    events: list[EventSeed] = Field([])
 
 
 DEFAULT = Seed(
@@ -95,127 +167,69 @@ DEFAULT = Seed(
 
 
 @dataclass(frozen=True, slots=True)
-class Seeded:
-    region: str
-    instances: tuple[str, ...]
+class SeedFile:
+    """Where a seed stands: ``place`` finds the places of its parts, ``sources`` has the text."""
+
+    place: Place
+    sources: Mapping[str, str]
 
 
-def load(path: Path) -> Seed:
-    """Raises ``UnreadableError`` if it is not YAML, ``ValidationError`` if it has another
-    format."""
-    tree = parse(read_text(path, str(path)), str(path), [])
-    return Seed.model_validate(plain(tree) if tree else {})
+def load(path: Path, *, may_be_empty: bool = True) -> tuple[Seed, SeedFile]:
+    """The seed, and where it stands.
 
-
-class RefusedSeedError(Exception):
-    """The sandbox refused something of the seed; the text says what and why."""
-
-
-def plant(seed: Seed, endpoint_url: str | None = None) -> tuple[Seeded, ...]:
-    """The same ids on every start: they stand in the docs. Raises ``RefusedSeedError``."""
-    mock_random.seed(1)
-    iam = _client("iam", "us-east-1", endpoint_url)
-    arns: dict[str, str] = {}
-    for name, policy in seed.policies.items():
-        with _naming(f"policies.{name}"):
-            arns[name] = _make_policy(iam, name, policy)
-    for name, role in seed.roles.items():
-        with _naming(f"roles.{name}"):
-            _make_role(iam, name, role, arns)
-    for name, profile in seed.instance_profiles.items():
-        with _naming(f"instance_profiles.{name}"):
-            _make_profile(iam, name, profile)
-    groups = []
-    for number, group in enumerate(seed.instances):
-        with _naming(f"instances.{number}"):
-            groups.append(_launched(group, endpoint_url))
-    return tuple(groups)
-
-
-@contextmanager
-def _naming(what: str) -> Iterator[None]:
+    Raises ``RefusedError`` with all mistakes of the file, each with its place."""
+    name, problems = str(path), list[Diagnostic]()
     try:
-        yield
-    except (ClientError, ParamValidationError) as error:
-        raise RefusedSeedError(f"{what}: {error}") from error
+        text = read_text(path, name, MOST_BYTES)
+        tree = parse(text, name, problems)
+    except UnreadableError as error:
+        raise _refused(name, [error.diagnostic]) from error
+    sources = {name: text}
+    is_empty = tree is None or (isinstance(tree, tree_of.Scalar) and tree.text is None)
+    if is_empty and may_be_empty:
+        return Seed(), SeedFile(Place(tree_of.Mapping({}, {}), ()), sources)
+    if is_empty:
+        raise _refused(name, [Diagnostic("error", "empty-file", "is empty", Location(name))])
+    if not isinstance(tree, tree_of.Mapping):
+        message = "must be a mapping of policies, roles, instance_profiles and instances"
+        at = tree.location if tree is not None else Location(name)
+        wrong = Diagnostic("error", "wrong-type", message, at)
+        raise _refused(name, [wrong], sources)
+    seed, place = validated_model(Seed, tree, problems), Place(tree, ())
+    if seed is not None:
+        problems.extend(_wrong_documents(seed, place))
+    if seed is None or has_errors(problems):
+        raise _refused(name, problems, sources)
+    return seed, SeedFile(place, sources)
 
 
-def _client(service: str, region: str, endpoint_url: str | None) -> Any:
-    client: Any = boto3.client
-    return client(
-        service,
-        region_name=region,
-        endpoint_url=endpoint_url,
-        aws_access_key_id="sandbox",
-        aws_secret_access_key="sandbox",
-    )
+def _refused(
+    name: str, problems: list[Diagnostic], sources: dict[str, str] | None = None
+) -> RefusedError:
+    found = in_order([d for d in problems if d.severity == "error"])
+    return RefusedError(f"{name} cannot be used", ExitCode.ERROR, found, sources)
 
 
-def _listed(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+def _wrong_documents(seed: Seed, place: Place) -> Iterator[Diagnostic]:
+    """What AWS would refuse in documents. What has an id has been accepted by AWS."""
+    for account, path in accounts(seed):
+        for name, policy in account.policies.items():
+            if policy.id is None:
+                spot = Spot(place, (*path, "policies", name, "document"))
+                yield from policy_checks.managed_policy(PolicyDocument.of(policy.document), spot)
+        for name, role in account.roles.items():
+            if role.id is not None:
+                continue
+            here = (*path, "roles", name)
+            trust = PolicyDocument.of(role.trust_policy)
+            yield from policy_checks.trust_policy(trust, Spot(place, (*here, "trust_policy")))
+            for title, inline in role.inline_policies.items():
+                spot = Spot(place, (*here, "inline_policies", title))
+                yield from policy_checks.inline_policy(PolicyDocument.of(inline), spot)
 
 
-def _make_policy(iam: Any, name: str, policy: PolicySeed) -> str:
-    made = iam.create_policy(
-        PolicyName=name,
-        Path=policy.path,
-        PolicyDocument=json.dumps(policy.document),
-        Description=policy.description,
-        Tags=_listed(policy.tags),
-    )
-    return str(made["Policy"]["Arn"])
-
-
-def _make_role(iam: Any, name: str, role: RoleSeed, arns: dict[str, str]) -> None:
-    """``arns`` are those of the seed's own policies."""
-
-    def arn(policy: str) -> str:
-        if policy.startswith("arn:"):
-            return policy
-        return arns.get(policy, f"arn:aws:iam::aws:policy/{policy}")
-
-    boundary = role.permissions_boundary
-    iam.create_role(
-        RoleName=name,
-        Path=role.path,
-        AssumeRolePolicyDocument=json.dumps(role.trust_policy),
-        Description=role.description,
-        MaxSessionDuration=role.max_session_duration,
-        Tags=_listed(role.tags),
-        **({"PermissionsBoundary": arn(boundary)} if boundary else {}),
-    )
-    for policy in role.managed_policies:
-        iam.attach_role_policy(RoleName=name, PolicyArn=arn(policy))
-    for title, document in role.inline_policies.items():
-        iam.put_role_policy(RoleName=name, PolicyName=title, PolicyDocument=json.dumps(document))
-
-
-def _make_profile(iam: Any, name: str, profile: ProfileSeed) -> None:
-    iam.create_instance_profile(
-        InstanceProfileName=name, Path=profile.path, Tags=_listed(profile.tags)
-    )
-    if profile.role is not None:
-        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=profile.role)
-
-
-def _launched(group: InstanceSeed, endpoint_url: str | None) -> Seeded:
-    ec2 = _client("ec2", group.region, endpoint_url)
-    tags = _listed(group.tags)
-    specification = [{"ResourceType": "instance", "Tags": tags}] if tags else []
-    managed = {"Operator": {"Principal": group.operator}} if group.operator else {}
-    held = {"IamInstanceProfile": {"Name": group.instance_profile}}
-    if group.hidden:
-        ec2.modify_managed_resource_visibility(DefaultVisibility="hidden")
-    answer = ec2.run_instances(
-        ImageId=IMAGE,
-        MinCount=group.count,
-        MaxCount=group.count,
-        InstanceType="t3.nano",
-        TagSpecifications=specification,
-        **managed,
-        **(held if group.instance_profile else {}),
-    )
-    ids = tuple(instance["InstanceId"] for instance in answer["Instances"])
-    if group.state == "stopped":
-        ec2.stop_instances(InstanceIds=list(ids))
-    return Seeded(group.region, ids)
+def accounts(seed: Seed) -> Iterator[tuple[AccountSeed, tuple[str, ...]]]:
+    """Each account with its path in the file."""
+    yield seed, ()
+    for number, account in seed.accounts.items():
+        yield account, ("accounts", number)

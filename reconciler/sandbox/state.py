@@ -131,6 +131,8 @@ class World:
     clock: Clock = field(default_factory=SystemClock)
     lags: Lags = field(default_factory=Lags)
     regions: tuple[str, ...] = ("us-east-1", "eu-west-1", "ap-southeast-2")
+    account: str = "123456789012"
+    """That of callers whose access key is not of another one."""
     chaos: Chaos = field(default_factory=Chaos)
     cut: Callable[[Broken], Any] = _no_wire
     """Ends a request without an answer: how, depends on what carries it."""
@@ -236,11 +238,19 @@ class World:
         if not is_running or self.clock.now() < ready:
             return "associating"
         role = self.role_seen_by_ec2(profile, max(ready, row.made_at)) if profile else None
+        return "associated" if self.settle(row, role) else "associating"
+
+    def settle(self, row: Row, role: Any) -> bool:
+        """Whether the association is in effect with this role, ``None`` for none."""
         if role is not None and EC2_TRUST not in role.assume_role_policy_document:
-            return "associating"
+            return False
         row.settled = True
         self.serve(row, role)
-        return "associated"
+        return True
+
+    def has_been_there(self) -> None:
+        """EC2 sees IAM as it is now: nothing of it is new."""
+        self._roles.clear()
 
     def serve(self, row: Row, role: Any) -> None:
         self.served[row.account, row.region, row.instance] = role.id if role else None

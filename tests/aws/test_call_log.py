@@ -8,9 +8,14 @@ import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 
+from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Login, Session, identity_of, reading
 from reconciler.errors import AwsError
+from reconciler.executor.interrupt import Interrupt
+from reconciler.executor.retrying_reader import RetryingReader
+from reconciler.model.ownership import InstanceKey
 from reconciler.ports import Attempt
+from reconciler.sandbox.embedded import JumpingClock
 
 
 @dataclass
@@ -76,3 +81,29 @@ def test_without_credentials_nothing_is_sent_and_nothing_told(
     with pytest.raises(AwsError):
         identity_of(reading(Session(Login(run="r", region="eu-west-1"), log=told)))
     assert not told.attempts
+
+
+XML = """<Response><Errors><Error><Code>{code}</Code><Message>m</Message></Error></Errors></Response>"""
+EMPTY = "<DescribeRegionsResponse><regionInfo/></DescribeRegionsResponse>"
+
+
+def test_a_read_that_we_repeat_counts_on(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore makes two attempts of each of ours; a later read of the same begins anew."""
+    monkeypatch.setattr("reconciler.aws.session.READ_ATTEMPTS", 2)
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+    clients = reading(Session(Login(run="r", region="eu-west-1"), log=told))
+    refusals = [XML.format(code="Unavailable")] * 3
+
+    def answer(request: AWSRequest, **_: object) -> AWSResponse:
+        is_refused = bool(refusals) and "Associations" in str(request.body)
+        text = refusals.pop() if is_refused else EMPTY
+        return AWSResponse(
+            str(request.url), 503 if is_refused else 200, HTTPHeaders(), _Raw(text.encode())
+        )
+
+    clients.get("ec2", "eu-west-1").meta.events.register("before-send", answer)
+    reader = RetryingReader(AwsReader(clients, "reconciler:", 4), JumpingClock(), Interrupt())
+    for _ in range(2):
+        reader.instances([InstanceKey("eu-west-1", "i-1")])
+    numbers = [(a.number, a.status) for a in told.attempts if a.call.endswith("Associations")]
+    assert numbers == [(1, 503), (2, 503), (3, 503), (4, 200), (1, 200)]

@@ -13,10 +13,11 @@ from typing import NoReturn
 
 import pytest
 
-from reconciler.aws.threads import result_of
+from reconciler.aws.threads import result_of, threads
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.findings import drift_of
 from reconciler.executor.interrupt import Interrupt
+from reconciler.ports import attempts_so_far, repeating
 from reconciler.sandbox.state import Logged
 from tests.rig import Rig
 
@@ -126,3 +127,11 @@ def test_a_signal_is_handled_while_a_step_is_in_progress(aws: Rig) -> None:
         aws.aws.before.append(slow)
         assert aws.apply(stop, parallelism=1).exit_code == 130
     assert aws.names()["roles"] == ["a"]
+
+
+def test_a_thread_knows_what_is_repeated() -> None:
+    """The log counts the attempts of a call on, whichever thread makes them."""
+    with repeating() as earlier, threads(2) as pool:
+        found = [result_of(pool.submit(attempts_so_far)) for _ in range(3)]
+    assert all(one is earlier for one in found)
+    assert attempts_so_far() is None

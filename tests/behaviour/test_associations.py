@@ -230,11 +230,10 @@ def test_an_association_outside_of_the_regions_is_reported_and_kept(aws: Rig, st
     kept = f"is made by this owner, and kept: {AWAY} is not among the regions of the set"
     for left in (two("one"), two("one").partition("associations")[0]):
         aws.write(left)
-        for command in (aws.plan, aws.drift):
-            asked = command(prune=True, regions=(HOME,))
-            notes = asked.notes if command == aws.drift else asked.plan.targets[0].kept
+        flags = {"prune": True, "regions": (HOME,)}
+        for notes in (aws.plan(**flags).plan.targets[0].kept, aws.drift(**flags).notes):
             told = [(str(k.address), k.reason, k.status) for k in notes]
-            assert told == [(f"association/{instance}", kept, "warning")], command
+            assert told == [(f"association/{instance}", kept, "warning")]
         aws.settle(prune=True, regions=(HOME,))
         assert aws.profile_of(instance, AWAY) == "one"
 

@@ -35,7 +35,7 @@ class Unreached:
     takes: float = 0.0
     tries: int = 0
 
-    def send(self, _call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
+    def send(self, _call: ApiCall) -> Mapping[str, Any]:
         self.tries += 1
         self.clock.sleep(self.takes)
         if self.clock.now() < self.until:
@@ -126,7 +126,7 @@ def test_a_lost_answer_does_not_use_up_the_patience_with_the_network() -> None:
     writer = Unreached(clock, clock.now() + 110)
 
     class Dying(Unreached):
-        def send(self, call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
+        def send(self, call: ApiCall) -> Mapping[str, Any]:
             self.lost, self.takes = self.tries == 0, 60.0 if self.tries == 0 else 0.0
             return super().send(call)
 

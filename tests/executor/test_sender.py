@@ -43,7 +43,7 @@ class Scripted:
     refusals: list[AwsError]
     sent: int = 0
 
-    def send(self, call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
+    def send(self, call: ApiCall) -> Mapping[str, Any]:
         self.sent += 1
         if self.refusals:
             raise self.refusals.pop(0)
@@ -255,7 +255,7 @@ def test_a_read_that_is_older_than_the_refusal() -> None:
     reader, clock = Known(role_in="r"), JumpingClock()
 
     class Showing(Scripted):
-        def send(self, call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
+        def send(self, call: ApiCall) -> Mapping[str, Any]:
             if self.sent == 2:
                 reader.role_in = None
             return super().send(call)
@@ -270,7 +270,7 @@ def test_a_lost_create_that_cannot_be_seen_yet() -> None:
     reader, clock = Known(tags={"reconciler:owner": "me"}), JumpingClock()
 
     class Showing(Scripted):
-        def send(self, call: ApiCall, attempt: int = 1) -> Mapping[str, Any]:
+        def send(self, call: ApiCall) -> Mapping[str, Any]:
             reader.has_role = self.sent == 3
             return super().send(call)
 

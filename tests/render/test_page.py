@@ -262,3 +262,77 @@ def test_every_row_is_open_on_paper(browser: Any, tmp_path: Path) -> None:
     page.emulate_media(media="print")
     assert all(inside.nth(n).bounding_box()["height"] > 10 for n in range(2))
     page.close()
+
+
+def cut_over(count: int) -> str:
+    """A page with a cut-over of so many instances, and a role."""
+    ids = [f"i-{n:08x}" for n in range(count)]
+    changes = [change("role/r"), change("instance-profile/web", consumers=ids)]
+    changes += [
+        change(f"association/{name}", actions=["cutover"], region=f"region-{n % 2}")
+        for n, name in enumerate(ids)
+    ]
+    parts = {f"association/{name}": "instance-profile/web" for name in ids}
+    return plan_page(plan_document(*changes), [], {}, Repository(), parts)
+
+
+@in_a_browser
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("count", [1, 12, 13])
+def test_instances_are_rows_below_their_cut_over(
+    browser: Any, tmp_path: Path, width: int, count: int
+) -> None:
+    size = {"width": width, "height": 900}
+    page, said = opened(browser, tmp_path, cut_over(count), viewport=size)
+    group, row = page.locator("details.instances"), page.locator("details.instances > details")
+    assert page.locator("details.instances").count() == 1
+    few = count <= 12
+    noun = "instance" if count == 1 else "instances"
+    listed = group.locator("> summary").inner_text()
+    regions = (
+        "1 in region-0"
+        if count == 1
+        else f"{(count + 1) // 2} in region-0, {count // 2} in region-1"
+    )
+    assert listed == f"{count} {noun} of instance-profile/web {regions}"
+    assert row.locator("visible=true").count() == (count if few else 0)
+    if not few:
+        group.locator("> summary").click()
+        assert row.locator("visible=true").count() == count
+    first = row.first
+    assert first.get_attribute("open") is None
+    first.locator("summary").click()
+    assert first.locator(".inside").is_visible()
+    box = first.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert said == []
+    page.close()
+
+
+@in_a_browser
+def test_a_search_finds_folded_instances(browser: Any, tmp_path: Path) -> None:
+    page, _ = opened(browser, tmp_path, cut_over(13))
+    page.fill("#search", "i-0000000c")
+    # The profile's row names its instances too.
+    assert page.locator("details[data-verb]:visible .address").all_inner_texts() == [
+        "instance-profile/web",
+        "association/i-0000000c",
+    ]
+    assert page.locator("#shown").inner_text() == "2 of 15 shown"
+    page.fill("#search", "role/r")
+    assert not page.locator("details.instances").is_visible()
+    page.fill("#search", "")
+    assert page.locator("details.instances").get_attribute("open") is None
+    page.locator("#open").click()
+    assert page.locator("details.instances > details[open]:visible").count() == 13
+    page.close()
+
+
+@in_a_browser
+def test_folded_instances_are_on_paper(browser: Any, tmp_path: Path) -> None:
+    page, _ = opened(browser, tmp_path, cut_over(13), java_script_enabled=False)
+    page.emulate_media(media="print")
+    rows = page.locator("details.instances > details")
+    assert all(rows.nth(n).bounding_box()["height"] > 10 for n in range(13))
+    page.close()

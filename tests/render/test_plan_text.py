@@ -146,3 +146,34 @@ def test_wrapping_breaks_at_words_and_paths() -> None:
         "      + managed_policies: arn:aws:iam::123456789012:policy/",
         "          team/CloudWatchAgentServerPolicy and what follows",
     ]
+
+
+def test_unchanged_attributes_are_counted_and_listed_in_full(aws: Rig) -> None:
+    spec = f"""
+roles:
+  web:
+    trust: [ec2, lambda]
+    managed_policies: [AmazonSSMManagedInstanceCore]
+    inline_policies: {{p: {DOCUMENT}}}
+    max_session_duration: 2h
+    description: DESCRIPTION
+"""
+    aws.write(spec.replace("DESCRIPTION", "one"))
+    aws.settle()
+    aws.write(spec.replace("DESCRIPTION", "two"))
+    assert "      # (7 unchanged attributes hidden)\n" in text(aws)
+    full = text(aws, is_full=True)
+    assert "hidden" not in full
+    listed = full[full.index("      # 7 unchanged") :].splitlines()[:9]
+    assert listed == [
+        "      # 7 unchanged attributes:",
+        '        path: "/"',
+        "        trust_policy",
+        "          Allow sts:AssumeRole to ec2.amazonaws.com, lambda.amazonaws.com",
+        "        managed_policies: AmazonSSMManagedInstanceCore",
+        "        inline_policies.p",
+        "          Allow s3:GetObject on *",
+        "        permissions_boundary: none",
+        "        max_session_duration: 2h",
+    ]
+    assert "        tags: none" in full

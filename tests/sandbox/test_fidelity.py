@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from moto.core import serialize
 
 from reconciler.sandbox.fault_config import Chaos, Lags
-from reconciler.sandbox.seed import Seed, plant
+from reconciler.sandbox.plant import plant
+from reconciler.sandbox.seed import Seed
 from tests.rig import AWAY, HOME, Rig
 
 TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
@@ -665,7 +666,7 @@ def test_a_hidden_one_is_listed_when_it_is_asked_for(made: Rig) -> None:
 
 def test_a_seed_plants_managed_instances(made: Rig) -> None:
     group = {"operator": "ecs.amazonaws.com", "hidden": True, "count": 2}
-    (planted,) = plant(Seed.model_validate({"instances": [group]}))
+    (planted,) = plant(Seed.model_validate({"instances": [group]}), made.aws)
     assert made.instance_ids() == []
     whole = made.ec2().describe_instances(IncludeManagedResources=True)["Reservations"]
     assert {i["InstanceId"] for r in whole for i in r["Instances"]} == set(planted.instances)
@@ -696,7 +697,7 @@ def test_a_seed_plants_an_account(made: Rig) -> None:
         }
     )
     made.aws.lags = Lags()
-    (planted,) = plant(seed)
+    (planted,) = plant(seed, made.aws)
     role = made.iam.get_role(RoleName="web")["Role"]
     assert (role["Path"], role["Description"], role["MaxSessionDuration"]) == ("/a/", "Web", 7200)
     assert role["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith(":policy/a/read")

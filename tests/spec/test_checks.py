@@ -328,3 +328,104 @@ def test_one_mistake_in_a_file_is_one_finding(
     (found,) = load(str(tmp_path)).diagnostics
     assert found.severity == "error"
     assert found.code == code or text == "none.json"
+
+
+DOCUMENT = (
+    "trust_policy: {Version: 2012-10-17, Statement: "
+    "{Effect: Allow, Action: 'sts:AssumeRole', Principal: {Service: NAME}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("trust: ec2", []),
+        ("trust: [ec2, ecs-tasks, edgelambda]", []),
+        ("trust: [logs.us-east-1.amazonaws.com]", []),
+        ("trust: [ec2.amazonaws.com, ec2.amazonaws.com.cn]", []),
+        (
+            "trust: ecz2",
+            ["1:20 error[trust] there is no service 'ecz2' that is known | did you mean 'ec2'?"],
+        ),
+        (
+            "trust: [ec2, lamda]",
+            [
+                "1:26 error[trust] there is no service 'lamda' that is known | did you mean 'lambda'?"
+            ],
+        ),
+        (
+            "trust: EC2",
+            [
+                "1:20 error[trust] trust is a service such as ec2, or a list of them, not 'EC2' | "
+                "did you mean 'ec2'?"
+            ],
+        ),
+        # Near to none: it may be younger than the list of those that are known.
+        (
+            "trust: zzyzx",
+            [
+                "1:20 warning[trust] there is no service 'zzyzx' that is known | AWS refuses one "
+                "that it does not have"
+            ],
+        ),
+        # Written in full it is taken as it stands.
+        (
+            "trust: ecz2.amazonaws.com",
+            [
+                "1:20 warning[trust] there is no service 'ecz2.amazonaws.com' that is known | "
+                "did you mean 'ec2.amazonaws.com'?"
+            ],
+        ),
+        (DOCUMENT.replace("NAME", "ec2.amazonaws.com"), []),
+        (DOCUMENT.replace("NAME", "zzyzx.amazonaws.com"), []),
+        (DOCUMENT.replace("NAME", "channels.lex.amazonaws.com"), []),
+        (
+            DOCUMENT.replace("NAME", "[ec2.amazonaws.com, lamda.amazonaws.com]"),
+            [
+                "1:143 warning[policy-principal] there is no service 'lamda.amazonaws.com' that is "
+                "known | did you mean 'lambda.amazonaws.com'?"
+            ],
+        ),
+    ],
+)
+def test_a_service_that_aws_does_not_have(tmp_path: Path, body: str, found: list[str]) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"roles: {{r: {{{body}}}}}")
+    assert [
+        f"{d.location.line}:{d.location.column} {d.severity}[{d.code}] {d.message} | {d.suggestion}"
+        for d in load(str(path)).diagnostics
+    ] == found
+
+
+def test_a_misspelt_service_is_one_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("roles: {r: {trust: ecz2, instance_profile: true}}")
+    assert [d.code for d in load(str(path)).diagnostics] == ["trust"]
+
+
+def test_what_is_wrong_with_an_alias_stands_at_the_alias(tmp_path: Path) -> None:
+    """What is wrong inside of what it stands for is told there, once for all that use it."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        """\
+x-all: &all {Effect: Allow, Action: "sts:AssumeRole"}
+x-text: &text {Effect: Alow, Action: "s3:*", Resource: "*"}
+x-name: &name "a b"
+roles:
+  one:
+    trust_policy:
+      Version: 2012-10-17
+      Statement:
+        - *all
+  two:
+    trust: *name
+    inline_policies:
+      p: {Version: 2012-10-17, Statement: [*text]}
+      q: {Version: 2012-10-17, Statement: *text}
+"""
+    )
+    assert [str(d.location).removeprefix(f"{path}:") for d in load(str(path)).diagnostics] == [
+        "2:24",
+        "9:11",
+        "11:12",
+    ]

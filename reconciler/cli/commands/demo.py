@@ -27,6 +27,7 @@ from reconciler.render.text.drift import drift_lines
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
 from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.seed import InstanceSeed, Seed
 from reconciler.sandbox.state import World as Sandbox
 from reconciler.spec.loader import load
 
@@ -102,17 +103,13 @@ class Story:
         return max(codes)
 
     def beginning(self) -> None:
-        from reconciler.sandbox.seed import (  # noqa: PLC0415 - moto is an extra
-            InstanceSeed,
-            Seed,
-            plant,
-        )
+        from reconciler.sandbox.plant import plant  # noqa: PLC0415 - moto is an extra
 
         groups = [
             InstanceSeed(count=2, tags={"app": "web"}),
             InstanceSeed(region="eu-west-1", count=1, tags={"app": "web"}),
         ]
-        plant(Seed(instances=groups))
+        plant(Seed(instances=groups), self.aws)
         self.spec.write_text(SPEC, "utf-8")
         self.chapter("Three instances are running; the specs describe their profile and roles")
         self.say(*(Piece(text, "cyan") for text in SPEC.splitlines()))

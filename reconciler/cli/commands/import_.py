@@ -13,13 +13,17 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
+from reconciler.cli.console import Console
+from reconciler.cli.files import write_new
 from reconciler.cli.progress import Quiet, shown
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Selection
 from reconciler.importer.into_set import destination, import_into, import_source
+from reconciler.importer.seed import seed_of
 from reconciler.render.phrases import few
 from reconciler.render.styled_text import Piece, data, line
+from reconciler.spec.settings import Settings
 
 SELECTION = "What to import"
 Roles = Annotated[
@@ -67,18 +71,28 @@ All = Annotated[
     ),
 ]
 Out = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "--out",
         metavar="DIR",
-        help="Folder for the specs (required).",
+        help="Folder for the specs (required, unless --seed is given).",
+        rich_help_panel=o.OUTPUT,
+    ),
+]
+SeedOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--seed",
+        metavar="FILE",
+        help="Write the whole account to FILE, for `sandbox --seed`, in place of specs.",
         rich_help_panel=o.OUTPUT,
     ),
 ]
 
 
 def import_(
-    out: Out,
+    out: Out = None,
+    seed: SeedOut = None,
     role: Roles = None,
     instance_profile: Profiles = None,
     path_prefix: PathPrefix = None,
@@ -97,6 +111,14 @@ def import_(
         o.pairs(tag, "--tag"),
         everything,
     )
+    if seed is not None:
+        if out is not None or selection != Selection():
+            message = "--seed writes the whole account; it takes neither --out nor a selection"
+            raise typer.BadParameter(message)
+        _write_seed(seed, common, login, console)
+        return
+    if out is None:
+        raise typer.BadParameter("--out DIR is missing: the folder for the specs")
     if selection == Selection():
         message = "choose what to import: --role, --instance-profile, --path-prefix, --tag or --all"
         raise typer.BadParameter(message)
@@ -128,6 +150,29 @@ def import_(
     if made.managers.keys() - {"CloudFormation"}:
         console.out([line("Take out of the other tool what you adopt, or both will change it.")])
     console.out([line("Next: reconciler plan ", data(out), " --adopt")])
+
+
+def _write_seed(
+    path: Path, common: o.CommonArguments, login: o.AccessFlags, console: Console
+) -> None:
+    if os.path.lexists(path):
+        raise RefusedError(f"{path} exists; choose another file", ExitCode.ERROR)
+    ports = run_ports(login, Quiet(console), common.parallelism)
+    settings = Settings()
+    with shown(console) as progress:
+        source = import_source(
+            ports.connect(None, settings), settings, common.owner, login.regions, progress.reading
+        )
+    made = seed_of(source.live, settings.tag_prefix)
+    write_new(path, made.text)
+    regions = sorted(source.live.regions)
+    console.out([line(Piece("Written: ", "bold green"), _count(made.size, "resource"), ".")])
+    console.out([line(data(f"  instances in {', '.join(regions)}"))])
+    for region, reason in source.live.unread_regions.items():
+        console.out([line("  not read ", data(f"{region}: {reason}"))])
+    for reason, count in made.skipped.items():
+        console.out([line("  skipped ", f"{count}: ", data(reason))])
+    console.out([line("Next: reconciler sandbox --seed ", data(path))])
 
 
 def _count(number: int, noun: str) -> str:

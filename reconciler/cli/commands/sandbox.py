@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from reconciler.cli.console import Console
-from reconciler.errors import UnreadableError
+from reconciler.cli.files import write_whole
 from reconciler.exit_codes import ExitCode
+from reconciler.render.phrases import few
 from reconciler.render.styled_text import Line, Piece, data, line
-from reconciler.render.text.diagnostics import concise
 from reconciler.sandbox.fault_config import Chaos, Lags, Outage, mixture
+from reconciler.sandbox.seed import DEFAULT, Seed, SeedFile, load
 from reconciler.sandbox.state import World
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.plant import Planted
+    from reconciler.sandbox.state_file import StateFile
 
 QUIET = Lags(ec2_sees_iam=3.0, associating=1.0, disassociating=1.0, restarting=1.0)
 """Delays without ``--chaos``: noticeable, and short for AWS."""
+MOST_LISTED = 12
+"""Most instances of a region that are listed at the start."""
 _Knobs = TypeVar("_Knobs", Lags, Chaos)
 _FLAGS_OF_LAGS = {
     "ec2_sees_iam": "--ec2-lag",
@@ -49,9 +56,21 @@ Port = Annotated[
     int,
     typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 picks a free one."),
 ]
-SeedFile = Annotated[
+Start = Annotated[
     Path | None,
-    typer.Option("--seed", metavar="FILE", help="YAML file of what is there at the start."),
+    typer.Option(
+        "--seed",
+        metavar="FILE",
+        help="What is there at the start, as YAML; `import --seed` writes one from an account.",
+    ),
+]
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="FILE",
+        help="Keep the sandbox in this file, and go on from it at the next start.",
+    ),
 ]
 ChaosSeed = Annotated[
     int | None,
@@ -154,7 +173,8 @@ Deny = Annotated[
 
 def sandbox(
     port: Port = 5000,
-    seed: SeedFile = None,
+    seed: Start = None,
+    state: State = None,
     chaos: ChaosSeed = None,
     ec2_lag: Ec2Lag = None,
     associating: Associating = None,
@@ -196,7 +216,7 @@ def sandbox(
         "outage": _outage(outage),
         "denied": frozenset(deny) if deny else None,
     }
-    _serve(port, seed, chaos, lags, knobs)
+    _serve(port, seed, state, chaos, lags, knobs)
 
 
 def _outage(text: str | None) -> Outage | None:
@@ -210,6 +230,7 @@ def _outage(text: str | None) -> Outage | None:
 def _serve(
     port: int,
     seed: Path | None,
+    state: Path | None,
     chaos: int | None,
     lags: Mapping[str, Any],
     knobs: Mapping[str, Any],
@@ -217,43 +238,58 @@ def _serve(
     """Runs the sandbox until a signal. ``lags`` and ``knobs`` override the mixture of ``chaos``."""
     console = Console()
     try:
-        from reconciler.sandbox import seed as seeds  # noqa: PLC0415 - moto is an extra
+        from reconciler.sandbox.plant import plant  # noqa: PLC0415 - moto is an extra
         from reconciler.sandbox.server import (  # noqa: PLC0415 - moto is an extra
             CREDENTIALS,
             serving,
         )
+        from reconciler.sandbox.state_file import StateFile  # noqa: PLC0415 - moto is an extra
     except ImportError as error:
         console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
         raise typer.Exit(ExitCode.ERROR) from error
-    try:
-        planted = seeds.load(seed) if seed else seeds.DEFAULT
-    except UnreadableError as error:
-        console.err(*concise([error.diagnostic]))
-        raise typer.Exit(ExitCode.ERROR) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        mistakes = f"{error.error_count()} errors, the first: {where}: {first['msg']}"
-        console.error(f"{seed}: {mistakes}")
-        raise typer.Exit(ExitCode.ERROR) from error
+    goes_on = state is not None and os.path.lexists(state)
+    if goes_on and seed is not None:
+        console.note(f"{state} exists, so the sandbox goes on from it; --seed is not used.")
+    planted, file = _start(seed, state if goes_on else None)
     drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
     world = World()
     with serving(world, port) as address:
-        try:
-            groups = seeds.plant(planted, address)
-        except seeds.RefusedSeedError as error:
-            console.error(f"{seed}: {error}")
-            raise typer.Exit(ExitCode.ERROR) from error
+        groups = plant(planted, world, file, address)
         world.lags = _turned(drawn[0], lags)
         world.chaos = _turned(drawn[1], knobs)
-        console.out(_welcome(address, groups, address + CREDENTIALS))
+        kept = _kept(state, world, console, StateFile) if state is not None else None
+        console.out(_welcome(address, groups, address + CREDENTIALS, state))
         if not world.chaos.is_calm:
             console.out(_misbehaving(world.lags, world.chaos))
         stop = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: stop.set())
         stop.wait()
-    console.out([line("Sandbox stopped; its data is discarded.")])
+        is_kept = kept is not None and kept.stop()
+    if kept is None:
+        console.out([line("Sandbox stopped; its data is discarded.")])
+    elif is_kept:
+        console.out([line("Sandbox stopped; its data is in ", data(state), ".")])
+    else:
+        raise typer.Exit(ExitCode.ERROR)
+
+
+def _start(seed: Path | None, state: Path | None) -> tuple[Seed, SeedFile | None]:
+    """Raises ``RefusedError`` with the places of all mistakes."""
+    if state is not None:
+        return load(state, may_be_empty=False)
+    return load(seed) if seed is not None else (DEFAULT, None)
+
+
+def _kept(state: Path, world: World, console: Console, kind: type[StateFile]) -> StateFile:
+    """The file, written for the first time. Raises ``OSError`` if that is impossible."""
+
+    def failed(error: OSError) -> None:
+        console.error(f"{state}: {error.strerror or error}; the sandbox is not kept")
+
+    made = kind(world, lambda text: write_whole(state, text), failed)
+    made.start()
+    return made
 
 
 def _turned(drawn: _Knobs, given: Mapping[str, Any]) -> _Knobs:
@@ -269,11 +305,13 @@ def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
     return [(), line("Faults: ", data(" ".join(turned)))]
 
 
-def _welcome(address: str, groups: tuple[Any, ...], view: str) -> list[Line]:
+def _welcome(
+    address: str, groups: tuple[Planted, ...], view: str, state: Path | None
+) -> list[Line]:
     return [
         line(Piece("A local AWS is running at ", "bold green"), Piece(address, "bold")),
         (),
-        *(line("  ", data(f"{g.region:<12} {' '.join(g.instances)}")) for g in groups),
+        *_found(groups),
         (),
         line("In another terminal:"),
         (),
@@ -281,5 +319,14 @@ def _welcome(address: str, groups: tuple[Any, ...], view: str) -> list[Line]:
         line(f"  reconciler apply specs --endpoint-url {address}"),
         (),
         line(f"Role that each instance is using: {view}"),
+        *([] if state is None else [line("Its data is kept in ", data(state), ".")]),
         line("Press Ctrl-C to stop."),
     ]
+
+
+def _found(groups: tuple[Planted, ...]) -> Iterator[Line]:
+    """A line for each region, with its first instances."""
+    regions = dict.fromkeys(group.region for group in groups)
+    for region in regions:
+        ids = [name for group in groups if group.region == region for name in group.instances]
+        yield line("  ", data(f"{region:<14} {few(ids, most=MOST_LISTED)}"))

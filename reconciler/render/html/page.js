@@ -5,6 +5,9 @@
   const kind = document.getElementById("kind");
   const shown = document.getElementById("shown");
   const rows = all("details[data-verb]");
+  // The instances of a cut-over, below its row.
+  const groups = all("details.instances");
+  const unasked = new Map(groups.map((group) => [group, group.open]));
   const cards = all(".cards button");
   let verb = "";
 
@@ -18,6 +21,11 @@
         && words.every((word) => text.includes(word));
       row.hidden = !fits;
       count += fits ? 1 : 0;
+    }
+    const filters = verb || kind.value || words.length > 0;
+    for (const group of groups) {
+      group.hidden = ![...group.querySelectorAll("details")].some((row) => !row.hidden);
+      group.open = filters ? true : unasked.get(group);
     }
     shown.textContent = count === rows.length ? "" : `${count} of ${rows.length} shown`;
   };
@@ -41,7 +49,7 @@
       filter();
     }
   });
-  const open = (value) => { for (const row of rows) { row.open = value; } };
+  const open = (value) => { for (const row of [...rows, ...groups]) { row.open = value; } };
   document.getElementById("open").addEventListener("click", () => {
     open(rows.some((row) => !row.hidden && !row.open));
   });
@@ -64,7 +72,7 @@
   // For browsers whose style sheets cannot open a row on paper.
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = rows.filter((row) => !row.open);
+    closed = [...rows, ...groups].filter((row) => !row.open);
     open(true);
   });
   addEventListener("afterprint", () => { for (const row of closed) { row.open = false; } });

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -27,6 +28,7 @@ from reconciler.render.json.types import (
     FindingShape,
     PlanShape,
     SourceShape,
+    TargetShape,
 )
 from reconciler.render.styled_text import Line
 from reconciler.render.text.values import HAPPENED, PLANNED, Direction, difference_lines
@@ -64,6 +66,13 @@ class _Item:
     notes: list[str]
     commands: list[str]
     direction: Direction = PLANNED
+    region: str | None = None
+    instances: list[_Item] = field(default_factory=list)
+    """Those that the cut-over of this profile brings over."""
+
+    def all(self) -> Iterator[_Item]:
+        yield self
+        yield from self.instances
 
 
 def text(value: object) -> str:
@@ -82,10 +91,7 @@ def plan_page(
     include those of an instance."""
     changes = phrases.changes_of(document)
     marks = {change["address"]: _MARKS[phrases.verb_of(change)] for change in changes}
-    items = [
-        _change(change, commands.get(change["address"], []), parts.get(change["address"]))
-        for change in changes
-    ]
+    items = [item for target in document["targets"] for item in _changes(target, commands, parts)]
     stops = phrases.stops_of(document)
     counts = phrases.counts_in_words(phrases.counted(changes)) if changes else ""
     counts = "; ".join(part for part in (counts, stops) if part) or "no changes"
@@ -126,7 +132,20 @@ def _accounts(document: PlanShape | DriftShape) -> str:
     return f"account {', '.join(shown)}"
 
 
-def _change(change: ChangeShape, commands: list[str], whole: str | None) -> _Item:
+def _changes(
+    target: TargetShape, commands: Mapping[str, list[str]], parts: Mapping[str, str]
+) -> list[_Item]:
+    """The changes of a target, the instances of a cut-over below their profile."""
+    made = [_change(c, commands, parts.get(c["address"])) for c in target["changes"]]
+    by_address = {item.address: item for item in made}
+    items: list[_Item] = []
+    for item in made:
+        whole = by_address.get(parts.get(item.address, ""))
+        (items if whole is None else whole.instances).append(item)
+    return items
+
+
+def _change(change: ChangeShape, commands: Mapping[str, list[str]], whole: str | None) -> _Item:
     verb = phrases.verb_of(change)
     where = f" in {change['region']}" if change["region"] else ""
     notes = [change["reason"]] if change["reason"] else []
@@ -143,7 +162,8 @@ def _change(change: ChangeShape, commands: list[str], whole: str | None) -> _Ite
         source=change["source"],
         differences=phrases.attributes(change),
         notes=notes,
-        commands=commands,
+        commands=commands.get(change["address"], []),
+        region=change["region"],
     )
 
 
@@ -226,8 +246,9 @@ _LABELS = {"cutover": "cut over", "in_progress": "in progress"}
 
 
 def _cards(items: list[_Item]) -> str:
-    verbs = [item.verb for item in items]
-    looks = {item.verb: item.look for item in items}
+    every = [one for item in items for one in item.all()]
+    verbs = [item.verb for item in every]
+    looks = {item.verb: item.look for item in every}
     cards = [
         f'<li><button type="button" data-verb="{text(verb)}" aria-pressed="false">'
         f'<b class="{looks[verb]}">{verbs.count(verb)}</b>{text(_LABELS.get(verb, verb))}'
@@ -238,7 +259,7 @@ def _cards(items: list[_Item]) -> str:
 
 
 def _tools(items: list[_Item]) -> str:
-    kinds = sorted({item.address.partition("/")[0] for item in items})
+    kinds = sorted({one.address.partition("/")[0] for item in items for one in item.all()})
     options = "".join(f'<option value="{text(k)}">{text(k)}</option>' for k in kinds)
     hidden = "" if items else " hidden"
     return (
@@ -269,7 +290,26 @@ def _shown(item: _Item, repository: Repository) -> str:
         f'<span class="sign {item.look}">{text(item.sign)}</span>'
         f'<span class="address">{text(item.address)}</span> '
         f'<span class="faint">{text(item.said)}</span>{_place(item.source, repository)}'
-        f'</summary><div class="inside">{body}</div></details>'
+        f'</summary><div class="inside">{body}</div></details>{_instances(item, repository)}'
+    )
+
+
+FEW_INSTANCES = 12
+"""Most instances of a cut-over that are listed unasked."""
+
+
+def _instances(item: _Item, repository: Repository) -> str:
+    if not item.instances:
+        return ""
+    count = Counter(one.region for one in item.instances)
+    regions = ", ".join(f"{count[region]} in {region}" for region in sorted(count, key=str))
+    noun = "instance" if len(item.instances) == 1 else "instances"
+    is_open = " open" if len(item.instances) <= FEW_INSTANCES else ""
+    rows = "".join(_shown(one, repository) for one in item.instances)
+    return (
+        f'<details class="instances"{is_open}><summary>{len(item.instances)} {noun} of '
+        f'<span class="address">{text(item.address)}</span> '
+        f'<span class="faint">{text(regions)}</span></summary>{rows}</details>'
     )
 
 

@@ -24,7 +24,7 @@ from reconciler.render.styled_text import Line, Piece, data, line, plain
 from reconciler.render.text.cut_over import cut_over_lines, folded_instances
 from reconciler.render.text.header import header_lines
 from reconciler.render.text.look import Look
-from reconciler.render.text.values import difference_lines, made_lines
+from reconciler.render.text.values import difference_lines, made_lines, unchanged_lines
 
 FEW_CONSUMERS = 5
 MANY_CHANGES = 12
@@ -184,8 +184,7 @@ def _details(change: Change, look: Look) -> Iterator[Line]:
     if isinstance(change, Delete):
         yield from made_lines(change.before or {}, "-", "red", is_full=look.is_full)
     if change.differences and change.unchanged:
-        noun = "attribute" if change.unchanged == 1 else "attributes"
-        yield line(Piece(f"      # ({change.unchanged} unchanged {noun} hidden)", "dim"))
+        yield from unchanged_lines(change.unchanged, is_full=look.is_full)
     if "strategy" in change.intent and change.consumers:
         yield from cut_over_lines(change)
     elif change.consumers:

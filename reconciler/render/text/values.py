@@ -218,7 +218,8 @@ def _who(value: Any) -> str:
 
 _SHORT_STATEMENTS = 4
 _NOTEWORTHY = ("trust_policy", "permissions_boundary", "managed_policies", "inline_policies")
-_DEFAULTS: tuple[Any, ...] = ("", None, {}, [], "/", 3600)
+_EMPTY: tuple[Any, ...] = ("", None, {}, [])
+_DEFAULTS: tuple[Any, ...] = (*_EMPTY, "/", 3600)
 
 
 def made_lines(
@@ -228,27 +229,40 @@ def made_lines(
     policies by name; attributes with a default value are left out."""
     names = [*(n for n in _NOTEWORTHY if n in attributes), *attributes]
     for name in dict.fromkeys(names):
-        value = attributes[name]
-        if value in _DEFAULTS or name in ("instance_profile", "role"):
-            continue
-        if _is_document(value):
-            yield from _made_document(name, value, sign, style, is_full=is_full)
-        elif name == "inline_policies":
-            for policy, document in sorted(value.items()):
-                path = f"inline_policies.{policy}"
-                yield from _made_document(path, document, sign, style, is_full=is_full)
-        elif name == "managed_policies":
-            listed = " ".join(shown(arn, name, is_full=is_full) for _, arn in sorted(value.items()))
-            yield line(f"      {sign} ", data(f"{name}: "), data(listed, style))
-        elif isinstance(value, dict):
-            pairs = " ".join(f"{key}={text}" for key, text in sorted(value.items()))
-            yield line(f"      {sign} ", data(f"{name}: "), data(pairs, style))
+        if attributes[name] not in _DEFAULTS and name not in ("instance_profile", "role"):
+            yield from _made(name, attributes[name], sign, style, is_full=is_full)
+
+
+def _made(name: str, value: Any, sign: str, style: str, *, is_full: bool) -> Iterator[Line]:
+    if _is_document(value):
+        yield from _made_document(name, value, sign, style, is_full=is_full)
+    elif name == "inline_policies":
+        for policy, document in sorted(value.items()):
+            path = f"inline_policies.{policy}"
+            yield from _made_document(path, document, sign, style, is_full=is_full)
+    elif name == "managed_policies":
+        listed = " ".join(shown(arn, name, is_full=is_full) for _, arn in sorted(value.items()))
+        yield line(f"      {sign} ", data(f"{name}: "), data(listed, style))
+    elif isinstance(value, dict):
+        pairs = " ".join(f"{key}={text}" for key, text in sorted(value.items()))
+        yield line(f"      {sign} ", data(f"{name}: "), data(pairs, style))
+    else:
+        text = shown(value, name, is_full=is_full)
+        yield line(f"      {sign} ", data(f"{name}: "), data(text, style))
+
+
+def unchanged_lines(attributes: Mapping[str, Any], *, is_full: bool) -> Iterator[Line]:
+    """How many attributes of a changed resource are hidden, or all of them with their values."""
+    noun = "attribute" if len(attributes) == 1 else "attributes"
+    if not is_full:
+        yield line(Piece(f"      # ({len(attributes)} unchanged {noun} hidden)", "dim"))
+        return
+    yield line(Piece(f"      # {len(attributes)} unchanged {noun}:", "dim"))
+    for name, value in attributes.items():
+        if value in _EMPTY:
+            yield line("        ", data(f"{name}: none", "dim"))
         else:
-            yield line(
-                f"      {sign} ",
-                data(f"{name}: "),
-                data(shown(value, name, is_full=is_full), style),
-            )
+            yield from _made(name, value, " ", "dim", is_full=True)
 
 
 def _made_document(

@@ -7,11 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from reconciler.diagnostics import Diagnostic, Location, Near
+from reconciler.diagnostics import Diagnostic, Location, Near, Severity
 from reconciler.model.address import instance_address, name_key, name_of
 from reconciler.model.partitions import DNS_SUFFIXES
 from reconciler.model.trust import trusts_ec2
-from reconciler.spec.check import aws_limits, aws_managed_policies, policy_checks
+from reconciler.spec.check import (
+    aws_limits,
+    aws_managed_policies,
+    policy_checks,
+    service_principals,
+)
 from reconciler.spec.check.spots import Spot
 from reconciler.spec.desired import (
     Desired,
@@ -195,10 +200,19 @@ def _services(place: Place) -> Iterator[Diagnostic]:
     if not items:
         yield _error("trust", message, place, "trust")
     for item in items:
-        text = item.text if isinstance(item, Scalar) else None
-        if item is not None and (text is None or not aws_limits.SERVICE.fullmatch(text)):
-            given = f", not {text!r}" if text is not None else ""
-            yield Diagnostic("error", "trust", message + given, item.location)
+        if not isinstance(item, Scalar) or item.text is None:
+            if item is not None:
+                yield Diagnostic("error", "trust", message, item.location)
+        elif not aws_limits.SERVICE.fullmatch(item.text):
+            near = Near(item.text, service_principals.known())
+            given = f"{message}, not {item.text!r}"
+            yield Diagnostic("error", "trust", given, item.location, near=near)
+        elif (wrong := service_principals.unknown(item.text)) is not None:
+            # A word is our own short form, so a misspelt one is certain not to be AWS's.
+            is_error = wrong.likely is not None and "." not in item.text
+            severity: Severity = "error" if is_error else "warning"
+            hint = wrong.hint or "AWS refuses one that it does not have"
+            yield Diagnostic(severity, "trust", wrong.message, item.location, hint)
 
 
 def _managed(
@@ -280,7 +294,7 @@ def _profile(entity: DesiredProfile, desired: DesiredState) -> Iterator[Diagnost
     if role is None or trusts_ec2(role.resource.trust_policy.value):
         return
     key = "trust" if role.place.at("trust") != role.place.here else "trust_policy"
-    if is_unread(role.place, key):
+    if is_unread(role.place, key) or (key == "trust" and _is_misspelt(role.place)):
         return
     message = f"{role.resource.address} does not trust ec2.amazonaws.com: no instance can use it"
     hint = "add ec2 to the services of its trust"
@@ -289,6 +303,11 @@ def _profile(entity: DesiredProfile, desired: DesiredState) -> Iterator[Diagnost
     related = (("its trust policy", role.place.at(key)),)
     place = entity.place.at("role")
     yield Diagnostic("error", "ec2-trust", message, place, hint, related)
+
+
+def _is_misspelt(place: Place) -> bool:
+    """Whether a service in the short form is no service: that is told where it stands."""
+    return any(found.severity == "error" for found in _services(place))
 
 
 def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:

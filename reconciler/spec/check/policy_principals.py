@@ -14,6 +14,7 @@ from reconciler.diagnostics import Diagnostic, Near
 from reconciler.model.partitions import DNS_SUFFIXES
 from reconciler.model.policy_document import is_unique_id
 from reconciler.spec.check.policy_arns import is_partition, unknown_partition
+from reconciler.spec.check.service_principals import unknown
 from reconciler.spec.check.spots import Spot, members
 
 _KINDS = ("AWS", "Service", "Federated", "CanonicalUser")
@@ -74,6 +75,8 @@ def _service(member: str, spot: Spot) -> Iterator[Diagnostic]:
     elif not member.endswith(_SERVICE_SUFFIXES):
         message = f"{member!r} does not look like a service of AWS, such as ec2.amazonaws.com"
         yield spot.value_warning("policy-principal", message)
+    elif (wrong := unknown(member)) is not None and wrong.hint is not None:
+        yield spot.value_warning("policy-principal", wrong.message, wrong.hint)
 
 
 def _aws(member: str, spot: Spot) -> Iterator[Diagnostic]:

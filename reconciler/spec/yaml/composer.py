@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.errors import UnreadableError
@@ -106,7 +106,8 @@ class Composer:
             message = "an alias refers to a value that contains it"
             raise unreadable(self.place(event), "recursive-alias", message)
         self.add(found.count, found.size, self.place(event))
-        return found.tree
+        # What it stands for as a whole is wrong here; what is wrong inside of that is wrong there.
+        return replace(found.tree, location=self.place(event))
 
     def anchor(self, event: Event) -> _Anchored:
         try:

@@ -19,28 +19,28 @@ MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_LINES = 1_000_000
 
 
-def read_text(path: FilePath, name: str) -> str:
+def read_text(path: FilePath, name: str, most_bytes: int = MAX_FILE_BYTES) -> str:
     """The text of a regular UTF-8 file. Raises ``UnreadableError``."""
     whole = Location(name)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise unreadable(whole, "not-a-file", "is not a regular file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise unreadable(whole, "file-too-large", _large(status.st_size))
+        if status.st_size > most_bytes:
+            raise unreadable(whole, "file-too-large", _large(status.st_size, most_bytes))
         # It may have grown since, and a file in /proc has no size.
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(most_bytes + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise unreadable(whole, "unreadable-file", f"cannot be read: {reason}") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise unreadable(whole, "file-too-large", _large(len(data)))
+    if len(data) > most_bytes:
+        raise unreadable(whole, "file-too-large", _large(len(data), most_bytes))
     return _decoded(data, whole)
 
 
-def _large(size: int) -> str:
-    return f"{size / 1024 / 1024:.1f} MiB; a spec has at most 10 MiB"
+def _large(size: int, most: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MiB; at most {most // 1024 // 1024} MiB are read"
 
 
 def _decoded(data: bytes, whole: Location) -> str:

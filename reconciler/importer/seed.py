@@ -1,0 +1,160 @@
+"""From live state to a seed: the account as a file for ``reconciler sandbox --seed``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from reconciler.kinds.references import aws_policy_arn
+from reconciler.model.address import name_key
+from reconciler.model.live import (
+    LiveInstance,
+    LivePolicy,
+    LiveProfile,
+    LiveRole,
+    LiveState,
+)
+from reconciler.model.ownership import MalformedMark, with_prefix
+from reconciler.model.resources import DEFAULT_SESSION_SECONDS
+from reconciler.spec.format.dump import rendered
+
+_Entity = TypeVar("_Entity", LivePolicy, LiveRole, LiveProfile)
+_STOPPED = ("stopping", "stopped")
+HEADER = """\
+# The account {account}, as `reconciler import --seed` read it, for `reconciler sandbox --seed`.
+# Users, groups and earlier versions of policies are not in it; which role an instance was using is
+# not known, so each begins with the one in its profile.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFile:
+    """``skipped`` counts what is left out, by reason."""
+
+    text: str
+    size: int
+    skipped: Mapping[str, int]
+
+
+def seed_of(live: LiveState, tag_prefix: str) -> SeedFile:
+    """Everything of ``live``, under its ids; ``tag_prefix`` is that by which it was read."""
+    making = _Seed(live, tag_prefix)
+    made = {name: part for name, part in making.sections() if part}
+    text = HEADER.format(account=live.identity.account_id) + rendered(made)
+    size = sum(len(part) for name, part in made.items() if name not in ("account_id", "regions"))
+    return SeedFile(text, size, making.skipped)
+
+
+class _Seed:
+    def __init__(self, live: LiveState, tag_prefix: str) -> None:
+        self.live = live
+        self.prefix = tag_prefix
+        self.own = {policy.arn: policy.resource.name for policy in live.policies.values()}
+        self.names = {name_key(name) for name in self.own.values()}
+        hidden = sum(instance.is_unknown for instance in live.instances.values())
+        self.skipped = {"instances that DescribeInstances does not show": hidden} if hidden else {}
+
+    def sections(self) -> Iterator[tuple[str, Any]]:
+        live = self.live
+        yield "account_id", live.identity.account_id
+        yield "regions", sorted({*live.regions, *live.unread_regions})
+        yield "policies", {p.resource.name: self._policy(p) for p in _sorted(live.policies)}
+        yield "roles", {r.resource.name: self._role(r) for r in _sorted(live.roles)}
+        yield (
+            "instance_profiles",
+            {p.resource.name: self._profile(p) for p in _sorted(live.profiles)},
+        )
+        shown = (live.instances[key] for key in sorted(live.instances))
+        yield "instances", [self._instance(i) for i in shown if not (i.is_unknown or i.is_gone)]
+
+    def _policy(self, policy: LivePolicy) -> dict[str, Any]:
+        resource = policy.resource
+        version = next((v.id for v in policy.versions if v.is_default), "v1")
+        return {
+            "id": policy.id,
+            **({"description": resource.description} if resource.description else {}),
+            **_path(policy),
+            **({"version": version} if version != "v1" else {}),
+            "document": resource.document.value,
+            **self._tags(policy),
+        }
+
+    def _role(self, role: LiveRole) -> dict[str, Any]:
+        resource = role.resource
+        made: dict[str, Any] = {"id": role.id}
+        if resource.description:
+            made["description"] = resource.description
+        made |= {**_path(role), "trust_policy": resource.trust_policy.value}
+        if resource.managed_policies:
+            made["managed_policies"] = [self._named(arn) for arn in resource.managed_policies]
+        if resource.inline_policies:
+            made["inline_policies"] = {name: d.value for name, d in resource.inline_policies}
+        if resource.permissions_boundary:
+            made["permissions_boundary"] = self._named(resource.permissions_boundary)
+        if resource.max_session_seconds != DEFAULT_SESSION_SECONDS:
+            made["max_session_duration"] = resource.max_session_seconds
+        return {**made, **self._tags(role)}
+
+    def _named(self, arn: str) -> str:
+        """The policy's name where the sandbox takes it for this ARN."""
+        name = arn.rpartition("/")[2]
+        if arn in self.own:
+            return self.own[arn]
+        is_plain = arn == aws_policy_arn(name, self.live.identity)
+        return name if is_plain and name_key(name) not in self.names else arn
+
+    def _profile(self, profile: LiveProfile) -> dict[str, Any]:
+        held = {"role": profile.resource.role} if profile.resource.role else {}
+        return {"id": profile.id, **held, **_path(profile), **self._tags(profile)}
+
+    def _instance(self, instance: LiveInstance) -> dict[str, Any]:
+        return {
+            "id": instance.key.instance,
+            "region": instance.key.region,
+            **({"state": "stopped"} if instance.state in _STOPPED else {}),
+            **({"operator": instance.operator} if instance.operator else {}),
+            **self._association(instance),
+            **self._tags(instance),
+        }
+
+    def _association(self, instance: LiveInstance) -> dict[str, Any]:
+        row = instance.row
+        if row is None:
+            return {}
+        held = self.live.profile(row.profile_name)
+        is_there = held is not None and held.arn == row.profile_arn
+        made: dict[str, Any] = {
+            "instance_profile": row.profile_name if is_there else row.profile_arn,
+            "association": row.id,
+        }
+        if row.state == "associating" and instance.state in _STOPPED:
+            made["associating"] = True
+        is_same = is_there and held is not None and held.id == row.profile_id
+        return made if is_same else {**made, "profile_id": row.profile_id}
+
+    def _tags(self, entity: LivePolicy | LiveRole | LiveProfile | LiveInstance) -> dict[str, Any]:
+        """All of them as they are: the user's, ours and those of AWS."""
+        made = _user_tags(entity) | with_prefix(entity.marks, self.prefix)
+        for mark in entity.malformed_marks:
+            made[mark.key] = _whole(made.get(mark.key), mark)
+        return {"tags": dict(sorted(made.items()))} if made else {}
+
+
+def _whole(valid: str | None, mark: MalformedMark) -> str:
+    return mark.value if valid is None else f"{valid} {mark.value}"
+
+
+def _user_tags(entity: LivePolicy | LiveRole | LiveProfile | LiveInstance) -> dict[str, str]:
+    if isinstance(entity, LiveInstance):
+        return dict(entity.tags)
+    return {**entity.resource.tags, **entity.aws_tags}
+
+
+def _path(entity: LivePolicy | LiveRole | LiveProfile) -> dict[str, str]:
+    path = entity.resource.path
+    return {} if path == "/" else {"path": path}
+
+
+def _sorted(part: Mapping[str, _Entity]) -> Iterator[_Entity]:
+    return (part[name] for name in sorted(part))
