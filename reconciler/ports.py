@@ -31,6 +31,16 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """A profile or a policy that needs nothing: its tags, with our owner tag among them, and of a
+    profile the role inside."""
+
+    tags: Mapping[str, str]
+    path: str = "/"
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The scope of a bulk read.
 
@@ -47,6 +57,12 @@ class Scope:
     named: Named = field(default_factory=Named)
     """What is read if a bulk read is denied, or not wanted."""
     one_by_one: bool = False
+    expected: Mapping[Address, Expected] = field(default_factory=dict)
+    """Resources whose tags may be taken from AWS's index of tags if it shows them like this; empty
+    where the index is not to be asked."""
+    released_since: float = 0.0
+    """If a role has let consumers go since then, in seconds of the epoch, the index is not asked:
+    it may show a profile as it was before that cut-over."""
 
 
 @dataclass(frozen=True, slots=True)

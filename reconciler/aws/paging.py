@@ -15,6 +15,8 @@ from reconciler.errors import AwsError
 from reconciler.ports import repeating
 
 PAGE = 1000
+_PAGES = {"get_resources": 100}
+"""The most items that a call answers, where it is fewer."""
 _READS = re.compile(r"(get|list|describe)_\w+")
 _T = TypeVar("_T")
 INCOMPLETE = "IncompleteAnswer"
@@ -23,6 +25,8 @@ _NOT_THERE = frozenset(
     {"ResponseParserError", "NotImplemented", "InvalidAction", "UnknownOperation"}
 )
 NOT_IMPLEMENTED = 501
+_ACTIONS = {"resourcegroupstaggingapi": "tag"}
+"""How permissions name a service, where botocore names it otherwise."""
 TRIES = 3
 """How often a call is made if its response arrives in part. botocore retries every other network
 failure by itself; it reports this one once it has stopped reading."""
@@ -50,7 +54,7 @@ class ApiReader:
         self, service: str, operation: str, region: str | None = None, **params: Any
     ) -> list[dict[str, Any]]:
         client = self._client(service, operation, region)
-        config = {"PageSize": PAGE}
+        config = {"PageSize": _PAGES.get(operation, PAGE)}
 
         def ask() -> list[dict[str, Any]]:
             if not client.can_paginate(operation):
@@ -124,4 +128,6 @@ def has_no_answer(error: AwsError) -> bool:
 
 
 def call_name(service: str, operation: str) -> str:
-    return f"{service}:" + "".join(word.capitalize() for word in operation.split("_"))
+    return f"{_ACTIONS.get(service, service)}:" + "".join(
+        word.capitalize() for word in operation.split("_")
+    )

@@ -9,7 +9,7 @@ Source: docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationD
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -19,8 +19,10 @@ from reconciler.aws.entities import Entities
 from reconciler.aws.instances import Instances, Regions, Started
 from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.session import Clients, identity_of
+from reconciler.aws.tag_index import FEW, PARTITION, TagIndex, read_index
 from reconciler.aws.threads import result_of, threads
 from reconciler.errors import DENIED, UNREADABLE, AwsError
+from reconciler.model import ownership
 from reconciler.model.address import Address, by_name, name_key, name_of
 from reconciler.model.live import (
     LiveEntity,
@@ -60,8 +62,11 @@ class AwsReader:
         prefix: str,
         threads: int = 10,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        uses_index: bool = True,
     ) -> None:
         self._clients = clients
+        self._uses_index = uses_index
         self._ask = ApiReader(clients)
         self._regions = Regions(clients, self._ask)
         self._entities = Entities(self._ask, prefix, self._regions)
@@ -107,7 +112,8 @@ class AwsReader:
             if error.code not in DENIED:
                 raise
             return self._named(identity, scope, pool, f"{error.call}: {error.code}", regions)
-        return self._whole(scope, pool, account, self._instances.fleet(identity, regions))
+        fleet = self._instances.fleet(identity, regions)
+        return self._whole(scope, pool, account, fleet)
 
     def _named(
         self,
@@ -217,24 +223,49 @@ class AwsReader:
             i.row.profile_arn for i in fleet.instances.values() if i.row is not None and i.marks
         }
 
+        # Progress of a cut-over that has not ended.
+        held = (i for i in fleet.instances.values() if ownership.HOLDS in i.marks)
+        refreshed = {i.row.profile_arn for i in held if i.row is not None}
+        index = self._index(scope, roles, fleet.identity)
+
         def is_wanted(profile: LiveProfile) -> bool:
             # Tags cost a call each: read where the profile is named, or may be one of ours.
             if scope.all_tags or name_key(profile.resource.name) in scope.profiles:
                 return True
-            return profile.role_id is None or profile.role_id in owned or profile.arn in marked
+            if profile.role_id is None or profile.role_id in owned or profile.arn in marked:
+                return True
+            return index.may_be_ours(profile.arn, scope.prefix, scope.owner)
 
         def is_named(policy: LivePolicy) -> bool:
-            return scope.all_tags or name_key(policy.resource.name) in scope.policies
+            if scope.all_tags or name_key(policy.resource.name) in scope.policies:
+                return True
+            return index.may_be_ours(policy.arn, scope.prefix, scope.owner)
 
-        profiles = self._profiles(pool, account, unread, is_wanted)
-        policies = self._policies(pool, account, unread, is_named)
+        def known(live: LiveProfile | LivePolicy) -> dict[str, str] | None:
+            if live.arn in refreshed:
+                return None
+            return index.believed(live, scope.expected.get(live.resource.address), scope.prefix)
+
+        profiles = self._profiles(pool, account, unread, is_wanted, known)
+        policies = self._policies(pool, account, unread, is_named, known)
         return replace(
             fleet,
             roles=by_name((role.resource.name, role) for role in roles),
             policies=by_name((policy.resource.name, policy) for policy in policies),
             profiles=by_name((profile.resource.name, profile) for profile in profiles),
             unread=unread,
+            tag_index=index.refused,
         )
+
+    def _index(self, scope: Scope, roles: Iterable[LiveRole], identity: Identity) -> TagIndex:
+        is_there = self._uses_index and identity.partition == PARTITION
+        if not is_there or len(scope.expected) <= FEW:
+            return TagIndex()
+        marks = (role.marks.get(ownership.RELEASED) for role in roles if role.owner == scope.owner)
+        released = (ownership.decode_released(mark) for mark in marks)
+        if any(at is not None and at >= scope.released_since for at in released):
+            return TagIndex(refused="a role has let instances go within the last hour")
+        return read_index(self._ask, scope.prefix)
 
     def _roles(
         self, scope: Scope, pool: ThreadPoolExecutor, account: _Account, unread: dict[Address, str]
@@ -261,6 +292,7 @@ class AwsReader:
         account: _Account,
         unread: dict[Address, str],
         wants_tags: Callable[[LiveProfile], bool],
+        known: Callable[[LiveProfile], dict[str, str] | None],
     ) -> list[LiveProfile]:
         def made(answer: dict[str, Any]) -> LiveProfile:
             return parse.profile(answer, None, self._prefix, self._regions)
@@ -268,8 +300,10 @@ class AwsReader:
         call, read = "iam:ListInstanceProfiles", self._entities.profile
         found, lacking = _parsed(account.profiles, made, "InstanceProfileName", call)
         found += self._entities.each("instance-profile", read, lacking, pool, unread)
-        names = [p.resource.name for p in found if not p.tags_known and wants_tags(p)]
-        tags = _tags(pool, self._entities.profile_tags, names, "instance-profile", unread)
+        wanted = [p for p in found if not p.tags_known and wants_tags(p)]
+        tags = {p.resource.name: there for p in wanted if (there := known(p)) is not None}
+        names = [p.resource.name for p in wanted if p.resource.name not in tags]
+        tags |= _tags(pool, self._entities.profile_tags, names, "instance-profile", unread)
         return [_with(p, tags.get(p.resource.name), self._prefix, self._regions) for p in found]
 
     def _policies(
@@ -278,14 +312,17 @@ class AwsReader:
         account: _Account,
         unread: dict[Address, str],
         wants_tags: Callable[[LivePolicy], bool],
+        known: Callable[[LivePolicy], dict[str, str] | None],
     ) -> list[LivePolicy]:
         def made(detail: dict[str, Any]) -> LivePolicy:
             return parse.policy(detail, None, self._prefix)
 
         found, lacking = _parsed(account.policies, made, "Arn", _DETAILS)
         found += self._entities.each("policy", self._entities.policy, lacking, pool, unread)
-        arns = [p.arn for p in found if not p.tags_known and wants_tags(p)]
-        tags = _tags(pool, self._entities.policy_tags, arns, "policy", unread)
+        wanted = [p for p in found if not p.tags_known and wants_tags(p)]
+        tags = {p.arn: there for p in wanted if (there := known(p)) is not None}
+        arns = [p.arn for p in wanted if p.arn not in tags]
+        tags |= _tags(pool, self._entities.policy_tags, arns, "policy", unread)
         return [_with(p, tags.get(p.arn), self._prefix, self._regions) for p in found]
 
 

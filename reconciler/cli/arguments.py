@@ -34,6 +34,13 @@ class Color(StrEnum):
     never = "never"
 
 
+class TagSource(StrEnum):
+    """Where tags of profiles and policies are read."""
+
+    auto = "auto"
+    iam = "iam"
+
+
 SCOPE = "Scope"
 OWNERSHIP = "Ownership and guards"
 RUN = "How to run"
@@ -108,11 +115,12 @@ NoInput = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class AccessFlags:
-    """Which credentials to use, and which endpoint and regions."""
+    """Which credentials to use, which endpoint and regions, and how tags are read."""
 
     profile: str | None
     endpoint_url: str | None
     regions: tuple[str, ...]
+    uses_tag_index: bool = True
     no_input: bool = False
     """Never prompt, not even for an MFA code."""
     log: CallLog | None = None
@@ -279,6 +287,16 @@ class CommonArguments:
             rich_help_panel=ACCESS,
         ),
     ] = 10
+    tag_source: Annotated[
+        TagSource,
+        typer.Option(
+            "--tag-source",
+            help="Where tags are read: auto asks AWS's index of tags, and IAM for what that cannot "
+            "tell; iam asks IAM alone.",
+            envvar="RECONCILER_TAG_SOURCE",
+            rich_help_panel=ACCESS,
+        ),
+    ] = TagSource.auto
     quiet: QuietFlag = False
     verbose: Annotated[
         int,
@@ -320,7 +338,8 @@ class CommonArguments:
         """Opens the log. Raises a usage error, or ``RefusedError`` if it cannot be opened."""
         log = opened(self.log_file, console)
         regions = tuple(self.regions or ())
-        return AccessFlags(self.profile, self.endpoint_url, regions, no_input, log)
+        is_auto = self.tag_source is TagSource.auto
+        return AccessFlags(self.profile, self.endpoint_url, regions, is_auto, no_input, log)
 
     def console(self) -> Console:
         return Console(self.color.value, self.quiet, self.verbose)

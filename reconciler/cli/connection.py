@@ -61,7 +61,12 @@ def _open(
         external_id=spec.external_id if spec else None,
     )
     return Connection(
-        reader.AwsReader(reading(session), settings.tag_prefix, parallelism),
+        reader.AwsReader(
+            reading(session),
+            settings.tag_prefix,
+            parallelism,
+            uses_index=login.uses_tag_index,
+        ),
         lambda: writer.AwsWriter(writing(session)),
         session.region,
         session.outlives,

@@ -11,6 +11,7 @@ from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, meant
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
+from reconciler.model.address import Address
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import Plan, TargetPlan, digest_of
 from reconciler.planner.options import PlanFlags
@@ -124,8 +125,13 @@ def _with_idle_rules(made: list[PlannedTarget], request: Request) -> list[Planne
     return [replace(made[0], plan=told), *made[1:]]
 
 
-def _planned_target(account: Account, request: Request, ports: RunPorts) -> PlannedTarget:
-    plan, known, idle = plan_account(account, request, ports)
+def _planned_target(
+    account: Account,
+    request: Request,
+    ports: RunPorts,
+    written: frozenset[Address] | None = None,
+) -> PlannedTarget:
+    plan, known, idle = plan_account(account, request, ports, written)
     return PlannedTarget(plan, account, known, idle)
 
 
@@ -135,6 +141,10 @@ def plan_again(planned: Planned, ports: RunPorts) -> Planned:
     not. Raises as ``make_plan``."""
     request = replace(planned.request, refresh=())
     accounts = {one.account.name: one.account for one in planned.targets}
+    written = {
+        one.account.name: frozenset(change.address for change in one.plan.changes)
+        for one in planned.targets
+    }
     identities = _identities(
         {name: account.connection for name, account in accounts.items()},
         {name: account.target for name, account in accounts.items()},
@@ -143,7 +153,7 @@ def plan_again(planned: Planned, ports: RunPorts) -> Planned:
     made = []
     for name, known in accounts.items():
         account = replace(known, identity=identities[name])
-        made.append(_planned_target(account, request, ports))
+        made.append(_planned_target(account, request, ports, written[name]))
     return _planned(made, request)
 
 

@@ -10,7 +10,14 @@ from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model import ownership
-from reconciler.model.address import POLICY, name_key, name_of, profile_address, role_address
+from reconciler.model.address import (
+    POLICY,
+    Address,
+    name_key,
+    name_of,
+    profile_address,
+    role_address,
+)
 from reconciler.model.live import LiveRole, LiveState
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import TargetPlan
@@ -46,18 +53,21 @@ class Account:
 
 
 def plan_account(
-    account: Account, request: Request, ports: RunPorts
+    account: Account,
+    request: Request,
+    ports: RunPorts,
+    written: frozenset[Address] | None = None,
 ) -> tuple[TargetPlan, Matchable, frozenset[Diagnostic]]:
     """Reads the account and plans it: the plan, what the patterns of flags may match, and warnings
-    about patterns of the settings that match nothing here. Raises ``RefusedError`` and
-    ``AwsError``."""
+    about patterns of the settings that match nothing here. ``written`` as in ``scope_of``. Raises
+    ``RefusedError`` and ``AwsError``."""
     options = _options(account, request, ports)
     is_of_live = request.destroy or bool(request.forget)
     desired = DesiredState() if is_of_live else account.spec.desired
     regions = ", ".join(options.regions)
     where = f"account {account.identity.account_id}"
     ports.progress.reading(f"{where} in {regions}" if regions else where)
-    context, unlisted = _read(account, desired, options, ports.progress)
+    context, unlisted = _read(account, desired, options, ports.progress, written)
     planned = plan_target(context)
     spec = account.spec
     old = expired(spec.settings, spec.settings_place, options.today)
@@ -196,7 +206,11 @@ class _Contexts:
 
 
 def _read(
-    account: Account, desired: DesiredState, options: Options, progress: Progress
+    account: Account,
+    desired: DesiredState,
+    options: Options,
+    progress: Progress,
+    written: frozenset[Address] | None,
 ) -> tuple[PlanContext, tuple[Diagnostic, ...]]:
     """IAM; the instances of the planned regions, if the plan needs them; and those of all regions,
     if it needs all consumers of a profile, or prunes: an association may be left in any. What could
@@ -205,7 +219,7 @@ def _read(
     if is_sure := names_instances(account.spec.desired, options):
         _refuse_nowhere(options)
     planned = set(options.own_regions)
-    scope = scope_of(desired, identity, options, planned if is_sure else ())
+    scope = scope_of(desired, identity, options, planned if is_sure else (), written)
     contexts = _Contexts(desired, options)
     live = reader.read(identity, scope)
     named = aws_policies_to_ask_for(contexts.of(live))

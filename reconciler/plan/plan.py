@@ -96,6 +96,8 @@ class TargetPlan:
     """Everything of the owner's is to go."""
     prunes: bool = False
     """What left the specs is to go."""
+    tag_index: str | None = None
+    """Why tags were read one by one although AWS's index was asked for them."""
     most_cutovers: int = 10
     """How many profiles may be cut over at a time."""
     not_whole: str | None = None

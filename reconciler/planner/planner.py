@@ -179,6 +179,7 @@ def plan_target(context: PlanContext) -> TargetPlan:
         unmet=unmet,
         destroys=options.destroy,
         most_cutovers=options.settings.max_cutovers,
+        tag_index=live.tag_index,
         prunes=options.deletes_what_is_left and live.not_whole is None,
         not_whole=live.not_whole,
         unmanaged=unmanaged(context) if options.unmanaged else (),

@@ -4,17 +4,26 @@ planner."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from reconciler.model.address import ASSOCIATION, POLICY, ROLE, name_key, name_of
+from reconciler.model import ownership
+from reconciler.model.address import (
+    ASSOCIATION,
+    POLICY,
+    ROLE,
+    Address,
+    matches_any,
+    name_key,
+    name_of,
+)
 from reconciler.model.live import LiveState
 from reconciler.model.ownership import temporary_name
 from reconciler.model.policy_document import principals
-from reconciler.model.resources import Identity
+from reconciler.model.resources import Identity, InstanceProfile, Policy
 from reconciler.planner.context import PlanContext, resolved
 from reconciler.planner.options import Options
 from reconciler.planner.patterns import of_the_specs, patterns
-from reconciler.ports import Named, Scope
+from reconciler.ports import Expected, Named, Scope
 from reconciler.spec.desired import DesiredState
 
 ONE_BY_ONE = 25
@@ -22,10 +31,19 @@ ONE_BY_ONE = 25
 for each inline policy, and a whole account hundreds where there are thousands of roles."""
 
 
+INDEX_LAG_SECONDS = 3600.0
+"""How late AWS's index of tags may be, for all that is known: AWS documents no limit."""
+
+
 def scope_of(
-    desired: DesiredState, identity: Identity, options: Options, regions: Iterable[str]
+    desired: DesiredState,
+    identity: Identity,
+    options: Options,
+    regions: Iterable[str],
+    written: frozenset[Address] | None = None,
 ) -> Scope:
-    """What is asked of the account, and of these regions."""
+    """What is asked of the account, and of these regions. ``written`` is what this run has changed
+    before, ``None`` before it changes anything."""
     profiles = {name_key(a.profile) for a in desired.associations} | desired.profiles.keys()
     temporary = {temporary_name(name) for name in profiles}
     named = _named(desired, options, identity)
@@ -43,7 +61,29 @@ def scope_of(
         all_tags=options.prune or takes_all,
         named=named,
         one_by_one=bool(options.only) and not takes_all and named.size <= ONE_BY_ONE,
+        expected={}
+        if options.prune or takes_all
+        else dict(_expected(desired, options, written or frozenset())),
+        # What this run has let go itself is among what it has written.
+        released_since=options.now - INDEX_LAG_SECONDS if written is None else float("inf"),
     )
+
+
+def _expected(
+    desired: DesiredState, options: Options, written: frozenset[Address]
+) -> Iterator[tuple[Address, Expected]]:
+    """Profiles and policies as they are once they need nothing. What has just been written may be
+    shown as it was, and what is to be cut over again is looked at by itself."""
+    key = options.prefix + ownership.OWNER
+    resources: list[InstanceProfile | Policy] = [p.resource for p in desired.profiles.values()]
+    resources += [p.resource for p in desired.policies.values()]
+    for resource in resources:
+        address = resource.address
+        if address in written or matches_any(address, options.refresh):
+            continue
+        owner = ownership.encode_owner(options.owner, resource.name)
+        role = resource.role if isinstance(resource, InstanceProfile) else None
+        yield address, Expected({**resource.tags, key: owner}, resource.path, role)
 
 
 def _named(desired: DesiredState, options: Options, identity: Identity) -> Named:

@@ -65,6 +65,10 @@ class Chaos:
     """Seconds by which an answer of IAM about one thing may be older than the last write."""
     stale_lists: float = 0.0
     """The same for IAM's lists."""
+    stale_index: float = 0.0
+    """The same for AWS's index of tags."""
+    index_misses: float = 0.0
+    """Share of the resources that the index of tags does not have."""
     unknown: float = 0.0
     """Seconds for which writes do not find a new role, profile or policy, also as a principal."""
     conflict: float = 0.0
@@ -117,6 +121,9 @@ def mixture(seed: int, *, with_denials: bool = False) -> tuple[Lags, Chaos]:
         errors=some(0.15),
         lost=some(0.15),
         concurrent=some(0.15),
+        # Drawn last: what the same seed drew before it had them is the same.
+        stale_index=some(120.0),
+        index_misses=some(0.5),
     )
     if with_denials:
         denied = frozenset({dice.choice(_DENIABLE)}) if dice.random() < 0.7 else frozenset[str]()

@@ -19,6 +19,7 @@ from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesA
 from moto.ec2.responses.iam_instance_profiles import IamInstanceProfiles
 from moto.ec2.responses.instances import InstanceResponse
 from moto.iam.responses import IamResponse
+from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
 
 from reconciler.sandbox import iam_rules, moto_speed
 from reconciler.sandbox.cloudtrail import TrailLayer, resources_of
@@ -26,6 +27,7 @@ from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
 from reconciler.sandbox.faults import CutOffError, Faults
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.state import Logged, World
+from reconciler.sandbox.tag_index import TagIndexLayer
 
 _FIXED_STATES = (
     "AssociateIamInstanceProfileResult.IamInstanceProfileAssociation.State",
@@ -36,6 +38,8 @@ _FIXED_STATES = (
 
 FEW_IMAGES = 5
 FIRST_ERROR = 400
+_SERVICES = {"resourcegroupstaggingapi": "tag"}
+"""How permissions name a service, where moto names it otherwise."""
 _ABOUT_ONE = (
     "GetRole",
     "GetPolicy",
@@ -56,6 +60,9 @@ def installed(world: World) -> Iterator[World]:
     ec2_originals: dict[str, Any] = {}
     _patch(Ec2Layer(world, ec2_originals), ec2, ec2_originals, undo)
     _patch(TrailLayer(world), (CloudTrailResponse,), {}, undo)
+    index_originals: dict[str, Any] = {}
+    index = TagIndexLayer(world, index_originals)
+    _patch(index, (ResourceGroupsTaggingAPIResponse,), index_originals, undo)
     # Codes that AWS answers and botocore's models do not have; moto would say so each time.
     warnings.filterwarnings("ignore", ".*does not match an error shape", UserWarning)
     faults = Faults(world.seed)
@@ -180,7 +187,7 @@ def _view(
     """IAM as this request sees it: the writes of the last seconds may not show yet. ``late`` is
     the part of the longest delay that it meets."""
     chaos = world.chaos
-    longest = max(chaos.stale_gets, chaos.stale_lists)
+    longest = max(chaos.stale_gets, chaos.stale_lists, chaos.stale_index)
     if logged.service != "iam" or not longest:
         return contextlib.nullcontext()
     now = world.clock.now()
@@ -197,7 +204,7 @@ def _logged(request: Any, now: float) -> Logged:
         # botocore's model, by which moto reads a request, lacks it for the calls of associations.
         params["DryRun"] = asked[0] if isinstance(asked, list) else asked
     return Logged(
-        service=request.service_name,
+        service=_SERVICES.get(request.service_name, request.service_name),
         operation=request._get_action(),
         account=request.current_account,
         region=request.region,

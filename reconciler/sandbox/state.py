@@ -11,7 +11,7 @@ import copy
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -171,6 +171,13 @@ class World:
 
     def meets_chaos(self, logged: Logged) -> bool:
         return not self.chaos.is_calm and self.chaos.only in logged.user_agent
+
+    def indexed(self, account: str, backend: Any) -> AbstractContextManager[None]:
+        """IAM as the index of tags has it, inside the block."""
+        late = self.chaos.stale_index
+        if not late:
+            return nullcontext()
+        return self.past.shown(account, backend, self.clock.now() - late)
 
     def page(self, asked: int) -> int:
         """How many items a page holds: AWS may answer fewer than were asked for."""

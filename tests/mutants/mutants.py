@@ -683,6 +683,23 @@ EXECUTOR = (
         "who asks after a request has begun gets its answer",
     ),
     Mutant(
+        "reconciler/aws/reader.py",
+        "        if any(at is not None and at >= scope.released_since for at in released):\n",
+        "        if False:\n",
+        (
+            "behaviour/test_tag_index.py::"
+            "test_a_run_that_died_in_a_way_back_is_seen_although_the_index_is_late",
+        ),
+        "a late index of tags hides a cut-over that died",
+    ),
+    Mutant(
+        "reconciler/aws/tag_index.py",
+        "        return dict(tags) if tags == wanted else None\n",
+        "        return dict(tags)\n",
+        ("behaviour/test_tag_index.py::test_what_is_not_as_the_specs_want_it_is_read_by_itself",),
+        "the index of tags is believed whatever it shows",
+    ),
+    Mutant(
         "reconciler/executor/pace.py",
         "            if now - self._cut_at < WINDOW_SECONDS:\n                return\n",
         "",

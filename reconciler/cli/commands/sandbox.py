@@ -40,6 +40,8 @@ _FLAGS_OF_LAGS = {
 _FLAGS_OF_CHAOS = {
     "stale_gets": "--stale-gets",
     "stale_lists": "--stale-lists",
+    "stale_index": "--stale-index",
+    "index_misses": "--index-misses",
     "unknown": "--unknown",
     "conflict": "--conflict",
     "page": "--page",
@@ -112,6 +114,12 @@ StaleGets = Annotated[
 StaleLists = Annotated[
     float | None, _seconds("--stale-lists", "by which an IAM listing may be outdated")
 ]
+StaleIndex = Annotated[
+    float | None, _seconds("--stale-index", "by which AWS's index of tags is outdated")
+]
+IndexMisses = Annotated[
+    float | None, _share("--index-misses", "Share of the resources that the index of tags lacks")
+]
 Unknown = Annotated[
     float | None, _seconds("--unknown", "for which writes do not find a new resource")
 ]
@@ -183,6 +191,8 @@ def sandbox(
     latency: Latency = None,
     stale_gets: StaleGets = None,
     stale_lists: StaleLists = None,
+    stale_index: StaleIndex = None,
+    index_misses: IndexMisses = None,
     unknown: Unknown = None,
     conflict: Conflict = None,
     page: Page = None,
@@ -205,6 +215,8 @@ def sandbox(
     knobs = {
         "stale_gets": stale_gets,
         "stale_lists": stale_lists,
+        "stale_index": stale_index,
+        "index_misses": index_misses,
         "unknown": unknown,
         "conflict": conflict,
         "page": page,

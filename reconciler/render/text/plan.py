@@ -46,6 +46,9 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         lines.append(line(Piece(lasts, "dim")))
     for target in plan.targets:
         lines.extend(_in_turns(target))
+        if look.is_full and target.tag_index is not None:
+            told = f"Tags were read one by one, not from AWS's index: {target.tag_index}"
+            lines.append(line(data(told, "dim")))
         lines.extend(_notes(target))
     lines.append(line(Piece(f"Digest: {plan.digest}", "dim")))
     return lines
