@@ -216,3 +216,10 @@ def test_a_comment_is_smaller_than_what_github_takes() -> None:
 )
 def test_what_is_underlined(line: str, start: int, marked: str) -> None:
     assert token_length(line, start) == max(1, len(marked))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 steps applied"), (1, "1 step applied"), (2, "2 steps applied")]
+)
+def test_one_step_is_no_steps(number: int, said: str) -> None:
+    assert phrases.steps_applied(number) == said
