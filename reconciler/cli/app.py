@@ -32,6 +32,7 @@ from reconciler.cli.commands.version import version
 from reconciler.cli.console import Console, aws_failed, close_stdout, refused
 from reconciler.cli.help import HelpCommand, HelpGroup
 from reconciler.cli.signals import MEANT_SECONDS, termination_signals
+from reconciler.cli.usage import in_words
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 
@@ -110,7 +111,7 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         # A usage error has the context of the command that it is about.
         path = getattr(getattr(error, "ctx", None), "command_path", app.info.name)
-        console.error(error.format_message(), f"see {path} --help")
+        console.error(in_words(error), f"see {path} --help")
         return ExitCode.USAGE
     except RefusedError as error:
         return refused(error, console)

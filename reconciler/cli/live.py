@@ -22,6 +22,7 @@ from reconciler.render.styled_text import Piece, data
 
 MOST_ROWS = 12
 """Of the table: the rest is a count."""
+SPINNER_WIDTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +117,29 @@ class Live:
             rows, newest = dict(self._rows), list(self._open.items())[-1:]
             others = len(self._open) - 1
         more = f" and {others} more" if others > 0 else ""
-        words = "".join(printable(f"{address}: {what}") for address, what in newest)
+        words = "".join(self._status(address, what, len(more)) for address, what in newest)
         self._spinner.update(text=Text(words + more))
         return Group(self._table(rows), self._spinner) if rows else self._spinner
+
+    def _status(self, address: Address, what: str, others: int) -> str:
+        """What is waited for, and how much of it is left, is at the end: where there is no room
+        for all, the address goes. ``others`` are the characters that follow."""
+        whole = printable(f"{address}: {what}")
+        room = self.console.stderr.width - SPINNER_WIDTH - others
+        return whole if len(whole) <= room else printable(what)
 
     def _table(self, rows: dict[Address, Row]) -> RenderableType:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("  instance", no_wrap=True)
         table.add_column("region", no_wrap=True)
-        table.add_column("state", overflow="ellipsis", no_wrap=True)
+        # Where there is no room for all, this column is the one that gives way.
+        table.add_column("state")
         table.add_column("seconds", justify="right", no_wrap=True)
         now = self.clock()
         for address, row in list(rows.items())[:MOST_ROWS]:
-            cells = (f"  {address.name}", row.within.region, row.state)
-            table.add_row(*(Text(f"{printable(cell)}") for cell in cells), f"{now - row.since:.0f}")
+            name, region = Text(printable(f"  {address.name}")), Text(printable(row.within.region))
+            state = Text(printable(row.state), no_wrap=True, overflow="ellipsis")
+            table.add_row(name, region, state, f"{now - row.since:.0f}")
         if len(rows) > MOST_ROWS:
             table.add_row(Text(f"  and {len(rows) - MOST_ROWS} more", "dim"))
         return table

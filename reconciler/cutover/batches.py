@@ -149,7 +149,8 @@ def rest(fleet: Fleet) -> Decision | None:
     pause = fleet.cutover.limits.pause_seconds
     left = ended + pause - fleet.observed.now if ended is not None and pause else 0.0
     if left > 0:
-        return Pause(left, "the pause between batches")
+        # The batch may have ended after what is observed: then all of the pause is left, not more.
+        return Pause(min(left, pause), "the pause between batches")
     if fleet.run_state.closed:
         return GiveUp(fleet.run_state.closed, is_stop=True)
     return None

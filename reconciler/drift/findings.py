@@ -80,8 +80,9 @@ class Finding:
 
     @property
     def is_bare(self) -> bool:
-        """Whether an instance is without its profile, or stopped by a run."""
-        return any(cause.rule in ("no-profile", "stopped") for cause in self.causes)
+        """Whether an instance is without its profile, whoever took it, or stopped by a run."""
+        bare = ("no-profile", "not-associated", "stopped")
+        return any(cause.rule in bare for cause in self.causes)
 
     @property
     def fingerprint(self) -> str:

@@ -184,9 +184,13 @@ def state(status: str, paths: Iterable[str]) -> str:
     return found[0] if status == "stale" and found else status.replace("_", " ")
 
 
+def steps_applied(number: int) -> str:
+    return "1 step applied" if number == 1 else f"{number} steps applied"
+
+
 def ended(outcome: OutcomeShape) -> str:
     """How an apply ended, in a sentence."""
-    counts = f"{outcome['applied']} steps applied"
+    counts = steps_applied(outcome["applied"])
     match outcome["exit_code"]:
         case 0:
             return f"Complete: {counts}." if outcome["applied"] else "Complete: no changes."

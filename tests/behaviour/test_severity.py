@@ -225,3 +225,24 @@ def test_a_drift_says_what_happened(settled: Rig) -> None:
 def test_every_rule_is_documented(rule: str) -> None:
     text = (ROOT / "docs" / "drift.md").read_text("utf-8")
     assert f"| `{rule}` | `{RULES[rule].severity}` |" in text
+
+
+def test_an_instance_without_its_profile_comes_first(aws: Rig) -> None:
+    """Also where a person took it, and something else is as severe."""
+    aws.write(
+        "roles: {a: {trust: ec2}}\ninstance_profiles: {p: {role: a}}\n"
+        "associations: {x: {instance_profile: p, select: {tags: {app: web}}}}\n"
+    )
+    aws.launch(1, tags={"app": "web"})
+    aws.settle()
+    admin = "arn:aws:iam::aws:policy/AdministratorAccess"
+    aws.iam.attach_role_policy(RoleName="a", PolicyArn=admin)
+    (row,) = aws.ec2().describe_iam_instance_profile_associations()[
+        "IamInstanceProfileAssociations"
+    ]
+    aws.ec2().disassociate_iam_instance_profile(AssociationId=row["AssociationId"])
+    aws.clock.sleep(60)
+    assert [(f.severity, f.address.kind) for f in aws.drift().findings] == [
+        ("critical", "association"),
+        ("critical", "role"),
+    ]

@@ -156,8 +156,8 @@ def test_only_failures_are_printed_if_quiet(capsys: Capture) -> None:
     assert [text for _, text in told] == ["failed instance-profile/web cut-over: AccessDenied: no"]
 
 
-def rendered(live: Live) -> list[str]:
-    screen = RichConsole(width=100, file=None, record=True, quiet=False)
+def rendered(live: Live, width: int = 100) -> list[str]:
+    screen = RichConsole(width=width, file=None, record=True, quiet=False)
     with screen.capture() as made:
         screen.print(live.render())
     return [text.rstrip() for text in made.get().splitlines()]
@@ -192,6 +192,24 @@ def test_a_terminal_shows_what_is_left_and_a_table_of_the_instances(
     assert rendered(shown)[1].split()[0] == "i-1"
     shown.failed(WEB, "cut-over", "no")
     assert len(rendered(shown)) == 1
+
+
+def test_on_a_narrow_terminal_ids_and_what_is_left_stay_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    live = Live(Console(), Hand())
+    live.started(WEB, "cut-over")
+    within = Within(WEB, "ap-southeast-2")
+    name = "i-0123456789abcdef0"
+    live.started(instance_address(name), "waiting for the disassociation", within)
+    live.waiting(WEB, "the pause between batches", 26.0, 60.0)
+    head, row, status = rendered(live, 60)
+    assert head.split() == ["instance", "region", "state", "seconds"]
+    assert row.startswith(f"  {name}  ap-southeast-2  waiting")
+    assert "…" in row
+    assert status.endswith("waiting for the pause between batches: 34 s of 60 s left")
+    live.stop()
 
 
 def stated(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

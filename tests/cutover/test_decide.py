@@ -222,6 +222,10 @@ def test_the_next_batch_waits_for_the_pause() -> None:
     assert isinstance(decision, Pause)
     assert decision.seconds == 80.0
     assert isinstance(decide(plan, look(replace(world, now=1081.0)), run_state), Ask)
+    # Observed before the batch ended: no more is left than the whole.
+    early = decide(plan, look(replace(world, now=989.5)), run_state)
+    assert isinstance(early, Pause)
+    assert early.seconds == 90.0
 
 
 @pytest.mark.parametrize(("late", "is_done"), [(CLOCKS_APART - 1, False), (CLOCKS_APART, True)])

@@ -65,7 +65,7 @@ CUTOVER = (
     ),
     Mutant(
         "reconciler/cutover/batches.py",
-        '        return Pause(left, "the pause between batches")',
+        '        return Pause(min(left, pause), "the pause between batches")',
         "        return None",
         (PAUSE, DECIDE),
         "the pause between batches is not kept",

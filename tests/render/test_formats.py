@@ -15,6 +15,7 @@ from reconciler.render.ci import github
 from reconciler.render.ci.repository import Repository
 from reconciler.render.formats import ValidateReport
 from reconciler.render.markdown import COMMENT_BYTES
+from reconciler.render.text.diagnostics import token_length
 from tests.render.situations import (
     HOSTILE,
     change,
@@ -199,3 +200,26 @@ def test_findings_in_every_format(name: str) -> None:
 
 def test_a_comment_is_smaller_than_what_github_takes() -> None:
     assert COMMENT_BYTES < 65_536
+
+
+@pytest.mark.parametrize(
+    ("line", "start", "marked"),
+    [
+        ("    boundary: arn:aws:iam::1:policy/x", 14, "arn:aws:iam::1:policy/x"),
+        ("  - {Action: s3:Get, Effect: Allow}", 13, "s3:Get"),
+        ("  name: x", 2, "name"),
+        ("  name:", 2, "name"),
+        ("  - 'a b': c", 4, "'a b'"),
+        ("[a, b]", 1, "a"),
+        ("", 0, ""),
+    ],
+)
+def test_what_is_underlined(line: str, start: int, marked: str) -> None:
+    assert token_length(line, start) == max(1, len(marked))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 steps applied"), (1, "1 step applied"), (2, "2 steps applied")]
+)
+def test_one_step_is_no_steps(number: int, said: str) -> None:
+    assert phrases.steps_applied(number) == said

@@ -11,7 +11,7 @@ from reconciler.executor.outcomes import Outcome, Result
 from reconciler.plan.changes import Change, Kept
 from reconciler.plan.plan import Plan, TargetPlan, summary
 from reconciler.render.json.apply import advised, stranded_json
-from reconciler.render.phrases import lacking, sentence
+from reconciler.render.phrases import lacking, sentence, steps_applied
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import symbol
@@ -49,7 +49,7 @@ def result_lines(
     lines.append(
         line(
             Piece(_PARTS.get(verb, "Applied in part: "), "bold red"),
-            f"{result.steps_applied} steps applied, {result.count('failed')} failed, "
+            f"{steps_applied(result.steps_applied)}, {result.count('failed')} failed, "
             f"{result.count('skipped')} skipped.",
         )
     )

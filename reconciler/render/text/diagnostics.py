@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.diagnostics import MOST_SHOWN, Diagnostic, Location
@@ -9,6 +10,8 @@ from reconciler.render.styled_text import Line, Piece, data, line
 
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
 _LONGEST = 120
+_WORD = re.compile(r"(?:[^\s:,{}\[\]]|:(?!\s|$))*")
+"""As YAML has it, where a colon inside a word is part of it."""
 _MOST_MARKED = 40
 
 
@@ -75,10 +78,8 @@ def token_length(text: str, start: int) -> int:
     quote = text[start : start + 1]
     if quote in ("'", '"') and (end := text.find(quote, start + 1)) > 0:
         return end + 1 - start
-    end = start
-    while end < len(text) and text[end] not in " :,{}[]#":
-        end += 1
-    return max(1, end - start)
+    word = _WORD.match(text, start)
+    return max(1, len(word[0])) if word is not None else 1
 
 
 def count(diagnostics: Iterable[Diagnostic]) -> str:
