@@ -14,6 +14,7 @@ from moto.core import serialize
 from reconciler.sandbox import moto_speed
 from reconciler.sandbox.fault_config import Chaos, Lags
 from reconciler.sandbox.seed import Seed, plant
+from tests.prepared import prepared
 from tests.rig import AWAY, HOME, Rig
 
 TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
@@ -26,6 +27,7 @@ POLICY = "arn:aws:iam::123456789012:policy/p"
 
 
 @pytest.fixture
+@prepared
 def made(aws: Rig) -> Rig:
     """A role in a profile, another profile, a policy; EC2 has seen them."""
     aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
