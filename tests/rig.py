@@ -274,7 +274,7 @@ def rig(folder: Path, lags: Lags | None = None, seed: int = 0) -> Iterator[Rig]:
     clock = JumpingClock()
     world = World(
         clock=clock,
-        lags=lags or Lags(ec2_sees_iam=30.0, associating=1.5, disassociating=1.5),
+        lags=lags or Lags(ec2_sees_iam=30.0, associating=0.2, disassociating=0.2),
         regions=(HOME, AWAY),
         seed=seed,
     )

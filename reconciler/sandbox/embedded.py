@@ -13,7 +13,9 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ReadTimeoutError,
 )
-from moto import mock_aws
+from moto import backend_index, mock_aws
+from moto.core import models
+from moto.core.base_backend import BackendDict, BaseBackend
 
 from reconciler.sandbox.fault_config import Broken
 from reconciler.sandbox.moto_patches import installed
@@ -63,6 +65,31 @@ def _cut(how: Broken) -> NoReturn:
     raise ReadTimeoutError(endpoint_url=url)
 
 
+_FIRST = ("iam", "ec2", "sts", "cloudtrail")
+"""Services that are asked for most. moto looks through a hundred for each request."""
+
+
+@contextmanager
+def _mocked() -> Iterator[None]:
+    """moto for boto3 alone, which starts at once: for the library ``requests``, which nothing here
+    sends to AWS with, it would make seven hundred answers ready."""
+    services, methods = backend_index.backend_url_patterns, models.RESPONSES_METHODS
+    backend_index.backend_url_patterns = sorted(services, key=lambda one: one[0] not in _FIRST)
+    models.RESPONSES_METHODS = []
+    try:
+        with mock_aws():
+            try:
+                yield
+            finally:
+                # moto makes its backends again before it drops them. Those of S3 close files so.
+                for kept in BackendDict._instances:
+                    if kept.backend.reset is BaseBackend.reset:
+                        kept.clear()
+    finally:
+        backend_index.backend_url_patterns = services
+        models.RESPONSES_METHODS = methods
+
+
 @contextmanager
 def embedded(world: World) -> Iterator[World]:
     """From here on boto3 sends everything to the sandbox; the user's credentials are not read."""
@@ -72,8 +99,7 @@ def embedded(world: World) -> Iterator[World]:
         os.environ.pop(name, None)
     try:
         world.cut = _cut
-        # Our layer first and last: moto creates its backends again when it stops.
-        with installed(world), mock_aws():
+        with installed(world), _mocked():
             yield world
     finally:
         for name, value in kept.items():

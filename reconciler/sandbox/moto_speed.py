@@ -1,53 +1,184 @@
-"""Makes moto answer faster, with the same answers: what it works out anew for each value of each
-response is remembered."""
+"""Makes moto answer faster, with the same answers. What it works out anew for each value of each
+response is worked out once for each kind of value, and XML is written without a SAX handler."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 import xmltodict
 from botocore import useragent
+from botocore import utils as botocore_utils
 from moto.core import responses, serialize
 from moto.core.utils import MISSING
+from moto.core.utils import get_value as by_path
+
+_validated: Callable[[str, str], None] = functools.cache(vars(xmltodict)["_validate_name"])
+_listed = functools.cache(responses.method_names_from_class)
+_sanitized = functools.cache(useragent.sanitize_user_agent_string_component)
+_action = functools.cache(responses.camelcase_to_underscores)
+_moments = functools.lru_cache(10_000)(vars(botocore_utils)["_parse_timestamp_with_tzinfo"])
+_structure = serialize.ResponseSerializer._serialize_type_structure
+_unparse = xmltodict.unparse
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:
     """Owner, name and the function in its place, for as long as the sandbox runs."""
     # moto lists the methods of a service anew for every request.
-    listed = functools.cache(responses.method_names_from_class)
-    yield responses, "method_names_from_class", listed
-    yield xmltodict, "_validate_name", functools.cache(vars(xmltodict)["_validate_name"])
-    sanitized = functools.cache(useragent.sanitize_user_agent_string_component)
-    yield useragent, "sanitize_user_agent_string_component", sanitized
-    yield serialize.AttributePicker, "__call__", _picking()
+    yield responses, "method_names_from_class", _listed
+    yield responses, "camelcase_to_underscores", _action
+    yield xmltodict, "unparse", _written
+    yield useragent, "sanitize_user_agent_string_component", _sanitized
+    yield botocore_utils, "_parse_timestamp_with_tzinfo", _moments
+    yield serialize.ResponseSerializer, "_serialize_type_structure", _serialized
 
 
-def _picking() -> Any:
-    """In place of ``AttributePicker.__call__``. Which names an attribute may have follows from the
-    kinds of object and shape, not from their values."""
-    known: dict[tuple[object, ...], tuple[str, ...]] = {}
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """How one member of a structure is taken from objects of one type. ``names`` are the attributes
+    that may hold it, the first that is there counts (``is_path``: one of them is a path);
+    ``transforms`` are by the end of the path of the member; ``put`` writes it under the name
+    ``out``, ``None`` for text, which needs no more than that."""
 
-    def pick(picker: Any, context: Any) -> Any:
-        shape, parent = context.shape, getattr(context.shape, "parent", None)
-        about = (
-            type(picker),
-            type(context.obj),
-            context.key,
-            shape and (shape.name, shape.serialization.get("name")),
-            parent and parent.name,
-            context.service_model.service_name,
+    key: str
+    shape: Any
+    names: tuple[str, ...]
+    is_path: bool
+    transforms: tuple[tuple[str, Callable[[Any], Any]], ...]
+    out: str
+    put: Any
+
+
+def _serialized(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
+    """In place of ``ResponseSerializer._serialize_type_structure``."""
+    if type(serializer) not in _OF_QUERIES:
+        _structure(serializer, serialized, value, shape, key)
+        return
+    if value is None:
+        return
+    wrapper = {} if key else serialized
+    usual = _taking(value)
+    for member in _members(serializer, value, shape):
+        take, found = by_path if member.is_path else usual, MISSING
+        for name in member.names:
+            found = take(value, name, MISSING)
+            if found is not MISSING:
+                break
+        else:
+            found = None
+        for end, transform in member.transforms:
+            if f"{'.'.join(serializer.path)}.{member.key}".endswith(end):
+                found = transform(found)
+                break
+        if found is None:
+            continue
+        if member.put is None:
+            wrapper[member.out] = str(found)
+            continue
+        serializer.path.append(member.key)
+        member.put(serializer, wrapper, found, member.shape, member.key)
+        serializer.path.pop()
+    if key:
+        serializer._default_serialize(serialized, wrapper, shape, key)
+
+
+_OF_QUERIES = (serialize.EC2Serializer, serialize.QuerySerializer)
+"""Of services whose answers are XML. Others have members in headers and such."""
+
+
+def _taking(value: Any) -> Callable[[Any, str, Any], Any]:
+    """How moto takes a value by its name, without asking each time what it is taken from."""
+    if type(value) is dict:
+        return dict.get
+    return by_path if hasattr(value, "__getitem__") else getattr
+
+
+def _members(serializer: Any, value: Any, shape: Any) -> tuple[_Member, ...]:
+    """Kept at the shape, which lives as long as moto's model of the service."""
+    known = vars(shape).setdefault("_reconciler_members", {})
+    transformers = serializer._value_picker.response_transformers
+    about = (type(serializer), type(value), *transformers)
+    if about not in known:
+        known[about] = tuple(_members_of(serializer, value, shape, transformers))
+    members: tuple[_Member, ...] = known[about]
+    return members
+
+
+def _members_of(
+    serializer: Any, value: Any, shape: Any, transformers: dict[str, Any]
+) -> Iterator[_Member]:
+    for key, member in shape.members.items():
+        member.parent = shape
+        model = serializer.operation_model
+        context = serialize.AttributePickerContext(value, key, member, model, model.service_model)
+        names = tuple(dict.fromkeys(serializer._value_picker.get_possible_keys(context)))
+        meant = tuple((end, t) for end, t in transformers.items() if _may_end(f".{key}", end))
+        kind = type(serializer)
+        put = getattr(kind, f"_serialize_type_{member.type_name}", kind._default_serialize)
+        about = member.serialization
+        is_text = put is kind._serialize_type_string and not (
+            about.get("xmlNamespace") or about.get("xmlAttribute")
         )
-        names = known.get(about)
-        if names is None:
-            names = known[about] = tuple(dict.fromkeys(picker.get_possible_keys(context)))
-        found = (serialize.get_value(context.obj, name, MISSING) for name in names)
-        value = next((one for one in found if one is not MISSING), None)
-        path = f"{context.key_path}.{context.key}"
-        for end, transform in picker.response_transformers.items():
-            if path.endswith(end):
-                return transform(value)
-        return value
+        yield _Member(
+            key,
+            member,
+            names,
+            any("." in name for name in names),
+            meant,
+            about.get("name", key),
+            None if is_text else put,
+        )
 
-    return pick
+
+def _may_end(tail: str, end: str) -> bool:
+    """Whether a path that ends with ``tail`` may end with ``end``."""
+    return tail.endswith(end) or end.endswith(tail)
+
+
+def _written(body: Any, **options: Any) -> Any:
+    """In place of ``xmltodict.unparse``, for what moto's serializers ask of it."""
+    asked = {name for name, value in options.items() if value}
+    if not asked <= {"full_document", "short_empty_elements"} or len(body) != 1:
+        return _unparse(body, **options)
+    is_short = options.get("short_empty_elements", False)
+    parts = (
+        ['<?xml version="1.0" encoding="utf-8"?>\n'] if options.get("full_document", True) else []
+    )
+    for key, value in body.items():
+        _write(parts.append, key, value, is_short)
+    return "".join(parts)
+
+
+def _write(add: Callable[[str], object], key: str, value: Any, is_short: bool) -> None:
+    """An element of that name for the value, or for each of its items."""
+    _validated(key, "element")
+    for item in value if isinstance(value, list) else (value,):
+        if not isinstance(item, dict):
+            text = "" if item is None else escape(_text(item))
+            add(f"<{key}>{text}</{key}>" if text or not is_short else f"<{key}/>")
+            continue
+        add(f"<{key}")
+        inside: list[str] = []
+        text = ""
+        for name, part in item.items():
+            if name == "#text":
+                text = "" if part is None else escape(_text(part))
+            elif name.startswith("@"):
+                _validated(name[1:], "attribute")
+                add(f" {name[1:]}={quoteattr('' if part is None else _text(part))}")
+            elif part != []:
+                _write(inside.append, name, part, is_short)
+        inside.append(text)
+        if text or len(inside) > 1 or not is_short:
+            add(f">{''.join(inside)}</{key}>")
+        else:
+            add("/>")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -12,6 +12,7 @@ import pytest
 from reconciler.drift.accept import Accepted, accept
 from reconciler.drift.findings import drift_of
 from tests.behaviour.test_ownership import TRUST
+from tests.prepared import prepared
 from tests.rig import Rig
 
 SPEC = """\
@@ -162,6 +163,7 @@ BY_HAND: dict[str, tuple[Callable[[Any], Any], str, list[str]]] = {
 
 
 @pytest.fixture
+@prepared
 def applied(aws: Rig) -> Rig:
     aws.write(SPEC)
     aws.settle()

@@ -8,6 +8,7 @@ import pytest
 from reconciler.commands.apply import Applied
 from reconciler.exit_codes import ExitCode
 from reconciler.model.ownership import Pending, decode_role_mark
+from tests.prepared import prepared
 from tests.rig import AWAY, HOME, Rig
 
 ECS = "ecs.amazonaws.com"
@@ -29,6 +30,7 @@ def write(aws: Rig, role: str = "alpha", strategy: str = "reassociate") -> None:
 
 
 @pytest.fixture
+@prepared
 def made(aws: Rig) -> Rig:
     write(aws)
     aws.settle()

@@ -11,6 +11,7 @@ from reconciler.commands.apply import Applied, Apply
 from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, dying, is_write, listening
+from tests.prepared import prepared
 from tests.rig import Rig
 
 SPEC = """
@@ -25,6 +26,7 @@ def spec(role: str, *, more: str = "", tags: str = "", strategy: str = "reassoci
 
 
 @pytest.fixture
+@prepared
 def fleet(aws: Rig) -> Rig:
     aws.launch(2, tags={"app": "web"})
     aws.write(spec("alpha"))

@@ -11,6 +11,7 @@ from reconciler.executor.interrupt import Interrupt
 from reconciler.plan.calls import ApiCall
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
+from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 from tests.sampling import deaths, sampled
 
@@ -70,6 +71,7 @@ class Fleet:
 
 
 @pytest.fixture
+@prepared
 def fleet(aws: Rig) -> Fleet:
     made = Fleet(aws)
     made.holds("v1")
@@ -77,6 +79,7 @@ def fleet(aws: Rig) -> Fleet:
 
 
 @pytest.fixture
+@prepared
 def larger(aws: Rig) -> Fleet:
     return Fleet(aws, home=3)
 

@@ -14,6 +14,7 @@ from reconciler.plan.changes import CutOverInstance
 from reconciler.sandbox.embedded import JumpingClock
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, dying, listening, refusing
+from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 SPEC = """
@@ -63,6 +64,7 @@ class Consumers:
 
 
 @pytest.fixture
+@prepared
 def five(aws: Rig) -> Consumers:
     return Consumers(aws)
 

@@ -15,6 +15,7 @@ from reconciler.render.text.apply import result_lines
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
 from tests.behaviour.test_ownership import TRUST
+from tests.prepared import prepared
 from tests.rig import Rig
 
 SPEC = """
@@ -27,6 +28,7 @@ USED = ("consumers", "instance-profile/web")
 
 
 @pytest.fixture
+@prepared
 def used(aws: Rig) -> Rig:
     aws.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST)
     aws.launch(2, tags={"app": "web"})

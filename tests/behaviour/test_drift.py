@@ -18,6 +18,7 @@ from reconciler.render.text.drift import drift_lines
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, crashing, dying, listening, refusing
 from tests.behaviour.test_ownership import TRUST
+from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, Rig
 
 SPEC = """
@@ -37,6 +38,7 @@ def told(found: Drift) -> dict[str, str]:
 
 
 @pytest.fixture
+@prepared
 def managed(aws: Rig) -> Rig:
     aws.launch(1, tags={"app": "web"})
     aws.write(SPEC)

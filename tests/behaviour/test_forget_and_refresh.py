@@ -8,6 +8,7 @@ import pytest
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from tests.behaviour.faults import Crash, dying
+from tests.prepared import prepared
 from tests.rig import AWAY, HOME, Rig
 
 SPEC = """
@@ -29,6 +30,7 @@ def spec(role: str = "v1", strategy: str = "reassociate") -> str:
 
 
 @pytest.fixture
+@prepared
 def settled(aws: Rig) -> Rig:
     aws.launch(2, tags={"app": "web"})
     aws.launch(1, tags={"app": "web"}, region=AWAY)

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.exit_codes import ExitCode
 from tests.behaviour.faults import Crash, dying, refusing
+from tests.prepared import prepared
 from tests.rig import Rig
 
 ROLES = "roles: {v1: {trust: ec2}, v2: {trust: ec2, description: 'TEXT'}}\n"
@@ -20,6 +21,7 @@ def spec(role: str, text: str = "") -> str:
 
 
 @pytest.fixture
+@prepared
 def fleet(aws: Rig) -> tuple[Rig, list[str]]:
     """Three instances hold v1, and the specs want v2."""
     aws.write(spec("v1"))

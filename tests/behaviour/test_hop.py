@@ -9,6 +9,7 @@ import pytest
 from reconciler.executor.interrupt import Interrupt
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, Watch, crashing, listening, refusing
+from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 from tests.sampling import deaths, sampled
 
@@ -46,6 +47,7 @@ class Served:
 
 
 @pytest.fixture
+@prepared
 def fleet(aws: Rig) -> tuple[Rig, list[tuple[str, str]]]:
     """Five running instances on v1, two of the specs, two of nobody's, one elsewhere; one more that
     is stopped. The specs want v2."""

@@ -22,6 +22,7 @@ from reconciler.spec.format.dump import rendered
 from reconciler.spec.format.formatter import formatted
 from reconciler.spec.settings import Settings
 from tests.behaviour.test_ownership import TRUST
+from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.soak.states import state
 
@@ -122,6 +123,7 @@ DENY = json.dumps(
 
 
 @pytest.fixture
+@prepared
 def by_hand(aws: Rig) -> Rig:
     """What people make: odd names and texts, a console's role, things of AWS and of others."""
     iam = aws.iam

@@ -11,6 +11,7 @@ from reconciler.model.ownership import temporary_name
 from reconciler.plan.changes import Kept
 from reconciler.spec.settings import Settings
 from tests.behaviour.faults import refusing
+from tests.prepared import prepared
 from tests.rig import ACCOUNT, HOME, Rig
 
 DOCUMENT = (
@@ -43,6 +44,7 @@ def warnings(aws: Rig, **flags: Any) -> list[Kept]:
 
 
 @pytest.fixture
+@prepared
 def web(aws: Rig) -> Rig:
     aws.write(spec())
     aws.settle()

@@ -10,6 +10,7 @@ from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS
 from reconciler.sandbox.fault_config import Lags, Outage
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
+from tests.prepared import prepared
 from tests.rig import AWAY, HOME, Rig
 
 SPEC = """
@@ -30,6 +31,7 @@ def _botocore_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
 
 
+@prepared
 def fleet(aws: Rig, strategy: str = "reassociate") -> list[tuple[str, str]]:
     """Three instances hold v1, and the specs want v2."""
     aws.write(SPEC.format(role="v1", strategy=strategy))

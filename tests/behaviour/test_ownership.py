@@ -10,6 +10,7 @@ from moto.iam.models import iam_backends
 from reconciler.aws.reader import AwsReader
 from reconciler.errors import RefusedError
 from reconciler.sandbox import iam_rules
+from tests.prepared import prepared
 from tests.rig import Rig
 
 TRUST = (
@@ -30,6 +31,7 @@ DOCUMENT = (
 
 
 @pytest.fixture
+@prepared
 def by_hand(aws: Rig) -> Rig:
     aws.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
     aws.iam.create_instance_profile(InstanceProfileName="web")

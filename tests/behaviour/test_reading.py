@@ -8,6 +8,7 @@ from reconciler.commands.apply import Apply
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from tests.behaviour.faults import refusing
+from tests.prepared import prepared
 from tests.rig import Rig
 
 DENIED = "AccessDenied"
@@ -31,6 +32,7 @@ associations:
 
 
 @pytest.fixture
+@prepared
 def made(aws: Rig) -> Rig:
     aws.launch(1, tags={"app": "web"})
     aws.write(SPEC)

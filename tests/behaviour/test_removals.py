@@ -17,6 +17,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import refusing
+from tests.prepared import prepared
 from tests.rig import AWAY, HOME, Rig, rig
 
 READ = "{x: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:Get*', Resource: '*'}]}}"
@@ -32,6 +33,7 @@ ANY = ("delete", "3"), ("change", "3")
 
 
 @pytest.fixture
+@prepared
 def made(aws: Rig) -> Rig:
     aws.write(SPEC)
     aws.settle()

@@ -11,6 +11,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, crashing, listening
 from tests.behaviour.test_ownership import TRUST
+from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 from tests.sampling import deaths
 
@@ -93,6 +94,7 @@ def rows_of(aws: Rig, region: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
+@prepared
 def fleet(aws: Rig) -> Fleet:
     made = Fleet(aws)
     made.is_served()

@@ -14,6 +14,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import plain
 from reconciler.render.text.drift import drift_lines
 from tests.behaviour.faults import refusing
+from tests.prepared import prepared
 from tests.program import ROOT
 from tests.rig import ACCOUNT, Rig
 
@@ -151,6 +152,7 @@ BY_HAND: dict[str, tuple[Callable[[Any], object], str, str]] = {
 
 
 @pytest.fixture
+@prepared
 def settled(aws: Rig) -> Rig:
     aws.launch(1, tags={"app": "web"})
     aws.write(SPEC)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.behaviour.faults import Crash, crashing
+from tests.prepared import prepared
 from tests.rig import HOME, Rig
 from tests.sampling import sampled
 
@@ -22,6 +23,7 @@ def spec(role: str, strategy: str = "reassociate") -> str:
 
 
 @pytest.fixture
+@prepared
 def fleet(aws: Rig) -> tuple[Rig, list[str], list[str]]:
     """Two instances of the specs, and two that somebody launched with the profile; all on v1."""
     mine = aws.launch(2, tags={"app": "web"})

@@ -6,8 +6,10 @@ import pytest
 from moto.ec2.exceptions import EC2ClientError
 
 from reconciler.exit_codes import ExitCode
+from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
+from tests.prepared import prepared
 from tests.rig import Rig
 
 SPEC = """
@@ -17,8 +19,10 @@ instance_profiles: {{web: {{role: {role}}}}}
 
 
 @pytest.fixture
+@prepared
 def fleet(aws: Rig) -> tuple[Rig, list[str]]:
-    """Four instances hold v1, and the specs want v2."""
+    """Four instances hold v1, and the specs want v2; a batch takes its time."""
+    aws.aws.lags = Lags(ec2_sees_iam=30.0, associating=1.5, disassociating=1.5)
     aws.write(SPEC.format(role="v1"))
     aws.settle()
     aws.clock.sleep(60)
