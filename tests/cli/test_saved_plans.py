@@ -69,6 +69,15 @@ def refused(aws: Rig) -> RefusedError:
     return caught.value
 
 
+def test_the_first_plan_of_a_set_is_accepted(aws: Rig) -> None:
+    """It has a step of every kind, waits with their seconds among them."""
+    aws.launch(tags={"app": "web"})
+    aws.write(SPEC.format(role="v1", text="x"), f"{aws.settings}propagation: 5s\n")
+    save(aws.plan(), path(aws))
+    assert '"seconds": 5' in path(aws).read_text("utf-8")
+    compared(aws)
+
+
 def test_a_saved_plan_is_applied(ready: Rig) -> None:
     assert Apply(compared(ready), ready.commands()).execute().exit_code == 0
     assert ready.role_in("web") == "v2"
