@@ -15,7 +15,7 @@ import reconciler
 ROOT = Path(reconciler.__file__).parent
 
 LAYERS = (
-    ("diagnostics", "exit_codes", "clock"),
+    ("diagnostics", "exit_codes", "clock", "threads"),
     ("errors",),
     ("model",),
     ("plan",),

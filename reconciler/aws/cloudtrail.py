@@ -14,8 +14,8 @@ from typing import Any
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
-from reconciler.aws.threads import interruptible
 from reconciler.ports import Clock, Event
+from reconciler.threads import interruptible
 
 PAUSE_SECONDS = 0.5
 PAGE = 50

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from reconciler.aws import parse
 from reconciler.aws.paging import ApiReader, call_name, has_no_answer, whole, why
-from reconciler.aws.threads import result_of
 from reconciler.errors import DENIED, UNREADABLE, AwsError
 from reconciler.model.address import Address, by_name, name_key, name_of, policy_address
 from reconciler.model.live import LivePolicy, LiveProfile, LiveRole
 from reconciler.model.ownership import Pending, temporary_name
 from reconciler.ports import Named
+from reconciler.threads import result_of
 
 _L = TypeVar("_L", LiveRole, LivePolicy, LiveProfile)
 

@@ -15,11 +15,11 @@ from reconciler.aws import parse
 from reconciler.aws.origins import UNKNOWN_REGION
 from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.session import Clients
-from reconciler.aws.threads import result_of
 from reconciler.errors import AwsError
 from reconciler.model.live import AssociationRow, LiveInstance, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
+from reconciler.threads import result_of
 
 IDS_AT_ONCE = 100
 LIST_AGAIN_SECONDS = (1.0, 2.0, 3.0)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Session
-from reconciler.aws.threads import interruptible
 from reconciler.errors import AwsError
+from reconciler.threads import interruptible
 
 ATTEMPTS = 5
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from reconciler.aws import parse
 from reconciler.aws.errors import CUT_OFF
 from reconciler.aws.session import Clients
-from reconciler.aws.threads import interruptible
 from reconciler.errors import AwsError
 from reconciler.ports import repeating
+from reconciler.threads import interruptible
 
 PAGE = 1000
 _PAGES = {"get_resources": 100}

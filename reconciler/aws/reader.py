@@ -20,7 +20,6 @@ from reconciler.aws.instances import Instances, Regions, Started
 from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.session import Clients, identity_of
 from reconciler.aws.tag_index import FEW, PARTITION, TagIndex, read_index
-from reconciler.aws.threads import result_of, threads
 from reconciler.errors import DENIED, UNREADABLE, AwsError
 from reconciler.model import ownership
 from reconciler.model.address import Address, by_name, name_key, name_of
@@ -35,6 +34,7 @@ from reconciler.model.live import (
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.ports import Facts, Scope
+from reconciler.threads import result_of, threads
 
 _Answers = list[dict[str, Any]]
 _Tags = dict[str, dict[str, str]]

@@ -31,10 +31,10 @@ from reconciler.aws.origins import (
     Origins,
     known_regions,
 )
-from reconciler.aws.threads import interruptible
 from reconciler.errors import AwsError
 from reconciler.model.resources import Identity
 from reconciler.ports import CallLog
+from reconciler.threads import interruptible
 
 POOL = 50
 """Connections of a client, and the most that ``--parallelism`` takes."""

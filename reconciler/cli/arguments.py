@@ -125,6 +125,7 @@ class AccessFlags:
     """Never prompt, not even for an MFA code."""
     log: CallLog | None = None
     """Is told of every call."""
+    target_parallelism: int = 8
 
 
 class OnlyFor(tuple[str, ...]):
@@ -287,6 +288,18 @@ class CommonArguments:
             rich_help_panel=ACCESS,
         ),
     ] = 10
+    target_parallelism: Annotated[
+        int,
+        typer.Option(
+            "--target-parallelism",
+            metavar="N",
+            min=1,
+            max=64,
+            help="Targets at a time, 1 to 64, each with its own --parallelism.",
+            envvar="RECONCILER_TARGET_PARALLELISM",
+            rich_help_panel=ACCESS,
+        ),
+    ] = 8
     tag_source: Annotated[
         TagSource,
         typer.Option(
@@ -339,7 +352,15 @@ class CommonArguments:
         log = opened(self.log_file, console)
         regions = tuple(self.regions or ())
         is_auto = self.tag_source is TagSource.auto
-        return AccessFlags(self.profile, self.endpoint_url, regions, is_auto, no_input, log)
+        return AccessFlags(
+            self.profile,
+            self.endpoint_url,
+            regions,
+            is_auto,
+            no_input,
+            log,
+            self.target_parallelism,
+        )
 
     def console(self) -> Console:
         return Console(self.color.value, self.quiet, self.verbose)

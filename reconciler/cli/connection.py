@@ -35,7 +35,7 @@ def run_ports(
             opened[name] = _open(login, run, parallelism, spec, settings)
         return opened[name]
 
-    return RunPorts(connect, clock or SystemClock(), progress, run)
+    return RunPorts(connect, clock or SystemClock(), progress, run, login.target_parallelism)
 
 
 def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Group, RenderableType
 from rich.live import Live as RichLive
@@ -53,32 +53,35 @@ class Live:
         self._show(Address("reading"), what)
 
     def entering(self, target: str) -> None:
-        self.told.target = target
-        self.console.note("Target ", data(target, "bold"))
+        self.told.enter(target)
 
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
         if within is None:
-            self._show(address, what)
+            self._show(self.told.here(address), what)
             return
+        step = self.told.here(within.step)
         with self._lock:
-            self._rows[address] = Row(within, what, self.clock())
-        self._show(within.step, f"{address.name}: {what}")
+            within = replace(within, step=step)
+            self._rows[self.told.here(address)] = Row(within, what, self.clock())
+        self._show(step, f"{address.name}: {what}")
 
     def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
-        self._show(address, f"waiting for {wait_in_words(what, seconds, of)}")
+        self._show(self.told.here(address), f"waiting for {wait_in_words(what, seconds, of)}")
 
     def done(self, address: Address, what: str, seconds: float) -> None:
-        self._close(address)
+        shown = self.told.here(address)
+        self._close(shown)
         ended = f" {seconds:.1f} s" if seconds >= 1 else ""
-        self.console.note(Piece("  ✓ ", "green"), data(address), data(f" {what}{ended}", "dim"))
+        self.console.note(Piece("  ✓ ", "green"), data(shown), data(f" {what}{ended}", "dim"))
 
     def skipped(self, address: Address, what: str, reason: str) -> None:
-        self._close(address)
+        shown = self.told.here(address)
+        self._close(shown)
         self.told.note(address, what, reason)
-        self.console.note(data(f"  - {address} {what} skipped: {reason}"))
+        self.console.note(data(f"  - {shown} {what} skipped: {reason}"))
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
-        self._close(address)
+        self._close(self.told.here(address))
         self.told.failed(self.console, address, what, reason, brief)
 
     def stop(self) -> None:

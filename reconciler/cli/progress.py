@@ -39,7 +39,7 @@ class Quiet:
     def reading(self, what: str) -> None: ...
 
     def entering(self, target: str) -> None:
-        self.told.target = target
+        self.told.enter(target)
 
     def started(self, address: Address, what: str, within: Within | None = None) -> None: ...
 
@@ -94,28 +94,31 @@ class Lines:
         self._print(f"reading {what} ...")
 
     def entering(self, target: str) -> None:
-        self.told.target = target
-        self._print(f"target {target}")
+        self.told.enter(target)
 
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
-        self._opened(within.step if within else address, f"{address}: {what}")
-        self._print(f"{address}: {what} ...")
+        shown = self.told.here(address)
+        self._opened(self.told.here(within.step if within else address), f"{shown}: {what}")
+        self._print(f"{shown}: {what} ...")
 
     def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
-        if self._pulse.is_due(address, what, self.clock()):
-            self._print(f"{address}: waiting for {wait_in_words(what, seconds, of)}")
+        shown = self.told.here(address)
+        if self._pulse.is_due(shown, what, self.clock()):
+            self._print(f"{shown}: waiting for {wait_in_words(what, seconds, of)}")
 
     def done(self, address: Address, what: str, seconds: float) -> None:
-        self._closed(address)
-        self._print(f"{address}: {what} done after {seconds:.1f} s")
+        shown = self.told.here(address)
+        self._closed(shown)
+        self._print(f"{shown}: {what} done after {seconds:.1f} s")
 
     def skipped(self, address: Address, what: str, reason: str) -> None:
-        self._closed(address)
+        shown = self.told.here(address)
+        self._closed(shown)
         self.told.note(address, what, reason)
-        self._print(f"{address}: {what} skipped: {reason}")
+        self._print(f"{shown}: {what} skipped: {reason}")
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
-        self._closed(address)
+        self._closed(self.told.here(address))
         self._last = self.clock()
         self.told.failed(self.console, address, what, reason, brief)
 
@@ -165,7 +168,7 @@ class Events:
     console: Console
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     target: str | None = None
-    """Target of the events; ``None`` if there is only one."""
+    """Target of the events, where it is not that of the thread; ``None`` if there is only one."""
     told: Told = field(default_factory=Told)
     """Nothing: it is a program that is told."""
     _pulse: Pulse = field(default_factory=Pulse)
@@ -173,7 +176,7 @@ class Events:
     def reading(self, what: str) -> None: ...
 
     def entering(self, target: str) -> None:
-        self.target = target
+        self.told.enter(target)
 
     def started(
         self,
@@ -186,7 +189,7 @@ class Events:
         self.emit("apply_start", f"{address}: {what}", more)
 
     def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
-        if not self._pulse.is_due(address, what, time.monotonic()):
+        if not self._pulse.is_due(self.told.here(address), what, time.monotonic()):
             return
         left = {} if of is None else {"left": round(max(of - seconds, 0.0), 1)}
         message = f"{address}: waiting for {wait_in_words(what, seconds, of)}"
@@ -216,7 +219,8 @@ class Events:
     def emit(self, kind: str, message: str, more: Mapping[str, Any], level: str = "info") -> None:
         stamp = self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         envelope = {"@level": level, "@message": printable(message), "@timestamp": stamp}
-        where = {"target": self.target} if self.target else {}
+        target = self.target or self.told.target
+        where = {"target": target} if target else {}
         self.console.out_json({**envelope, "type": kind, **where, **more}, indent=None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from reconciler.cli.console import Console
@@ -10,14 +11,27 @@ from reconciler.executor.outcomes import Outcome
 from reconciler.model.address import Address
 from reconciler.render.styled_text import Piece, data
 
+_TARGET: ContextVar[str | None] = ContextVar("target", default=None)
+
 
 @dataclass
 class Told:
     """Failures, and what was skipped, that stderr has shown with the reason."""
 
-    target: str | None = None
-    """The target that a run is in; ``None`` if there is only one."""
     _shown: set[tuple[str | None, Address, str, str]] = field(default_factory=set)
+
+    @property
+    def target(self) -> str | None:
+        """The target that is applied here; ``None`` if there is only one."""
+        return _TARGET.get()
+
+    def enter(self, target: str) -> None:
+        """What is told from here on, and in threads that begin here, is about this target."""
+        _TARGET.set(target)
+
+    def here(self, address: Address) -> Address:
+        """The address as it is shown: with its target, if there are several."""
+        return Address(f"{self.target}: {address.kind}", address.name) if self.target else address
 
     def failed(
         self, console: Console, address: Address, what: str, reason: str, brief: str
@@ -25,7 +39,7 @@ class Told:
         """Prints it, with ``brief`` in place of what was told before."""
         self.note(address, what, reason)
         mark = Piece("  ✗ " if console.is_terminal else "failed ", "bold red")
-        console.event(mark, data(f"{address} {what}: {brief or reason}"))
+        console.event(mark, data(f"{self.here(address)} {what}: {brief or reason}"))
 
     def note(self, address: Address, what: str, reason: str) -> None:
         # A set takes it whole, whichever thread adds it.

@@ -13,6 +13,7 @@ from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import Address
 from reconciler.plan.plan import Plan
+from reconciler.threads import each
 
 READ_LAG_SECONDS = 30.0
 """How long IAM may return state from before our writes. AWS documents no limit."""
@@ -40,7 +41,7 @@ class Applied:
 
 @dataclass
 class Apply:
-    """Applies a plan, one target after the other. ``stop`` may be set from a signal handler."""
+    """Applies a plan, several targets at a time. ``stop`` may be set from a signal handler."""
 
     planned: Planned
     ports: RunPorts
@@ -58,11 +59,15 @@ class Apply:
         began = self.ports.clock.now()
         ends_at = None if self.max_seconds is None else began + self.max_seconds
         several = len(self.planned.targets) > 1
-        for target in self.planned.targets:
+
+        def applied(target: PlannedTarget) -> Result:
+            if several and not target.plan.is_empty:
+                self.ports.progress.entering(target.plan.target)
+            return Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
+
+        results = each(applied, self.planned.targets, self.ports.target_parallelism)
+        for target, result in zip(self.planned.targets, results, strict=True):
             name = target.plan.target if several else None
-            if name is not None and not target.plan.is_empty:
-                self.ports.progress.entering(name)
-            result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
             outcomes.extend(replace(outcome, target=name) for outcome in result.outcomes)
             lost.extend(replace(one, target=name) for one in result.stranded)
             interrupted = interrupted or result.interrupted

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, meant
-from reconciler.errors import RefusedError
+from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.model.address import Address
+from reconciler.model.address import EVERYTHING, Address
 from reconciler.model.resources import Identity
+from reconciler.plan.changes import Unread
 from reconciler.plan.plan import Plan, TargetPlan, digest_of
 from reconciler.planner.options import PlanFlags
 from reconciler.planner.patterns import Matchable, Pattern, patterns, unmatched
@@ -29,6 +30,7 @@ from reconciler.spec.loader import (
     read,
 )
 from reconciler.spec.settings import Quotas, Settings, TargetSpec
+from reconciler.threads import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +91,23 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
     found = (d for one in offline.values() for d in one.spec.diagnostics)
     _refuse((d for d in found if d.code not in ADJUSTABLE), parsed.sources)
     opened = {n: ports.connect(target, settings) for n, target in wanted.items()}
-    identities = _identities(opened, wanted, settings)
-    made = []
-    for name, target in wanted.items():
+    identities = _identities(opened, wanted, settings, ports)
+
+    def planned(name: str) -> PlannedTarget:
         connection, identity = opened[name], identities[name]
+        known = Account(name, wanted[name], _assumed(name, wanted), offline[name].spec, connection)
+        if isinstance(identity, AwsError):
+            return _unread(known, identity, request)
         spec = _online(offline[name], identity, connection.reader)
         other = of_account(spec.desired, identity.account_id, identity.partition)
         spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
         _refuse(spec.diagnostics, parsed.sources)
-        account = Account(name, target, identity, spec, connection)
-        made.append(_planned_target(account, request, ports))
-    refuse_unmatched(patterns(request if typed is None else typed), made)
+        return _planned_target(replace(known, identity=identity, spec=spec), request, ports)
+
+    made = each(planned, wanted, ports.target_parallelism)
+    if all(unread.address != EVERYTHING for one in made for unread in one.plan.unread):
+        # Otherwise a pattern may be for something that could not be read.
+        refuse_unmatched(patterns(request if typed is None else typed), made)
     return _planned(_with_idle_rules(made, request), request)
 
 
@@ -131,8 +139,40 @@ def _planned_target(
     ports: RunPorts,
     written: frozenset[Address] | None = None,
 ) -> PlannedTarget:
-    plan, known, idle = plan_account(account, request, ports, written)
+    """Where there are several targets, one that cannot be read stops no other."""
+    try:
+        plan, known, idle = plan_account(account, request, ports, written)
+    except AwsError as error:
+        if account.target is None or not _several(account.spec.settings, request):
+            raise
+        return _unread(account, error, request)
     return PlannedTarget(plan, account, known, idle)
+
+
+def _several(settings: Settings, request: Request) -> bool:
+    return len(set(request.targets) or settings.targets) > 1
+
+
+def _unread(account: Account, error: AwsError, request: Request) -> PlannedTarget:
+    """A target of which nothing is known."""
+    settings = account.spec.settings
+    code = error.code if error.call else error.message
+    plan = TargetPlan(
+        account.name,
+        account.identity,
+        request.owner or settings.owner,
+        settings.tag_prefix,
+        tuple(account.target.regions or ()) if account.target else (),
+        unread=(Unread(EVERYTHING, f"{error.call}: {code}" if error.call else code),),
+    )
+    return PlannedTarget(plan, account, Matchable(frozenset(), has_unread_instances=True))
+
+
+def _assumed(name: str, wanted: Mapping[str, TargetSpec | None]) -> Identity:
+    """Whose account it is according to the settings."""
+    target = wanted[name]
+    account = target and (target.account_id or _account_of(target.role_arn))
+    return Identity(account or "unknown", "aws")
 
 
 def plan_again(planned: Planned, ports: RunPorts) -> Planned:
@@ -149,12 +189,21 @@ def plan_again(planned: Planned, ports: RunPorts) -> Planned:
         {name: account.connection for name, account in accounts.items()},
         {name: account.target for name, account in accounts.items()},
         planned.targets[0].spec.settings,
+        ports,
     )
-    made = []
-    for name, known in accounts.items():
-        account = replace(known, identity=identities[name])
-        made.append(_planned_target(account, request, ports, written[name]))
-    return _planned(made, request)
+    before = {one.account.name: one for one in planned.targets}
+
+    def again(name: str) -> PlannedTarget:
+        identity = identities[name]
+        if isinstance(identity, AwsError):
+            return _unread(accounts[name], identity, request)
+        if len(accounts) > 1 and not written[name]:
+            # Nothing was changed there.
+            return before[name]
+        account = replace(accounts[name], identity=identity)
+        return _planned_target(account, request, ports, written[name])
+
+    return _planned(each(again, accounts, ports.target_parallelism), request)
 
 
 def _planned(made: list[PlannedTarget], request: Request) -> Planned:
@@ -172,13 +221,27 @@ def _identities(
     opened: Mapping[str, Connection],
     wanted: Mapping[str, TargetSpec | None],
     settings: Settings,
-) -> dict[str, Identity]:
-    """The caller's identity in each target. Raises ``RefusedError`` for a wrong account."""
-    identities = {name: connection.reader.identity() for name, connection in opened.items()}
-    for name, target in wanted.items():
-        refuse_account(name, identities[name], target, settings)
-    _refuse_one_account_twice(identities, settings)
-    return identities
+    ports: RunPorts,
+) -> dict[str, Identity | AwsError]:
+    """The caller's identity in each target; where there are several, the error of one whose
+    credentials cannot be had. Raises ``RefusedError`` for a wrong account."""
+
+    def identity(name: str) -> Identity | AwsError:
+        try:
+            return opened[name].reader.identity()
+        except AwsError as error:
+            if len(opened) == 1:
+                raise
+            return error
+
+    found = dict(zip(opened, each(identity, opened, ports.target_parallelism), strict=True))
+    known = {name: one for name, one in found.items() if isinstance(one, Identity)}
+    if not known:
+        raise next(one for one in found.values() if isinstance(one, AwsError))
+    for name, one in known.items():
+        refuse_account(name, one, wanted[name], settings)
+    _refuse_one_account_twice(known, settings)
+    return found
 
 
 ADJUSTABLE = frozenset({"too-many-policies", "trust-too-large"})

@@ -56,3 +56,5 @@ class RunPorts:
     clock: Clock
     progress: Progress
     run: str
+    target_parallelism: int = 8
+    """How many targets are read, or applied, at a time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
@@ -143,7 +144,8 @@ class Executor:
             finished.put((place, done))
             self._places.give()
 
-        pool.submit(work).add_done_callback(ended)
+        # In the context of the target that is applied, for those who tell of it.
+        pool.submit(copy_context().run, work).add_done_callback(ended)
         return True
 
     def _stranded(self, outcomes: Mapping[int, Outcome]) -> tuple[Stranded, ...]:

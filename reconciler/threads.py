@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_A = TypeVar("_A")
 LOOK_SECONDS = 0.5
 
 
@@ -48,6 +49,15 @@ def result_of(future: Future[_T]) -> _T:
     while not wait([future], LOOK_SECONDS).done:
         pass
     return future.result()
+
+
+def each(of: Callable[[_A], _T], items: Iterable[_A], number: int) -> list[_T]:
+    """What ``of`` makes of each item, ``number`` of them at a time; in the order of the items."""
+    listed = list(items)
+    if len(listed) == 1:
+        return [of(listed[0])]
+    with threads(number) as pool:
+        return [result_of(future) for future in [pool.submit(of, item) for item in listed]]
 
 
 def interruptible(call: Callable[_P, _T]) -> Callable[_P, _T]:

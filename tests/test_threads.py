@@ -13,12 +13,12 @@ from typing import NoReturn
 
 import pytest
 
-from reconciler.aws.threads import result_of, threads
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.findings import drift_of
 from reconciler.executor.interrupt import Interrupt
 from reconciler.ports import attempts_so_far, repeating
 from reconciler.sandbox.state import Logged
+from reconciler.threads import result_of, threads
 from tests.rig import Rig
 
 
