@@ -301,8 +301,10 @@ class CutOverRunner:
             problem = self._send(call, act, before)
             if problem is None or act.is_hint:
                 run_state = states.after_own_call(run_state, call, before, self.clock.now())
-                observed = simulate(cutover, before, call)
-                if not call.operation.endswith("Tags"):
+                if problem is None:
+                    observed = simulate(cutover, before, call)
+                # What a call about tags did is known, unless it was refused.
+                if problem is not None or not call.operation.endswith("Tags"):
                     touched.extend(states.instances_of(call, before))
                 self._note_flights(cutover, observed, run_state)
                 self._calls += problem is None
@@ -325,15 +327,21 @@ class CutOverRunner:
             run_state = states.not_given(cutover, before, run_state, key, reason)
             if key in run_state.failed:
                 self._fail(instance_address(key.instance), reason)
+        return self._seen_after(cutover, act, observed, touched), run_state
+
+    def _seen_after(
+        self, cutover: CutOver, act: Act, observed: Observation, touched: Collection[InstanceKey]
+    ) -> Observation:
+        """``observed`` is what the calls of ``act`` should have made."""
         self._again = 0
         if any(call.service == "iam" for call in act.calls):
             self._observer.wrote(observed)
         if _may_meet_another(act, observed):
-            return self._look(cutover, observed, touched), run_state
+            return self._look(cutover, observed, touched)
         if any(call.operation in SETTLES for call in act.calls):
             # It takes EC2 a moment, so a read at once would show nothing new.
             self.stop.rest(self.clock, FIRST_LOOK_SECONDS)
-        return self._observer.poll(cutover, observed, touched), run_state
+        return self._observer.poll(cutover, observed, touched)
 
     def _count(self, call: ApiCall, observed: Observation) -> None:
         keys = states.instances_of(call, observed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS
 from reconciler.sandbox.fault_config import Lags, Outage
@@ -208,3 +209,15 @@ def test_a_second_signal_while_the_profile_is_empty(aws: Rig) -> None:
     assert aws.role_in("web") == "v2"
     aws.settle()
     assert {aws.served(i, region) for region, i in instances} == {"v2"}
+
+
+@pytest.mark.parametrize(("seconds", "is_waited_out"), [(10, True), (45, True), (120, False)])
+def test_an_outage_while_a_plan_reads(aws: Rig, seconds: float, is_waited_out: bool) -> None:
+    """Once AWS has answered, it is no wrong endpoint."""
+    aws.write("roles: {r: {trust: ec2}}")
+    outage(aws, "GetCallerIdentity", seconds)
+    if is_waited_out:
+        assert len(aws.plan().plan.changes) == 1
+    else:
+        with pytest.raises(AwsError):
+            aws.plan()
