@@ -118,8 +118,14 @@ class Executor:
                         outcomes[following] = _after(work[following].pending, outcomes[cause])
                 if not is_closed and (why := self._ending()):
                     is_closed = True
-                    outcomes.update((n, _unbegun(work[n].pending, why)) for n in schedule.close())
+                    for n, before in schedule.close():
+                        of = work[n].pending
+                        skipped = _unbegun(of, why)
+                        outcomes[n] = skipped if before is None else _after(of, outcomes[before])
+                    continue
                 if not self._begin(schedule, pool, finished):
+                    if not schedule.running:
+                        raise RuntimeError("nothing runs, and nothing can begin")
                     # A signal that arrives just before a wait is handled after it: no wait is long.
                     places.wait(seen, LOOK_SECONDS)
         ordered = tuple(outcomes[place] for place in sorted(outcomes))

@@ -100,6 +100,24 @@ class Schedule:
                 if not self._left[following] and following not in self._over:
                     heappush(self._ready, following)
             return
+        yield from self._after(place)
+
+    def close(self) -> Iterator[tuple[int, int | None]]:
+        """From now on only cleanup begins. Yields what is never going to, with the work that it
+        would have come after if that is the reason."""
+        dropped = [
+            place
+            for place in range(len(self.work))
+            if place not in self._over and place not in self._running and not self.is_cleanup(place)
+        ]
+        self._over.update(dropped)
+        yield from ((place, None) for place in dropped)
+        # Cleanup of what has not begun.
+        for place in dropped:
+            yield from self._after(place)
+
+    def _after(self, place: int) -> Iterator[tuple[int, int]]:
+        """All that comes after it, directly or not, which is dropped now."""
         waiting = deque([place])
         while waiting:
             cause = waiting.popleft()
@@ -108,14 +126,6 @@ class Schedule:
                     self._over.add(following)
                     waiting.append(following)
                     yield following, cause
-
-    def close(self) -> Iterator[int]:
-        """From now on only cleanup begins. Yields what is never going to."""
-        for place in range(len(self.work)):
-            is_open = place not in self._over and place not in self._running
-            if is_open and not self.is_cleanup(place):
-                self._over.add(place)
-                yield place
 
     def is_cleanup(self, place: int) -> bool:
         """Whether a cleanup step must run although something failed, since what it restores is done
