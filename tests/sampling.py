@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-FIRST_CASES = 2
+FIRST_CASES = 1
 """How many cases of a test in ``tests/behaviour`` every run has. Each is some hundred calls to a
 simulated AWS; the rest of them waits for ``make sweep``."""
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,13 @@ def room(path: Path) -> str:
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -87,7 +93,7 @@ def test_only_aws_and_sandbox_import_boto(path: Path) -> None:
 def test_only_cli_prints(path: Path) -> None:
     if room(path) == "cli":
         return
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     called = {
         n.func.id
         for n in ast.walk(tree)
@@ -106,7 +112,7 @@ def test_only_cli_prints(path: Path) -> None:
 def test_rooms_are_small(path: Path) -> None:
     text = path.read_text("utf-8")
     assert text.count("\n") <= 600
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef):
             start = (
                 node.body[1].lineno if ast.get_docstring(node) and node.body[1:] else node.lineno

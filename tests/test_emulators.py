@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture
-def program(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Program]:
-    shutil.copytree(ROOT / request.param, tmp_path / "specs")
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Its URL. A start takes it longer than most of what is asked of it."""
     port = free_port()
     own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
     with subprocess.Popen(
@@ -39,12 +40,19 @@ def program(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Program]
         env={**own, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    ) as server:
+    ) as started:
         try:
             _until_it_answers(port)
-            yield Program(tmp_path, f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
         finally:
-            server.terminate()
+            started.terminate()
+
+
+@pytest.fixture
+def program(tmp_path: Path, server: str, request: pytest.FixtureRequest) -> Program:
+    shutil.copytree(ROOT / request.param, tmp_path / "specs")
+    urllib.request.urlopen(f"{server}/moto-api/reset", b"", timeout=30).close()
+    return Program(tmp_path, server)
 
 
 def _until_it_answers(port: int) -> None:
@@ -122,6 +130,7 @@ def test_moto_as_it_is(program: Program) -> None:
     assert client(program, "iam").list_instance_profiles()["InstanceProfiles"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["specs"], indirect=True)
 def test_the_set_that_comes_with_it(program: Program) -> None:
     instances = launch(program, "web")

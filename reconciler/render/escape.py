@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _SPOKEN = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 LOG_COMMAND = re.compile(r"##([a-z]*)\[", re.IGNORECASE)
@@ -27,6 +28,7 @@ def printable(text: object) -> str:
     return _LINE_COMMAND.sub(r"\1\\u003a", plain)
 
 
+@lru_cache(10_000)
 def is_plain(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 

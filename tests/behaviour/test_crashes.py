@@ -32,7 +32,7 @@ def dies(aws: Rig, at: int, after: bool, **flags: Any) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("at", "after"), deaths([1, 2, 3, 5, 6, 7, 8, 9], [1, 3, 5, 6, 7, 9]))
+@pytest.mark.parametrize(("at", "after"), deaths([1, 2, 3, 5, 6, 7, 8, 9], [1, 5, 8]))
 def test_a_crash_of_the_first_apply_is_resumed(aws: Rig, at: int, after: bool) -> None:
     instance = aws.launch(1, tags={"app": "web"})[0]
     aws.write(FULL)
@@ -43,7 +43,7 @@ def test_a_crash_of_the_first_apply_is_resumed(aws: Rig, at: int, after: bool) -
     assert aws.names() == {"roles": ["web"], "profiles": ["empty", "web"], "policies": ["read"]}
 
 
-@pytest.mark.parametrize(("at", "after"), deaths(range(1, 7), [1, 3, 4, 6]))
+@pytest.mark.parametrize(("at", "after"), deaths(range(1, 7), [3, 4]))
 def test_a_crash_of_a_prune_is_resumed(aws: Rig, at: int, after: bool) -> None:
     aws.launch(1, tags={"app": "web"})
     aws.write(FULL)

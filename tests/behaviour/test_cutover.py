@@ -127,7 +127,7 @@ def test_a_new_role_that_iam_does_not_return_yet_is_waited_for(aws: Rig, fleet: 
 
 
 @pytest.mark.parametrize(
-    ("most", "wanted"), sampled([("2", 2), ("40%", 2), ("1%", 1)], [("1", 1), ("9", 5)])
+    ("most", "wanted"), sampled([("40%", 2)], [("1", 1), ("2", 2), ("9", 5), ("1%", 1)])
 )
 def test_max_unavailable_is_respected(aws: Rig, larger: Fleet, most: str, wanted: int) -> None:
     aws.write(spec("v2", most))
@@ -337,7 +337,7 @@ def test_an_interrupted_cut_over_is_shown_as_in_progress(aws: Rig, fleet: Fleet)
     assert len(addresses) == len(set(addresses))
 
 
-@pytest.mark.parametrize(("at", "after"), deaths([*range(1, 11), 13, 22], [2, 4, 5, 6, 8, 22]))
+@pytest.mark.parametrize(("at", "after"), deaths([*range(1, 11), 13, 22], [5, 6, 22]))
 def test_a_crash_at_any_call_is_resumed(aws: Rig, fleet: Fleet, at: int, after: bool) -> None:
     aws.write(spec("v2"))
     with crashing(aws, at, after=after), pytest.raises(Crash):

@@ -20,7 +20,7 @@ TRUST = (
 SHADOW = "web.reconciler-hop"
 
 
-DEATHS = deaths(range(1, 27), [4, 6, 9, 12, 17, 25])
+DEATHS = deaths(range(1, 27), [6, 9, 17])
 MOMENTS = sampled([6], [2, 4, 8, 9, 10, 12, 14, 16])
 
 

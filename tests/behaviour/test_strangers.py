@@ -130,7 +130,7 @@ def test_an_association_tag_of_another_owner_is_a_conflict(
 
 
 @pytest.mark.parametrize(
-    "value", sampled(["", "a/b/c/d", "tests//"], ["/", "///", "tests", "\u202e", "x" * 256])
+    "value", sampled(["a/b/c/d"], ["", "tests//", "/", "///", "tests", "\u202e", "x" * 256])
 )
 def test_malformed_marks_on_instances_are_ignored(
     fleet: tuple[Rig, list[str], list[str]], value: str

@@ -64,7 +64,7 @@ IN_THE_WAY = {
 """Whether it is carried out: a plan that cannot be shown is not, what has begun goes to its end."""
 
 
-@pytest.mark.parametrize("number", sampled([1, 5], [0, 2, 3, 4]))
+@pytest.mark.parametrize("number", sampled([5], [0, 1, 2, 3, 4]))
 def test_apply_with_a_broken_output_stream(program: Program, number: int) -> None:
     command, is_carried_out = list(IN_THE_WAY.items())[number]
     write(program, str(number))
@@ -89,7 +89,7 @@ UNHEARD = (
 )
 
 
-@pytest.mark.parametrize("command", UNHEARD)
+@pytest.mark.parametrize("command", sampled(UNHEARD[:1], UNHEARD[1:]))
 def test_stdout_on_a_full_disk_is_an_error(program: Program, command: str) -> None:
     """A file that was cut off must not look like a result."""
     write(program, "x")

@@ -177,8 +177,14 @@ def test_nohup(slow: Shell) -> None:
 @pytest.mark.parametrize(
     ("flags", "stream"),
     sampled(
-        [((), "stdout"), (("--json",), "both")],
-        [((), "stderr"), ((), "both"), (("--json",), "stdout"), (("--json",), "stderr")],
+        [(("--json",), "both")],
+        [
+            ((), "stdout"),
+            ((), "stderr"),
+            ((), "both"),
+            (("--json",), "stdout"),
+            (("--json",), "stderr"),
+        ],
     ),
 )
 def test_apply_continues_after_its_output_is_closed(
@@ -231,7 +237,7 @@ mfa_serial = arn:aws:iam::123456789012:mfa/me
 """
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", sampled(["SIGTERM"], ["SIGINT", "SIGHUP"]))
 def test_a_signal_while_aws_is_read(name: str, tmp_path: Path) -> None:
     """Nothing is planned yet: it ends at once, and says so."""
     (tmp_path / "spec.yaml").write_text("roles: {a: {trust: ec2}}\n")
@@ -282,12 +288,14 @@ def aws_that_hangs() -> Iterator[tuple[str, threading.Event]]:
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [
-        ("SIGINT", ("plan", "spec.yaml")),
-        ("SIGTERM", ("apply", "spec.yaml", "--auto-approve")),
-        ("SIGHUP", ("drift", "spec.yaml", "--json")),
-        ("SIGINT", ("import", "--all", "--out", "made", "--region", HOME)),
-    ],
+    sampled(
+        [("SIGINT", ("plan", "spec.yaml"))],
+        [
+            ("SIGTERM", ("apply", "spec.yaml", "--auto-approve")),
+            ("SIGHUP", ("drift", "spec.yaml", "--json")),
+            ("SIGINT", ("import", "--all", "--out", "made", "--region", HOME)),
+        ],
+    ),
 )
 def test_a_signal_while_reads_hang(name: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
     """The reads run in threads of their own, which botocore gives up after eight minutes."""
@@ -314,7 +322,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", sampled(["SIGINT"], ["SIGTERM", "SIGHUP"]))
 def test_a_signal_during_shutdown_changes_nothing(name: str) -> None:
     """Python takes a moment to end: the exit code is that of the work, and nothing is added."""
     command = [sys.executable, "-c", LATE.format(name=name)]
@@ -340,8 +348,8 @@ app.main()
 """
 
 
-@pytest.mark.parametrize("first", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("second", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("first", sampled(["SIGTERM"], ["SIGINT"]))
+@pytest.mark.parametrize("second", sampled(["SIGTERM"], ["SIGINT", "SIGHUP"]))
 def test_a_second_signal_on_the_way_out_changes_nothing(first: str, second: str) -> None:
     """GNU timeout sends SIGTERM twice at once, systemd SIGTERM and SIGHUP."""
     command = [sys.executable, "-c", TWICE.format(first=first, second=second)]

@@ -12,6 +12,7 @@ from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
 from reconciler.sandbox.fault_config import Lags
 from tests.rig import Rig, rig
+from tests.sampling import sampled
 
 SPEC = """
 roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
@@ -46,7 +47,7 @@ LIKE_AWS = Lags(ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarti
 
 
 @pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart", "wait"])
-@pytest.mark.parametrize(("count", "most"), [(1, "1"), (4, "1"), (6, "50%")])
+@pytest.mark.parametrize(("count", "most"), sampled([(4, "50%")], [(1, "1"), (4, "1"), (6, "50%")]))
 def test_about_is_right_within_a_factor_of_two(
     tmp_path: Path, strategy: str, count: int, most: str
 ) -> None:

@@ -12,7 +12,7 @@ DENIED = (31, 55)
 """Seeds whose mixture has an action that is denied."""
 
 
-@pytest.mark.parametrize("seed", sampled([MIXED[0], DENIED[0]], [MIXED[1], DENIED[1]]))
+@pytest.mark.parametrize("seed", sampled([DENIED[0]], [*MIXED, DENIED[1]]))
 def test_it_ends_well_or_says_why(seed: int) -> None:
     ended = soak(seed)
     assert ended.problems == []

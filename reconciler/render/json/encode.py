@@ -15,6 +15,8 @@ _T = TypeVar("_T")
 MOST_DEPTH = 100
 """Of JSON that is read; what we write has less than twenty levels."""
 _HALVES = re.compile("[\ud800-\udfff]")
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+"""By shape: one takes longer to make than to use."""
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
@@ -41,11 +43,13 @@ def parsed(text: str, shape: type[_T]) -> _T:
         raise ValueError(f"it is not valid JSON ({error})") from error
     _look_through(value)
     try:
-        return TypeAdapter(shape).validate_python(value, strict=True)
+        adapter = _ADAPTERS.get(shape) or _ADAPTERS.setdefault(shape, TypeAdapter(shape))
+        content: _T = adapter.validate_python(value, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+    return content
 
 
 def _no_number(name: str) -> NoReturn:
