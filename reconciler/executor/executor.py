@@ -122,12 +122,12 @@ class Executor:
                         of = work[n].pending
                         skipped = _unbegun(of, why)
                         outcomes[n] = skipped if before is None else _after(of, outcomes[before])
+                if schedule.is_over or self._begin(schedule, pool, finished):
                     continue
-                if not self._begin(schedule, pool, finished):
-                    if not schedule.running:
-                        raise RuntimeError("nothing runs, and nothing can begin")
-                    # A signal that arrives just before a wait is handled after it: no wait is long.
-                    places.wait(seen, LOOK_SECONDS)
+                if not schedule.running:
+                    raise RuntimeError("nothing runs, and nothing can begin")
+                # A signal that arrives just before a wait is handled after it: no wait is long.
+                places.wait(seen, LOOK_SECONDS)
         ordered = tuple(outcomes[place] for place in sorted(outcomes))
         lost = () if all(o.status == "applied" for o in ordered) else self._stranded(outcomes)
         return Result(ordered, self.stop.is_set(), lost)
