@@ -128,7 +128,7 @@ def test_a_failed_step_names_its_place(aws: Rig) -> None:
     (failed,) = [o for o in applied.result.outcomes if o.status == "failed"]
     assert failed.what == "iam:PutRolePolicy"
     assert failed.source is not None
-    assert failed.source.line == 2
+    assert failed.source.line == 4
     text = plain(result_lines(applied))
     assert "spec.yaml:2" in text
     assert "correct the specs, then apply again" in "\n".join(applied.result.advice)
