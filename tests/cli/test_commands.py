@@ -299,11 +299,14 @@ def test_closed_streams(sandbox: Shell, command: str) -> None:
 
 SEEDS = {
     "no YAML": ("a: [", "yaml-syntax"),
-    "another form": ("instances: [{count: many}]", "instances.0.count"),
-    "unknown key": ("instances: [{cuont: 1}]", "cuont"),
-    "no such role": ("instance_profiles: {web: {role: wbe}}", "instance_profiles.web: "),
-    "no such profile": ("instances: [{instance_profile: web}]", "instances.0: "),
-    "no such policy": ("roles: {web: {managed_policies: [nope]}}", "roles.web: "),
+    "another form": (
+        "instances: [{count: many}]",
+        "seed.yaml:1:21: error[invalid-value]: count: must be a whole number, not 'many'",
+    ),
+    "unknown key": ("instances: [{cuont: 1}]", "did you mean 'count'?"),
+    "no such role": ("instance_profiles: {web: {role: wbe}}", "seed.yaml:1:21: error"),
+    "no such profile": ("instances: [{instance_profile: web}]", "seed.yaml:1:32: error"),
+    "no such policy": ("roles: {web: {managed_policies: [nope]}}", "seed.yaml:1:9: error"),
 }
 
 
