@@ -88,7 +88,10 @@ def test_plan_json_is_reproducible(sandbox: Shell) -> None:
 
 
 def test_apply_json_lines(sandbox: Shell) -> None:
-    sandbox.write("v1")
+    sandbox.write("v2")
+    assert sandbox.run("apply", "--auto-approve").returncode == 0
+    # A wait that lasts, however fast the sandbox is.
+    sandbox.write("v1", "1s")
     applied = sandbox.run("apply", "--auto-approve", "--json")
     lines = [json.loads(line) for line in applied.stdout.splitlines()]
     check = jsonschema.Draft202012Validator(schema_of("apply"))
