@@ -89,7 +89,10 @@ def test_plan_json_is_reproducible(sandbox: Shell) -> None:
 
 
 def test_apply_json_lines(sandbox: Shell) -> None:
-    sandbox.write("v1")
+    sandbox.write("v2")
+    assert sandbox.run("apply", "--auto-approve").returncode == 0
+    # A wait that lasts, however fast the sandbox is.
+    sandbox.write("v1", "1s")
     applied = sandbox.run("apply", "--auto-approve", "--json")
     lines = [json.loads(line) for line in applied.stdout.splitlines()]
     check = jsonschema.Draft202012Validator(schema_of("apply"))
@@ -300,11 +303,14 @@ def test_closed_streams(sandbox: Shell, command: str) -> None:
 
 SEEDS = {
     "no YAML": ("a: [", "yaml-syntax"),
-    "another form": ("instances: [{count: many}]", "instances.0.count"),
-    "unknown key": ("instances: [{cuont: 1}]", "cuont"),
-    "no such role": ("instance_profiles: {web: {role: wbe}}", "instance_profiles.web: "),
-    "no such profile": ("instances: [{instance_profile: web}]", "instances.0: "),
-    "no such policy": ("roles: {web: {managed_policies: [nope]}}", "roles.web: "),
+    "another form": (
+        "instances: [{count: many}]",
+        "seed.yaml:1:21: error[invalid-value]: count: must be a whole number, not 'many'",
+    ),
+    "unknown key": ("instances: [{cuont: 1}]", "did you mean 'count'?"),
+    "no such role": ("instance_profiles: {web: {role: wbe}}", "seed.yaml:1:21: error"),
+    "no such profile": ("instances: [{instance_profile: web}]", "seed.yaml:1:32: error"),
+    "no such policy": ("roles: {web: {managed_policies: [nope]}}", "seed.yaml:1:9: error"),
 }
 
 

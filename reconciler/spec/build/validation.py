@@ -88,6 +88,9 @@ def _lowered(message: str) -> str:
     text = message.removeprefix("Input should be ").removeprefix("Value error, ")
     text = text.replace("a valid dictionary", "a mapping").replace("a valid string", "text")
     text = text.replace("a valid list", "a list")
+    text = re.sub(r"a valid integer\b.*", "a whole number", text)
+    text = re.sub(r"a valid number\b.*", "a number", text)
+    text = re.sub(r"a valid boolean\b.*", "true or false", text)
     text = re.sub(r" or instance of \w+", "", text)
     return f"must be {text}" if text != message else text[:1].lower() + text[1:]
 
