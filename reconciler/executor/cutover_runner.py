@@ -26,6 +26,7 @@ from reconciler.executor.observer import Observer
 from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice, missing_permission
 from reconciler.executor.sender import Sender
 from reconciler.executor.waiter import FIRST_LOOK_SECONDS
+from reconciler.model import ownership
 from reconciler.model.address import Address, instance_address
 from reconciler.model.ownership import InstanceKey, Pending
 from reconciler.model.resources import Identity
@@ -460,8 +461,15 @@ def takes(act: Act) -> bool:
 def _may_meet_another(act: Act, observed: Observation) -> bool:
     """Whether the profiles are read again after ``act``. A mark that begins something may meet that
     of another run, and a temporary profile has an id that only AWS knows."""
-    begins = isinstance(observed.profile.mark, Pending) and any(
-        call.operation == "TagInstanceProfile" for call in act.calls
+    tagged = [
+        tag["Key"]
+        for call in act.calls
+        if call.operation == "TagInstanceProfile"
+        for tag in call.params["Tags"]
+    ]
+    begins = bool(tagged) and (
+        isinstance(observed.profile.mark, Pending)
+        or any(ownership.IN_FLIGHT in key for key in tagged)
     )
     is_temporary = any(
         call.service == "iam" and states.is_temporary(call, observed)

@@ -10,7 +10,6 @@ after the first half of a replacement.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -54,7 +53,6 @@ class PreconditionCheck:
     _seen: set[Address] = field(default_factory=set)
     _unused: set[Address] = field(default_factory=set)
     _listed: tuple[float, LiveState | None] = (0.0, None)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self, address: Address) -> None:
         """Once for each address. Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
@@ -128,12 +126,12 @@ class PreconditionCheck:
 
     def _fleet(self, identity: Identity, regions: tuple[str, ...]) -> LiveState:
         """One listing serves all profiles that are deleted within seconds."""
-        with self._lock:
-            read_at, there = self._listed
-            if there is None or self.clock.now() - read_at > FLEET_SECONDS:
-                there = self.reader.read_regions(identity, regions)
-                self._listed = self.clock.now(), there
-            return there
+        read_at, there = self._listed
+        if there is None or self.clock.now() - read_at > FLEET_SECONDS:
+            # Without a lock: whoever comes meanwhile shares the listing that comes next.
+            there = self.reader.read_regions(identity, regions)
+            self._listed = self.clock.now(), there
+        return there
 
     def check_cut_over(
         self, cutover: CutOver, made_id: str | None, seen: Observation | None = None

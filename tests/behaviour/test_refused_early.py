@@ -130,7 +130,7 @@ def test_a_failed_step_names_its_place(aws: Rig) -> None:
     assert failed.source is not None
     assert failed.source.line == 4
     text = plain(result_lines(applied))
-    assert "spec.yaml:2" in text
+    assert "spec.yaml:4" in text
     assert "correct the specs, then apply again" in "\n".join(applied.result.advice)
     assert "to resume" not in text
 

@@ -13,10 +13,14 @@ import pytest
 
 from reconciler.errors import AwsError
 from reconciler.executor.places import Places
+from reconciler.executor.precondition import PreconditionCheck
 from reconciler.executor.shared_reader import SharedReader, Together
-from reconciler.model.live import LiveInstance, LiveState
+from reconciler.model.address import Address
+from reconciler.model.live import LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
-from reconciler.model.resources import Identity
+from reconciler.model.resources import Identity, InstanceProfile
+from reconciler.plan.calls import ApiCall
+from reconciler.plan.plan import Users
 from reconciler.ports import Reader
 from reconciler.sandbox.embedded import JumpingClock
 
@@ -159,3 +163,38 @@ def test_who_waits_for_the_answer_of_another_takes_no_place() -> None:
         assert not places.take()
         slow.gate.set()
         asking.result()
+
+
+def test_who_waits_for_a_listing_keeps_nobody_from_going_on() -> None:
+    """One step looks for the users of a profile, and a second one begins in its place: if that
+    waited for the first while it had the place, neither could go on."""
+    slow, places = Slow(), Places(1)
+    reader = shared(slow, places)
+    gone = Address("instance-profile", "p")
+    profile = LiveProfile(resource=InstanceProfile("p", None), id="AIPA", arn="arn")
+    check = PreconditionCheck(
+        cast(Reader, reader),
+        JumpingClock(),
+        {gone: profile},
+        identity=ME,
+        users={gone: Users(frozenset(), ("a",))},
+    )
+
+    def step() -> None:
+        with places.held():
+            try:
+                check.check_unused(gone, ApiCall("iam", "DeleteInstanceProfile"))
+            finally:
+                places.give()
+
+    with ThreadPoolExecutor(3) as pool:
+        other = pool.submit(reader.read_regions, ME, ("a",))
+        until(lambda: slow.listed == 1)
+        assert places.take()
+        first = pool.submit(step)
+        until(places.take)
+        second = pool.submit(step)
+        time.sleep(0.1)
+        slow.gate.set()
+        for one in (other, first, second):
+            one.result(20)
