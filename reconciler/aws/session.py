@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from ipaddress import ip_address
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -137,18 +137,23 @@ class Session:
     def origins(self) -> Origins:
         """Where what this session works with came from."""
         login = self.login
-        try:
-            profiles = botocore.session.Session().full_config.get("profiles", {})
-        except boto.BotoCoreError:  # the configuration cannot be parsed
-            profiles = {}
         return Origins(
             login.profile,
             login.regions,
             login.endpoint_url,
             login.settings_regions,
-            profiles,
+            self._profiles,
             os.environ,
         )
+
+    @cached_property
+    def _profiles(self) -> Mapping[str, Any]:
+        """Those of the configuration. Read once: an outage asks for them with each call."""
+        try:
+            found: Mapping[str, Any] = botocore.session.Session().full_config.get("profiles", {})
+        except boto.BotoCoreError:  # the configuration cannot be parsed
+            return {}
+        return found
 
     @property
     @interruptible

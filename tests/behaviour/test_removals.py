@@ -32,13 +32,17 @@ TO_WEB2 = "associations: {a: {instance_profile: web2, instances: [%s]}}\n"
 ANY = ("delete", "3"), ("change", "3")
 
 
-@pytest.fixture
 @prepared
-def made(aws: Rig) -> Rig:
+def begun(aws: Rig) -> Rig:
     aws.write(SPEC)
     aws.settle()
     aws.clock.sleep(60)
     return aws
+
+
+@pytest.fixture
+def made(aws: Rig) -> Rig:
+    return begun(aws)
 
 
 def lifts(plan: Plan) -> set[str]:
@@ -676,14 +680,12 @@ REMOVALS = [
 ]
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_no_running_instance_loses_its_credentials(data: st.DataObject) -> None:
     """Random worlds, random removals, and only the flags that have nothing to do with instances."""
     with tempfile.TemporaryDirectory() as folder, rig(Path(folder)) as aws:
-        aws.write(SPEC)
-        aws.settle()
-        aws.clock.sleep(60)
+        begun(aws)
         regions = data.draw(st.lists(st.sampled_from([HOME, AWAY]), min_size=1, max_size=3))
         fleet = [(aws.launch(profile="web", region=region)[0], region) for region in regions]
         if data.draw(st.booleans(), "swapped by hand"):
