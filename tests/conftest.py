@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
 from hypothesis import HealthCheck, settings
 
 from tests.rig import Rig, rig
@@ -14,6 +16,9 @@ from tests.sampling import leave_to_the_sweep
 
 # Under `nohup` it is ignored, and every program that a test starts would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Typer makes the commands anew for each run in this process.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 settings.register_profile(
     "default",

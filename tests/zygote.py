@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import atexit
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -23,14 +24,18 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
+import typer.main
+from botocore import client
+
 import reconciler.aws.cloudtrail
 import reconciler.aws.outputs
 import reconciler.aws.reader
 import reconciler.aws.writer
 import reconciler.sandbox.server  # noqa: F401 - the same; moto takes seconds
 from reconciler.aws.session import Login, Session
-from reconciler.cli.app import run
+from reconciler.cli.app import app, run
 from reconciler.sandbox.embedded import embedded
+from reconciler.sandbox.moto_speed import methods_of_a_client
 from reconciler.sandbox.state import World
 
 CLIENT = """\
@@ -87,11 +92,15 @@ def warm() -> None:
         session = Session(Login(run="warm", region="us-east-1"))
         ec2, iam = (session.client(name, None, 1) for name in ("ec2", "iam"))
         session.client("sts", None, 1).get_caller_identity()
-        session.client("cloudtrail", None, 1)
+        session.client("cloudtrail", None, 1).can_paginate("lookup_events")
         ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
-        ec2.describe_instances()
+        list(ec2.get_paginator("describe_instances").paginate())
         iam.create_role(RoleName="warm", AssumeRolePolicyDocument=TRUST)
-        iam.get_account_authorization_details()
+        list(iam.get_paginator("get_account_authorization_details").paginate())
+    # What follows from names alone is made once: clients and commands.
+    vars(client)["ClientCreator"]._create_methods = methods_of_a_client
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    typer.main.get_command(app)
     # A fork copies a page of memory when the collector counts what is on it.
     gc.collect()
     gc.freeze()

@@ -1,5 +1,6 @@
 """Makes moto answer faster, with the same answers. What it works out anew for each value of each
-response is worked out once for each kind of value, and XML is written without a SAX handler."""
+response is worked out once for each kind of value, and XML is written without a SAX handler; the
+clients in the same process are made sooner."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import xmltodict
-from botocore import useragent
+from botocore import client, useragent
 from botocore import utils as botocore_utils
 from moto.core import responses, serialize
 from moto.core.utils import MISSING
@@ -23,6 +24,8 @@ _action = functools.cache(responses.camelcase_to_underscores)
 _moments = functools.lru_cache(10_000)(vars(botocore_utils)["_parse_timestamp_with_tzinfo"])
 _structure = serialize.ResponseSerializer._serialize_type_structure
 _unparse = xmltodict.unparse
+_methods = vars(client.ClientCreator)["_create_methods"]
+_made: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:
@@ -31,9 +34,19 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield responses, "method_names_from_class", _listed
     yield responses, "camelcase_to_underscores", _action
     yield xmltodict, "unparse", _written
+    yield client.ClientCreator, "_create_methods", methods_of_a_client
     yield useragent, "sanitize_user_agent_string_component", _sanitized
     yield botocore_utils, "_parse_timestamp_with_tzinfo", _moments
     yield serialize.ResponseSerializer, "_serialize_type_structure", _serialized
+
+
+def methods_of_a_client(creator: Any, model: Any) -> dict[str, Any]:
+    """In place of ``ClientCreator._create_methods``, which makes the eight hundred of EC2 anew for
+    each client: they are closures on names alone."""
+    about = (model.service_name, model.api_version)
+    if about not in _made:
+        _made[about] = _methods(creator, model)
+    return dict(_made[about])
 
 
 @dataclass(frozen=True, slots=True)

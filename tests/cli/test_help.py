@@ -129,7 +129,7 @@ def test_a_code_host_that_cannot_be_reached(
     aws.write("roles: {web: {trust: ec2}}")
     save(aws.plan(), plan := aws.folder / "plan.json")
     monkeypatch.setenv("GITHUB_TOKEN", "t")
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("reconciler.notify.webhook._pause", lambda *_: 0.0)
     dead = ["--repository", "a/b", "--number", "1"]
     assert run(["comment", "github", str(plan), *dead, "--api-url", "http://127.0.0.1:9"]) == 1
     assert "its address is from --api-url" in capsys.readouterr().err
