@@ -4,7 +4,6 @@ plan is the one that is made without it."""
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -168,6 +167,7 @@ def test_a_run_that_died_in_a_way_back_is_seen_although_the_index_is_late(settle
     consumer has the second one."""
     (instance,) = settled.launch(1, profile="p0")
     settled.clock.sleep(60)
+    settled.aws.chaos = Chaos(stale_index=3000)
     settled.write(spec(role="s", policies=2), SETTINGS)
     settled.settle(regions=(HOME,))
     assert settled.served(instance) == "s0"
@@ -175,7 +175,6 @@ def test_a_run_that_died_in_a_way_back_is_seen_although_the_index_is_late(settle
     with crashing(settled, 5, after=True), pytest.raises(Crash):
         settled.apply(Interrupt(), regions=(HOME,))
     assert settled.role_in("p0") == "r0"
-    settled.aws.chaos = replace(settled.aws.chaos, stale_index=3000)
     settled.settle(regions=(HOME,))
     settled.aws.chaos = Chaos()
     assert settled.served(instance) == "r0"
