@@ -7,7 +7,7 @@ all of it, ten at a time as far as their order allows; a failed canary's way bac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heapreplace
 
@@ -18,6 +18,8 @@ from reconciler.plan.cut_over import CutOver
 from reconciler.plan.plan import Plan, Step, TargetPlan
 
 PARALLELISM = 10
+TARGETS = 8
+"""How many of each go on at a time, where no flag says otherwise."""
 REQUEST_SECONDS = 70.0
 """Seconds to connect, and for a missing response: the last try may start as the budget ends."""
 CALL_SECONDS = 2 * (THROTTLE_SECONDS + REQUEST_SECONDS)
@@ -48,10 +50,12 @@ class DurationEstimate:
 
 
 def estimate(plan: Plan) -> DurationEstimate:
-    """Of all targets, which are carried out one after the other."""
+    """Of all targets, of which so many are carried out at a time."""
     parts = [_of_target(target) for target in plan.targets]
     return DurationEstimate(
-        sum(p.about for p in parts), sum(p.least for p in parts), sum(p.most for p in parts)
+        round(_side_by_side((p.about for p in parts), TARGETS)),
+        round(_side_by_side((p.least for p in parts), TARGETS)),
+        round(_side_by_side((p.most for p in parts), TARGETS)),
     )
 
 
@@ -71,11 +75,16 @@ def _in_parallel(target: TargetPlan, steps: tuple[Step, ...], seconds: dict[int,
     is_call = {step.id: isinstance(step.action, ApiCall) for step in steps}
     longest, on_it = _longest_way(steps, seconds, is_call)
     calls = sum(seconds[number] for number, yes in is_call.items() if yes) - on_it
-    each = _of_cutovers(target, seconds)
-    slots = [0.0] * max(min(target.most_cutovers, len(each)), 1)
+    cutovers = _side_by_side(_of_cutovers(target, seconds), target.most_cutovers)
+    return max(longest, cutovers) + calls / PARALLELISM
+
+
+def _side_by_side(each: Iterable[float], number: int) -> float:
+    """Seconds until all are over, if so many go on at a time and each begins as soon as it can."""
+    slots = [0.0] * number
     for one in each:
         heapreplace(slots, slots[0] + one)
-    return max(longest, *slots) + calls / PARALLELISM
+    return max(slots)
 
 
 def _of_cutovers(target: TargetPlan, seconds: Mapping[int, float]) -> list[float]:

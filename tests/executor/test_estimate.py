@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,12 @@ def test_nothing_takes_no_time(aws: Rig) -> None:
     aws.write("roles: {r: {trust: ec2}}")
     aws.settle()
     assert estimate(aws.plan().plan).most == 0
+
+
+@pytest.mark.parametrize(("targets", "times"), [(1, 1), (8, 1), (9, 2), (16, 2)])
+def test_eight_targets_take_as_long_as_one(aws: Rig, targets: int, times: int) -> None:
+    aws.write(SPEC.format(role="v1", strategy="reassociate"))
+    plan = aws.plan().plan
+    one = estimate(plan)
+    many = estimate(replace(plan, targets=plan.targets * targets))
+    assert (many.about, many.most) == (one.about * times, one.most * times)
