@@ -93,7 +93,7 @@ def lifted(aws: Rig) -> dict[str, Any]:
     return {"prune": True, "allow": frozenset(keys)}
 
 
-@settings(max_examples=3)
+@settings(max_examples=5)
 @given(specs(), specs(), st.booleans())
 def test_one_apply_converges(
     first: dict[str, Any], second: dict[str, Any], is_stopped: bool

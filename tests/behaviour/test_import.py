@@ -99,7 +99,7 @@ def the_law_holds_for(seed: int) -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=2, phases=QUICK)
+@settings(max_examples=4, phases=QUICK)
 def test_an_import_of_random_state_is_adopted_without_changes(seed: int) -> None:
     the_law_holds_for(seed)
 

@@ -173,7 +173,7 @@ class Life(RuleBasedStateMachine):
             assert has_one or f"{region}/{instance}" in noted, instance
 
 
-Life.TestCase.settings = settings(max_examples=5, stateful_step_count=12)
+Life.TestCase.settings = settings(max_examples=8, stateful_step_count=12)
 TestLife = Life.TestCase
 
 

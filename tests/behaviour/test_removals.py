@@ -680,7 +680,7 @@ REMOVALS = [
 ]
 
 
-@settings(max_examples=6)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_no_running_instance_loses_its_credentials(data: st.DataObject) -> None:
     """Random worlds, random removals, and only the flags that have nothing to do with instances."""

@@ -83,13 +83,13 @@ def test_half_the_fleet_at_a_time_and_two_deaths(strategy: str) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_hop_that_died_is_gone_on_with(strategy: str) -> None:
     """Whatever the strategy is now: whoever is on the shadow comes home."""
-    ends_well(SHADOWED[::22], strategy)
+    ends_well(SHADOWED[::11], strategy)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_human_acts_in_between(strategy: str) -> None:
-    ends_well_though(TWO[::30], strategy)
-    ends_well_though(SHADOWED[::140], strategy)
+    ends_well_though(TWO[::15], strategy)
+    ends_well_though(SHADOWED[::70], strategy)
 
 
 def ends_though_refused(some: Iterable[World], strategy: str, crashes: int = 0) -> None:
@@ -111,15 +111,15 @@ def ends_though_refused(some: Iterable[World], strategy: str, crashes: int = 0) 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_call_is_refused(strategy: str) -> None:
-    ends_though_refused(TWO[::18], strategy)
-    ends_though_refused(SHADOWED[::100], strategy)
+    ends_though_refused(TWO[::9], strategy)
+    ends_though_refused(SHADOWED[::50], strategy)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_death_and_a_refusal(strategy: str) -> None:
     """Also a resumed run that meets a refusal."""
     plain = world_of(OLD, Settled(OLD), (("running", "AIPAWEB"), ("running", "AIPAWEB")))
-    ends_though_refused([plain, *TWO[::46]], strategy, crashes=1)
+    ends_though_refused([plain, *TWO[::23]], strategy, crashes=1)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -139,7 +139,7 @@ def plan() -> Any:
     return json.loads(json_text(plan_report(everything()[1]).document))
 
 
-@pytest.mark.parametrize("many", sampled([70], [700]))
+@pytest.mark.parametrize("many", sampled([140], [700]))
 def test_a_plan_of_any_shape_is_one_error_or_none(plan: Any, many: int) -> None:
     """Also with a digest that somebody counted anew: then what it shows may be odd, and is shown."""
     refused = shown = 0
