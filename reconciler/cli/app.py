@@ -36,6 +36,10 @@ from reconciler.cli.usage import in_words
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 
+# For the program and for each command: click keeps the help option of the first context in which a
+# command is seen, with a parent or without.
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     name="reconciler",
     help="Sync YAML specs of IAM roles, instance profiles and associations to AWS.",
@@ -43,7 +47,7 @@ app = typer.Typer(
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
 
 COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
@@ -56,7 +60,9 @@ COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
 for panel, commands in COMMANDS.items():
     for command in commands:
         name = command.__name__.rstrip("_")
-        app.command(name, cls=HelpCommand, rich_help_panel=panel)(with_flags(command))
+        app.command(name, cls=HelpCommand, rich_help_panel=panel, context_settings=SETTINGS)(
+            with_flags(command)
+        )
 
 
 def _show_version(wanted: bool) -> None:
