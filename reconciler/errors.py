@@ -75,6 +75,10 @@ THROTTLED = frozenset(
 """Codes that botocore also treats as throttling, without those that none of our calls can get."""
 
 
+NO_CREDENTIALS = frozenset({"CredentialRetrievalError", "MetadataRetrievalError"})
+"""Codes for a call that was not sent because whatever the credentials come from gave none."""
+
+
 UNREADABLE = DENIED | THROTTLED
 """Codes for which one resource is reported as unknown while the others are read."""
 

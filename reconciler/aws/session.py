@@ -126,7 +126,7 @@ class Session:
             name = region or (self._boto and self._boto.region_name) or self._fallback
             if is_none and not self._exists(name):
                 message = self.origins().no_region(name)
-                raise AwsError("", UNKNOWN_REGION, message, was_not_sent=True) from error
+                raise AwsError("", UNKNOWN_REGION, message) from error
             if error.hint is None and error.code in ADVISED:
                 error.hint = self.origins().advice(call.partition(":")[0], error.code)
             raise
@@ -174,7 +174,7 @@ class Session:
                 )
             except boto.ProfileNotFound as error:
                 message = self.origins().no_profile()
-                raise AwsError("", "ProfileNotFound", message, was_not_sent=True) from error
+                raise AwsError("", "ProfileNotFound", message) from error
             _share_models(inner)
             self._adjust(inner.get_component("credential_provider"), session.profile_name)
             self._boto = self._assumed(session) if self.login.role_arn else session

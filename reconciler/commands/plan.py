@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.commands.patience import patient
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, meant
@@ -91,14 +92,15 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
     found = (d for one in offline.values() for d in one.spec.diagnostics)
     _refuse((d for d in found if d.code not in ADJUSTABLE), parsed.sources)
     opened = {n: ports.connect(target, settings) for n, target in wanted.items()}
-    identities = _identities(opened, wanted, settings, ports)
+    asked = {name: patient(connection, ports) for name, connection in opened.items()}
+    identities = _identities(asked, wanted, settings, ports)
 
     def planned(name: str) -> PlannedTarget:
         connection, identity = opened[name], identities[name]
         known = Account(name, wanted[name], _assumed(name, wanted), offline[name].spec, connection)
         if isinstance(identity, AwsError):
             return _unread(known, identity, request)
-        spec = _online(offline[name], identity, connection.reader)
+        spec = _online(offline[name], identity, asked[name].reader)
         other = of_account(spec.desired, identity.account_id, identity.partition)
         spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
         _refuse(spec.diagnostics, parsed.sources)

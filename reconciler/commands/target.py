@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.commands.patience import patient
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.errors import UNREADABLE, AwsError, RefusedError
-from reconciler.executor.interrupt import Interrupt
-from reconciler.executor.retrying_reader import RetryingReader
 from reconciler.exit_codes import ExitCode
 from reconciler.model import ownership
 from reconciler.model.address import (
@@ -63,7 +62,7 @@ def plan_account(
     """Reads the account and plans it: the plan, what the patterns of flags may match, and warnings
     about patterns of the settings that match nothing here. ``written`` as in ``scope_of``. Raises
     ``RefusedError`` and ``AwsError``."""
-    account = _patient(account, ports)
+    account = replace(account, connection=patient(account.connection, ports))
     options = _options(account, request, ports)
     is_of_live = request.destroy or bool(request.forget)
     desired = DesiredState() if is_of_live else account.spec.desired
@@ -82,18 +81,6 @@ def plan_account(
         planned = replace(planned, documents=documents)
     known = _matchable(context, account, ports.progress)
     return planned, known, idle_rules(context, spec)
-
-
-def _patient(account: Account, ports: RunPorts) -> Account:
-    """The account with a reader that waits out a lost connection. AWS has answered before, so it is
-    neither a wrong endpoint nor a wrong region."""
-
-    def told(error: AwsError, seconds: float) -> None:
-        what = f"the retry of {error.call} ({error.code})"
-        ports.progress.waiting(Address("AWS"), what, 0.0, seconds)
-
-    reader = RetryingReader(account.reader, ports.clock, Interrupt(), told=told)
-    return replace(account, connection=replace(account.connection, reader=reader))
 
 
 def _matchable(context: PlanContext, account: Account, progress: Progress) -> Matchable:

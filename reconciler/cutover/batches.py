@@ -151,9 +151,7 @@ def rest(fleet: Fleet) -> Decision | None:
     if left > 0:
         # The batch may have ended after what is observed: then all of the pause is left, not more.
         return Pause(min(left, pause), "the pause between batches")
-    if fleet.run_state.closed:
-        return GiveUp(fleet.run_state.closed, is_stop=True)
-    return None
+    return fleet.run_state.closed
 
 
 def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:

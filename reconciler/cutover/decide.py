@@ -196,7 +196,7 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
     # An instance without its profile may wait for nothing but the role to be added again.
     is_new = not is_begun and cutover.half is None and cutover.settle_as is None
     if run_state.closed and is_new:
-        return GiveUp(run_state.closed, is_stop=True)
+        return run_state.closed
     if cutover.after is not None and profile.role_id is not None and not run_state.asked:
         return Ask((calls.add_role(cutover.after.name),), "LimitExceeded", ASK_ROLE)
     fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))

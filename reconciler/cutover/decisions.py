@@ -86,6 +86,8 @@ class GiveUp:
     advice: str = ""
 
 
+AGAIN = "apply again to resume"
+SIGN_IN = "sign in again, then apply again"
 WHEN_SEEN = "apply again when these instances are listed or replaced"
 """Advice where a cut-over waits for instances that AWS does not show or that a service manages."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from reconciler.cutover.decisions import Ask
+from reconciler.cutover.decisions import Ask, GiveUp
 from reconciler.model import ownership
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import (
@@ -326,7 +326,7 @@ class RunState:
     """Successful batches, including the canary of an earlier run."""
     batch_ended_at: float | None = None
     changed_at: float = 0.0
-    closed: str | None = None
+    closed: GiveUp | None = None
     """Why no further batch may start: the time limit, or credentials that would expire."""
     stopping: bool = False
     """The run was asked to stop: only unfinished work is restored."""

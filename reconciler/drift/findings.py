@@ -12,7 +12,7 @@ from reconciler.commands.plan import Planned
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.drift.causes import SEVERITIES, Cause, Severity, causes_of, severity_of
 from reconciler.exit_codes import ExitCode
-from reconciler.model.address import Address
+from reconciler.model.address import Address, instance_address
 from reconciler.plan.changes import (
     Adopt,
     Change,
@@ -152,7 +152,9 @@ def by_severity(finding: Finding) -> tuple[object, ...]:
 
 
 def _findings(target: TargetPlan) -> Iterator[Finding]:
-    for change in target.changes:
+    begun = _begun(target)
+    for planned in target.changes:
+        change = begun.get(planned.address, planned)
         causes = _causes(change, target.documents)
         yield replace(_finding(change), region=change.region, causes=causes)
     for conflict in target.conflicts:
@@ -177,6 +179,24 @@ def _findings(target: TargetPlan) -> Iterator[Finding]:
             for address in guard.addresses:
                 causes = (Cause("stale-credentials"),)
                 yield Finding(address, "stale", (), None, guard.reason, causes=causes)
+
+
+def _begun(target: TargetPlan) -> Mapping[Address, Change]:
+    """Instances whose turn may be to come, in a cut-over that a run has just begun."""
+    waiting = {
+        instance_address(instance)
+        for change in target.changes
+        if isinstance(change, Update) and change.is_under_way and not change.was_interrupted
+        for instance in change.consumers
+    }
+    told = "the cut-over of its instance profile has begun, and it has not been reached"
+    return {
+        change.address: replace(change, is_under_way=True, reason=told)
+        for change in target.changes
+        if isinstance(change, CutOverInstance)
+        and change.address in waiting
+        and not change.is_under_way
+    }
 
 
 _OTHERS = (Cause("not-in-specs"),)

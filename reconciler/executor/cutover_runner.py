@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from reconciler.cutover import run_state as states
 from reconciler.cutover.decide import decide, is_half_done
 from reconciler.cutover.decisions import (
+    AGAIN,
     Act,
     Ask,
     BatchDone,
@@ -23,7 +25,7 @@ from reconciler.cutover.simulate import simulate
 from reconciler.errors import DENIED, THROTTLED, AwsError
 from reconciler.executor.interrupt import Deadline, Flights, Interrupt
 from reconciler.executor.observer import Observer
-from reconciler.executor.outcomes import AGAIN, MEND, Outcome, Status, advice, missing_permission
+from reconciler.executor.outcomes import MEND, Outcome, Status, advice, missing_permission
 from reconciler.executor.sender import Sender
 from reconciler.executor.waiter import FIRST_LOOK_SECONDS
 from reconciler.model import ownership
@@ -165,7 +167,7 @@ class CutOverRunner:
                         cutover.reversed(observed.target, run_state.untouched), reason
                     )
                 case GiveUp(reason, is_stop=is_stop, advice=advised):
-                    self._advice = advised or self._advice
+                    self._advice = advised or (AGAIN if is_stop else self._advice)
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
                     observed, run_state = self._step(cutover, decision, observed, run_state)
@@ -380,17 +382,13 @@ class CutOverRunner:
         # In a hurry no instance waits while another could get its profile.
         hoped_for = LOOK_AGAIN if self.stop.hurries else frozenset[str]()
 
-        def told(error: AwsError, seconds: float) -> None:
-            waited_for = f"the retry of {call.name} ({error.code})"
-            self.progress.waiting(self.cutover.address, waited_for, 0.0, seconds)
-
         try:
             self.sender.send(
                 call,
                 is_fresh=True,
                 instance=key.instance if key else None,
                 hoped_for=hoped_for,
-                told=told,
+                told=partial(self.progress.waiting, self.cutover.address),
             )
         except AwsError as error:
             if act.is_hint:
@@ -445,7 +443,7 @@ class CutOverRunner:
             made,
             brief=self._brief,
             is_told=status == "failed" and self._is_told(reason),
-            advice=AGAIN if status == "skipped" else self._advice,
+            advice=self._advice,
             calls=self._calls,
             cut_over=len(self._given - self._gone),
             in_flight=self._flying,

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from reconciler.cutover.decisions import AGAIN
 from reconciler.errors import AwsError, InstanceEndedError, StoppedError
 from reconciler.executor.cutover_runner import CutOverRunner
 from reconciler.executor.idempotency import ended, taken
 from reconciler.executor.interrupt import Deadline, Flights, Interrupt
 from reconciler.executor.outcomes import (
-    AGAIN,
     Outcome,
     Result,
     Stranded,
@@ -86,7 +87,8 @@ class Executor:
         self._clock: Clock = PlacedClock(tools.clock, self._places)
         clock, stop, flights = self._clock, self.stop, self._flights
         shared = SharedReader(tools.reader, clock, self._places)
-        self._reader: Reader = RetryingReader(shared, clock, stop, flights, self._told)
+        told = partial(tools.progress.waiting, Address("AWS"))
+        self._reader: Reader = RetryingReader(shared, clock, stop, flights, told)
         self._sender = Sender(
             tools.writer, self._reader, clock, stop, start, paces=paces, flights=flights
         )
@@ -164,11 +166,6 @@ class Executor:
             if action.operation == ASSOCIATE and ordered.pending.is_cleanup and is_known:
                 given.append(replace(action, params=filled(action.params, self._known)))
         return stranded(self.plan, outcomes, given, self._reader)
-
-    def _told(self, error: AwsError, seconds: float) -> None:
-        self.tools.progress.waiting(
-            Address("AWS"), f"the retry of {error.call} ({error.code})", 0.0, seconds
-        )
 
     def _ending(self) -> str | None:
         """Why nothing new begins."""
@@ -254,11 +251,7 @@ class Executor:
         ready = ApiCall(call.service, call.operation, filled(call.params, self._known), call.region)
         address = pending.address
 
-        def told(error: AwsError, seconds: float) -> None:
-            self.tools.progress.waiting(
-                address, f"the retry of {call.name} ({error.code})", 0.0, seconds
-            )
-
+        told = partial(self.tools.progress.waiting, address)
         instance = address.name if address.is_instance else None
         with self._lock:
             # Whether this run made something that the call may refer to.

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from reconciler.cutover.decisions import AGAIN, SIGN_IN, GiveUp
 from reconciler.errors import AwsError
 from reconciler.ports import Clock
 
@@ -107,17 +108,20 @@ class Deadline:
             return "the time limit of --max-time has passed"
         return None
 
-    def forbids_batch(self, *, is_roll_back: bool) -> str | None:
+    def forbids_batch(self, *, is_roll_back: bool) -> GiveUp | None:
         """Why no instance may be disassociated now: it might not be restored in time. ``None`` if
         it may.
 
         A roll-back completes what was begun, so only expiring credentials prevent it.
         """
         if not is_roll_back and (why := self.is_over()):
-            return why
+            return GiveUp(why, is_stop=True, advice=AGAIN)
         try:
             lasts = self.outlives(BATCH_SECONDS)
         except AwsError as error:
-            return f"the credentials cannot be renewed ({error.message})"
-        minutes = f"{BATCH_SECONDS / 60:.0f} minutes"
-        return None if lasts else f"the credentials expire within {minutes}; sign in again first"
+            reason = f"the credentials cannot be renewed ({error.message})"
+            return GiveUp(reason, is_stop=True, advice=SIGN_IN)
+        if lasts:
+            return None
+        reason = f"the credentials expire within {BATCH_SECONDS / 60:.0f} minutes"
+        return GiveUp(reason, is_stop=True, advice=SIGN_IN)

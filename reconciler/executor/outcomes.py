@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.cutover.decisions import AGAIN, SIGN_IN
 from reconciler.diagnostics import Location
 from reconciler.errors import DENIED, THROTTLED, AwsError
 from reconciler.executor.precondition import CHANGED
@@ -13,7 +14,6 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ApiCall
 
 Status = Literal["applied", "failed", "skipped"]
-AGAIN = "apply again to resume"
 MEND = "resolve what was refused, then apply again"
 CORRECT = "correct the specs, then apply again"
 _OF_THE_SPECS = frozenset(
@@ -85,7 +85,7 @@ def advice(error: AwsError, wanted: str = "") -> str:
     if error.code == CHANGED:
         return "plan again: it was changed outside of this run"
     if error.code.startswith(_SIGN_IN):
-        return "sign in again, then apply again"
+        return SIGN_IN
     if error.code in THROTTLED or error.is_uncertain or error.code in _LOST:
         return AGAIN
     return CORRECT if error.code in _OF_THE_SPECS else MEND

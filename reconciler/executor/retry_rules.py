@@ -146,6 +146,24 @@ def may_be_done(call: ApiCall, error: AwsError) -> bool:
     )
 
 
+Told = Callable[[str, float, float], None]
+"""Called before a call is tried again: with what is waited for, the seconds since the first such
+failure, and the seconds after which it is not tried again."""
+
+
+def not_told(_what: str, _seconds: float, _of: float) -> None:
+    """For what nobody needs to see."""
+
+
+def _awaited(error: AwsError) -> str:
+    """What is waited for, as words after *waiting for*."""
+    if error.was_not_sent:
+        return f"the connection ({error.message or error.code})"
+    if error.is_uncertain:
+        return f"an answer to {error.call} ({error.code})"
+    return f"AWS to accept {error.call} ({error.code})"
+
+
 @dataclass
 class Tries:
     """The tries of one call. The retry time counts from the first failure of its kind: a call that
@@ -162,23 +180,23 @@ class Tries:
         self,
         error: AwsError,
         seconds: float,
-        told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
+        told: Told = not_told,
         share: float = 1.0,
         longest: float = LONGEST_SECONDS,
     ) -> bool:
         """Waits before the next try, for ``share`` of the full pause. ``False`` if the ``seconds``
-        of retries for such an error are over. ``told`` is called with the seconds of the wait,
-        which is at most ``longest``."""
+        of retries for such an error are over. The pause is at most ``longest``."""
         now = self.clock.now()
         kind = "lost" if error.is_uncertain else error.code
         since = self._since.setdefault("not sent" if error.was_not_sent else kind, now)
-        left = since + self._patience(error, seconds) - now
+        patience = self._patience(error, seconds)
+        left = since + patience - now
         if left <= 0:
             return False
         longest = UNREACHED_PAUSE_SECONDS if error.was_not_sent else longest
         pause = min(self._pause, longest, left) * share
         self._pause *= 2
-        told(error, pause)
+        told(_awaited(error), now - since, patience)
         self.stop.rest(self.clock, pause)
         return True
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from reconciler.errors import AwsError
+from reconciler.errors import NO_CREDENTIALS, AwsError
 from reconciler.executor.interrupt import Flights, Interrupt
-from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, Tries, way_budget
+from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, Told, Tries, not_told, way_budget
 from reconciler.model.address import Address
 from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
@@ -23,21 +23,21 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True)
 class RetryingReader:
     """A ``Reader`` that retries another one. Repeated reads are harmless, so the effect of a lost
-    call need not be checked. ``told`` is called with each failure that is retried, and the seconds
-    of the wait."""
+    call need not be checked."""
 
     reader: Reader
     clock: Clock
     stop: Interrupt
     flights: Flights = field(default_factory=Flights)
-    told: Callable[[AwsError, float], None] = lambda _error, _seconds: None
+    told: Told = not_told
 
     @property
     def calls(self) -> Mapping[str, int]:
         return self.reader.calls
 
     def identity(self) -> Identity:
-        return self._with_retries(self.reader.identity)
+        # The first call of a run: what its credentials come from is wrong, not gone for a moment.
+        return self._with_retries(self.reader.identity, NO_CREDENTIALS)
 
     def read(self, identity: Identity, scope: Scope) -> LiveState:
         return self._with_retries(lambda: self.reader.read(identity, scope))
@@ -73,12 +73,15 @@ class RetryingReader:
         return self._with_retries(lambda: self.reader.instances(keys))
 
     @repeating()
-    def _with_retries(self, read: Callable[[], _T]) -> _T:
+    def _with_retries(self, read: Callable[[], _T], final: Collection[str] = ()) -> _T:
+        """The answer. An error whose code is one of ``final`` is not retried."""
         tries = Tries(self.clock, self.stop, self.flights)
         while True:
             try:
                 return read()
             except AwsError as error:
+                if error.code in final:
+                    raise
                 patience = way_budget(error)
                 if error.is_uncertain and self.flights:
                     # Nothing can be done for an instance in flight without seeing it, however its

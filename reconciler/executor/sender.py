@@ -21,10 +21,12 @@ from reconciler.executor.retry_rules import (
     LONGEST_SECONDS,
     REPEATABLE,
     THROTTLED_PAUSE_SECONDS,
+    Told,
     Tries,
     budget,
     contradiction,
     may_be_done,
+    not_told,
 )
 from reconciler.model.address import Address
 from reconciler.plan.calls import ApiCall
@@ -55,15 +57,14 @@ class Sender:
         was_made: Callable[[Address], bool] = lambda _address: False,
         instance: str | None = None,
         hoped_for: frozenset[str] = frozenset(),
-        told: Callable[[AwsError, float], None] = lambda _error, _seconds: None,
+        told: Told = not_told,
     ) -> Mapping[str, Any]:
         """The response; empty if the call had already taken effect.
 
         Raises ``AwsError`` for a permanent refusal, ``InstanceEndedError`` if the instance of the
         call has terminated. ``is_fresh`` says that this run made something that the call refers
         to, ``was_made`` whether it made what is at an address. ``instance`` is the instance, if the
-        call does not name it; refusals in ``hoped_for`` are raised without a retry; ``told`` is
-        called with each failure that is retried, and the seconds of the wait.
+        call does not name it; refusals in ``hoped_for`` are raised without a retry.
         """
         tries, was_lost = Tries(self.clock, self.stop, self.flights), False
         while True:

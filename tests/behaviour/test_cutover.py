@@ -330,11 +330,17 @@ def test_an_interrupted_cut_over_is_shown_as_in_progress(aws: Rig, fleet: Fleet)
     aws.write(spec("v2"))
     with crashing(aws, 7, after=True), pytest.raises(Crash):
         aws.apply()
-    assert "in_progress" in {f.status for f in aws.drift().findings}
+    by_status = {f.status: f.severity for f in aws.drift().findings}
+    assert by_status == {"stale": "critical", "in_progress": "warning"}
+    (bare,) = [f for f in aws.drift().findings if f.status == "stale"]
+    assert bare.is_bare
     changes = aws.plan().plan.changes
     assert ("restore",) in {c.actions for c in changes}
     addresses = [str(c.address) for c in changes]
     assert len(addresses) == len(set(addresses))
+    aws.clock.sleep(600)
+    severities = {f.severity for f in aws.drift().findings}
+    assert severities == {"critical"}
 
 
 @pytest.mark.parametrize(("at", "after"), deaths([*range(1, 11), 13, 22], [5, 6, 22]))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from reconciler.errors import AwsError
+from reconciler.aws.reader import AwsReader
+from reconciler.errors import NO_CREDENTIALS, AwsError
 from reconciler.executor.interrupt import Interrupt
-from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS
+from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, UNREACHED_SECONDS
+from reconciler.model.resources import Identity
 from reconciler.sandbox.fault_config import Lags, Outage
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
@@ -212,12 +214,42 @@ def test_a_second_signal_while_the_profile_is_empty(aws: Rig) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "is_waited_out"), [(10, True), (45, True), (120, False)])
-def test_an_outage_while_a_plan_reads(aws: Rig, seconds: float, is_waited_out: bool) -> None:
-    """Once AWS has answered, it is no wrong endpoint."""
+@pytest.mark.parametrize("answered", ["GetCallerIdentity", None])
+def test_an_outage_while_a_plan_reads(
+    aws: Rig, answered: str | None, seconds: float, is_waited_out: bool
+) -> None:
+    """From the first call on, or once that one was answered."""
     aws.write("roles: {r: {trust: ec2}}")
-    outage(aws, "GetCallerIdentity", seconds)
-    if is_waited_out:
-        assert len(aws.plan().plan.changes) == 1
-    else:
-        with pytest.raises(AwsError):
-            aws.plan()
+    until = aws.clock.now() + seconds
+
+    def listen(_logged: Logged) -> None:
+        if aws.clock.now() < until:
+            raise EndpointConnectionError(endpoint_url="https://sts.invalid/")
+
+    if answered:
+        outage(aws, answered, seconds)
+    with listening(aws.aws.before, listen if not answered else lambda _logged: None):
+        if is_waited_out:
+            assert len(aws.plan().plan.changes) == 1
+        else:
+            began = aws.clock.now()
+            with pytest.raises(AwsError, match="EndpointConnectionError"):
+                aws.plan()
+            assert UNREACHED_SECONDS <= aws.clock.now() - began < 2 * UNREACHED_SECONDS
+
+
+@pytest.mark.parametrize("code", ["CredentialRetrievalError", "UnknownRegion", "AccessDenied"])
+def test_what_is_wrong_at_the_first_call_is_told_at_once(
+    aws: Rig, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.write("roles: {r: {trust: ec2}}")
+    began, asked = aws.clock.now(), []
+
+    def identity(_reader: AwsReader) -> Identity:
+        asked.append(code)
+        raise AwsError("sts:GetCallerIdentity", code, "", was_not_sent=code in NO_CREDENTIALS)
+
+    monkeypatch.setattr(AwsReader, "identity", identity)
+    with pytest.raises(AwsError):
+        aws.plan()
+    assert (len(asked), aws.clock.now()) == (1, began)

@@ -90,7 +90,7 @@ def test_a_read_that_reaches_nobody(in_flight: bool, stopped: bool, patience: fl
     clock, stop = JumpingClock(), Interrupt()
     if stopped:
         stop.set()
-    told: list[float] = []
+    told: list[tuple[str, float]] = []
     for over in (-3, 3):
         failing = Unreached(clock, clock.now() + patience + over)
         reader = RetryingReader(
@@ -98,14 +98,14 @@ def test_a_read_that_reaches_nobody(in_flight: bool, stopped: bool, patience: fl
             clock,
             stop,
             flying() if in_flight else Flights(),
-            lambda _error, seconds: told.append(seconds),
+            lambda what, _seconds, of: told.append((what, of)),
         )
         if over < 0:
             assert reader.role("r") is None
         else:
             with pytest.raises(AwsError):
                 reader.role("r")
-    assert told
+    assert set(told) == {("the connection (EndpointConnectionError)", patience)}
 
 
 def test_a_time_out_of_a_minute_does_not_use_up_a_minute() -> None:

@@ -94,6 +94,16 @@ def test_an_annotation_names_the_place_in_the_repository() -> None:
     assert message == "change description"
 
 
+def test_what_an_apply_did_not_do_is_no_notice() -> None:
+    """An interrupted run lists its whole plan; what was not done must not look done."""
+    document = plan_document(change("role/done"), change("role/left"))
+    document["outcome"] = {"exit_code": 130, "left": ["role/left"], "stranded": [], "failures": []}
+    undone, done = annotated(document)
+    assert undone.startswith("::warning title=role/left")
+    assert "::not done: change description" in undone
+    assert done.startswith("::notice title=role/done")
+
+
 def test_what_comes_from_outside_is_no_command() -> None:
     """Neither a second command nor another property; the older form neither."""
     document = plan_document(

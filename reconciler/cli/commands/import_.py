@@ -15,7 +15,8 @@ from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_new
-from reconciler.cli.progress import Quiet, shown
+from reconciler.cli.progress import shown
+from reconciler.commands.patience import patient
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Selection
@@ -123,10 +124,10 @@ def import_(
         message = "choose what to import: --role, --instance-profile, --path-prefix, --tag or --all"
         raise typer.BadParameter(message)
     there = destination(out)
-    ports = run_ports(login, Quiet(console), common.parallelism)
     with shown(console) as progress:
+        ports = run_ports(login, progress, common.parallelism)
         source = import_source(
-            ports.connect(None, there.settings),
+            patient(ports.connect(None, there.settings), ports),
             there.settings,
             common.owner,
             login.regions,
@@ -157,11 +158,15 @@ def _write_seed(
 ) -> None:
     if os.path.lexists(path):
         raise RefusedError(f"{path} exists; choose another file", ExitCode.ERROR)
-    ports = run_ports(login, Quiet(console), common.parallelism)
     settings = Settings()
     with shown(console) as progress:
+        ports = run_ports(login, progress, common.parallelism)
         source = import_source(
-            ports.connect(None, settings), settings, common.owner, login.regions, progress.reading
+            patient(ports.connect(None, settings), ports),
+            settings,
+            common.owner,
+            login.regions,
+            progress.reading,
         )
     made = seed_of(source.live, settings.tag_prefix)
     write_new(path, made.text)

@@ -163,7 +163,8 @@ OutageFlag = Annotated[
     typer.Option(
         "--outage",
         metavar="WHEN:SECONDS",
-        help="Refuse connections once, from WHEN (START, after-N-calls or OPERATION), for SECONDS.",
+        help="Refuse connections once, from WHEN (seconds after the first call, after-N-calls, or "
+        "OPERATION), for SECONDS.",
         rich_help_panel=_FAULTS,
     ),
 ]

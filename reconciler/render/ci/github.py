@@ -39,7 +39,10 @@ def plan_annotations(document: PlanShape, repository: Repository) -> str:
     ranked = sorted(
         phrases.changes_of(document), key=lambda change: _RANK.index(phrases.verb_of(change))
     )
-    return _printed([*_stops(document), *map(_change, ranked)], repository)
+    left = document["outcome"]["left"] if "outcome" in document else None
+    undone = frozenset(left or ())
+    changes = (_change(change, change["address"] in undone) for change in ranked)
+    return _printed([*_stops(document), *changes], repository)
 
 
 def _stops(document: PlanShape) -> Iterator[Annotation]:
@@ -63,10 +66,13 @@ def _stops(document: PlanShape) -> Iterator[Annotation]:
     yield from map(_finding_of_specs, document["diagnostics"])
 
 
-def _change(change: ChangeShape) -> Annotation:
+def _change(change: ChangeShape, is_undone: bool) -> Annotation:
+    """``is_undone``: an apply has ended, and what it was to change still differs."""
     is_loss = phrases.verb_of(change) in ("delete", "replace")
     said = phrases.what(change) + (f" ({change['reason']})" if change["reason"] else "")
-    return Annotation("warning" if is_loss else "notice", change["address"], said, change["source"])
+    level: Level = "warning" if is_loss or is_undone else "notice"
+    told = f"not done: {said}" if is_undone else said
+    return Annotation(level, change["address"], told, change["source"])
 
 
 def drift_annotations(document: DriftShape, repository: Repository) -> str:

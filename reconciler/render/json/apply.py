@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reconciler.commands.apply import Applied
-from reconciler.executor.outcomes import AGAIN, Outcome, Stranded
+from reconciler.cutover.decisions import AGAIN
+from reconciler.executor.outcomes import Outcome, Stranded
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan

@@ -124,7 +124,11 @@ def _left(applied: Applied) -> Iterator[Line]:
     for change in left.changes:
         yield line("  remaining: ", symbol(change, Look()), " ", data(change.address))
     for unmet in left.unmet:
-        yield line("  remaining: ", data(unmet.address), data(f": {unmet.found.message}"))
+        yield line(
+            "  remaining: ",
+            data(unmet.needed_by or unmet.address),
+            data(f"  {unmet.found.location}", "dim"),
+        )
     for unread in left.unread:
         yield line("  unknown: ", data(unread.what), data(f": {unread.reason}"))
     yield from held_lines(left.held)

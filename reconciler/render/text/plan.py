@@ -240,10 +240,11 @@ def _notes(target: TargetPlan) -> Iterator[Line]:
         text = f"{one.what} cannot be read ({one.reason}): {needs} not known"
         yield line(Piece("! ", "bold red"), data(text))
     for unmet in target.unmet:
-        needing = f": {unmet.needed_by} is not changed" if unmet.needed_by else ""
+        # stderr has the reason, with the line of the specs.
         yield line(
             Piece("! ", "bold red"),
-            data(f"{unmet.found.message}{needing}"),
+            data(unmet.needed_by or unmet.address, "bold"),
+            " is not changed",
             data(f"  {unmet.found.location}", "dim"),
         )
     for conflict in target.conflicts:
