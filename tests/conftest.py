@@ -11,6 +11,7 @@ import pytest
 import typer.main
 from hypothesis import HealthCheck, settings
 
+import tests.botocore_data  # noqa: F401 - before moto reads the models
 from tests.rig import Rig, rig
 from tests.sampling import leave_to_the_sweep
 

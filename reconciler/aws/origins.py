@@ -45,9 +45,14 @@ ADVISED = MISSING | EXPIRED | UNKNOWN | REFUSED_TOKEN | UNREACHABLE | {UNSIGNED,
 @cache
 def known_regions() -> frozenset[str]:
     """Of all partitions, as botocore's own data has them: newer ones may exist."""
-    session = botocore.session.Session()
-    parts = session.get_available_partitions()
-    return frozenset(r for part in parts for r in session.get_available_regions("ec2", part))
+    # Its function for that reads the whole model of EC2 too, 6 MB, for the name of the service.
+    parts = botocore.session.Session().get_data("endpoints")["partitions"]
+    return frozenset(
+        name
+        for part in parts
+        for name in part["services"].get("ec2", {}).get("endpoints", {})
+        if name in part["regions"]
+    )
 
 
 def masked(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 
 from reconciler.aws.origins import ADVISED, Origins, known_regions, masked
@@ -192,3 +193,11 @@ def test_a_region_that_aws_lists_exists_whatever_botocore_knows(
     session.enabled.add("eu-south-9")
     unread = reader.read_regions(ME, ["eu-south-9"]).unread_regions["eu-south-9"]
     assert unread.endswith("EndpointConnectionError")
+
+
+def test_the_known_regions_are_those_of_botocore() -> None:
+    session = botocore.session.Session()
+    parts = session.get_available_partitions()
+    assert known_regions() == {
+        name for part in parts for name in session.get_available_regions("ec2", part)
+    }
