@@ -20,7 +20,7 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 unit: $(VENV)/installed
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 4
 
 sweep: $(VENV)/installed  #? the slow tests that `make test` leaves out
 	$(BIN)/pytest -n 2 -m slow

@@ -154,15 +154,15 @@ def test_an_outage_without_instances_in_flight_is_retried_for_a_minute(
 
 def test_a_second_signal_restores_instances_without_waiting(aws: Rig) -> None:
     """No wait for EC2, for a listing, or for the association to be in effect."""
-    aws.aws.lags = Lags(ec2_sees_iam=30, associating=60, disassociating=40)
+    aws.aws.lags = Lags(ec2_sees_iam=30, associating=20, disassociating=12)
     instances, stop = fleet(aws), Interrupt()
     gone_at = []
 
     def listen(logged: Logged) -> None:
         if logged.operation == "DisassociateIamInstanceProfile":
-            gone_at.append(logged.at + 40)
+            gone_at.append(logged.at + 12)
             stop.set()
-        if logged.operation.startswith("Describe") and gone_at and logged.at > gone_at[0] - 20:
+        if logged.operation.startswith("Describe") and gone_at and logged.at > gone_at[0] - 6:
             stop.hurry()
 
     with listening(aws.aws.after, listen):

@@ -12,8 +12,9 @@ from tests.crash_sweep.sweep import Point, struck
 from tests.sampling import sampled
 
 SAMPLE = sampled(
-    [Point(5, 9, is_after=True, way="killed twice")],
+    [Point(1, 9, is_after=True)],
     [
+        Point(5, 9, is_after=True, way="killed twice"),
         Point(1, 5, is_after=False, way="two at once"),
         Point(1, 9, is_after=False, way="interrupted"),
         Point(5, 9, is_after=True),
