@@ -56,7 +56,7 @@ def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         or _begin(cutover, observed, run_state)
         or _mark(cutover, observed, run_state)
         or hop.out(fleet)
-        or _swap(cutover, observed, run_state)
+        or _swap(fleet)
         or _wait_until_visible(cutover, observed, run_state)
         or batches.settle(fleet)
         or batches.after_failure(fleet)
@@ -211,13 +211,14 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
     return None if is_begun else Act((calls.mark_pending(run_state.run),), NOTE_THE_SWAP)
 
 
-def _swap(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision | None:
+def _swap(fleet: Fleet) -> Decision | None:
     """Swap the role in the profile."""
+    cutover, observed, run_state = fleet.cutover, fleet.observed, fleet.run_state
     profile, calls = observed.profile, Calls(cutover, observed)
     if profile.role_id == observed.after_id:
         return None
     if profile.role_id is not None:
-        if cutover.hops and (decision := hop.wait_until_unused(observed, run_state)):
+        if cutover.hops and (decision := hop.wait_until_unused(fleet)):
             return decision
         if not run_state.released and _lets_go(cutover, observed):
             return Act(calls.mark_released(), batches.NOTE_LET_GO)

@@ -16,7 +16,7 @@ from reconciler.cutover import batches
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import WHEN_SEEN, Act, Decision, GiveUp, List, Pause, when_read
 from reconciler.cutover.fleet import Fleet
-from reconciler.cutover.run_state import RunState, temporary_visible_at
+from reconciler.cutover.run_state import temporary_visible_at
 from reconciler.model.address import same_name
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.plan.cut_over import Observation
@@ -96,9 +96,10 @@ def _next(fleet: Fleet, to_leave: Sequence[LiveInstance]) -> Decision | None:
     return Act(tuple(calls.move(i, temporary) for i in batch), "move to the temporary profile")
 
 
-def wait_until_unused(observed: Observation, run_state: RunState) -> Decision | None:
+def wait_until_unused(fleet: Fleet) -> Decision | None:
     """The role in the profile is swapped only after a listing of every region has shown that no
-    running instance uses the profile."""
+    running instance uses the profile. One that could not be moved still does."""
+    observed, run_state = fleet.observed, fleet.run_state
     if observed.listed_at < run_state.changed_at:
         return List()
     if observed.unread:
@@ -113,7 +114,8 @@ def wait_until_unused(observed: Observation, run_state: RunState) -> Decision | 
             f"{key.instance} ({key.region}) may use the profile: {unknown[0].untouchable}",
             advice=WHEN_SEEN,
         )
-    return None
+    stayed = [i for i in observed.consumers() if i.is_running and i.key in run_state.failed]
+    return batches.after_failure(fleet) if stayed else None
 
 
 def away(calls: Calls, observed: Observation) -> Decision | None:

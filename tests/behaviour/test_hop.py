@@ -264,3 +264,33 @@ def test_the_temporary_profile_is_read_with_only(fleet: tuple[Rig, list[tuple[st
     only: dict[str, Any] = {"only": ("instance-profile/web",)}
     aws.settle(**only)
     is_whole(aws, running, "v2")
+
+
+@pytest.mark.parametrize(
+    ("position", "asked"),
+    sampled([(4, False)], [(0, False), (1, False), (0, True), (1, True), (4, True)]),
+)
+def test_the_role_is_not_swapped_under_an_instance_that_was_refused(
+    fleet: tuple[Rig, list[tuple[str, str]]], position: int, asked: bool
+) -> None:
+    """Whichever it is, also the last of all: it stays on the profile, so the old role stays in."""
+    aws, running = fleet
+    region, instance = sorted(running, key=lambda one: (one[1], one[0]))[position]
+    about = {"AssociationId": association(aws, region, instance)}
+    operation = "ReplaceIamInstanceProfileAssociation"
+    with refusing(aws, operation, "UnauthorizedOperation", asked=asked, **about):
+        applied = aws.apply()
+    assert applied.exit_code == 3
+    assert aws.role_in("web") == "v1"
+    assert aws.served(instance, region) == "v1"
+    assert aws.profile_of(instance, region) == "web"
+    allow = frozenset({("retry", "instance-profile/web")})
+    aws.settle(allow=allow if aws.plan().plan.guards else frozenset())
+    is_whole(aws, running, "v2")
+
+
+def association(aws: Rig, region: str, instance: str) -> str:
+    only = [{"Name": "instance-id", "Values": [instance]}]
+    answer = aws.ec2(region).describe_iam_instance_profile_associations(Filters=only)
+    (row,) = answer["IamInstanceProfileAssociations"]
+    return str(row["AssociationId"])
