@@ -44,6 +44,8 @@ _WORDS = {
     "ProxyConnectionError": "the proxy {proxy_url} cannot be reached",
 }
 """Messages for botocore's own exceptions; what stands in braces is of the exception."""
+_NO_TUNNEL = "Tunnel connection failed: "
+"""So Python begins what it says of a proxy that answers, and refuses; the status line follows."""
 _EXPIRED = "the credentials have expired; sign in again"
 
 
@@ -106,6 +108,10 @@ def _message(code: str, error: Exception) -> str:
         return str(error)
     given = getattr(error, "kwargs", {})
     urls = {name: masked(str(given.get(name, ""))) for name in ("endpoint_url", "proxy_url")}
+    _, refused, answer = str(given.get("error", "")).partition(_NO_TUNNEL)
+    if refused:
+        status = answer.rstrip("')")
+        return f"the proxy {urls['proxy_url']} made no connection, and answered {status}"
     return _WORDS[code].format(**urls)
 
 

@@ -38,8 +38,17 @@ UNKNOWN_REGION = "UnknownRegion"
 """Our own code for a region that botocore does not know and that does not answer."""
 REFUSED_TOKEN = frozenset({"IDPCommunicationError", "IDPRejectedClaim", "InvalidIdentityToken"})
 UNREACHABLE = frozenset({"ConnectTimeoutError", "EndpointConnectionError"})
-ADVISED = MISSING | EXPIRED | UNKNOWN | REFUSED_TOKEN | UNREACHABLE | {UNSIGNED, INVALID}
+NO_TLS, NO_PROXY = "SSLError", "ProxyConnectionError"
+ADVISED = (
+    *(MISSING | EXPIRED | UNKNOWN | REFUSED_TOKEN | UNREACHABLE),
+    *(UNSIGNED, INVALID, NO_TLS, NO_PROXY),
+)
 """Codes that ``Origins.advice`` has words for."""
+_OWN_ENDPOINT = {
+    **dict.fromkeys(UNREACHABLE, "check the network, HTTPS_PROXY and NO_PROXY"),
+    NO_TLS: "check AWS_CA_BUNDLE, HTTPS_PROXY and NO_PROXY",
+}
+"""The advice where the endpoint is AWS's own."""
 
 
 @cache
@@ -143,10 +152,12 @@ class Origins:
             )
         if code in REFUSED_TOKEN:
             return f"AWS does not accept the token: {self._web_token()}, and the trust of its role"
-        if code in UNREACHABLE or code == INVALID:
+        if code == NO_PROXY:
+            return "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+        if code in UNREACHABLE or code in (INVALID, NO_TLS):
             if (origin := self.of_endpoint(service)) is not None:
                 return f"the endpoint is from {origin}"
-            return "check the network, HTTPS_PROXY and NO_PROXY" if code in UNREACHABLE else None
+            return _OWN_ENDPOINT.get(code)
         return None
 
     @property

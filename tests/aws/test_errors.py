@@ -110,9 +110,12 @@ def test_a_proxy_that_is_not_there(scheme: str) -> None:
 
 
 def test_a_proxy_that_makes_no_tunnel() -> None:
+    """It was reached: what it says is the way to what is wrong, such as its password."""
     with answering(NO_TUNNEL) as port:
-        found = failure("https://iam.example", {"https": f"http://127.0.0.1:{port}"})
+        found = failure("https://iam.example", {"https": f"http://me:secret@127.0.0.1:{port}"})
     assert (found.code, found.was_not_sent) == ("ProxyConnectionError", True)
+    proxy = f"the proxy http://127.0.0.1:{port}"
+    assert found.message == f"{proxy} made no connection, and answered 503 no"
 
 
 @pytest.mark.parametrize("answer", [said(b""), say_nothing, reset, said(CUT_OFF), said(CUT_CHUNK)])

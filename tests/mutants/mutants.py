@@ -191,7 +191,7 @@ CUTOVER = (
     ),
     Mutant(
         "reconciler/cutover/decide.py",
-        "        if cutover.hops and (decision := hop.wait_until_unused(observed, run_state)):\n"
+        "        if cutover.hops and (decision := hop.wait_until_unused(fleet)):\n"
         "            return decision\n",
         "",
         (DECIDE,),
