@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from reconciler.commands.apply import Apply
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan
+from reconciler.render.styled_text import plain
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import plan_lines
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import refusing
 from tests.prepared import prepared
@@ -199,6 +202,9 @@ def test_an_emptied_profile_is_guarded(made: Rig, region: str) -> None:
     made.write(SPEC.replace("role: alpha", "role: null"))
     plan = made.plan(regions=(HOME,)).plan
     assert lifts(plan) == {"--allow consumers=instance-profile/web"}
+    told = plain(plan_lines(plan, Look()))
+    assert "1 running instance\n" in told
+    assert "# none is touched: they keep the credentials that they have until" in told
     is_served(made, instance, "alpha", region)
     made.settle(regions=(HOME,), allow=frozenset({("consumers", "instance-profile/web")}))
     assert made.role_in("web") is None

@@ -24,6 +24,10 @@ _EACH = {
     "wait": "none is touched: they keep the old role until AWS renews their credentials, for up to "
     "hours",
 }
+_EMPTIED = (
+    "none is touched: they keep the credentials that they have until those expire, and get none"
+)
+"""Of a profile that is left without a role, whatever the strategy."""
 
 
 def cut_over_lines(change: Change) -> Iterator[Line]:
@@ -31,6 +35,10 @@ def cut_over_lines(change: Change) -> Iterator[Line]:
     intent, running = change.intent, len(change.consumers)
     strategy = str(intent["strategy"])
     noun = "instance" if running == 1 else "instances"
+    if intent["after"] is None:
+        yield line(Piece(f"      # {running} running {noun}", "dim"))
+        yield line(Piece(f"      # {_EMPTIED}", "dim"))
+        return
     steps = "" if strategy == "wait" else f": {batches_in_words(intent, running)}"
     yield line(Piece(f"      # {running} running {noun}, strategy {strategy}{steps}", "dim"))
     yield line(Piece(f"      # {_EACH[strategy]}", "dim"))
