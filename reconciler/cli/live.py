@@ -23,6 +23,10 @@ from reconciler.render.styled_text import Piece, data
 MOST_ROWS = 12
 """Of the table: the rest is a count."""
 SPINNER_WIDTH = 2
+ECHO_WIDTH = 2
+"""Of ``^C``, which the terminal adds: on a line of its own it would move what is to be erased."""
+LEFT_WIDTH = 20
+"""The end of the status line, such as ``: 119 s of 120 s left``, which is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +130,15 @@ class Live:
 
     def _status(self, address: Address, what: str, others: int) -> str:
         """What is waited for, and how much of it is left, is at the end: where there is no room
-        for all, the address goes. ``others`` are the characters that follow."""
-        whole = printable(f"{address}: {what}")
-        room = self.console.stderr.width - SPINNER_WIDTH - others
-        return whole if len(whole) <= room else printable(what)
+        for all, the address goes, then the middle: a second line
+        would stay on the screen. ``others`` are the characters that follow."""
+        whole, brief = printable(f"{address}: {what}"), printable(what)
+        room = self.console.stderr.width - SPINNER_WIDTH - ECHO_WIDTH - others
+        if len(whole) <= room:
+            return whole
+        if len(brief) <= room:
+            return brief
+        return f"{brief[: max(room - LEFT_WIDTH - 1, 0)]}…{brief[-LEFT_WIDTH:]}"
 
     def _table(self, rows: dict[Address, Row]) -> RenderableType:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

@@ -209,6 +209,12 @@ def test_on_a_narrow_terminal_ids_and_what_is_left_stay_whole(
     assert row.startswith(f"  {name}  ap-southeast-2  waiting")
     assert "…" in row
     assert status.endswith("waiting for the pause between batches: 34 s of 60 s left")
+    why = "the connection (https://sts.eu-central-1.amazonaws.com/ cannot be reached)"
+    live.waiting(Address("AWS"), why, 9.0, 60.0)
+    _, _, status = rendered(live, 60)
+    assert "waiting for the" in status
+    assert len(status) <= 60 - len("^C")
+    assert status.endswith("51 s of 60 s left and 1 more")
     live.stop()
 
 
