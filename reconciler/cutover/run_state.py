@@ -354,7 +354,14 @@ def final_mark(cutover: CutOver, observed: Observation, run_state: RunState) -> 
     if cutover.settle_as is not None:
         return cutover.settle_as
     mark = observed.profile.mark
-    if mark == Settled(observed.target) or observed.after_id is None:
+    if mark == Settled(observed.target):
+        return mark
+    if observed.after_id is None:
+        # Nobody can take their credentials from them: as with the strategy ``wait``.
+        if isinstance(mark, Waiting) and mark.role_id == observed.target:
+            return mark
+        if any(i.is_running for i in observed.consumers()):
+            return Waiting(observed.target, int(run_state.swapped_at or observed.now))
         return Settled(observed.target)
     if cutover.limits.strategy != "wait" and cutover.is_narrow:
         return Partial.of(observed.target, {*cutover.regions, *observed.covered})

@@ -267,7 +267,7 @@ class CutOverRunner:
                 self.sender.send(call, is_fresh=True)
             except AwsError as error:
                 if error.code in DENIED:
-                    wanted = missing_permission(call, error)
+                    wanted = missing_permission(call, error, keys[0].instance if keys else None)
                     self._advice = advice(error, wanted)
                     why = f"{error.code}: {error.message}{wanted}"
                     for key in keys:
@@ -324,7 +324,7 @@ class CutOverRunner:
                     for undoing in act.undo:
                         self.sender.send(undoing, is_fresh=True)
                 raise _explained(call, problem)
-            wanted = missing_permission(call, problem)
+            wanted = missing_permission(call, problem, key.instance)
             self._went_wrong(problem, wanted)
             reason = f"{problem.code}: {problem.message}{wanted}"
             run_state = states.not_given(cutover, before, run_state, key, reason)

@@ -169,21 +169,23 @@ _PASSING = (
 """They also need ``iam:PassRole`` on the role. Source: service authorization reference, H."""
 
 
-def missing_permission(call: ApiCall, error: AwsError) -> str:
+def missing_permission(call: ApiCall, error: AwsError, instance: str | None = None) -> str:
     """The missing permission, as ``; needs iam:CreateRole on role/web``; empty for any other
     refusal.
 
     EC2 names neither action nor resource itself. The denied call may be a read that precedes
-    ``call``.
+    ``call``. ``instance`` is the one that the call is about, if it names an association.
     """
     if error.code not in DENIED:
         return ""
     is_own = error.call == call.name
     more = " and iam:PassRole on the role" if is_own and call.operation in _PASSING else ""
-    return f"; needs {error.call} on {resource_of(call)}{more}"
+    return f"; needs {error.call} on {resource_of(call, instance)}{more}"
 
 
-def resource_of(call: ApiCall) -> str:
+def resource_of(call: ApiCall, instance: str | None = None) -> str:
+    if "AssociationId" in call.params and instance is not None:
+        return f"instance/{instance}"
     for parameter, start in _NAMED:
         value = call.params.get(parameter)
         if isinstance(value, list | tuple) and value:

@@ -18,8 +18,10 @@ from reconciler.planner.ownership_checks import is_to_refresh, waits, waits_unti
 YOUNG_SECONDS = 600.0
 
 
-def waited_for(until: float) -> str:
+def waited_for(live: LiveProfile, until: float) -> str:
     hour = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if live.role_id is None:
+        return f"its instances may keep the credentials of the role that it had until {hour}"
     return f"its instances may get the previous role until {hour} (strategy wait)"
 
 
@@ -61,7 +63,7 @@ def asked_for(live: LiveProfile, context: PlanContext) -> Refresh | None:
     if until is None or wanted is None or not waits(now, context):
         return Refresh()
     change = Difference("strategy", "wait", wanted.limits.strategy)
-    return Refresh(waited_for(until), (change,))
+    return Refresh(waited_for(now, until), (change,))
 
 
 def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:

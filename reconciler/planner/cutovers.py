@@ -54,7 +54,8 @@ def plan_cutovers(context: PlanContext) -> PlanFragment:
 
 
 def _waiting(context: PlanContext) -> Iterator[Kept]:
-    """Strategy ``wait``: there are no steps, and yet not every instance has the role."""
+    """Strategy ``wait``, or an emptied profile: there are no steps, and yet not every instance has
+    what the profile has."""
     for name, live in sorted(context.live.profiles.items()):
         until, address = waits_until(live), live.resource.address
         if until is None or name not in context.desired.profiles or address in context.cut_over:
@@ -64,7 +65,7 @@ def _waiting(context: PlanContext) -> Iterator[Kept]:
             and context.options.includes(address)
             and until > context.options.now
         ):
-            yield Kept(address, waited_for(until), "waiting")
+            yield Kept(address, waited_for(live, until), "waiting")
 
 
 def _narrowed(context: PlanContext) -> tuple[Kept, ...]:

@@ -281,6 +281,8 @@ class _Planting:
                 instance.stop()
             if profile is not None:
                 self._associate(group, instance, *profile)
+        if group.unlisted:
+            self.world.unseen.update(ids)
         return Planted(group.region, tuple(ids))
 
     def _associated(

@@ -103,6 +103,8 @@ class InstanceSeed(SpecModel):
     """The AWS service that manages them, such as ``ecs.amazonaws.com``."""
     hidden: bool = False
     """From now on the region lists managed instances only when it is asked to."""
+    unlisted: bool = False
+    """``DescribeInstances`` never shows them, and their associations are listed all the same."""
     id: str | None = Field(None, pattern="^i-[0-9a-f]{8,17}$")
     association: str | None = Field(None, pattern="^iip-assoc-[0-9a-f]{8,17}$")
     """The id of its association."""

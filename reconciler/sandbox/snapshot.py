@@ -142,6 +142,7 @@ def _instances(world: World, account: str) -> Iterator[InstanceSeed]:
                 state=state,
                 operator=operator,
                 hidden=operator is not None and (account, region) in world.hiding,
+                unlisted=instance.id in world.unseen,
                 id=instance.id,
                 launched_at=_seconds(instance.launch_time),
                 **(_association(world, row, profiles, state) if row is not None else {}),

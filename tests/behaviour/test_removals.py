@@ -209,6 +209,24 @@ def test_an_emptied_profile_is_guarded(made: Rig, region: str) -> None:
     made.settle(regions=(HOME,), allow=frozenset({("consumers", "instance-profile/web")}))
     assert made.role_in("web") is None
     assert "reconciler:released" in made.role_tags("alpha")
+    is_served(made, instance, "alpha", region)
+    (kept,) = made.drift(regions=(HOME,)).findings
+    assert (str(kept.address), kept.status) == ("instance-profile/web", "stale")
+    assert "may keep the credentials of the role that it had until" in (kept.reason or "")
+    made.clock.sleep(7 * 3600 + 1)
+    assert made.drift(regions=(HOME,)).findings == ()
+    assert made.plan(regions=(HOME,)).plan.is_empty
+
+
+def test_a_profile_that_was_emptied_is_filled_again(made: Rig) -> None:
+    """Who kept the old role's credentials takes up the new one."""
+    (instance,) = made.launch(profile="web")
+    made.write(SPEC.replace("role: alpha", "role: null"))
+    made.settle(allow=frozenset({("consumers", "instance-profile/web")}))
+    made.write(SPEC.replace("role: alpha", "role: beta"))
+    made.settle()
+    is_served(made, instance, "beta", HOME)
+    assert made.drift().findings == ()
 
 
 def test_an_emptied_profile_without_instances_is_not_guarded(made: Rig) -> None:

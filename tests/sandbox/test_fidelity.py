@@ -675,6 +675,21 @@ def test_a_seed_plants_managed_instances(made: Rig) -> None:
     assert {i["InstanceId"] for r in whole for i in r["Instances"]} == set(planted.instances)
 
 
+def test_a_seed_plants_instances_that_are_never_listed(aws: Rig) -> None:
+    """A cut-over names them, and does not claim that they have the role."""
+    planted = {
+        "roles": {"v1": {}},
+        "instance_profiles": {"web": {"role": "v1"}},
+        "instances": [{"unlisted": True, "instance_profile": "web", "id": "i-0123456789abcdef0"}],
+    }
+    plant(Seed.model_validate(planted), aws.aws)
+    assert aws.instance_ids() == []
+    aws.write("roles: {v1: {trust: ec2}, v2: {trust: ec2}}\ninstance_profiles: {web: {role: v2}}\n")
+    applied = aws.apply(adopt=True)
+    assert applied.exit_code == 3
+    assert "i-0123456789abcdef0" in applied.result.outcomes[-1].reason
+
+
 def test_a_seed_plants_an_account(made: Rig) -> None:
     """As `plan` and `import` would find one that has been there for long."""
     document = {
