@@ -149,8 +149,10 @@ class Executor:
                 return self._work(place, is_cleanup)
 
         def ended(done: Future[Outcome]) -> None:
-            finished.put((place, done))
+            # The place first: once its end is seen, the next step finds it free.
             self._places.give()
+            finished.put((place, done))
+            self._places.stir()
 
         # In the context of the target that is applied, for those who tell of it.
         pool.submit(copy_context().run, work).add_done_callback(ended)

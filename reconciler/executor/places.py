@@ -34,6 +34,11 @@ class Places:
             self._taken -= 1
             self._note()
 
+    def stir(self) -> None:
+        """Something else changed that whoever is in ``wait`` looks at."""
+        with self._changed:
+            self._note()
+
     def leave(self) -> None:
         """Gives back a place that was not used."""
         with self._changed:
@@ -63,7 +68,7 @@ class Places:
 
     @property
     def changes(self) -> int:
-        """How often a place became free."""
+        """How often a place became free, or something else changed."""
         return self._changes
 
     def wait(self, seen: int, seconds: float) -> None:

@@ -7,8 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 
+import pytest
+
 from reconciler.commands.apply import Apply
 from reconciler.commands.request import RunPorts
+from reconciler.executor import executor
+from reconciler.executor.places import Places
 from reconciler.model.address import Address
 from reconciler.ports import Within
 from tests.rig import Rig
@@ -65,3 +69,20 @@ def test_so_many_at_a_time_and_one_per_address(aws: Rig) -> None:
         assert counting.most_of_one == 1
         assert not +counting.open
         aws.settle(destroy=True, allow=frozenset({("delete", "8")}))
+
+
+def test_a_thread_that_is_stopped_as_its_step_ends(
+    aws: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it may be, between any two lines: its place may be free later than its
+    result is known."""
+    aws.write("roles: {a: {trust: ec2}, b: {trust: ec2}, c: {trust: ec2}}")
+    give = Places.give
+
+    def late(places: Places) -> None:
+        time.sleep(0.05)
+        give(places)
+
+    monkeypatch.setattr(Places, "give", late)
+    monkeypatch.setattr(executor, "LOOK_SECONDS", 0.001)
+    assert Apply(aws.plan(parallelism=1), aws.commands()).execute().exit_code == 0
