@@ -85,9 +85,11 @@ def test_every_module_is_a_command() -> None:
 
 AT_IMPORT = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal
 class Finder:
+    module = sys.argv[1]
     def find_spec(self, name, *_):
-        if name == sys.argv[1]:
+        if name == self.module:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder())
 from reconciler.__main__ import main
@@ -112,7 +114,9 @@ def test_ctrl_c_during_imports(
 ) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", AT_IMPORT, module, *arguments],
+        cwd=tmp_path,
         env=Program(tmp_path).environment,
+        timeout=60,
         capture_output=True,
         text=True,
         check=False,
