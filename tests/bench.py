@@ -16,7 +16,7 @@ from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.render.text.diagnostics import full
 from reconciler.sandbox.fault_config import Lags
 from reconciler.spec.loader import load
-from tests import bench_estimate
+from tests import bench_estimate, bench_start
 from tests.rig import HOME, rig
 
 
@@ -89,6 +89,8 @@ def findings(count: int, role: str) -> tuple[int, float]:
 
 def main() -> None:
     out = sys.stdout
+    bench_start.main()
+    out.write("\n")
     for what, role in (("mistakes", MISTAKEN), ("documents", DOCUMENTED)):
         found, seconds = findings(5_000, role)
         told = f"5,000 roles with {what}, {found} findings: {seconds:.2f} s of the processor"

@@ -100,7 +100,9 @@ def warm() -> None:
     # What follows from names alone is made once: clients and commands.
     vars(client)["ClientCreator"]._create_methods = methods_of_a_client
     typer.main.get_command = functools.cache(typer.main.get_command)
-    typer.main.get_command(app)
+    program: Any = typer.main.get_command(app)
+    for command in program.commands.values():
+        assert command.params  # imports its module
     # A fork copies a page of memory when the collector counts what is on it.
     gc.collect()
     gc.freeze()

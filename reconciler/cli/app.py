@@ -1,73 +1,122 @@
-"""The commands of the program, and the one place where exceptions become exit codes."""
+"""The commands of the program. Each is imported when it is needed: to run it, or for its flags."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from itertools import pairwise
-from typing import Annotated, NoReturn
+from importlib import import_module
+from keyword import iskeyword
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
-from reconciler.cli.arguments import Color, with_flags
-from reconciler.cli.commands.apply import apply
-from reconciler.cli.commands.comment import comment
-from reconciler.cli.commands.demo import demo
-from reconciler.cli.commands.destroy import destroy
-from reconciler.cli.commands.drift import drift
-from reconciler.cli.commands.fmt import fmt
-from reconciler.cli.commands.forget import forget
-from reconciler.cli.commands.import_ import import_
-from reconciler.cli.commands.init import init
-from reconciler.cli.commands.plan import plan
-from reconciler.cli.commands.sandbox import sandbox
-from reconciler.cli.commands.schema import schema
-from reconciler.cli.commands.validate import validate
-from reconciler.cli.commands.version import version
-from reconciler.cli.console import Console, aws_failed, close_stdout, refused
 from reconciler.cli.help import HelpCommand, HelpGroup
-from reconciler.cli.signals import MEANT_SECONDS, termination_signals
-from reconciler.cli.usage import in_words
+from reconciler.cli.signals import Interrupted, interruption, termination_signals
+from reconciler.cli.streams import make_usable
+from reconciler.cli.versions import as_text, versions
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 
+NAME = "reconciler"
 # For the program and for each command: click keeps the help option of the first context in which a
 # command is seen, with a parent or without.
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "Sync specs to AWS": {
+        "validate": "Check the specs. Needs no credentials and no network.",
+        "plan": "Show what apply would do. Reads only.",
+        "apply": "Plan, ask for approval, and apply. Then plan again to report what remains.",
+        "drift": "Report differences between the specs and AWS. Exits with 0 for none, 2 for some.",
+        "destroy": "Delete every resource of the owner. Has a plan and guards, as apply does.",
+        "forget": "Stop managing resources: remove the tags of reconciler, and nothing else.",
+    },
+    "Write specs": {
+        "init": "Write a first set of specs, with comments. Overwrites nothing.",
+        "import": "Write specs from AWS. Then `plan --adopt` shows adoptions and nothing else.",
+        "fmt": "Format specs: key order, quotes only where needed, comments kept.",
+        "schema": "Print the JSON Schema of the spec format. With --of: of a JSON output.",
+    },
+    "Pipelines": {
+        "comment": "Post a plan, result or drift on a pull or merge request. "
+        "Takes what `plan`, `apply` and `drift` wrote. Edits what it posted before. "
+        "Makes one comment of each kind for each account. "
+        "Reads the token from GITHUB_TOKEN or GITLAB_TOKEN.",
+    },
+    "Try it": {
+        "sandbox": "Run a local AWS on 127.0.0.1 until Ctrl-C. "
+        "Needs reconciler[sandbox] to be installed.",
+        "demo": "Show the whole workflow on an AWS in this process. "
+        "Needs no account and no network.",
+    },
+    "About": {
+        "version": "Print the versions of the program, Python and botocore.",
+    },
+}
+"""The help of each command, by panel. The function of the same name in ``commands/`` has no second
+one."""
+
+
+class Command(HelpCommand):
+    """A command whose module is imported when its parameters are asked for."""
+
+    def __init__(self, name: str, text: str, panel: str) -> None:
+        super().__init__(name, help=text, rich_help_panel=panel, context_settings=SETTINGS)
+        del self.params, self.callback  # none yet: the first look at either imports the module
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("params", "callback"):
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        made = _made(str(self.name))
+        self.params, self.callback = made.params, made.callback
+        return getattr(self, name)
+
+
+def _made(name: str) -> Any:
+    """What typer makes of the function of a command."""
+    function = f"{name}_" if iskeyword(name) else name
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command()(getattr(import_module(f"reconciler.cli.commands.{function}"), function))
+    return typer.main.get_command(alone)
+
+
+class Program(HelpGroup):
+    """The group of all commands."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for panel, commands in COMMANDS.items():
+            for name, text in commands.items():
+                self.add_command(Command(name, text, panel))
+
+    def get_params(self, ctx: Any) -> Any:
+        """typer imports pydantic to check a switch without a default. Its own get one: --help,
+        --install-completion and --show-completion."""
+        parameters = super().get_params(ctx)
+        for parameter in parameters:
+            if getattr(parameter, "is_flag", False) and parameter.default is None:
+                parameter.default = False
+        return parameters
+
+
 app = typer.Typer(
-    name="reconciler",
+    name=NAME,
     help="Sync YAML specs of IAM roles, instance profiles and associations to AWS.",
-    cls=HelpGroup,
+    cls=Program,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings=SETTINGS,
 )
 
-COMMANDS: Mapping[str, tuple[Callable[..., None], ...]] = {
-    "Sync specs to AWS": (validate, plan, apply, drift, destroy, forget),
-    "Write specs": (init, import_, fmt, schema),
-    "Pipelines": (comment,),
-    "Try it": (sandbox, demo),
-    "About": (version,),
-}
-for panel, commands in COMMANDS.items():
-    for command in commands:
-        name = command.__name__.rstrip("_")
-        app.command(name, cls=HelpCommand, rich_help_panel=panel, context_settings=SETTINGS)(
-            with_flags(command)
-        )
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        version()
+        typer.echo(as_text(versions()))
         raise typer.Exit(ExitCode.OK)
 
 
@@ -85,70 +134,31 @@ def options(
         raise typer.Exit(ExitCode.OK)
 
 
-class _Interrupted(BaseException):
-    """A signal arrived while no plan was being applied.
-
-    Not ``KeyboardInterrupt``: typer catches that one, and ends without a message."""
-
-
-def _interruption() -> Callable[..., None]:
-    """A signal handler. The first signal ends the command. The next ones would end its way out, so
-    they are ignored for ``MEANT_SECONDS``; after that, one ends the process."""
-    began: list[float] = []
-
-    def interrupt(*_: object) -> None:
-        now = time.monotonic()
-        if not began:
-            began.append(now)
-            raise _Interrupted
-        if now - began[0] >= MEANT_SECONDS:
-            os._exit(ExitCode.INTERRUPTED)
-
-    return interrupt
-
-
 def run(arguments: list[str]) -> int:
-    """Runs a command and returns its exit code. A traceback from here is a bug."""
-    console, interrupt = Console(color=_color(arguments)), _interruption()
+    """Runs a command and returns its exit code: the one place where exceptions become one. A
+    traceback from here is a bug."""
+    make_usable()
+    interrupt = interruption()
     try:
         for name in (signal.SIGINT, *termination_signals()):
             signal.signal(name, interrupt)
-        result = app(arguments, standalone_mode=False, prog_name=app.info.name)
-    except TyperException as error:
-        # A usage error has the context of the command that it is about.
-        path = getattr(getattr(error, "ctx", None), "command_path", app.info.name)
-        console.error(in_words(error), f"see {path} --help")
-        return ExitCode.USAGE
-    except RefusedError as error:
-        return refused(error, console)
-    except AwsError as error:
-        return aws_failed(error, console)
-    except BrokenPipeError:
-        close_stdout()
-        return ExitCode.ERROR
-    except OSError as error:
-        console.error(f"{error.filename or 'output'}: {error.strerror or type(error).__name__}")
-        close_stdout()
-        return ExitCode.ERROR
-    except (_Interrupted, typer.Abort):
-        console.error("interrupted")
-        return ExitCode.INTERRUPTED
+        try:
+            result = app(arguments, standalone_mode=False, prog_name=NAME)
+        except (TyperException, RefusedError, AwsError, OSError, typer.Abort) as error:
+            return _failed(error, arguments)
+    except Interrupted as error:  # also while another error was being printed
+        return _failed(error, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _color(arguments: list[str]) -> str:
-    """``--color`` for errors, which may come before the command line is understood."""
-    given = os.environ.get("RECONCILER_COLOR", "")
-    for flag, value in pairwise([*arguments, ""]):
-        if flag == "--color":
-            given = value
-        elif flag.startswith("--color="):
-            given = flag.removeprefix("--color=")
-    return given if given in set(Color) else Color.auto.value
+def _failed(error: BaseException, arguments: list[str]) -> ExitCode:
+    from reconciler.cli.failures import failed
+
+    return failed(error, arguments, NAME)
 
 
 def main() -> None:
-    """The entry point: runs the command line and exits."""
+    """Runs the command line and exits."""
     code = run(sys.argv[1:])
     # The output and the exit code are final: a signal during the shutdown must not change them.
     for name in (signal.SIGINT, *termination_signals()):

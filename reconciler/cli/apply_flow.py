@@ -7,10 +7,11 @@ import sys
 from dataclasses import dataclass, replace
 
 from reconciler import __version__
-from reconciler.cli.console import Console, close_stdout
+from reconciler.cli.console import Console
 from reconciler.cli.progress import Events, Shown, progress_for
 from reconciler.cli.reports import NONE, ReportRequests
 from reconciler.cli.signals import handled_signals
+from reconciler.cli.streams import close_stdout
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import RunPorts

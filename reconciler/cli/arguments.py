@@ -19,6 +19,7 @@ import typer
 from reconciler.cli import completion
 from reconciler.cli.call_log import opened
 from reconciler.cli.console import Console
+from reconciler.cli.panels import ACCESS, OUTPUT, OWNERSHIP, RUN, SCOPE
 from reconciler.commands.request import Request
 from reconciler.model.ownership import OWNER_PATTERN
 from reconciler.planner.options import allowance
@@ -40,12 +41,6 @@ class TagSource(StrEnum):
     auto = "auto"
     iam = "iam"
 
-
-SCOPE = "Scope"
-OWNERSHIP = "Ownership and guards"
-RUN = "How to run"
-ACCESS = "Access to AWS"
-OUTPUT = "Output"
 
 Specs = Annotated[
     str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 import threading
@@ -10,51 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TextIO, cast
 
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from reconciler.errors import DENIED, AwsError, RefusedError
-from reconciler.exit_codes import ExitCode
+from reconciler.cli.streams import LossyStream, is_nowhere, make_usable
 from reconciler.render.json.encode import json_text
 from reconciler.render.styled_text import Line, Piece, data, line, wrapped
-from reconciler.render.text.diagnostics import count, full
-
-
-class _Stream:
-    """A stream that may break: its reader may exit, or the disk may be full.
-
-    If ``is_vital``, that is an error. Otherwise the output is discarded from then on, and ``lost``
-    is the error."""
-
-    def __init__(self, stream: TextIO, *, is_vital: bool) -> None:
-        self._stream = stream
-        self.is_vital = is_vital
-        self.lost: OSError | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        with self._lossy():
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with self._lossy():
-            self._stream.flush()
-
-    @contextmanager
-    def _lossy(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError) as error:
-            if self.is_vital:
-                raise
-            self.lost = self.lost or (error if isinstance(error, OSError) else OSError(str(error)))
-            _mute(self._stream)
 
 
 class _Rich(RichConsole):
@@ -75,20 +37,14 @@ class Console:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        # Python sets a stream to None if it was closed before the start.
-        sys.stdout = sys.stdout or _nowhere()
-        sys.stderr = sys.stderr or _nowhere()
-        for stream in (sys.stdout, sys.stderr):
-            # Characters that the terminal's encoding lacks are escaped instead of raising.
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
-        self._stdout = _Stream(sys.stdout, is_vital=True)
+        make_usable()
+        self._stdout = LossyStream(sys.stdout, is_vital=True)
         # A closed stderr must not stop an apply.
-        self._stderr = _Stream(sys.stderr, is_vital=False)
+        self._stderr = LossyStream(sys.stderr, is_vital=False)
         self._out = self._console(self._stdout)
         self._err = self._console(self._stderr)
 
-    def _console(self, stream: _Stream) -> RichConsole:
+    def _console(self, stream: LossyStream) -> RichConsole:
         forced = {"always": True, "never": False}.get(self.color)
         return _Rich(
             file=cast(TextIO, stream),
@@ -123,7 +79,7 @@ class Console:
     @property
     def shows_stderr(self) -> bool:
         """False if nobody can have read what was printed to stderr."""
-        return self._stderr.lost is None and not _is_nowhere(self._stderr)
+        return self._stderr.lost is None and not is_nowhere(self._stderr)
 
     @property
     def stderr(self) -> RichConsole:
@@ -199,32 +155,6 @@ class Console:
         )
 
 
-def close_stdout() -> None:
-    """Discards further output to stdout, also at exit."""
-    _mute(sys.stdout)
-
-
-def _mute(stream: TextIO) -> None:
-    """Discards what is still buffered, which Python would fail to flush at exit."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):
-        return  # it has no file descriptor
-
-
-def _is_nowhere(stream: _Stream) -> bool:
-    try:
-        return os.path.samestat(os.fstat(stream.fileno()), Path(os.devnull).stat())
-    except (OSError, ValueError):
-        return False  # it has no file descriptor
-
-
-def _nowhere() -> TextIO:
-    return Path(os.devnull).open("w")
-
-
 def _print(console: RichConsole, lines: Iterable[Line]) -> None:
     """On a terminal lines are wrapped at words; elsewhere they stay as they are, for ``grep``."""
     for one in lines:
@@ -235,22 +165,3 @@ def _print(console: RichConsole, lines: Iterable[Line]) -> None:
 
 def _text(one: Line) -> Text:
     return Text.assemble(*((piece.text, piece.style) for piece in one), end="")
-
-
-def refused(error: RefusedError, console: Console) -> ExitCode:
-    """Prints the error with its diagnostics and details, and returns its exit code."""
-    if error.diagnostics:
-        console.err(*full(error.diagnostics, error.sources))
-        console.error(f"{error.message}: {count(error.diagnostics)}")
-    else:
-        console.error(error.message)
-    console.details(error.details)
-    return error.exit_code
-
-
-def aws_failed(error: AwsError, console: Console) -> ExitCode:
-    """Prints the error, and what to do about it if that is known."""
-    request = f" (request {error.request_id})" if error.request_id else ""
-    needs = f"the calling identity needs permission for {error.call}"
-    console.error(f"{error}{request}", needs if error.code in DENIED else error.hint)
-    return ExitCode.ERROR

@@ -15,8 +15,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from reconciler.cli.arguments import ACCESS, OUTPUT, OWNERSHIP, RUN, SCOPE
 from reconciler.cli.examples import EXAMPLES, EXITS, START
+from reconciler.cli.panels import ACCESS, OUTPUT, OWNERSHIP, RUN, SCOPE
 from reconciler.exit_codes import ExitCode
 
 WIDEST = 100

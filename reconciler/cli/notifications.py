@@ -14,8 +14,9 @@ from typing import Annotated, Protocol
 import typer
 
 from reconciler.cli.completion import destinations
-from reconciler.cli.console import Console, close_stdout
+from reconciler.cli.console import Console
 from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
+from reconciler.cli.streams import close_stdout
 from reconciler.drift.baseline import Baseline, Covers, following, undelivered
 from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Drift, Finding

@@ -1,4 +1,4 @@
-"""Signals while a plan is applied.
+"""Signals, while a plan is applied and otherwise.
 
 People press Ctrl-C, and again if they want to stop at once. Machines follow fixed rules: GitHub
 sends SIGINT, SIGTERM 7.5 s later, and SIGKILL 2.5 s after that; GNU ``timeout`` sends SIGTERM
@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.executor.interrupt import Interrupt
 
 MEANT_SECONDS = 2.0
 """A second SIGINT stops at once if it comes at least this long after the first."""
@@ -35,6 +37,28 @@ def termination_signals() -> tuple[signal.Signals, ...]:
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         named.append(hangup)
     return tuple(named)
+
+
+class Interrupted(BaseException):
+    """A signal arrived while no plan was being applied.
+
+    Not ``KeyboardInterrupt``: typer catches that one, and ends without a message."""
+
+
+def interruption() -> Callable[..., None]:
+    """A signal handler. The first signal ends the command. The next ones would end its way out, so
+    they are ignored for ``MEANT_SECONDS``; after that, one ends the process."""
+    began: list[float] = []
+
+    def interrupt(*_: object) -> None:
+        now = time.monotonic()
+        if not began:
+            began.append(now)
+            raise Interrupted
+        if now - began[0] >= MEANT_SECONDS:
+            os._exit(ExitCode.INTERRUPTED)
+
+    return interrupt
 
 
 AT_ONCE = b"""

@@ -13,6 +13,7 @@ from reconciler.cli import arguments as o
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.connection import run_ports
 from reconciler.cli.files import saved_plan
+from reconciler.cli.panels import RUN
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import report_requests
 from reconciler.commands.planfile import (
@@ -41,11 +42,12 @@ Expect = Annotated[
         "--expect",
         metavar="DIGEST",
         help="Digest of the approved plan, or of its file: sha256:...",
-        rich_help_panel=o.RUN,
+        rich_help_panel=RUN,
     ),
 ]
 
 
+@o.with_flags
 def apply(
     context: typer.Context,
     specs: SpecsOrPlan = "specs",
@@ -59,7 +61,6 @@ def apply(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Plan, ask for approval, and apply. Then plan again to report what remains."""
     reports = report_requests(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
         raise typer.BadParameter(f"--expect takes sha256: and 64 hex digits, not {expect[:80]!r}")

@@ -77,11 +77,6 @@ def comment(
     number: Number = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Post a plan, result or drift on a pull or merge request.
-
-    Takes what `plan`, `apply` and `drift` wrote. Edits what it posted before.
-    Makes one comment of each kind for each account. Reads the token from GITHUB_TOKEN or
-    GITLAB_TOKEN."""
     console = Console()
     read = plan_or_drift(document)
     hoster = _hoster(where, project, number, api_url)

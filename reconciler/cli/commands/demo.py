@@ -72,7 +72,6 @@ class StoryClock:
 
 
 def demo(color: ColorFlag = Color.auto) -> None:
-    """Show the whole workflow on an AWS in this process. Needs no account and no network."""
     console = Console(color.value)
     try:
         from reconciler.sandbox.embedded import embedded  # noqa: PLC0415 - moto is an extra

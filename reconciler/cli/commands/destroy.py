@@ -14,6 +14,7 @@ from reconciler.cli.reports import report_requests
 from reconciler.render import formats
 
 
+@o.with_flags
 def destroy(
     specs: o.Specs = "specs",
     auto_approve: o.AutoApprove = False,
@@ -25,7 +26,6 @@ def destroy(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Delete every resource of the owner. Has a plan and guards, as apply does."""
     request = replace(common.request(specs), destroy=True)
     reports = report_requests(report, formats.PLAN, as_json)
     console = common.console()

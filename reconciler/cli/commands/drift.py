@@ -20,6 +20,7 @@ from reconciler.cli.notifications import (
     NotifyFlag,
     notifier_of,
 )
+from reconciler.cli.panels import OUTPUT, SCOPE
 from reconciler.cli.progress import Quiet, planning, shown
 from reconciler.cli.reports import ReportRequests, report_requests
 from reconciler.commands.plan import Planned, refuse_unmatched
@@ -44,13 +45,13 @@ Unmanaged = Annotated[
     typer.Option(
         "--unmanaged",
         help="Also report roles and profiles without an owner, and orphaned ones.",
-        rich_help_panel=o.SCOPE,
+        rich_help_panel=SCOPE,
     ),
 ]
 Who = Annotated[
     bool,
     typer.Option(
-        "--who", help="Look up the author of each change in CloudTrail.", rich_help_panel=o.OUTPUT
+        "--who", help="Look up the author of each change in CloudTrail.", rich_help_panel=OUTPUT
     ),
 ]
 
@@ -80,11 +81,12 @@ FailOn = Annotated[
     typer.Option(
         "--fail-on",
         help="Exit with 2 only for findings of this severity or higher.",
-        rich_help_panel=o.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 
 
+@o.with_flags
 def drift(
     specs: o.Specs = "specs",
     as_json: o.Json = False,
@@ -100,7 +102,6 @@ def drift(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Report differences between the specs and AWS. Exits with 0 for none, 2 for some."""
     request = replace(common.request(specs), prune=False, for_drift=True, unmanaged=unmanaged)
     reports = report_requests(report, formats.DRIFT, as_json)
     console = common.console()

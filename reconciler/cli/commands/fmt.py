@@ -33,7 +33,6 @@ def fmt(
     color: ColorFlag = Color.auto,
     quiet: QuietFlag = False,
 ) -> None:
-    """Format specs: key order, quotes only where needed, comments kept."""
     console = Console(color=color.value, quiet=quiet)
     problems: list[Diagnostic] = []
     sources: dict[str, str] = {}

@@ -11,6 +11,7 @@ from reconciler.cli import arguments as o
 from reconciler.cli import completion
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.connection import run_ports
+from reconciler.cli.panels import SCOPE
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import report_requests
 from reconciler.render import formats
@@ -30,11 +31,12 @@ SpecsFlag = Annotated[
         metavar="SPECS",
         help="File or folder of specs, which names the owner.",
         envvar="RECONCILER_SPECS",
-        rich_help_panel=o.SCOPE,
+        rich_help_panel=SCOPE,
     ),
 ]
 
 
+@o.with_flags
 def forget(
     addresses: Addresses,
     specs: SpecsFlag = "specs",
@@ -45,7 +47,6 @@ def forget(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Stop managing resources: remove the tags of reconciler, and nothing else."""
     request = replace(common.request(specs), forget=tuple(addresses))
     reports = report_requests(report, formats.PLAN, as_json)
     console = common.console()

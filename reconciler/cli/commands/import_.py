@@ -15,6 +15,7 @@ from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_new
+from reconciler.cli.panels import OUTPUT
 from reconciler.cli.progress import shown
 from reconciler.commands.patience import patient
 from reconciler.errors import RefusedError
@@ -77,7 +78,7 @@ Out = Annotated[
         "--out",
         metavar="DIR",
         help="Folder for the specs (required, unless --seed is given).",
-        rich_help_panel=o.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 SeedOut = Annotated[
@@ -86,11 +87,12 @@ SeedOut = Annotated[
         "--seed",
         metavar="FILE",
         help="Write the whole account to FILE, for `sandbox --seed`, in place of specs.",
-        rich_help_panel=o.OUTPUT,
+        rich_help_panel=OUTPUT,
     ),
 ]
 
 
+@o.with_flags
 def import_(
     out: Out = None,
     seed: SeedOut = None,
@@ -102,7 +104,6 @@ def import_(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Write specs from AWS. Then `plan --adopt` shows adoptions and nothing else."""
     console = common.console()
     login = common.login(console)
     selection = Selection(

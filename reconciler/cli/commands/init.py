@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.arguments import OWNERSHIP, SCOPE, Color, ColorFlag
+from reconciler.cli.arguments import Color, ColorFlag
 from reconciler.cli.console import Console
 from reconciler.cli.files import write_new
+from reconciler.cli.panels import OWNERSHIP, SCOPE
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.ownership import OWNER_PATTERN
@@ -49,7 +50,6 @@ def init(
     region: RegionFlag = "us-east-1",
     color: ColorFlag = Color.auto,
 ) -> None:
-    """Write a first set of specs, with comments. Overwrites nothing."""
     if not OWNER_PATTERN.fullmatch(owner):
         form = "up to 64 letters, digits, dots, dashes and underscores"
         raise typer.BadParameter(f"--owner takes {form}, not {owner!r}")

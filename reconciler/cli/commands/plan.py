@@ -10,6 +10,7 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.connection import run_ports
 from reconciler.cli.files import write_whole
+from reconciler.cli.panels import OUTPUT
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import report_requests
 from reconciler.exit_codes import ExitCode
@@ -22,16 +23,17 @@ from reconciler.render.text.plan import plan_lines
 
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="Save the plan as JSON.", rich_help_panel=o.OUTPUT),
+    typer.Option("--out", metavar="FILE", help="Save the plan as JSON.", rich_help_panel=OUTPUT),
 ]
 Detailed = Annotated[
     bool,
     typer.Option(
-        "--detailed-exitcode", help="Exit with 2 if there are changes.", rich_help_panel=o.OUTPUT
+        "--detailed-exitcode", help="Exit with 2 if there are changes.", rich_help_panel=OUTPUT
     ),
 ]
 
 
+@o.with_flags
 def plan(
     specs: o.Specs = "specs",
     out: Out = None,
@@ -41,7 +43,6 @@ def plan(
     *,
     common: o.CommonArguments,
 ) -> None:
-    """Show what apply would do. Reads only."""
     request = common.request(specs)
     reports = report_requests(report, formats.PLAN, as_json)
     console = common.console()

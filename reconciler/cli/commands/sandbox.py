@@ -205,7 +205,6 @@ def sandbox(
     outage: OutageFlag = None,
     deny: Deny = None,
 ) -> None:
-    """Run a local AWS on 127.0.0.1 until Ctrl-C. Needs reconciler[sandbox] to be installed."""
     lags = {
         "ec2_sees_iam": ec2_lag,
         "associating": associating,

@@ -29,6 +29,5 @@ OfFlag = Annotated[
 
 
 def schema(of: OfFlag = Of.specs) -> None:
-    """Print the JSON Schema of the spec format. With --of: of a JSON output."""
     made = json_schema() if of is Of.specs else schema_of(of.value)
     Console(color="never").out_json(made)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.arguments import OUTPUT, Color, ColorFlag, QuietFlag, Specs, Var, pairs
+from reconciler.cli.arguments import Color, ColorFlag, QuietFlag, Specs, Var, pairs
 from reconciler.cli.completion import reports
 from reconciler.cli.console import Console
+from reconciler.cli.panels import OUTPUT
 from reconciler.cli.reports import ReportRequests, report_requests, repository
 from reconciler.diagnostics import has_errors
 from reconciler.exit_codes import ExitCode
@@ -57,7 +58,6 @@ def validate(
     color: ColorFlag = Color.auto,
     quiet: QuietFlag = False,
 ) -> None:
-    """Check the specs. Needs no credentials and no network."""
     requests = report_requests(report, VALIDATE, output not in _FOR_PEOPLE)
     console = Console(color=color.value, quiet=quiet)
     spec = validated(read(specs), pairs(var, "--var"))

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, metadata
 from importlib.resources import files
 
 _IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide"
@@ -48,6 +47,8 @@ def rules() -> Mapping[str, Rule]:
 @cache
 def home_page() -> str | None:
     """Of the installed program; ``None`` if its metadata names none."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
     try:
         urls = metadata("reconciler").get_all("Project-URL") or []
     except PackageNotFoundError:
