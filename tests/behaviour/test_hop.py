@@ -276,9 +276,8 @@ def test_the_role_is_not_swapped_under_an_instance_that_was_refused(
     """Whichever it is, also the last of all: it stays on the profile, so the old role stays in."""
     aws, running = fleet
     region, instance = sorted(running, key=lambda one: (one[1], one[0]))[position]
-    about = {"AssociationId": association(aws, region, instance)}
-    operation = "ReplaceIamInstanceProfileAssociation"
-    with refusing(aws, operation, "UnauthorizedOperation", asked=asked, **about):
+    row, operation = association(aws, region, instance), "ReplaceIamInstanceProfileAssociation"
+    with refusing(aws, operation, "UnauthorizedOperation", asked=asked, AssociationId=row):
         applied = aws.apply()
     assert applied.exit_code == 3
     assert aws.role_in("web") == "v1"
