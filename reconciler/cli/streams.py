@@ -52,8 +52,8 @@ def make_usable() -> None:
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
-        # Characters that the terminal's encoding lacks are escaped instead of raising. Once only: it
-        # flushes the stream, which may be broken by the next time.
+        # Characters that the terminal's encoding lacks are escaped instead of raising. Once only:
+        # it flushes the stream, which may be broken by the next time.
         if hasattr(stream, "reconfigure") and stream.errors != "backslashreplace":
             stream.reconfigure(errors="backslashreplace")
 
