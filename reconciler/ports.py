@@ -218,6 +218,10 @@ class Progress(Protocol):
         """Later events are about this target; called if there are several."""
         ...
 
+    def target_ended(self, how: str, number: int, of: int) -> None:
+        """The target that was entered has ended, as the ``number``-th of so many."""
+        ...
+
     def started(self, address: Address, what: str, within: Within | None = None) -> None: ...
 
     def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:

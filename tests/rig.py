@@ -47,6 +47,8 @@ class Silence:
 
     def entering(self, target: str) -> None: ...
 
+    def target_ended(self, how: str, number: int, of: int) -> None: ...
+
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
         self.told.append(f"{address}: {what}")
 

@@ -92,6 +92,10 @@ def _stopped(
         if not plan.is_whole:
             return ExitCode.ERROR
         return ExitCode.PARTLY_APPLIED if plan.held else ExitCode.OK
+    if why := how.run_ports.failures.why:
+        _summary(console, how.as_json, plan, None)
+        console.error(f"nothing was applied: {why} while AWS was read")
+        return ExitCode.ERROR
     _warn_of_expiry(planned, console)
     if how.asks and not _approved(plan, console, how):
         _summary(console, how.as_json, plan, None)

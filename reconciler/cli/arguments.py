@@ -121,6 +121,7 @@ class AccessFlags:
     log: CallLog | None = None
     """Is told of every call."""
     target_parallelism: int = 8
+    max_failures: int | None = None
 
 
 class OnlyFor(tuple[str, ...]):
@@ -295,6 +296,19 @@ class CommonArguments:
             rich_help_panel=ACCESS,
         ),
     ] = 8
+    max_failures: Annotated[
+        int | None,
+        typer.Option(
+            "--max-failures",
+            metavar="N",
+            min=1,
+            help="Begin no further target once N have failed; without it, one that fails stops no "
+            "other.",
+            envvar="RECONCILER_MAX_FAILURES",
+            rich_help_panel=RUN,
+        ),
+        _READS_ALL,
+    ] = None
     tag_source: Annotated[
         TagSource,
         typer.Option(
@@ -355,6 +369,7 @@ class CommonArguments:
             no_input,
             log,
             self.target_parallelism,
+            self.max_failures,
         )
 
     def console(self) -> Console:

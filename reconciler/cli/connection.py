@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.arguments import AccessFlags
 from reconciler.clock import SystemClock
+from reconciler.commands.failures import FailureLimit
 from reconciler.commands.request import Connection, RunPorts
 from reconciler.ports import Clock, Progress
 from reconciler.spec.settings import Settings, TargetSpec
@@ -35,7 +36,14 @@ def run_ports(
             opened[name] = _open(login, run, parallelism, spec, settings)
         return opened[name]
 
-    return RunPorts(connect, clock or SystemClock(), progress, run, login.target_parallelism)
+    return RunPorts(
+        connect,
+        clock or SystemClock(),
+        progress,
+        run,
+        login.target_parallelism,
+        FailureLimit(login.max_failures),
+    )
 
 
 def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:

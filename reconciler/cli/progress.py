@@ -41,6 +41,8 @@ class Quiet:
     def entering(self, target: str) -> None:
         self.told.enter(target)
 
+    def target_ended(self, how: str, number: int, of: int) -> None: ...
+
     def started(self, address: Address, what: str, within: Within | None = None) -> None: ...
 
     def waiting(
@@ -95,6 +97,9 @@ class Lines:
 
     def entering(self, target: str) -> None:
         self.told.enter(target)
+
+    def target_ended(self, how: str, number: int, of: int) -> None:
+        self._print(self.told.of_target(how, number, of))
 
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
         shown = self.told.here(address)
@@ -177,6 +182,8 @@ class Events:
 
     def entering(self, target: str) -> None:
         self.told.enter(target)
+
+    def target_ended(self, how: str, number: int, of: int) -> None: ...
 
     def started(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reconciler.commands.failures import FailureLimit
 from reconciler.planner.options import PlanFlags
 from reconciler.ports import Clock, Progress, Reader, Trail, Writer
 from reconciler.spec.settings import Settings, TargetSpec
@@ -58,3 +59,5 @@ class RunPorts:
     run: str
     target_parallelism: int = 8
     """How many targets are read, or applied, at a time."""
+    failures: FailureLimit = field(default_factory=FailureLimit)
+    """Of this run: what fails while planning counts for the apply."""

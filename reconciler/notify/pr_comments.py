@@ -89,11 +89,14 @@ def _plan_of(document: PlanShape, name: str) -> PlanShape:
 def _outcome_of(outcome: OutcomeShape, name: str) -> OutcomeShape:
     """Without what happened to other targets; the counts are those of the run."""
     own = (None, name)
-    return {
+    made: OutcomeShape = {
         **outcome,
         "failures": [one for one in outcome["failures"] if one["target"] in own],
         "stranded": [one for one in outcome["stranded"] if one["target"] in own],
     }
+    if "not_begun" in made:
+        made["not_begun"] = [one for one in made["not_begun"] if one == name]
+    return made
 
 
 def _drift_of(document: DriftShape, name: str) -> DriftShape:

@@ -145,6 +145,8 @@ def _outcome(outcome: OutcomeShape) -> Iterator[str]:
         said = f"{words(one['what'])}: {words(one['reason'])}{request}"
         where = f"{words(one['target'])} " if one["target"] else ""
         yield f"- **{one['status']}** {where}{code(one['address'])} {said}"
+    for name in outcome.get("not_begun", ()):
+        yield f"- **Not begun:** target {words(name)}"
     for address in outcome["left"] or ():
         yield f"- **Remaining:** {code(address)}"
 

@@ -188,6 +188,12 @@ def steps_applied(number: int) -> str:
     return "1 step applied" if number == 1 else f"{number} steps applied"
 
 
+def not_begun(number: int) -> str:
+    """What is told of targets that ``--max-failures`` left as they were; empty for none."""
+    noun = "target" if number == 1 else "targets"
+    return f", {number} {noun} not begun" if number else ""
+
+
 def ended(outcome: OutcomeShape) -> str:
     """How an apply ended, in a sentence."""
     counts = steps_applied(outcome["applied"])
@@ -200,7 +206,8 @@ def ended(outcome: OutcomeShape) -> str:
             return f"Interrupted: {counts}.{_advice(outcome)}"
         case _ if outcome["applied"] or outcome["failed"]:
             broken = f"{outcome['failed']} failed, {outcome['skipped']} skipped"
-            return f"Applied in part: {counts}, {broken}.{_advice(outcome)}"
+            untouched = not_begun(len(outcome.get("not_begun", ())))
+            return f"Applied in part: {counts}, {broken}{untouched}.{_advice(outcome)}"
         case _:
             return "Nothing was changed."
 

@@ -23,6 +23,9 @@ Attributes = Annotated[
     dict[str, Any] | None, Field(description="The attributes that differ; null for absent.")
 ]
 Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+NotBegun = Annotated[
+    list[str], Field(description="Targets that --max-failures left as they were, if any.")
+]
 Calls = Annotated[dict[str, int], Field(description="Reads made, by call; pages one by one.")]
 
 
@@ -302,6 +305,7 @@ class OutcomeShape(TypedDict):
         list[str] | None, Field(description="Addresses that still differ; null: not known.")
     ]
     stranded: list[StrandedShape]
+    not_begun: NotRequired[NotBegun]
     advice: Annotated[list[str], Field(description="What to do next.")]
 
 
@@ -456,6 +460,7 @@ class SummaryMembers(TypedDict):
     remaining: int
     kept: Annotated[list[KeptShape], Field(description="What a destroy or a prune had to keep.")]
     stranded: list[StrandedShape]
+    not_begun: NotRequired[NotBegun]
     advice: Annotated[list[str], Field(description="What to do next.")]
 
 
