@@ -21,6 +21,7 @@ from reconciler.cli.call_log import opened
 from reconciler.cli.console import Console
 from reconciler.cli.panels import ACCESS, OUTPUT, OWNERSHIP, RUN, SCOPE
 from reconciler.commands.request import Request
+from reconciler.commands.shard import Shard
 from reconciler.model.ownership import OWNER_PATTERN
 from reconciler.planner.options import allowance
 from reconciler.ports import CallLog
@@ -151,6 +152,17 @@ class CommonArguments:
             envvar="RECONCILER_TARGET",
             rich_help_panel=SCOPE,
             autocompletion=completion.targets,
+        ),
+        _READS_ALL,
+    ] = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only the I-th of N parts of the targets, such as 1/8, for a job of each.",
+            envvar="RECONCILER_SHARD",
+            rich_help_panel=SCOPE,
         ),
         _READS_ALL,
     ] = None
@@ -354,6 +366,8 @@ class CommonArguments:
             if value is not None
         }
         read = {"allow": allowances(self.allow), "variables": pairs(self.variables, "--var")}
+        if self.shard is not None:
+            known["shard"] = _shard(self.shard)
         return Request(**{**known, **read}, path=path)
 
     def login(self, console: Console, *, no_input: bool = False) -> AccessFlags:
@@ -429,6 +443,13 @@ def pairs(given: list[str] | None, flag: str) -> dict[str, str]:
             raise typer.BadParameter(f"{flag} takes NAME=VALUE, not {text!r}")
         found[name] = value
     return found
+
+
+def _shard(given: str) -> str:
+    try:
+        return str(Shard.parse(given))
+    except ValueError as error:
+        raise typer.BadParameter(f"--shard: {error}") from error
 
 
 def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.commands.patience import patient
 from reconciler.commands.request import Connection, Request, RunPorts
+from reconciler.commands.shard import Shard
 from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, meant
 from reconciler.errors import AwsError, RefusedError
@@ -119,8 +120,9 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
         return _planned_target(known, request, ports, several=len(wanted) > 1)
 
     made = each(planned, wanted, ports.target_parallelism)
-    if all(unread.address != EVERYTHING for one in made for unread in one.plan.unread):
-        # Otherwise a pattern may be for something that could not be read.
+    unread = (one.address for target in made for one in target.plan.unread)
+    if request.shard is None and EVERYTHING not in unread:
+        # Otherwise a pattern may be for something in another shard, or that could not be read.
         refuse_unmatched(patterns(request if typed is None else typed), made)
     return _planned(_with_idle_rules(made, settings), request, parsed)
 
@@ -315,8 +317,9 @@ def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
 
 
 def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | None]:
-    """The requested targets; without a request all of the settings, or else the caller's account
-    as ``default``. Raises ``RefusedError`` for an unknown name."""
+    """The requested targets, or those of the shard among them; without a request all of the
+    settings, or else the caller's account as ``default``. Raises ``RefusedError`` for an unknown
+    name."""
     known = ", ".join(sorted(settings.targets))
     for name in request.targets:
         if name not in settings.targets:
@@ -325,7 +328,11 @@ def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | Non
             raise RefusedError(message, ExitCode.USAGE)
     names = sorted(set(request.targets or settings.targets))
     chosen: dict[str, TargetSpec | None] = {name: settings.targets[name] for name in names}
-    return chosen or {"default": None}
+    chosen = chosen or {"default": None}
+    if request.shard is None:
+        return chosen
+    shard = Shard.parse(request.shard)
+    return {name: target for name, target in chosen.items() if shard.has(name)}
 
 
 def _refuse(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> None:

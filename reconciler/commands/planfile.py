@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request
+from reconciler.commands.shard import Shard
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import Guard
@@ -76,6 +77,8 @@ def saved_from(document: Mapping[str, Any], name: str) -> Saved:
 def _request(flags: Mapping[str, Any], name: str) -> Request:
     try:
         allow = frozenset(allowance(text) for text in flags["allow"])
+        if shard := flags.get("shard"):
+            Shard.parse(shard)
     except ValueError as error:
         raise RefusedError(f"{name}: {error}", ExitCode.ERROR) from error
     known: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in flags.items()}

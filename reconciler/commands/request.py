@@ -19,6 +19,8 @@ class Request(PlanFlags):
 
     path: str = "specs"
     targets: tuple[str, ...] = ()
+    shard: str | None = None
+    """Which part of these targets, as ``Shard.parse`` takes it; ``None`` for all."""
     regions: tuple[str, ...] = ()
     owner: str | None = None
     prune: bool | None = None

@@ -12,6 +12,7 @@ from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.render.json.types import (
     ActorShape,
     ChangeShape,
+    DriftShape,
     FindingShape,
     OutcomeShape,
     PlanShape,
@@ -117,6 +118,13 @@ def stops_of(document: PlanShape) -> str:
         sum(len(target.get("unmet", ())) for target in targets),
         sum(len(target["unread"]) for target in targets),
     )
+
+
+def findings_by_target(document: DriftShape) -> dict[str, list[FindingShape]]:
+    found: dict[str, list[FindingShape]] = {}
+    for finding in document["findings"]:
+        found.setdefault(finding["target"], []).append(finding)
+    return found
 
 
 def changes_of(document: PlanShape) -> list[ChangeShape]:

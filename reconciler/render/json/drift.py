@@ -26,8 +26,12 @@ from reconciler.render.json.types import CLOSED, FindingShape
 
 
 def drift_json(drift: Drift, created_at: str) -> types.DriftShape:
-    return {
-        **header(drift.plan, created_at),
+    head = header(drift.plan, created_at)
+    made: types.DriftShape = {
+        "format_version": head["format_version"],
+        "reconciler": head["reconciler"],
+        "created_at": head["created_at"],
+        "owner": head["owner"],
         "targets": [target_header(target) for target in drift.plan.targets],
         "findings": [finding_json(finding) for finding in drift.findings],
         "resolved": [finding_json(finding) for finding in drift.resolved],
@@ -36,6 +40,9 @@ def drift_json(drift: Drift, created_at: str) -> types.DriftShape:
         "api_calls": dict(drift.plan.api_calls),
         "diagnostics": diagnostics_json(drift.diagnostics),
     }
+    if drift.shard is not None:
+        made["shard"] = drift.shard
+    return made
 
 
 def finding_json(finding: Finding) -> types.FindingShape:

@@ -23,6 +23,13 @@ Attributes = Annotated[
     dict[str, Any] | None, Field(description="The attributes that differ; null for absent.")
 ]
 Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+Shard = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{1,4}/[0-9]{1,4}$",
+        description="Which part of the targets, as 2/8; left out for all of them.",
+    ),
+]
 NotBegun = Annotated[
     list[str], Field(description="Targets that --max-failures left as they were, if any.")
 ]
@@ -214,6 +221,7 @@ class RequestShape(TypedDict):
 
     path: str
     targets: list[str]
+    shard: NotRequired[Shard]
     only: list[str]
     exclude: list[str]
     regions: list[str]
@@ -377,6 +385,7 @@ class FindingShape(TypedDict):
 class DriftShape(Header):
     """What ``drift --json`` prints."""
 
+    shard: NotRequired[Shard]
     targets: list[TargetHeader]
     findings: list[FindingShape]
     resolved: Annotated[
