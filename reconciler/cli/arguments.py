@@ -317,7 +317,7 @@ class CommonArguments:
             help="Begin no further target once N have failed; without it, one that fails stops no "
             "other.",
             envvar="RECONCILER_MAX_FAILURES",
-            rich_help_panel=RUN,
+            rich_help_panel=ACCESS,
         ),
         _READS_ALL,
     ] = None

@@ -63,7 +63,7 @@ def saved_from(document: Mapping[str, Any], name: str) -> Saved:
         digest=document["digest"],
         file_digest=document["file_digest"],
         specs=document["specs_digest"],
-        intended=_intended(document),
+        intended=intended_of(document),
         consumers=_consumers(document),
     )
     if digest_of_intended(saved.intended) != saved.digest:
@@ -89,7 +89,7 @@ _COVERED = ("address", "region", "actions", "before", "after", "intent")
 """Fields of a change that the digest covers."""
 
 
-def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
+def intended_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """What ``plan.intended`` makes from a plan, made from plan JSON."""
     targets = [
         {

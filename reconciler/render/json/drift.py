@@ -104,8 +104,8 @@ def baseline_text(baseline: Baseline, created_at: str) -> str:
 def baseline_of(text: str) -> Baseline:
     """Raises ``ValueError`` if it is not a baseline."""
     made = parsed(text, BaselineShape)
-    findings = tuple(_finding(one) for one in made["findings"])
-    owed = {name: tuple(_finding(one) for one in many) for name, many in made["owed"].items()}
+    findings = tuple(finding_of(one) for one in made["findings"])
+    owed = {name: tuple(finding_of(one) for one in many) for name, many in made["owed"].items()}
     return Baseline(findings, owed)
 
 
@@ -117,7 +117,7 @@ def _causes(value: FindingShape) -> tuple[Cause, ...]:
     return (Cause(rules[value["severity"]]),)
 
 
-def _finding(value: FindingShape) -> Finding:
+def finding_of(value: FindingShape) -> Finding:
     found, place = value["differences"], value["source"]
     return Finding(
         address=Address.parse(value["address"]),
