@@ -209,6 +209,14 @@ class Within:
     region: str
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account of an organization. ``partition`` is ``aws``, ``aws-cn`` or the like."""
+
+    id: str
+    partition: str
+
+
 class Progress(Protocol):
     """Receives progress, for display."""
 

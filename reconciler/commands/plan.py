@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.commands.members import with_members
 from reconciler.commands.patience import patient
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.shard import Shard
@@ -31,7 +32,7 @@ from reconciler.spec.loader import (
     is_same_for,
     read,
 )
-from reconciler.spec.settings import Quotas, Settings, TargetSpec
+from reconciler.spec.settings import Quotas, Settings, TargetSpec, account_of
 from reconciler.threads import each
 
 
@@ -91,6 +92,9 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
     of the request. Raises ``RefusedError`` for invalid specs, a wrong account or a request that
     cannot be planned; ``AwsError`` if AWS cannot be read."""
     parsed = read(request.path)
+    if parsed.settings.targets_from is not None:
+        _refuse(parsed.diagnostics, parsed.sources)
+        parsed = with_members(parsed, request, ports)
     settings = parsed.settings
     wanted = _targets(request, settings)
     offline = {n: _offline(for_target(parsed, t), request, t) for n, t in wanted.items()}
@@ -124,7 +128,7 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
     if request.shard is None and EVERYTHING not in unread:
         # Otherwise a pattern may be for something in another shard, or that could not be read.
         refuse_unmatched(patterns(request if typed is None else typed), made)
-    return _planned(_with_idle_rules(made, settings), request, parsed)
+    return _planned(_with_idle_rules(made, request, settings), request, parsed)
 
 
 def refuse_unmatched(asked: Iterable[Pattern], made: Iterable[PlannedTarget]) -> None:
@@ -137,10 +141,13 @@ def refuse_unmatched(asked: Iterable[Pattern], made: Iterable[PlannedTarget]) ->
     raise RefusedError(first, ExitCode.USAGE, details=(*more, rule))
 
 
-def _with_idle_rules(made: list[PlannedTarget], settings: Settings) -> list[PlannedTarget]:
+def _with_idle_rules(
+    made: list[PlannedTarget], request: Request, settings: Settings
+) -> list[PlannedTarget]:
     """With warnings about patterns of the settings that match in none of the targets, if all of
     them are planned."""
-    if settings.targets.keys() - {one.account.name for one in made} or not made:
+    is_part = settings.targets_from is not None and request.targets
+    if is_part or settings.targets.keys() - {one.account.name for one in made} or not made:
         return made
     idle = frozenset.intersection(*(one.idle for one in made))
     first = made[0].plan
@@ -192,7 +199,7 @@ def _unread(account: Account, error: AwsError, request: Request) -> PlannedTarge
 def _assumed(name: str, wanted: Mapping[str, TargetSpec | None]) -> Identity:
     """Whose account it is according to the settings."""
     target = wanted[name]
-    account = target and (target.account_id or _account_of(target.role_arn))
+    account = target and (target.account_id or account_of(target.role_arn))
     return Identity(account or "unknown", "aws")
 
 
@@ -362,7 +369,7 @@ def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Sett
     first: dict[str, str] = {}
     for name, target in sorted(settings.targets.items()):
         known = identities[name].account_id if name in identities else None
-        account = known or target.account_id or _account_of(target.role_arn)
+        account = known or target.account_id or account_of(target.role_arn)
         if account is None:
             continue
         if (other := first.setdefault(account, name)) != name:
@@ -372,7 +379,3 @@ def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Sett
                 "target, with the regions and specs of both"
             )
             raise RefusedError(message, ExitCode.ERROR)
-
-
-def _account_of(arn: str | None) -> str | None:
-    return arn.split(":")[4] if arn is not None and arn.count(":") >= 5 else None
