@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.shard import Shard
 from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, meant
-from reconciler.errors import AwsError, RefusedError
+from reconciler.errors import NO_CREDENTIALS, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import EVERYTHING, Address
 from reconciler.model.resources import Identity
@@ -104,7 +105,7 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
     _refuse((d for d in found if d.code not in ADJUSTABLE), parsed.sources)
     opened = {n: ports.connect(target, settings) for n, target in wanted.items()}
     asked = {name: patient(connection, ports) for name, connection in opened.items()}
-    identities = _identities(asked, wanted, settings, ports, several=len(wanted) > 1)
+    identities = _identities(opened, wanted, settings, ports, several=len(wanted) > 1)
     failed = [one for one in identities.values() if isinstance(one, AwsError)]
     if failed and len(failed) == len(identities):
         raise failed[0]
@@ -260,14 +261,21 @@ def _identities(
     is_again: bool = False,
 ) -> dict[str, Identity | AwsError]:
     """The caller's identity in each target; where there are several, the error of one whose
-    credentials cannot be had. Raises ``RefusedError`` for a wrong account."""
+    credentials cannot be had. Raises ``RefusedError`` for a wrong account.
+
+    A lost connection is waited for once, not again for each target: it is that of this machine."""
+    lost = threading.Event()
 
     def identity(name: str) -> Identity | AwsError:
         if not is_again and several and (why := ports.failures.why):
             return _not_begun(why)
+        waits = not (is_again or lost.is_set())
+        connection = patient(opened[name], ports) if waits else opened[name]
         try:
-            return opened[name].reader.identity()
+            return connection.reader.identity()
         except AwsError as error:
+            if error.was_not_sent and error.code not in NO_CREDENTIALS:
+                lost.set()
             if not several:
                 raise
             if not is_again:
@@ -323,15 +331,20 @@ def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
     return replace(parsed, settings=parsed.settings.model_copy(update={"quotas": quotas}))
 
 
+MOST_NAMED = 12
+
+
 def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | None]:
     """The requested targets, or those of the shard among them; without a request all of the
     settings, or else the caller's account as ``default``. Raises ``RefusedError`` for an unknown
     name."""
-    known = ", ".join(sorted(settings.targets))
     for name in request.targets:
         if name not in settings.targets:
             near = meant(name, settings.targets)
-            message = f"there is no target {name!r}; known: {known or 'none'}{near}"
+            known = sorted(settings.targets)
+            more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+            listed = ", ".join(known[:MOST_NAMED]) or "none"
+            message = f"there is no target {name!r}; known: {listed}{more}{near}"
             raise RefusedError(message, ExitCode.USAGE)
     names = sorted(set(request.targets or settings.targets))
     chosen: dict[str, TargetSpec | None] = {name: settings.targets[name] for name in names}

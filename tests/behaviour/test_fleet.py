@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from moto.iam.models import iam_backends
@@ -15,8 +16,12 @@ from reconciler.cli.progress import Lines
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.failures import FailureLimit
 from reconciler.commands.plan import Planned, make_plan
-from reconciler.commands.request import RunPorts
+from reconciler.commands.request import Connection, RunPorts
+from reconciler.errors import AwsError, RefusedError
+from reconciler.executor.retry_rules import UNREACHED_SECONDS
+from reconciler.model.resources import Identity
 from reconciler.notify.pr_comments import bodies
+from reconciler.ports import Reader
 from reconciler.render.json.apply import outcome_json, summary_json
 from reconciler.render.json.plan import plan_json
 from reconciler.render.json.planfile import sealed
@@ -25,6 +30,7 @@ from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines
 from reconciler.sandbox.faults import refused
 from reconciler.sandbox.state import Logged
+from reconciler.spec.settings import Settings, TargetSpec
 from tests.behaviour.faults import listening
 from tests.rig import Rig
 
@@ -194,3 +200,30 @@ def test_the_exit_code_says_how_far_it_came(
 def test_the_limit_is_one_at_least(four: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", str(four.folder), "--max-failures", "0"]) == 64
     assert "--max-failures" in capsys.readouterr().err
+
+
+def test_a_lost_connection_is_waited_for_once(four: Rig) -> None:
+    """Not again for each target: it is the connection of this machine."""
+
+    class Unreachable:
+        def identity(self) -> Identity:
+            raise AwsError(
+                "sts:AssumeRole", "EndpointConnectionError", "cannot be reached", was_not_sent=True
+            )
+
+    ports = replace(four.commands(), target_parallelism=1)
+
+    def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
+        return replace(ports.connect(spec, settings), reader=cast("Reader", Unreachable()))
+
+    began = four.clock.now()
+    with pytest.raises(AwsError, match="cannot be reached"):
+        make_plan(four.request(), replace(ports, connect=connect))
+    assert 0 < four.clock.now() - began < 2 * UNREACHED_SECONDS
+
+
+def test_of_many_targets_only_some_are_named(aws: Rig) -> None:
+    aws.write("roles: {web: {trust: ec2}}", settings(40))
+    with pytest.raises(RefusedError) as failed:
+        aws.plan(targets=("T7",))
+    assert failed.value.message.endswith("t19, t2 and 28 more; did you mean t7?")
