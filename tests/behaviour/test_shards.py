@@ -45,6 +45,12 @@ def test_a_new_target_moves_no_other(four: Rig) -> None:
     assert after == before
 
 
+def test_the_division_is_the_same_in_every_process() -> None:
+    """Jobs of one matrix must agree, and so must those of plan and apply, of any version."""
+    found = [next(n for n in range(1, 9) if Shard(n, 8).has(f"t{t}")) for t in range(1, 9)]
+    assert found == [3, 1, 7, 2, 8, 8, 6, 3]
+
+
 def test_shards_are_of_the_targets_that_were_chosen(four: Rig) -> None:
     chosen = ("t1", "t3")
     found = [name for shard in SHARDS for name in names(four, shard=shard, targets=chosen)]
