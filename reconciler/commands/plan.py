@@ -192,16 +192,21 @@ def _unread(account: Account, error: AwsError, request: Request) -> PlannedTarge
         request.owner or settings.owner,
         settings.tag_prefix,
         tuple(account.target.regions or ()) if account.target else (),
+        settings={"tag_prefix": settings.tag_prefix},
         unread=(Unread(EVERYTHING, f"{error.call}: {code}" if error.call else code),),
     )
     return PlannedTarget(plan, account, Matchable(frozenset(), has_unread_instances=True))
+
+
+UNKNOWN_ACCOUNT = "unknown"
+"""In place of the account of a target that cannot be asked, where the settings do not name it."""
 
 
 def _assumed(name: str, wanted: Mapping[str, TargetSpec | None]) -> Identity:
     """Whose account it is according to the settings."""
     target = wanted[name]
     account = target and (target.account_id or account_of(target.role_arn))
-    return Identity(account or "unknown", "aws")
+    return Identity(account or UNKNOWN_ACCOUNT, "aws")
 
 
 def plan_again(

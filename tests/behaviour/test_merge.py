@@ -314,3 +314,16 @@ def test_one_comment_for_all_targets(four: Rig, parts: Path) -> None:
         assert key == f"{kind} all/tests"
         assert body.startswith(f"<!-- reconciler:{kind} v=1 key=all/tests")
         assert all(f"t{n}" in body for n in range(1, 5))
+
+
+def test_a_shard_with_a_target_that_cannot_be_read(four: Rig, parts: Path) -> None:
+    """It is what most needs a reader, in the document of all and in the comment."""
+    files = []
+    with refusing_in(four, "GetCallerIdentity", 2):
+        for shard in SHARDS:
+            files.append(str(parts / f"{shard[0]}.json"))
+            run(["plan", str(four.folder), "--shard", shard, "--out", files[-1], *FLAGS])
+    unread = {t["target"]: len(t["unread"]) for t in merged(files)["targets"]}
+    assert unread == {"t1": 0, "t2": 1, "t3": 0, "t4": 0}
+    ((_, body),) = bodies(plan_or_drift(parts / "merged"), together=True).items()
+    assert "cannot be read: sts:GetCallerIdentity: AccessDenied" in body

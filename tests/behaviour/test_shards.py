@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.app import run
-from reconciler.cli.files import plan_or_drift
+from reconciler.cli.files import plan_or_drift, saved_plan
 from reconciler.commands.shard import Shard
 from reconciler.drift.baseline import Baseline, compared, coverage, following
 from reconciler.drift.findings import drift_of
@@ -184,3 +184,15 @@ def test_findings_of_an_unread_target_are_not_resolved(four: Rig) -> None:
     again = compared(drift_of(planned), kept, coverage(planned), now)
     assert {f.transition for f in again.findings} == {"ongoing"}
     assert [(f.target, f.status) for f in again.resolved] == [("t2", "unknown")]
+
+
+def test_a_plan_of_a_target_whose_account_is_not_known_can_be_read(four: Rig) -> None:
+    """Neither the settings name its account nor could anybody be asked."""
+    four.write(
+        "roles: {web: {trust: ec2}}",
+        settings(1) + "  lost: {role_arn: nothing}\n",
+    )
+    file = four.folder.parent / "plan.json"
+    assert run(["plan", str(four.folder), "--out", str(file), *FLAGS]) == 1
+    document = saved_plan(file)
+    assert [t["account_id"] for t in document["targets"]] == ["unknown", account(1)]

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from typing_extensions import TypeIs
 
+from reconciler.commands.plan import UNKNOWN_ACCOUNT
 from reconciler.commands.planfile import intended_of
 from reconciler.commands.shard import Shard
 from reconciler.drift.findings import STATUSES, by_severity
@@ -152,9 +153,6 @@ def _refuse_twice(parts: Sequence[Part]) -> None:
                 both = f"{accounts[account]['target']} and {name}"
                 _refuse(f"the targets {both} are both account {account}: merge them into one")
             accounts[account] = target
-
-
-UNKNOWN_ACCOUNT = "unknown"
 
 
 def _place(part: Part) -> tuple[str, str]:

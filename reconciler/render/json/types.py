@@ -182,7 +182,13 @@ class SettingsShape(TypedDict):
 @with_config(CLOSED)
 class TargetHeader(TypedDict):
     target: str
-    account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+    account_id: Annotated[
+        str,
+        Field(
+            pattern=r"^([0-9]{12}|unknown)$",
+            description="`unknown` where nobody could be asked, and the settings do not say.",
+        ),
+    ]
     partition: str
     account_alias: NotRequired[str | None]
     caller: NotRequired[Annotated[str, Field(description="ARN of the identity that planned.")]]
