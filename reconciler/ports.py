@@ -209,6 +209,14 @@ class Within:
     region: str
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account of an organization. ``partition`` is ``aws``, ``aws-cn`` or the like."""
+
+    id: str
+    partition: str
+
+
 class Progress(Protocol):
     """Receives progress, for display."""
 
@@ -216,6 +224,10 @@ class Progress(Protocol):
 
     def entering(self, target: str) -> None:
         """Later events are about this target; called if there are several."""
+        ...
+
+    def target_ended(self, how: str, number: int, of: int) -> None:
+        """The target that was entered has ended, as the ``number``-th of so many."""
         ...
 
     def started(self, address: Address, what: str, within: Within | None = None) -> None: ...

@@ -123,6 +123,7 @@ SHAPES = {
     "IgnoreRule": "`ignore[]`",
     "Allow": "`allow[]`",
     "TargetSpec": "`targets.NAME`",
+    "FromOrganizations": "`targets_from.organizations`",
 }
 
 

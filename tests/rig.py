@@ -12,6 +12,7 @@ import boto3
 from moto.iam.models import iam_backends
 
 from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.organizations import AwsOrganization
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Clients, Login, Session, reading, writing
 from reconciler.aws.writer import AwsWriter
@@ -46,6 +47,8 @@ class Silence:
     def reading(self, what: str) -> None: ...
 
     def entering(self, target: str) -> None: ...
+
+    def target_ended(self, how: str, number: int, of: int) -> None: ...
 
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
         self.told.append(f"{address}: {what}")
@@ -266,7 +269,8 @@ def _connection(
     def trail(clock: Clock) -> AwsTrail:
         return AwsTrail(made[0], clock)
 
-    return Connection(reader, lambda: writer, HOME, lambda _seconds: True, trail)
+    members = AwsOrganization(made[0]).members
+    return Connection(reader, lambda: writer, HOME, lambda _seconds: True, trail, members=members)
 
 
 @contextmanager

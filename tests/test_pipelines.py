@@ -37,6 +37,7 @@ SCHEMAS = [
     ("github-actions", "action.yml"),
     ("github-workflows", "examples/github/iam.yaml"),
     ("github-workflows", "examples/github/drift.yaml"),
+    ("github-workflows", "examples/fleet/fleet.yaml"),
     ("gitlab-ci", "examples/gitlab/.gitlab-ci.yml"),
 ]
 
@@ -255,7 +256,7 @@ def minutes(text: str) -> int:
     return int(found[1])
 
 
-@pytest.mark.parametrize("path", [*workflows(), "action.yml"])
+@pytest.mark.parametrize("path", [*workflows(), "examples/fleet/fleet.yaml", "action.yml"])
 def test_actions_are_pinned_by_commit(path: str) -> None:
     """A tag can be moved to other code, which would then hold the credentials."""
     lines = [line for line in (ROOT / path).read_text().splitlines() if "uses:" in line]

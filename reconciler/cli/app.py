@@ -44,8 +44,11 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Pipelines": {
         "comment": "Post a plan, result or drift on a pull or merge request. "
         "Takes what `plan`, `apply` and `drift` wrote. Edits what it posted before. "
-        "Makes one comment of each kind for each account. "
+        "Makes one comment of each kind for each account, or one for all with --together. "
         "Reads the token from GITHUB_TOKEN or GITLAB_TOKEN.",
+        "merge": "Put the plans, results or drifts of shards together. "
+        "Prints one document as a run of all targets would write it, unless --out or --report is "
+        "given. Refuses documents that do not belong together, and shards that are missing.",
     },
     "Try it": {
         "sandbox": "Run a local AWS on 127.0.0.1 until Ctrl-C. "

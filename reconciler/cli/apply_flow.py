@@ -87,6 +87,10 @@ def _stopped(
         _summary(console, how.as_json, plan, None, more)
         console.error(f"{how.verb} blocked: resolve the conflicts and guards listed above")
         return ExitCode.UNDECIDED
+    if why := how.run_ports.failures.why:
+        _summary(console, how.as_json, plan, None)
+        console.error(f"nothing was applied: {why} while AWS was read")
+        return ExitCode.ERROR
     if plan.is_empty:
         _summary(console, how.as_json, plan, None)
         if not plan.is_whole:

@@ -21,6 +21,7 @@ from reconciler.cli.call_log import opened
 from reconciler.cli.console import Console
 from reconciler.cli.panels import ACCESS, OUTPUT, OWNERSHIP, RUN, SCOPE
 from reconciler.commands.request import Request
+from reconciler.commands.shard import Shard
 from reconciler.model.ownership import OWNER_PATTERN
 from reconciler.planner.options import allowance
 from reconciler.ports import CallLog
@@ -121,6 +122,7 @@ class AccessFlags:
     log: CallLog | None = None
     """Is told of every call."""
     target_parallelism: int = 8
+    max_failures: int | None = None
 
 
 class OnlyFor(tuple[str, ...]):
@@ -150,6 +152,17 @@ class CommonArguments:
             envvar="RECONCILER_TARGET",
             rich_help_panel=SCOPE,
             autocompletion=completion.targets,
+        ),
+        _READS_ALL,
+    ] = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only the I-th of N parts of the targets, such as 1/8, for a job of each.",
+            envvar="RECONCILER_SHARD",
+            rich_help_panel=SCOPE,
         ),
         _READS_ALL,
     ] = None
@@ -295,6 +308,19 @@ class CommonArguments:
             rich_help_panel=ACCESS,
         ),
     ] = 8
+    max_failures: Annotated[
+        int | None,
+        typer.Option(
+            "--max-failures",
+            metavar="N",
+            min=1,
+            help="Begin no further target once N have failed; without it, one that fails stops no "
+            "other.",
+            envvar="RECONCILER_MAX_FAILURES",
+            rich_help_panel=ACCESS,
+        ),
+        _READS_ALL,
+    ] = None
     tag_source: Annotated[
         TagSource,
         typer.Option(
@@ -340,6 +366,8 @@ class CommonArguments:
             if value is not None
         }
         read = {"allow": allowances(self.allow), "variables": pairs(self.variables, "--var")}
+        if self.shard is not None:
+            known["shard"] = _shard(self.shard)
         return Request(**{**known, **read}, path=path)
 
     def login(self, console: Console, *, no_input: bool = False) -> AccessFlags:
@@ -355,6 +383,7 @@ class CommonArguments:
             no_input,
             log,
             self.target_parallelism,
+            self.max_failures,
         )
 
     def console(self) -> Console:
@@ -414,6 +443,13 @@ def pairs(given: list[str] | None, flag: str) -> dict[str, str]:
             raise typer.BadParameter(f"{flag} takes NAME=VALUE, not {text!r}")
         found[name] = value
     return found
+
+
+def _shard(given: str) -> str:
+    try:
+        return str(Shard.parse(given))
+    except ValueError as error:
+        raise typer.BadParameter(f"--shard: {error}") from error
 
 
 def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.arguments import AccessFlags
 from reconciler.clock import SystemClock
+from reconciler.commands.failures import FailureLimit
 from reconciler.commands.request import Connection, RunPorts
 from reconciler.ports import Clock, Progress
 from reconciler.spec.settings import Settings, TargetSpec
@@ -35,7 +36,14 @@ def run_ports(
             opened[name] = _open(login, run, parallelism, spec, settings)
         return opened[name]
 
-    return RunPorts(connect, clock or SystemClock(), progress, run, login.target_parallelism)
+    return RunPorts(
+        connect,
+        clock or SystemClock(),
+        progress,
+        run,
+        login.target_parallelism,
+        FailureLimit(login.max_failures),
+    )
 
 
 def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:
@@ -48,7 +56,7 @@ def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:
 def _open(
     login: AccessFlags, run: str, parallelism: int, spec: TargetSpec | None, settings: Settings
 ) -> Connection:
-    from reconciler.aws import cloudtrail, reader, writer  # noqa: PLC0415 - validate must not load boto3
+    from reconciler.aws import cloudtrail, organizations, reader, writer  # noqa: PLC0415 - validate must not load boto3
     from reconciler.aws.session import reading, writing  # noqa: PLC0415 - validate must not load boto3
 
     regions = tuple((spec.regions if spec else None) or settings.regions or ())
@@ -72,6 +80,7 @@ def _open(
         session.outlives,
         lambda clock: cloudtrail.AwsTrail(reading(session), clock),
         session.doubts,
+        organizations.AwsOrganization(reading(session), parallelism).members,
         session.is_remote,
     )
 

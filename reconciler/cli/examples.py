@@ -77,6 +77,16 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ("reconciler schema > spec.schema.json", "The schema of specs, for an editor"),
         ("reconciler schema --of plan", "The schema of the output of plan --json"),
     ),
+    "merge": (
+        (
+            "reconciler merge plans/*.json --out plan.json",
+            "The plans of all shards as one plan",
+        ),
+        (
+            "reconciler merge drifts/*.json --report markdown=drift.md",
+            "One report of the drifts of all shards",
+        ),
+    ),
     "comment": (
         ("reconciler comment github plan.json", "On the pull request of this job"),
         (
@@ -106,6 +116,13 @@ _ERROR = {ExitCode.ERROR: "error in specs, credentials or AWS, or something coul
 _USAGE = {ExitCode.USAGE: "wrong usage: a flag, or a pattern that matches nothing"}
 _MISUSE = {ExitCode.USAGE: "wrong usage"}
 _STOPPED = {ExitCode.INTERRUPTED: "interrupted"}
+_MERGES = {
+    **_OK,
+    ExitCode.ERROR: "a file is no document of reconciler, or they do not belong together",
+    ExitCode.STALE: "a plan was changed after it was saved",
+    **_MISUSE,
+    **_STOPPED,
+}
 _WRITES = {
     ExitCode.OK: "success: everything is done",
     ExitCode.ERROR: "error, the answer no, or no terminal to ask at",
@@ -164,6 +181,7 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
     },
     "schema": _OFFLINE,
     "comment": _OFFLINE,
+    "merge": _MERGES,
     "sandbox": _OFFLINE,
     "demo": _OFFLINE,
     "version": _OFFLINE,

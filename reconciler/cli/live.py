@@ -59,6 +59,9 @@ class Live:
     def entering(self, target: str) -> None:
         self.told.enter(target)
 
+    def target_ended(self, how: str, number: int, of: int) -> None:
+        self.console.note(data(f"  {self.told.of_target(how, number, of)}"))
+
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
         if within is None:
             self._show(self.told.here(address), what)

@@ -41,6 +41,8 @@ class Quiet:
     def entering(self, target: str) -> None:
         self.told.enter(target)
 
+    def target_ended(self, how: str, number: int, of: int) -> None: ...
+
     def started(self, address: Address, what: str, within: Within | None = None) -> None: ...
 
     def waiting(
@@ -95,6 +97,9 @@ class Lines:
 
     def entering(self, target: str) -> None:
         self.told.enter(target)
+
+    def target_ended(self, how: str, number: int, of: int) -> None:
+        self._print(self.told.of_target(how, number, of))
 
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
         shown = self.told.here(address)
@@ -178,6 +183,8 @@ class Events:
     def entering(self, target: str) -> None:
         self.told.enter(target)
 
+    def target_ended(self, how: str, number: int, of: int) -> None: ...
+
     def started(
         self,
         address: Address,
@@ -238,6 +245,12 @@ def progress_for(console: Console) -> Quiet | Lines | Live:
     return Live(console) if console.is_terminal else Lines(console)
 
 
+def _number_of(planned: Planned) -> str:
+    """How many of the targets a shard has."""
+    whole = len(set(planned.request.targets) or planned.parsed.settings.targets) or 1
+    return f"{len(planned.targets)} of {whole} target{'' if whole == 1 else 's'}"
+
+
 @contextmanager
 def shown(console: Console) -> Iterator[Quiet | Lines | Live]:
     """Progress for people, for as long as the block lasts."""
@@ -255,5 +268,7 @@ def planning(
     as for ``make_plan``, and it raises as that does."""
     with shown(console) as progress:
         planned = make_plan(request, replace(ports, progress=progress), typed)
+    if request.shard is not None:
+        console.note(data(f"Shard {request.shard}: {_number_of(planned)}."))
     console.err(*full(planned.diagnostics, planned.sources))
     return planned

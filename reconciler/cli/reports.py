@@ -16,13 +16,19 @@ from reconciler.cli.files import append, write_whole
 from reconciler.commands.apply import Applied
 from reconciler.commands.plan import Planned
 from reconciler.diagnostics import meant
-from reconciler.drift.findings import Drift
+from reconciler.drift.findings import COUNTED, Drift
 from reconciler.exit_codes import ExitCode
 from reconciler.render import formats
 from reconciler.render.ci import github
 from reconciler.render.ci.repository import Repository
-from reconciler.render.formats import DriftReport, PlanReport
+from reconciler.render.formats import (
+    DriftReport,
+    MergedDriftReport,
+    MergedPlanReport,
+    PlanReport,
+)
 from reconciler.render.json.apply import outcome_json
+from reconciler.render.json.merge import Document, is_drift
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.render.json.planfile import sealed
 from reconciler.render.json.types import DriftShape, PlanShape
@@ -92,6 +98,23 @@ class ReportRequests:
             page = Page(SUMMARY_BYTES, repository=place)
             outputs = github.drift_outputs(document, drift.exit_code is not ExitCode.OK)
             write_job_summary(lambda: drift_markdown(document, page), outputs)
+
+    def write_merged(self, document: Document, console: Console) -> None:
+        """Writes the reports of a document that is made of others. Raises ``OSError``."""
+        place = repository()
+        page = Page(SUMMARY_BYTES, repository=place)
+        if is_drift(document):
+            self.write(formats.MERGED_DRIFT, MergedDriftReport(document, place), console)
+            counted = {*COUNTED, "unknown"}
+            differs = any(n for status, n in document["summary"].items() if status in counted)
+            outputs = github.drift_outputs(document, differs)
+            summary = drift_markdown(document, page) if self.has_github else ""
+        else:
+            self.write(formats.MERGED_PLAN, MergedPlanReport(document, place), console)
+            outputs = github.plan_outputs(document)
+            summary = plan_markdown(document, page) if self.has_github else ""
+        if self.has_github:
+            write_job_summary(lambda: summary, outputs)
 
     def _write(self, name: str, path: str, text: str, console: Console) -> None:
         if path != STDOUT:

@@ -33,6 +33,10 @@ class Told:
         """The address as it is shown: with its target, if there are several."""
         return Address(f"{self.target}: {address.kind}", address.name) if self.target else address
 
+    def of_target(self, how: str, number: int, of: int) -> str:
+        """How the target that is applied here ended."""
+        return f"target {self.target}: {how} ({number} of {of} targets)"
+
     def failed(
         self, console: Console, address: Address, what: str, reason: str, brief: str
     ) -> None:

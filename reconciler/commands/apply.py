@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field, replace
 
 from reconciler.commands.plan import Planned, PlannedTarget, plan_again
@@ -40,6 +41,27 @@ class Applied:
 
 
 @dataclass
+class _Counter:
+    """Counts the targets that have ended. ``of`` is how many there are."""
+
+    of: int
+    _ended: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self) -> tuple[int, int]:
+        """The number of the one that has just ended, and how many there are."""
+        with self._lock:
+            self._ended += 1
+            return self._ended, self.of
+
+
+def _in_words(result: Result) -> str:
+    failed, skipped = result.count("failed"), result.count("skipped")
+    counts = {"applied": result.steps_applied, "failed": failed, "skipped": skipped}
+    return ", ".join(f"{n} {how}" for how, n in counts.items() if n or how == "applied")
+
+
+@dataclass
 class Apply:
     """Applies a plan, several targets at a time. ``stop`` may be set from a signal handler."""
 
@@ -59,19 +81,36 @@ class Apply:
         began = self.ports.clock.now()
         ends_at = None if self.max_seconds is None else began + self.max_seconds
         several = len(self.planned.targets) > 1
+        failures, progress = self.ports.failures, self.ports.progress
+        count = _Counter(sum(not one.plan.is_empty for one in self.planned.targets))
 
-        def applied(target: PlannedTarget) -> Result:
-            if several and not target.plan.is_empty:
-                self.ports.progress.entering(target.plan.target)
-            return Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
+        def applied(target: PlannedTarget) -> Result | None:
+            name, is_told = target.plan.target, several and not target.plan.is_empty
+            if is_told:
+                progress.entering(name)
+                if why := failures.why:
+                    progress.target_ended(f"not begun: {why}", *count.next())
+                    return None
+            result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
+            if result.count("failed"):
+                failures.note(name)
+            if is_told:
+                progress.target_ended(_in_words(result), *count.next())
+            return result
 
-        results = each(applied, self.planned.targets, self.ports.target_parallelism)
+        found = each(applied, self.planned.targets, self.ports.target_parallelism)
+        results = [one or Result(()) for one in found]
+        not_begun = tuple(
+            target.plan.target
+            for target, result in zip(self.planned.targets, found, strict=True)
+            if result is None
+        )
         for target, result in zip(self.planned.targets, results, strict=True):
             name = target.plan.target if several else None
             outcomes.extend(replace(outcome, target=name) for outcome in result.outcomes)
             lost.extend(replace(one, target=name) for one in result.stranded)
             interrupted = interrupted or result.interrupted
-        whole = Result(tuple(outcomes), interrupted, tuple(lost))
+        whole = Result(tuple(outcomes), interrupted, tuple(lost), not_begun)
         left, why = self._left(whole)
         return Applied(self.planned, whole, left, why)
 
@@ -97,7 +136,7 @@ class Apply:
         while True:
             if self.stop.hurries:
                 return None, "there was no time to plan again"
-            plan, why = self._again()
+            plan, why = self._again(result)
             elapsed = self.ports.clock.now() - began
             if (
                 (plan is not None and plan.is_empty)
@@ -110,10 +149,10 @@ class Apply:
             self.ports.progress.waiting(Address("plan"), "IAM to show the changes", elapsed)
             self.ports.clock.sleep(PLAN_AGAIN_SECONDS)
 
-    def _again(self) -> tuple[Plan | None, str]:
+    def _again(self, result: Result) -> tuple[Plan | None, str]:
         """Reads may fail shortly after writes: a new profile is listed before its tags exist."""
         try:
-            return plan_again(self.planned, self.ports).plan, ""
+            return plan_again(self.planned, self.ports, set(result.not_begun)).plan, ""
         except AwsError as error:
             return None, f"{error.call}: {error.code}"
         except RefusedError as refused:

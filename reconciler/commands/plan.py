@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.commands.members import with_members
 from reconciler.commands.patience import patient
 from reconciler.commands.request import Connection, Request, RunPorts
+from reconciler.commands.shard import Shard
 from reconciler.commands.target import Account, plan_account
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, meant
-from reconciler.errors import AwsError, RefusedError
+from reconciler.errors import NO_CREDENTIALS, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import EVERYTHING, Address
 from reconciler.model.resources import Identity
@@ -30,7 +33,7 @@ from reconciler.spec.loader import (
     is_same_for,
     read,
 )
-from reconciler.spec.settings import Quotas, Settings, TargetSpec
+from reconciler.spec.settings import Quotas, Settings, TargetSpec, account_of
 from reconciler.threads import each
 
 
@@ -60,20 +63,24 @@ class Planned:
 
     plan: Plan
     targets: tuple[PlannedTarget, ...]
+    """None for a shard that no target is in."""
     request: Request
+    parsed: ParsedSet
 
     @property
     def root(self) -> str:
-        return self.targets[0].spec.root
+        return str(self.parsed.found.root)
 
     @property
     def sources(self) -> Mapping[str, str]:
         """The text of every spec file, by its name in diagnostics."""
-        return self.targets[0].spec.sources
+        return self.parsed.sources
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         found = [d for t in self.targets for d in (*t.spec.diagnostics, *t.plan.diagnostics)]
+        if not self.targets:
+            found += self.parsed.diagnostics
         if not self.request.for_drift:
             found += (unmet.found for unmet in self.plan.unmet)
         return in_order(found)
@@ -86,31 +93,43 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
     of the request. Raises ``RefusedError`` for invalid specs, a wrong account or a request that
     cannot be planned; ``AwsError`` if AWS cannot be read."""
     parsed = read(request.path)
+    if parsed.settings.targets_from is not None:
+        _refuse(parsed.diagnostics, parsed.sources)
+        parsed = with_members(parsed, request, ports)
     settings = parsed.settings
     wanted = _targets(request, settings)
     offline = {n: _offline(for_target(parsed, t), request, t) for n, t in wanted.items()}
-    found = (d for one in offline.values() for d in one.spec.diagnostics)
+    found = [d for one in offline.values() for d in one.spec.diagnostics]
+    if not offline:
+        found += parsed.diagnostics
     _refuse((d for d in found if d.code not in ADJUSTABLE), parsed.sources)
     opened = {n: ports.connect(target, settings) for n, target in wanted.items()}
     asked = {name: patient(connection, ports) for name, connection in opened.items()}
-    identities = _identities(asked, wanted, settings, ports)
+    identities = _identities(opened, wanted, settings, ports, several=len(wanted) > 1)
+    failed = [one for one in identities.values() if isinstance(one, AwsError)]
+    if failed and len(failed) == len(identities):
+        raise failed[0]
 
     def planned(name: str) -> PlannedTarget:
         connection, identity = opened[name], identities[name]
         known = Account(name, wanted[name], _assumed(name, wanted), offline[name].spec, connection)
         if isinstance(identity, AwsError):
             return _unread(known, identity, request)
+        if (why := ports.failures.why) and len(wanted) > 1:
+            return _unread(replace(known, identity=identity), _not_begun(why), request)
         spec = _online(offline[name], identity, asked[name].reader)
         other = of_account(spec.desired, identity.account_id, identity.partition)
         spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
         _refuse(spec.diagnostics, parsed.sources)
-        return _planned_target(replace(known, identity=identity, spec=spec), request, ports)
+        known = replace(known, identity=identity, spec=spec)
+        return _planned_target(known, request, ports, several=len(wanted) > 1)
 
     made = each(planned, wanted, ports.target_parallelism)
-    if all(unread.address != EVERYTHING for one in made for unread in one.plan.unread):
-        # Otherwise a pattern may be for something that could not be read.
+    unread = (one.address for target in made for one in target.plan.unread)
+    if request.shard is None and EVERYTHING not in unread:
+        # Otherwise a pattern may be for something in another shard, or that could not be read.
         refuse_unmatched(patterns(request if typed is None else typed), made)
-    return _planned(_with_idle_rules(made, request), request)
+    return _planned(_with_idle_rules(made, request, settings), request, parsed)
 
 
 def refuse_unmatched(asked: Iterable[Pattern], made: Iterable[PlannedTarget]) -> None:
@@ -123,11 +142,13 @@ def refuse_unmatched(asked: Iterable[Pattern], made: Iterable[PlannedTarget]) ->
     raise RefusedError(first, ExitCode.USAGE, details=(*more, rule))
 
 
-def _with_idle_rules(made: list[PlannedTarget], request: Request) -> list[PlannedTarget]:
+def _with_idle_rules(
+    made: list[PlannedTarget], request: Request, settings: Settings
+) -> list[PlannedTarget]:
     """With warnings about patterns of the settings that match in none of the targets, if all of
     them are planned."""
-    settings = made[0].spec.settings
-    if request.targets and settings.targets.keys() - set(request.targets):
+    is_part = settings.targets_from is not None and request.targets
+    if is_part or settings.targets.keys() - {one.account.name for one in made} or not made:
         return made
     idle = frozenset.intersection(*(one.idle for one in made))
     first = made[0].plan
@@ -140,19 +161,25 @@ def _planned_target(
     request: Request,
     ports: RunPorts,
     written: frozenset[Address] | None = None,
+    *,
+    several: bool,
 ) -> PlannedTarget:
     """Where there are several targets, one that cannot be read stops no other."""
     try:
         plan, known, idle = plan_account(account, request, ports, written)
     except AwsError as error:
-        if account.target is None or not _several(account.spec.settings, request):
+        if not several:
             raise
-        return _unread(account, error, request)
-    return PlannedTarget(plan, account, known, idle)
+        made = _unread(account, error, request)
+    else:
+        made = PlannedTarget(plan, account, known, idle)
+    if made.plan.unread and written is None:
+        ports.failures.note(account.name)
+    return made
 
 
-def _several(settings: Settings, request: Request) -> bool:
-    return len(set(request.targets) or settings.targets) > 1
+def _not_begun(why: str) -> AwsError:
+    return AwsError("", "NotBegun", f"not begun: {why}")
 
 
 def _unread(account: Account, error: AwsError, request: Request) -> PlannedTarget:
@@ -165,58 +192,68 @@ def _unread(account: Account, error: AwsError, request: Request) -> PlannedTarge
         request.owner or settings.owner,
         settings.tag_prefix,
         tuple(account.target.regions or ()) if account.target else (),
+        settings={"tag_prefix": settings.tag_prefix},
         unread=(Unread(EVERYTHING, f"{error.call}: {code}" if error.call else code),),
     )
     return PlannedTarget(plan, account, Matchable(frozenset(), has_unread_instances=True))
 
 
+UNKNOWN_ACCOUNT = "unknown"
+"""In place of the account of a target that cannot be asked, where the settings do not name it."""
+
+
 def _assumed(name: str, wanted: Mapping[str, TargetSpec | None]) -> Identity:
     """Whose account it is according to the settings."""
     target = wanted[name]
-    account = target and (target.account_id or _account_of(target.role_arn))
-    return Identity(account or "unknown", "aws")
+    account = target and (target.account_id or account_of(target.role_arn))
+    return Identity(account or UNKNOWN_ACCOUNT, "aws")
 
 
-def plan_again(planned: Planned, ports: RunPorts) -> Planned:
+def plan_again(
+    planned: Planned, ports: RunPorts, not_begun: Collection[str] = frozenset()
+) -> Planned:
     """Plans again after an apply, with the same specs and connections; spec files that changed
-    meanwhile are not read again. What was to be refreshed has been, or its mark says that it is
-    not. Raises as ``make_plan``."""
+    meanwhile are not read again, nor are the targets ``not_begun``. What was to be refreshed has
+    been, or its mark says that it is not. Raises as ``make_plan``."""
     request = replace(planned.request, refresh=())
-    accounts = {one.account.name: one.account for one in planned.targets}
-    written = {
-        one.account.name: frozenset(change.address for change in one.plan.changes)
-        for one in planned.targets
+    before = {one.account.name: one for one in planned.targets}
+    several = len(before) > 1
+    changed = {
+        name: one.account
+        for name, one in before.items()
+        # Elsewhere nothing was changed, and what was planned is what is left.
+        if not several or (one.plan.changes and name not in not_begun)
     }
     identities = _identities(
-        {name: account.connection for name, account in accounts.items()},
-        {name: account.target for name, account in accounts.items()},
-        planned.targets[0].spec.settings,
+        {name: account.connection for name, account in changed.items()},
+        {name: account.target for name, account in changed.items()},
+        planned.parsed.settings,
         ports,
+        several=several,
+        is_again=True,
     )
-    before = {one.account.name: one for one in planned.targets}
 
     def again(name: str) -> PlannedTarget:
         identity = identities[name]
         if isinstance(identity, AwsError):
-            return _unread(accounts[name], identity, request)
-        if len(accounts) > 1 and not written[name]:
-            # Nothing was changed there.
-            return before[name]
-        account = replace(accounts[name], identity=identity)
-        return _planned_target(account, request, ports, written[name])
+            return _unread(changed[name], identity, request)
+        account = replace(changed[name], identity=identity)
+        written = frozenset(change.address for change in before[name].plan.changes)
+        return _planned_target(account, request, ports, written, several=several)
 
-    return _planned(each(again, accounts, ports.target_parallelism), request)
+    made = dict(zip(changed, each(again, changed, ports.target_parallelism), strict=True))
+    return _planned([made.get(name, one) for name, one in before.items()], request, planned.parsed)
 
 
-def _planned(made: list[PlannedTarget], request: Request) -> Planned:
-    _refuse((d for one in made for d in one.plan.diagnostics), made[0].spec.sources)
+def _planned(made: list[PlannedTarget], request: Request, parsed: ParsedSet) -> Planned:
+    _refuse((d for one in made for d in one.plan.diagnostics), parsed.sources)
     targets = tuple(one.plan for one in made)
-    owner = targets[0].owner
+    owner = request.owner or parsed.settings.owner
     calls: Counter[str] = Counter()
     for reader in {id(one.connection.reader): one.connection.reader for one in made}.values():
         calls.update(reader.calls)
     plan = Plan(targets, owner, digest_of(targets, owner), dict(sorted(calls.items())))
-    return Planned(plan, tuple(made), request)
+    return Planned(plan, tuple(made), request, parsed)
 
 
 def _identities(
@@ -224,22 +261,34 @@ def _identities(
     wanted: Mapping[str, TargetSpec | None],
     settings: Settings,
     ports: RunPorts,
+    *,
+    several: bool,
+    is_again: bool = False,
 ) -> dict[str, Identity | AwsError]:
     """The caller's identity in each target; where there are several, the error of one whose
-    credentials cannot be had. Raises ``RefusedError`` for a wrong account."""
+    credentials cannot be had. Raises ``RefusedError`` for a wrong account.
+
+    A lost connection is waited for once, not again for each target: it is that of this machine."""
+    lost = threading.Event()
 
     def identity(name: str) -> Identity | AwsError:
+        if not is_again and several and (why := ports.failures.why):
+            return _not_begun(why)
+        waits = not (is_again or lost.is_set())
+        connection = patient(opened[name], ports) if waits else opened[name]
         try:
-            return opened[name].reader.identity()
+            return connection.reader.identity()
         except AwsError as error:
-            if len(opened) == 1:
+            if error.was_not_sent and error.code not in NO_CREDENTIALS:
+                lost.set()
+            if not several:
                 raise
+            if not is_again:
+                ports.failures.note(name)
             return error
 
     found = dict(zip(opened, each(identity, opened, ports.target_parallelism), strict=True))
     known = {name: one for name, one in found.items() if isinstance(one, Identity)}
-    if not known:
-        raise next(one for one in found.values() if isinstance(one, AwsError))
     for name, one in known.items():
         refuse_account(name, one, wanted[name], settings)
     _refuse_one_account_twice(known, settings)
@@ -287,18 +336,28 @@ def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
     return replace(parsed, settings=parsed.settings.model_copy(update={"quotas": quotas}))
 
 
+MOST_NAMED = 12
+
+
 def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | None]:
-    """The requested targets; without a request all of the settings, or else the caller's account
-    as ``default``. Raises ``RefusedError`` for an unknown name."""
-    known = ", ".join(sorted(settings.targets))
+    """The requested targets, or those of the shard among them; without a request all of the
+    settings, or else the caller's account as ``default``. Raises ``RefusedError`` for an unknown
+    name."""
     for name in request.targets:
         if name not in settings.targets:
             near = meant(name, settings.targets)
-            message = f"there is no target {name!r}; known: {known or 'none'}{near}"
+            known = sorted(settings.targets)
+            more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+            listed = ", ".join(known[:MOST_NAMED]) or "none"
+            message = f"there is no target {name!r}; known: {listed}{more}{near}"
             raise RefusedError(message, ExitCode.USAGE)
     names = sorted(set(request.targets or settings.targets))
     chosen: dict[str, TargetSpec | None] = {name: settings.targets[name] for name in names}
-    return chosen or {"default": None}
+    chosen = chosen or {"default": None}
+    if request.shard is None:
+        return chosen
+    shard = Shard.parse(request.shard)
+    return {name: target for name, target in chosen.items() if shard.has(name)}
 
 
 def _refuse(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> None:
@@ -328,7 +387,7 @@ def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Sett
     first: dict[str, str] = {}
     for name, target in sorted(settings.targets.items()):
         known = identities[name].account_id if name in identities else None
-        account = known or target.account_id or _account_of(target.role_arn)
+        account = known or target.account_id or account_of(target.role_arn)
         if account is None:
             continue
         if (other := first.setdefault(account, name)) != name:
@@ -338,7 +397,3 @@ def _refuse_one_account_twice(identities: Mapping[str, Identity], settings: Sett
                 "target, with the regions and specs of both"
             )
             raise RefusedError(message, ExitCode.ERROR)
-
-
-def _account_of(arn: str | None) -> str | None:
-    return arn.split(":")[4] if arn is not None and arn.count(":") >= 5 else None

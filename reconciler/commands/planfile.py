@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.commands.plan import Planned
 from reconciler.commands.request import Request
+from reconciler.commands.shard import Shard
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import Guard
@@ -62,7 +63,7 @@ def saved_from(document: Mapping[str, Any], name: str) -> Saved:
         digest=document["digest"],
         file_digest=document["file_digest"],
         specs=document["specs_digest"],
-        intended=_intended(document),
+        intended=intended_of(document),
         consumers=_consumers(document),
     )
     if digest_of_intended(saved.intended) != saved.digest:
@@ -76,6 +77,8 @@ def saved_from(document: Mapping[str, Any], name: str) -> Saved:
 def _request(flags: Mapping[str, Any], name: str) -> Request:
     try:
         allow = frozenset(allowance(text) for text in flags["allow"])
+        if shard := flags.get("shard"):
+            Shard.parse(shard)
     except ValueError as error:
         raise RefusedError(f"{name}: {error}", ExitCode.ERROR) from error
     known: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in flags.items()}
@@ -86,7 +89,7 @@ _COVERED = ("address", "region", "actions", "before", "after", "intent")
 """Fields of a change that the digest covers."""
 
 
-def _intended(document: Mapping[str, Any]) -> dict[str, Any]:
+def intended_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """What ``plan.intended`` makes from a plan, made from plan JSON."""
     targets = [
         {

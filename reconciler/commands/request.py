@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reconciler.commands.failures import FailureLimit
 from reconciler.planner.options import PlanFlags
-from reconciler.ports import Clock, Progress, Reader, Trail, Writer
+from reconciler.ports import Clock, Member, Progress, Reader, Trail, Writer
 from reconciler.spec.settings import Settings, TargetSpec
 
 
@@ -18,6 +19,8 @@ class Request(PlanFlags):
 
     path: str = "specs"
     targets: tuple[str, ...] = ()
+    shard: str | None = None
+    """Which part of these targets, as ``Shard.parse`` takes it; ``None`` for all."""
     regions: tuple[str, ...] = ()
     owner: str | None = None
     prune: bool | None = None
@@ -38,6 +41,11 @@ class Connection:
     """Creates the reader of CloudTrail events."""
     doubts: Callable[[], tuple[str, ...]] = tuple
     """Reasons why the expiry of the credentials is not known, so that ``outlives`` may be wrong."""
+    members: Callable[
+        [Collection[str] | None, Mapping[str, Collection[str]]], tuple[Member, ...]
+    ] = lambda _units, _tags: ()
+    """Active accounts of the caller's organization, in these units (``None`` for all) and with
+    these tags. Raises ``AwsError``."""
     is_remote: Callable[[], bool] = bool
     """Whether the instances are EC2's, and not those of a simulation on this machine."""
 
@@ -58,3 +66,5 @@ class RunPorts:
     run: str
     target_parallelism: int = 8
     """How many targets are read, or applied, at a time."""
+    failures: FailureLimit = field(default_factory=FailureLimit)
+    """Of this run: what fails while planning counts for the apply."""

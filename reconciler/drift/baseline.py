@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from reconciler.commands.plan import Planned
 from reconciler.drift.findings import Drift, Finding, by_severity
-from reconciler.model.address import Address, matches_any
+from reconciler.model.address import EVERYTHING, Address, matches_any
 
 Covers = Callable[[Finding], bool]
 
@@ -120,7 +120,12 @@ def coverage(planned: Planned) -> Covers:
 
     def covers(finding: Finding) -> bool:
         target = targets.get(finding.target)
-        if target is None or (finding.status == "unmanaged" and not request.unmanaged):
+        if target is None:
+            return False
+        if target.plan.is_unread:
+            # That is the one finding there is.
+            return finding.address == EVERYTHING
+        if finding.status == "unmanaged" and not request.unmanaged:
             return False
         address = finding.address
         chosen = target.spec.chosen

@@ -104,6 +104,8 @@ class Drift:
     """Findings of the baseline that no longer exist."""
     notes: tuple[Kept, ...] = ()
     """What is unknown or was ignored, each with its reason."""
+    shard: str | None = None
+    """Which part of the targets, if not all."""
 
     @property
     def summary(self) -> Mapping[Status, int]:
@@ -136,7 +138,13 @@ def drift_of(planned: Planned) -> Drift:
         notes += [kept for kept in target.kept if kept.status == "warning"]
         notes += target.ignored
     ordered = tuple(sorted(found, key=by_severity))
-    return Drift(planned.plan, ordered, planned.diagnostics, notes=tuple(notes))
+    return Drift(
+        planned.plan,
+        ordered,
+        planned.diagnostics,
+        notes=tuple(notes),
+        shard=planned.request.shard,
+    )
 
 
 def by_severity(finding: Finding) -> tuple[object, ...]:

@@ -119,6 +119,8 @@ class Result:
     outcomes: tuple[Outcome, ...]
     interrupted: bool = False
     stranded: tuple[Stranded, ...] = ()
+    not_begun: tuple[str, ...] = ()
+    """Targets that were left as they are, since too many others failed."""
 
     def count(self, status: Status) -> int:
         return sum(outcome.status == status for outcome in self.outcomes)
@@ -146,7 +148,7 @@ class Result:
 
     @property
     def is_complete(self) -> bool:
-        return all(outcome.status == "applied" for outcome in self.outcomes)
+        return not self.not_begun and all(o.status == "applied" for o in self.outcomes)
 
 
 _NAMED = (

@@ -7,17 +7,23 @@ Each comment starts with a hidden marker that has its kind and key, and the dige
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 from urllib.parse import quote
-
-from typing_extensions import TypeIs
 
 from reconciler.drift.findings import STATUSES
 from reconciler.errors import DeliveryError
 from reconciler.render.ci.repository import HERE, Repository
-from reconciler.render.json.types import DriftShape, OutcomeShape, PlanShape, TargetHeader
+from reconciler.render.json.merge import Document, is_drift
+from reconciler.render.json.types import (
+    DriftShape,
+    FailureShape,
+    FindingShape,
+    OutcomeShape,
+    StrandedShape,
+    TargetHeader,
+)
 from reconciler.render.markdown import COMMENT_BYTES, Page, drift_markdown, plan_markdown
 
 Posted = Literal["created", "edited", "unchanged"]
@@ -46,12 +52,18 @@ class Hoster(Protocol):
     def delete(self, comment: Comment) -> None: ...
 
 
-def bodies(document: PlanShape | DriftShape, repository: Repository = HERE) -> dict[str, str]:
-    """The text of the comment of each account, by kind and key: ``plan 123456789012/platform``."""
+def bodies(
+    document: Document, repository: Repository = HERE, *, together: bool = False
+) -> dict[str, str]:
+    """The text of the comment of each account, by kind and key: ``plan 123456789012/platform``; or
+    of one for all of them: ``plan all/platform``."""
+    if together:
+        parts = [(f"all/{quote(document['owner'], safe='')}", document)]
+    else:
+        parts = [(_key(document["owner"], target), one) for target, one in _split(document)]
     made = {}
-    for target in document["targets"]:
-        key = _key(document["owner"], target)
-        kind, digest, text = _of_target(document, target["target"])
+    for key, one in parts:
+        kind, digest, text = _told(one)
         head = f"<!-- reconciler:{kind} v=1 key={key}{digest} -->"
         made[f"{kind} {key}"] = text(Page(COMMENT_BYTES, head, repository))
     return made
@@ -62,49 +74,61 @@ def _key(owner: str, target: TargetHeader) -> str:
     return f"{target['account_id']}/{quote(owner, safe='')}{name}"
 
 
-def _is_drift(document: PlanShape | DriftShape) -> TypeIs[DriftShape]:
-    return "findings" in document
+def _told(document: Document) -> tuple[str, str, Callable[[Page], str]]:
+    """The kind, what the marker says of the digest, and the text."""
+    if is_drift(document):
+        return "drift", "", lambda page: drift_markdown(document, page)
+    kind = "apply" if "outcome" in document else "plan"
+    return kind, f" digest={document['digest']}", lambda page: plan_markdown(document, page)
 
 
-def _of_target(
-    document: PlanShape | DriftShape, name: str
-) -> tuple[str, str, Callable[[Page], str]]:
-    """The kind, what the marker says of the digest, and the text, for the target of that name."""
-    if _is_drift(document):
-        drift = _drift_of(document, name)
-        return "drift", "", lambda page: drift_markdown(drift, page)
-    plan = _plan_of(document, name)
-    kind = "apply" if "outcome" in plan else "plan"
-    return kind, f" digest={plan['digest']}", lambda page: plan_markdown(plan, page)
+def _split(document: Document) -> Iterator[tuple[TargetHeader, Document]]:
+    """A document for each target."""
+    if is_drift(document):
+        yield from _drifts(document)
+        return
+    if "outcome" not in document:
+        for target in document["targets"]:
+            yield target, {**document, "targets": [target]}
+        return
+    outcome = document["outcome"]
+    failures, stranded = _by_target(outcome["failures"]), _by_target(outcome["stranded"])
+    not_begun = set(outcome.get("not_begun", ()))
+    for target in document["targets"]:
+        name = target["target"]
+        # Without what happened to other targets; the counts are those of the run.
+        own: OutcomeShape = {
+            **outcome,
+            "failures": [*failures.get(None, ()), *failures.get(name, ())],
+            "stranded": [*stranded.get(None, ()), *stranded.get(name, ())],
+        }
+        if "not_begun" in own:
+            own["not_begun"] = [name] if name in not_begun else []
+        yield target, {**document, "targets": [target], "outcome": own}
 
 
-def _plan_of(document: PlanShape, name: str) -> PlanShape:
-    targets = [target for target in document["targets"] if target["target"] == name]
-    made: PlanShape = {**document, "targets": targets}
-    if "outcome" in made:
-        made["outcome"] = _outcome_of(made["outcome"], name)
-    return made
+def _drifts(document: DriftShape) -> Iterator[tuple[TargetHeader, DriftShape]]:
+    findings, resolved = _by_target(document["findings"]), _by_target(document["resolved"])
+    for target in document["targets"]:
+        found = findings.get(target["target"], [])
+        one: DriftShape = {
+            **document,
+            "targets": [target],
+            "findings": found,
+            "resolved": resolved.get(target["target"], []),
+            "summary": {s: sum(finding["status"] == s for finding in found) for s in STATUSES},
+        }
+        yield target, one
 
 
-def _outcome_of(outcome: OutcomeShape, name: str) -> OutcomeShape:
-    """Without what happened to other targets; the counts are those of the run."""
-    own = (None, name)
-    return {
-        **outcome,
-        "failures": [one for one in outcome["failures"] if one["target"] in own],
-        "stranded": [one for one in outcome["stranded"] if one["target"] in own],
-    }
+_OfTarget = TypeVar("_OfTarget", FailureShape, StrandedShape, FindingShape)
 
 
-def _drift_of(document: DriftShape, name: str) -> DriftShape:
-    found = [finding for finding in document["findings"] if finding["target"] == name]
-    return {
-        **document,
-        "targets": [target for target in document["targets"] if target["target"] == name],
-        "findings": found,
-        "resolved": [finding for finding in document["resolved"] if finding["target"] == name],
-        "summary": {s: sum(finding["status"] == s for finding in found) for s in STATUSES},
-    }
+def _by_target(items: Iterable[_OfTarget]) -> dict[str | None, list[_OfTarget]]:
+    found: dict[str | None, list[_OfTarget]] = {}
+    for item in items:
+        found.setdefault(item["target"], []).append(item)
+    return found
 
 
 def key_of(body: str) -> str | None:

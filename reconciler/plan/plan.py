@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.model.address import Address, instance_address
+from reconciler.model.address import EVERYTHING, Address, instance_address
 from reconciler.model.live import LiveEntity
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
@@ -118,6 +118,11 @@ class TargetPlan:
     @property
     def is_empty(self) -> bool:
         return not self.changes
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nothing of the account is known."""
+        return self.not_whole is None and any(u.address == EVERYTHING for u in self.unread)
 
     @property
     def held(self) -> tuple[Kept, ...]:

@@ -46,6 +46,20 @@ class DriftReport:
 
 
 @dataclass(frozen=True, slots=True)
+class MergedPlanReport:
+    """A plan of which there is the document alone."""
+
+    document: PlanShape
+    repository: Repository = HERE
+
+
+@dataclass(frozen=True, slots=True)
+class MergedDriftReport:
+    document: DriftShape
+    repository: Repository = HERE
+
+
+@dataclass(frozen=True, slots=True)
 class ValidateReport:
     """Findings about specs; ``sources`` holds the text of each file."""
 
@@ -77,24 +91,40 @@ def _plan_page(report: PlanReport) -> str:
     return plan_page(report.document, _links(report.plan), commands, report.repository, parts)
 
 
-PLAN: Mapping[str, Callable[[PlanReport], str]] = {
-    "text": lambda r: plain([*plan_lines(r.plan, Look(is_full=True)), *r.result]) + "\n",
+_OF_A_PLAN: Mapping[str, Callable[[PlanReport | MergedPlanReport], str]] = {
     "json": lambda r: as_text(r.document),
     "markdown": lambda r: plan_markdown(r.document, Page(repository=r.repository)),
     "comment": lambda r: plan_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),
     "github": lambda r: github.plan_annotations(r.document, r.repository),
     "gitlab": lambda r: gitlab.plan_widget(r.document),
-    "html": _plan_page,
-    "aws-cli": lambda r: aws_cli(r.plan),
 }
-DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
-    "text": lambda r: plain(drift_lines(r.drift, Look(is_full=True))) + "\n",
+_OF_A_DRIFT: Mapping[str, Callable[[DriftReport | MergedDriftReport], str]] = {
     "json": lambda r: as_text(r.document),
     "markdown": lambda r: drift_markdown(r.document, Page(repository=r.repository)),
     "comment": lambda r: drift_markdown(r.document, Page(COMMENT_BYTES, repository=r.repository)),
     "github": lambda r: github.drift_annotations(r.document, r.repository),
     "gitlab": lambda r: gitlab.drift_widget(r.document),
+}
+PLAN: Mapping[str, Callable[[PlanReport], str]] = {
+    "text": lambda r: plain([*plan_lines(r.plan, Look(is_full=True)), *r.result]) + "\n",
+    **_OF_A_PLAN,
+    "html": _plan_page,
+    "aws-cli": lambda r: aws_cli(r.plan),
+}
+DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
+    "text": lambda r: plain(drift_lines(r.drift, Look(is_full=True))) + "\n",
+    **_OF_A_DRIFT,
     "html": lambda r: drift_page(r.document, _links(r.drift.plan), r.repository),
+    "junit": lambda r: drift_junit(r.document),
+}
+MERGED_PLAN: Mapping[str, Callable[[MergedPlanReport], str]] = {
+    **_OF_A_PLAN,
+    "html": lambda r: plan_page(r.document, [], {}, r.repository, {}),
+}
+"""What needs the document alone: the page has no picture and no commands."""
+MERGED_DRIFT: Mapping[str, Callable[[MergedDriftReport], str]] = {
+    **_OF_A_DRIFT,
+    "html": lambda r: drift_page(r.document, [], r.repository),
     "junit": lambda r: drift_junit(r.document),
 }
 VALIDATE: Mapping[str, Callable[[ValidateReport], str]] = {

@@ -29,6 +29,9 @@ COMMENT_BYTES = 60_000
 SUMMARY_BYTES = 1024 * 1024 - 1024
 """A step summary of GitHub holds 1 MiB."""
 
+FEW_ACCOUNTS = 12
+"""So many are named in a title; more are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -60,7 +63,7 @@ def plan_markdown(document: PlanShape, page: Page) -> str:
     told = " · ".join(part for part in (told, f"**{stops}**" if stops else "") if part)
     several = len(document["targets"]) > 1
     parts = _Parts(
-        title=f"reconciler {verb} · {_accounts(document)} · {told or '**no changes**'}",
+        title=f"reconciler {verb} · {_accounts(document)} · {told or _none('changes', document)}",
         columns=("", "Resource", "Change", "Spec"),
         rows=[
             _change_row(change, target["target"] if several else None, page.repository)
@@ -79,6 +82,11 @@ def plan_markdown(document: PlanShape, page: Page) -> str:
     return _fitted(parts, page)
 
 
+def _none(what: str, document: PlanShape | DriftShape) -> str:
+    """Without targets nothing was compared."""
+    return f"**no {what}**" if document["targets"] else "nothing was compared"
+
+
 def _note(kept: KeptShape) -> str:
     """As ``phrases.note``, with the address as code."""
     if kept["address"] == EVERYTHING.kind:
@@ -91,7 +99,9 @@ def _accounts(document: PlanShape | DriftShape) -> str:
     targets = document["targets"]
     if len(targets) == 1 and targets[0]["target"] == "default":
         return words(phrases.account(targets[0]))
-    return ", ".join(words(f"{t['target']} {phrases.account(t)}") for t in targets)
+    named = targets if len(targets) <= FEW_ACCOUNTS else []
+    told = ", ".join(words(f"{t['target']} {phrases.account(t)}") for t in named)
+    return told or (f"{len(targets)} targets" if targets else "no targets")
 
 
 def _change_row(change: ChangeShape, target: str | None, repository: Repository) -> str:
@@ -145,6 +155,8 @@ def _outcome(outcome: OutcomeShape) -> Iterator[str]:
         said = f"{words(one['what'])}: {words(one['reason'])}{request}"
         where = f"{words(one['target'])} " if one["target"] else ""
         yield f"- **{one['status']}** {where}{code(one['address'])} {said}"
+    for name in outcome.get("not_begun", ()):
+        yield f"- **Not begun:** target {words(name)}"
     for address in outcome["left"] or ():
         yield f"- **Remaining:** {code(address)}"
 
@@ -175,7 +187,7 @@ def drift_markdown(document: DriftShape, page: Page) -> str:
     several = len(document["targets"]) > 1
     told = ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in document["summary"].items() if n)
     parts = _Parts(
-        title=f"reconciler drift · {_accounts(document)} · {told or '**no drift**'}",
+        title=f"reconciler drift · {_accounts(document)} · {told or _none('drift', document)}",
         columns=("Status", "Resource", "What", "Spec"),
         rows=[_finding_row(finding, several, page.repository) for finding in findings],
         notes=[*_warnings(document, page.repository)],

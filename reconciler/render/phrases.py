@@ -12,6 +12,7 @@ from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.render.json.types import (
     ActorShape,
     ChangeShape,
+    DriftShape,
     FindingShape,
     OutcomeShape,
     PlanShape,
@@ -119,6 +120,13 @@ def stops_of(document: PlanShape) -> str:
     )
 
 
+def findings_by_target(document: DriftShape) -> dict[str, list[FindingShape]]:
+    found: dict[str, list[FindingShape]] = {}
+    for finding in document["findings"]:
+        found.setdefault(finding["target"], []).append(finding)
+    return found
+
+
 def changes_of(document: PlanShape) -> list[ChangeShape]:
     return [change for target in document["targets"] for change in target["changes"]]
 
@@ -188,6 +196,12 @@ def steps_applied(number: int) -> str:
     return "1 step applied" if number == 1 else f"{number} steps applied"
 
 
+def not_begun(number: int) -> str:
+    """What is told of targets that ``--max-failures`` left as they were; empty for none."""
+    noun = "target" if number == 1 else "targets"
+    return f", {number} {noun} not begun" if number else ""
+
+
 def ended(outcome: OutcomeShape) -> str:
     """How an apply ended, in a sentence."""
     counts = steps_applied(outcome["applied"])
@@ -200,7 +214,8 @@ def ended(outcome: OutcomeShape) -> str:
             return f"Interrupted: {counts}.{_advice(outcome)}"
         case _ if outcome["applied"] or outcome["failed"]:
             broken = f"{outcome['failed']} failed, {outcome['skipped']} skipped"
-            return f"Applied in part: {counts}, {broken}.{_advice(outcome)}"
+            untouched = not_begun(len(outcome.get("not_begun", ())))
+            return f"Applied in part: {counts}, {broken}{untouched}.{_advice(outcome)}"
         case _:
             return "Nothing was changed."
 

@@ -123,7 +123,11 @@ def for_target(parsed: ParsedSet, target: TargetSpec | None) -> ParsedSet:
 def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
     """The findings of the set as every one of its targets would have it."""
     sets = []
-    for target in (*parsed.settings.targets.values(),) or (None,):
+    targets = list(parsed.settings.targets.values())
+    if source := parsed.settings.targets_from:
+        # Which accounts there are is not known here; what they have in common is.
+        targets.append(source.organizations.target())
+    for target in targets or (None,):
         account = (target.account_id if target else None) or parsed.settings.account_id
         own = target.variables if target else {}
         caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", {**own, **variables})

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from reconciler.model.ownership import DEFAULT_PREFIX, OWNER_PATTERN
 from reconciler.spec.build.scalars import Seconds, Share, Text
 from reconciler.spec.check import aws_limits
-from reconciler.spec.models import SpecModel, Version
+from reconciler.spec.models import SpecModel, TextList, Version
 
 SETTINGS_FILE = "reconciler.yaml"
 
@@ -83,6 +83,56 @@ class TargetSpec(SpecModel):
     regions: Regions | None = Field(None, description="Regions in which associations are managed.")
     variables: dict[str, Text] = Field({}, description="Variables for this target.")
     specs: list[str] | None = Field(None, description="Parts of the set; default: all of it.")
+
+
+def account_of(arn: str | None) -> str | None:
+    """The account that an ARN names, if it does."""
+    return arn.split(":")[4] if arn is not None and arn.count(":") >= 5 else None
+
+
+Unit = Annotated[str, Field(pattern=r"^(?:r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32})$")]
+"""Source: docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccountsForParent.html"""
+_NAMED = "${account_id}"
+
+
+class FromOrganizations(SpecModel):
+    """Active accounts of an organization, each a target with the account's id as its name."""
+
+    role: Annotated[
+        str, Field(pattern=r"^(?:[\w+=,.@-]|\$\{account_id\})(?:[\w+=,.@/-]|\$\{account_id\})*$")
+    ] = Field(
+        description="Name of the role to assume, after its path: ci/reconciler. ${account_id} "
+        "stands for the account's id."
+    )
+    units: Annotated[list[Unit], Field(min_length=1)] | None = Field(
+        None, description="Only accounts in these units or roots, or below them; default: all."
+    )
+    tags: dict[str, TextList] = Field(
+        {}, description="Only accounts with all of these tags; a list is any of its values."
+    )
+    exclude: list[Account] = Field([], description="Not these accounts.")
+    external_id: Text | None = Field(None, description="External id for assuming the role.")
+    regions: Regions | None = Field(None, description="Regions in which associations are managed.")
+    variables: dict[str, Text] = Field({}, description="Variables for these targets.")
+    specs: list[str] | None = Field(None, description="Parts of the set; default: all of it.")
+
+    def target(self, account_id: str | None = None, partition: str = "aws") -> TargetSpec:
+        """The target of an account; without an id, that of any."""
+        role = self.role.replace(_NAMED, account_id or "")
+        return TargetSpec(
+            account_id=account_id,
+            role_arn=f"arn:{partition}:iam::{account_id or ''}:role/{role}",
+            external_id=self.external_id,
+            regions=self.regions,
+            variables=self.variables,
+            specs=self.specs,
+        )
+
+
+class TargetsFrom(SpecModel):
+    """Where further targets come from. Asked once in each run."""
+
+    organizations: FromOrganizations = Field(description="AWS Organizations.")
 
 
 PREFIX_LENGTH = (4, 64)
@@ -161,3 +211,4 @@ class Settings(SpecModel):
     ignore: list[IgnoreRule] = Field([], description="Differences to ignore.")
     allow: list[Allow] = Field([], description="Guards overridden for one change.")
     targets: dict[str, TargetSpec] = Field({}, description="Accounts; default: the caller's.")
+    targets_from: TargetsFrom | None = Field(None, description="Further accounts.")

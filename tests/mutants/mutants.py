@@ -740,4 +740,34 @@ EXECUTOR = (
         "what somebody changed since the plan is overwritten",
     ),
 )
-MUTANTS = (*CUTOVER, *PLANNER, *KINDS, *EXECUTOR)
+FLEET = (
+    Mutant(
+        "reconciler/commands/failures.py",
+        "len(self._failed) >= self.most",
+        "len(self._failed) > self.most",
+        ("behaviour/test_fleet.py::test_after_so_many_failures_no_further_target_begins",),
+        "one more target begins than --max-failures allows",
+    ),
+    Mutant(
+        "reconciler/commands/shard.py",
+        "digest = hashlib.sha256(target.encode()).digest()",
+        'digest = hash(target).to_bytes(8, "big", signed=True)',
+        ("behaviour/test_shards.py::test_the_division_is_the_same_in_every_process",),
+        "each run has another division of the targets",
+    ),
+    Mutant(
+        "reconciler/commands/members.py",
+        "if not found and not settings.targets:",
+        "if False:",
+        ("behaviour/test_organizations.py::test_nobody_is_not_the_account_of_the_caller",),
+        "where no account matches, the caller's own is planned",
+    ),
+    Mutant(
+        "reconciler/render/json/merge.py",
+        "    if missing:\n",
+        "    if not of:\n",
+        ("behaviour/test_merge.py::test_a_missing_shard_is_an_error",),
+        "a document without some shards says that nothing differs there",
+    ),
+)
+MUTANTS = (*CUTOVER, *PLANNER, *KINDS, *EXECUTOR, *FLEET)

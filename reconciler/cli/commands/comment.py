@@ -70,18 +70,25 @@ _NEEDS = {
 }
 
 
+Together = Annotated[
+    bool,
+    typer.Option("--together", help="One comment for all targets, not one for each account."),
+]
+
+
 def comment(
     where: WhereArgument,
     document: Document,
     project: Project = None,
     number: Number = None,
     api_url: ApiUrl = None,
+    together: Together = False,
 ) -> None:
     console = Console()
     read = plan_or_drift(document)
     hoster = _hoster(where, project, number, api_url)
     try:
-        for key, body in bodies(read, repository()).items():
+        for key, body in bodies(read, repository(), together=together).items():
             console.note(data(f"{key}: {post(hoster, key, body)}"))
     except DeliveryError as error:
         needs = _NEEDS[where] if error.status in (401, 403, 404) else None

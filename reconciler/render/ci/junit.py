@@ -22,8 +22,9 @@ _Kind = Literal["failure", "error", "skipped"]
 def drift_junit(document: DriftShape) -> str:
     """A suite for each target, a case for each finding; one that passes where there is none."""
     suites = Element("testsuites", name="reconciler drift")
+    found = phrases.findings_by_target(document)
     for target in document["targets"]:
-        findings = [f for f in document["findings"] if f["target"] == target["target"]]
+        findings = found.get(target["target"], [])
         name = f"{target['target']} {target['account_id']}"
         suite = _suite(suites, name, document["created_at"])
         for finding in findings:

@@ -18,9 +18,10 @@ from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedSha
 def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
     """``None`` for a plan that was not carried out: it was empty, stopped, or declined."""
     outcomes = applied.result.outcomes if applied else ()
+    not_begun = applied.result.not_begun if applied else ()
     left = applied.left if applied else None
     lost = applied.result.stranded if applied else ()
-    return {
+    made: OutcomeShape = {
         "exit_code": int(exit_code),
         "applied": applied.result.steps_applied if applied else 0,
         "failed": sum(o.status == "failed" for o in outcomes),
@@ -31,6 +32,7 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
         "stranded": [stranded_json(one) for one in lost],
         "advice": list(advised(applied)) if applied else [],
     }
+    return {**made, "not_begun": list(not_begun)} if not_begun else made
 
 
 def summary_json(
@@ -41,7 +43,7 @@ def summary_json(
     left = applied.left if applied else plan
     held = left.held if left is not None else plan.held
     result = applied.result if applied else None
-    return {
+    made: SummaryMembers = {
         "applied": result.steps_applied if result else 0,
         "failed": result.count("failed") if result else 0,
         "skipped": result.count("skipped") if result else 0,
@@ -50,6 +52,9 @@ def summary_json(
         "stranded": [stranded_json(one) for one in (result.stranded if result else ())],
         "advice": list(advised(applied) if applied else _undecided(plan, guards)),
     }
+    if result and result.not_begun:
+        made["not_begun"] = list(result.not_begun)
+    return made
 
 
 def _undecided(plan: Plan, guards: Iterable[Guard]) -> Iterator[str]:

@@ -26,8 +26,12 @@ from reconciler.render.json.types import CLOSED, FindingShape
 
 
 def drift_json(drift: Drift, created_at: str) -> types.DriftShape:
-    return {
-        **header(drift.plan, created_at),
+    head = header(drift.plan, created_at)
+    made: types.DriftShape = {
+        "format_version": head["format_version"],
+        "reconciler": head["reconciler"],
+        "created_at": head["created_at"],
+        "owner": head["owner"],
         "targets": [target_header(target) for target in drift.plan.targets],
         "findings": [finding_json(finding) for finding in drift.findings],
         "resolved": [finding_json(finding) for finding in drift.resolved],
@@ -36,6 +40,9 @@ def drift_json(drift: Drift, created_at: str) -> types.DriftShape:
         "api_calls": dict(drift.plan.api_calls),
         "diagnostics": diagnostics_json(drift.diagnostics),
     }
+    if drift.shard is not None:
+        made["shard"] = drift.shard
+    return made
 
 
 def finding_json(finding: Finding) -> types.FindingShape:
@@ -97,8 +104,8 @@ def baseline_text(baseline: Baseline, created_at: str) -> str:
 def baseline_of(text: str) -> Baseline:
     """Raises ``ValueError`` if it is not a baseline."""
     made = parsed(text, BaselineShape)
-    findings = tuple(_finding(one) for one in made["findings"])
-    owed = {name: tuple(_finding(one) for one in many) for name, many in made["owed"].items()}
+    findings = tuple(finding_of(one) for one in made["findings"])
+    owed = {name: tuple(finding_of(one) for one in many) for name, many in made["owed"].items()}
     return Baseline(findings, owed)
 
 
@@ -110,7 +117,7 @@ def _causes(value: FindingShape) -> tuple[Cause, ...]:
     return (Cause(rules[value["severity"]]),)
 
 
-def _finding(value: FindingShape) -> Finding:
+def finding_of(value: FindingShape) -> Finding:
     found, place = value["differences"], value["source"]
     return Finding(
         address=Address.parse(value["address"]),

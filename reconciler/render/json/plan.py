@@ -25,8 +25,10 @@ def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
     """With what it takes to make the plan again. ``created_at`` is as ``now_as_text`` has it."""
     plan = planned.plan
     head, seconds, asked = header(plan, created_at), estimate(plan), request_json(planned.request)
-    # A drift's own flags are in no plan.
+    # A drift's own flags are in no plan, nor is a shard where there is none.
     saved = {name: asked[name] for name in types.RequestShape.__annotations__}
+    if saved["shard"] is None:
+        del saved["shard"]
     document: types.PlanShape = {
         "format_version": head["format_version"],
         "reconciler": head["reconciler"],

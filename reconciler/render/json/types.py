@@ -23,6 +23,16 @@ Attributes = Annotated[
     dict[str, Any] | None, Field(description="The attributes that differ; null for absent.")
 ]
 Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+Shard = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{1,4}/[0-9]{1,4}$",
+        description="Which part of the targets, as 2/8; left out for all of them.",
+    ),
+]
+NotBegun = Annotated[
+    list[str], Field(description="Targets that --max-failures left as they were, if any.")
+]
 Calls = Annotated[dict[str, int], Field(description="Reads made, by call; pages one by one.")]
 
 
@@ -172,7 +182,13 @@ class SettingsShape(TypedDict):
 @with_config(CLOSED)
 class TargetHeader(TypedDict):
     target: str
-    account_id: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+    account_id: Annotated[
+        str,
+        Field(
+            pattern=r"^([0-9]{12}|unknown)$",
+            description="`unknown` where nobody could be asked, and the settings do not say.",
+        ),
+    ]
     partition: str
     account_alias: NotRequired[str | None]
     caller: NotRequired[Annotated[str, Field(description="ARN of the identity that planned.")]]
@@ -211,6 +227,7 @@ class RequestShape(TypedDict):
 
     path: str
     targets: list[str]
+    shard: NotRequired[Shard]
     only: list[str]
     exclude: list[str]
     regions: list[str]
@@ -302,6 +319,7 @@ class OutcomeShape(TypedDict):
         list[str] | None, Field(description="Addresses that still differ; null: not known.")
     ]
     stranded: list[StrandedShape]
+    not_begun: NotRequired[NotBegun]
     advice: Annotated[list[str], Field(description="What to do next.")]
 
 
@@ -373,6 +391,7 @@ class FindingShape(TypedDict):
 class DriftShape(Header):
     """What ``drift --json`` prints."""
 
+    shard: NotRequired[Shard]
     targets: list[TargetHeader]
     findings: list[FindingShape]
     resolved: Annotated[
@@ -456,6 +475,7 @@ class SummaryMembers(TypedDict):
     remaining: int
     kept: Annotated[list[KeptShape], Field(description="What a destroy or a prune had to keep.")]
     stranded: list[StrandedShape]
+    not_begun: NotRequired[NotBegun]
     advice: Annotated[list[str], Field(description="What to do next.")]
 
 

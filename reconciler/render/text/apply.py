@@ -11,7 +11,7 @@ from reconciler.executor.outcomes import Outcome, Result
 from reconciler.plan.changes import Change, Kept
 from reconciler.plan.plan import Plan, TargetPlan, summary
 from reconciler.render.json.apply import advised, stranded_json
-from reconciler.render.phrases import lacking, sentence, steps_applied
+from reconciler.render.phrases import lacking, not_begun, sentence, steps_applied
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import symbol
@@ -36,6 +36,10 @@ def result_lines(
         # What waits for a step of the same address is left out with it.
         if outcome.status != "applied" and outcome.cause != outcome.address:
             lines.extend(_broken(outcome, is_told=told(outcome)))
+    lines.extend(
+        line(Piece("not begun ", "yellow"), "target ", data(name, "bold"))
+        for name in result.not_begun
+    )
     over = _over(plan, result)
     lines.extend(line("  ", data(f"{change.address}: {why}")) for change, why in over)
     if result.is_complete and left is not None and left.is_done:
@@ -50,7 +54,7 @@ def result_lines(
         line(
             Piece(_PARTS.get(verb, "Applied in part: "), "bold red"),
             f"{steps_applied(result.steps_applied)}, {result.count('failed')} failed, "
-            f"{result.count('skipped')} skipped.",
+            f"{result.count('skipped')} skipped{not_begun(len(result.not_begun))}.",
         )
     )
     lines.extend(_left(applied))
@@ -121,8 +125,11 @@ def _left(applied: Applied) -> Iterator[Line]:
             "The remaining changes could not be planned", data(why), "; run plan to see them."
         )
         return
-    for change in left.changes:
-        yield line("  remaining: ", symbol(change, Look()), " ", data(change.address))
+    several = len(left.targets) > 1
+    for target in left.targets:
+        of = data(f"{target.target}: " if several else "")
+        for change in target.changes:
+            yield line("  remaining: ", of, symbol(change, Look()), " ", data(change.address))
     for unmet in left.unmet:
         yield line(
             "  remaining: ",

@@ -29,8 +29,11 @@ def drift_lines(drift: Drift, look: Look | None = None) -> list[Line]:
     if any(finding.differences for finding in drift.findings):
         lines.append(line(Piece(LEGEND, "dim")))
         lines.append(())
+    by_target: dict[str, list[Finding]] = {}
+    for finding in drift.findings:
+        by_target.setdefault(finding.target, []).append(finding)
     for target in drift.plan.targets:
-        found = [f for f in drift.findings if f.target == target.target]
+        found = by_target.get(target.target, [])
         if found and len(drift.plan.targets) > 1:
             lines.append(line("Target ", data(target.target, "bold")))
         for finding in found:
@@ -41,7 +44,9 @@ def drift_lines(drift: Drift, look: Look | None = None) -> list[Line]:
     )
     lines.extend(line("  ", data(note(str(n.address), n.reason), "dim")) for n in drift.notes)
     counted = {k: n for k, n in drift.summary.items() if n}
-    if not any(k in COUNTED or k == "unknown" for k in counted):
+    if not drift.plan.targets:
+        lines.append(line(Piece("No targets.", "bold"), " Nothing was compared."))
+    elif not any(k in COUNTED or k == "unknown" for k in counted):
         lines.append(line(Piece("No drift.", "bold green"), _told(counted)))
     else:
         lines.append(line(Piece("Drift:", "bold yellow"), _told(counted)))

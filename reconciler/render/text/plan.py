@@ -63,6 +63,8 @@ def _headline(plan: Plan) -> Iterator[Line]:
         yield line(Piece("Nothing can be destroyed: ", "bold yellow"), f"{_kept(len(plan.held))}.")
     if stops := stops_in_words(len(plan.conflicts), len(plan.unmet), len(plan.unread)):
         yield line(Piece("Not everything could be planned: ", "bold red"), f"{stops}.")
+    elif not plan.targets:
+        yield line(Piece("No targets.", "bold"), " Nothing was compared.")
     elif plan.is_empty and not plan.held:
         managed = sum(target.managed for target in plan.targets)
         left = sum(kept.status in ("left", "released") for t in plan.targets for kept in t.kept)
