@@ -45,6 +45,8 @@ from reconciler.spec.yaml.tree import Mapping as Tree
 IMAGE = "ami-12c6146b"
 PARTITION = "aws"
 NO_ROLE = "-"
+PLANTING = "x-reconciler-planting"
+"""The header of requests that fill a sandbox, which are answered before it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class _Planting:
 
         def into(params: dict[str, Any], **_: Any) -> None:
             params["headers"]["x-moto-account-id"] = self.account
+            params["headers"][PLANTING] = "1"
 
         made.meta.events.register("before-call", into)
         return made

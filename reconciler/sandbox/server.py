@@ -19,6 +19,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from reconciler.sandbox.fault_config import Broken
 from reconciler.sandbox.moto_patches import installed
+from reconciler.sandbox.plant import PLANTING
 from reconciler.sandbox.state import World
 from reconciler.sandbox.switches import with_switches
 
@@ -127,6 +128,7 @@ def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
     except OSError as error:
         raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
     answering = _cutting(wire, with_switches(world, _with_view(world, application)))
+    answering = _waiting(world, answering)
     return make_server(HOST, port, answering, threaded=True)
 
 
@@ -152,6 +154,19 @@ def _cutting(wire: _Wire, application: Any) -> Callable[[Any, Any], Iterable[byt
         if wire.how is not None:
             # close() would leave it open: others hold the same file.
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return answered
+
+    return answer
+
+
+def _waiting(world: World, application: Any) -> Callable[[Any, Any], Iterable[bytes]]:
+    """A request that comes while the sandbox is filled is answered when all of it is there."""
+    key = f"HTTP_{PLANTING.upper().replace('-', '_')}"
+
+    def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
+        if key not in environ:
+            world.is_open.wait()
+        answered: Iterable[bytes] = application(environ, start_response)
         return answered
 
     return answer
