@@ -296,7 +296,6 @@ def test_what_does_not_exist_is_told_once(sandbox: Shell) -> None:
     formats = ("text", "markdown", "html", "aws-cli")
     reports = [word for name in formats for word in ("--report", f"{name}=told.{name}")]
     result = sandbox.run("plan", *reports)
-    specs.unlink()
     assert result.returncode == 1
     assert f"error[no-such-policy]: AWS has no policy {missing}" in result.stderr
     assert "! role/other is left out: no-such-policy  specs/more.yaml:4:24" in result.stdout
@@ -307,6 +306,10 @@ def test_what_does_not_exist_is_told_once(sandbox: Shell) -> None:
     assert f"! role/other is left out: AWS has no policy {missing}{where}" in told["text"]
     assert f"- **Error:** AWS has no policy {missing} " in told["markdown"]
     assert f'class="stop">specs/more.yaml:4: AWS has no policy {missing}' in told["html"]
+    applied = sandbox.run("apply", "--auto-approve", "--report", "json=applied.json")
+    specs.unlink()
+    outcome = json.loads((sandbox.folder / "applied.json").read_text("utf-8"))["outcome"]
+    assert (applied.returncode, outcome["left"]) == (3, ["role/other"])
     assert f"# Left out: role/other: AWS has no policy {missing}\n" in told["aws-cli"]
 
 
