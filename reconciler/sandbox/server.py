@@ -49,14 +49,15 @@ class _Wire(threading.local):
 
 
 @contextmanager
-def serving(world: World, port: int) -> Iterator[str]:
-    """The URL of a running sandbox; ``port`` 0 takes a free one. Raises ``OSError`` if the port is
-    in use."""
+def serving(world: World, port: int, filled: threading.Event | None = None) -> Iterator[str]:
+    """The URL of a running sandbox; ``port`` 0 takes a free one. Until ``filled`` is set, requests
+    other than those of ``plant`` wait, so that none sees a part of the seed. Raises ``OSError`` if
+    the port is in use."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     wire = _Wire()
     world.cut = wire.cut
     with installed(world):
-        listener = _Listener(lambda wanted: _server(world, wanted, wire), port)
+        listener = _Listener(lambda wanted: _server(world, wanted, wire, filled), port)
         world.goes_out = listener.go_out
         listener.open()
         try:
@@ -120,7 +121,7 @@ class _Listener:
             self._ended.wait(0.01)
 
 
-def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
+def _server(world: World, port: int, wire: _Wire, filled: threading.Event | None) -> BaseWSGIServer:
     application: Any = DomainDispatcherApplication(create_backend_app)
     try:
         # werkzeug would exit if the port is in use; the caller must report that.
@@ -128,7 +129,8 @@ def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
     except OSError as error:
         raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
     answering = _cutting(wire, with_switches(world, _with_view(world, application)))
-    answering = _waiting(world, answering)
+    if filled is not None:
+        answering = _waiting(filled, answering)
     return make_server(HOST, port, answering, threaded=True)
 
 
@@ -159,13 +161,13 @@ def _cutting(wire: _Wire, application: Any) -> Callable[[Any, Any], Iterable[byt
     return answer
 
 
-def _waiting(world: World, application: Any) -> Callable[[Any, Any], Iterable[bytes]]:
+def _waiting(filled: threading.Event, application: Any) -> Callable[[Any, Any], Iterable[bytes]]:
     """A request that comes while the sandbox is filled is answered when all of it is there."""
     key = f"HTTP_{PLANTING.upper().replace('-', '_')}"
 
     def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
         if key not in environ:
-            world.is_open.wait()
+            filled.wait()
         answered: Iterable[bytes] = application(environ, start_response)
         return answered
 

@@ -138,8 +138,6 @@ class World:
     """Ends a request without an answer: how, depends on what carries it."""
     goes_out: Callable[[float, float], None] = _no_listener
     """Called with the seconds until an outage, and its duration in seconds."""
-    is_open: threading.Event = field(default_factory=threading.Event)
-    """Unset while the server fills it: other requests wait, so that none sees a part."""
     seed: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     rows: list[Row] = field(default_factory=list)
@@ -164,7 +162,6 @@ class World:
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
-        self.is_open.set()
 
     def note(self, logged: Logged, resources: frozenset[str]) -> None:
         """An association is known by its instance too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -58,13 +59,13 @@ def code(call: Any, **params: Any) -> str:
 
 def test_a_request_waits_until_all_of_the_seed_is_there() -> None:
     world = World()
-    world.is_open.clear()
+    filled = threading.Event()
     seed = Seed(roles={f"r{number}": RoleSeed() for number in range(20)})
-    with serving(world, 0) as url, ThreadPoolExecutor(1) as pool:
+    with serving(world, 0, filled) as url, ThreadPoolExecutor(1) as pool:
         listed = pool.submit(iam(url, "one").list_roles)
         plant(seed, world, endpoint_url=url)
         assert not listed.done()
-        world.is_open.set()
+        filled.set()
         assert len(listed.result(timeout=10)["Roles"]) == 20
 
 
