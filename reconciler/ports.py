@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler.model.address import Address
-from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
+from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import ApiCall
@@ -93,6 +93,10 @@ class Reader(Protocol):
 
     def quotas(self) -> Mapping[str, int]:
         """The account's own, by the names of ``GetAccountSummary``."""
+        ...
+
+    def users_and_groups(self) -> tuple[LivePrincipal, ...]:
+        """All of the account, sorted; only a copy of an account needs them."""
         ...
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from reconciler.model.address import name_key
 from reconciler.model.live import (
@@ -18,6 +18,7 @@ from reconciler.model.live import (
     AssociationRow,
     LiveInstance,
     LivePolicy,
+    LivePrincipal,
     LiveProfile,
     LiveRole,
     PolicyVersion,
@@ -141,8 +142,23 @@ def _versions(known: Iterable[Answer]) -> tuple[PolicyVersion, ...]:
         name = str(need(version, "VersionId"))
         number = float(name.removeprefix("v").partition(".")[0] or 0)
         created = version["CreateDate"].timestamp() if is_dated else number
-        made.append(PolicyVersion(name, bool(version["IsDefaultVersion"]), created))
+        is_default = bool(version["IsDefaultVersion"])
+        made.append(PolicyVersion(name, is_default, created, version.get("Document")))
     return tuple(sorted(made, key=lambda v: v.created_at))
+
+
+def principal(kind: Literal["user", "group"], detail: Answer) -> LivePrincipal:
+    """Raises ``IncompleteAnswerError``."""
+    name, number = {"user": ("UserName", "UserId"), "group": ("GroupName", "GroupId")}[kind]
+    attached = need(detail, "AttachedManagedPolicies")
+    return LivePrincipal(
+        kind,
+        name_of(detail, name),
+        need(detail, number),
+        _path(detail),
+        tuple(sorted(need(policy, "PolicyArn") for policy in attached)),
+        detail.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+    )
 
 
 def profile(

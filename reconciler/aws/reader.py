@@ -27,6 +27,7 @@ from reconciler.model.live import (
     LiveEntity,
     LiveInstance,
     LivePolicy,
+    LivePrincipal,
     LiveProfile,
     LiveRole,
     LiveState,
@@ -144,6 +145,16 @@ class AwsReader:
     def quotas(self) -> Mapping[str, int]:
         found: Mapping[str, int] = self._ask.one("get_account_summary", "SummaryMap")
         return found
+
+    def users_and_groups(self) -> tuple[LivePrincipal, ...]:
+        wanted = ["User", "Group"]
+        found: list[LivePrincipal] = []
+        pages = self._ask.raw_pages("iam", "get_account_authorization_details", Filter=wanted)
+        with whole(_DETAILS):
+            for page in pages:
+                found += (parse.principal("user", u) for u in page.get("UserDetailList", ()))
+                found += (parse.principal("group", g) for g in page.get("GroupDetailList", ()))
+        return tuple(sorted(found, key=lambda one: (one.kind, one.name)))
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         with threads(self._threads) as pool:

@@ -12,7 +12,7 @@ from reconciler.errors import NO_CREDENTIALS, AwsError
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, Told, Tries, not_told, way_budget
 from reconciler.model.address import Address
-from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
+from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.ports import Clock, Facts, Reader, Scope, repeating
@@ -47,6 +47,9 @@ class RetryingReader:
 
     def quotas(self) -> Mapping[str, int]:
         return self._with_retries(self.reader.quotas)
+
+    def users_and_groups(self) -> tuple[LivePrincipal, ...]:
+        return self._with_retries(self.reader.users_and_groups)
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         return self._with_retries(lambda: self.reader.read_regions(identity, regions))

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from reconciler.executor.places import Places
 from reconciler.model.address import Address
-from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveState
+from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.ports import Clock, Facts, Reader, Scope
@@ -114,6 +114,9 @@ class SharedReader:
 
     def quotas(self) -> Mapping[str, int]:
         return self.reader.quotas()
+
+    def users_and_groups(self) -> tuple[LivePrincipal, ...]:
+        return self.reader.users_and_groups()
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         wanted = frozenset(regions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,11 +11,13 @@ from reconciler.model.address import name_key
 from reconciler.model.live import (
     LiveInstance,
     LivePolicy,
+    LivePrincipal,
     LiveProfile,
     LiveRole,
     LiveState,
 )
 from reconciler.model.ownership import MalformedMark, with_prefix
+from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
 from reconciler.spec.format.dump import rendered
 
@@ -23,8 +25,8 @@ _Entity = TypeVar("_Entity", LivePolicy, LiveRole, LiveProfile)
 _STOPPED = ("stopping", "stopped")
 HEADER = """\
 # The account {account}, as `reconciler import --seed` read it, for `reconciler sandbox --seed`.
-# Users, groups and earlier versions of policies are not in it; which role an instance was using is
-# not known, so each begins with the one in its profile.
+# Of users and groups it has the names, the managed policies attached to them and the boundaries.
+# Which role an instance was using is not known, so each begins with the one in its profile.
 """
 
 
@@ -37,9 +39,10 @@ class SeedFile:
     skipped: Mapping[str, int]
 
 
-def seed_of(live: LiveState, tag_prefix: str) -> SeedFile:
-    """Everything of ``live``, under its ids; ``tag_prefix`` is that by which it was read."""
-    making = _Seed(live, tag_prefix)
+def seed_of(live: LiveState, principals: Iterable[LivePrincipal], tag_prefix: str) -> SeedFile:
+    """Everything of ``live``, under its ids, with the users and groups that may use its policies;
+    ``tag_prefix`` is that by which it was read."""
+    making = _Seed(live, tuple(principals), tag_prefix)
     made = {name: part for name, part in making.sections() if part}
     text = HEADER.format(account=live.identity.account_id) + rendered(made)
     size = sum(len(part) for name, part in made.items() if name not in ("account_id", "regions"))
@@ -47,8 +50,11 @@ def seed_of(live: LiveState, tag_prefix: str) -> SeedFile:
 
 
 class _Seed:
-    def __init__(self, live: LiveState, tag_prefix: str) -> None:
+    def __init__(
+        self, live: LiveState, principals: tuple[LivePrincipal, ...], tag_prefix: str
+    ) -> None:
         self.live = live
+        self.principals = principals
         self.prefix = tag_prefix
         self.own = {policy.arn: policy.resource.name for policy in live.policies.values()}
         self.names = {name_key(name) for name in self.own.values()}
@@ -60,6 +66,11 @@ class _Seed:
         yield "account_id", live.identity.account_id
         yield "regions", sorted({*live.regions, *live.unread_regions})
         yield "policies", {p.resource.name: self._policy(p) for p in _sorted(live.policies)}
+        for kind in ("user", "group"):
+            yield (
+                f"{kind}s",
+                {p.name: self._principal(p) for p in self.principals if p.kind == kind},
+            )
         yield "roles", {r.resource.name: self._role(r) for r in _sorted(live.roles)}
         yield (
             "instance_profiles",
@@ -77,8 +88,19 @@ class _Seed:
             **_path(policy),
             **({"version": version} if version != "v1" else {}),
             "document": resource.document.value,
+            **_versions(policy),
             **self._tags(policy),
         }
+
+    def _principal(self, principal: LivePrincipal) -> dict[str, Any]:
+        made: dict[str, Any] = {"id": principal.id}
+        if principal.path != "/":
+            made["path"] = principal.path
+        if principal.managed_policies:
+            made["managed_policies"] = [self._named(arn) for arn in principal.managed_policies]
+        if principal.permissions_boundary:
+            made["permissions_boundary"] = self._named(principal.permissions_boundary)
+        return made
 
     def _role(self, role: LiveRole) -> dict[str, Any]:
         resource = role.resource
@@ -106,7 +128,8 @@ class _Seed:
 
     def _profile(self, profile: LiveProfile) -> dict[str, Any]:
         held = {"role": profile.resource.role} if profile.resource.role else {}
-        return {"id": profile.id, **held, **_path(profile), **self._tags(profile)}
+        made_at = {"created_at": profile.created_at} if profile.created_at else {}
+        return {"id": profile.id, **held, **_path(profile), **made_at, **self._tags(profile)}
 
     def _instance(self, instance: LiveInstance) -> dict[str, Any]:
         return {
@@ -114,6 +137,8 @@ class _Seed:
             "region": instance.key.region,
             **({"state": "stopped"} if instance.state in _STOPPED else {}),
             **({"operator": instance.operator} if instance.operator else {}),
+            # A cut-over takes what was launched after its swap for done.
+            **({"launched_at": instance.launched_at} if instance.launched_at else {}),
             **self._association(instance),
             **self._tags(instance),
         }
@@ -149,6 +174,19 @@ def _user_tags(entity: LivePolicy | LiveRole | LiveProfile | LiveInstance) -> di
     if isinstance(entity, LiveInstance):
         return dict(entity.tags)
     return {**entity.resource.tags, **entity.aws_tags}
+
+
+def _versions(policy: LivePolicy) -> dict[str, Any]:
+    """All others with their times, which give their order: an update deletes the oldest."""
+    made: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for version in policy.versions:
+        if version.is_default:
+            made["updated_at"] = version.created_at
+        elif version.document is not None:
+            document = PolicyDocument.of(version.document).value
+            others[version.id] = {"document": document, "created_at": version.created_at}
+    return {**made, "versions": others} if others else {}
 
 
 def _path(entity: LivePolicy | LiveRole | LiveProfile) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from reconciler.model import ownership
 from reconciler.model.address import (
@@ -91,9 +91,26 @@ class LiveRole(Entity):
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
+    """``document`` is as AWS answered it; ``None`` where it was not asked for."""
+
     id: str
     is_default: bool
     created_at: float
+    document: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LivePrincipal:
+    """A user or a group: no kind of resource, but it may use the account's policies."""
+
+    kind: Literal["user", "group"]
+    name: str
+    id: str
+    path: str = "/"
+    managed_policies: tuple[str, ...] = ()
+    """ARNs, sorted."""
+    permissions_boundary: str | None = None
+    """An ARN; groups have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -343,7 +343,8 @@ def _restored(cutover: CutOver, observed: Observation, key: InstanceKey) -> Rest
 def _bare(what: str, when: str, observed: Observation) -> str:
     mark = observed.profile.mark
     if isinstance(mark, Pending) and not was_interrupted(observed.profile, observed.now):
-        return f"{what}: run {mark.run} began recently, and died or is in progress while {when}"
+        since = "began less than ten minutes ago, and may still be in progress"
+        return f"{what}: {when} in run {mark.run}, which {since}"
     return f"{what}: an earlier run died while {when}"
 
 

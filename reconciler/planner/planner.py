@@ -343,11 +343,19 @@ def _blocked(context: PlanContext) -> Iterator[Kept]:
 
 
 def _unread(context: PlanContext, cutovers: PlanFragment) -> Iterator[Diagnostic]:
-    """A region that cannot be read may hide consumers, so a cut-over cannot end there."""
+    """A region that cannot be read may hide consumers, so a cut-over cannot end there. Regions of
+    the set are in ``unread``; an account that allows few regions denies all others alike."""
     entities = (*ordered(context.desired.profiles), *context.desired.entities())
     if not cutovers.pending or not entities:
         return
     place = entities[0].place.here
+    found: dict[str, list[str]] = {}
     for region, reason in sorted(context.live.unread_regions.items()):
-        message = f"{region} cannot be read ({reason}), so its instances cannot be cut over"
-        yield Diagnostic("warning", "unread-region", message, place, "set consumer_regions")
+        if region not in context.options.regions:
+            found.setdefault(reason, []).append(region)
+    for reason, regions in found.items():
+        what = f"{', '.join(regions)} cannot be read ({reason})"
+        whose = "its" if len(regions) == 1 else "their"
+        message = f"{what}, so {whose} instances cannot be cut over"
+        help_ = "grant permission, or name the regions to search in consumer_regions"
+        yield Diagnostic("warning", "unread-region", message, place, help_)

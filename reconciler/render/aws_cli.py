@@ -37,12 +37,25 @@ def aws_cli(plan: Plan) -> str:
 
 def _target(target: TargetPlan) -> str:
     lines = [f"# Account {target.identity.account_id}, target {spoken(target.target)}"]
+    lines.extend(f"# {spoken(said)}" for said in _left_out(target))
     lines.append(_own_account(target, "exit 1"))
     known: set[Ref] = set()
     for step in target.steps:
         lines.extend(_assigned(step, known))
         lines.extend(_step(step))
     return "\n".join(lines) + "\n"
+
+
+def _left_out(target: TargetPlan) -> Iterator[str]:
+    """Why the script is not the whole plan, or should not be run yet."""
+    for guard in target.guards:
+        yield f"Apply is blocked: {guard.reason}"
+    for conflict in target.conflicts:
+        yield f"Left out: {conflict.address} {conflict.reason}"
+    for unmet in target.unmet:
+        yield f"Left out: {unmet.needed_by or unmet.address}: {unmet.found.message}"
+    for unread in target.unread:
+        yield f"Left out: {unread.what} cannot be read ({unread.reason})"
 
 
 def _own_account(target: TargetPlan, otherwise: str) -> str:

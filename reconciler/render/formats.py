@@ -106,7 +106,9 @@ _OF_A_DRIFT: Mapping[str, Callable[[DriftReport | MergedDriftReport], str]] = {
     "gitlab": lambda r: gitlab.drift_widget(r.document),
 }
 PLAN: Mapping[str, Callable[[PlanReport], str]] = {
-    "text": lambda r: plain([*plan_lines(r.plan, Look(is_full=True)), *r.result]) + "\n",
+    "text": lambda r: (
+        plain([*plan_lines(r.plan, Look(is_full=True, is_alone=True)), *r.result]) + "\n"
+    ),
     **_OF_A_PLAN,
     "html": _plan_page,
     "aws-cli": lambda r: aws_cli(r.plan),

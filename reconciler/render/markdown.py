@@ -164,7 +164,8 @@ def _outcome(outcome: OutcomeShape) -> Iterator[str]:
 def _warnings(document: PlanShape | DriftShape, repository: Repository) -> Iterator[str]:
     for found in document["diagnostics"]:
         place = _place(found, repository)
-        yield f"- **Warning:** {words(found['message'])} ({code(found['code'])}) {place}"
+        said = f"{words(found['message'])} ({code(found['code'])})"
+        yield f"- **{found['severity'].capitalize()}:** {said} {place}"
 
 
 def _difference(change: ChangeShape) -> str:

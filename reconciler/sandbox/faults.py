@@ -232,9 +232,10 @@ class Faults:
                     "iam", "NoSuchEntity", f"The {kind} with name {name} cannot be found.", 404
                 )
         if logged.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
-            for name in _principals(logged):
-                if now < self._unknown.get(f"role/{name.casefold()}", 0.0):
-                    message = f'Invalid principal in policy: "AWS":"{name}"'
+            for arn in _principals(logged):
+                name = arn.rpartition("/")[2].casefold()
+                if now < self._unknown.get(f"role/{name}", 0.0):
+                    message = f'Invalid principal in policy: "AWS":"{arn}"'
                     raise refused("iam", "MalformedPolicyDocument", message)
 
     def _still_used(self, logged: Logged, now: float) -> None:
@@ -273,7 +274,7 @@ def _addresses(logged: Logged) -> list[str]:
 
 
 def _principals(logged: Logged) -> list[str]:
-    """Names of roles that the trust policy of the request names."""
+    """ARNs of roles that the trust policy of the request names."""
     text = next((str(logged.params[key]) for key in _TRUSTS if key in logged.params), "{}")
     try:
         statements = json.loads(text)["Statement"]
@@ -284,5 +285,5 @@ def _principals(logged: Logged) -> list[str]:
         principal = statement.get("Principal")
         named = principal.get("AWS", []) if isinstance(principal, dict) else []
         arns = [named] if isinstance(named, str) else named
-        found += [arn.rpartition("/")[2] for arn in arns if ":role/" in arn]
+        found += [arn for arn in arns if ":role/" in arn]
     return found

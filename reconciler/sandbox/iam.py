@@ -56,7 +56,7 @@ class IamLayer:
         flat += [
             ("Policies", _policy_detail(p, _bounded(request.backend, p.arn))) for p in policies
         ]
-        flat += [("UserDetailList", user) for user in details["users"]]
+        flat += [("UserDetailList", _user_detail(user)) for user in details["users"]]
         flat += [("GroupDetailList", group) for group in details["groups"]]
         page, more = self._cut(request, flat)
         result: dict[str, Any] = {"IsTruncated": more is not None, "Marker": more}
@@ -176,8 +176,9 @@ class IamLayer:
     def delete_policy(self, request: IamResponse) -> ActionResult:
         arn = request._get_param("PolicyArn")
         policy = request.backend.get_policy(arn)
-        roles = request.backend.get_roles()
-        is_attached = any(arn in role.managed_policies for role in roles)
+        backend = request.backend
+        holders = (*backend.get_roles(), *backend.users.values(), *backend.groups.values())
+        is_attached = any(arn in holder.managed_policies for holder in holders)
         if is_attached or _bounded(request.backend, arn):
             raise refused(
                 "iam", "DeleteConflict", "Cannot delete a policy attached to entities.", 409
@@ -219,7 +220,14 @@ class IamLayer:
             _supply(request, boundary)
             request.backend.get_policy(boundary)
         answer: ActionResult = self._originals["create_user"](request)
-        answer.result["User"].permissions_boundary_arn = boundary
+        user = answer.result["User"]
+        user.permissions_boundary_arn = boundary
+        user.id = self._world.unique_id("AIDA")
+        return answer
+
+    def create_group(self, request: IamResponse) -> ActionResult:
+        answer: ActionResult = self._originals["create_group"](request)
+        answer.result["Group"].id = self._world.unique_id("AGPA")
         return answer
 
     def put_user_permissions_boundary(self, request: IamResponse) -> ActionResult:
@@ -305,6 +313,32 @@ def _policy_detail(policy: Any, bounded: int) -> dict[str, Any]:
         "CreateDate": policy.create_date,
         "UpdateDate": policy.update_date,
         "PolicyVersionList": policy.versions,
+    }
+
+
+def _user_detail(user: Any) -> dict[str, Any]:
+    """moto has no boundary of a user, and no name where nothing else is asked for."""
+    boundary = getattr(user, "permissions_boundary_arn", None)
+    return {
+        "Path": user.path,
+        "UserName": user.name,
+        "UserId": user.id,
+        "Arn": user.arn,
+        "CreateDate": user.create_date,
+        "UserPolicyList": user.user_policy_list,
+        "GroupList": user.group_list,
+        "AttachedManagedPolicies": user.attached_managed_policies,
+        "Tags": user.tags or [],
+        **(
+            {
+                "PermissionsBoundary": {
+                    "PermissionsBoundaryType": "Policy",
+                    "PermissionsBoundaryArn": boundary,
+                }
+            }
+            if boundary
+            else {}
+        ),
     }
 
 

@@ -30,12 +30,14 @@ from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.iam import provide
 from reconciler.sandbox.seed import (
     AccountSeed,
+    GroupSeed,
     InstanceSeed,
     PolicySeed,
     ProfileSeed,
     RoleSeed,
     Seed,
     SeedFile,
+    UserSeed,
     accounts,
 )
 from reconciler.sandbox.state import Change, Logged, Row, World
@@ -45,6 +47,8 @@ from reconciler.spec.yaml.tree import Mapping as Tree
 IMAGE = "ami-12c6146b"
 PARTITION = "aws"
 NO_ROLE = "-"
+PLANTING = "x-reconciler-planting"
+"""The header of requests that fill a sandbox, which are answered before it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +106,21 @@ class _Planting:
         for name, policy in seed.policies.items():
             with self._at("policies", name):
                 arns[name] = self._policy(name, policy)
+        for name, user in seed.users.items():
+            with self._at("users", name):
+                self._user(name, user, arns)
+        for name, group in seed.groups.items():
+            with self._at("groups", name):
+                self._group(name, group, arns)
         for name, role in seed.roles.items():
             with self._at("roles", name):
                 self._role(name, role, arns)
         for name, profile in seed.instance_profiles.items():
             with self._at("instance_profiles", name):
                 self._profile(name, profile)
-        for number, group in enumerate(seed.instances):
+        for number, alike in enumerate(seed.instances):
             with self._at("instances", number):
-                yield self._instances(group, (*self.path, "instances", number))
+                yield self._instances(alike, (*self.path, "instances", number))
 
     @contextmanager
     def _at(self, *path: str | int) -> Iterator[None]:
@@ -141,6 +151,7 @@ class _Planting:
 
         def into(params: dict[str, Any], **_: Any) -> None:
             params["headers"]["x-moto-account-id"] = self.account
+            params["headers"][PLANTING] = "1"
 
         made.meta.events.register("before-call", into)
         return made
@@ -177,17 +188,34 @@ class _Planting:
         self._backend.managed_policies[copy.arn] = copy
         return str(copy.arn)
 
-    def _role(self, name: str, role: RoleSeed, arns: Mapping[str, str]) -> None:
+    def _user(self, name: str, user: UserSeed, arns: Mapping[str, str]) -> None:
         """``arns`` are those of the seed's own policies."""
+        bound = user.permissions_boundary
+        boundary = {"PermissionsBoundary": _arn(bound, arns)} if bound else {}
+        self._iam.create_user(UserName=name, Path=user.path, **boundary)
+        self._backend.get_user(name).id = user.id or self.world.unique_id("AIDA")
+        for arn in self._provided(user, arns):
+            self._iam.attach_user_policy(UserName=name, PolicyArn=arn)
 
-        def arn(policy: str) -> str:
-            if policy.startswith("arn:"):
-                return policy
-            return arns.get(policy, f"arn:{PARTITION}:iam::aws:policy/{policy}")
+    def _group(self, name: str, group: GroupSeed, arns: Mapping[str, str]) -> None:
+        self._iam.create_group(GroupName=name, Path=group.path)
+        self._backend.get_group(name).id = group.id or self.world.unique_id("AGPA")
+        for arn in self._provided(group, arns):
+            self._iam.attach_group_policy(GroupName=name, PolicyArn=arn)
 
-        boundary = arn(role.permissions_boundary) if role.permissions_boundary else None
+    def _provided(self, holder: GroupSeed, arns: Mapping[str, str]) -> Iterator[str]:
+        """ARNs of what is attached, where moto has it."""
+        for policy in holder.managed_policies:
+            arn = _arn(policy, arns)
+            provide(self._backend, self.account, arn)
+            yield arn
+
+    def _role(self, name: str, role: RoleSeed, arns: Mapping[str, str]) -> None:
+        bound = role.permissions_boundary
+        boundary = _arn(bound, arns) if bound else None
+        attached = [_arn(policy, arns) for policy in role.managed_policies]
         if role.id is not None:
-            self._copied_role(name, role, [arn(p) for p in role.managed_policies], boundary)
+            self._copied_role(name, role, attached, boundary)
             return
         self._iam.create_role(
             RoleName=name,
@@ -198,8 +226,8 @@ class _Planting:
             Tags=_listed(role.tags),
             **({"PermissionsBoundary": boundary} if boundary else {}),
         )
-        for policy in role.managed_policies:
-            self._iam.attach_role_policy(RoleName=name, PolicyArn=arn(policy))
+        for arn in attached:
+            self._iam.attach_role_policy(RoleName=name, PolicyArn=arn)
         for title, document in role.inline_policies.items():
             inline = {"PolicyName": title, "PolicyDocument": json.dumps(document)}
             self._iam.put_role_policy(RoleName=name, **inline)
@@ -319,6 +347,13 @@ class _Planting:
             row.settled = True
             uses = group.uses if group.state == "running" else None
             self.world.served[here] = None if uses == NO_ROLE else uses
+
+
+def _arn(policy: str, arns: Mapping[str, str]) -> str:
+    """``policy`` is an ARN, the name of one of ``arns``, or that of one of AWS's."""
+    if policy.startswith("arn:"):
+        return policy
+    return arns.get(policy, f"arn:{PARTITION}:iam::aws:policy/{policy}")
 
 
 def _listed(tags: dict[str, str]) -> list[dict[str, str]]:

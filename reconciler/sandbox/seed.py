@@ -67,6 +67,20 @@ class PolicySeed(SpecModel):
     versions: dict[str, VersionSeed] = Field({}, description="The other versions.")
 
 
+class GroupSeed(SpecModel):
+    """Nobody is in it. ``managed_policies`` as those of a role."""
+
+    path: str = "/"
+    managed_policies: list[str] = Field([])
+    id: str | None = _id("A")
+
+
+class UserSeed(GroupSeed):
+    """It has no keys and no password."""
+
+    permissions_boundary: str | None = None
+
+
 class RoleSeed(SpecModel):
     """``managed_policies`` are ARNs, names of the file's policies, or names of AWS's."""
 
@@ -133,6 +147,8 @@ class AccountSeed(SpecModel):
     """What is in one account, by name."""
 
     policies: dict[str, PolicySeed] = Field({})
+    users: dict[str, UserSeed] = Field({})
+    groups: dict[str, GroupSeed] = Field({})
     roles: dict[str, RoleSeed] = Field({})
     instance_profiles: dict[str, ProfileSeed] = Field({})
     instances: list[InstanceSeed] = Field([])

@@ -19,6 +19,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from reconciler.sandbox.fault_config import Broken
 from reconciler.sandbox.moto_patches import installed
+from reconciler.sandbox.plant import PLANTING
 from reconciler.sandbox.state import World
 from reconciler.sandbox.switches import with_switches
 
@@ -48,14 +49,15 @@ class _Wire(threading.local):
 
 
 @contextmanager
-def serving(world: World, port: int) -> Iterator[str]:
-    """The URL of a running sandbox; ``port`` 0 takes a free one. Raises ``OSError`` if the port is
-    in use."""
+def serving(world: World, port: int, filled: threading.Event | None = None) -> Iterator[str]:
+    """The URL of a running sandbox; ``port`` 0 takes a free one. Until ``filled`` is set, requests
+    other than those of ``plant`` wait, so that none sees a part of the seed. Raises ``OSError`` if
+    the port is in use."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     wire = _Wire()
     world.cut = wire.cut
     with installed(world):
-        listener = _Listener(lambda wanted: _server(world, wanted, wire), port)
+        listener = _Listener(lambda wanted: _server(world, wanted, wire, filled), port)
         world.goes_out = listener.go_out
         listener.open()
         try:
@@ -119,7 +121,7 @@ class _Listener:
             self._ended.wait(0.01)
 
 
-def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
+def _server(world: World, port: int, wire: _Wire, filled: threading.Event | None) -> BaseWSGIServer:
     application: Any = DomainDispatcherApplication(create_backend_app)
     try:
         # werkzeug would exit if the port is in use; the caller must report that.
@@ -127,6 +129,8 @@ def _server(world: World, port: int, wire: _Wire) -> BaseWSGIServer:
     except OSError as error:
         raise OSError(error.errno, f"port {port}: {error.strerror}", HOST) from error
     answering = _cutting(wire, with_switches(world, _with_view(world, application)))
+    if filled is not None:
+        answering = _waiting(filled, answering)
     return make_server(HOST, port, answering, threaded=True)
 
 
@@ -152,6 +156,19 @@ def _cutting(wire: _Wire, application: Any) -> Callable[[Any, Any], Iterable[byt
         if wire.how is not None:
             # close() would leave it open: others hold the same file.
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return answered
+
+    return answer
+
+
+def _waiting(filled: threading.Event, application: Any) -> Callable[[Any, Any], Iterable[bytes]]:
+    """A request that comes while the sandbox is filled is answered when all of it is there."""
+    key = f"HTTP_{PLANTING.upper().replace('-', '_')}"
+
+    def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
+        if key not in environ:
+            filled.wait()
+        answered: Iterable[bytes] = application(environ, start_response)
         return answered
 
     return answer

@@ -14,11 +14,13 @@ from reconciler.sandbox.plant import NO_ROLE, PARTITION
 from reconciler.sandbox.seed import (
     AccountSeed,
     EventSeed,
+    GroupSeed,
     InstanceSeed,
     PolicySeed,
     ProfileSeed,
     RoleSeed,
     Seed,
+    UserSeed,
     VersionSeed,
 )
 from reconciler.sandbox.state import Row, World
@@ -30,12 +32,14 @@ _ENDS = {"pending": "running", "stopping": "stopped"}
 
 def snapshot(world: World) -> Seed:
     """With everything in it under its id: policies with their versions, roles, profiles, and
-    instances with the role that each is using; and the last changes. Users, groups and other
-    services are not part of it."""
+    instances with the role that each is using; users and groups with what is attached to them;
+    and the last changes. Other services are not part of it."""
     with world.lock:
         found = {
             account: AccountSeed(
                 policies=dict(_policies(account)),
+                users=dict(_users(account)),
+                groups=dict(_groups(account)),
                 roles=dict(_roles(account)),
                 instance_profiles=dict(_profiles(account)),
                 instances=list(_instances(world, account)),
@@ -89,6 +93,25 @@ def _policies(account: str) -> Iterator[tuple[str, PolicySeed]]:
                 versions=versions,
             ),
         )
+
+
+def _users(account: str) -> Iterator[tuple[str, UserSeed]]:
+    for user in iam_backends[account][PARTITION].users.values():
+        yield (
+            user.name,
+            UserSeed(
+                path=user.path,
+                managed_policies=list(user.managed_policies),
+                id=user.id,
+                permissions_boundary=getattr(user, "permissions_boundary_arn", None),
+            ),
+        )
+
+
+def _groups(account: str) -> Iterator[tuple[str, GroupSeed]]:
+    for group in iam_backends[account][PARTITION].groups.values():
+        attached = list(group.managed_policies)
+        yield group.name, GroupSeed(path=group.path, managed_policies=attached, id=group.id)
 
 
 def _roles(account: str) -> Iterator[tuple[str, RoleSeed]]:

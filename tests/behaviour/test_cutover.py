@@ -527,14 +527,35 @@ def test_a_denied_region_keeps_the_cut_over_open(aws: Rig, fleet: Fleet) -> None
         drift = aws.drift()
         assert "unknown" in {f.status for f in drift.findings}
         assert drift.exit_code == 1
-        warned = [(d.severity, d.code) for d in aws.plan().plan.diagnostics]
-        assert warned == [("warning", "unread-region")]
+        plan = aws.plan().plan
+        assert [one.region for one in plan.unread] == [AWAY]
+        assert plan.diagnostics == ()
         applied = aws.apply()
     assert applied.exit_code == 3
     assert "eu-west-1 cannot be read" in applied.result.outcomes[-1].reason
     assert aws.profile_tags("web")["reconciler:role-id"].startswith("pending/")
     aws.settle()
     fleet.holds("v2")
+
+
+def test_regions_of_others_that_are_denied_are_one_warning(aws: Rig, fleet: Fleet) -> None:
+    aws.write(spec("v2"))
+    aws.aws.regions = (HOME, AWAY, "ap-southeast-2")
+
+    def listen(logged: Logged) -> None:
+        if logged.region != HOME and logged.operation == "DescribeInstances":
+            raise EC2ClientError("UnauthorizedOperation", "not here")
+
+    with listening(aws.aws.before, listen):
+        plan = aws.plan(regions=(HOME,)).plan
+    assert plan.unread == ()
+    assert [(d.code, d.message) for d in plan.diagnostics] == [
+        (
+            "unread-region",
+            "ap-southeast-2, eu-west-1 cannot be read (ec2:DescribeInstances: "
+            "UnauthorizedOperation), so their instances cannot be cut over",
+        )
+    ]
 
 
 @pytest.mark.parametrize("operation", ["CreateTags", "DeleteTags"])

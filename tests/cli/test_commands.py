@@ -293,12 +293,24 @@ def test_what_does_not_exist_is_told_once(sandbox: Shell) -> None:
     missing = "arn:aws:iam::aws:policy/Nothing"
     specs = sandbox.folder / "specs" / "more.yaml"
     specs.write_text(f"roles:\n  other:\n    trust: ec2\n    managed_policies: [{missing}]\n")
-    result = sandbox.run("plan")
-    specs.unlink()
+    formats = ("text", "markdown", "html", "aws-cli")
+    reports = [word for name in formats for word in ("--report", f"{name}=told.{name}")]
+    result = sandbox.run("plan", *reports)
     assert result.returncode == 1
     assert f"error[no-such-policy]: AWS has no policy {missing}" in result.stderr
-    assert "! role/other is not changed  specs/more.yaml:4:24" in result.stdout
+    assert "! role/other is left out: no-such-policy  specs/more.yaml:4:24" in result.stdout
     assert "has no policy" not in result.stdout
+    # A file is read without what stderr said.
+    told = {name: (sandbox.folder / f"told.{name}").read_text("utf-8") for name in formats}
+    where = "  specs/more.yaml:4:24"
+    assert f"! role/other is left out: AWS has no policy {missing}{where}" in told["text"]
+    assert f"- **Error:** AWS has no policy {missing} " in told["markdown"]
+    assert f'class="stop">specs/more.yaml:4: AWS has no policy {missing}' in told["html"]
+    applied = sandbox.run("apply", "--auto-approve", "--report", "json=applied.json")
+    specs.unlink()
+    outcome = json.loads((sandbox.folder / "applied.json").read_text("utf-8"))["outcome"]
+    assert (applied.returncode, outcome["left"]) == (3, ["role/other"])
+    assert f"# Left out: role/other: AWS has no policy {missing}\n" in told["aws-cli"]
 
 
 def test_a_plan_that_cannot_be_saved(sandbox: Shell) -> None:

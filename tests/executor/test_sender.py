@@ -14,7 +14,14 @@ from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import RETRYABLE, budget
 from reconciler.executor.sender import Sender
 from reconciler.model.address import Address
-from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveRole, LiveState
+from reconciler.model.live import (
+    LiveEntity,
+    LiveInstance,
+    LivePrincipal,
+    LiveProfile,
+    LiveRole,
+    LiveState,
+)
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import Identity, InstanceProfile, Role
@@ -94,6 +101,9 @@ class Known:
 
     def quotas(self) -> Mapping[str, int]:
         return {}
+
+    def users_and_groups(self) -> tuple[LivePrincipal, ...]:
+        return ()
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         return LiveState(identity)

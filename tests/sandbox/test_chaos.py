@@ -121,6 +121,17 @@ def test_throttling_is_over_when_the_bucket_fills() -> None:
     assert buckets.takes(("ec2", "1", "eu-west-1", "StartInstances"), 0.0, 1.0)
 
 
+def test_a_principal_that_is_not_known_yet_is_named_as_aws_names_it(made: Rig) -> None:
+    """By its ARN, on which a caller decides whether to wait."""
+    made.aws.chaos = Chaos(unknown=600)
+    arn = make_role(made)["Role"]["Arn"]
+    trust = TRUST.replace('"Service":"ec2.amazonaws.com"', f'"AWS":"{arn}"')
+    with pytest.raises(made.iam.exceptions.MalformedPolicyDocumentException) as refused:
+        make_role(made, "second", trust)
+    message = refused.value.response["Error"]["Message"]
+    assert message == f'Invalid principal in policy: "AWS":"{arn}"'
+
+
 def test_what_passes_passes(made: Rig) -> None:
     made.aws.chaos = Chaos(unknown=30, conflict=30)
     make_role(made)

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.errors import RefusedError
 from reconciler.importer.seed import seed_of
-from reconciler.model.live import LiveState
+from reconciler.model.live import LivePolicy, LivePrincipal, LiveState
 from reconciler.ports import Scope
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.plant import plant
@@ -181,6 +181,10 @@ def lived_in(aws: Rig) -> None:
     iam.attach_role_policy(
         RoleName="on", PolicyArn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
     )
+    iam.create_user(UserName="ann", Path="/staff/", PermissionsBoundary=arn)
+    iam.attach_user_policy(UserName="ann", PolicyArn=arn)
+    iam.create_group(GroupName="staff")
+    iam.attach_group_policy(GroupName="staff", PolicyArn=arn)
     iam.create_instance_profile(InstanceProfileName="gone")
     iam.add_role_to_instance_profile(InstanceProfileName="gone", RoleName="on")
     aws.clock.sleep(60)
@@ -209,14 +213,17 @@ def live(aws: Rig) -> LiveState:
     return reader.read(reader.identity(), Scope((HOME, AWAY), OURS, "tests", all_tags=True))
 
 
+def principals(aws: Rig) -> tuple[LivePrincipal, ...]:
+    return aws.commands().connect(None, Settings()).reader.users_and_groups()
+
+
 def timeless(state: LiveState) -> LiveState:
-    """Without when things were made: a copy is younger."""
-    return replace(
-        state,
-        profiles={n: replace(p, created_at=0.0) for n, p in state.profiles.items()},
-        policies={n: replace(p, versions=()) for n, p in state.policies.items()},
-        instances={k: replace(i, launched_at=0.0) for k, i in state.instances.items()},
-    )
+    """Without when the versions of policies were made, where there is but one of each."""
+
+    def ordered(policy: LivePolicy) -> LivePolicy:
+        return replace(policy, versions=tuple(replace(v, created_at=0.0) for v in policy.versions))
+
+    return replace(state, policies={n: ordered(p) for n, p in state.policies.items()})
 
 
 @pytest.fixture
@@ -229,13 +236,16 @@ def two(tmp_path: Path) -> Iterator[Path]:
 def test_a_copy_of_an_account_is_the_same(two: Path) -> None:
     with rig(two / "one") as aws:
         lived_in(aws)
-        before, made = live(aws), seed_of(live(aws), OURS)
+        before, users = live(aws), principals(aws)
+        made, documents = seed_of(before, users, OURS), versions(aws)
     (two / "seed.yaml").write_text(made.text, "utf-8")
     with rig(two / "two") as aws:
         seed, place = load(two / "seed.yaml")
         aws.aws.lags = Lags(ec2_sees_iam=60.0, associating=5.0)
         plant(seed, aws.aws, place)
-        after, again = live(aws), seed_of(live(aws), OURS)
+        after, again = live(aws), seed_of(live(aws), principals(aws), OURS)
+        assert principals(aws) == users
+        assert versions(aws) == documents
         aws.write(SPEC.replace("role: v1", "role: v2"))
         plan = aws.plan().plan
     assert timeless(after) == timeless(before)
@@ -247,7 +257,7 @@ def test_a_copy_of_an_account_is_the_same(two: Path) -> None:
 def test_a_kept_sandbox_is_the_same(two: Path) -> None:
     with rig(two / "one") as aws:
         lived_in(aws)
-        before, served = live(aws), dict(aws.aws.served)
+        before, served, users = live(aws), dict(aws.aws.served), principals(aws)
         kept = as_text(aws.aws)
         start = aws.clock.seconds
         documents = versions(aws)
@@ -257,6 +267,7 @@ def test_a_kept_sandbox_is_the_same(two: Path) -> None:
         plant(*worldly(two / "state", aws.aws))
         assert as_text(aws.aws) == kept
         assert live(aws) == before
+        assert principals(aws) == users
         assert versions(aws) == documents
         there = {key: role for key, role in served.items() if role is not None}
         assert {k: r for k, r in aws.aws.served.items() if r is not None} == there
@@ -264,6 +275,30 @@ def test_a_kept_sandbox_is_the_same(two: Path) -> None:
         assert any(change.logged.operation == "CreateRole" for change in aws.aws.changes)
         aws.write(SPEC)
         aws.settle()
+
+
+def test_a_prune_is_rehearsed_with_the_users_of_a_policy(two: Path) -> None:
+    """On the copy as on the account: a policy that a user has attached is kept."""
+    told = []
+    with rig(two / "one") as aws:
+        aws.write(SPEC)
+        aws.settle()
+        iam = aws.iam
+        arn = next(p["Arn"] for p in iam.list_policies(Scope="Local")["Policies"])
+        iam.create_user(UserName="ann")
+        iam.attach_user_policy(UserName="ann", PolicyArn=arn)
+        aws.write("roles: {v1: {trust: ec2}}\n")
+        told.append([str(k.reason) for k in aws.plan(prune=True).plan.targets[0].kept])
+        with pytest.raises(iam.exceptions.DeleteConflictException):
+            iam.delete_policy(PolicyArn=arn)
+        made = seed_of(live(aws), principals(aws), OURS)
+    (two / "seed.yaml").write_text(made.text, "utf-8")
+    with rig(two / "two") as aws:
+        plant(load(two / "seed.yaml")[0], aws.aws)
+        aws.write("roles: {v1: {trust: ec2}}\n")
+        told.append([str(k.reason) for k in aws.plan(prune=True).plan.targets[0].kept])
+    assert told[0] == told[1]
+    assert any("has it attached" in reason or "has attached" in reason for reason in told[0]), told
 
 
 def worldly(path: Path, world: World) -> tuple[Seed, World, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -14,6 +16,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from reconciler.sandbox.plant import plant
+from reconciler.sandbox.seed import RoleSeed, Seed
 from reconciler.sandbox.server import serving
 from reconciler.sandbox.state import World
 from tests.sandbox.test_fidelity import TRUST
@@ -51,6 +55,18 @@ def code(call: Any, **params: Any) -> str:
     with pytest.raises(ClientError) as caught:
         call(**params)
     return str(caught.value.response["Error"]["Code"])
+
+
+def test_a_request_waits_until_all_of_the_seed_is_there() -> None:
+    world = World()
+    filled = threading.Event()
+    seed = Seed(roles={f"r{number}": RoleSeed() for number in range(20)})
+    with serving(world, 0, filled) as url, ThreadPoolExecutor(1) as pool:
+        listed = pool.submit(iam(url, "one").list_roles)
+        plant(seed, world, endpoint_url=url)
+        assert not listed.done()
+        filled.set()
+        assert len(listed.result(timeout=10)["Roles"]) == 20
 
 
 def test_an_action_is_denied_from_now_on(address: str) -> None:

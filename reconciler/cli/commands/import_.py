@@ -162,14 +162,10 @@ def _write_seed(
     settings = Settings()
     with shown(console) as progress:
         ports = run_ports(login, progress, common.parallelism)
-        source = import_source(
-            patient(ports.connect(None, settings), ports),
-            settings,
-            common.owner,
-            login.regions,
-            progress.reading,
-        )
-    made = seed_of(source.live, settings.tag_prefix)
+        connection = patient(ports.connect(None, settings), ports)
+        source = import_source(connection, settings, common.owner, login.regions, progress.reading)
+        principals = connection.reader.users_and_groups()
+    made = seed_of(source.live, principals, settings.tag_prefix)
     write_new(path, made.text)
     regions = sorted(source.live.regions)
     console.out([line(Piece("Written: ", "bold green"), _count(made.size, "resource"), ".")])

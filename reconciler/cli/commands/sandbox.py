@@ -265,10 +265,12 @@ def _serve(
     planted, file = _start(seed, state if goes_on else None)
     drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
     world = World()
-    with serving(world, port) as address:
+    filled = threading.Event()
+    with serving(world, port, filled) as address:
         groups = plant(planted, world, file, address)
         world.lags = _turned(drawn[0], lags)
         world.chaos = _turned(drawn[1], knobs)
+        filled.set()
         kept = _kept(state, world, console, StateFile) if state is not None else None
         console.out(_welcome(address, groups, address + CREDENTIALS, state))
         if not world.chaos.is_calm:

@@ -366,4 +366,5 @@ def plan_notes(document: PlanShape) -> Iterator[Note]:
 def warnings(document: PlanShape | DriftShape) -> Iterator[Note]:
     for found in document["diagnostics"]:
         place = f"{found['file']}:{found['line']}"
-        yield "warning", f"{place}: {found['message']} ({found['code']})"
+        look = "stop" if found["severity"] == "error" else "warning"
+        yield look, f"{place}: {found['message']} ({found['code']})"

@@ -8,6 +8,7 @@ from reconciler.commands.apply import Applied
 from reconciler.cutover.decisions import AGAIN
 from reconciler.executor.outcomes import Outcome, Stranded
 from reconciler.exit_codes import ExitCode
+from reconciler.model.address import Address
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
@@ -28,11 +29,17 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
         "skipped": sum(o.status == "skipped" for o in outcomes),
         "interrupted": applied.result.interrupted if applied else False,
         "failures": [_failure(o) for o in outcomes if o.status != "applied"],
-        "left": None if left is None else [str(c.address) for c in (*left.changes, *left.unmet)],
+        "left": None if left is None else [str(address) for address in _remaining(left)],
         "stranded": [stranded_json(one) for one in lost],
         "advice": list(advised(applied)) if applied else [],
     }
     return {**made, "not_begun": list(not_begun)} if not_begun else made
+
+
+def _remaining(left: Plan) -> tuple[Address, ...]:
+    """What is not as the specs have it; what lacks something is named, not what it lacks."""
+    lacking = dict.fromkeys(one.needed_by or one.address for one in left.unmet)
+    return (*(change.address for change in left.changes), *lacking)
 
 
 def summary_json(

@@ -49,7 +49,7 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
         if look.is_full and target.tag_index is not None:
             told = f"Tags were read one by one, not from AWS's index: {target.tag_index}"
             lines.append(line(data(told, "dim")))
-        lines.extend(_notes(target))
+        lines.extend(_notes(target, look))
     lines.append(line(Piece(f"Digest: {plan.digest}", "dim")))
     return lines
 
@@ -236,17 +236,18 @@ def guard_line(guard: Guard) -> Line:
     return line(Piece("! ", "bold red"), data(guard.reason), "; apply is blocked. ", data(lift))
 
 
-def _notes(target: TargetPlan) -> Iterator[Line]:
+def _notes(target: TargetPlan, look: Look) -> Iterator[Line]:
     for one in target.unread:
         needs = "changes of its instances are" if one.region else "its changes are"
         text = f"{one.what} cannot be read ({one.reason}): {needs} not known"
         yield line(Piece("! ", "bold red"), data(text))
     for unmet in target.unmet:
-        # stderr has the reason, with the line of the specs.
+        # stderr has the whole reason, with the line of the specs.
         yield line(
             Piece("! ", "bold red"),
             data(unmet.needed_by or unmet.address, "bold"),
-            " is not changed",
+            " is left out: ",
+            data(unmet.found.message if look.is_alone else unmet.found.code),
             data(f"  {unmet.found.location}", "dim"),
         )
     for conflict in target.conflicts:
