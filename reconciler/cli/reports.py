@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ from reconciler.commands.apply import Applied
 from reconciler.commands.plan import Planned
 from reconciler.diagnostics import meant
 from reconciler.drift.findings import COUNTED, Drift
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render import formats
 from reconciler.render.ci import github
@@ -29,7 +31,7 @@ from reconciler.render.formats import (
 )
 from reconciler.render.json.apply import outcome_json
 from reconciler.render.json.merge import Document, is_drift
-from reconciler.render.json.plan import now_as_text, plan_json
+from reconciler.render.json.plan import diagnostics_json, now_as_text, plan_json
 from reconciler.render.json.planfile import sealed
 from reconciler.render.json.types import DriftShape, PlanShape
 from reconciler.render.markdown import SUMMARY_BYTES, Page, drift_markdown, plan_markdown
@@ -54,6 +56,22 @@ class ReportRequests:
     @property
     def has_github(self) -> bool:
         return any(name == "github" for name, _ in self.reports)
+
+    @contextmanager
+    def annotating(self, console: Console) -> Iterator[None]:
+        """While a plan is made: mistakes in specs are annotations too, though there is no plan to
+        report."""
+        try:
+            yield
+        except RefusedError as refused:
+            if refused.diagnostics:
+                text = github.validate_annotations(
+                    diagnostics_json(refused.diagnostics), repository()
+                )
+                for name, path in self.reports:
+                    if name == "github":
+                        self._write(name, path, text, console)
+            raise
 
     def write(
         self, formats: Mapping[str, Callable[[_S], str]], subject: _S, console: Console

@@ -313,6 +313,18 @@ def test_what_does_not_exist_is_told_once(sandbox: Shell) -> None:
     assert f"# Left out: role/other: AWS has no policy {missing}\n" in told["aws-cli"]
 
 
+@pytest.mark.parametrize(
+    "command", ["plan", "apply --auto-approve", "drift", "destroy --auto-approve"]
+)
+def test_mistakes_in_specs_are_annotations_of_the_job(shell: Shell, command: str) -> None:
+    shell.write()
+    (shell.folder / "specs" / "more.yaml").write_text("roles: {other: {trust: ecz2}}\n")
+    result = shell.run(*command.split(), "--report", "github=-")
+    assert result.returncode == 1
+    assert result.stdout.startswith("::error title=trust,file=specs/more.yaml,line=1,col=24::")
+    assert result.stderr.count("ecz2") == 2, "the message, and the line of the specs"
+
+
 def test_a_plan_that_cannot_be_saved(sandbox: Shell) -> None:
     sandbox.write("v1")
     result = sandbox.run("plan", "--out", "/nowhere/plan.json")

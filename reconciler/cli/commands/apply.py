@@ -73,7 +73,8 @@ def apply(
     # The patterns that a saved plan holds matched when it was made: if they no longer do, it is
     # stale.
     typed = PlanFlags(allow=o.allowances(common.allow)) if saved else None
-    planned = planning(request, ports, console, typed)
+    with reports.annotating(console):
+        planned = planning(request, ports, console, typed)
     if saved:
         plan = planned.plan
         now = intended(plan.targets, plan.owner)

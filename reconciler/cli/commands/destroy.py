@@ -31,7 +31,8 @@ def destroy(
     console = common.console()
     login = common.login(console, no_input=no_input)
     ports = run_ports(login, Quiet(console), request.parallelism)
-    planned = planning(request, ports, console)
+    with reports.annotating(console):
+        planned = planning(request, ports, console)
     asks, ends = not auto_approve, o.duration(max_time)
     how = ApplyOptions(ports, "destroy", as_json, asks, no_input, ends, reports, max_rps)
     raise typer.Exit(run_apply_flow(planned, how, console, ()))

@@ -120,7 +120,8 @@ def _found(
 ) -> Drift:
     """Finds the drift, prints and reports it, and sends the notifications."""
     before = notifier.stored_baseline()
-    planned = planning(request, ports, notifier.console)
+    with reports.annotating(notifier.console):
+        planned = planning(request, ports, notifier.console)
     now = now_as_text()
     found = drift_of(planned)
     if before is not None:

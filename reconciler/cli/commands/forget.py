@@ -52,6 +52,7 @@ def forget(
     console = common.console()
     login = common.login(console, no_input=no_input)
     ports = run_ports(login, Quiet(console), request.parallelism)
-    planned = planning(request, ports, console)
+    with reports.annotating(console):
+        planned = planning(request, ports, console)
     how = ApplyOptions(ports, "forget", as_json, not auto_approve, no_input, None, reports)
     raise typer.Exit(run_apply_flow(planned, how, console, ()))

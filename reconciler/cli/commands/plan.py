@@ -48,7 +48,8 @@ def plan(
     console = common.console()
     login = common.login(console)
     ports = run_ports(login, Quiet(console), request.parallelism)
-    planned = planning(request, ports, console)
+    with reports.annotating(console):
+        planned = planning(request, ports, console)
     document = plan_json(planned, now_as_text())
     if as_json:
         console.out_json(document)
