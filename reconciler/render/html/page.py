@@ -42,6 +42,7 @@ _MARKS: dict[str, Mark] = {
     "delete": "goes",
     "cutover": "fresh",
 }
+_SIGNS = {"missing": "-", "left": "+", "unmanaged": "+"}
 _LOOKS = {
     "modified": "update",
     "missing": "delete",
@@ -104,6 +105,7 @@ def plan_page(
         items=items,
         notes=[*plan_notes(document)],
         drawing=picture(links, marks),
+        legend=_LEGEND,
         document=document,
         repository=repository,
     )
@@ -121,6 +123,7 @@ def drift_page(document: DriftShape, links: Iterable[Link], repository: Reposito
         items=items,
         notes=[*warnings(document), *notes],
         drawing=picture(links, marks),
+        legend=_LEGEND_OF_DRIFT,
         document=document,
         repository=repository,
     )
@@ -180,7 +183,7 @@ def _finding(finding: FindingShape) -> _Item:
     return _Item(
         verb=str(status),
         look=_LOOKS.get(finding["status"], "faint"),
-        sign="!" if finding["severity"] == "critical" else "~",
+        sign="!" if finding["severity"] == "critical" else _SIGNS.get(finding["status"], "~"),
         address=finding["address"],
         said=f"{phrases.headword(finding)}{since}",
         source=finding["source"],
@@ -207,6 +210,7 @@ def _page(
     items: list[_Item],
     notes: list[Note],
     drawing: str,
+    legend: str,
     document: PlanShape | DriftShape,
     repository: Repository,
 ) -> str:
@@ -221,7 +225,7 @@ def _page(
         f'<p class="about">{text(about)}</p>',
         _cards(items),
         f'<h2>Notes</h2><ul class="notes">{listed}</ul>' if notes else "",
-        f"<h2>Roles, profiles and instances</h2>{_LEGEND}{drawing}" if drawing else "",
+        f"<h2>Roles, profiles and instances</h2>{legend}{drawing}" if drawing else "",
         _tools(items),
         "".join(_shown(item, repository) for item in items),
     ]
@@ -240,6 +244,9 @@ def _page(
 
 
 _LEGEND = '<p class="faint">+ create, - destroy, ~ change, ↻ cut over</p>'
+_LEGEND_OF_DRIFT = (
+    '<p class="faint">~ differs from the specs; apply would + add, - take away, ↻ cut over</p>'
+)
 
 
 _LABELS = {"cutover": "cut over", "in_progress": "in progress"}
