@@ -292,7 +292,10 @@ def test_what_does_not_exist_is_told_once(sandbox: Shell) -> None:
     sandbox.write("v1")
     missing = "arn:aws:iam::aws:policy/Nothing"
     specs = sandbox.folder / "specs" / "more.yaml"
-    specs.write_text(f"roles:\n  other:\n    trust: ec2\n    managed_policies: [{missing}]\n")
+    # The other role is new, so that there is something to apply, whichever tests came first.
+    new = f"  new-{time.time_ns()}: {{trust: ec2}}\n"
+    other = f"  other:\n    trust: ec2\n    managed_policies: [{missing}]\n"
+    specs.write_text(f"roles:\n{other}{new}")
     formats = ("text", "markdown", "html", "aws-cli")
     reports = [word for name in formats for word in ("--report", f"{name}=told.{name}")]
     result = sandbox.run("plan", *reports)
