@@ -7,7 +7,7 @@
     UnreadableError           a file cannot be read as YAML
     NotWritableError          a change to a file would touch more than its place
     UnmetRequirementError     a step requires what no step provides: a bug of the planner
-    CycleError                steps wait for each other: a bug of the planner
+    CycleError                steps wait for each other
     StoppedError              the run was asked to stop
 
 A mistake in a spec is a ``Diagnostic``, not an exception.
@@ -138,8 +138,16 @@ class UnmetRequirementError(Exception):
 
 
 class CycleError(Exception):
-    """Steps wait for each other. A bug of the planner: cycles between trust policies are broken
-    before."""
+    """Steps of these resources wait for each other: more than one of them is deleted and created
+    again. Without a replacement it is a bug of the planner, for cycles between trust policies are
+    broken before.
+
+    ``places`` are those of the steps in the list that was to be put in order.
+    """
+
+    def __init__(self, message: str, places: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.places = places
 
 
 class StoppedError(Exception):

@@ -12,7 +12,14 @@ from dataclasses import replace as with_fields
 from reconciler.kinds.context import KindContext, Step, iam, step, tag_calls
 from reconciler.kinds.references import trusted_roles
 from reconciler.kinds.unmanaged_attributes import keep_live
-from reconciler.model.address import Address, name_key, name_of, policy_address, same_name
+from reconciler.model.address import (
+    Address,
+    name_key,
+    name_of,
+    policy_address,
+    same_name,
+    same_resource,
+)
 from reconciler.model.live import LiveRole
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import Role, no_tags
@@ -226,7 +233,7 @@ def _boundary(before: Role, after: Role, context: KindContext) -> Iterator[Step]
     if arn == before.permissions_boundary:
         return
     provides = {ready(address)}
-    if before.permissions_boundary:
+    if before.permissions_boundary and not _is_made_again(before.permissions_boundary, arn):
         provides.add(_freed(before.permissions_boundary))
     if arn is None:
         call = iam("DeleteRolePermissionsBoundary", RoleName=before.name)
@@ -234,3 +241,9 @@ def _boundary(before: Role, after: Role, context: KindContext) -> Iterator[Step]
     else:
         call = iam("PutRolePermissionsBoundary", RoleName=before.name, PermissionsBoundary=arn)
         yield step(address, call, requires=_policy_requirements(arn, context), provides=provides)
+
+
+def _is_made_again(before: str, after: str | None) -> bool:
+    """Whether the boundary is one policy, deleted and created again at another path. Nothing frees
+    it: the role would be without a boundary for a time, so a guard stops the plan."""
+    return after is not None and same_resource(before, after)

@@ -90,7 +90,8 @@ def topological_order(
 ) -> tuple[OrderedStep[_A_co], ...]:
     """Every draft after all that it needs; otherwise in the order given.
 
-    ``there`` are the resources that exist already. Raises ``UnmetRequirementError``.
+    ``there`` are the resources that exist already. Raises ``UnmetRequirementError`` and
+    ``CycleError``.
     """
     givers: dict[Label, list[int]] = {}
     for number, pending in enumerate(drafts):
@@ -102,7 +103,12 @@ def topological_order(
         for need in sorted(pending.requires, key=str):
             found.update(_required(pending, need, givers, there))
         before[number] = found - {number}
-    sequence = _sorted(before)
+    try:
+        sequence = _sorted(before)
+    except graphlib.CycleError as error:
+        members = tuple(sorted(set(error.args[1])))
+        named = sorted({str(drafts[place].address) for place in members})
+        raise CycleError(", ".join(named), members) from error
     place = {number: at for at, number in enumerate(sequence)}
     return tuple(
         OrderedStep(drafts[n], tuple(sorted(place[other] for other in before[n]))) for n in sequence
@@ -129,7 +135,8 @@ def _required(
 
 
 def _sorted(before: dict[int, set[int]]) -> list[int]:
-    """The order given, bent only where something must come first."""
+    """The order given, bent only where something must come first. Raises graphlib's
+    ``CycleError``."""
     done: list[int] = []
     seen: set[int] = set()
 
@@ -146,10 +153,7 @@ def _sorted(before: dict[int, set[int]]) -> list[int]:
                     seen.add(top)
                     done.append(top)
 
-    try:
-        TopologicalSorter(before).prepare()
-    except graphlib.CycleError as error:
-        raise CycleError(str(error.args[1])) from error
+    TopologicalSorter(before).prepare()
     for number in sorted(before):
         visit(number)
     return done

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.errors import CycleError
 from reconciler.kinds.references import trusted_roles
 from reconciler.model.address import (
     ANY_INSTANCE,
@@ -15,10 +16,19 @@ from reconciler.model.address import (
     Address,
 )
 from reconciler.model.live import LiveEntity, LiveState
-from reconciler.plan.changes import Change, CutOverInstance, Delete, Kept, Restore, Unmet, Unread
+from reconciler.plan.changes import (
+    Change,
+    CutOverInstance,
+    Delete,
+    Guard,
+    Kept,
+    Restore,
+    Unmet,
+    Unread,
+)
 from reconciler.plan.cut_over import CutOver
-from reconciler.plan.graph import cyclic, topological_order
-from reconciler.plan.plan import TargetPlan, Users
+from reconciler.plan.graph import OrderedStep, cyclic, topological_order
+from reconciler.plan.plan import TargetPlan, Users, Work
 from reconciler.planner import guards
 from reconciler.planner.associations import moved, plan_associations, rules, unread_before
 from reconciler.planner.context import (
@@ -144,7 +154,9 @@ def plan_target(context: PlanContext) -> TargetPlan:
     passed = tuple(k for k in strangers if k.status == "ignored")
     left_out = tuple(references_left_out(context))
     unmet = tuple(dict.fromkeys((*context.unmet, *whole.unmet)))
-    found = (*whole.guards, *guards.check(changes, existing, guards.our_own(context.live), options))
+    work, circles = _work((*whole.pending, *releases), _there(context, left_out, unmet), context)
+    checked = guards.check(changes, existing, guards.our_own(context.live), options)
+    found = (*whole.guards, *checked, *circles)
     return TargetPlan(
         target=options.target,
         identity=live.identity,
@@ -152,7 +164,7 @@ def plan_target(context: PlanContext) -> TargetPlan:
         prefix=options.prefix,
         regions=options.regions,
         changes=changes,
-        work=topological_order((*whole.pending, *releases), _there(context, left_out, unmet)),
+        work=work,
         preview=dict(whole.preview),
         begins=dict(whole.begins),
         kept=_sorted(
@@ -187,6 +199,22 @@ def plan_target(context: PlanContext) -> TargetPlan:
         based_on=_based_on(context, changes, whole.pending),
         users=_users(context, changes, dict(whole.begins)),
     )
+
+
+def _work(
+    pending: Sequence[PendingWork], there: Collection[Address], context: PlanContext
+) -> tuple[tuple[OrderedStep[Work], ...], tuple[Guard, ...]]:
+    """The steps in their order. Replacements can wait for each other (a policy for its role, which
+    waits for its instances, which wait for the policy): then nothing is done, and a guard says what
+    to split."""
+    try:
+        return topological_order(pending, there), ()
+    except CycleError as error:
+        if not context.replaced:
+            raise
+        addresses = tuple(sorted({pending[place].address for place in error.places}))
+        reason = f"{error} wait for each other: a path cannot change together with the others"
+        return (), (Guard("replace", reason, "Change one path at a time", addresses),)
 
 
 def _forgetting(context: PlanContext) -> TargetPlan:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
 from reconciler.kinds.registry import kind_of
-from reconciler.model.address import Address
+from reconciler.model.address import Address, same_resource
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.policy_document import principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
@@ -147,7 +147,7 @@ def _beyond_reach(profile: LiveProfile, context: PlanContext) -> Iterator[str]:
 def _users_of_policy(policy: LivePolicy, context: PlanContext) -> Iterator[str]:
     for name, role in sorted(context.live.roles.items()):
         address = role.resource.address
-        if policy.arn == role.resource.permissions_boundary:
+        if policy.arn == role.resource.permissions_boundary and _keeps(name, role, context):
             yield f"{address} has it as its boundary, and would be without one for a time"
         elif policy.arn in role.resource.managed_policies and not _lets_go(name, role, context):
             yield f"{address} outside this plan has it attached"
@@ -160,6 +160,20 @@ def _lets_go(name: str, role: LiveRole, context: PlanContext) -> bool:
     if wanted is None or not context.options.includes(wanted.resource.address):
         return False
     return is_ours(role, context) and "managed_policies" not in wanted.leave
+
+
+def _keeps(name: str, role: LiveRole, context: PlanContext) -> bool:
+    """Whether the role still has its boundary, by whatever ARN, after this plan."""
+    wanted = context.desired.roles.get(name)
+    if wanted is None or not context.options.includes(wanted.resource.address):
+        return True
+    if not is_ours(role, context):
+        return True
+    before, after = role.resource, desired_state_of(wanted, role, context)
+    if not isinstance(after, Role) or after.permissions_boundary is None:
+        return False
+    kept = before.permissions_boundary
+    return kept is not None and same_resource(kept, after.permissions_boundary)
 
 
 def _users_of_role(role: LiveRole, context: PlanContext) -> Iterator[str]:

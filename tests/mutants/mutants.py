@@ -303,8 +303,8 @@ CUTOVER = (
 PLANNER = (
     Mutant(
         "reconciler/planner/planner.py",
-        "topological_order((*whole.pending, *releases),",
-        "topological_order((*whole.pending,),",
+        "_work((*whole.pending, *releases),",
+        "_work((*whole.pending,),",
         (ORDER,),
         "nothing is noted of roles that instances let go of",
     ),
@@ -555,8 +555,8 @@ KINDS = (
     ),
     Mutant(
         "reconciler/plan/graph.py",
-        "        raise CycleError(str(error.args[1])) from error\n",
-        "        before.clear()\n",
+        '        raise CycleError(", ".join(named), members) from error\n',
+        "        sequence = []\n",
         (GRAPH,),
         "steps in a circle are left out of the plan",
     ),
