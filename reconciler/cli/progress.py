@@ -27,6 +27,9 @@ HEARTBEAT_SECONDS = 20.0
 """So often, at least, something is said of what is waited for; a runner may take half a minute of
 silence for a hang."""
 LOOK_SECONDS = 1.0
+SILENCE_SECONDS = HEARTBEAT_SECONDS + 4
+"""After which something is said of what no wait tells of; later than ``HEARTBEAT_SECONDS``, so that
+not both speak of one wait."""
 
 
 @dataclass
@@ -78,8 +81,8 @@ class Pulse:
 
 @dataclass
 class Lines:
-    """Prints a line when a step starts and when it ends, and one every ``HEARTBEAT_SECONDS`` while
-    anything is waited for, be it an answer of AWS. Moves no cursor."""
+    """Prints a line when a step starts and when it ends, and one about every ``HEARTBEAT_SECONDS``
+    while anything is waited for, be it an answer of AWS. Moves no cursor."""
 
     console: Console
     clock: Callable[[], float] = time.monotonic
@@ -108,7 +111,11 @@ class Lines:
 
     def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
         shown = self.told.here(address)
-        if self._pulse.is_due(shown, what, self.clock()):
+        with self._lock:
+            if shown in self._open:
+                self._open[shown] = (f"{shown}: waiting for {what}", self.clock() - seconds)
+        is_new = of is None and seconds < LOOK_SECONDS  # the step that waits has just been told
+        if self._pulse.is_due(shown, what, self.clock()) and not is_new:
             self._print(f"{shown}: waiting for {wait_in_words(what, seconds, of)}")
 
     def done(self, address: Address, what: str, seconds: float) -> None:
@@ -131,7 +138,7 @@ class Lines:
         """Says what goes on if nothing was said for a while."""
         with self._lock:
             now = self.clock()
-            if not self._open or now - self._last < HEARTBEAT_SECONDS:
+            if not self._open or now - self._last < SILENCE_SECONDS:
                 return
             what, since = list(self._open.values())[-1]
             others = len(self._open) - 1

@@ -25,7 +25,14 @@ from reconciler.cutover.simulate import simulate
 from reconciler.errors import DENIED, THROTTLED, AwsError
 from reconciler.executor.interrupt import Deadline, Flights, Interrupt
 from reconciler.executor.observer import Observer
-from reconciler.executor.outcomes import MEND, Outcome, Status, advice, missing_permission
+from reconciler.executor.outcomes import (
+    MEND,
+    Outcome,
+    Status,
+    advice,
+    missing_permission,
+    refusal,
+)
 from reconciler.executor.sender import Sender
 from reconciler.executor.waiter import FIRST_LOOK_SECONDS
 from reconciler.model import ownership
@@ -107,6 +114,8 @@ class CutOverRunner:
     _flying: tuple[InstanceKey, ...] = ()
     _advice: str = MEND
     _brief: str = ""
+    _wanted: str = ""
+    """The permission for which the whole cut-over ended."""
     _told: set[str] = field(default_factory=set)
     """Reasons that ``progress`` has been told."""
     _wait: tuple[str, float] = ("", 0.0)
@@ -126,9 +135,8 @@ class CutOverRunner:
                 except AwsError as changed:
                     # What became of the profile since it was planned says more.
                     error = changed
-            _, requires, what = error.message.rpartition("; needs ")
-            self._went_wrong(error, requires and requires + what)
-            reason = f"{error.call}: {error.code}: {error.message}"
+            self._went_wrong(error, self._wanted)
+            reason = f"{error.call}: {refusal(error, self._wanted)}"
             return self._outcome("failed", reason, error.request_id)
         finally:
             self.flights.note(self.cutover.address, is_open=False)
@@ -250,7 +258,8 @@ class CutOverRunner:
             self.sender.send(call, is_fresh=True, hoped_for=HOPED_FOR)
         except AwsError as error:
             if error.code not in HOPED_FOR:
-                raise _explained(call, error) from error
+                self._wanted = missing_permission(call, error)
+                raise
         return replace(observed, now=self.clock.now()), states.answered(run_state, ask, observed)
 
     def _ask_ec2(
@@ -269,7 +278,7 @@ class CutOverRunner:
                 if error.code in DENIED:
                     wanted = missing_permission(call, error, keys[0].instance if keys else None)
                     self._advice = advice(error, wanted)
-                    why = f"{error.code}: {error.message}{wanted}"
+                    why = refusal(error, wanted)
                     for key in keys:
                         run_state = states.refused(run_state, key, why)
                 elif error.code in THROTTLED or error.is_uncertain or error.was_not_sent:
@@ -323,10 +332,11 @@ class CutOverRunner:
                 if before.profile.role_id is None:
                     for undoing in act.undo:
                         self.sender.send(undoing, is_fresh=True)
-                raise _explained(call, problem)
+                self._wanted = missing_permission(call, problem)
+                raise problem
             wanted = missing_permission(call, problem, key.instance)
             self._went_wrong(problem, wanted)
-            reason = f"{problem.code}: {problem.message}{wanted}"
+            reason = refusal(problem, wanted)
             run_state = states.not_given(cutover, before, run_state, key, reason)
             if key in run_state.failed:
                 self._fail(instance_address(key.instance), reason)
@@ -475,11 +485,3 @@ def _may_meet_another(act: Act, observed: Observation) -> bool:
         if "InstanceProfileName" in call.params
     )
     return begins or is_temporary
-
-
-def _explained(call: ApiCall, error: AwsError) -> AwsError:
-    """The same refusal, with the permission that is missing."""
-    message = error.message + missing_permission(call, error)
-    return AwsError(
-        error.call, error.code, message, status=error.status, request_id=error.request_id
-    )

@@ -65,23 +65,28 @@ class Outcome:
 
 
 def failed(address: Address, what: str, error: AwsError, wanted: str = "") -> Outcome:
-    """``wanted`` says which permission is missing."""
+    """``wanted``: the permission that is missing."""
     return Outcome(
         address,
         what,
         "failed",
-        f"{error.code}: {error.message}{wanted}",
+        refusal(error, wanted),
         request_id=error.request_id,
         brief=error.code,
         advice=advice(error, wanted),
     )
 
 
+def refusal(error: AwsError, wanted: str = "") -> str:
+    """Code and message, with the permission that is missing where the message does not name it."""
+    more = f"; needs {wanted}" if wanted and error.call not in error.message else ""
+    return f"{error.code}: {error.message}{more}"
+
+
 def advice(error: AwsError, wanted: str = "") -> str:
     """What to do about a refusal: again only where that can help."""
     if error.code in DENIED:
-        missing = wanted.removeprefix("; needs ") or error.call
-        return f"grant the calling identity {missing}, then apply again"
+        return f"grant the calling identity {wanted or error.call}, then apply again"
     if error.code == CHANGED:
         return "plan again: it was changed outside of this run"
     if error.code.startswith(_SIGN_IN):
@@ -172,8 +177,7 @@ _PASSING = (
 
 
 def missing_permission(call: ApiCall, error: AwsError, instance: str | None = None) -> str:
-    """The missing permission, as ``; needs iam:CreateRole on role/web``; empty for any other
-    refusal.
+    """The missing permission, as ``iam:CreateRole on role/web``; empty for any other refusal.
 
     EC2 names neither action nor resource itself. The denied call may be a read that precedes
     ``call``. ``instance`` is the one that the call is about, if it names an association.
@@ -182,7 +186,7 @@ def missing_permission(call: ApiCall, error: AwsError, instance: str | None = No
         return ""
     is_own = error.call == call.name
     more = " and iam:PassRole on the role" if is_own and call.operation in _PASSING else ""
-    return f"; needs {error.call} on {resource_of(call, instance)}{more}"
+    return f"{error.call} on {resource_of(call, instance)}{more}"
 
 
 def resource_of(call: ApiCall, instance: str | None = None) -> str:

@@ -148,6 +148,38 @@ def test_what_hangs_is_named(capsys: Capture) -> None:
     ]
 
 
+def test_a_wait_is_not_told_twice(capsys: Capture) -> None:
+    hand = Hand()
+    lines = Lines(Console(now=hand.today), hand)
+    address = instance_address("i-1")
+    lines.started(address, "wait for the association to complete")
+    for second in range(46):
+        hand.seconds = float(second)
+        lines.beat()
+        lines.waiting(address, "the association to complete", hand.seconds)
+    lines.stop()
+    assert [text.partition(": ")[2] for _, text in stamped(capsys.readouterr().err)] == [
+        "wait for the association to complete ...",
+        "waiting for the association to complete (20 s)",
+        "waiting for the association to complete (40 s)",
+    ]
+
+
+def test_what_hangs_is_what_was_told_last(capsys: Capture) -> None:
+    hand = Hand()
+    lines = Lines(Console(now=hand.today), hand)
+    instance = instance_address("i-1")
+    lines.started(WEB, "cut-over")
+    lines.started(instance, "associate the profile again", Within(WEB, "us-east-1"))
+    lines.done(instance, "refresh to role/v2", 1.0)
+    lines.waiting(WEB, "the pause between batches", 0.0, 90.0)
+    hand.seconds = 60
+    lines.beat()
+    lines.stop()
+    told = [text for _, text in stamped(capsys.readouterr().err)]
+    assert told[-1] == "instance-profile/web: waiting for the pause between batches ... 60 s so far"
+
+
 def test_only_failures_are_printed_if_quiet(capsys: Capture) -> None:
     progress = Quiet(Console(now=Hand().today, quiet=True))
     progress.started(WEB, "cut-over")

@@ -104,6 +104,15 @@ def test_what_an_apply_did_not_do_is_no_notice() -> None:
     assert done.startswith("::notice title=role/done")
 
 
+def test_a_failed_step_is_annotated_at_its_place() -> None:
+    document = plan_document()
+    failure = {"address": "role/web", "what": "iam:AttachRolePolicy", "status": "failed"}
+    failure |= {"reason": "AccessDenied: no", "source": {"file": "a.yaml", "line": 3, "column": 9}}
+    document["outcome"] = {"exit_code": 3, "left": [], "stranded": [], "failures": [failure]}
+    (line,) = annotated(document)
+    assert line.startswith("::error title=role/web%3A failed,file=a.yaml,line=3,col=9::")
+
+
 def test_what_comes_from_outside_is_no_command() -> None:
     """Neither a second command nor another property; the older form neither."""
     document = plan_document(

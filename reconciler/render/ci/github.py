@@ -53,7 +53,7 @@ def _stops(document: PlanShape) -> Iterator[Annotation]:
         for failure in document["outcome"]["failures"]:
             if failure["status"] == "failed":
                 said = f"{failure['what']}: {failure['reason']}"
-                yield Annotation("error", f"{failure['address']}: failed", said)
+                yield Annotation("error", f"{failure['address']}: failed", said, failure["source"])
     for target in document["targets"]:
         for guard in target["guards"]:
             yield Annotation("error", "apply is blocked", f"{guard['reason']}; {guard['lift']}")

@@ -112,7 +112,7 @@ def _broken(outcome: Outcome, *, is_told: bool) -> Iterator[Line]:
         data(f" (request {outcome.request_id})" if outcome.request_id else ""),
     )
     if outcome.source is not None:
-        yield line("  at ", data(f"{outcome.source.file}:{outcome.source.line}"))
+        yield line("  at ", data(outcome.source))
     for remaining in outcome.remaining:
         yield line("  not done: ", data(remaining))
 
