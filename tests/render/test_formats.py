@@ -106,7 +106,11 @@ def test_what_an_apply_did_not_do_is_no_notice() -> None:
 
 def test_a_failed_step_is_annotated_at_its_place() -> None:
     document = plan_document()
-    failure = {"address": "role/web", "what": "iam:AttachRolePolicy", "status": "failed"}
+    failure: dict[str, Any] = {
+        "address": "role/web",
+        "what": "iam:AttachRolePolicy",
+        "status": "failed",
+    }
     failure |= {"reason": "AccessDenied: no", "source": {"file": "a.yaml", "line": 3, "column": 9}}
     document["outcome"] = {"exit_code": 3, "left": [], "stranded": [], "failures": [failure]}
     (line,) = annotated(document)
