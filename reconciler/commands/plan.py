@@ -94,15 +94,15 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
     cannot be planned; ``AwsError`` if AWS cannot be read."""
     parsed = read(request.path)
     if parsed.settings.targets_from is not None:
-        _refuse(parsed.diagnostics, parsed.sources)
+        refuse_invalid(parsed.diagnostics, parsed.sources)
         parsed = with_members(parsed, request, ports)
     settings = parsed.settings
-    wanted = _targets(request, settings)
-    offline = {n: _offline(for_target(parsed, t), request, t) for n, t in wanted.items()}
+    wanted = targets_of(request, settings)
+    offline = {n: interpreted_offline(for_target(parsed, t), request, t) for n, t in wanted.items()}
     found = [d for one in offline.values() for d in one.spec.diagnostics]
     if not offline:
         found += parsed.diagnostics
-    _refuse((d for d in found if d.code not in ADJUSTABLE), parsed.sources)
+    refuse_invalid((d for d in found if d.code not in ADJUSTABLE), parsed.sources)
     opened = {n: ports.connect(target, settings) for n, target in wanted.items()}
     asked = {name: patient(connection, ports) for name, connection in opened.items()}
     identities = _identities(opened, wanted, settings, ports, several=len(wanted) > 1)
@@ -120,7 +120,7 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
         spec = _online(offline[name], identity, asked[name].reader)
         other = of_account(spec.desired, identity.account_id, identity.partition)
         spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
-        _refuse(spec.diagnostics, parsed.sources)
+        refuse_invalid(spec.diagnostics, parsed.sources)
         known = replace(known, identity=identity, spec=spec)
         return _planned_target(known, request, ports, several=len(wanted) > 1)
 
@@ -246,7 +246,7 @@ def plan_again(
 
 
 def _planned(made: list[PlannedTarget], request: Request, parsed: ParsedSet) -> Planned:
-    _refuse((d for one in made for d in one.plan.diagnostics), parsed.sources)
+    refuse_invalid((d for one in made for d in one.plan.diagnostics), parsed.sources)
     targets = tuple(one.plan for one in made)
     owner = request.owner or parsed.settings.owner
     calls: Counter[str] = Counter()
@@ -300,7 +300,7 @@ ADJUSTABLE = frozenset({"too-many-policies", "trust-too-large"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Offline:
+class Offline:
     """A target's specs, interpreted before anything is read from AWS."""
 
     parsed: ParsedSet
@@ -308,14 +308,14 @@ class _Offline:
     spec: SpecSet
 
 
-def _offline(parsed: ParsedSet, request: Request, target: TargetSpec | None) -> _Offline:
+def interpreted_offline(parsed: ParsedSet, request: Request, target: TargetSpec | None) -> Offline:
     account = (target.account_id if target else None) or parsed.settings.account_id
     variables = {**(target.variables if target else {}), **request.variables}
     caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", variables)
-    return _Offline(parsed, caller, interpret(parsed, caller))
+    return Offline(parsed, caller, interpret(parsed, caller))
 
 
-def _online(offline: _Offline, identity: Identity, reader: Reader) -> SpecSet:
+def _online(offline: Offline, identity: Identity, reader: Reader) -> SpecSet:
     """The specs for the account; interpreted again only if that could change them."""
     caller = replace(offline.caller, account_id=identity.account_id, partition=identity.partition)
     if has_errors(offline.spec.diagnostics):
@@ -339,7 +339,7 @@ def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
 MOST_NAMED = 12
 
 
-def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | None]:
+def targets_of(request: Request, settings: Settings) -> dict[str, TargetSpec | None]:
     """The requested targets, or those of the shard among them; without a request all of the
     settings, or else the caller's account as ``default``. Raises ``RefusedError`` for an unknown
     name."""
@@ -360,7 +360,7 @@ def _targets(request: Request, settings: Settings) -> dict[str, TargetSpec | Non
     return {name: target for name, target in chosen.items() if shard.has(name)}
 
 
-def _refuse(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> None:
+def refuse_invalid(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str]) -> None:
     found = in_order(diagnostics)
     if has_errors(found):
         raise RefusedError("the specs have errors", ExitCode.ERROR, found, sources)

@@ -18,3 +18,18 @@ DNS_SUFFIXES: Final = {
     "aws-us-gov": "amazonaws.com",
 }
 """By the name of the partition, as ARNs have it."""
+
+_BY_REGION: Final = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+)
+
+
+def partition_of(region: str | None) -> str:
+    """The partition that has a region of that name; the public one for none."""
+    return next((name for start, name in _BY_REGION if (region or "").startswith(start)), "aws")

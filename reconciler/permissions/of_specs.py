@@ -1,0 +1,161 @@
+"""What an apply of specs may need, whatever AWS has of them already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from reconciler.model.ownership import temporary_name
+from reconciler.model.trust import trusts_ec2
+from reconciler.permissions.reading import reading
+from reconciler.permissions.scope import Scope
+from reconciler.permissions.statements import Statement, statement
+from reconciler.plan.authorization import BOUNDARY, NEW_PROFILE, OLD_PROFILE, POLICY_ARN, WRITES
+from reconciler.spec.desired import Desired, DesiredProfile, DesiredRole, DesiredState
+
+HOP, RESTART = "hop", "restart"
+
+
+def applying(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator[Statement]:
+    """Reads, and every change that the specs can lead to. ``prunes`` adds the deletion of what has
+    the owner's tag and is not in the specs."""
+    yield from reading(scope, "apply")
+    yield from _roles(tuple(desired.roles.values()), scope)
+    yield from _policies(desired, scope)
+    profiles = tuple(desired.profiles.values())
+    yield from _profiles(profiles, scope)
+    yield from _passing(desired, scope)
+    yield from _instances(desired, scope, prunes=prunes)
+    yield from _left(scope, prunes=prunes)
+
+
+def actions_of(*calls: str, on: str) -> tuple[str, ...]:
+    """What the calls need on a kind of resource, but for passing a role, which has conditions of
+    its own."""
+    needs = chain.from_iterable(WRITES[call] for call in calls)
+    return tuple(n.action for n in needs if n.on == on and n.action != "iam:PassRole")
+
+
+def _roles(roles: tuple[DesiredRole, ...], scope: Scope) -> Iterator[Statement]:
+    names = [role.resource.name for role in roles]
+    on = scope.named("role", names)
+    calls = ["CreateRole", "UpdateRole", "UpdateAssumeRolePolicy", "DetachRolePolicy"]
+    calls += ["DeleteRolePolicy", "TagRole", "UntagRole"]
+    if any(role.resource.inline_policies for role in roles):
+        calls.append("PutRolePolicy")
+    if any(_removes_boundary(role) for role in roles):
+        calls.append("DeleteRolePermissionsBoundary")
+    yield from statement("Roles", _iam(calls, "role"), on)
+    yield from _replaced("ReplaceRoles", "DeleteRole", "role", roles, scope)
+    if attached := {arn for role in roles for arn in role.resource.managed_policies}:
+        having = [r.resource.name for r in roles if r.resource.managed_policies]
+        arns = {POLICY_ARN: scope.policies(attached)}
+        on = scope.named("role", having)
+        yield from statement("AttachPolicies", ["iam:AttachRolePolicy"], on, {"ArnLike": arns})
+    boundaries = {r.resource.name: r.resource.permissions_boundary for r in roles}
+    if given := {name: arn for name, arn in boundaries.items() if arn}:
+        arns = {BOUNDARY: scope.policies(given.values())}
+        on = scope.named("role", given)
+        action = "iam:PutRolePermissionsBoundary"
+        yield from statement("SetBoundaries", [action], on, {"ArnLike": arns})
+
+
+def _removes_boundary(role: DesiredRole) -> bool:
+    """An omitted one is left as it is."""
+    return role.resource.permissions_boundary is None and "permissions_boundary" not in role.leave
+
+
+def _policies(desired: DesiredState, scope: Scope) -> Iterator[Statement]:
+    policies = tuple(desired.policies.values())
+    calls = ["CreatePolicy", "CreatePolicyVersion", "DeletePolicyVersion", "TagPolicy"]
+    on = scope.named("policy", [p.resource.name for p in policies])
+    yield from statement("Policies", _iam([*calls, "UntagPolicy"], "policy"), on)
+    yield from _replaced("ReplacePolicies", "DeletePolicy", "policy", policies, scope)
+
+
+def _profiles(profiles: tuple[DesiredProfile, ...], scope: Scope) -> Iterator[Statement]:
+    kind = "instance-profile"
+    names = [p.resource.name for p in profiles]
+    calls = ["CreateInstanceProfile", "TagInstanceProfile", "UntagInstanceProfile"]
+    calls.append("RemoveRoleFromInstanceProfile")
+    if any(p.resource.role for p in profiles):
+        calls.append("AddRoleToInstanceProfile")
+    yield from statement("InstanceProfiles", _iam(calls, kind), scope.named(kind, names))
+    yield from _replaced("ReplaceInstanceProfiles", "DeleteInstanceProfile", kind, profiles, scope)
+    calls = ["CreateInstanceProfile", "TagInstanceProfile", "AddRoleToInstanceProfile"]
+    calls += ["UntagInstanceProfile", "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"]
+    on = scope.named(kind, _temporary(profiles))
+    yield from statement("TemporaryInstanceProfiles", _iam(calls, kind), on)
+
+
+def _temporary(profiles: Iterable[DesiredProfile]) -> list[str]:
+    """Names of the profiles that stand in for others during a hop."""
+    return [temporary_name(p.resource.name) for p in profiles if p.limits.strategy == HOP]
+
+
+def _replaced(
+    sid: str, call: str, kind: str, entities: Iterable[Desired], scope: Scope
+) -> Iterator[Statement]:
+    """Another path takes a deletion; without one in the specs, AWS's is kept."""
+    names = [e.resource.name for e in entities if "path" not in e.leave]
+    yield from statement(sid, _iam([call], kind), scope.named(kind, names))
+
+
+def _passing(desired: DesiredState, scope: Scope) -> Iterator[Statement]:
+    """Of the roles in profiles; of the others of the set that a profile may have now, and which a
+    roll-back puts back, those that EC2 may take."""
+    named = {p.resource.role for p in desired.profiles.values() if p.resource.role is not None}
+    if desired.profiles:
+        named |= {r.resource.name for r in desired.roles.values() if _trusts_ec2(r)}
+    on = scope.named("role", named)
+    yield from statement("PassRolesToEc2", ["iam:PassRole"], on, scope.passing())
+
+
+def _trusts_ec2(role: DesiredRole) -> bool:
+    return trusts_ec2(role.resource.trust_policy.value)
+
+
+def _instances(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator[Statement]:
+    """Which instances there are is known only from AWS, and changes: all of the regions."""
+    on, kind, profiles = scope.instances(), "instance-profile", tuple(desired.profiles.values())
+    names = {p.resource.name for p in profiles}
+    names |= {a.profile.replace("${region}", "*") for a in desired.associations}
+    given = scope.named(kind, {*names, *_temporary(profiles)})
+    calls = ["AssociateIamInstanceProfile"] if given else []
+    if desired.associations or any(p.limits.strategy == HOP for p in profiles):
+        calls.append("ReplaceIamInstanceProfileAssociation")
+    # Who gets another profile may have any before.
+    limits = {"ArnLike": {NEW_PROFILE: given}}
+    yield from statement("GiveInstancesProfiles", _ec2(calls), on, limits)
+    if given or prunes:
+        calls = ["DisassociateIamInstanceProfile"]
+        yield from statement("TakeProfilesFromInstances", _ec2(calls), on)
+        calls = ["CreateTags", "DeleteTags"] if given else ["DeleteTags"]
+        yield from statement("MarkInstances", _ec2(calls), on, scope.our_tags())
+    restarted = [p.resource.name for p in profiles if p.limits.strategy == RESTART]
+    calls = ["StopInstances", "StartInstances"] if restarted else []
+    limits = {"ArnLike": {OLD_PROFILE: scope.named(kind, restarted)}}
+    yield from statement("RestartInstances", _ec2(calls), on, limits)
+
+
+def _left(scope: Scope, *, prunes: bool) -> Iterator[Statement]:
+    """What has the owner's tag and is not in the specs: nobody knows its name. That instances let
+    go of a role is noted on it in any case."""
+    calls = ["TagRole"]
+    if prunes:
+        calls += ["DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"]
+    yield from statement("RolesThatLeft", _iam(calls, "role"), scope.every("role"), scope.owned())
+    if prunes:
+        calls = ["RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"]
+        on, kind = scope.every("instance-profile"), "instance-profile"
+        yield from statement("InstanceProfilesThatLeft", _iam(calls, kind), on, scope.owned())
+        calls, on = ["DeletePolicyVersion", "DeletePolicy"], scope.every("policy")
+        yield from statement("PoliciesThatLeft", _iam(calls, "policy"), on, scope.owned())
+
+
+def _iam(operations: Iterable[str], on: str) -> tuple[str, ...]:
+    return actions_of(*(f"iam:{name}" for name in operations), on=on)
+
+
+def _ec2(operations: Iterable[str]) -> tuple[str, ...]:
+    return actions_of(*(f"ec2:{name}" for name in operations), on="instance")

@@ -1,0 +1,222 @@
+"""What AWS asks of the caller for each call: actions, on which resource, under which conditions.
+
+One table for everything that is sent, beside the calls themselves (``calls.py``): the policies that
+``permissions`` prints and the tables of the docs are made from it, and a test compares it with the
+calls that a sandbox saw.
+
+Source: docs.aws.amazon.com/service-authorization/latest/reference, the pages in ``PAGES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Purpose = Literal["plan", "apply", "drift", "import"]
+On = Literal["*", "role", "policy", "instance-profile", "instance"]
+
+_START = "docs.aws.amazon.com/service-authorization/latest/reference/list_"
+PAGES: Final[Mapping[str, str]] = {
+    "iam": f"{_START}awsidentityandaccessmanagementiam.html",
+    "ec2": f"{_START}amazonec2.html",
+    "tag": f"{_START}amazonresourcegrouptaggingapi.html",
+    "cloudtrail": f"{_START}awscloudtrail.html",
+    "sts": f"{_START}awssecuritytokenservice.html",
+    "organizations": f"{_START}awsorganizations.html",
+    "s3": f"{_START}amazons3.html",
+    "sns": f"{_START}amazonsns.html",
+    "events": f"{_START}amazoneventbridge.html",
+}
+"""Where AWS says what a service's actions need, by the prefix of its actions."""
+
+REGION: Final = "aws:RequestedRegion"
+TAG_KEYS: Final = "aws:TagKeys"
+POLICY_ARN: Final = "iam:PolicyARN"
+BOUNDARY: Final = "iam:PermissionsBoundary"
+PASSED_TO: Final = "iam:PassedToService"
+ASSOCIATED: Final = "iam:AssociatedResourceArn"
+OLD_PROFILE: Final = "ec2:InstanceProfile"
+NEW_PROFILE: Final = "ec2:NewInstanceProfile"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An action that AWS checks. ``keys`` are the condition keys that a printed policy may use for
+    it; the tag of our owner (``aws:ResourceTag/...``) comes on top, on what left the specs."""
+
+    action: str
+    on: On
+    keys: tuple[str, ...] = ()
+
+
+PASS_ROLE: Final = Need("iam:PassRole", "role", (PASSED_TO, ASSOCIATED))
+"""Also asked where a call puts a role that is in a profile on an instance, or into a profile."""
+
+
+def _own(call: str, on: On, *keys: str) -> tuple[Need, ...]:
+    """Most calls need the action of their own name."""
+    return (Need(call, on, keys),)
+
+
+_ALL: tuple[Purpose, ...] = ("plan", "apply", "drift", "import")
+_SPECS: tuple[Purpose, ...] = ("plan", "apply", "drift")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A call that only reads, what it is for, and who makes it: no purpose for those that depend on
+    a flag or a setting, which ``why`` names."""
+
+    needs: tuple[Need, ...]
+    purposes: tuple[Purpose, ...]
+    why: str
+
+
+READS: Final[Mapping[str, Read]] = {
+    # Nobody can be denied to ask who they are.
+    "sts:GetCallerIdentity": Read((), _ALL, "account and caller"),
+    "iam:ListAccountAliases": Read(
+        _own("iam:ListAccountAliases", "*"), _ALL, "the account's alias, for people"
+    ),
+    "iam:GetAccountAuthorizationDetails": Read(
+        _own("iam:GetAccountAuthorizationDetails", "*"), _ALL, "roles and policies"
+    ),
+    "iam:ListRoles": Read(
+        _own("iam:ListRoles", "*"), _ALL, "descriptions and session durations of roles"
+    ),
+    "iam:ListInstanceProfiles": Read(
+        _own("iam:ListInstanceProfiles", "*"), _ALL, "instance profiles and their roles"
+    ),
+    "iam:ListPolicies": Read(
+        _own("iam:ListPolicies", "*"), _SPECS, "descriptions of policies that specs describe"
+    ),
+    "iam:GetAccountSummary": Read(
+        _own("iam:GetAccountSummary", "*"), _SPECS, "quotas, where the specs exceed the usual ones"
+    ),
+    "iam:ListInstanceProfileTags": Read(
+        _own("iam:ListInstanceProfileTags", "instance-profile"), _ALL, "marks of profiles"
+    ),
+    "iam:ListPolicyTags": Read(_own("iam:ListPolicyTags", "policy"), _ALL, "marks of policies"),
+    "iam:GetRole": Read(_own("iam:GetRole", "role"), _SPECS, "one role, before it changes"),
+    "iam:ListRolePolicies": Read(
+        _own("iam:ListRolePolicies", "role"), _SPECS, "one role, before it changes"
+    ),
+    "iam:GetRolePolicy": Read(
+        _own("iam:GetRolePolicy", "role"), _SPECS, "one role, before it changes"
+    ),
+    "iam:ListAttachedRolePolicies": Read(
+        _own("iam:ListAttachedRolePolicies", "role"), _SPECS, "one role, before it changes"
+    ),
+    "iam:ListRoleTags": Read(
+        _own("iam:ListRoleTags", "role"), _SPECS, "one role, before it changes"
+    ),
+    "iam:ListInstanceProfilesForRole": Read(
+        _own("iam:ListInstanceProfilesForRole", "role"), ("apply",), "who has a role that goes"
+    ),
+    "iam:GetInstanceProfile": Read(
+        _own("iam:GetInstanceProfile", "instance-profile"), _SPECS, "one profile, in a cut-over"
+    ),
+    "iam:GetPolicy": Read(
+        _own("iam:GetPolicy", "policy"), _SPECS, "one policy, AWS's own included"
+    ),
+    "iam:GetPolicyVersion": Read(
+        _own("iam:GetPolicyVersion", "policy"), _SPECS, "one policy, AWS's own included"
+    ),
+    "iam:ListPolicyVersions": Read(
+        _own("iam:ListPolicyVersions", "policy"), _SPECS, "one policy, before it changes"
+    ),
+    "ec2:DescribeInstances": Read(
+        _own("ec2:DescribeInstances", "*", REGION), _ALL, "instances and their tags"
+    ),
+    "ec2:DescribeIamInstanceProfileAssociations": Read(
+        _own("ec2:DescribeIamInstanceProfileAssociations", "*", REGION), _ALL, "associations"
+    ),
+    "ec2:DescribeRegions": Read(
+        _own("ec2:DescribeRegions", "*", REGION), _ALL, "enabled regions, to find consumers in"
+    ),
+    "tag:GetResources": Read(
+        _own("tag:GetResources", "*"), _SPECS, "tags of many profiles and policies at once"
+    ),
+    "cloudtrail:LookupEvents": Read(
+        _own("cloudtrail:LookupEvents", "*"), ("drift",), "who changed something, with `--who`"
+    ),
+    "sts:AssumeRole": Read(
+        _own("sts:AssumeRole", "role"), (), "`role_arn` of a target, of the identity that calls"
+    ),
+    "organizations:ListAccounts": Read(
+        _own("organizations:ListAccounts", "*"), (), "`targets_from`"
+    ),
+    "organizations:ListAccountsForParent": Read(
+        _own("organizations:ListAccountsForParent", "*"), (), "`targets_from` with units"
+    ),
+    "organizations:ListOrganizationalUnitsForParent": Read(
+        _own("organizations:ListOrganizationalUnitsForParent", "*"), (), "`targets_from` with units"
+    ),
+    "organizations:ListTagsForResource": Read(
+        _own("organizations:ListTagsForResource", "*"), (), "`targets_from` with tags"
+    ),
+    "s3:GetObject": Read(_own("s3:GetObject", "*"), (), "`--baseline s3://...`"),
+    "s3:PutObject": Read(_own("s3:PutObject", "*"), (), "`--baseline s3://...`, not AWS's state"),
+    "sns:Publish": Read(_own("sns:Publish", "*"), (), "`--notify` with a topic"),
+    "events:PutEvents": Read(_own("events:PutEvents", "*"), (), "`--notify` with an event bus"),
+}
+"""By call. What is not of a printed policy's purposes is for the reader of the docs."""
+
+WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
+    # Tags in the request are checked as a call of their own. Source:
+    # docs.aws.amazon.com/IAM/latest/UserGuide/id_tags_roles.html, and the pages beside it.
+    "iam:CreateRole": (Need("iam:CreateRole", "role"), Need("iam:TagRole", "role")),
+    "iam:UpdateRole": _own("iam:UpdateRole", "role"),
+    "iam:UpdateAssumeRolePolicy": _own("iam:UpdateAssumeRolePolicy", "role"),
+    "iam:AttachRolePolicy": _own("iam:AttachRolePolicy", "role", POLICY_ARN),
+    "iam:DetachRolePolicy": _own("iam:DetachRolePolicy", "role"),
+    "iam:PutRolePolicy": _own("iam:PutRolePolicy", "role"),
+    "iam:DeleteRolePolicy": _own("iam:DeleteRolePolicy", "role"),
+    "iam:PutRolePermissionsBoundary": _own("iam:PutRolePermissionsBoundary", "role", BOUNDARY),
+    "iam:DeleteRolePermissionsBoundary": _own("iam:DeleteRolePermissionsBoundary", "role"),
+    "iam:TagRole": _own("iam:TagRole", "role"),
+    "iam:UntagRole": _own("iam:UntagRole", "role"),
+    "iam:DeleteRole": _own("iam:DeleteRole", "role"),
+    "iam:CreatePolicy": (Need("iam:CreatePolicy", "policy"), Need("iam:TagPolicy", "policy")),
+    "iam:CreatePolicyVersion": _own("iam:CreatePolicyVersion", "policy"),
+    "iam:DeletePolicyVersion": _own("iam:DeletePolicyVersion", "policy"),
+    "iam:TagPolicy": _own("iam:TagPolicy", "policy"),
+    "iam:UntagPolicy": _own("iam:UntagPolicy", "policy"),
+    "iam:DeletePolicy": _own("iam:DeletePolicy", "policy"),
+    "iam:CreateInstanceProfile": (
+        Need("iam:CreateInstanceProfile", "instance-profile"),
+        Need("iam:TagInstanceProfile", "instance-profile"),
+    ),
+    "iam:TagInstanceProfile": _own("iam:TagInstanceProfile", "instance-profile"),
+    "iam:UntagInstanceProfile": _own("iam:UntagInstanceProfile", "instance-profile"),
+    "iam:AddRoleToInstanceProfile": (
+        Need("iam:AddRoleToInstanceProfile", "instance-profile"),
+        PASS_ROLE,
+    ),
+    "iam:RemoveRoleFromInstanceProfile": _own(
+        "iam:RemoveRoleFromInstanceProfile", "instance-profile"
+    ),
+    "iam:DeleteInstanceProfile": _own("iam:DeleteInstanceProfile", "instance-profile"),
+    "ec2:AssociateIamInstanceProfile": (
+        Need("ec2:AssociateIamInstanceProfile", "instance", (NEW_PROFILE,)),
+        PASS_ROLE,
+    ),
+    "ec2:ReplaceIamInstanceProfileAssociation": (
+        Need("ec2:ReplaceIamInstanceProfileAssociation", "instance", (NEW_PROFILE,)),
+        PASS_ROLE,
+    ),
+    "ec2:DisassociateIamInstanceProfile": _own("ec2:DisassociateIamInstanceProfile", "instance"),
+    "ec2:StopInstances": _own("ec2:StopInstances", "instance", OLD_PROFILE),
+    "ec2:StartInstances": _own("ec2:StartInstances", "instance", OLD_PROFILE),
+    "ec2:CreateTags": _own("ec2:CreateTags", "instance", TAG_KEYS),
+    "ec2:DeleteTags": _own("ec2:DeleteTags", "instance", TAG_KEYS),
+}
+"""What ``apply``, ``destroy`` and ``forget`` send, by ``ApiCall.name``."""
+
+
+def reads_for(purpose: Purpose) -> tuple[Need, ...]:
+    """What a command needs to read."""
+    return tuple(
+        need for read in READS.values() if purpose in read.purposes for need in read.needs
+    )
