@@ -146,7 +146,8 @@ def _left(scope: Scope, *, prunes: bool) -> Iterator[Statement]:
         calls += ["DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"]
     yield from statement("RolesThatLeft", _iam(calls, "role"), scope.every("role"), scope.owned())
     if prunes:
-        calls = ["RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"]
+        # A mark before the role is taken out, as in every cut-over.
+        calls = ["TagInstanceProfile", "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"]
         on, kind = scope.every("instance-profile"), "instance-profile"
         yield from statement("InstanceProfilesThatLeft", _iam(calls, kind), on, scope.owned())
         calls, on = ["DeletePolicyVersion", "DeletePolicy"], scope.every("policy")
