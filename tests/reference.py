@@ -13,6 +13,7 @@ from reconciler.cli.app import app
 from reconciler.cli.examples import EXAMPLES
 from reconciler.cli.help import default_of, value_name
 from reconciler.exit_codes import ExitCode
+from reconciler.plan.authorization import PAGES, READS, WRITES, Need
 from reconciler.planner.options import ALLOW
 from reconciler.render.json.types import PRINTED, schema_of
 from reconciler.spec.schema import json_schema
@@ -28,7 +29,7 @@ and [commands](commands.md).
 
 
 def reference() -> str:
-    parts = [HEAD, *_commands(), *_exit_codes(), *_guards(), *_spec(), *_json()]
+    parts = [HEAD, *_commands(), *_exit_codes(), *_guards(), *_permissions(), *_spec(), *_json()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -94,6 +95,28 @@ def _guards() -> Iterator[str]:
         value = "N" if key in ("delete", "change") else "ADDR"
         yield f"| `{key}={value}` | {meaning} |"
     yield ""
+
+
+def _permissions() -> Iterator[str]:
+    yield "## Permissions\n\nWhat AWS checks of each call, from the table that `reconciler permissions` prints policies by.\n[Least permissions](permissions.md) is about using it.\n"
+    yield "| call that reads | needs | on | condition keys | for | why |\n|---|---|---|---|---|---|"
+    for call, read in READS.items():
+        needs = read.needs or (Need("nothing", "*"),)
+        purposes = ", ".join(f"`{purpose}`" for purpose in read.purposes) or "a flag or setting"
+        yield f"| `{call}` | {_needed(needs)} | {purposes} | {read.why} |"
+    yield ""
+    yield "| call of apply, destroy and forget | needs | on | condition keys |\n|---|---|---|---|"
+    yield from (f"| `{call}` | {_needed(needs)} |" for call, needs in WRITES.items())
+    yield ""
+    pages = ", ".join(f"[`{name}`](https://{page})" for name, page in PAGES.items())
+    yield f"Source, by the prefix of the actions: {pages}.\n"
+
+
+def _needed(needs: tuple[Need, ...]) -> str:
+    actions = ", ".join(f"`{n.action}`" if ":" in n.action else n.action for n in needs)
+    on = ", ".join(dict.fromkeys("all" if n.on == "*" else n.on for n in needs))
+    keys = ", ".join(dict.fromkeys(f"`{key}`" for n in needs for key in n.keys))
+    return f"{actions} | {on} | {keys}"
 
 
 def _spec() -> Iterator[str]:

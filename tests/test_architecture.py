@@ -22,7 +22,7 @@ LAYERS = (
     ("plan",),
     ("ports",),
     ("spec",),
-    ("kinds",),
+    ("kinds", "permissions"),
     ("cutover",),
     ("planner",),
     ("executor",),

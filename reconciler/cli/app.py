@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "schema": "Print the JSON Schema of the spec format. With --of: of a JSON output.",
     },
     "Pipelines": {
+        "permissions": "Print the least IAM policy that a command needs. "
+        "Takes specs, or a saved plan for the policy of that plan alone. "
+        "Needs no credentials and no network.",
         "comment": "Post a plan, result or drift on a pull or merge request. "
         "Takes what `plan`, `apply` and `drift` wrote. Edits what it posted before. "
         "Makes one comment of each kind for each account, or one for all with --together. "

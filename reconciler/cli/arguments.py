@@ -47,6 +47,14 @@ Specs = Annotated[
     str,
     typer.Argument(metavar="SPECS", help="File or folder of specs.", envvar="RECONCILER_SPECS"),
 ]
+SpecsOrPlan = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPECS|PLAN",
+        help="File or folder of specs, or a saved plan.",
+        envvar="RECONCILER_SPECS",
+    ),
+]
 Var = Annotated[
     list[str] | None,
     typer.Option(

@@ -77,6 +77,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ("reconciler schema > spec.schema.json", "The schema of specs, for an editor"),
         ("reconciler schema --of plan", "The schema of the output of plan --json"),
     ),
+    "permissions": (
+        ("reconciler permissions --for plan", "What a plan of ./specs needs"),
+        (
+            "reconciler permissions --github acme/iam --format terraform",
+            "The two roles of a pipeline, with their trust policies",
+        ),
+    ),
     "merge": (
         (
             "reconciler merge plans/*.json --out plan.json",
@@ -180,6 +187,13 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         **_STOPPED,
     },
     "schema": _OFFLINE,
+    "permissions": {
+        **_OK,
+        ExitCode.ERROR: "the specs have errors, or a file is no saved plan",
+        ExitCode.STALE: "a plan was changed after it was saved",
+        **_MISUSE,
+        **_STOPPED,
+    },
     "comment": _OFFLINE,
     "merge": _MERGES,
     "sandbox": _OFFLINE,

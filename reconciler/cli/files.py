@@ -57,6 +57,11 @@ def text_of(data: bytes) -> str:
         raise ValueError("it is not UTF-8 text") from error
 
 
+def is_saved_plan(path: Path) -> bool:
+    """Whether an argument that may also be specs is a plan: a file, and no YAML."""
+    return path.suffix not in (".yaml", ".yml") and path.is_file()
+
+
 def saved_plan(path: Path) -> PlanShape:
     """Raises ``OSError``, or ``RefusedError`` unless it is as `plan --out` wrote it."""
     try:

@@ -15,7 +15,7 @@ from reconciler.permissions.reading import reading
 from reconciler.permissions.scope import ANY, Scope
 from reconciler.permissions.statements import Statement
 from reconciler.plan.authorization import Purpose
-from reconciler.spec.desired import SpecSet
+from reconciler.spec.desired import DesiredState, SpecSet
 from reconciler.spec.loader import for_target, read
 from reconciler.spec.settings import TargetSpec, account_of
 
@@ -75,9 +75,7 @@ def _targets(request: Request) -> Iterator[tuple[str | None, Scope, SpecSet]]:
     for name, one in chosen.items():
         target = one or unnamed
         spec = interpreted_offline(for_target(parsed, target), request, target).spec
-        refuse_invalid(
-            (d for d in spec.diagnostics if d.code not in ADJUSTABLE), parsed.sources
-        )
+        refuse_invalid((d for d in spec.diagnostics if d.code not in ADJUSTABLE), parsed.sources)
         yield None if len(chosen) == 1 else name, _scope(request, spec, target), spec
 
 
@@ -115,4 +113,18 @@ def _statements(
     if purpose != "apply":
         return reading(scope, purpose)
     prunes = spec.settings.prune if request.prune is None else request.prune
-    return applying(spec.desired, scope, prunes=prunes)
+    # A part of a set prunes nothing.
+    return applying(_chosen(spec), scope, prunes=prunes and spec.chosen is None)
+
+
+def _chosen(spec: SpecSet) -> DesiredState:
+    """What is in the selected part of the set."""
+    desired, chosen = spec.desired, spec.chosen
+    if chosen is None:
+        return desired
+    return DesiredState(
+        {k: v for k, v in desired.policies.items() if v.resource.address in chosen},
+        {k: v for k, v in desired.roles.items() if v.resource.address in chosen},
+        {k: v for k, v in desired.profiles.items() if v.resource.address in chosen},
+        tuple(one for one in desired.associations if one.is_chosen),
+    )

@@ -45,9 +45,7 @@ _SIDS["instance"] = "Instances"
 _REF = re.compile(r"\$\{[a-z-]+/([^{}]+)\.(?:id|arn)\}")
 
 
-def applying_plan(
-    target: Mapping[str, Any], scope: Scope, role_in: RoleIn
-) -> Iterator[Statement]:
+def applying_plan(target: Mapping[str, Any], scope: Scope, role_in: RoleIn) -> Iterator[Statement]:
     """``target`` is one of plan JSON. Instances that a role change or a rule finds are looked up
     again when it is applied, so calls on them are allowed for every instance of the regions."""
     yield from reading(scope, "apply")

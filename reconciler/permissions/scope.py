@@ -51,9 +51,7 @@ class Scope:
         found: set[str] = set()
         for reference in references:
             is_foreign = reference.startswith("arn:") and ":iam::aws:" in reference
-            found |= (
-                {reference} if is_foreign else {*self.named("policy", [name_of(reference)])}
-            )
+            found |= {reference} if is_foreign else {*self.named("policy", [name_of(reference)])}
         return tuple(sorted(found))
 
     def instances(self, names: Iterable[str] = ("*",)) -> tuple[str, ...]:

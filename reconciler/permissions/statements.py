@@ -88,9 +88,7 @@ def size(document: Document) -> int:
     return len("".join(text.split()))
 
 
-def documents(
-    statements: Iterable[Statement], most: int = MOST_CHARACTERS
-) -> tuple[Document, ...]:
+def documents(statements: Iterable[Statement], most: int = MOST_CHARACTERS) -> tuple[Document, ...]:
     """As few as the order of the statements allows, each within the limit. A statement that is too
     long for one is split: its parts together allow what it allows."""
     made: list[list[Statement]] = []

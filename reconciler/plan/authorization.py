@@ -89,7 +89,7 @@ READS: Final[Mapping[str, Read]] = {
         _own("iam:ListInstanceProfiles", "*"), _ALL, "instance profiles and their roles"
     ),
     "iam:ListPolicies": Read(
-        _own("iam:ListPolicies", "*"), _SPECS, "descriptions of policies that specs describe"
+        _own("iam:ListPolicies", "*"), _SPECS, "a policy at another path, with `--only`"
     ),
     "iam:GetAccountSummary": Read(
         _own("iam:GetAccountSummary", "*"), _SPECS, "quotas, where the specs exceed the usual ones"
@@ -107,9 +107,6 @@ READS: Final[Mapping[str, Read]] = {
     ),
     "iam:ListAttachedRolePolicies": Read(
         _own("iam:ListAttachedRolePolicies", "role"), _SPECS, "one role, before it changes"
-    ),
-    "iam:ListRoleTags": Read(
-        _own("iam:ListRoleTags", "role"), _SPECS, "one role, before it changes"
     ),
     "iam:ListInstanceProfilesForRole": Read(
         _own("iam:ListInstanceProfilesForRole", "role"), ("apply",), "who has a role that goes"
@@ -157,7 +154,7 @@ READS: Final[Mapping[str, Read]] = {
         _own("organizations:ListTagsForResource", "*"), (), "`targets_from` with tags"
     ),
     "s3:GetObject": Read(_own("s3:GetObject", "*"), (), "`--baseline s3://...`"),
-    "s3:PutObject": Read(_own("s3:PutObject", "*"), (), "`--baseline s3://...`, not AWS's state"),
+    "s3:PutObject": Read(_own("s3:PutObject", "*"), (), "`--baseline s3://...`"),
     "sns:Publish": Read(_own("sns:Publish", "*"), (), "`--notify` with a topic"),
     "events:PutEvents": Read(_own("events:PutEvents", "*"), (), "`--notify` with an event bus"),
 }
@@ -217,6 +214,4 @@ WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
 
 def reads_for(purpose: Purpose) -> tuple[Need, ...]:
     """What a command needs to read."""
-    return tuple(
-        need for read in READS.values() if purpose in read.purposes for need in read.needs
-    )
+    return tuple(need for read in READS.values() if purpose in read.purposes for need in read.needs)

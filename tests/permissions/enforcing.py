@@ -8,7 +8,7 @@ beside the call's own action."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -47,7 +47,7 @@ class Enforcer:
     allowed something, and ``seen`` the calls."""
 
     world: World
-    statements: list[Mapping[str, Any]]
+    statements: Sequence[Mapping[str, Any]]
     denied: list[Check] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.commands.permissions import wanted_for, wanted_for_plan
+from reconciler.drift.attribution import Attributor
+from reconciler.drift.findings import drift_of
+from reconciler.errors import AwsError, RefusedError
+from reconciler.importer.into_set import import_source
 from reconciler.permissions.statements import documents
 from reconciler.plan.authorization import READS, WRITES, Purpose
 from reconciler.render.json.plan import now_as_text, plan_json
+from reconciler.spec.settings import Settings
 from tests.permissions.enforcing import Enforcer
 from tests.rig import AWAY, HOME, Rig, rig
 
 SETTINGS = f"version: 1\nowner: tests\nregions: [{HOME}, {AWAY}]\naccount_id: '123456789012'\n"
 NARROW = SETTINGS + f"consumer_regions: [{HOME}, {AWAY}]\n"
-DOCUMENT = "{Version: '2012-10-17', Statement: [{Effect: Allow, Action: 's3:GetObject', Resource: '*'}]}"
+DOCUMENT = (
+    "{Version: '2012-10-17', Statement: [{Effect: Allow, Action: 's3:GetObject', Resource: '*'}]}"
+)
 SWAP = """
 roles: {v1: {trust: ec2, path: /app/}, v2: {trust: ec2}}
 instance_profiles: {web: {role: ROLE, cutover: {strategy: STRATEGY, max_unavailable: 50%}}}
@@ -99,8 +106,12 @@ def update(aws: Rig) -> tuple[str, dict[str, Any]]:
     aws.write(WIDE, NARROW)
     aws.settle()
     changed = WIDE.replace("a: b", "c: d").replace("s3:GetObject", "s3:ListBucket")
-    changed = changed.replace("trust: lambda, permissions_boundary: read", "trust: ecs-tasks, permissions_boundary: null")
-    changed = changed.replace("managed_policies: [read]", "description: new").replace("own:", "other:")
+    changed = changed.replace(
+        "trust: lambda, permissions_boundary: read", "trust: ecs-tasks, permissions_boundary: null"
+    )
+    changed = changed.replace("managed_policies: [read]", "description: new").replace(
+        "own:", "other:"
+    )
     aws.write(changed, NARROW)
     return "apply", {"allow": frozenset({("boundary", "role/bound")})}
 
@@ -118,6 +129,15 @@ def associate(aws: Rig) -> tuple[str, dict[str, Any]]:
     return "apply", {}
 
 
+def by_id(aws: Rig) -> tuple[str, dict[str, Any]]:
+    (one,) = aws.launch(1)
+    select = "select: {tags: {role: web}}"
+    assert select in MOVE
+    text = MOVE.replace(select, f"instances: [{one}]")
+    aws.write(text.replace("PROFILE", "two"), NARROW)
+    return "apply", {}
+
+
 def move(aws: Rig) -> tuple[str, dict[str, Any]]:
     ids = aws.launch(2, tags={"role": "web"})
     aws.write(MOVE.replace("PROFILE", "one"), NARROW)
@@ -129,7 +149,10 @@ def move(aws: Rig) -> tuple[str, dict[str, Any]]:
 
 def prune(aws: Rig) -> tuple[str, dict[str, Any]]:
     aws.launch(1, tags={"role": "web"})
-    aws.write(WIDE.replace("instance_profiles: {web:", "instance_profiles: {gone: {role: null}, web:"), NARROW)
+    aws.write(
+        WIDE.replace("instance_profiles: {web:", "instance_profiles: {gone: {role: null}, web:"),
+        NARROW,
+    )
     aws.settle()
     aws.write("roles: {other: {trust: ec2}}\n", NARROW)
     return "apply", {"prune": True, "allow": frozenset({("delete", "9"), ("change", "9")})}
@@ -139,7 +162,7 @@ def prune_associations(aws: Rig) -> tuple[str, dict[str, Any]]:
     aws.launch(1, tags={"role": "web"})
     aws.write(MOVE.replace("PROFILE", "one"), NARROW)
     aws.settle()
-    aws.write(MOVE.split("associations")[0], NARROW)
+    aws.write(MOVE.partition("associations")[0], NARROW)
     return "apply", {"prune": True, "allow": frozenset({("delete", "9"), ("consumers", "*")})}
 
 
@@ -176,14 +199,85 @@ def one_by_one(aws: Rig) -> tuple[str, dict[str, Any]]:
     return "plan", {"only": ("role/web", "policy/read", "instance-profile/web")}
 
 
+def elsewhere(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """A policy that is not where the specs let one expect it."""
+    aws.write(WIDE, NARROW)
+    aws.settle()
+    aws.write(WIDE.replace("path: /app/, ", ""), NARROW)
+    return "plan", {"only": ("policy/read",)}
+
+
+MANY = "".join(f"  p{n}: {{document: {DOCUMENT}}}\n" for n in range(12))
+
+
+def many(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """So many that tags are read in bulk."""
+    aws.write(f"policies:\n{MANY}", NARROW)
+    return "plan", {}
+
+
+def over_quota(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """The account is asked for its own quota."""
+    attached = ", ".join(f"p{n}" for n in range(11))
+    role = f"roles: {{big: {{trust: ec2, managed_policies: [{attached}]}}}}\n"
+    aws.write(f"policies:\n{MANY}{role}", NARROW)
+    return "refused", {}
+
+
+def versions(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """A policy takes five."""
+    aws.write(WIDE, NARROW)
+    aws.settle()
+    arn = "arn:aws:iam::123456789012:policy/app/read"
+    for n in range(4):
+        statement = {"Effect": "Allow", "Action": f"s3:Get{n}", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        aws.iam.create_policy_version(PolicyArn=arn, PolicyDocument=document, SetAsDefault=True)
+    return "apply", {}
+
+
 def drifted(aws: Rig) -> tuple[str, dict[str, Any]]:
     aws.write(WIDE, NARROW)
     aws.settle()
-    aws.iam.attach_role_policy(
-        RoleName="web", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess"
-    )
+    aws.iam.attach_role_policy(RoleName="web", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
     aws.launch(1)
     return "drift", {}
+
+
+def bounded(aws: Rig) -> tuple[str, dict[str, Any]]:
+    aws.write(WIDE.replace(", permissions_boundary: read", ""), NARROW)
+    aws.settle()
+    aws.write(WIDE, NARROW)
+    return "apply", {}
+
+
+def released(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """A role that left the specs is told when its last instance went."""
+    aws.launch(1, tags={"role": "web"})
+    old = MOVE.replace("{one: {trust: ec2}}", "{one: {trust: ec2}, old: {trust: ec2}}")
+    aws.write(old.replace("{role: one}, two", "{role: old}, two").replace("PROFILE", "one"), NARROW)
+    aws.settle()
+    aws.write(MOVE.replace("one: {role: one}, ", "").replace("PROFILE", "two"), NARROW)
+    return "apply", {}
+
+
+def drifted_in_part(aws: Rig) -> tuple[str, dict[str, Any]]:
+    aws.write(WIDE, NARROW)
+    aws.settle()
+    aws.iam.delete_role_policy(RoleName="web", PolicyName="own")
+    return "drift", {"only": ("role/web", "policy/read")}
+
+
+def imported(aws: Rig) -> tuple[str, dict[str, Any]]:
+    aws.write(WIDE, SETTINGS)
+    aws.settle()
+    return "import", {}
+
+
+def nowhere(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """Consumers are looked for everywhere."""
+    swap("reassociate", SETTINGS)(aws)
+    return "plan", {}
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -195,36 +289,88 @@ SCENARIOS: tuple[Scenario, ...] = (
     swap("restart"),
     swap("wait"),
     associate,
+    by_id,
     move,
     prune,
     prune_associations,
+    bounded,
+    released,
+    imported,
+    nowhere,
     replaced(PATHS, PATHS.replace("read: {path: /a/", "read: {path: /b/")),
     replaced(PATHS, PATHS.replace("one, path: /a/", "one, path: /b/")),
     replaced(PATHS, PATHS.replace("ec2, path: /a/", "ec2, path: /b/")),
     only,
     one_by_one,
+    elsewhere,
+    many,
+    over_quota,
+    versions,
     drifted,
+    drifted_in_part,
 )
 
 
-def run(aws: Rig, what: str, flags: dict[str, Any]) -> None:
+def run(aws: Rig, what: str, flags: dict[str, Any]) -> int | None:
+    """The exit code of an apply."""
     if what == "apply":
-        applied = aws.apply(**flags)
-        assert applied.exit_code == 0, applied.result
-    elif what == "plan":
-        aws.plan(**flags)
+        return aws.apply(**flags).exit_code
+    if what == "plan":
+        assert not aws.plan(**flags).plan.unread
+    elif what == "refused":
+        with pytest.raises(RefusedError):
+            aws.plan(**flags)
+    elif what == "drift":
+        planned = aws.plan(for_drift=True, **flags)
+        found = Attributor(planned.targets, aws.clock).named(drift_of(planned))
+        assert all(one.status != "unknown" for one in found.findings)
     else:
-        aws.drift(**flags)
+        connection = aws.commands().connect(None, Settings())
+        import_source(connection, Settings(), None, (), lambda _what: None)
+    return None
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.__name__)
-def test_debug(scenario: Scenario, tmp_path: Path) -> None:
+def test_what_is_printed_is_enough_and_none_of_it_is_too_much(tmp_path: Path) -> None:
+    """One test for all scenarios, since what no scenario needs is known only at the end. Where a
+    statement alone allows something, the same run is denied that without it."""
+    printed: dict[str, set[str]] = {}
+    used: dict[str, set[str]] = {}
+    seen: set[str] = set()
+    for number, scenario in enumerate(SCENARIOS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with rig(folder) as aws:
+            what, flags = scenario(aws)
+            purpose: Any = "plan" if what == "refused" else what
+            allowed = statements(aws, purpose, **flags)
+            exact = of_plan(aws, **flags) if what == "apply" else allowed
+            aws.aws.log.clear()
+            with enforced(aws, allowed) as specs, enforced(aws, exact) as plan:
+                ended = run(aws, what, flags)
+            name = scenario.__name__
+            assert specs.denied == [], (name, "by the policy of the specs")
+            assert plan.denied == [], (name, "by the policy of the plan")
+            assert ended in (None, 0), name
+            printed.setdefault(purpose, set()).update(one["Sid"] for one in allowed)
+            used.setdefault(purpose, set()).update(specs.used)
+            seen |= specs.seen
+    assert printed == used
+    known = READS.keys() | WRITES.keys()
+    assert seen - known == set()
+    assert known - seen - set(UNSEEN) == set()
+    assert seen & set(UNSEEN) == set()
+
+
+UNSEEN = {
+    **{call: "depends on a flag or a setting" for call, one in READS.items() if not one.purposes},
+}
+
+
+@pytest.mark.parametrize("sid", ["PassRolesToEc2", "MarkInstances", "ReadInstances"])
+def test_without_a_statement_it_is_denied(sid: str, tmp_path: Path) -> None:
     with rig(tmp_path) as aws:
-        what, flags = scenario(aws)
-        allowed = statements(aws, what, **flags)  # type: ignore[arg-type]
-        with enforced(aws, allowed) as enforcer:
-            try:
-                run(aws, what, flags)
-            finally:
-                print("\nDENIED", enforcer.denied, "\nUSED", sorted(enforcer.used), "\nUNUSED", sorted({s["Sid"] for s in allowed} - enforcer.used), "\nSEEN", sorted(enforcer.seen))
-        assert not enforcer.denied
+        _, flags = swap("reassociate")(aws)
+        allowed = [one for one in statements(aws, "apply", **flags) if one["Sid"] != sid]
+        with enforced(aws, allowed) as enforcer, suppress(AwsError):
+            aws.apply(**flags)
+        assert enforcer.denied

@@ -12,7 +12,7 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.connection import run_ports
-from reconciler.cli.files import saved_plan
+from reconciler.cli.files import is_saved_plan, saved_plan
 from reconciler.cli.panels import RUN
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import report_requests
@@ -28,14 +28,6 @@ from reconciler.plan.plan import intended
 from reconciler.planner.options import PlanFlags
 from reconciler.render import formats
 
-SpecsOrPlan = Annotated[
-    str,
-    typer.Argument(
-        metavar="SPECS|PLAN",
-        help="File or folder of specs, or a saved plan.",
-        envvar="RECONCILER_SPECS",
-    ),
-]
 Expect = Annotated[
     str | None,
     typer.Option(
@@ -50,7 +42,7 @@ Expect = Annotated[
 @o.with_flags
 def apply(
     context: typer.Context,
-    specs: SpecsOrPlan = "specs",
+    specs: o.SpecsOrPlan = "specs",
     expect: Expect = None,
     auto_approve: o.AutoApprove = False,
     no_input: o.NoInput = False,
@@ -98,7 +90,7 @@ def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]
 
     Raises a usage error for planning flags. Environment variables for them are ignored, since the
     plan stores their values."""
-    if path.suffix in (".yaml", ".yml") or not path.is_file():
+    if not is_saved_plan(path):
         return None
     if o.typed(context, _OF_A_PLAN) or any(key != "growth" for key, _ in allow):
         raise typer.BadParameter(

@@ -1,0 +1,261 @@
+"""``reconciler permissions``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import completion
+from reconciler.cli.arguments import Color, ColorFlag, QuietFlag, SpecsOrPlan, Var, pairs, typed
+from reconciler.cli.console import Console
+from reconciler.cli.files import is_saved_plan, saved_plan
+from reconciler.cli.panels import OUTPUT, OWNERSHIP, SCOPE
+from reconciler.commands.permissions import Wanted, wanted_for, wanted_for_plan
+from reconciler.commands.planfile import saved_from
+from reconciler.commands.request import Request
+from reconciler.errors import RefusedError
+from reconciler.exit_codes import ExitCode
+from reconciler.permissions.scope import ANY
+from reconciler.permissions.statements import MOST_POLICIES, documents
+from reconciler.permissions.trusts import Pipeline
+from reconciler.plan.authorization import Purpose
+from reconciler.render.policies import FORMATS, NamedRole, PolicySet
+
+PIPELINE = "Roles of a pipeline"
+
+
+class For(StrEnum):
+    """Commands whose permissions are printed."""
+
+    plan = "plan"
+    apply = "apply"
+    drift = "drift"
+    import_ = "import"
+
+
+class Format(StrEnum):
+    """Output formats."""
+
+    json = "json"
+    terraform = "terraform"
+    cloudformation = "cloudformation"
+
+
+ForFlag = Annotated[
+    For | None,
+    typer.Option(
+        "--for",
+        help="The command that is run. With a saved plan: apply.",
+        rich_help_panel=SCOPE,
+    ),
+]
+FormatFlag = Annotated[
+    Format, typer.Option("--format", help="Output format.", rich_help_panel=OUTPUT)
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="Target in the settings; repeat for more.",
+        envvar="RECONCILER_TARGET",
+        rich_help_panel=SCOPE,
+        autocompletion=completion.targets,
+    ),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="REGION",
+        help="Region to look for instances in; repeat for more.",
+        rich_help_panel=SCOPE,
+    ),
+]
+Owner = Annotated[
+    str | None,
+    typer.Option(
+        "--owner",
+        metavar="NAME",
+        help="Owner of the spec set.",
+        envvar="RECONCILER_OWNER",
+        rich_help_panel=OWNERSHIP,
+    ),
+]
+Prune = Annotated[
+    bool | None,
+    typer.Option(
+        "--prune/--no-prune",
+        help="Allow to delete owned resources that left the specs.",
+        rich_help_panel=OWNERSHIP,
+    ),
+]
+GitHub = Annotated[
+    str | None,
+    typer.Option(
+        "--github",
+        metavar="ORG/REPO",
+        help="Print two roles that workflows of this repository may take: one to plan, for pull "
+        "requests and the branch, and one to apply, for the environment.",
+        rich_help_panel=PIPELINE,
+    ),
+]
+GitLab = Annotated[
+    str | None,
+    typer.Option(
+        "--gitlab",
+        metavar="GROUP/PROJECT",
+        help="The same for a project of GitLab: to plan on every branch, to apply on one.",
+        rich_help_panel=PIPELINE,
+    ),
+]
+Host = Annotated[
+    str,
+    typer.Option("--gitlab-host", metavar="HOST", help="Host of GitLab.", rich_help_panel=PIPELINE),
+]
+Branch = Annotated[
+    str,
+    typer.Option("--branch", metavar="NAME", help="The default branch.", rich_help_panel=PIPELINE),
+]
+Environment = Annotated[
+    str,
+    typer.Option(
+        "--environment",
+        metavar="NAME",
+        help="GitHub's environment in which apply runs.",
+        rich_help_panel=PIPELINE,
+    ),
+]
+
+
+def permissions(
+    context: typer.Context,
+    specs: SpecsOrPlan = "specs",
+    purpose: ForFlag = None,
+    output: FormatFlag = Format.json,
+    target: Targets = None,
+    region: Regions = None,
+    var: Var = None,
+    owner: Owner = None,
+    prune: Prune = None,
+    github: GitHub = None,
+    gitlab: GitLab = None,
+    gitlab_host: Host = "gitlab.com",
+    branch: Branch = "main",
+    environment: Environment = "production",
+    color: ColorFlag = Color.auto,
+    quiet: QuietFlag = False,
+) -> None:
+    console = Console(color=color.value, quiet=quiet)
+    pipeline = _pipeline(github, gitlab, gitlab_host, branch, environment)
+    if is_saved_plan(Path(specs)):
+        made = _of_plan(Path(specs), context, purpose, pipeline)
+    else:
+        request = Request(
+            path=specs,
+            targets=tuple(target or ()),
+            regions=tuple(region or ()),
+            owner=owner,
+            prune=prune,
+            variables=pairs(var, "--var"),
+        )
+        if pipeline is not None:
+            if purpose is not None:
+                raise typer.BadParameter("--for does not go with the roles of a pipeline")
+            made = _roles(request, pipeline)
+        elif purpose is None:
+            raise typer.BadParameter("--for is missing: plan, apply, drift or import")
+        else:
+            made = _policies(wanted_for(request, _purpose(purpose)), purpose.value)
+    _warn(made, console)
+    console.out_text(FORMATS[output.value](made))
+
+
+_OF_SPECS = ("target", "region", "var", "owner", "prune")
+
+
+def _of_plan(
+    path: Path, context: typer.Context, purpose: For | None, pipeline: Pipeline | None
+) -> PolicySet:
+    if purpose not in (None, For.apply) or pipeline is not None:
+        raise typer.BadParameter("a saved plan is for --for apply alone")
+    if typed(context, _OF_SPECS):
+        raise typer.BadParameter("planning flags cannot be combined with a saved plan")
+    document = saved_plan(path)
+    saved = saved_from(document, str(path))
+    return _policies(wanted_for_plan(document, saved.request), "apply")
+
+
+def _purpose(given: For) -> Purpose:
+    found: dict[For, Purpose] = {
+        For.plan: "plan",
+        For.apply: "apply",
+        For.drift: "drift",
+        For.import_: "import",
+    }
+    return found[given]
+
+
+def _pipeline(
+    github: str | None, gitlab: str | None, host: str, branch: str, environment: str
+) -> Pipeline | None:
+    if github is not None and gitlab is not None:
+        raise typer.BadParameter("--github and --gitlab are for one pipeline each: pass one")
+    try:
+        if github is not None:
+            return Pipeline.github(github, branch, environment)
+        return None if gitlab is None else Pipeline.gitlab(gitlab, branch, host)
+    except ValueError as error:
+        flag = "--github" if github is not None else "--gitlab"
+        raise typer.BadParameter(f"{flag}: {error}") from error
+
+
+def _policies(wanted: Iterable[Wanted], what: str) -> PolicySet:
+    made: dict[str, Any] = {}
+    for one in wanted:
+        made |= _named(_name(one, what), one)
+    return PolicySet(made)
+
+
+def _name(wanted: Wanted, what: str) -> str:
+    """IAM's names take no other characters, and those of targets are anything."""
+    target = "".join(c if c.isalnum() or c in "+=,.@_-" else "-" for c in wanted.target or "")
+    return f"reconciler-{target}-{what}" if target else f"reconciler-{what}"
+
+
+def _named(name: str, wanted: Wanted) -> dict[str, Any]:
+    found = documents(wanted.statements)
+    if len(found) == 1:
+        return {name: found[0]}
+    return {f"{name}-{n}": document for n, document in enumerate(found, 1)}
+
+
+def _roles(request: Request, pipeline: Pipeline) -> PolicySet:
+    """A role to plan and to look for drift, and one to apply, for each target."""
+    policies: dict[str, Any] = {}
+    roles = []
+    for purpose, name in (("drift", "plan"), ("apply", "apply")):
+        for one in wanted_for(request, _purpose(For(purpose))):
+            account = one.scope.account_id
+            if account == ANY:
+                message = "the roles of a pipeline need account_id in reconciler.yaml"
+                raise RefusedError(message, ExitCode.ERROR)
+            role = _name(one, name)
+            made = _named(role, one)
+            policies |= made
+            trust = pipeline.trust(one.scope.partition, account, writes=name == "apply")
+            roles.append(NamedRole(role, trust, tuple(made)))
+    return PolicySet(policies, tuple(roles))
+
+
+def _warn(made: PolicySet, console: Console) -> None:
+    for role in made.roles or (NamedRole("a role", {}, tuple(made.policies)),):
+        if len(role.policies) > MOST_POLICIES:
+            console.note(
+                f"{role.name} takes {MOST_POLICIES} managed policies, unless AWS raises its quota; "
+                f"these are {len(role.policies)}."
+            )
