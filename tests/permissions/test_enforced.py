@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from reconciler.commands.permissions import wanted_for, wanted_for_plan
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.findings import drift_of
 from reconciler.errors import AwsError, RefusedError
+from reconciler.exit_codes import ExitCode
 from reconciler.importer.into_set import import_source
 from reconciler.permissions.statements import documents
 from reconciler.plan.authorization import READS, WRITES, Purpose
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.spec.settings import Settings
-from tests.permissions.enforcing import Enforcer
+from tests.behaviour.faults import refusing
+from tests.golden.cases import FILES
+from tests.permissions.enforcing import Check, Context, Enforcer, allows
 from tests.rig import AWAY, HOME, Rig, rig
 
 SETTINGS = f"version: 1\nowner: tests\nregions: [{HOME}, {AWAY}]\naccount_id: '123456789012'\n"
@@ -374,3 +378,71 @@ def test_without_a_statement_it_is_denied(sid: str, tmp_path: Path) -> None:
         with enforced(aws, allowed) as enforcer, suppress(AwsError):
             aws.apply(**flags)
         assert enforcer.denied
+
+
+@pytest.mark.parametrize(
+    ("strategy", "refused"),
+    [
+        ("reassociate", "AssociateIamInstanceProfile"),
+        ("hop", "ReplaceIamInstanceProfileAssociation"),
+        ("restart", "StartInstances"),
+    ],
+)
+def test_the_way_back_is_allowed_too(strategy: str, refused: str, tmp_path: Path) -> None:
+    """What a roll-back calls is in no step of the plan."""
+    with rig(tmp_path) as aws:
+        _, flags = swap(strategy)(aws)
+        allowed, exact = statements(aws, "apply", **flags), of_plan(aws, **flags)
+        with (
+            enforced(aws, allowed) as specs,
+            enforced(aws, exact) as plan,
+            refusing(aws, refused, "UnauthorizedOperation", times=1),
+        ):
+            applied = aws.apply(**flags)
+        assert applied.exit_code == ExitCode.PARTLY_APPLIED
+        assert "rolled back" in str(applied.result)
+        assert specs.denied == []
+        assert plan.denied == []
+
+
+def test_every_call_that_a_plan_shows_is_declared() -> None:
+    """Over all golden plans."""
+    shown = {
+        step["call"]
+        for path in FILES.glob("*.plan.json.txt")
+        for target in json.loads(path.read_text("utf-8"))["targets"]
+        for step in target["steps"]
+        if "call" in step
+    }
+    assert len(shown) > 20
+    assert shown <= WRITES.keys()
+
+
+def test_the_evaluator_knows_the_shapes_that_are_printed() -> None:
+    """Each way in which a statement can fail to allow something."""
+    one = {
+        "Action": ["ec2:CreateTags"],
+        "Resource": ["arn:aws:ec2:us-east-1:1:instance/*"],
+        "Condition": {
+            "ForAllValues:StringLike": {"aws:TagKeys": ["reconciler:*"]},
+            "StringEquals": {"aws:RequestedRegion": ["us-east-1"]},
+            "ArnLike": {"ec2:InstanceProfile": ["arn:aws:iam::1:instance-profile/*/web"]},
+        },
+    }
+    context: Context = {
+        "aws:tagkeys": ("reconciler:holds",),
+        "aws:requestedregion": ("us-east-1",),
+        "ec2:instanceprofile": ("arn:aws:iam::1:instance-profile/app/web",),
+    }
+    fits = Check("ec2:CreateTags", "arn:aws:ec2:us-east-1:1:instance/i-1", context)
+    assert allows(one, fits)
+    assert not allows(one, replace(fits, action="ec2:DeleteTags"))
+    assert not allows(one, replace(fits, resource="arn:aws:ec2:eu-west-1:1:instance/i-1"))
+    for key, value in (
+        ("aws:tagkeys", ("reconciler:holds", "team")),
+        ("aws:requestedregion", ("eu-west-1",)),
+        ("ec2:instanceprofile", ("arn:aws:iam::1:instance-profile/web",)),
+        ("aws:requestedregion", ()),
+        ("ec2:instanceprofile", ()),
+    ):
+        assert not allows(one, replace(fits, context={**context, key: value})), key
