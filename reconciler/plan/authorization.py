@@ -153,7 +153,11 @@ READS: Final[Mapping[str, Read]] = {
     "organizations:ListTagsForResource": Read(
         _own("organizations:ListTagsForResource", "*"), (), "`targets_from` with tags"
     ),
-    "s3:GetObject": Read(_own("s3:GetObject", "*"), (), "`--baseline s3://...`"),
+    # Without the second, S3 answers that a missing object may not be read. Source:
+    # docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    "s3:GetObject": Read(
+        (Need("s3:GetObject", "*"), Need("s3:ListBucket", "*")), (), "`--baseline s3://...`"
+    ),
     "s3:PutObject": Read(_own("s3:PutObject", "*"), (), "`--baseline s3://...`"),
     "sns:Publish": Read(_own("sns:Publish", "*"), (), "`--notify` with a topic"),
     "events:PutEvents": Read(_own("events:PutEvents", "*"), (), "`--notify` with an event bus"),

@@ -21,7 +21,7 @@ from reconciler.permissions.statements import (
     statement,
 )
 from reconciler.permissions.trusts import Pipeline
-from reconciler.plan.authorization import NEW_PROFILE, PAGES, PASS_ROLE, READS, WRITES
+from reconciler.plan.authorization import NEW_PROFILE, PAGES, PASS_ROLE, READS, WRITES, reads_for
 
 SCOPE = Scope("aws", "123456789012", ("us-east-1",), "tests", "reconciler:")
 
@@ -174,3 +174,10 @@ def test_no_pattern_gets_into_a_trust(bad: str) -> None:
         Pipeline.github(bad, "main", "production")
     with pytest.raises(ValueError, match="is not a branch"):
         Pipeline.gitlab("a/b", bad + "*", "gitlab.com")
+
+
+def test_the_example_of_a_drift_has_the_actions_of_the_table() -> None:
+    template = Path(reconciler.__file__).parent.parent / "examples/cron/lambda/template.yaml"
+    part = template.read_text("utf-8").partition("--for drift`\n")[2].partition("Resource:")[0]
+    listed = [line.strip().removeprefix("- ") for line in part.splitlines() if line.strip()]
+    assert listed == sorted({need.action for need in reads_for("drift")})
