@@ -23,6 +23,7 @@ from reconciler.commands.request import RunPorts as Commands
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.executor.interrupt import Interrupt
 from reconciler.model.address import Address
+from reconciler.plan.authorization import READS, WRITES
 from reconciler.plan.plan import Plan
 from reconciler.ports import Clock, Within
 from reconciler.render.formats import as_text
@@ -36,6 +37,8 @@ ACCOUNT = "123456789012"
 HOME = "us-east-1"
 AWAY = "eu-west-1"
 SETTINGS = "version: 1\nowner: tests\n"
+OURS = "reconciler/"
+"""In the user agent of every call of the program."""
 
 
 @dataclass
@@ -284,3 +287,5 @@ def rig(folder: Path, lags: Lags | None = None, seed: int = 0) -> Iterator[Rig]:
     )
     with embedded(world):
         yield Rig(folder, world, clock)
+    sent = {logged.name for logged in world.log if OURS in logged.user_agent}
+    assert sent <= READS.keys() | WRITES.keys(), "a call that `permissions` does not know"

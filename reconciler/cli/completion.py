@@ -4,11 +4,13 @@ errors complete nothing."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 import typer
 
 from reconciler.diagnostics import has_errors
 from reconciler.notify.notifier import KINDS
+from reconciler.plan.authorization import Purpose
 from reconciler.planner.options import ALLOW, COUNTS
 from reconciler.planner.patterns import of_the_specs
 from reconciler.render import formats
@@ -44,6 +46,11 @@ def reports(context: typer.Context, incomplete: str) -> list[str]:
     """``FORMAT=`` of the command's reports."""
     known = REPORTS.get(context.info_name or "", formats.PLAN)
     return [f"{name}=" for name in known if name.startswith(incomplete)]
+
+
+def purposes(incomplete: str) -> list[str]:
+    """Commands that ``permissions`` knows."""
+    return _beginning(incomplete, get_args(Purpose))
 
 
 def destinations(incomplete: str) -> list[str]:

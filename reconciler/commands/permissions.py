@@ -2,48 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.commands.plan import ADJUSTABLE, interpreted_offline, refuse_invalid, targets_of
 from reconciler.commands.request import Request
 from reconciler.model.partitions import partition_of
+from reconciler.permissions.assuming import assuming
 from reconciler.permissions.of_plan import applying_plan
-from reconciler.permissions.of_specs import applying
+from reconciler.permissions.of_specs import applying, destroying, forgetting
 from reconciler.permissions.reading import reading
 from reconciler.permissions.scope import ANY, Scope
 from reconciler.permissions.statements import Statement
 from reconciler.plan.authorization import Purpose
 from reconciler.spec.desired import DesiredState, SpecSet
-from reconciler.spec.loader import for_target, read
-from reconciler.spec.settings import TargetSpec, account_of
+from reconciler.spec.loader import ParsedSet, for_target, read
+from reconciler.spec.settings import Settings, TargetSpec, account_of
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The statements of one target; ``target`` is ``None`` for the caller's own account."""
+    """The statements of one target; ``target`` is ``None`` for the caller's own account. With
+    ``is_caller`` those of the identity that assumes the roles of the targets."""
 
     target: str | None
     scope: Scope
     statements: tuple[Statement, ...]
+    is_caller: bool = False
 
 
 def wanted_for(request: Request, purpose: Purpose) -> tuple[Wanted, ...]:
-    """One for each target. Raises ``RefusedError`` for invalid specs and unknown targets."""
-    return tuple(
-        Wanted(name, scope, tuple(_statements(spec, scope, request, purpose)))
-        for name, scope, spec in _targets(request)
-    )
+    """One for each target, and one for who assumes their roles, if they have any. Raises
+    ``RefusedError`` for invalid specs and unknown targets."""
+    # To forget takes addresses, and the policy is the same for all of them.
+    asked = replace(request, destroy=purpose == "destroy", forget=("*",) * (purpose == "forget"))
+    parsed = read(request.path)
+    targets = _targets(parsed, asked)
+    specs = _interpreted(parsed, asked, targets)
+    made = []
+    for name, target in targets.items():
+        scope = _scope(asked, specs[name], target)
+        shown = None if len(targets) == 1 else name
+        statements = tuple(_statements(specs[name], scope, asked, purpose))
+        made.append(Wanted(shown, scope, statements))
+    return (*made, *_caller(parsed.settings, targets, made))
 
 
 def wanted_for_plan(document: Mapping[str, Any], request: Request) -> tuple[Wanted, ...]:
     """For plan JSON, and the request that it was made with. Raises as ``wanted_for``."""
-    specs = {name or "default": spec for name, _, spec in _targets(request)}
+    parsed = read(request.path)
+    targets = _targets(parsed, request)
+    specs = _interpreted(parsed, request, targets)
     made = []
     for target in document["targets"]:
         name, settings = target["target"], target["settings"]
-        spec = specs[name]
+        spec = specs[name if name in specs else MEMBERS]
 
         def role_in(profile: str, spec: SpecSet = spec) -> str | None:
             found = spec.desired.profile(profile)
@@ -62,21 +76,47 @@ def wanted_for_plan(document: Mapping[str, Any], request: Request) -> tuple[Want
         is_only = len(document["targets"]) == 1
         statements = tuple(applying_plan(target, scope, role_in))
         made.append(Wanted(None if is_only else name, scope, statements))
-    return tuple(made)
+    return (*made, *_caller(parsed.settings, targets, made))
 
 
-def _targets(request: Request) -> Iterator[tuple[str | None, Scope, SpecSet]]:
-    parsed = read(request.path)
+MEMBERS = "members"
+"""In place of the names of targets that only AWS knows: accounts of an organization."""
+
+
+def _targets(parsed: ParsedSet, request: Request) -> dict[str, TargetSpec | None]:
     settings = parsed.settings
     chosen = targets_of(request, settings)
-    # Which accounts an organization has is known only from AWS; their targets are alike.
-    source = settings.targets_from
-    unnamed = source.organizations.target() if source is not None else None
-    for name, one in chosen.items():
-        target = one or unnamed
-        spec = interpreted_offline(for_target(parsed, target), request, target).spec
-        refuse_invalid((d for d in spec.diagnostics if d.code not in ADJUSTABLE), parsed.sources)
-        yield None if len(chosen) == 1 else name, _scope(request, spec, target), spec
+    if settings.targets_from is None or request.targets:
+        return chosen
+    named = chosen if settings.targets else {}
+    return {**named, MEMBERS: settings.targets_from.organizations.target()}
+
+
+def _interpreted(
+    parsed: ParsedSet, request: Request, targets: Mapping[str, TargetSpec | None]
+) -> dict[str, SpecSet]:
+    """The specs of each target. Raises ``RefusedError`` if they are invalid."""
+    made = {
+        name: interpreted_offline(for_target(parsed, target), request, target).spec
+        for name, target in targets.items()
+    }
+    found = (d for spec in made.values() for d in spec.diagnostics if d.code not in ADJUSTABLE)
+    refuse_invalid(found, parsed.sources)
+    return made
+
+
+def _caller(
+    settings: Settings, targets: Mapping[str, TargetSpec | None], made: Sequence[Wanted]
+) -> Iterator[Wanted]:
+    """What the identity that assumes the roles of the targets needs; nothing if it needs none."""
+    scope = made[0].scope
+    roles = {t.role_arn for n, t in targets.items() if t and t.role_arn and n != MEMBERS}
+    source = settings.targets_from if MEMBERS in targets else None
+    if source is not None:
+        roles.add(source.organizations.role_arn(ANY, scope.partition))
+    found = tuple(assuming(roles, source.organizations if source else None))
+    if found:
+        yield Wanted(None, scope, found, is_caller=True)
 
 
 def _scope(request: Request, spec: SpecSet, target: TargetSpec | None) -> Scope:
@@ -85,7 +125,7 @@ def _scope(request: Request, spec: SpecSet, target: TargetSpec | None) -> Scope:
     if account is None and target is not None:
         account = account_of(target.role_arn)
     own = request.regions or (target.regions if target else None) or settings.regions
-    regions = _regions(spec, tuple(own or ()))
+    regions = _regions(spec, request, tuple(own or ()))
     named = next(iter(regions or own or ()), None)
     return Scope(
         partition_of(named),
@@ -96,12 +136,13 @@ def _scope(request: Request, spec: SpecSet, target: TargetSpec | None) -> Scope:
     )
 
 
-def _regions(spec: SpecSet, own: tuple[str, ...]) -> tuple[str, ...] | None:
+def _regions(spec: SpecSet, request: Request, own: tuple[str, ...]) -> tuple[str, ...] | None:
     """Where instances are read and changed; ``None`` for every region, since consumers are searched
     for in all, or no region is named and the session's counts."""
     settings, desired = spec.settings, spec.desired
-    searches = desired.profiles and settings.consumer_regions is None
-    if not own or searches or (settings.prune and settings.consumer_regions is None):
+    takes_all = request.destroy or request.forget or settings.prune
+    searches = (desired.profiles or takes_all) and settings.consumer_regions is None
+    if not own or searches:
         return None
     named = {region for one in desired.associations for region in one.regions or ()}
     return tuple(sorted({*own, *named, *(settings.consumer_regions or ())}))
@@ -110,6 +151,10 @@ def _regions(spec: SpecSet, own: tuple[str, ...]) -> tuple[str, ...] | None:
 def _statements(
     spec: SpecSet, scope: Scope, request: Request, purpose: Purpose
 ) -> Iterator[Statement]:
+    if purpose == "destroy":
+        return destroying(scope)
+    if purpose == "forget":
+        return forgetting(scope)
     if purpose != "apply":
         return reading(scope, purpose)
     prunes = spec.settings.prune if request.prune is None else request.prune

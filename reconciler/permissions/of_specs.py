@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from reconciler.model.ownership import temporary_name
 from reconciler.model.trust import trusts_ec2
 from reconciler.permissions.reading import reading
 from reconciler.permissions.scope import Scope
-from reconciler.permissions.statements import Statement, statement
+from reconciler.permissions.statements import Conditions, Statement, statement
 from reconciler.plan.authorization import BOUNDARY, NEW_PROFILE, OLD_PROFILE, POLICY_ARN, WRITES
 from reconciler.spec.desired import Desired, DesiredProfile, DesiredRole, DesiredState
 
@@ -141,17 +141,57 @@ def _instances(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator
 def _left(scope: Scope, *, prunes: bool) -> Iterator[Statement]:
     """What has the owner's tag and is not in the specs: nobody knows its name. That instances let
     go of a role is noted on it in any case."""
-    calls = ["TagRole"]
     if prunes:
-        calls += ["DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"]
-    yield from statement("RolesThatLeft", _iam(calls, "role"), scope.every("role"), scope.owned())
-    if prunes:
-        # A mark before the role is taken out, as in every cut-over.
-        calls = ["TagInstanceProfile", "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"]
-        on, kind = scope.every("instance-profile"), "instance-profile"
-        yield from statement("InstanceProfilesThatLeft", _iam(calls, kind), on, scope.owned())
-        calls, on = ["DeletePolicyVersion", "DeletePolicy"], scope.every("policy")
-        yield from statement("PoliciesThatLeft", _iam(calls, "policy"), on, scope.owned())
+        yield from _owned(_DELETES, scope)
+    else:
+        yield from _owned({"role": ("TagRole",)}, scope)
+
+
+def destroying(scope: Scope) -> Iterator[Statement]:
+    """Reads, and the deletion of all that has the owner's tag, whatever the specs name."""
+    yield from reading(scope, "apply")
+    yield from _owned(_DELETES, scope)
+    calls = ["DisassociateIamInstanceProfile"]
+    yield from statement("TakeProfilesFromInstances", _ec2(calls), scope.instances())
+    yield from statement("MarkInstances", _ec2(["DeleteTags"]), scope.instances(), scope.our_tags())
+
+
+def forgetting(scope: Scope) -> Iterator[Statement]:
+    """Reads, and the removal of our tags from what has the owner's."""
+    yield from reading(scope, "apply")
+    yield from _owned(_FORGETS, scope, scope.our_tags())
+    yield from statement("MarkInstances", _ec2(["DeleteTags"]), scope.instances(), scope.our_tags())
+
+
+_DELETES: Mapping[str, tuple[str, ...]] = {
+    "role": ("TagRole", "DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"),
+    # A mark before the role is taken out, as in every cut-over.
+    "instance-profile": (
+        "TagInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+        "DeleteInstanceProfile",
+    ),
+    "policy": ("DeletePolicyVersion", "DeletePolicy"),
+}
+_FORGETS: Mapping[str, tuple[str, ...]] = {
+    "role": ("UntagRole",),
+    "instance-profile": ("UntagInstanceProfile",),
+    "policy": ("UntagPolicy",),
+}
+_OWNED = {
+    "role": "OwnedRoles",
+    "instance-profile": "OwnedInstanceProfiles",
+    "policy": "OwnedPolicies",
+}
+
+
+def _owned(
+    calls: Mapping[str, tuple[str, ...]], scope: Scope, more: Conditions | None = None
+) -> Iterator[Statement]:
+    """Of what has the owner's tag, by kind."""
+    limits = {**scope.owned(), **(more or {})}
+    for kind, operations in calls.items():
+        yield from statement(_OWNED[kind], _iam(operations, kind), scope.every(kind), limits)
 
 
 def _iam(operations: Iterable[str], on: str) -> tuple[str, ...]:

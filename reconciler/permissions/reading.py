@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, statement
-from reconciler.plan.authorization import REGION, Purpose, reads_for
+from reconciler.plan.authorization import REGION, Reading, reads_for
 
 
-def reading(scope: Scope, purpose: Purpose) -> Iterator[Statement]:
+def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
     """Lists of everything name every resource, so details are not narrowed to those of the specs:
     roles that hold a profile of the specs, or their owner's mark, are known only from AWS."""
     needs = reads_for(purpose)

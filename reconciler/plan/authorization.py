@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Purpose = Literal["plan", "apply", "drift", "import"]
+Purpose = Literal["plan", "apply", "destroy", "forget", "drift", "import"]
+Reading = Literal["plan", "apply", "drift", "import"]
+"""What calls that read are for: ``destroy`` and ``forget`` read what ``apply`` reads."""
 On = Literal["*", "role", "policy", "instance-profile", "instance"]
 
 _START = "docs.aws.amazon.com/service-authorization/latest/reference/list_"
@@ -59,8 +61,8 @@ def _own(call: str, on: On, *keys: str) -> tuple[Need, ...]:
     return (Need(call, on, keys),)
 
 
-_ALL: tuple[Purpose, ...] = ("plan", "apply", "drift", "import")
-_SPECS: tuple[Purpose, ...] = ("plan", "apply", "drift")
+_ALL: tuple[Reading, ...] = ("plan", "apply", "drift", "import")
+_SPECS: tuple[Reading, ...] = ("plan", "apply", "drift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Read:
     a flag or a setting, which ``why`` names."""
 
     needs: tuple[Need, ...]
-    purposes: tuple[Purpose, ...]
+    purposes: tuple[Reading, ...]
     why: str
 
 
@@ -216,6 +218,6 @@ WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
 """What ``apply``, ``destroy`` and ``forget`` send, by ``ApiCall.name``."""
 
 
-def reads_for(purpose: Purpose) -> tuple[Need, ...]:
+def reads_for(purpose: Reading) -> tuple[Need, ...]:
     """What a command needs to read."""
     return tuple(need for read in READS.values() if purpose in read.purposes for need in read.needs)

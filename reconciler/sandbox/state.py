@@ -21,6 +21,8 @@ from reconciler.ports import Clock
 from reconciler.sandbox.fault_config import Broken, Chaos, Lags
 
 READS = ("Get", "List", "Describe")
+_PREFIXES = {"tagging": "tag", "resourcegroupstaggingapi": "tag"}
+"""Services whose actions begin with another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Logged:
     user_agent: str
     at: float = 0.0
     """Seconds of the epoch, on the clock of the sandbox."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``iam:CreateRole``, with the service as it is in the action."""
+        return f"{_PREFIXES.get(self.service, self.service)}:{self.operation}"
 
     @property
     def is_read(self) -> bool:

@@ -118,15 +118,19 @@ class FromOrganizations(SpecModel):
 
     def target(self, account_id: str | None = None, partition: str = "aws") -> TargetSpec:
         """The target of an account; without an id, that of any."""
-        role = self.role.replace(_NAMED, account_id or "")
         return TargetSpec(
             account_id=account_id,
-            role_arn=f"arn:{partition}:iam::{account_id or ''}:role/{role}",
+            role_arn=self.role_arn(account_id or "", partition),
             external_id=self.external_id,
             regions=self.regions,
             variables=self.variables,
             specs=self.specs,
         )
+
+    def role_arn(self, account_id: str, partition: str) -> str:
+        """The role to assume in an account; ``*`` for the id makes a pattern of all of them."""
+        role = self.role.replace(_NAMED, account_id)
+        return f"arn:{partition}:iam::{account_id}:role/{role}"
 
 
 class TargetsFrom(SpecModel):

@@ -1,10 +1,11 @@
 """A sandbox that allows what a policy allows, and nothing else.
 
-moto's own evaluator (``moto.iam.access_control``) reads no conditions, does not look at
-``iam:PassRole``, and is off for requests within a process. What AWS checks of each request is
-written down here a second time, from the service authorization reference, and independent of the
-program's table: the real ARN of what is changed, the keys of the request, and what is asked for
-beside the call's own action."""
+moto has an evaluator (``moto.iam.access_control``), but it cannot tell whether a policy is enough:
+it takes every request to IAM to be about ``*``, passes over the conditions of identity policies,
+and asks neither for ``iam:PassRole`` nor about the tags in a request. So what AWS checks of each
+request is written down here: the ARN of what is changed as it is in the account, the keys of the
+request, and what is asked for beside the action of the call. It is a second reading of the service
+authorization reference, and takes nothing from the table of the program."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ from moto.iam.models import iam_backends
 
 from reconciler.sandbox.faults import refused
 from reconciler.sandbox.state import Logged, World
+from tests.rig import OURS
 
 Context = dict[str, tuple[str, ...]]
-_SERVICES = {"tagging": "tag", "resourcegroupstaggingapi": "tag"}
 _ON_ROLE = ("Role", "RolePolicy", "RolePolicies", "RoleTags", "RolePermissionsBoundary")
 _ON_NOTHING = (
     "GetAccountAuthorizationDetails",
@@ -51,21 +52,21 @@ class Enforcer:
     denied: list[Check] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
-    only: str = "reconciler/"
+    account: str | None = None
+    """Whose calls are checked; ``None`` for those in all accounts."""
 
     def __call__(self, logged: Logged) -> None:
-        if self.only not in logged.user_agent:
+        if OURS not in logged.user_agent or self.account not in (None, logged.account):
             return
-        service = _SERVICES.get(logged.service, logged.service)
-        self.seen.add(f"{service}:{logged.operation}")
-        if service == "sts":
+        self.seen.add(logged.name)
+        if logged.name == "sts:GetCallerIdentity":  # needs no permission
             return
-        for check in checks(self.world, logged, service):
+        for check in checks(self.world, logged):
             allowing = [one for one in self.statements if allows(one, check)]
             self.used |= {one["Sid"] for one in allowing[:1] if len(allowing) == 1}
             if not allowing:
                 self.denied.append(check)
-                code = "UnauthorizedOperation" if service == "ec2" else "AccessDenied"
+                code = "UnauthorizedOperation" if logged.service == "ec2" else "AccessDenied"
                 message = f"not authorized to perform {check.action} on {check.resource}"
                 raise refused(logged.service, code, message, 403)
 
@@ -102,12 +103,14 @@ def _arn_like(value: str, pattern: str) -> bool:
     return all(_like(one, other) for one, other in parts)
 
 
-def checks(world: World, logged: Logged, service: str) -> Iterator[Check]:
-    action = f"{service}:{logged.operation}"
+def checks(world: World, logged: Logged) -> Iterator[Check]:
+    service, action = logged.service, logged.name
     if service == "iam":
         yield from _iam(logged, action)
     elif service == "ec2":
         yield from _ec2(world, logged, action)
+    elif service == "sts":
+        yield Check(action, logged.params["RoleArn"])
     else:
         yield Check(action, "*")
 

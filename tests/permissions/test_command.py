@@ -65,6 +65,48 @@ def test_a_set_with_targets_has_a_policy_for_each(
     assert alone == found["reconciler-dev-apply"]
 
 
+ROLES = "targets: {dev: {role_arn: 'arn:aws:iam::111111111111:role/x'}}\n"
+
+
+def test_a_target_with_a_role_has_a_policy_for_who_assumes_it(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (specs / "reconciler.yaml").write_text("version: 1\nowner: tests\n" + ROLES, "utf-8")
+    found = json.loads(printed(capsys, str(specs), "--for", "plan"))
+    assert found.keys() == {"reconciler-plan", "reconciler-caller"}
+    (only,) = found["reconciler-caller"]["Statement"]
+    assert only["Action"] == ["sts:AssumeRole"]
+    assert only["Resource"] == ["arn:aws:iam::111111111111:role/x"]
+    roles = json.loads(printed(capsys, str(specs), "--github", "acme/iam"))["roles"]
+    assert roles.keys() == {"reconciler-plan", "reconciler-apply"}
+
+
+def test_targets_whose_names_differ_in_what_iam_does_not_take(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = "targets: {a b: {account_id: '111111111111'}, a/b: {account_id: '222222222222'}}\n"
+    (specs / "reconciler.yaml").write_text("version: 1\nowner: tests\n" + targets, "utf-8")
+    found = json.loads(printed(capsys, str(specs), "--for", "apply"))
+    assert len(found) == 2
+    assert sorted("111111111111" in str(one) for one in found.values()) == [False, True]
+
+
+@pytest.mark.parametrize("purpose", ["destroy", "forget"])
+def test_what_goes_is_known_by_its_owner_alone(
+    purpose: str, specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = statements(json.loads(printed(capsys, str(specs), "--for", purpose)))
+    owner = {"aws:ResourceTag/reconciler:owner": ["tests", "tests/*"]}
+    changing = [one for sid, one in found.items() if sid.startswith("Owned")]
+    assert len(changing) == 3
+    assert all(owner.items() <= one["Condition"]["StringLike"].items() for one in changing)
+    actions = {action for one in changing for action in one["Action"]}
+    assert ("iam:DeleteRole" in actions) is (purpose == "destroy")
+    assert ("iam:UntagRole" in actions) is (purpose == "forget")
+    # Consumers are searched for everywhere.
+    assert "Condition" not in found["ReadInstances"]
+
+
 def test_the_policy_of_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with rig(tmp_path) as aws:
         aws.write(SPEC, SETTINGS)
@@ -101,6 +143,8 @@ def test_the_roles_of_a_pipeline(specs: Path, capsys: pytest.CaptureFixture[str]
         (["--for", "plan", "--github", "a/b"], ExitCode.USAGE, "--for does not go with"),
         (["--github", "a"], ExitCode.USAGE, "--github: 'a' is not a repository"),
         (["--github", "a/b", "--gitlab", "a/b"], ExitCode.USAGE, "pass one"),
+        (["--for", "verify"], ExitCode.USAGE, "this version has no command verify"),
+        (["--for", "aply"], ExitCode.USAGE, "not 'aply'; did you mean apply?"),
         (["--for", "plan", "--target", "x"], ExitCode.USAGE, "there is no target 'x'"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +19,7 @@ from reconciler.cli.panels import OUTPUT, OWNERSHIP, SCOPE
 from reconciler.commands.permissions import Wanted, wanted_for, wanted_for_plan
 from reconciler.commands.planfile import saved_from
 from reconciler.commands.request import Request
+from reconciler.diagnostics import meant
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.permissions.scope import ANY
@@ -33,6 +36,8 @@ class For(StrEnum):
 
     plan = "plan"
     apply = "apply"
+    destroy = "destroy"
+    forget = "forget"
     drift = "drift"
     import_ = "import"
 
@@ -45,12 +50,26 @@ class Format(StrEnum):
     cloudformation = "cloudformation"
 
 
+def purpose_of(given: str) -> For:
+    """Raises a usage error for what is no command, or none of this version."""
+    if given == "verify":
+        raise typer.BadParameter("--for verify: this version has no command verify")
+    known = [str(one) for one in For]
+    if given not in known:
+        message = f"--for takes {', '.join(known)}; not {given!r}{meant(given, known)}"
+        raise typer.BadParameter(message)
+    return For(given)
+
+
 ForFlag = Annotated[
     For | None,
     typer.Option(
         "--for",
+        metavar="|".join(For),
         help="The command that is run. With a saved plan: apply.",
         rich_help_panel=SCOPE,
+        parser=purpose_of,
+        autocompletion=completion.purposes,
     ),
 ]
 FormatFlag = Annotated[
@@ -168,7 +187,7 @@ def permissions(
                 raise typer.BadParameter("--for does not go with the roles of a pipeline")
             made = _roles(request, pipeline)
         elif purpose is None:
-            raise typer.BadParameter("--for is missing: plan, apply, drift or import")
+            raise typer.BadParameter(f"--for is missing: {', '.join(For)}")
         else:
             made = _policies(wanted_for(request, _purpose(purpose)), purpose.value)
     _warn(made, console)
@@ -194,6 +213,8 @@ def _purpose(given: For) -> Purpose:
     found: dict[For, Purpose] = {
         For.plan: "plan",
         For.apply: "apply",
+        For.destroy: "destroy",
+        For.forget: "forget",
         For.drift: "drift",
         For.import_: "import",
     }
@@ -217,12 +238,26 @@ def _pipeline(
 def _policies(wanted: Iterable[Wanted], what: str) -> PolicySet:
     made: dict[str, Any] = {}
     for one in wanted:
-        made |= _named(_name(one, what), one)
+        made |= _named(_unused(_name(one, what), made), one)
     return PolicySet(made)
+
+
+def _unused(name: str, made: Collection[str]) -> str:
+    """Names of targets that differ in what IAM's do not take."""
+    numbered = (f"{name}-of-target-{n}" for n in range(2, len(made) + 3))
+    taken = {_whole(one) for one in made}
+    return next(one for one in (name, *numbered) if one not in taken)
+
+
+def _whole(name: str) -> str:
+    """The name of the policy that a document is a part of."""
+    return re.sub(r"-[0-9]+$", "", name)
 
 
 def _name(wanted: Wanted, what: str) -> str:
     """IAM's names take no other characters, and those of targets are anything."""
+    if wanted.is_caller:
+        return "reconciler-caller"
     target = "".join(c if c.isalnum() or c in "+=,.@_-" else "-" for c in wanted.target or "")
     return f"reconciler-{target}-{what}" if target else f"reconciler-{what}"
 
@@ -240,11 +275,13 @@ def _roles(request: Request, pipeline: Pipeline) -> PolicySet:
     roles = []
     for purpose, name in (("drift", "plan"), ("apply", "apply")):
         for one in wanted_for(request, _purpose(For(purpose))):
+            if one.is_caller:
+                continue
             account = one.scope.account_id
             if account == ANY:
                 message = "the roles of a pipeline need account_id in reconciler.yaml"
                 raise RefusedError(message, ExitCode.ERROR)
-            role = _name(one, name)
+            role = _unused(_name(one, name), policies)
             made = _named(role, one)
             policies |= made
             trust = pipeline.trust(one.scope.partition, account, writes=name == "apply")
@@ -253,9 +290,11 @@ def _roles(request: Request, pipeline: Pipeline) -> PolicySet:
 
 
 def _warn(made: PolicySet, console: Console) -> None:
-    for role in made.roles or (NamedRole("a role", {}, tuple(made.policies)),):
-        if len(role.policies) > MOST_POLICIES:
+    """Without roles, each policy is for a role of its own."""
+    counts = Counter(_whole(name) for name in made.policies)
+    for name, count in counts.items():
+        if count > MOST_POLICIES:
             console.note(
-                f"{role.name} takes {MOST_POLICIES} managed policies, unless AWS raises its quota; "
-                f"these are {len(role.policies)}."
+                f"{name} is {count} policies; a role takes {MOST_POLICIES} managed policies, "
+                "unless AWS raises its quota."
             )
