@@ -287,3 +287,36 @@ def test_the_wrong_type_at_its_place(
     (found,) = load(str(tmp_path)).diagnostics
     assert (found.code, found.location.line, found.location.column) == ("wrong-type", *place)
     assert said in found.message
+
+
+def test_one_mistake_hides_no_other_of_the_same_resource(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        """\
+roles:
+  one:
+    trust: ec3
+    descripton: x
+    path: nope
+    max_session_duration: 5 min
+    tags: {"aws:x": y, c: {d: e}}
+    inline_policies:
+      bad: [x]
+      own: {Version: 2012-10-17, Statement: [{Effect: Allow, Action: "s3 Get", Resource: "*"}]}
+  two: {trust: {a: b}, path: nope}
+  three: {path: nope, tags: {x: {y: z}}, trust_polic: {}}
+"""
+    )
+    found = load(str(tmp_path)).diagnostics
+    assert [(d.location.line, d.code) for d in found] == [
+        (3, "trust"),
+        (4, "unknown-key"),
+        (5, "invalid-path"),
+        (6, "invalid-duration"),
+        (7, "reserved-tag"),
+        (7, "wrong-type"),
+        (9, "wrong-type"),
+        (10, "policy-action"),
+        (11, "wrong-type"),
+        (12, "wrong-type"),
+        (12, "unknown-key"),
+    ]

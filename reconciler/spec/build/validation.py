@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -33,15 +33,47 @@ def validated_model(model: type[_M], tree: Mapping, problems: list[Diagnostic]) 
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
     problems.extend(_diagnostic(details, tree, model) for details in found)
-    for details in found:
-        _drop(data, details["loc"])
-    try:
-        return model.model_validate(data)
-    except ValidationError:
-        return None
+    wrong = [_written(tree, details["loc"]) for details in found]
+    for drop in (_drop_attribute, _drop_resource):
+        for path in wrong:
+            drop(data, path)
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            # What is missing now was there, and was wrong.
+            wrong = [details["loc"] for details in error.errors(include_url=False)]
+    return None
 
 
-def _drop(data: dict[str, Any], path: Path) -> None:
+_MAKING: Final = frozenset(
+    {"trust", "trust_policy", "instance_profile", "role", "document", "select", "instances"}
+)
+"""A resource that lacks one of these is another one, of which other things would be wrong."""
+_ONE_OF: Final = {"roles": {"trust", "trust_policy"}, "associations": {"select", "instances"}}
+"""Keys of which a resource has one, by section; an unknown key may be meant to be it."""
+
+
+def _drop_attribute(data: dict[str, Any], path: Path) -> None:
+    """Removes the attribute that ``path`` leads into, so that the rest of the resource is checked;
+    of a mapping such as tags, or of inline policies, the entry alone."""
+    if len(path) < 3 or path[2] in _MAKING:
+        _drop_resource(data, path)
+        return
+    section, name, *inner = path
+    node: Any = data.get(str(section))
+    for key in (name, inner[0]):
+        if not isinstance(node, dict) or key not in node:
+            return
+        node, held = node[key], node
+    if len(inner) > 1 and isinstance(node, dict) and inner[1] in node:
+        del node[inner[1]]
+    else:
+        del held[inner[0]]
+        if _ONE_OF.get(str(section), held.keys()).isdisjoint(held):
+            _drop_resource(data, path)
+
+
+def _drop_resource(data: dict[str, Any], path: Path) -> None:
     """Removes the resource, or the setting, that ``path`` leads into."""
     section = data.get(str(path[0])) if path else None
     if len(path) > 1 and isinstance(section, dict):
