@@ -31,7 +31,7 @@ MANY_CHANGES = 12
 """A plan with more is grouped by kind, and equal changes are folded."""
 FEW_NAMES = 5
 SHORT_LINES = 2
-_PLURAL = {"policy": "policies"}
+_PLURAL = {"policy": "policies", "instance-profile": "instance profiles"}
 
 
 def plan_lines(plan: Plan, look: Look) -> list[Line]:
