@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler.model.address import Address
+from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
@@ -63,6 +64,20 @@ class Scope:
     released_since: float = 0.0
     """If a role has let consumers go since then, in seconds of the epoch, the index is not asked:
     it may show a profile as it was before that cut-over."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchQuery:
+    """What is asked of one region about the start of new instances: groups by name, fleets and
+    launch templates by id; ``None`` for all that there are. Of templates those are read besides
+    that the groups and fleets name."""
+
+    region: str
+    groups: frozenset[str] | None = None
+    fleets: frozenset[str] | None = None
+    spot_fleets: frozenset[str] | None = None
+    templates: frozenset[str] | None = None
+    asks_ecs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +138,11 @@ class Reader(Protocol):
         ...
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]: ...
+
+    def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
+        """What new instances are started from. Nothing is decided by it: a call that is refused is
+        in ``unread``, and raises nothing."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

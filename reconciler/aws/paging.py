@@ -15,7 +15,13 @@ from reconciler.ports import repeating
 from reconciler.threads import interruptible
 
 PAGE = 1000
-_PAGES = {"get_resources": 100}
+_PAGES = {
+    "describe_auto_scaling_groups": 100,
+    "describe_launch_configurations": 100,
+    "describe_launch_template_versions": 200,
+    "get_resources": 100,
+    "list_clusters": 100,
+}
 """The most items that a call answers, where it is fewer."""
 _READS = re.compile(r"(get|list|describe)_\w+")
 _T = TypeVar("_T")

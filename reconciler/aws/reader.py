@@ -17,12 +17,14 @@ from typing import Any, TypeVar
 from reconciler.aws import parse
 from reconciler.aws.entities import Entities
 from reconciler.aws.instances import Instances, Regions, Started
+from reconciler.aws.launch_sources import LaunchReader
 from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.session import Clients, identity_of
 from reconciler.aws.tag_index import FEW, PARTITION, TagIndex, read_index
 from reconciler.errors import DENIED, UNREADABLE, AwsError
 from reconciler.model import ownership
 from reconciler.model.address import Address, by_name, name_key, name_of
+from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import (
     LiveEntity,
     LiveInstance,
@@ -34,7 +36,7 @@ from reconciler.model.live import (
 )
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
-from reconciler.ports import Facts, Scope
+from reconciler.ports import Facts, LaunchQuery, Scope
 from reconciler.threads import result_of, threads
 
 _Answers = list[dict[str, Any]]
@@ -72,6 +74,7 @@ class AwsReader:
         self._regions = Regions(clients, self._ask)
         self._entities = Entities(self._ask, prefix, self._regions)
         self._instances = Instances(self._ask, prefix, sleep)
+        self._launches = LaunchReader(self._ask)
         self._prefix = prefix
         self._threads = threads
 
@@ -214,6 +217,10 @@ class AwsReader:
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return self._instances.some(keys)
+
+    def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
+        with threads(self._threads) as pool:
+            return self._launches.read(queries, pool)
 
     def _details(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         roles: list[dict[str, Any]] = []

@@ -12,10 +12,11 @@ from reconciler.errors import NO_CREDENTIALS, AwsError
 from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, Told, Tries, not_told, way_budget
 from reconciler.model.address import Address
+from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
-from reconciler.ports import Clock, Facts, Reader, Scope, repeating
+from reconciler.ports import Clock, Facts, LaunchQuery, Reader, Scope, repeating
 
 _T = TypeVar("_T")
 
@@ -74,6 +75,9 @@ class RetryingReader:
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return self._with_retries(lambda: self.reader.instances(keys))
+
+    def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
+        return self.reader.launch_sources(queries)
 
     @repeating()
     def _with_retries(self, read: Callable[[], _T], final: Collection[str] = ()) -> _T:

@@ -13,10 +13,11 @@ from typing import Generic, TypeVar
 
 from reconciler.executor.places import Places
 from reconciler.model.address import Address
+from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
-from reconciler.ports import Clock, Facts, Reader, Scope
+from reconciler.ports import Clock, Facts, LaunchQuery, Reader, Scope
 
 POLL_TICK_SECONDS = 0.2
 """The shortest time between two requests about instances of a region."""
@@ -156,6 +157,9 @@ class SharedReader:
             wanted = by_region[region]
             found.extend(i for i in self._poll(region)(wanted) if i.key in wanted)
         return tuple(found)
+
+    def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
+        return self.reader.launch_sources(queries)
 
     def _poll(self, region: str) -> Together[InstanceKey, tuple[LiveInstance, ...]]:
         with self._lock:

@@ -206,12 +206,18 @@ class Ec2Layer:
                 said = {"Managed": True, "Principal": principal, "HiddenByDefault": hidden}
                 instance.operator = said
             if profile is not None:
+                self._without_template(instance.id)
                 row = self.add(request, instance.id, profile)
                 # An instance starts with its profile: there is no later association.
                 row.made_at -= self._world.lags.associating
                 self._shape(request, row)
                 instance.iam_instance_profile = {"Arn": row.profile_arn, "Id": row.profile_id}
         return answer
+
+    def _without_template(self, instance: str) -> None:
+        """What the request names counts more than its launch template."""
+        rows = self._world.rows
+        rows[:] = [row for row in rows if row.instance != instance]
 
     def start_instances(self, request: EC2BaseResponse) -> ActionResult:
         """Fresh credentials: those of the role that EC2 sees in the profile now."""
@@ -268,17 +274,7 @@ class Ec2Layer:
         return answer
 
     def add(self, request: EC2BaseResponse, instance: str, profile: Any) -> Row:
-        row = Row(
-            id=self._world.new_id("iip-assoc-"),
-            account=request.current_account,
-            region=request.region,
-            instance=instance,
-            profile_arn=profile.arn,
-            profile_id=profile.id,
-            made_at=self._world.clock.now(),
-        )
-        self._world.rows.append(row)
-        return row
+        return self._world.associate(request.current_account, request.region, instance, profile)
 
     def _shown(self, request: EC2BaseResponse) -> list[Row]:
         """During a replace DescribeInstances shows the profile that is leaving."""

@@ -18,14 +18,16 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
 from moto.ec2.responses.iam_instance_profiles import IamInstanceProfiles
 from moto.ec2.responses.instances import InstanceResponse
+from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.iam.responses import IamResponse
 from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
 
-from reconciler.sandbox import iam_rules, moto_speed
+from reconciler.sandbox import iam_rules, launches, moto_speed
 from reconciler.sandbox.cloudtrail import TrailLayer, resources_of
 from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
 from reconciler.sandbox.faults import CutOffError, Faults
 from reconciler.sandbox.iam import IamLayer
+from reconciler.sandbox.launches import EcsLayer
 from reconciler.sandbox.state import Logged, World
 from reconciler.sandbox.tag_index import TagIndexLayer
 
@@ -63,6 +65,10 @@ def installed(world: World) -> Iterator[World]:
     index_originals: dict[str, Any] = {}
     index = TagIndexLayer(world, index_originals)
     _patch(index, (ResourceGroupsTaggingAPIResponse,), index_originals, undo)
+    ecs_originals: dict[str, Any] = {}
+    _patch(EcsLayer(ecs_originals), (EC2ContainerServiceResponse,), ecs_originals, undo)
+    for owner, name, ours in launches.replacements(world):
+        _replace(owner, name, ours, undo)
     # Codes that AWS answers and botocore's models do not have; moto would say so each time.
     warnings.filterwarnings("ignore", ".*does not match an error shape", UserWarning)
     faults = Faults(world.seed)

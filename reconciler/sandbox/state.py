@@ -229,6 +229,20 @@ class World:
         self.rows[:] = [r for r in self.rows if r.leaving_since is None or r.leaving_since > limit]
         return [row for row in self.rows if (row.account, row.region) == (account, region)]
 
+    def associate(self, account: str, region: str, instance: str, profile: Any) -> Row:
+        """A new association, from now on."""
+        row = Row(
+            id=self.new_id("iip-assoc-"),
+            account=account,
+            region=region,
+            instance=instance,
+            profile_arn=profile.arn,
+            profile_id=profile.id,
+            made_at=self.clock.now(),
+        )
+        self.rows.append(row)
+        return row
+
     def instances_of(self, logged: Logged) -> frozenset[str]:
         """The instances that a request is about: it may name their associations."""
         params = logged.params

@@ -14,6 +14,7 @@ from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import RETRYABLE, budget
 from reconciler.executor.sender import Sender
 from reconciler.model.address import Address
+from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import (
     LiveEntity,
     LiveInstance,
@@ -26,7 +27,7 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import Identity, InstanceProfile, Role
 from reconciler.plan.calls import ApiCall
-from reconciler.ports import Facts, Scope
+from reconciler.ports import Facts, LaunchQuery, Scope
 from reconciler.sandbox.embedded import JumpingClock
 
 TAGS = [{"Key": "reconciler:owner", "Value": "me"}]
@@ -107,6 +108,9 @@ class Known:
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         return LiveState(identity)
+
+    def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
+        return LaunchSources()
 
 
 def error(code: str, *, lost: bool = False) -> AwsError:

@@ -812,3 +812,53 @@ def test_the_faster_answers_are_the_same(aws: Rig, monkeypatch: pytest.MonkeyPat
     aws.client("cloudtrail", HOME).lookup_events()
     many = {"DescribeInstances", "RunInstances", "GetAccountAuthorizationDetails", "LookupEvents"}
     assert many | {"an error of iam", "an error of ec2"} <= compared
+
+
+SPEC_OF_A_LAUNCH = {"ImageId": "ami-12c6146b", "InstanceType": "t3.nano"}
+
+
+def test_instances_start_with_the_profile_of_what_starts_them(made: Rig) -> None:
+    ec2 = made.ec2()
+    template = ec2.create_launch_template(
+        LaunchTemplateName="t",
+        LaunchTemplateData={**SPEC_OF_A_LAUNCH, "IamInstanceProfile": {"Name": "one"}},
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    ec2.create_launch_template_version(
+        LaunchTemplateId=template,
+        LaunchTemplateData={**SPEC_OF_A_LAUNCH, "IamInstanceProfile": {"Name": "two"}},
+    )
+
+    def started(**more: Any) -> str | None:
+        named = {"LaunchTemplateId": template, **more.pop("template", {})}
+        answer = ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=named, **more)
+        return made.profile_of(answer["Instances"][0]["InstanceId"])
+
+    assert started() == "one"
+    assert started(template={"Version": "$Latest"}) == "two"
+    assert started(IamInstanceProfile={"Name": "two"}) == "two"
+    assert made.served(made.instance_ids()[0]) == "r"
+    made.client("autoscaling", HOME).create_auto_scaling_group(
+        AutoScalingGroupName="g",
+        MinSize=1,
+        MaxSize=1,
+        AvailabilityZones=["us-east-1a"],
+        LaunchTemplate={"LaunchTemplateId": template, "Version": "2"},
+    )
+    fleet = ec2.create_fleet(
+        TargetCapacitySpecification={
+            "TotalTargetCapacity": 1,
+            "DefaultTargetCapacityType": "on-demand",
+        },
+        LaunchTemplateConfigs=[
+            {"LaunchTemplateSpecification": {"LaunchTemplateId": template, "Version": "1"}}
+        ],
+    )["FleetId"]
+    by_tag = {
+        tuple(
+            made.instance_tags(i).get(k) for k in ("aws:autoscaling:groupName", "aws:ec2:fleet-id")
+        ): i
+        for i in made.instance_ids()
+    }
+    assert made.profile_of(by_tag["g", None]) == "two"
+    assert made.instance_tags(by_tag["g", None])["aws:ec2launchtemplate:version"] == "2"
+    assert made.profile_of(by_tag[None, fleet]) == "one"
