@@ -15,7 +15,7 @@ from reconciler.cli.help import default_of, value_name
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.authorization import PAGES, READS, WRITES, Need
 from reconciler.planner.options import ALLOW
-from reconciler.render.json.types import PRINTED, schema_of
+from reconciler.render.json.schemas import PRINTED, schema_of
 from reconciler.spec.schema import json_schema
 
 PATH = Path(__file__).parent.parent / "docs" / "reference.md"

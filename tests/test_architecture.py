@@ -28,7 +28,7 @@ LAYERS = (
     ("executor",),
     ("aws",),
     ("commands",),
-    ("drift", "importer"),
+    ("drift", "explain", "importer"),
     ("render",),
     ("notify",),
     ("sandbox",),

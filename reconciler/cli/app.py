@@ -35,6 +35,11 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "destroy": "Delete every resource of the owner. Has a plan and guards, as apply does.",
         "forget": "Stop managing resources: remove the tags of reconciler, and nothing else.",
     },
+    "Understand": {
+        "explain": "Explain one resource or instance: which role's credentials it holds and how "
+        "that is known, its policies, what the next apply does and why, and what new instances of "
+        "its group get. Reads only.",
+    },
     "Write specs": {
         "init": "Write a first set of specs, with comments. Overwrites nothing.",
         "import": "Write specs from AWS. Then `plan --adopt` shows adoptions and nothing else.",

@@ -138,7 +138,7 @@ class OnlyFor(tuple[str, ...]):
 
 
 _PLANS = OnlyFor(("plan", "apply", "destroy", "drift"))
-_READS_ALL = OnlyFor((*_PLANS, "forget"))
+_READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
 _CHANGES = OnlyFor(("plan", "apply", "destroy"))
 _ADOPTS = OnlyFor(("plan", "apply"))
 

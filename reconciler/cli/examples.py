@@ -58,6 +58,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "Stop managing which instances have which profile",
         ),
     ),
+    "explain": (
+        ("reconciler explain i-0abc1234", "Which role an instance holds, and what comes next"),
+        (
+            "reconciler explain instance-profile/web --json",
+            "Who uses a profile, and what new instances get, for a program",
+        ),
+    ),
     "init": (
         ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
         ("reconciler init infra/iam --owner platform", "In another folder, for that owner"),
@@ -171,6 +178,13 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         **_WRITES,
         **_USAGE,
         ExitCode.INTERRUPTED: "interrupted: what was done and what remains is printed",
+    },
+    "explain": {
+        ExitCode.OK: "success, also where something is unknown",
+        ExitCode.ERROR: "error, or what is asked for does not exist",
+        ExitCode.UNDECIDED: "the wrong account",
+        ExitCode.USAGE: "wrong usage: a flag, or something that is no address",
+        **_STOPPED,
     },
     "init": _OFFLINE,
     "import": {

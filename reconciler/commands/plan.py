@@ -19,6 +19,7 @@ from reconciler.model.address import EVERYTHING, Address
 from reconciler.model.resources import Identity
 from reconciler.plan.changes import Unread
 from reconciler.plan.plan import Plan, TargetPlan, digest_of
+from reconciler.planner.context import PlanContext
 from reconciler.planner.options import PlanFlags
 from reconciler.planner.patterns import Matchable, Pattern, patterns, unmatched
 from reconciler.ports import Reader
@@ -47,6 +48,8 @@ class PlannedTarget:
     """What a pattern of addresses may match here."""
     idle: frozenset[Diagnostic] = frozenset()
     """Warnings about patterns of the settings that match nothing here."""
+    context: PlanContext | None = None
+    """What the plan was made from, where it is to be kept and the account was read."""
 
     @property
     def spec(self) -> SpecSet:
@@ -86,11 +89,18 @@ class Planned:
         return in_order(found)
 
 
-def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None) -> Planned:
+def make_plan(
+    request: Request,
+    ports: RunPorts,
+    typed: PlanFlags | None = None,
+    *,
+    keeps_context: bool = False,
+) -> Planned:
     """Plans every selected target. No target is read before the accounts of all were checked.
 
     ``typed`` are the flags whose patterns must match something in one of the targets; left out, all
-    of the request. Raises ``RefusedError`` for invalid specs, a wrong account or a request that
+    of the request. With ``keeps_context`` what each plan was made from is kept beside it, which
+    takes memory. Raises ``RefusedError`` for invalid specs, a wrong account or a request that
     cannot be planned; ``AwsError`` if AWS cannot be read."""
     parsed = read(request.path)
     if parsed.settings.targets_from is not None:
@@ -122,7 +132,8 @@ def make_plan(request: Request, ports: RunPorts, typed: PlanFlags | None = None)
         spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
         refuse_invalid(spec.diagnostics, parsed.sources)
         known = replace(known, identity=identity, spec=spec)
-        return _planned_target(known, request, ports, several=len(wanted) > 1)
+        found = _planned_target(known, request, ports, several=len(wanted) > 1)
+        return found if keeps_context else replace(found, context=None)
 
     made = each(planned, wanted, ports.target_parallelism)
     unread = (one.address for target in made for one in target.plan.unread)
@@ -166,13 +177,13 @@ def _planned_target(
 ) -> PlannedTarget:
     """Where there are several targets, one that cannot be read stops no other."""
     try:
-        plan, known, idle = plan_account(account, request, ports, written)
+        found = plan_account(account, request, ports, written)
     except AwsError as error:
         if not several:
             raise
         made = _unread(account, error, request)
     else:
-        made = PlannedTarget(plan, account, known, idle)
+        made = PlannedTarget(found.plan, account, found.matchable, found.idle, found.context)
     if made.plan.unread and written is None:
         ports.failures.note(account.name)
     return made
@@ -239,7 +250,8 @@ def plan_again(
             return _unread(changed[name], identity, request)
         account = replace(changed[name], identity=identity)
         written = frozenset(change.address for change in before[name].plan.changes)
-        return _planned_target(account, request, ports, written, several=several)
+        found = _planned_target(account, request, ports, written, several=several)
+        return replace(found, context=None)
 
     made = dict(zip(changed, each(again, changed, ports.target_parallelism), strict=True))
     return _planned([made.get(name, one) for name, one in before.items()], request, planned.parsed)

@@ -53,15 +53,25 @@ class Account:
         return self.connection.reader
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedAccount:
+    """``idle`` are warnings about patterns of the settings that match nothing here, ``context`` is
+    what the plan was made from."""
+
+    plan: TargetPlan
+    matchable: Matchable
+    idle: frozenset[Diagnostic]
+    context: PlanContext
+
+
 def plan_account(
     account: Account,
     request: Request,
     ports: RunPorts,
     written: frozenset[Address] | None = None,
-) -> tuple[TargetPlan, Matchable, frozenset[Diagnostic]]:
-    """Reads the account and plans it: the plan, what the patterns of flags may match, and warnings
-    about patterns of the settings that match nothing here. ``written`` as in ``scope_of``. Raises
-    ``RefusedError`` and ``AwsError``."""
+) -> PlannedAccount:
+    """Reads the account and plans it. ``written`` as in ``scope_of``. Raises ``RefusedError`` and
+    ``AwsError``."""
     account = replace(account, connection=patient(account.connection, ports))
     options = _options(account, request, ports)
     is_of_live = request.destroy or bool(request.forget)
@@ -80,7 +90,7 @@ def plan_account(
         documents = _documents(planned, context.live, account.reader)
         planned = replace(planned, documents=documents)
     known = _matchable(context, account, ports.progress)
-    return planned, known, idle_rules(context, spec)
+    return PlannedAccount(planned, known, idle_rules(context, spec), context)
 
 
 def _matchable(context: PlanContext, account: Account, progress: Progress) -> Matchable:

@@ -80,6 +80,11 @@ def claimed(context: PlanContext) -> frozenset[InstanceKey]:
     return frozenset(claim.instance.key for claim in context.once(_claims))
 
 
+def claim_of(key: InstanceKey, context: PlanContext) -> Claim | None:
+    """What the specs want of the instance, also where it is not ours to touch, or not planned."""
+    return next((claim for claim in context.once(_meant) if claim.instance.key == key), None)
+
+
 def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
     """Instances that get another profile in this plan; a blocked one does not."""
     return frozenset(

@@ -128,6 +128,18 @@ def resolved(desired: DesiredState, live: LiveState) -> DesiredState:
     )
 
 
+def with_temporary_profiles(live: LiveState) -> LiveState:
+    """The account as it was read: the opposite of ``without_temporary_profiles``."""
+    temporary = {name_key(p.resource.name): p for p in live.shadows.values()}
+    return replace(
+        live,
+        profiles={**live.profiles, **temporary},
+        instances={**live.instances, **live.on_temporary_profile},
+        shadows={},
+        on_temporary_profile={},
+    )
+
+
 def without_temporary_profiles(live: LiveState, owner: str) -> LiveState:
     """The account as it would be after every hop: instances on a temporary profile count for the
     original one. A temporary profile whose original is gone is a profile like any other."""

@@ -17,7 +17,7 @@ from reconciler.cli.app import run
 from reconciler.cli.call_log import CallSinks, LogFile
 from reconciler.cli.console import Console
 from reconciler.ports import Attempt
-from reconciler.render.json.types import schema_of
+from reconciler.render.json.schemas import schema_of
 from tests.behaviour.faults import refusing
 from tests.receiver import receiver
 from tests.rig import ACCOUNT, Rig

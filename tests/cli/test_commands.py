@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from reconciler.render.json.types import schema_of
+from reconciler.render.json.schemas import schema_of
 from tests.program import ROOT, Program
 from tests.sampling import sampled
 

@@ -22,13 +22,25 @@ from reconciler.commands.plan import Planned
 from reconciler.drift.findings import drift_of
 from reconciler.render import formats
 from reconciler.render.json.apply import outcome_json
-from reconciler.render.json.types import PRINTED, schema_of
+from reconciler.render.json.explain import explain_json
+from reconciler.render.json.schemas import PRINTED, schema_of
 from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines, stranded_lines
+from reconciler.render.text.explain import explain_lines
+from reconciler.render.text.look import Look
 from reconciler.sandbox.fault_config import Lags
 from reconciler.spec.schema import json_schema
+from tests.behaviour.explaining import World, in_the_middle
 from tests.behaviour.faults import refusing
-from tests.render.situations import FIRST, SECOND, SETTINGS, drift_report, in_trouble, plan_report
+from tests.render.situations import (
+    FIRST,
+    NOW,
+    SECOND,
+    SETTINGS,
+    drift_report,
+    in_trouble,
+    plan_report,
+)
 from tests.rig import AWAY, Rig, rig
 
 ROOT = Path(reconciler.__file__).parent.parent
@@ -171,6 +183,22 @@ def removals() -> Iterator[tuple[str, str]]:
         yield from of_plan("prune", _counted(aws).plan(prune=True))
 
 
+def explained() -> Iterator[tuple[str, str]]:
+    """An instance that is about to be cut over, and one whose group starts it with something
+    else."""
+    with seeded() as aws:
+        world = in_the_middle(aws)
+        for name, asked in (("instance", world.solo), ("member", world.member)):
+            yield f"explain-{name}.text.txt", _explained(world, asked)
+        yield "explain-profile.text.txt", _explained(world, "instance-profile/web")
+        yield "explain-role.text.txt", _explained(world, "role/web-v2")
+        yield "explain-member.json.txt", _json(explain_json(world.explain(world.member), NOW))
+
+
+def _explained(world: World, asked: str) -> str:
+    return plain(explain_lines(world.explain(asked), Look())) + "\n"
+
+
 MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "help": helped,
     "schemas": schemas,
@@ -178,6 +206,7 @@ MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "trouble": in_every_trouble,
     "swaps": swaps,
     "removals": removals,
+    "explain": explained,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.render.json.drift import drift_json
 from reconciler.render.json.plan import diagnostics_json, plan_json
-from reconciler.render.json.types import PRINTED, schema_of
+from reconciler.render.json.schemas import PRINTED, schema_of
 from tests.render.situations import NOW, everything
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli.console import Console
-from reconciler.render.json.types import schema_of
+from reconciler.render.json.schemas import schema_of
 from reconciler.spec.schema import json_schema
 
 
@@ -18,6 +18,7 @@ class Of(StrEnum):
     specs = "specs"
     plan = "plan"
     drift = "drift"
+    explain = "explain"
     apply = "apply"
     diagnostics = "diagnostics"
     log = "log"

@@ -14,7 +14,7 @@ from reconciler.commands.planfile import request_json, specs_digest
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.executor.estimate import estimate
 from reconciler.plan.calls import Wait, printable
-from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unmet, actions_of
+from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unmet, Unread, actions_of
 from reconciler.plan.plan import Plan, Step, TargetPlan, summary
 from reconciler.render.json import types
 from reconciler.render.json.planfile import sealed
@@ -79,13 +79,10 @@ def _target(target: TargetPlan) -> types.TargetShape:
         "steps": [step_json(step) for step in target.steps],
         "kept": [kept_json(kept) for kept in target.kept],
         "ignored": [kept_json(kept) for kept in target.ignored],
-        "conflicts": [_conflict(conflict) for conflict in target.conflicts],
-        "guards": [_guard(guard) for guard in target.guards],
-        "unread": [
-            {"address": str(u.address), "region": u.region, "reason": u.reason}
-            for u in target.unread
-        ],
-        "unmet": [_unmet(one) for one in target.unmet],
+        "conflicts": [conflict_json(conflict) for conflict in target.conflicts],
+        "guards": [guard_json(guard) for guard in target.guards],
+        "unread": [unread_json(unread) for unread in target.unread],
+        "unmet": [unmet_json(one) for one in target.unmet],
         "rules": [cast("types.RuleShape", dict(rule)) for rule in target.rules],
         "settings": cast("types.SettingsShape", dict(target.settings)),
     }
@@ -155,7 +152,11 @@ def kept_json(kept: Kept) -> types.KeptShape:
     return {"address": str(kept.address), "reason": kept.reason, "status": kept.status}
 
 
-def _unmet(unmet: Unmet) -> types.UnmetShape:
+def unread_json(unread: Unread) -> types.UnreadShape:
+    return {"address": str(unread.address), "region": unread.region, "reason": unread.reason}
+
+
+def unmet_json(unmet: Unmet) -> types.UnmetShape:
     return {
         "address": str(unmet.address),
         "region": unmet.region,
@@ -166,7 +167,7 @@ def _unmet(unmet: Unmet) -> types.UnmetShape:
     }
 
 
-def _conflict(conflict: Conflict) -> types.ConflictShape:
+def conflict_json(conflict: Conflict) -> types.ConflictShape:
     return {
         "address": str(conflict.address),
         "reason": conflict.reason,
@@ -176,7 +177,7 @@ def _conflict(conflict: Conflict) -> types.ConflictShape:
     }
 
 
-def _guard(guard: Guard) -> types.GuardShape:
+def guard_json(guard: Guard) -> types.GuardShape:
     return {
         "key": guard.key,
         "reason": guard.reason,

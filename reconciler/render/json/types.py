@@ -1,5 +1,6 @@
-"""The shapes of all JSON that the program prints, and their JSON Schemas. The functions that fill
-them are in the modules beside this one.
+"""The shapes of the JSON of plans, drifts and applies; that of ``explain`` is in
+``explain_types.py``. The functions that fill them are in the modules beside this one, the JSON
+Schemas in ``schemas.py``.
 
 Stable within a major ``format_version``: members are added, none goes or changes its meaning.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from reconciler.drift.causes import Severity
@@ -517,27 +518,3 @@ class LogShape(TypedDict):
         Field(description="AWS's error code, or the class of a failure to get a response."),
     ]
     request_id: str | None
-
-
-PRINTED: dict[str, Any] = {
-    "plan": PlanShape,
-    "drift": DriftShape,
-    "apply": Event,
-    "diagnostics": list[DiagnosticShape],
-    "log": LogShape,
-}
-"""By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
-
-
-def schema_of(name: str) -> dict[str, Any]:
-    """JSON Schema, draft 2020-12. Raises ``KeyError`` for another name."""
-    made = TypeAdapter(PRINTED[name]).json_schema(ref_template="#/$defs/{model}")
-    titles = {
-        "plan": "reconciler plan --json",
-        "drift": "reconciler drift --json",
-        "apply": "a line of reconciler apply --json",
-        "diagnostics": "reconciler validate --format json",
-        "log": "a line of --log-file",
-    }
-    start = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return {**start, **made, "title": titles[name]}

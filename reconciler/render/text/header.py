@@ -8,20 +8,19 @@ from reconciler.render.styled_text import Line, data, line
 
 def header_lines(plan: Plan) -> list[Line]:
     """Account, caller, regions and owner, for each target."""
-    lines: list[Line] = []
     several = len(plan.targets) > 1
-    for target in plan.targets:
-        named = f"Target {target.target}: account " if several else "Account "
-        lines.append(
-            line(
-                named,
-                data(account_in_words(target), "bold"),
-                data(f", as {target.identity.arn}" if target.identity.arn else "", "dim"),
-            )
-        )
-        where = f"regions {', '.join(target.regions)}" if target.regions else "no region"
-        lines.append(line("  ", data(f"{where}; owner {target.owner}", "dim")))
-    return lines
+    return [one for target in plan.targets for one in header_lines_of(target, several=several)]
+
+
+def header_lines_of(target: TargetPlan, *, several: bool) -> list[Line]:
+    """Those of one target; with its name where there are ``several``."""
+    named = f"Target {target.target}: account " if several else "Account "
+    caller = data(f", as {target.identity.arn}" if target.identity.arn else "", "dim")
+    where = f"regions {', '.join(target.regions)}" if target.regions else "no region"
+    return [
+        line(named, data(account_in_words(target), "bold"), caller),
+        line("  ", data(f"{where}; owner {target.owner}", "dim")),
+    ]
 
 
 def account_in_words(target: TargetPlan) -> str:

@@ -10,12 +10,15 @@ from reconciler.executor.estimate import duration, estimate
 from reconciler.plan.changes import (
     Adopt,
     Change,
+    Conflict,
     Create,
     CutOverInstance,
     Delete,
     Guard,
     Replace,
     Restore,
+    Unmet,
+    Unread,
     Update,
 )
 from reconciler.plan.plan import Plan, TargetPlan, summary
@@ -91,7 +94,7 @@ def _target(target: TargetPlan, look: Look) -> Iterator[Line]:
     yield _legend(target.changes, look)
     changes, instances = _parted(target.changes)
     is_large = len(changes) > MANY_CHANGES and not look.is_full
-    blocks = [*_folded(changes, look)] if is_large else [[*_change(c, look)] for c in changes]
+    blocks = [*_folded(changes, look)] if is_large else [[*change_lines(c, look)] for c in changes]
     blocks.extend(folded_instances(instances, look, symbol))
     was_long = True
     for block in blocks:
@@ -117,7 +120,7 @@ def _folded(changes: list[Change], look: Look) -> Iterator[list[Line]]:
             alike.setdefault((type(change), body, _what(change)), []).append(change)
         for same in alike.values():
             if len(same) < 3:
-                yield from ([*_change(change, look)] for change in same)
+                yield from ([*change_lines(change, look)] for change in same)
                 continue
             head = line(
                 *_sign(same[0], look), data(f"{len(same)} {_PLURAL.get(kind, f'{kind}s')}", "bold")
@@ -170,7 +173,8 @@ def _sign(change: Change, look: Look) -> tuple[Piece | str, ...]:
     return " " * (4 - len(sign.text)), sign, " "
 
 
-def _change(change: Change, look: Look) -> Iterator[Line]:
+def change_lines(change: Change, look: Look) -> Iterator[Line]:
+    """The change, and below it what differs."""
     where = f" ({change.region})" if change.region else ""
     pieces = [*_sign(change, look), data(change.address, "bold"), data(where), data(_what(change))]
     if change.source is not None:
@@ -236,30 +240,39 @@ def guard_line(guard: Guard) -> Line:
     return line(Piece("! ", "bold red"), data(guard.reason), "; apply is blocked. ", data(lift))
 
 
+def unread_line(one: Unread) -> Line:
+    needs = "changes of its instances are" if one.region else "its changes are"
+    text = f"{one.what} cannot be read ({one.reason}): {needs} not known"
+    return line(Piece("! ", "bold red"), data(text))
+
+
+def unmet_line(unmet: Unmet, look: Look) -> Line:
+    # stderr has the whole reason, with the line of the specs.
+    return line(
+        Piece("! ", "bold red"),
+        data(unmet.needed_by or unmet.address, "bold"),
+        " is left out: ",
+        data(unmet.found.message if look.is_alone else unmet.found.code),
+        data(f"  {unmet.found.location}", "dim"),
+    )
+
+
+def conflict_line(conflict: Conflict) -> Line:
+    where = f"  {conflict.source}" if conflict.source else ""
+    return line(
+        Piece("! ", "bold red"),
+        data(conflict.address, "bold"),
+        " ",
+        data(conflict.reason),
+        data(f"; use {conflict.lift} to manage it"),
+        data(where, "dim"),
+    )
+
+
 def _notes(target: TargetPlan, look: Look) -> Iterator[Line]:
-    for one in target.unread:
-        needs = "changes of its instances are" if one.region else "its changes are"
-        text = f"{one.what} cannot be read ({one.reason}): {needs} not known"
-        yield line(Piece("! ", "bold red"), data(text))
-    for unmet in target.unmet:
-        # stderr has the whole reason, with the line of the specs.
-        yield line(
-            Piece("! ", "bold red"),
-            data(unmet.needed_by or unmet.address, "bold"),
-            " is left out: ",
-            data(unmet.found.message if look.is_alone else unmet.found.code),
-            data(f"  {unmet.found.location}", "dim"),
-        )
-    for conflict in target.conflicts:
-        where = f"  {conflict.source}" if conflict.source else ""
-        yield line(
-            Piece("! ", "bold red"),
-            data(conflict.address, "bold"),
-            " ",
-            data(conflict.reason),
-            data(f"; use {conflict.lift} to manage it"),
-            data(where, "dim"),
-        )
+    yield from (unread_line(one) for one in target.unread)
+    yield from (unmet_line(unmet, look) for unmet in target.unmet)
+    yield from (conflict_line(conflict) for conflict in target.conflicts)
     yield from (guard_line(guard) for guard in target.guards)
     for kept in (*target.kept, *target.ignored):
         yield line(Piece("  ", "dim"), data(note(str(kept.address), kept.reason), "dim"))

@@ -1,0 +1,216 @@
+"""An explanation as JSON, in the shapes of ``explain_types.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from reconciler import __version__
+from reconciler.explain.explanation import (
+    AssociationPart,
+    Explained,
+    Explanation,
+    MarkInWords,
+    NewInstances,
+    Next,
+    Part,
+    PolicyOfRole,
+    PolicyPart,
+    ProfilePart,
+    RolePart,
+)
+from reconciler.model.launch_sources import Origin
+from reconciler.model.live import LiveInstance
+from reconciler.planner.consumers import ConsumerGroup
+from reconciler.planner.served import Served
+from reconciler.render.json import explain_types as types
+from reconciler.render.json.plan import (
+    change_json,
+    conflict_json,
+    guard_json,
+    kept_json,
+    source_json,
+    target_header,
+    unmet_json,
+    unread_json,
+)
+
+
+def explain_json(explained: Explained, created_at: str) -> types.ExplainShape:
+    """``created_at`` is as ``now_as_text`` has it."""
+    return {
+        "format_version": "1.0",
+        "reconciler": __version__,
+        "created_at": created_at,
+        "owner": explained.owner,
+        "asked": explained.asked,
+        "answers": [_answer(one) for one in explained.answers],
+        "api_calls": dict(explained.api_calls),
+    }
+
+
+def _answer(one: Explanation) -> types.AnswerShape:
+    return {
+        **target_header(one.plan),
+        "address": str(one.address),
+        "instance": _instance(one.instance, one.origin) if one.instance is not None else None,
+        "served": _served(one.served) if one.served is not None else None,
+        "association": _association(one.association) if one.association is not None else None,
+        "instance_profiles": [_profile(part) for part in one.profiles],
+        "roles": [_role(part) for part in one.roles],
+        "policies": [_policy(part) for part in one.policies],
+        "consumers": [consumers_json(group) for group in one.consumers],
+        "searched_regions": list(one.searched),
+        "next": _next(one.next),
+        "new_instances": [_new(new) for new in one.new_instances],
+        "not_read": [{"what": n.what, "reason": n.reason} for n in one.not_read],
+    }
+
+
+def _time(seconds: float | None) -> str | None:
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _origin(origin: Origin | None) -> types.OriginShape | None:
+    return {"kind": origin.kind, "name": origin.name} if origin is not None else None
+
+
+def _instance(instance: LiveInstance, origin: Origin | None) -> types.InstanceShape:
+    return {
+        "id": instance.key.instance,
+        "region": instance.key.region,
+        "name": instance.tags.get("Name"),
+        "state": instance.state,
+        "launched_at": _time(instance.launched_at),
+        "started_by": _origin(origin),
+        "managed_by": instance.operator,
+    }
+
+
+def _served(served: Served) -> types.ServedShape:
+    return {
+        "status": served.status,
+        "role": served.role,
+        "how": served.how,
+        "because": served.because,
+        "candidates": list(served.candidates),
+        "until": _time(served.until),
+    }
+
+
+def _marks(marks: Iterable[MarkInWords]) -> list[types.MarkShape]:
+    return [{"key": m.key, "value": m.value, "meaning": m.meaning} for m in marks]
+
+
+def _association(part: AssociationPart) -> types.AssociationPartShape:
+    row = part.row
+    return {
+        "id": row.id if row is not None else None,
+        "state": row.state if row is not None else None,
+        "instance_profile": row.profile_name if row is not None else None,
+        "wanted": part.wanted,
+        "named": part.named,
+        "selected": part.is_selected,
+        "rival": part.rival,
+        "marks": _marks(part.marks),
+        "source": source_json(part.source),
+    }
+
+
+def _part(part: Part) -> types.PartShape:
+    return {
+        "address": str(part.address),
+        "arn": part.arn,
+        "in_aws": part.in_aws,
+        "ownership": part.ownership,
+        "differences": [
+            {"path": d.path, "before": d.before, "after": d.after} for d in part.differences
+        ],
+        "marks": _marks(part.marks),
+        "why": part.why,
+        "unread": part.unread,
+        "source": source_json(part.source),
+    }
+
+
+def _profile(part: ProfilePart) -> types.ProfilePartShape:
+    return {**_part(part), "role": part.role, "wanted_role": part.wanted_role}
+
+
+def _role(part: RolePart) -> types.RolePartShape:
+    return {
+        **_part(part),
+        "policies": [_policy_of_role(policy) for policy in part.policies],
+        "instance_profiles": [str(address) for address in part.profiles],
+        "trusts_ec2": part.trusts_ec2,
+    }
+
+
+def _policy_of_role(policy: PolicyOfRole) -> types.PolicyOfRoleShape:
+    return {
+        "kind": policy.kind,
+        "name": policy.name,
+        "arn": policy.arn,
+        "held": policy.held,
+        "document": policy.document,
+        "unread": policy.unread,
+        "source": source_json(policy.source),
+    }
+
+
+def _policy(part: PolicyPart) -> types.PolicyPartShape:
+    return {
+        **_part(part),
+        "roles": [str(address) for address in part.roles],
+        "others": part.others,
+        "document": part.document,
+    }
+
+
+def consumers_json(group: ConsumerGroup) -> types.ConsumersShape:
+    return {
+        "region": group.region,
+        "started_by": _origin(group.origin),
+        "count": group.count,
+        "names": [{"name": name, "instances": list(ids)} for name, ids in group.instances],
+    }
+
+
+def _next(following: Next) -> types.NextShape:
+    return {
+        "changes": [change_json(change) for change in following.changes],
+        "conflicts": [conflict_json(conflict) for conflict in following.conflicts],
+        "guards": [guard_json(guard) for guard in following.guards],
+        "kept": [kept_json(kept) for kept in following.kept],
+        "unread": [unread_json(unread) for unread in following.unread],
+        "unmet": [unmet_json(unmet) for unmet in following.unmet],
+    }
+
+
+def _new(new: NewInstances) -> types.NewInstancesShape:
+    launch = new.launch
+    source, template = launch.source, launch.template
+    return {
+        "kind": cast("Any", launch.kind),
+        "name": launch.name,
+        "region": launch.region,
+        "relation": new.relation,
+        "auto_scaling_group": source.group if source is not None else None,
+        "launch_template": template.name if template is not None else None,
+        "launch_template_id": template.id if template is not None else None,
+        "version": launch.version,
+        "version_number": launch.number,
+        "launch_configuration": launch.configuration,
+        "instance_profile": launch.profile,
+        "role": new.role,
+        "role_after": new.role_after,
+        "unknown": launch.unknown,
+        "replaces": source.replaces if source is not None else False,
+        "missing": new.is_missing,
+        "wanted": new.wanted,
+        "differs": new.differs,
+        "instances": new.instances,
+    }

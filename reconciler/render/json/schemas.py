@@ -1,0 +1,35 @@
+"""The JSON Schemas of all JSON that the program prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from reconciler.render.json.explain_types import ExplainShape
+from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
+
+PRINTED: dict[str, Any] = {
+    "plan": PlanShape,
+    "drift": DriftShape,
+    "explain": ExplainShape,
+    "apply": Event,
+    "diagnostics": list[DiagnosticShape],
+    "log": LogShape,
+}
+"""By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
+_TITLES = {
+    "plan": "reconciler plan --json",
+    "drift": "reconciler drift --json",
+    "explain": "reconciler explain --json",
+    "apply": "a line of reconciler apply --json",
+    "diagnostics": "reconciler validate --format json",
+    "log": "a line of --log-file",
+}
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """JSON Schema, draft 2020-12. Raises ``KeyError`` for another name."""
+    made = TypeAdapter(PRINTED[name]).json_schema(ref_template="#/$defs/{model}")
+    start = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**start, **made, "title": _TITLES[name]}

@@ -1,0 +1,437 @@
+"""An explanation for a person: first the answer, then the chain, what comes next, and what new
+instances get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from reconciler.diagnostics import Location
+from reconciler.explain.explanation import (
+    AssociationPart,
+    Explained,
+    Explanation,
+    MarkInWords,
+    NewInstances,
+    Part,
+    PolicyOfRole,
+    PolicyPart,
+    ProfilePart,
+    RolePart,
+)
+from reconciler.model.address import (
+    POLICY,
+    PROFILE,
+    ROLE,
+    profile_address,
+    role_address,
+    same_name,
+)
+from reconciler.model.live import LiveInstance
+from reconciler.model.policy_document import statements_of
+from reconciler.plan.changes import CutOverInstance
+from reconciler.planner.consumers import ConsumerGroup
+from reconciler.planner.in_use import hour_of
+from reconciler.planner.launches import NAMES
+from reconciler.planner.served import Served
+from reconciler.render.phrases import few, note
+from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.text.cut_over import folded_instances
+from reconciler.render.text.header import header_lines_of
+from reconciler.render.text.look import Look
+from reconciler.render.text.plan import (
+    change_lines,
+    conflict_line,
+    guard_line,
+    symbol,
+    unmet_line,
+    unread_line,
+)
+from reconciler.render.text.values import HAPPENED, difference_lines, statement_text
+
+MANY = 12
+"""More names, groups or templates are counted."""
+_SHORT_STATEMENTS = 4
+_LONGEST = 176
+_OURS = "managed by"
+_HELD = {"aws": "  only in AWS", "specs": "  only in the specs", "both": ""}
+
+
+def explain_lines(explained: Explained, look: Look) -> list[Line]:
+    lines: list[Line] = []
+    for number, one in enumerate(explained.answers):
+        if number:
+            lines.append(())
+        lines.extend(_answer(one, look, several=len(explained.answers) > 1))
+    return lines
+
+
+def _answer(one: Explanation, look: Look, *, several: bool) -> Iterator[Line]:
+    yield from header_lines_of(one.plan, several=several)
+    yield ()
+    if one.instance is not None and one.served is not None:
+        yield from _instance(one, one.instance, one.served)
+    else:
+        yield line(data(one.address, "bold"))
+        yield from _users(one, look)
+    yield ()
+    yield from _titled("How it hangs together", _chain(one, look))
+    yield from _titled("What the next apply does", _next(one, look))
+    if one.instance is not None or one.profiles:
+        yield from _titled("What new instances get", _new_instances(one, look))
+    if one.not_read:
+        yield from _titled("What could not be read", _not_read(one))
+
+
+def _titled(title: str, lines: Iterable[Line]) -> Iterator[Line]:
+    yield line(Piece(title, "bold"))
+    yield from lines
+    yield ()
+
+
+# The answer.
+
+
+def _instance(one: Explanation, instance: LiveInstance, served: Served) -> Iterator[Line]:
+    name = instance.tags.get("Name")
+    called = f" ({name})" if name else ""
+    state = "in an unknown state" if instance.is_unknown else instance.state
+    at = f", launched at {hour_of(instance.launched_at)}" if instance.launched_at else ""
+    where = f"{called}: {state} in {instance.key.region}{at}"
+    yield line(data(instance.key.instance, "bold"), data(where))
+    if instance.operator is not None:
+        yield line("  ", data(f"{instance.operator} manages it: reconciler never changes it"))
+    if one.origin is not None:
+        yield line("  ", data(f"started by {NAMES[one.origin.kind]} {one.origin.name}"))
+    yield from _served(served)
+
+
+def _served(served: Served) -> Iterator[Line]:
+    match served.status:
+        case "known":
+            role = role_address(served.role or "")
+            yield line("  holds the credentials of ", data(role, "bold green"))
+            yield line("  how this is known: ", data(served.because))
+        case "none":
+            yield line("  holds ", Piece("no credentials", "bold yellow"), " of any role")
+            yield line("  why: ", data(served.because))
+        case "unknown":
+            names = [str(role_address(name)) for name in served.candidates]
+            may = f": perhaps those of {' or '.join(names)}" if names else ""
+            yield line(
+                "  which role's credentials it holds is ", Piece("unknown", "bold red"), data(may)
+            )
+            yield line("  why: ", data(served.because))
+    if served.until is not None:
+        yield line("  known at the latest at ", data(hour_of(served.until)))
+    if served.status != "none" or served.how in ("no-association", "no-role"):
+        words = "  (a process may go on with credentials that it already has, for up to six hours)"
+        yield line(Piece(words, "dim"))
+
+
+def _users(one: Explanation, look: Look) -> Iterator[Line]:
+    if not one.profiles:
+        yield line("  no instance profile gives it to instances")
+        return
+    count = sum(group.count for group in one.consumers)
+    noun = "instance" if count == 1 else "instances"
+    where = f", looked for in {', '.join(one.searched)}" if one.searched else ""
+    names = few([str(part.address) for part in one.profiles], most=MANY)
+    on = "uses it" if count == 1 else "use it"
+    if one.address.kind != PROFILE:
+        on = f"on {names}"
+    yield line("  ", data(f"{count or 'no'} running {noun} {on}{where}"))
+    for role in one.roles if one.address.kind == ROLE else ():
+        if not any(same_name(part.role, role.address.name) for part in one.profiles):
+            yield line(
+                "  it is not inside it now"
+                if len(one.profiles) == 1
+                else "  it is inside none of them now"
+            )
+    yield from consumer_lines(one.consumers, "  ", look)
+
+
+def consumer_lines(groups: Iterable[ConsumerGroup], indent: str, look: Look) -> Iterator[Line]:
+    """A line for each region and group, the names folded."""
+    listed = list(groups)
+    shown = listed if look.is_full or len(listed) <= MANY else listed[:MANY]
+    for group in shown:
+        yield line(indent, data(consumers_text(group, look)))
+    if len(shown) < len(listed):
+        more = sum(group.count for group in listed[len(shown) :])
+        yield line(Piece(f"{indent}and {more} more in other groups and regions (-v)", "dim"))
+
+
+def consumers_text(group: ConsumerGroup, look: Look) -> str:
+    """``us-east-1: 3 of Auto Scaling group web: web (2), i-0abc``."""
+    by = f" of {NAMES[group.origin.kind]} {group.origin.name}" if group.origin is not None else ""
+    names: list[str] = []
+    for name, ids in group.instances:
+        if name is None or (look.is_full and len(ids) == 1):
+            names.extend(f"{i} ({name})" if name else i for i in ids)
+        elif look.is_full:
+            names.append(f"{name} ({' '.join(ids)})")
+        else:
+            names.append(f"{name} ({len(ids)})" if len(ids) > 1 else name)
+    told = ", ".join(names) if look.is_full else few(names, most=MANY)
+    return f"{group.region}: {group.count}{by}: {told}"
+
+
+# The chain.
+
+
+def _chain(one: Explanation, look: Look) -> Iterator[Line]:
+    """From what was asked about on: up to the profiles of a role or a policy, down from an
+    instance or a profile."""
+    if one.association is not None and one.instance is not None:
+        yield from _association(one.association, one.instance)
+    for policy in one.policies:
+        yield from _policy(policy, look)
+    roles = [known for role in one.roles for known in _role(role, one, look)]
+    profiles = [known for profile in one.profiles for known in _profile(profile, look)]
+    yield from (*roles, *profiles) if one.address.kind in (ROLE, POLICY) else (*profiles, *roles)
+
+
+def _place(source: Location | None) -> Piece:
+    return data(f"  {source}" if source is not None else "", "dim")
+
+
+def _association(part: AssociationPart, instance: LiveInstance) -> Iterator[Line]:
+    row, name = part.row, f"association/{instance.key.instance}"
+    if row is None:
+        has = "none in AWS"
+    else:
+        has = f"{row.id}, {row.state}, with {profile_address(row.profile_name)}"
+    yield line("  ", data(name, "bold"), data(f"  {has}"), _place(part.source))
+    if part.wanted is not None:
+        how = "selects it by its tags" if part.is_selected else "names it"
+        gives = f"association {part.named!r} of the specs {how}, for {profile_address(part.wanted)}"
+        if row is None or not same_name(row.profile_name, part.wanted):
+            yield line(Piece("    ~ ", "yellow"), data(gives, "yellow"))
+        else:
+            yield line("    ", data(gives))
+    else:
+        yield line("    no association of the specs is about it")
+    if part.rival is not None:
+        told = f"association {part.rival!r} of the specs claims it too: neither is planned"
+        yield line(Piece("    ! ", "bold red"), data(told))
+    yield from _marks(part.marks)
+
+
+def _marks(marks: Iterable[MarkInWords]) -> Iterator[Line]:
+    """But for the mark of the owner, whom the head of the part names."""
+    for mark in marks:
+        if not mark.meaning.startswith(_OURS):
+            yield line(Piece("    ", "dim"), data(f"{mark.key}: {mark.meaning}", "dim"))
+
+
+_PRESENCE = {"there": "", "missing": "not in AWS; ", "unknown": "not known whether it is in AWS; "}
+
+
+def _head(part: Part, more: str = "") -> Iterator[Line]:
+    why = f", {part.why}" if part.why else ""
+    said = f"  {_PRESENCE[part.in_aws]}{part.ownership}{more}{why}"
+    yield line("  ", data(part.address, "bold"), data(said), _place(part.source))
+    if part.unread is not None:
+        yield line(Piece("    ! ", "bold red"), data(f"cannot be read: {part.unread}"))
+
+
+def _differing(part: Part, look: Look) -> Iterator[Line]:
+    for difference in part.differences:
+        yield from difference_lines(difference, HAPPENED, 4, is_full=look.is_full)
+
+
+def _profile(part: ProfilePart, look: Look) -> Iterator[Line]:
+    yield from _head(part)
+    if part.in_aws == "there":
+        holds = str(role_address(part.role)) if part.role is not None else "no role"
+        yield line("    holds ", data(holds))
+    elif part.wanted_role is not None:
+        yield line("    is to hold ", data(role_address(part.wanted_role)))
+    yield from _differing(part, look)
+    yield from _marks(part.marks)
+
+
+def _role(part: RolePart, one: Explanation, look: Look) -> Iterator[Line]:
+    yield from _head(part, _inside(part, one))
+    yield from _differing(part, look)
+    yield from _marks(part.marks)
+    if part.trusts_ec2 is False:
+        told = "EC2 cannot serve it: its trust policy does not let ec2.amazonaws.com assume it"
+        yield line(Piece("    ! ", "bold red"), data(told))
+    if one.address.kind == POLICY and not look.is_full:
+        return
+    if not part.policies and part.in_aws != "unknown":
+        yield line("    no policies")
+    for policy in part.policies:
+        yield from _policy_of_role(policy, look)
+
+
+def _inside(part: RolePart, one: Explanation) -> str:
+    """Where it is in the profiles of the chain."""
+    for profile in one.profiles:
+        if same_name(profile.role, part.address.name):
+            return f", inside {profile.address}"
+        if same_name(profile.wanted_role, part.address.name):
+            return f", wanted inside {profile.address}"
+    return ""
+
+
+_KINDS = {
+    "managed": "policy",
+    "aws-managed": "AWS managed policy",
+    "inline": "inline policy",
+    "boundary": "permissions boundary",
+}
+
+
+def _policy_of_role(policy: PolicyOfRole, look: Look) -> Iterator[Line]:
+    yield line(
+        "    ",
+        data(f"{_KINDS[policy.kind]} {policy.name}"),
+        data(_HELD[policy.held], "yellow"),
+        _place(policy.source),
+    )
+    if policy.unread is not None:
+        told = f"its document cannot be read: {policy.unread}"
+        yield line(Piece("      ", "dim"), data(told, "dim"))
+    yield from _statements(policy.document, look)
+
+
+def _statements(document: Any, look: Look) -> Iterator[Line]:
+    texts = [statement_text(s) for s in statements_of(document)]
+    shown = texts if look.is_full else [_cut(text) for text in texts[:_SHORT_STATEMENTS]]
+    for text in shown:
+        yield line(Piece("      ", "dim"), data(text, "dim"))
+    if len(shown) < len(texts):
+        yield line(Piece(f"      and {len(texts) - len(shown)} more statements (-v)", "dim"))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _policy(part: PolicyPart, look: Look) -> Iterator[Line]:
+    yield from _head(part)
+    yield from _differing(part, look)
+    yield from _marks(part.marks)
+    yield from _statements(part.document, look)
+    having = few([str(address) for address in part.roles], most=MANY) or "no role"
+    noun = "user or group" if part.others == 1 else "users or groups"
+    others = f" and {part.others} {noun}" if part.others else ""
+    yield line("    is attached to ", data(f"{having}{others}"))
+
+
+# What comes next.
+
+
+def _next(one: Explanation, look: Look) -> Iterator[Line]:
+    following = one.next
+    if following.is_nothing:
+        yield line("  nothing: ", data(_why_nothing(one)))
+    yield from (_indented(unread_line(unread)) for unread in following.unread)
+    yield from (_indented(unmet_line(unmet, look)) for unmet in following.unmet)
+    yield from (_indented(conflict_line(conflict)) for conflict in following.conflicts)
+    instances = [c for c in following.changes if isinstance(c, CutOverInstance)]
+    for change in following.changes:
+        if not isinstance(change, CutOverInstance):
+            yield from change_lines(change, look)
+    for block in folded_instances(instances, look, symbol):
+        yield from block
+    yield from (_indented(guard_line(guard)) for guard in following.guards)
+    for kept in following.kept:
+        yield line(Piece("  ", "dim"), data(note(str(kept.address), kept.reason), "dim"))
+
+
+def _indented(one: Line) -> Line:
+    return (Piece("  "), *one)
+
+
+def _why_nothing(one: Explanation) -> str:
+    instance, association = one.instance, one.association
+    if instance is not None and instance.is_gone:
+        return "the instance was terminated"
+    is_named = association is not None and association.wanted is not None
+    named = [part for part in (*one.profiles, *one.roles, *one.policies) if part.source is not None]
+    if is_named or named:
+        return "AWS is as the specs want it"
+    return "the specs say nothing about it"
+
+
+# New instances.
+
+
+def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
+    news = one.new_instances
+    own = [new for new in news if new.relation != "names-the-profile"]
+    other = [new for new in news if new.relation == "names-the-profile"]
+    if one.instance is not None and not own:
+        yield line("  ", data(_no_source(one)))
+    shown = news if look.is_full or len(news) <= MANY else news[:MANY]
+    for new in [*own, *other]:
+        if new in shown:
+            yield from _new(new, one)
+    if len(shown) < len(news):
+        yield line(Piece(f"  and {len(news) - len(shown)} more (-v)", "dim"))
+    if not news and one.instance is None:
+        where = f" in {', '.join(one.searched)}" if one.searched else ""
+        yield line("  ", data(f"no launch template, group or fleet names its profile{where}"))
+
+
+def _no_source(one: Explanation) -> str:
+    if one.origin is not None:
+        by = f"{NAMES[one.origin.kind]} {one.origin.name}"
+        return f"{by}, which started it, starts no instance any more, or is not listed"
+    return "unknown: no tag of AWS's says what started it, so it was probably launched by hand"
+
+
+_RELATIONS = {
+    "started-it": ", which started it",
+    "started-consumers": "",
+    "names-the-profile": "",
+}
+
+
+def _new(new: NewInstances, one: Explanation) -> Iterator[Line]:
+    launch = new.launch
+    count = ""
+    if new.relation == "started-consumers":
+        noun = "instance" if new.instances == 1 else "instances"
+        count = f", which started {new.instances} running {noun}"
+    by = f": {launch.by}" if launch.by else ""
+    where = f" in {launch.region}" if one.instance is None else ""
+    title = f"{launch.title}{where}{_RELATIONS[new.relation]}{count}{by}"
+    yield line("  ", data(title))
+    if launch.unknown is not None:
+        yield line("    gives them: ", Piece("unknown", "bold red"), data(f": {launch.unknown}"))
+        return
+    if launch.profile is None:
+        gives = "no instance profile"
+    else:
+        gives = f"{profile_address(launch.profile)}{_role_of(new)}"
+    yield line("    gives them ", data(gives, "" if not new.differs else "yellow"))
+    if launch.source is not None and not launch.source.replaces:
+        yield line(Piece("    it replaces no instance that is lost", "dim"))
+    if new.differs:
+        wanted = str(profile_address(new.wanted)) if new.wanted else "no instance profile"
+        whose = "this instance" if new.relation == "started-it" else "running ones"
+        told = f"that is not what {whose} should have by the specs: {wanted}"
+        yield line(Piece("    ! ", "bold yellow"), data(told, "yellow"))
+        if one.association is not None and one.association.is_selected:
+            told = f"association {one.association.named!r} selects new ones with the same tags too"
+            yield line("      ", data(told))
+
+
+def _role_of(new: NewInstances) -> str:
+    if new.is_missing:
+        return ", which does not exist: launches fail"
+    if same_name(new.role, new.role_after):
+        return f", so {role_address(new.role)}" if new.role else ", which holds no role"
+    now = str(role_address(new.role)) if new.role else "no role"
+    after = str(role_address(new.role_after)) if new.role_after else "no role"
+    return f", so {now}, and {after} after the next apply"
+
+
+def _not_read(one: Explanation) -> Iterator[Line]:
+    for unread in one.not_read:
+        yield line(Piece("  ! ", "bold red"), data(f"{unread.what}: {unread.reason}"))
