@@ -22,6 +22,8 @@ _START = "docs.aws.amazon.com/service-authorization/latest/reference/list_"
 PAGES: Final[Mapping[str, str]] = {
     "iam": f"{_START}awsidentityandaccessmanagementiam.html",
     "ec2": f"{_START}amazonec2.html",
+    "autoscaling": f"{_START}amazonec2autoscaling.html",
+    "ecs": f"{_START}amazonelasticcontainerservice.html",
     "tag": f"{_START}amazonresourcegrouptaggingapi.html",
     "cloudtrail": f"{_START}awscloudtrail.html",
     "sts": f"{_START}awssecuritytokenservice.html",
@@ -134,6 +136,28 @@ READS: Final[Mapping[str, Read]] = {
     "ec2:DescribeRegions": Read(
         _own("ec2:DescribeRegions", "*", REGION), _ALL, "enabled regions, to find consumers in"
     ),
+    # What new instances are started from. None of it is needed: what is denied is told as unknown.
+    "ec2:DescribeLaunchTemplateVersions": Read(
+        _own("ec2:DescribeLaunchTemplateVersions", "*", REGION), (), "`explain`: new instances"
+    ),
+    "ec2:DescribeFleets": Read(
+        _own("ec2:DescribeFleets", "*", REGION), (), "`explain`: new instances"
+    ),
+    "ec2:DescribeSpotFleetRequests": Read(
+        _own("ec2:DescribeSpotFleetRequests", "*", REGION), (), "`explain`: new instances"
+    ),
+    "autoscaling:DescribeAutoScalingGroups": Read(
+        _own("autoscaling:DescribeAutoScalingGroups", "*", REGION), (), "`explain`: new instances"
+    ),
+    "autoscaling:DescribeLaunchConfigurations": Read(
+        _own("autoscaling:DescribeLaunchConfigurations", "*", REGION),
+        (),
+        "`explain`: new instances",
+    ),
+    "ecs:DescribeCapacityProviders": Read(
+        _own("ecs:DescribeCapacityProviders", "*", REGION), (), "`explain`: new instances"
+    ),
+    "ecs:ListClusters": Read(_own("ecs:ListClusters", "*", REGION), (), "`explain`: new instances"),
     "tag:GetResources": Read(
         _own("tag:GetResources", "*"), _SPECS, "tags of many profiles and policies at once"
     ),
