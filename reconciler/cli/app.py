@@ -31,6 +31,10 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "validate": "Check the specs. Needs no credentials and no network.",
         "plan": "Show what apply would do. Reads only.",
         "apply": "Plan, ask for approval, and apply. Then plan again to report what remains.",
+        "rehearse": "Apply the plan to a copy of the account, in a sandbox in this process. "
+        "Reads the account, and writes nothing to it. "
+        "Shows in which order instances change, and for how long each is without its profile. "
+        "Needs reconciler[sandbox] to be installed.",
         "drift": "Report differences between the specs and AWS. Exits with 0 for none, 2 for some.",
         "destroy": "Delete every resource of the owner. Has a plan and guards, as apply does.",
         "forget": "Stop managing resources: remove the tags of reconciler, and nothing else.",

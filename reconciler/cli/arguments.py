@@ -137,10 +137,10 @@ class OnlyFor(tuple[str, ...]):
     """Names of the command functions that have a flag."""
 
 
-_PLANS = OnlyFor(("plan", "apply", "destroy", "drift"))
+_PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift"))
 _READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
-_CHANGES = OnlyFor(("plan", "apply", "destroy"))
-_ADOPTS = OnlyFor(("plan", "apply"))
+_CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
+_ADOPTS = OnlyFor(("plan", "apply", "rehearse"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "Apply a saved plan, and start nothing new after 45 minutes",
         ),
     ),
+    "rehearse": (
+        ("reconciler rehearse", "Plan, and apply the plan to a copy of the account"),
+        (
+            "reconciler rehearse plan.json --crash",
+            "Rehearse a saved plan, and kill that apply after each of its writes",
+        ),
+    ),
     "drift": (
         ("reconciler drift --who", "What differs, and who changed it"),
         (
@@ -160,6 +167,15 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         ExitCode.STALE: "the saved or expected plan no longer matches specs or AWS",
         **_USAGE,
         ExitCode.INTERRUPTED: "interrupted: instances in flight got their profile back",
+    },
+    "rehearse": {
+        ExitCode.OK: "the copy is as the specs say, and every death was recovered from",
+        **_ERROR,
+        ExitCode.PARTLY_APPLIED: "something failed on the copy, or a death was not recovered from",
+        ExitCode.UNDECIDED: "a conflict or a guard that stops apply, or the wrong account",
+        ExitCode.STALE: "the saved plan no longer matches specs or AWS",
+        **_USAGE,
+        **_STOPPED,
     },
     "drift": {
         ExitCode.OK: "no difference",

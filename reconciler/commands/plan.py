@@ -257,6 +257,22 @@ def plan_again(
     return _planned([made.get(name, one) for name, one in before.items()], request, planned.parsed)
 
 
+def plan_copy(planned: Planned, target: PlannedTarget, ports: RunPorts) -> Planned:
+    """Plans one target again, with the same specs and flags, in a copy of its account: that of the
+    caller of ``ports``, since roles of targets are not in it. Raises as ``make_plan``."""
+    account, settings = target.account, planned.parsed.settings
+    of_caller = account.target and account.target.model_copy(
+        update={"role_arn": None, "external_id": None}
+    )
+    connection = replace(
+        ports.connect(of_caller, settings), default_region=account.connection.default_region
+    )
+    made = _planned_target(
+        replace(account, connection=connection), planned.request, ports, several=False
+    )
+    return _planned([made], planned.request, planned.parsed)
+
+
 def _planned(made: list[PlannedTarget], request: Request, parsed: ParsedSet) -> Planned:
     refuse_invalid((d for one in made for d in one.plan.diagnostics), parsed.sources)
     targets = tuple(one.plan for one in made)

@@ -56,6 +56,10 @@ class Lags:
     """For a request to reach AWS, and its answer to come back."""
 
 
+LIKE_AWS = Lags(ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarting=25.0)
+"""As it is usual on AWS; not measured there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chaos:
     """How AWS misbehaves. Seconds are the most that something takes: each time is drawn below it.

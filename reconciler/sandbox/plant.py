@@ -66,7 +66,10 @@ def plant(
     """Returns the instances. ``file`` is what the seed was read from. Where the seed gives no ids
     they are the same on every start: they stand in the docs. Raises ``RefusedError`` with the
     place."""
-    mock_random.seed(1)
+    ids = sorted(_ids(seed))
+    mock_random.seed("".join(ids) or 1)
+    if ids:
+        world.copied(ids)
     world.account = seed.account_id
     if seed.regions:
         world.regions = tuple(seed.regions)
@@ -86,6 +89,16 @@ def plant(
         ]
     world.has_been_there()
     return tuple(planted)
+
+
+def _ids(seed: Seed) -> Iterator[str]:
+    """Those that the seed gives."""
+    for account, _ in accounts(seed):
+        named = (account.policies, account.users, account.groups, account.roles)
+        for group in (*named, account.instance_profiles):
+            yield from (entity.id for entity in group.values() if entity.id is not None)
+        for instance in account.instances:
+            yield from filter(None, (instance.id, instance.association))
 
 
 @dataclass

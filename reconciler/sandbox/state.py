@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -198,6 +198,12 @@ class World:
         made = start + "".join(self._dice.choice("0123456789abcdef") for _ in range(length))
         self._issued.add(made)
         return made
+
+    def copied(self, ids: Iterable[str]) -> None:
+        """The sandbox has these ids already, as a copy of something that issued them. If that was a
+        sandbox, its dice would fall in the same way again."""
+        self._issued.update(ids)
+        self._dice = random.Random("".join(sorted(self._issued)))
 
     def unique_id(self, start: str) -> str:
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

@@ -11,7 +11,7 @@ from reconciler.executor.estimate import about_in_words, estimate, in_words
 from reconciler.render.styled_text import plain
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
-from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.fault_config import LIKE_AWS
 from tests.rig import Rig, rig
 from tests.sampling import sampled
 
@@ -41,10 +41,6 @@ def test_in_words(seconds: int, words: str) -> None:
 )
 def test_about_in_words(seconds: int, words: str) -> None:
     assert about_in_words(seconds) == words
-
-
-LIKE_AWS = Lags(ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarting=25.0)
-"""Seconds as they are usual on AWS; the clock passes only in waits."""
 
 
 @pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart", "wait"])

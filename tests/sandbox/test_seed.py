@@ -355,3 +355,12 @@ def test_the_file_follows_the_sandbox(aws: Rig) -> None:
     assert '"web"' in written[1]
     assert kept.stop()
     assert len(written) == 2
+
+
+def test_a_copy_of_a_sandbox_issues_other_ids() -> None:
+    """Its dice would fall as those of the original did, and two associations have one id."""
+    original, copied = World(), World()
+    ids = [original.new_id("iip-assoc-") for _ in range(5)]
+    copied.copied(ids)
+    assert set(ids).isdisjoint(copied.new_id("iip-assoc-") for _ in range(5))
+    assert all(map(copied.was_issued, ids))

@@ -12,16 +12,14 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.connection import run_ports
-from reconciler.cli.files import is_saved_plan, saved_plan
 from reconciler.cli.panels import RUN
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import report_requests
+from reconciler.cli.saved_plans import saved_at
 from reconciler.commands.planfile import (
-    Saved,
     growth,
     refuse_stale,
     refuse_unexpected,
-    saved_from,
     specs_digest,
 )
 from reconciler.plan.plan import intended
@@ -58,7 +56,7 @@ def apply(
         raise typer.BadParameter(f"--expect takes sha256: and 64 hex digits, not {expect[:80]!r}")
     console = common.console()
     login = common.login(console, no_input=no_input)
-    saved = _saved(Path(specs), context, o.allowances(common.allow))
+    saved = saved_at(Path(specs), context, o.allowances(common.allow))
     request = common.request(specs) if saved is None else saved.request
     request = replace(request, parallelism=common.parallelism)
     ports = run_ports(login, Quiet(console), request.parallelism)
@@ -81,20 +79,3 @@ def apply(
 
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_OF_A_PLAN = o.OF_REQUEST - {"allow", "parallelism"}
-"""Flags that a saved plan stores, so that they are not accepted with one."""
-
-
-def _saved(path: Path, context: typer.Context, allow: frozenset[tuple[str, str]]) -> Saved | None:
-    """The saved plan, with the guards that ``allow`` overrides now; ``None`` if ``path`` has specs.
-
-    Raises a usage error for planning flags. Environment variables for them are ignored, since the
-    plan stores their values."""
-    if not is_saved_plan(path):
-        return None
-    if o.typed(context, _OF_A_PLAN) or any(key != "growth" for key, _ in allow):
-        raise typer.BadParameter(
-            "planning flags cannot be combined with a saved plan, except --allow growth=ADDRESS"
-        )
-    saved = saved_from(saved_plan(path), str(path))
-    return replace(saved, request=replace(saved.request, allow=saved.request.allow | allow))

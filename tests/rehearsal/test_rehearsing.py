@@ -1,0 +1,148 @@
+"""A plan on a copy of the account: what is measured there, and that the account stays as it is."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.arguments import AccessFlags
+from reconciler.cli.connection import run_ports
+from reconciler.commands.request import RunPorts
+from reconciler.exit_codes import ExitCode
+from reconciler.ports import Clock
+from reconciler.rehearsal.copying import copy_of
+from reconciler.rehearsal.rehearsing import Rehearsed, Stage
+from reconciler.rehearsal.telling import rehearsal_json, rehearsal_lines
+from reconciler.render.styled_text import plain
+from tests.rig import AWAY, HOME, Rig, Silence, rig
+from tests.sampling import sampled
+
+SPEC = """
+roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2, tags: {{a: b}}}}}}
+instance_profiles: {{web: {{role: {role}, cutover: {{strategy: {strategy}}}}}}}
+"""
+READ_ONLY = """
+roles: {v1: {trust: ec2}, new: {trust: lambda, inline_policies: {x: {Version: '2012-10-17',
+  Statement: [{Effect: Allow, Action: 's3:GetObject', Resource: '*'}]}}}}
+"""
+
+
+def swapping(strategy: str) -> Callable[[Rig], None]:
+    def prepare(aws: Rig) -> None:
+        aws.write(SPEC.format(role="v1", strategy=strategy))
+        aws.settle()
+        aws.clock.sleep(60)
+        aws.launch(1, profile="web")
+        aws.launch(1, region=AWAY, profile="web")
+        aws.clock.sleep(600)
+        aws.write(SPEC.format(role="v2", strategy=strategy))
+
+    return prepare
+
+
+def creating(aws: Rig) -> None:
+    aws.write(READ_ONLY.replace("new:", "other:"))
+    aws.settle()
+    aws.write(READ_ONLY)
+
+
+def on_copy(clock: Clock) -> RunPorts:
+    return run_ports(AccessFlags(None, None, ()), Silence(), 10, clock)
+
+
+def rehearsed(
+    folder: Path, prepare: Callable[[Rig], None], *, with_crashes: bool = False
+) -> Rehearsed:
+    with rig(folder) as aws:
+        aws.clock.seconds = time.time() - 3600  # a rehearsal begins now
+        prepare(aws)
+        aws.aws.log.clear()
+        planned = aws.plan()
+        copy = copy_of(planned.targets[0], aws.progress.told.append)
+        assert aws.writes() == []
+    stage = Stage(planned, planned.targets[0], copy, on_copy, lambda _what: None)
+    return stage.rehearse(with_crashes=with_crashes)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "bare", "stopped"),
+    sampled([("hop", 0, 0)], [("reassociate", 10, 0), ("restart", 0, 50), ("wait", 0, 0)]),
+)
+def test_what_each_instance_goes_through(
+    tmp_path: Path, strategy: str, bare: float, stopped: float
+) -> None:
+    made = rehearsed(tmp_path, swapping(strategy))
+    assert made.is_well
+    assert made.is_same_plan
+    assert made.took == pytest.approx(made.about, rel=1)
+    if strategy == "wait":
+        assert made.instances == ()
+        return
+    assert {one.trace.key.region for one in made.instances} == {HOME, AWAY}
+    for one in made.instances:
+        assert (one.before, one.after) == ("v1", "v2")
+        assert bare <= one.trace.without_profile <= bare * 1.5
+        assert stopped <= one.trace.stopped <= stopped * 1.5
+    if strategy != "hop":
+        first, second = made.instances
+        assert first.trace.at < second.trace.at
+
+
+def test_a_death_after_each_write(tmp_path: Path) -> None:
+    made = rehearsed(tmp_path, creating, with_crashes=True)
+    assert made.crashes is not None
+    assert (made.writes, made.crashes.deaths, made.crashes.unrecovered) == (2, 2, ())
+    text = plain(rehearsal_lines([made], unicode=True))
+    assert "Killed after each of its 2 writes: 2 times the next apply finished it." in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart"])
+def test_a_death_in_a_cut_over(tmp_path: Path, strategy: str) -> None:
+    made = rehearsed(tmp_path, swapping(strategy), with_crashes=True)
+    assert made.crashes is not None
+    assert made.crashes.deaths > 20
+    assert made.crashes.unrecovered == ()
+
+
+def test_a_rehearsal_in_words_and_as_json(tmp_path: Path) -> None:
+    made = rehearsed(tmp_path, swapping("reassociate"))
+    text = plain(rehearsal_lines([made], unicode=True))
+    assert "Nothing was written to AWS." in text
+    assert re.search(
+        r"after 1 min .* i-\w+ \(us-east-1\)  v1 → v2  without its profile for 1\d s", text
+    )
+    assert (
+        "Rehearsal complete! Resources: 0 added, 1 changed, 0 destroyed; 2 instances cut over."
+        in text
+    )
+    (target,) = rehearsal_json([made], "now")["targets"]
+    assert (target["exit_code"], target["is_same_plan"], target["crashes"]) == (
+        ExitCode.OK,
+        True,
+        None,
+    )
+    assert {one["role_after"] for one in target["instances"]} == {"v2"}
+
+
+def test_a_failure_on_the_copy_is_told(tmp_path: Path) -> None:
+    """AWS refuses an eleventh policy, and the specs raise the quota that the account has not."""
+
+    def too_many(aws: Rig) -> None:
+        names = ", ".join(f"p{n}" for n in range(11))
+        document = (
+            "{Version: '2012-10-17', Statement: [{Effect: Allow, Action: '*', Resource: '*'}]}"
+        )
+        policies = "".join(f"  p{n}: {{document: {document}}}\n" for n in range(11))
+        roles = f"roles: {{r: {{trust: ec2, managed_policies: [{names}]}}}}\n"
+        quota = "version: 1\nowner: tests\nquotas: {managed_policies_per_role: 11}\n"
+        aws.write(f"policies:\n{policies}{roles}", quota)
+
+    made = rehearsed(tmp_path, too_many)
+    assert not made.is_well
+    (target,) = rehearsal_json([made], "now")["targets"]
+    assert [one["what"] for one in target["failures"]] == ["iam:AttachRolePolicy"]
