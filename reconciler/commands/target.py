@@ -19,13 +19,16 @@ from reconciler.model.address import (
     profile_address,
     role_address,
 )
+from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveRole, LiveState
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner import Options, plan_context, plan_target
 from reconciler.planner.associations import not_found, profiles_to_look_at
-from reconciler.planner.context import PlanContext
+from reconciler.planner.blast_radius import concerned, reached, with_blast_radius
+from reconciler.planner.context import PlanContext, with_temporary_profiles
 from reconciler.planner.in_use import ids_in
+from reconciler.planner.launches import queries_for
 from reconciler.planner.patterns import Matchable, idle_rules, matchable, patterns
 from reconciler.planner.planner import names_instances, needs_instances, reach
 from reconciler.planner.reads import aws_policies_to_ask_for, scope_of
@@ -89,8 +92,49 @@ def plan_account(
     if request.for_drift:
         documents = _documents(planned, context.live, account.reader)
         planned = replace(planned, documents=documents)
+    elif written is None and not request.forget:
+        planned = _reaching(planned, context, account, ports.progress)
     known = _matchable(context, account, ports.progress)
     return PlannedAccount(planned, known, idle_rules(context, spec), context)
+
+
+def _reaching(
+    planned: TargetPlan, context: PlanContext, account: Account, progress: Progress
+) -> TargetPlan:
+    """The plan with whom it reaches. Reads more only if a change reaches running instances, and
+    nothing from EC2 that the plan had not to do with."""
+    concerns = concerned(planned.changes, context)
+    if not concerns or not context.live.regions:
+        return planned
+    live, reader = context.live, account.reader
+    has_all = reach(context) == "everywhere" or context.options.deletes_what_is_left
+    if not has_all and any(concern.is_for_all_regions for concern in concerns):
+        regions = _for_consumers(context.options, reader)
+        more = _with_regions(live, regions, reader, progress)
+        if more is not live:
+            whole = with_temporary_profiles(more)
+            desired = DesiredState() if context.options.destroy else account.spec.desired
+            context = plan_context(desired, whole, context.options)
+    users = {i.key: i for concern in concerns for i in reached(concern, context)}
+    queries = queries_for(users.values())
+    if queries:
+        where = ", ".join(query.region for query in queries)
+        progress.reading(f"what starts new instances in {where}")
+    launches = reader.launch_sources(queries) if queries else LaunchSources()
+    place = Location(account.spec.root)
+    return with_blast_radius(planned, concerns, context, launches, place)
+
+
+def _for_consumers(options: Options, reader: Reader) -> set[str]:
+    """The regions in which consumers are looked for; none further where they cannot be listed."""
+    if options.consumer_regions is not None:
+        return set(options.consumer_regions)
+    try:
+        return set(reader.enabled_regions(options.regions[0]))
+    except AwsError as error:
+        if error.code not in UNREADABLE:
+            raise
+        return set()
 
 
 def _matchable(context: PlanContext, account: Account, progress: Progress) -> Matchable:

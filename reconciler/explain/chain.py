@@ -36,12 +36,12 @@ from reconciler.model.address import (
     role_address,
     same_name,
 )
+from reconciler.model.consumers import grouped
 from reconciler.model.launch_sources import LaunchSources, origin_of
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.plan.changes import Change, CutOverInstance, Restore
 from reconciler.plan.plan import TargetPlan
-from reconciler.planner.associations import claim_of
-from reconciler.planner.consumers import grouped
+from reconciler.planner.associations import claim_of, wanted_profile
 from reconciler.planner.context import PlanContext
 from reconciler.planner.launches import (
     Launch,
@@ -234,14 +234,6 @@ def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] =
     )
 
 
-def _wanted(instance: LiveInstance, context: PlanContext) -> str | None:
-    """The profile that the specs give it, or that it has where they say nothing."""
-    claim = claim_of(instance.key, context)
-    if claim is not None:
-        return claim.association.profile
-    return instance.row.profile_name if instance.row is not None else None
-
-
 def _new(
     launch: Launch,
     relation: Relation,
@@ -249,7 +241,7 @@ def _new(
     known: Known,
 ) -> NewInstances:
     context, plan = known.context, known.plan
-    wanted = [_wanted(instance, context) for instance in members]
+    wanted = [wanted_profile(instance, context) for instance in members]
     other = [name for name in wanted if not same_name(name, launch.profile)]
     chosen = other[0] if other else wanted[0] if wanted else None
     name = launch.profile

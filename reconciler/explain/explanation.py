@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from reconciler.diagnostics import Location
 from reconciler.model.address import Address
+from reconciler.model.consumers import ConsumerGroup
 from reconciler.model.launch_sources import Origin
 from reconciler.model.live import AssociationRow, LiveInstance
 from reconciler.plan.changes import Change, Conflict, Difference, Guard, Kept, Unmet, Unread
 from reconciler.plan.plan import TargetPlan
-from reconciler.planner.consumers import ConsumerGroup
 from reconciler.planner.launches import Launch
 from reconciler.planner.served import Served
 

@@ -13,6 +13,14 @@ from reconciler.model.live import LiveInstance
 
 LATEST, DEFAULT = "$Latest", "$Default"
 LaunchKind = Literal["auto-scaling-group", "ec2-fleet", "spot-fleet", "capacity-provider"]
+NAMES = {
+    "auto-scaling-group": "Auto Scaling group",
+    "ec2-fleet": "EC2 fleet",
+    "spot-fleet": "spot fleet",
+    "capacity-provider": "ECS capacity provider",
+    "launch-template": "launch template",
+}
+"""Of what starts instances, in words."""
 _TAGS: Mapping[str, LaunchKind] = {
     "aws:autoscaling:groupName": "auto-scaling-group",
     "aws:ec2spot:fleet-request-id": "spot-fleet",

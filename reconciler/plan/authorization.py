@@ -138,26 +138,34 @@ READS: Final[Mapping[str, Read]] = {
     ),
     # What new instances are started from. None of it is needed: what is denied is told as unknown.
     "ec2:DescribeLaunchTemplateVersions": Read(
-        _own("ec2:DescribeLaunchTemplateVersions", "*", REGION), (), "`explain`: new instances"
+        _own("ec2:DescribeLaunchTemplateVersions", "*", REGION),
+        (),
+        "new instances, in `explain` and `plan`",
     ),
     "ec2:DescribeFleets": Read(
-        _own("ec2:DescribeFleets", "*", REGION), (), "`explain`: new instances"
+        _own("ec2:DescribeFleets", "*", REGION), (), "new instances, in `explain` and `plan`"
     ),
     "ec2:DescribeSpotFleetRequests": Read(
-        _own("ec2:DescribeSpotFleetRequests", "*", REGION), (), "`explain`: new instances"
+        _own("ec2:DescribeSpotFleetRequests", "*", REGION),
+        (),
+        "new instances, in `explain` and `plan`",
     ),
     "autoscaling:DescribeAutoScalingGroups": Read(
-        _own("autoscaling:DescribeAutoScalingGroups", "*", REGION), (), "`explain`: new instances"
+        _own("autoscaling:DescribeAutoScalingGroups", "*", REGION),
+        (),
+        "new instances, in `explain` and `plan`",
     ),
     "autoscaling:DescribeLaunchConfigurations": Read(
         _own("autoscaling:DescribeLaunchConfigurations", "*", REGION),
         (),
-        "`explain`: new instances",
+        "new instances, in `explain` and `plan`",
     ),
     "ecs:DescribeCapacityProviders": Read(
-        _own("ecs:DescribeCapacityProviders", "*", REGION), (), "`explain`: new instances"
+        _own("ecs:DescribeCapacityProviders", "*", REGION), (), "new instances, in `explain`"
     ),
-    "ecs:ListClusters": Read(_own("ecs:ListClusters", "*", REGION), (), "`explain`: new instances"),
+    "ecs:ListClusters": Read(
+        _own("ecs:ListClusters", "*", REGION), (), "new instances, in `explain`"
+    ),
     "tag:GetResources": Read(
         _own("tag:GetResources", "*"), _SPECS, "tags of many profiles and policies at once"
     ),

@@ -13,6 +13,7 @@ from reconciler.model.address import EVERYTHING, Address, instance_address
 from reconciler.model.live import LiveEntity
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
+from reconciler.plan.blast_radius import BlastRadius
 from reconciler.plan.calls import ApiCall, Wait
 from reconciler.plan.changes import (
     Adopt,
@@ -111,6 +112,8 @@ class TargetPlan:
     based_on: Mapping[Address, LiveEntity] = field(default_factory=dict)
     """The live state of everything that changes, by address: compared again before the first
     step."""
+    blast_radius: Mapping[Address, BlastRadius] = field(default_factory=dict)
+    """Whom a change reaches, by its address: of changes that reach running instances."""
     users: Mapping[Address, Users] = field(default_factory=dict)
     """The known users of each profile that is deleted, or without a role for a time: any other user
     by then was not part of the plan."""

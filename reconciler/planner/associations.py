@@ -85,6 +85,14 @@ def claim_of(key: InstanceKey, context: PlanContext) -> Claim | None:
     return next((claim for claim in context.once(_meant) if claim.instance.key == key), None)
 
 
+def wanted_profile(instance: LiveInstance, context: PlanContext) -> str | None:
+    """The profile that the specs give it, or that it has where they say nothing."""
+    claim = claim_of(instance.key, context)
+    if claim is not None:
+        return claim.association.profile
+    return instance.row.profile_name if instance.row is not None else None
+
+
 def moved(planned: PlanFragment) -> frozenset[InstanceKey]:
     """Instances that get another profile in this plan; a blocked one does not."""
     return frozenset(

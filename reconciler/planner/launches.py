@@ -10,6 +10,7 @@ from reconciler.model.address import name_key, name_of, profile_address, same_na
 from reconciler.model.launch_sources import (
     DEFAULT,
     LATEST,
+    NAMES,
     LaunchSource,
     LaunchSources,
     LaunchTemplate,
@@ -33,13 +34,6 @@ _ASKS = {
 """The call that tells of each kind."""
 _VERSIONS = "ec2:DescribeLaunchTemplateVersions"
 _CONFIGURATIONS = "autoscaling:DescribeLaunchConfigurations"
-NAMES = {
-    "auto-scaling-group": "Auto Scaling group",
-    "ec2-fleet": "EC2 fleet",
-    "spot-fleet": "spot fleet",
-    "capacity-provider": "ECS capacity provider",
-    "launch-template": "launch template",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def _change_row(change: ChangeShape, target: str | None, repository: Repository)
     said = words(phrases.what(change))
     if change["reason"]:
         said += f" ({words(change['reason'])})"
-    if n := len(change["consumers"]):
+    if n := phrases.running(change):
         said += f"; {n} running {'instance' if n == 1 else 'instances'}"
     where = "".join(f" {word}" for word in (change["region"], target) if word)
     resource = f"{code(change['address'])}{words(where)}"

@@ -8,10 +8,12 @@ from typing import Any, Literal
 from reconciler.drift.causes import Cause, words_of
 from reconciler.executor.estimate import about_in_words
 from reconciler.model.address import EVERYTHING
+from reconciler.model.launch_sources import NAMES
 from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.render.json.types import (
     ActorShape,
     ChangeShape,
+    ConsumersShape,
     DriftShape,
     FindingShape,
     OutcomeShape,
@@ -157,6 +159,30 @@ def few(names: list[str], between: str = ", ", most: int = _FEW) -> str:
     """The first of them, and the number of further ones."""
     shown = between.join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def consumers_in_words(group: ConsumersShape, most: int | None = None) -> str:
+    """``us-east-1: 3 of Auto Scaling group web: web (2), i-0abc``; so many names at most."""
+    by = ""
+    if (origin := group["started_by"]) is not None:
+        by = f" of {NAMES[origin['kind']]} {origin['name']}"
+    names: list[str] = []
+    for one in group["names"]:
+        name, ids = one["name"], one["instances"]
+        if name is None:
+            names.extend(ids)
+        elif most is None:
+            names.append(f"{name} ({' '.join(ids)})")
+        else:
+            names.append(f"{name} ({len(ids)})" if len(ids) > 1 else name)
+    told = ", ".join(names) if most is None else few(names, most=most)
+    return f"{group['region']}: {group['count']}{by}: {told}"
+
+
+def running(change: ChangeShape) -> int:
+    """How many running instances it reaches."""
+    radius = change.get("blast_radius")
+    return len(change["consumers"]) or (radius["instances"] if radius is not None else 0)
 
 
 def found(finding: FindingShape) -> str:

@@ -154,6 +154,9 @@ def _change(change: ChangeShape, commands: Mapping[str, list[str]], whole: str |
     notes = [change["reason"]] if change["reason"] else []
     if change["consumers"]:
         notes.append(f"running instances: {' '.join(change['consumers'])}")
+    if (radius := change.get("blast_radius")) is not None:
+        told = [phrases.consumers_in_words(group, FEW_INSTANCES) for group in radius["consumers"]]
+        notes.extend(f"running: {one}" for one in told)
     if whole is not None:
         notes.append(f"The commands are with {whole}.")
     return _Item(

@@ -13,7 +13,6 @@ from reconciler.explain.explanation import (
     Explanation,
     MarkInWords,
     NewInstances,
-    Next,
     Part,
     PolicyOfRole,
     PolicyPart,
@@ -22,14 +21,15 @@ from reconciler.explain.explanation import (
 )
 from reconciler.model.launch_sources import Origin
 from reconciler.model.live import LiveInstance
-from reconciler.planner.consumers import ConsumerGroup
 from reconciler.planner.served import Served
 from reconciler.render.json import explain_types as types
 from reconciler.render.json.plan import (
     change_json,
     conflict_json,
+    consumers_json,
     guard_json,
     kept_json,
+    origin_json,
     source_json,
     target_header,
     unmet_json,
@@ -62,7 +62,7 @@ def _answer(one: Explanation) -> types.AnswerShape:
         "policies": [_policy(part) for part in one.policies],
         "consumers": [consumers_json(group) for group in one.consumers],
         "searched_regions": list(one.searched),
-        "next": _next(one.next),
+        "next": _next(one),
         "new_instances": [_new(new) for new in one.new_instances],
         "not_read": [{"what": n.what, "reason": n.reason} for n in one.not_read],
     }
@@ -74,10 +74,6 @@ def _time(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _origin(origin: Origin | None) -> types.OriginShape | None:
-    return {"kind": origin.kind, "name": origin.name} if origin is not None else None
-
-
 def _instance(instance: LiveInstance, origin: Origin | None) -> types.InstanceShape:
     return {
         "id": instance.key.instance,
@@ -85,7 +81,7 @@ def _instance(instance: LiveInstance, origin: Origin | None) -> types.InstanceSh
         "name": instance.tags.get("Name"),
         "state": instance.state,
         "launched_at": _time(instance.launched_at),
-        "started_by": _origin(origin),
+        "started_by": origin_json(origin),
         "managed_by": instance.operator,
     }
 
@@ -170,18 +166,13 @@ def _policy(part: PolicyPart) -> types.PolicyPartShape:
     }
 
 
-def consumers_json(group: ConsumerGroup) -> types.ConsumersShape:
+def _next(one: Explanation) -> types.NextShape:
+    following = one.next
     return {
-        "region": group.region,
-        "started_by": _origin(group.origin),
-        "count": group.count,
-        "names": [{"name": name, "instances": list(ids)} for name, ids in group.instances],
-    }
-
-
-def _next(following: Next) -> types.NextShape:
-    return {
-        "changes": [change_json(change) for change in following.changes],
+        "changes": [
+            change_json(change, one.plan.blast_radius.get(change.address))
+            for change in following.changes
+        ],
         "conflicts": [conflict_json(conflict) for conflict in following.conflicts],
         "guards": [guard_json(guard) for guard in following.guards],
         "kept": [kept_json(kept) for kept in following.kept],

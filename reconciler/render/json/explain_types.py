@@ -16,24 +16,18 @@ from reconciler.render.json.types import (
     Calls,
     ChangeShape,
     ConflictShape,
+    ConsumersShape,
     DifferenceShape,
     GuardShape,
     Header,
     KeptShape,
+    OriginShape,
     SourceShape,
     TargetHeader,
     Time,
     UnmetShape,
     UnreadShape,
 )
-
-
-@with_config(CLOSED)
-class OriginShape(TypedDict):
-    """What started instances, according to the tags that AWS writes on them."""
-
-    kind: LaunchKind
-    name: str
 
 
 @with_config(CLOSED)
@@ -137,22 +131,6 @@ class PolicyPartShape(PartShape):
     roles: list[Address]
     others: Annotated[int, Field(description="Users and groups that have it.")]
     document: Any
-
-
-@with_config(CLOSED)
-class NamedShape(TypedDict):
-    name: Annotated[str | None, Field(description="The tag Name.")]
-    instances: list[str]
-
-
-@with_config(CLOSED)
-class ConsumersShape(TypedDict):
-    """Running consumers of one region that one group started, or nobody that AWS names."""
-
-    region: str
-    started_by: OriginShape | None
-    count: int
-    names: list[NamedShape]
 
 
 @with_config(CLOSED)

@@ -13,6 +13,9 @@ from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import request_json, specs_digest
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.executor.estimate import estimate
+from reconciler.model.consumers import ConsumerGroup
+from reconciler.model.launch_sources import Origin
+from reconciler.plan.blast_radius import BlastRadius
 from reconciler.plan.calls import Wait, printable
 from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unmet, Unread, actions_of
 from reconciler.plan.plan import Plan, Step, TargetPlan, summary
@@ -75,7 +78,10 @@ def target_header(target: TargetPlan) -> types.TargetHeader:
 def _target(target: TargetPlan) -> types.TargetShape:
     return {
         **target_header(target),
-        "changes": [change_json(change) for change in target.changes],
+        "changes": [
+            change_json(change, target.blast_radius.get(change.address))
+            for change in target.changes
+        ],
         "steps": [step_json(step) for step in target.steps],
         "kept": [kept_json(kept) for kept in target.kept],
         "ignored": [kept_json(kept) for kept in target.ignored],
@@ -88,8 +94,8 @@ def _target(target: TargetPlan) -> types.TargetShape:
     }
 
 
-def change_json(change: Change) -> types.ChangeShape:
-    return {
+def change_json(change: Change, radius: BlastRadius | None = None) -> types.ChangeShape:
+    made: types.ChangeShape = {
         "address": str(change.address),
         "kind": cast("Any", change.kind),
         "name": change.name,
@@ -105,6 +111,45 @@ def change_json(change: Change) -> types.ChangeShape:
         "intent": dict(change.intent),
         "source": source_json(change.source),
     }
+    if radius is not None:
+        made["blast_radius"] = _radius(radius)
+    return made
+
+
+def _radius(radius: BlastRadius) -> types.BlastRadiusShape:
+    return {
+        "instances": radius.count,
+        "regions": list(radius.regions),
+        "consumers": [consumers_json(group) for group in radius.consumers],
+        "new_instances": [
+            {
+                "kind": cast("Any", other.kind),
+                "name": other.name,
+                "region": other.region,
+                "starts_from": other.by,
+                "instance_profile": other.profile,
+                "role": other.role,
+                "wanted": other.wanted,
+                "wanted_role": other.wanted_role,
+                "instances": other.instances,
+                "association": other.association,
+            }
+            for other in radius.launches
+        ],
+    }
+
+
+def consumers_json(group: ConsumerGroup) -> types.ConsumersShape:
+    return {
+        "region": group.region,
+        "started_by": origin_json(group.origin),
+        "count": group.count,
+        "names": [{"name": name, "instances": list(ids)} for name, ids in group.instances],
+    }
+
+
+def origin_json(origin: Origin | None) -> types.OriginShape | None:
+    return {"kind": origin.kind, "name": origin.name} if origin is not None else None
 
 
 def source_json(source: Location | None) -> types.SourceShape | None:

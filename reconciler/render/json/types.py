@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Status, Transition
+from reconciler.model.launch_sources import LaunchKind
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
 
@@ -56,6 +57,57 @@ class DifferenceShape(TypedDict):
 
 
 @with_config(CLOSED)
+class OriginShape(TypedDict):
+    """What started instances, according to the tags that AWS writes on them."""
+
+    kind: LaunchKind
+    name: str
+
+
+@with_config(CLOSED)
+class NamedShape(TypedDict):
+    name: Annotated[str | None, Field(description="The tag Name.")]
+    instances: list[str]
+
+
+@with_config(CLOSED)
+class ConsumersShape(TypedDict):
+    """Running consumers of one region that one group started, or nobody that AWS names."""
+
+    region: str
+    started_by: OriginShape | None
+    count: int
+    names: list[NamedShape]
+
+
+@with_config(CLOSED)
+class OtherLaunchShape(TypedDict):
+    """A source of new instances that gives them another profile than the specs give those of its
+    instances that run."""
+
+    kind: LaunchKind | Literal["launch-template"]
+    name: str
+    region: str
+    starts_from: Annotated[str, Field(description="In words: a launch template and its version.")]
+    instance_profile: str | None
+    role: Annotated[str | None, Field(description="In that profile once the plan is applied.")]
+    wanted: Annotated[str | None, Field(description="The profile of the running ones.")]
+    wanted_role: str | None
+    instances: Annotated[int, Field(description="Running ones.")]
+    association: Annotated[str | None, Field(description="Selects the running ones by tags.")]
+
+
+@with_config(CLOSED)
+class BlastRadiusShape(TypedDict):
+    """Whom a change reaches, as far as the regions were read."""
+
+    instances: Annotated[int, Field(description="Running ones.")]
+    regions: list[str]
+    consumers: list[ConsumersShape]
+    new_instances: list[OtherLaunchShape]
+
+
+@with_config(CLOSED)
 class ChangeShape(TypedDict):
     """The difference between the specs and AWS for one resource."""
 
@@ -69,6 +121,9 @@ class ChangeShape(TypedDict):
     differences: list[DifferenceShape]
     reason: str | None
     consumers: Annotated[list[str], Field(description="Running instances that it affects.")]
+    blast_radius: NotRequired[
+        Annotated[BlastRadiusShape, Field(description="If it reaches running instances.")]
+    ]
     intent: Annotated[dict[str, Any], Field(description="Other decisions, such as limits.")]
     source: SourceShape | None
 

@@ -27,15 +27,16 @@ from reconciler.model.address import (
     role_address,
     same_name,
 )
+from reconciler.model.launch_sources import NAMES
 from reconciler.model.live import LiveInstance
 from reconciler.model.policy_document import statements_of
 from reconciler.plan.changes import CutOverInstance
-from reconciler.planner.consumers import ConsumerGroup
 from reconciler.planner.in_use import hour_of
-from reconciler.planner.launches import NAMES
 from reconciler.planner.served import Served
+from reconciler.render.json.plan import consumers_json
 from reconciler.render.phrases import few, note
 from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.text.consumers import consumer_lines
 from reconciler.render.text.cut_over import folded_instances
 from reconciler.render.text.header import header_lines_of
 from reconciler.render.text.look import Look
@@ -148,33 +149,7 @@ def _users(one: Explanation, look: Look) -> Iterator[Line]:
                 if len(one.profiles) == 1
                 else "  it is inside none of them now"
             )
-    yield from consumer_lines(one.consumers, "  ", look)
-
-
-def consumer_lines(groups: Iterable[ConsumerGroup], indent: str, look: Look) -> Iterator[Line]:
-    """A line for each region and group, the names folded."""
-    listed = list(groups)
-    shown = listed if look.is_full or len(listed) <= MANY else listed[:MANY]
-    for group in shown:
-        yield line(indent, data(consumers_text(group, look)))
-    if len(shown) < len(listed):
-        more = sum(group.count for group in listed[len(shown) :])
-        yield line(Piece(f"{indent}and {more} more in other groups and regions (-v)", "dim"))
-
-
-def consumers_text(group: ConsumerGroup, look: Look) -> str:
-    """``us-east-1: 3 of Auto Scaling group web: web (2), i-0abc``."""
-    by = f" of {NAMES[group.origin.kind]} {group.origin.name}" if group.origin is not None else ""
-    names: list[str] = []
-    for name, ids in group.instances:
-        if name is None or (look.is_full and len(ids) == 1):
-            names.extend(f"{i} ({name})" if name else i for i in ids)
-        elif look.is_full:
-            names.append(f"{name} ({' '.join(ids)})")
-        else:
-            names.append(f"{name} ({len(ids)})" if len(ids) > 1 else name)
-    told = ", ".join(names) if look.is_full else few(names, most=MANY)
-    return f"{group.region}: {group.count}{by}: {told}"
+    yield from consumer_lines([consumers_json(group) for group in one.consumers], "  ", look)
 
 
 # The chain.
@@ -335,7 +310,7 @@ def _next(one: Explanation, look: Look) -> Iterator[Line]:
     instances = [c for c in following.changes if isinstance(c, CutOverInstance)]
     for change in following.changes:
         if not isinstance(change, CutOverInstance):
-            yield from change_lines(change, look)
+            yield from change_lines(change, look, one.plan.blast_radius.get(change.address))
     for block in folded_instances(instances, look, symbol):
         yield from block
     yield from (_indented(guard_line(guard)) for guard in following.guards)

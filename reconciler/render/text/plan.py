@@ -3,10 +3,12 @@ changes of a large plan are one, and so are the instances of a large cut-over.""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from reconciler.executor.estimate import duration, estimate
+from reconciler.model.address import Address
+from reconciler.plan.blast_radius import BlastRadius
 from reconciler.plan.changes import (
     Adopt,
     Change,
@@ -24,6 +26,7 @@ from reconciler.plan.changes import (
 from reconciler.plan.plan import Plan, TargetPlan, summary
 from reconciler.render.phrases import note, stops_in_words
 from reconciler.render.styled_text import Line, Piece, data, line, plain
+from reconciler.render.text.consumers import radius_lines
 from reconciler.render.text.cut_over import cut_over_lines, folded_instances
 from reconciler.render.text.header import header_lines
 from reconciler.render.text.look import Look
@@ -94,7 +97,11 @@ def _target(target: TargetPlan, look: Look) -> Iterator[Line]:
     yield _legend(target.changes, look)
     changes, instances = _parted(target.changes)
     is_large = len(changes) > MANY_CHANGES and not look.is_full
-    blocks = [*_folded(changes, look)] if is_large else [[*change_lines(c, look)] for c in changes]
+    radii = target.blast_radius
+    if is_large:
+        blocks = [*_folded(changes, radii, look)]
+    else:
+        blocks = [[*change_lines(c, look, radii.get(c.address))] for c in changes]
     blocks.extend(folded_instances(instances, look, symbol))
     was_long = True
     for block in blocks:
@@ -111,16 +118,20 @@ def _parted(changes: tuple[Change, ...]) -> tuple[list[Change], list[CutOverInst
     return [c for c in changes if not isinstance(c, CutOverInstance)], instances
 
 
-def _folded(changes: list[Change], look: Look) -> Iterator[list[Line]]:
-    """The changes by kind, each kind with its counts; those that read alike are one."""
+def _folded(
+    changes: list[Change], radii: Mapping[Address, BlastRadius], look: Look
+) -> Iterator[list[Line]]:
+    """The changes by kind, each kind with its counts; those that read alike are one, but for those
+    that reach running instances."""
     for kind, of_kind in groupby(changes, key=lambda change: change.kind):
         alike: dict[tuple[object, ...], list[Change]] = {}
         for change in of_kind:
             body = plain([*_details(change, look)])
-            alike.setdefault((type(change), body, _what(change)), []).append(change)
+            reached = change.address if change.address in radii else None
+            alike.setdefault((type(change), body, _what(change), reached), []).append(change)
         for same in alike.values():
             if len(same) < 3:
-                yield from ([*change_lines(change, look)] for change in same)
+                yield from ([*change_lines(c, look, radii.get(c.address))] for c in same)
                 continue
             head = line(
                 *_sign(same[0], look), data(f"{len(same)} {_PLURAL.get(kind, f'{kind}s')}", "bold")
@@ -173,14 +184,16 @@ def _sign(change: Change, look: Look) -> tuple[Piece | str, ...]:
     return " " * (4 - len(sign.text)), sign, " "
 
 
-def change_lines(change: Change, look: Look) -> Iterator[Line]:
-    """The change, and below it what differs."""
+def change_lines(change: Change, look: Look, radius: BlastRadius | None = None) -> Iterator[Line]:
+    """The change, and below it what differs and whom it reaches."""
     where = f" ({change.region})" if change.region else ""
     pieces = [*_sign(change, look), data(change.address, "bold"), data(where), data(_what(change))]
     if change.source is not None:
         pieces.append(data(f"  {change.source}", "dim"))
     yield line(*pieces)
     yield from _details(change, look)
+    if radius is not None:
+        yield from radius_lines(change, radius, look)
 
 
 def _details(change: Change, look: Look) -> Iterator[Line]:
