@@ -7,6 +7,7 @@ FROM python:3.13-slim@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE /src/
 COPY reconciler /src/reconciler
+COPY share /src/share
 RUN python -m venv /opt/reconciler
 RUN /opt/reconciler/bin/pip install --no-cache-dir --disable-pip-version-check --constraint /src/constraints.txt /src
 RUN /opt/reconciler/bin/reconciler version

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types unit sweep mutants crash-sweep soak bench golden strings docs clean
+.PHONY: demo test lint types unit sweep mutants crash-sweep soak bench golden strings docs dist clean
 
 demo: $(VENV)/installed  #? the whole workflow on an AWS in this process
 	@$(BIN)/reconciler demo
@@ -44,9 +44,22 @@ golden: $(VENV)/installed  #? everything that is seen, as files: read what it ch
 strings: $(VENV)/installed  #? every text that a user can see, with its place
 	@$(BIN)/python -W ignore::UserWarning -m tests.strings
 
-docs: $(VENV)/installed  #? docs/reference.md and the picture of docs/architecture.md, from the code
-	$(BIN)/python -m tests.reference
-	$(BIN)/python -m tests.picture
+docs: $(VENV)/installed  #? what docs/ and share/ have from the code: reference, manual, completions
+	$(BIN)/python -W ignore::UserWarning -m tests.made
+
+# The build's own requirements come from constraints.txt too.
+dist: $(VENV)/release  #? wheel and sdist, checked, and the demo run from the wheel alone
+	rm -rf dist build/dist
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/dist
+	build/dist/bin/pip install --quiet --disable-pip-version-check -c constraints.txt "$$(ls dist/*.whl)[sandbox]"
+	cd build/dist && bin/reconciler demo && test -s share/man/man1/reconciler.1
+	@ls -l dist
+
+$(VENV)/release: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	@touch $@
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "reconciler needs Python 3.11 or newer")'

@@ -1,10 +1,8 @@
-"""Writes the picture of the packages into ``docs/architecture.md``, from the imports of the code:
-`make docs`. A test compares."""
+"""The picture of the packages in ``docs/architecture.md``, from the imports of the code."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from tests.test_architecture import LAYERS, MODULES, ROOT, imports, room
 
@@ -41,7 +39,3 @@ def picture() -> str:
 def page() -> str:
     text = PATH.read_text("utf-8")
     return _PART.sub(lambda found: found[1] + picture() + found[2], text)
-
-
-if __name__ == "__main__":
-    Path(PATH).write_text(page(), "utf-8")

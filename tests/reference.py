@@ -1,14 +1,12 @@
-"""Writes ``docs/reference.md`` from the code: `make docs`. A test sees to it that it is up to date."""
+"""``docs/reference.md``, from the code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import typer
 
-import reconciler
 from reconciler.cli.app import app
 from reconciler.cli.examples import EXAMPLES
 from reconciler.cli.help import default_of, value_name
@@ -18,9 +16,6 @@ from reconciler.planner.options import ALLOW
 from reconciler.render.json.schemas import PRINTED, schema_of
 from reconciler.spec.schema import json_schema
 
-PATH = Path(__file__).parent.parent / "docs" / "reference.md"
-RULES = Path(reconciler.__file__).parent / "render" / "ci" / "rules.md"
-"""The copy of ``docs/rules.md`` that the program carries along."""
 HEAD = """# Reference
 
 Made from the code by `make docs`. What it is for and how it hangs together is in [concepts](concepts.md), [the spec format](spec.md)
@@ -192,8 +187,3 @@ def _json() -> Iterator[str]:
             yield "| member | type | meaning |\n|---|---|---|"
             for key, value in shape["properties"].items():
                 yield f"| `{key}` | {_type(value)} | {value.get('description', '')} |"
-
-
-if __name__ == "__main__":
-    PATH.write_text(reference(), "utf-8")
-    RULES.write_bytes(PATH.with_name("rules.md").read_bytes())

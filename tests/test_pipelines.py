@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -38,6 +39,12 @@ SCHEMAS = [
     ("github-workflows", "examples/github/iam.yaml"),
     ("github-workflows", "examples/github/drift.yaml"),
     ("github-workflows", "examples/fleet/fleet.yaml"),
+    ("github-workflows", ".github/workflows/test.yml"),
+    ("github-workflows", ".github/workflows/release.yml"),
+    ("github-issue-forms", ".github/ISSUE_TEMPLATE/bug.yml"),
+    ("github-issue-forms", ".github/ISSUE_TEMPLATE/feature.yml"),
+    ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+    ("dependabot", ".github/dependabot.yml"),
     ("gitlab-ci", "examples/gitlab/.gitlab-ci.yml"),
 ]
 
@@ -256,12 +263,15 @@ def minutes(text: str) -> int:
     return int(found[1])
 
 
-@pytest.mark.parametrize("path", [*workflows(), "examples/fleet/fleet.yaml", "action.yml"])
+OWN = [".github/workflows/test.yml", ".github/workflows/release.yml"]
+
+
+@pytest.mark.parametrize("path", [*workflows(), "examples/fleet/fleet.yaml", "action.yml", *OWN])
 def test_actions_are_pinned_by_commit(path: str) -> None:
     """A tag can be moved to other code, which would then hold the credentials."""
     lines = [line for line in (ROOT / path).read_text().splitlines() if "uses:" in line]
     assert lines
-    for line in lines:
+    for line in (line for line in lines if "uses: ./" not in line):
         assert re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
@@ -285,6 +295,76 @@ def test_a_job_ends_before_its_session(path: str) -> None:
             assert minutes(run) * 60 <= lasts - 600
             assert minutes(run) + 10 <= job["timeout-minutes"]
         assert applies or job["timeout-minutes"] * 60 <= lasts
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_jobs_of_this_repository_have_the_least(path: str) -> None:
+    """Each has a time limit and what it needs, only the one that publishes may ask PyPI for a token,
+    and none runs the code of the project with anything to steal."""
+    made = loaded(path)
+    assert made["permissions"] == {}
+    for name, job in made["jobs"].items():
+        rights = dict(job["permissions"])
+        writes = {right for right, level in rights.items() if level == "write"}
+        assert writes <= {"attest": {"id-token", "attestations"}, "page": {"contents"}}.get(
+            name, {"id-token"} if name == "pypi" else set()
+        )
+        if "steps" not in job:  # another workflow, whose jobs have limits
+            continue
+        assert job["timeout-minutes"] <= 40
+        steps = {str(step.get("uses", "")).partition("@")[0]: step for step in job["steps"]}
+        if checkout := steps.get("actions/checkout"):
+            assert checkout["with"]["persist-credentials"] is False
+            assert not writes
+
+
+def test_a_release_points_to_the_repository_that_made_it(tmp_path: Path) -> None:
+    """pyproject.toml has no address: nobody knows it before."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert "urls" not in tomllib.loads(text)["project"]
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    steps = loaded(".github/workflows/release.yml")["jobs"]["build"]["steps"]
+    scripts = {step["name"]: step["run"] for step in steps if "name" in step}
+    version = tomllib.loads(text)["project"]["version"]
+    given = {
+        "GITHUB_SERVER_URL": "https://git.example",
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_REF_NAME": f"v{version}",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+    def run(name: str, **more: str) -> int:
+        command = ["bash", "-e", "-c", scripts[name]]
+        return subprocess.run(command, cwd=tmp_path, env={**given, **more}, check=False).returncode
+
+    assert run("The tag is of this version") == 0
+    assert run("The tag is of this version", GITHUB_REF_NAME="v9.9.9") == 1
+    assert run("Add the addresses of this repository") == 0
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["urls"]["Repository"] == "https://git.example/o/r"
+    assert project["urls"]["Changelog"].endswith(f"/blob/v{version}/CHANGELOG.md")
+    assert project["version"] == version
+
+
+def test_releases_run_on_each_python_that_is_promised() -> None:
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "classifiers"
+    ]
+    promised = {c.rpartition(" ")[2] for c in classifiers if re.search(r":: 3\.\d+$", c)}
+    unit = loaded(".github/workflows/test.yml")["jobs"]["unit"]
+    assert set(unit["strategy"]["matrix"]["python"]) == promised
+
+
+INSTALLS = [p for p in EXAMPLES.rglob("*.y*ml") if "pip install" in p.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("path", INSTALLS, ids=lambda p: p.name)
+def test_nothing_is_installed_by_a_name_that_somebody_else_has(path: Path) -> None:
+    """`reconciler` on PyPI is another project, so the release page of this one is named."""
+    wheel = r"https://github\.com/ORG/reconciler/releases/download/v[\d.]+/reconciler-[\d.]+-py3-none-any\.whl"
+    for line in path.read_text("utf-8").splitlines():
+        if "pip install" in line and "--require-hashes" not in line:
+            assert re.search(rf"--no-deps --only-binary :all: {wheel}", line), line
 
 
 def needed(name: str, seen: set[str]) -> set[str]:

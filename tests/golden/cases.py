@@ -29,7 +29,6 @@ from reconciler.render.text.apply import result_lines, stranded_lines
 from reconciler.render.text.explain import explain_lines
 from reconciler.render.text.look import Look
 from reconciler.sandbox.fault_config import Lags
-from reconciler.spec.schema import json_schema
 from tests.behaviour.explaining import World, in_the_middle
 from tests.behaviour.faults import refusing
 from tests.render.situations import (
@@ -94,7 +93,6 @@ def _output(*arguments: str) -> str:
 
 
 def schemas() -> Iterator[tuple[str, str]]:
-    yield "schema-specs.json", _json(json_schema())
     for name in PRINTED:
         yield f"schema-{name}.json", _json(schema_of(name))
 

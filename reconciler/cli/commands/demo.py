@@ -76,7 +76,9 @@ def demo(color: ColorFlag = Color.auto) -> None:
     try:
         from reconciler.sandbox.embedded import embedded  # noqa: PLC0415 - moto is an extra
     except ImportError as error:
-        console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
+        console.error(
+            "the sandbox is not installed", "take its extra, such as: pip install '.[sandbox]'"
+        )
         raise typer.Exit(ExitCode.ERROR) from error
     clock = StoryClock()
     lags = Lags(ec2_sees_iam=30.0, associating=4.0, disassociating=4.0)

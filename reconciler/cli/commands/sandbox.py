@@ -257,7 +257,9 @@ def _serve(
         )
         from reconciler.sandbox.state_file import StateFile  # noqa: PLC0415 - moto is an extra
     except ImportError as error:
-        console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
+        console.error(
+            "the sandbox is not installed", "take its extra, such as: pip install '.[sandbox]'"
+        )
         raise typer.Exit(ExitCode.ERROR) from error
     goes_on = state is not None and os.path.lexists(state)
     if goes_on and seed is not None:
