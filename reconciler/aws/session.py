@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.loaders
 import botocore.session
+from botocore import UNSIGNED
 from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCredentials
@@ -101,16 +102,24 @@ class Session:
         with self.in_flight(), self.asking(call, region):
             yield
 
-    def client(self, service: str, region: str | None, attempts: int) -> Any:
+    def client(
+        self, service: str, region: str | None, attempts: int, *, is_signed: bool = True
+    ) -> Any:
+        """One that is not signed needs no credentials, and learns only whether the service is
+        there: it does not wait long."""
         with self._lock, self.asking(f"{service}:client"):
             name = region or self.boto.region_name or self._fallback
             # A name that is none takes botocore half a minute to find out with all its attempts.
             most = attempts if self._exists(name) else min(attempts, 2)
+            config = self._config(most)
+            if not is_signed:
+                quick = Config(signature_version=UNSIGNED, connect_timeout=5, read_timeout=10)
+                config = config.merge(quick)
             return self.boto.client(
                 service,
                 region_name=name,
                 endpoint_url=self.login.endpoint_url,
-                config=self._config(most),
+                config=config,
             )
 
     @contextmanager
@@ -357,6 +366,11 @@ def reading(session: Session) -> Clients:
 
 def writing(session: Session) -> Clients:
     return Clients(session, 1)
+
+
+def examining(session: Session) -> Clients:
+    """For one who would rather know that there is no answer than wait for it."""
+    return Clients(session, 2)
 
 
 @interruptible

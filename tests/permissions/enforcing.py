@@ -138,6 +138,8 @@ def _iam(logged: Logged, action: str) -> Iterator[Check]:
 def _subject(logged: Logged, backend: Any) -> tuple[str, dict[str, str] | None]:
     """The ARN of what a call is about, as it is in the account, and its tags if it exists."""
     params, account = logged.params, logged.account
+    if "PolicySourceArn" in params:
+        return params["PolicySourceArn"], None
     start = f"arn:aws:iam::{account}"
     path = params.get("Path") or "/"
     if "PolicyArn" in params and "RoleName" not in params:

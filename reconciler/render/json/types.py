@@ -16,6 +16,7 @@ from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Status, Transition
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
+from reconciler.render.json.checkup_types import PreflightMembers
 
 CLOSED = ConfigDict(extra="forbid")
 Address = Annotated[str, Field(description="KIND/NAME, such as role/web or association/i-0abc.")]
@@ -487,10 +488,18 @@ class ApplySummary(Envelope, SummaryMembers):
     type: Literal["apply_summary"]
 
 
+@with_config(CLOSED)
+class PreflightEvent(OfTarget, PreflightMembers):
+    """With ``--preflight``, of each target that has something to do."""
+
+    type: Literal["preflight"]
+
+
 Event = (
     VersionEvent
     | PlannedChange
     | ChangeSummary
+    | PreflightEvent
     | ApplyStart
     | ApplyProgress
     | ApplyErrored
