@@ -203,8 +203,9 @@ class Examiner(Protocol):
         ...
 
     def ahead(self, service: str) -> float | None:
-        """Asks the service without credentials. By how many seconds its clock is ahead of this
-        machine's, to half a second; ``None`` if it does not tell the time."""
+        """Asks the service in nobody's name, which needs no credentials. By how many seconds its
+        clock is ahead of this machine's, to half a second; ``None`` if it does not tell the time.
+        """
         ...
 
     def ask(self, call: str, region: str | None = None, **params: Any) -> Mapping[str, Any]:

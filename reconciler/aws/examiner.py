@@ -4,9 +4,9 @@ policies. Reads only."""
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from time import time as now
 from typing import Any
 
 from botocore import exceptions as boto
@@ -19,12 +19,12 @@ from reconciler.plan.authorization import READS, Context, Decision, Question, Ve
 from reconciler.ports import NOT_SIMULATED, Credentials, Endpoint
 from reconciler.threads import interruptible
 
-_UNSIGNED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+_KNOCKS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "sts": ("get_caller_identity", {}),
     "iam": ("list_account_aliases", {"MaxItems": 1}),
     "ec2": ("describe_regions", {}),
 }
-"""What each service is asked without credentials; it refuses, which shows that it is reached."""
+"""What each service is asked in nobody's name."""
 _CLIENTS = {"tag": "resourcegroupstaggingapi"}
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _NO_PROXY = ("NO_PROXY", "no_proxy")
@@ -64,9 +64,9 @@ class AwsExaminer:
 
     @interruptible
     def ahead(self, service: str) -> float | None:
-        client = self._session.client(service, None, 1, is_signed=False)
-        method, params = _UNSIGNED[service]
-        began = time.time()
+        client = self._session.client(service, None, 1, as_nobody=True)
+        method, params = _KNOCKS[service]
+        began = now()
         try:
             with self._session.calling(f"{service}:reach"):
                 try:
@@ -82,7 +82,7 @@ class AwsExaminer:
         except ValueError:
             return None
         # A date leaves out parts of a second.
-        return at + 0.5 - (began + time.time()) / 2
+        return at + 0.5 - (began + now()) / 2
 
     @interruptible
     def ask(self, call: str, region: str | None = None, **params: Any) -> Mapping[str, Any]:

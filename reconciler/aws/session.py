@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.loaders
 import botocore.session
-from botocore import UNSIGNED
 from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCredentials
@@ -41,6 +40,8 @@ POOL = 50
 """Connections of a client, and the most that ``--parallelism`` takes."""
 _NO_SUCH_REGION = UNREACHABLE | {"InvalidRegionError"}
 READ_ATTEMPTS = 8
+_NOBODY = "nobody"
+"""In place of keys: no key of AWS is as short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +104,24 @@ class Session:
             yield
 
     def client(
-        self, service: str, region: str | None, attempts: int, *, is_signed: bool = True
+        self, service: str, region: str | None, attempts: int, *, as_nobody: bool = False
     ) -> Any:
-        """One that is not signed needs no credentials, and learns only whether the service is
-        there: it does not wait long."""
+        """One that calls as nobody needs no credentials: the service refuses it, which shows that
+        it is there. It does not wait long."""
         with self._lock, self.asking(f"{service}:client"):
             name = region or self.boto.region_name or self._fallback
             # A name that is none takes botocore half a minute to find out with all its attempts.
             most = attempts if self._exists(name) else min(attempts, 2)
-            config = self._config(most)
-            if not is_signed:
-                quick = Config(signature_version=UNSIGNED, connect_timeout=5, read_timeout=10)
-                config = config.merge(quick)
+            config, keys = self._config(most), {}
+            if as_nobody:
+                config = config.merge(Config(connect_timeout=5, read_timeout=10))
+                keys = {"aws_access_key_id": _NOBODY, "aws_secret_access_key": _NOBODY}
             return self.boto.client(
                 service,
                 region_name=name,
                 endpoint_url=self.login.endpoint_url,
                 config=config,
+                **keys,
             )
 
     @contextmanager

@@ -27,10 +27,13 @@ class Asked:
 
     verdicts: tuple[Verdict, ...] = ()
     not_asked: tuple[str, ...] = ()
+    is_no_principal: bool = False
+    """Whether the caller is none whose policies the simulator knows."""
 
     def __add__(self, other: Asked) -> Asked:
         reasons = dict.fromkeys((*self.not_asked, *other.not_asked))
-        return Asked((*self.verdicts, *other.verdicts), tuple(reasons))
+        is_none = self.is_no_principal or other.is_no_principal
+        return Asked((*self.verdicts, *other.verdicts), tuple(reasons), is_none)
 
     def of(self, decision: str) -> tuple[Verdict, ...]:
         return tuple(one for one in self.verdicts if one.decision == decision)
@@ -49,14 +52,10 @@ def simulate(questions: Sequence[Question], examiner: Examiner, identity: Identi
 
         rest = each(ask, questions[1:], AT_A_TIME)
     except AwsError as error:
-        return Asked((), (_without_simulator(error),))
+        if error.code == NOT_SIMULATED:
+            return Asked((), (error.message,), is_no_principal=True)
+        return Asked((), (f"{error.call or _SIMULATOR}: {error.code}",))
     return Asked((*found, *(verdict for verdicts in rest for verdict in verdicts)))
-
-
-def _without_simulator(error: AwsError) -> str:
-    if error.code == NOT_SIMULATED:
-        return error.message
-    return f"{error.call or _SIMULATOR}: {error.code}"
 
 
 def dry_run(call: ApiCall, writer: Writer, resource: str) -> Asked:

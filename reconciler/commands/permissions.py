@@ -42,7 +42,7 @@ def wanted_for(request: Request, purpose: Purpose) -> tuple[Wanted, ...]:
     specs = _interpreted(parsed, asked, targets)
     made = []
     for name, target in targets.items():
-        scope = _scope(asked, specs[name], target)
+        scope = scope_of_specs(asked, specs[name], target)
         shown = None if len(targets) == 1 else name
         statements = tuple(_statements(specs[name], scope, asked, purpose))
         made.append(Wanted(shown, scope, statements))
@@ -131,7 +131,8 @@ def _caller(
         yield Wanted(None, scope, found, is_caller=True)
 
 
-def _scope(request: Request, spec: SpecSet, target: TargetSpec | None) -> Scope:
+def scope_of_specs(request: Request, spec: SpecSet, target: TargetSpec | None) -> Scope:
+    """Where a target is, as far as its specs and the request say."""
     settings = spec.settings
     account = (target.account_id if target else None) or settings.account_id
     if account is None and target is not None:

@@ -7,27 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from reconciler.doctor.checks import CheckName, Status
+
 CLOSED = ConfigDict(extra="forbid")
-Status = Literal["ok", "warning", "failure", "unknown"]
-CheckName = Literal[
-    "versions",
-    "specs",
-    "proxies",
-    "sts-endpoint",
-    "iam-endpoint",
-    "ec2-endpoint",
-    "clock",
-    "credentials",
-    "organization",
-    "identity",
-    "account",
-    "regions",
-    "reads",
-    "changes",
-    "quotas",
-    "cloudtrail",
-    "ssm",
-]
 
 
 @with_config(CLOSED)
