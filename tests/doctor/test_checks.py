@@ -190,6 +190,20 @@ def test_targets_without_anything_to_say_are_folded() -> None:
     assert plain(doctor_lines(many)).count("Target ") == FOLDED
 
 
+def test_everything_is_named_if_asked_for() -> None:
+    verdict = {"action": "iam:PassRole", "resource": "role/web", "why": "no policy allows it"}
+    found = [
+        Check("reads", "failure", "denied", "fix", {"denied": ["iam:GetRole"], "unknown": []}),
+        Check("changes", "failure", "denied", "fix", {"denied": [verdict]}),
+        Check("regions", "warning", "unread", "fix", {"unreadable": {"eu-west-1": "no"}}),
+    ]
+    told = plain(doctor_lines(found, is_whole=True))
+    assert "\n  denied: iam:GetRole\n" in told
+    assert "\n  denied: iam:PassRole on role/web (no policy allows it)\n" in told
+    assert "\n  unreadable: eu-west-1: no\n" in told
+    assert "  denied: iam:GetRole" not in plain(doctor_lines(found))
+
+
 def test_it_fits_into_sixty_columns() -> None:
     lines = [part for one in doctor_lines(checks("a", "failure")) for part in wrapped(one, 60)]
     assert all(len("".join(piece.text for piece in one)) <= 60 for one in lines)

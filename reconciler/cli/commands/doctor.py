@@ -62,5 +62,5 @@ def doctor(
     if as_json:
         console.out_json(doctor_json(checks, examination.purpose, now_as_text()))
     else:
-        console.out(doctor_lines(checks))
+        console.out(doctor_lines(checks, is_whole=console.verbose > 0))
     raise typer.Exit(exit_code(checks))
