@@ -190,8 +190,8 @@ NOT_SIMULATED = "NotSimulated"
 
 
 class Examiner(Protocol):
-    """Asks what only a check-up needs, without patience: nothing is asked twice but what AWS
-    throttles. Nothing it can do changes anything. Every method raises ``AwsError``."""
+    """Asks what only a check-up needs, and would rather know that there is no answer than wait for
+    it. Nothing it can do changes anything. Every method raises ``AwsError``."""
 
     def credentials(self) -> Credentials: ...
 

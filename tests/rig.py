@@ -279,7 +279,7 @@ def _connection(
         HOME,
         lambda _seconds: True,
         trail,
-        lambda: AwsExaminer(made[0]),
+        lambda: AwsExaminer(made[0], made[0]),
         members=AwsOrganization(made[0]).members,
     )
 

@@ -34,10 +34,12 @@ _USER = re.compile(r"arn:[\w-]+:iam::[0-9]+:user/.+")
 
 
 class AwsExaminer:
-    """An ``Examiner`` over boto3."""
+    """An ``Examiner`` over boto3. The clients of the simulator are ``patient``: AWS throttles it
+    early."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, patient: Clients) -> None:
         self._clients = clients
+        self._patient = patient
         self._session = clients.session
 
     @interruptible
@@ -115,7 +117,7 @@ class AwsExaminer:
             "ResourceArns": list(question.resources),
             "ContextEntries": list(_entries(question.context, principal)),
         }
-        pages = self._client("iam", None).get_paginator("simulate_principal_policy")
+        pages = self._patient.get("iam").get_paginator("simulate_principal_policy")
         with self._session.calling(call):
             results = [r for page in pages.paginate(**asked) for r in page["EvaluationResults"]]
         return tuple(verdict for result in results for verdict in _verdicts(result, question))

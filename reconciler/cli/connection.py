@@ -79,7 +79,7 @@ def _open(
         session.region,
         session.outlives,
         lambda clock: cloudtrail.AwsTrail(reading(session), clock),
-        lambda: examiner.AwsExaminer(examining(session)),
+        lambda: examiner.AwsExaminer(examining(session), reading(session)),
         session.doubts,
         organizations.AwsOrganization(reading(session), parallelism).members,
         session.is_remote,

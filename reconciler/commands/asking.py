@@ -40,22 +40,30 @@ class Asked:
 
 
 def simulate(questions: Sequence[Question], examiner: Examiner, identity: Identity) -> Asked:
-    """By AWS's simulator. The first error ends it: what is denied once is denied."""
+    """By AWS's simulator. What is denied to ask once is not asked again."""
     if not questions:
         return Asked()
     try:
         principal = examiner.principal(identity)
-        found = examiner.simulate(principal, questions[0])
-
-        def ask(question: Question) -> tuple[Verdict, ...]:
-            return examiner.simulate(principal, question)
-
-        rest = each(ask, questions[1:], AT_A_TIME)
+        asked = Asked(examiner.simulate(principal, questions[0]))
     except AwsError as error:
         if error.code == NOT_SIMULATED:
             return Asked((), (error.message,), is_no_principal=True)
-        return Asked((), (f"{error.call or _SIMULATOR}: {error.code}",))
-    return Asked((*found, *(verdict for verdicts in rest for verdict in verdicts)))
+        return _failed(error)
+
+    def ask(question: Question) -> Asked:
+        try:
+            return Asked(examiner.simulate(principal, question))
+        except AwsError as error:
+            return _failed(error)
+
+    for one in each(ask, questions[1:], AT_A_TIME):
+        asked += one
+    return asked
+
+
+def _failed(error: AwsError) -> Asked:
+    return Asked((), (f"{error.call or _SIMULATOR}: {error.code}",))
 
 
 def dry_run(call: ApiCall, writer: Writer, resource: str) -> Asked:

@@ -20,9 +20,11 @@ from reconciler.exit_codes import ExitCode
 from reconciler.permissions.statements import documents
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.render.json.types import Event
+from reconciler.sandbox.faults import refused
+from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening, refusing
 from tests.permissions.enforcing import Enforcer
-from tests.permissions.test_enforced import MOVE, SCENARIOS, WIDE, Scenario
+from tests.permissions.scenarios import MOVE, SCENARIOS, WIDE, Scenario
 from tests.rig import ACCOUNT, HOME, Rig
 from tests.sampling import sampled
 
@@ -220,6 +222,28 @@ def test_a_caller_that_may_not_ask_is_told_so(aws: Rig) -> None:
     (found,) = preflight(planned, aws.progress)
     (reason,) = found.asked.not_asked
     assert reason == f"the simulator takes users and roles, not arn:aws:sts::{ACCOUNT}:user/moto"
+
+
+def test_what_was_found_out_counts_though_a_later_question_fails(aws: Rig) -> None:
+    aws.write(
+        "roles: {web: {trust: ec2}, more: {trust: ec2, permissions_boundary: web}}\n"
+        "policies: {web: {document: {Version: '2012-10-17', Statement: []}}}\n".replace(
+            "Statement: []", "Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]"
+        )
+    )
+    planned = aws.plan()
+    allow(aws, [ASK])
+    met: list[Logged] = []
+
+    def third(logged: Logged) -> None:
+        met.extend([logged] if logged.operation == "SimulatePrincipalPolicy" else [])
+        if len(met) > 1 and logged is met[-1]:
+            raise refused("iam", "Throttling", "Rate exceeded")
+
+    with listening(aws.aws.before, third):
+        found = asked(aws, planned)
+    assert found.denied
+    assert found.asked.not_asked == ("iam:SimulatePrincipalPolicy: Throttling",)
 
 
 def moved(aws: Rig) -> Planned:
