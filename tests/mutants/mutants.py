@@ -797,7 +797,7 @@ PERMISSIONS = (
         "reconciler/permissions/of_plan.py",
         '        if address in self._of_rules or not address.startswith(f"{ASSOCIATION}/"):\n',
         "        if address in self._of_rules:\n",
-        (f"{PREFLIGHT}::test_without_any_part_of_it_a_plan_is_refused",),
+        ("permissions/test_enforced.py::test_what_a_policy_of_a_plan_names_is_there",),
         "a policy names an instance after a profile",
     ),
     Mutant(

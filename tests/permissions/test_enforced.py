@@ -24,8 +24,8 @@ from tests.behaviour.faults import refusing
 from tests.behaviour.test_organizations import SETTINGS as IN_ORGANIZATION
 from tests.behaviour.test_organizations import Organization
 from tests.permissions.enforcing import Check, Context, Enforcer, allows
-from tests.permissions.scenarios import SAMPLE, SCENARIOS, Scenario, swap
-from tests.rig import Rig, rig
+from tests.permissions.scenarios import SAMPLE, SCENARIOS, Scenario, prune_associations, swap
+from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.sampling import sampled
 
 
@@ -194,6 +194,21 @@ def test_the_way_back_is_allowed_too(strategy: str, refused: str, tmp_path: Path
         assert "rolled back" in str(applied.result)
         assert specs.denied == []
         assert plan.denied == []
+
+
+@pytest.mark.parametrize("scenario", [swap("reassociate"), prune_associations])
+def test_what_a_policy_of_a_plan_names_is_there(scenario: Scenario, tmp_path: Path) -> None:
+    """Instances by their ids, in their own region; no condition that nothing can fulfil."""
+    with rig(tmp_path) as aws:
+        _, flags = scenario(aws)
+        found = of_plan(aws, **flags)
+        there = {f"{AWAY}:{ACCOUNT}:instance/*", f"{HOME}:{ACCOUNT}:instance/*"}
+        there |= {f"{HOME}:{ACCOUNT}:instance/{name}" for name in aws.instance_ids()}
+    named = {arn for one in found for arn in one["Resource"] if ":instance/" in arn}
+    assert named
+    assert {arn.removeprefix("arn:aws:ec2:") for arn in named} <= there
+    conditions = [keys for one in found for keys in one.get("Condition", {}).values()]
+    assert all(values for keys in conditions for values in keys.values())
 
 
 def test_the_evaluator_knows_the_shapes_that_are_printed() -> None:
