@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.commands.asking import Asked, Room, dry_run, instance_arn, rooms, simulate
@@ -83,6 +83,7 @@ def _of_target(target: PlannedTarget, planned: Planned) -> Preflight:
     known = _known(target, scope)
     examiner = target.connection.examiner()
     asked = simulate(questions(statements, scope, known), examiner, plan.identity)
+    asked = replace(asked, not_asked=tuple(f"permissions: {why}" for why in asked.not_asked))
     asked += _dry_runs(target)
     full, not_asked = _full(target)
     return Preflight(plan.target, scope.account_id, asked + Asked((), not_asked), full)

@@ -59,13 +59,13 @@ def identity(patient: Patient) -> tuple[Check, Identity | None]:
     return Check("identity", "ok", arn, data=data), found
 
 
-def _to_sign_in(error: AwsError, patient: Patient) -> str | None:
+def _to_sign_in(error: AwsError, patient: Patient) -> str:
     if error.call == "sts:AssumeRole" and error.code in DENIED and patient.target is not None:
         return (
             f"the trust policy of {patient.target.role_arn} and the caller's own policies must "
             "allow it; reconciler permissions prints the latter"
         )
-    return error.hint
+    return error.hint or _TRY_AGAIN
 
 
 def account(patient: Patient, found: Identity) -> tuple[Check, bool]:
@@ -194,7 +194,7 @@ def reads(patient: Patient, purpose: Reading, found: Identity) -> Check:
         return Check("reads", "failure", f"denied: {few(denied)}", fix, data)
     if broken:
         call, error = next(iter(broken.items()))
-        return Check("reads", "unknown", f"{call}: {error.code}", error.hint, data)
+        return Check("reads", "unknown", f"{call}: {error.code}", _fix_of(error), data)
     if denied:
         effects = list(dict.fromkeys(_OPTIONAL[call] for call in denied))
         message = f"denied: {few(denied)}; {few(effects)}"
@@ -247,14 +247,21 @@ def _params(patient: Patient, found: Identity) -> Mapping[str, Mapping[str, Any]
     }
 
 
+_TRY_AGAIN = "try again; with -vv each call is logged"
+
+
+def _fix_of(error: AwsError) -> str:
+    return f"allow {error.call}" if error.code in DENIED else error.hint or _TRY_AGAIN
+
+
 def quotas(patient: Patient) -> Check:
     try:
         summary = patient.examiner.ask("iam:GetAccountSummary").get("SummaryMap", {})
     except AwsError as error:
-        return not_asked("quotas", f"{error.call}: {error.code}")
+        return not_asked("quotas", f"{error.call}: {error.code}", _fix_of(error))
     found = rooms(summary)
     if not found:
-        return not_asked("quotas", "iam:GetAccountSummary names none")
+        return not_asked("quotas", "iam:GetAccountSummary names none", _TRY_AGAIN)
     data = {room.what: {"used": room.used, "quota": room.most} for room in found}
     near = [room for room in found if room.used >= NEAR * room.most]
     message = ", ".join(_in_words(room) for room in near or found)
@@ -311,6 +318,6 @@ def _evidence(
     except AwsError as error:
         if error.code in DENIED:
             return Check(name, "warning", f"{call} is denied: {without}", f"allow {call}")
-        return not_asked(name, f"{call}: {error.code}" if error.call else error.message)
+        return not_asked(name, in_short(error), _fix_of(error))
     listed = next((value for value in answer.values() if isinstance(value, list)), [])
     return Check(name, "ok", f"{call} is allowed", data={"found": len(listed)})

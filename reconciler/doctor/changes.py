@@ -24,6 +24,7 @@ from reconciler.spec.desired import Desired, DesiredState
 _D = TypeVar("_D", bound=Desired)
 SAMPLE = 10
 """Resources of each kind that are asked about: `apply --preflight` asks about all of a plan."""
+_NO_SPECS = "run reconciler init, or reconciler validate"
 _ABSENT = "i-00000000000000000"
 _READING = {need.action for read in READS.values() for need in read.needs}
 
@@ -31,7 +32,7 @@ _READING = {need.action for read in READS.values() for need in read.needs}
 def changes(patient: Patient, request: Request, found: Identity) -> Check:
     spec = patient.spec
     if spec is None or not spec.desired.size:
-        return not_asked("changes", "there are no specs that say what would be changed")
+        return not_asked("changes", "no valid specs say what would be changed", _NO_SPECS)
     scope = scope_of_specs(request, spec, patient.target)
     scope = replace(scope, account_id=found.account_id, partition=found.partition)
     sample = _sample(spec.desired)
@@ -67,7 +68,8 @@ def _told(asked: Asked, more: str) -> Check:
     if denied:
         return Check("changes", "failure", f"denied: {_few(denied)}{more}", fix, data)
     if unknown:
-        return Check("changes", "unknown", f"not known: {_few(unknown)}{more}", None, data)
+        fix = "apply, and see: it depends on what the simulator is not told"
+        return Check("changes", "unknown", f"not known: {_few(unknown)}{more}", fix, data)
     count = len(asked.verdicts)
     return Check("changes", "ok", f"{count} permissions for apply are allowed{more}", data=data)
 

@@ -33,7 +33,8 @@ NETWORK: Final = "check the network, HTTPS_PROXY and NO_PROXY"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``unknown`` is what could not be asked. ``fix`` is what to do, in a line; ``data`` are the
+    """``unknown`` is what could not be asked. ``fix`` is what to do, in a line, and there for all
+    that is not ok; ``data`` are the
     facts for programs; ``target`` is ``None`` for this machine, and where there are no targets."""
 
     name: CheckName
@@ -44,8 +45,11 @@ class Check:
     target: str | None = None
 
 
-def not_asked(name: CheckName, why: str) -> Check:
-    return Check(name, "unknown", f"not asked: {why}")
+ABOVE: Final = "correct what failed above"
+
+
+def not_asked(name: CheckName, why: str, fix: str = ABOVE) -> Check:
+    return Check(name, "unknown", f"not asked: {why}", fix)
 
 
 def in_short(error: AwsError) -> str:

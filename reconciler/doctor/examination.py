@@ -95,7 +95,8 @@ class Examination:
             try:
                 connection = ports.connect(target, parsed.settings)
             except AwsError as error:
-                found = [Check("identity", "failure", in_short(error), error.hint)]
+                fix = error.hint or "correct the AWS configuration"
+                found = [Check("identity", "failure", in_short(error), fix)]
             else:
                 patient = _patient(parsed, target, spec, connection, self.request)
                 found = list(self._of_account(patient))
@@ -162,7 +163,8 @@ def _with_members(parsed: ParsedSet, request: Request, ports: RunPorts) -> tuple
     try:
         found = with_members(parsed, request, ports)
     except AwsError as error:
-        return parsed, Check("organization", "failure", in_short(error), error.hint)
+        fix = error.hint or "check the credentials: the organization is read with those above"
+        return parsed, Check("organization", "failure", in_short(error), fix)
     except RefusedError as error:
         told = error.diagnostics[0].message if error.diagnostics else error.message
         fix = "correct targets_from in reconciler.yaml"

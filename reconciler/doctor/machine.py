@@ -110,7 +110,7 @@ def _is_open(url: str) -> bool:
 
 def clock(ahead: tuple[float, ...]) -> Check:
     if not ahead:
-        return not_asked("clock", "no service told its time")
+        return not_asked("clock", "no service told its time", NETWORK)
     # Of several answers the one that was least on the way.
     seconds = min(ahead, key=abs)
     data = {"seconds": round(seconds, 1)}

@@ -216,12 +216,15 @@ def test_a_caller_that_may_not_ask_is_told_so(aws: Rig) -> None:
     planned = aws.plan()
     with refusing(aws, "SimulatePrincipalPolicy", "AccessDenied"):
         found = asked(aws, planned)
-    assert found.asked.not_asked == ("iam:SimulatePrincipalPolicy: AccessDenied",)
+    assert found.asked.not_asked == ("permissions: iam:SimulatePrincipalPolicy: AccessDenied",)
     assert not found.asked.verdicts
     assert not found.is_refused
     (found,) = preflight(planned, aws.progress)
     (reason,) = found.asked.not_asked
-    assert reason == f"the simulator takes users and roles, not arn:aws:sts::{ACCOUNT}:user/moto"
+    assert (
+        reason
+        == f"permissions: the simulator takes users and roles, not arn:aws:sts::{ACCOUNT}:user/moto"
+    )
 
 
 def test_what_was_found_out_counts_though_a_later_question_fails(aws: Rig) -> None:
@@ -243,7 +246,7 @@ def test_what_was_found_out_counts_though_a_later_question_fails(aws: Rig) -> No
     with listening(aws.aws.before, third):
         found = asked(aws, planned)
     assert found.denied
-    assert found.asked.not_asked == ("iam:SimulatePrincipalPolicy: Throttling",)
+    assert found.asked.not_asked == ("permissions: iam:SimulatePrincipalPolicy: Throttling",)
 
 
 def moved(aws: Rig) -> Planned:
@@ -400,7 +403,7 @@ def test_apply_goes_on_where_all_is_allowed_or_nothing_can_be_asked(
     with refusing(shell, "SimulatePrincipalPolicy", "AccessDenied"):
         assert apply(shell) == ExitCode.OK
     told = capsys.readouterr().err
-    assert "not asked: iam:SimulatePrincipalPolicy: AccessDenied" in told
+    assert "not asked: permissions: iam:SimulatePrincipalPolicy: AccessDenied" in told
     assert "more" in shell.names()["roles"]
 
 

@@ -37,9 +37,12 @@ def _lines(preflight: Preflight) -> Iterator[Line]:
 
 
 def counts(preflight: Preflight) -> str:
-    """``31 allowed, 2 denied``."""
+    """``31 permissions allowed, 2 denied``."""
     decisions = Counter(one.decision for one in preflight.asked.verdicts)
-    words = [f"{decisions['allowed']} permissions allowed"]
+    words = []
+    if preflight.asked.verdicts:
+        allowed = decisions["allowed"]
+        words.append(f"{allowed} permission{'' if allowed == 1 else 's'} allowed")
     if decisions["denied"]:
         words.append(f"{decisions['denied']} denied")
     if decisions["unknown"]:
@@ -47,8 +50,8 @@ def counts(preflight: Preflight) -> str:
     if preflight.full:
         words.append("a quota is too small")
     if preflight.asked.not_asked:
-        words.append("not all could be asked")
-    return ", ".join(words)
+        words.append("not everything could be asked")
+    return ", ".join(words) or "nothing to ask"
 
 
 def verdict_in_words(verdict: Verdict) -> str:
