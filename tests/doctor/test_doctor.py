@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.cli.app import run
 from reconciler.exit_codes import ExitCode
-from reconciler.render.json.types import schema_of
+from reconciler.render.json.schemas import schema_of
 from reconciler.sandbox.faults import refused
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening, refusing
