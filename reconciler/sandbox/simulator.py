@@ -182,8 +182,9 @@ def _like(value: str, pattern: str) -> bool:
 
 def _arn_like(value: str, pattern: str) -> bool:
     """Each of the six parts by itself."""
-    parts = zip(value.split(":", 5), pattern.split(":", 5), strict=False)
-    return all(_like(one, other) for one, other in parts)
+    given, wanted = value.split(":", 5), pattern.split(":", 5)
+    is_whole = len(given) == len(wanted)
+    return is_whole and all(map(_like, given, wanted))
 
 
 def _moment(text: str) -> float:
