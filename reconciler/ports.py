@@ -14,6 +14,7 @@ from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
+from reconciler.plan.authorization import Question, Verdict
 from reconciler.plan.calls import ApiCall
 
 
@@ -162,6 +163,62 @@ class Trail(Protocol):
 
     def events(self, region: str, resource: str) -> Iterable[Event]:
         """Changes of the resource of that name, the newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where they came from and how long they last, in words. Holds no part of them."""
+
+    origin: str
+    lasts: str
+    is_of_host: bool = False
+    """Whether this machine's or container's own role gave them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a service is asked: ``url`` without user and password; ``origin`` is what set it,
+    ``None`` for AWS's own."""
+
+    url: str
+    origin: str | None
+
+
+NOT_SIMULATED = "NotSimulated"
+"""Our own code for an identity whose policies AWS's simulator does not take."""
+
+
+class Examiner(Protocol):
+    """Asks what only a check-up needs, and would rather know that there is no answer than wait for
+    it. Nothing it can do changes anything. Every method raises ``AwsError``."""
+
+    def credentials(self) -> Credentials: ...
+
+    def endpoint(self, service: str, region: str | None = None) -> Endpoint: ...
+
+    def proxies(self) -> Mapping[str, str]:
+        """Variables that name a proxy, or hosts without one, each with its value; without user and
+        password."""
+        ...
+
+    def ahead(self, service: str) -> float | None:
+        """Asks the service in nobody's name, which needs no credentials. By how many seconds its
+        clock is ahead of this machine's, to half a second; ``None`` if it does not tell the time.
+        """
+        ...
+
+    def ask(self, call: str, region: str | None = None, **params: Any) -> Mapping[str, Any]:
+        """One page of a read, such as ``iam:ListRoles``."""
+        ...
+
+    def principal(self, identity: Identity) -> str:
+        """The ARN of the user or the role whose policies count. The code is ``NOT_SIMULATED`` if
+        the caller is neither."""
+        ...
+
+    def simulate(self, principal: str, question: Question) -> tuple[Verdict, ...]:
+        """By AWS's simulator."""
         ...
 
 

@@ -12,6 +12,7 @@ import boto3
 from moto.iam.models import iam_backends
 
 from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.examiner import AwsExaminer
 from reconciler.aws.organizations import AwsOrganization
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Clients, Login, Session, reading, writing
@@ -272,8 +273,15 @@ def _connection(
     def trail(clock: Clock) -> AwsTrail:
         return AwsTrail(made[0], clock)
 
-    members = AwsOrganization(made[0]).members
-    return Connection(reader, lambda: writer, HOME, lambda _seconds: True, trail, members=members)
+    return Connection(
+        reader,
+        lambda: writer,
+        HOME,
+        lambda _seconds: True,
+        trail,
+        lambda: AwsExaminer(made[0], made[0]),
+        members=AwsOrganization(made[0]).members,
+    )
 
 
 @contextmanager

@@ -28,7 +28,7 @@ LAYERS = (
     ("executor",),
     ("aws",),
     ("commands",),
-    ("drift", "explain", "importer"),
+    ("doctor", "drift", "explain", "importer"),
     ("render",),
     ("notify",),
     ("sandbox",),

@@ -6,9 +6,10 @@ import ssl
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
-from botocore import credentials
+from botocore import credentials, parsers
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
@@ -59,13 +60,18 @@ def translated(call: str) -> Iterator[None]:
     except ResponseParserError as error:
         message = "the response is not from AWS, or was cut off"
         raise AwsError(call, "ResponseParserError", message, is_uncertain=True) from error
+    except KeyError as error:
+        # XML that is nothing of AWS's: botocore looks for members without a doubt.
+        if not _was_raised_in(parsers, error):
+            raise
+        message = "the response is not from AWS, or was cut off"
+        raise AwsError(call, "ResponseParserError", message, is_uncertain=True) from error
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
         raise _other(call, error) from error
     except RuntimeError as error:
         # So botocore says that credentials that it renewed have expired all the same: those of the
         # environment or of a process. It has no exception of its own for that.
-        *_, (raised_in, _) = traceback.walk_tb(error.__traceback__)
-        if raised_in.f_globals is not vars(credentials):
+        if not _was_raised_in(credentials, error):
             raise
         raise AwsError(call, "ExpiredToken", _EXPIRED) from error
     except OSError as error:
@@ -77,6 +83,11 @@ def translated(call: str) -> Iterator[None]:
     except ValueError as error:
         # botocore has no exception of its own for an endpoint that is no URL.
         raise AwsError(call, "InvalidConfiguration", str(error)) from error
+
+
+def _was_raised_in(module: ModuleType, error: Exception) -> bool:
+    *_, (raised_in, _) = traceback.walk_tb(error.__traceback__)
+    return raised_in.f_globals is vars(module)
 
 
 def _client_error(call: str, error: boto.ClientError) -> AwsError:

@@ -7,6 +7,7 @@ before an ``@`` is left out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import botocore.session
 
 from reconciler.diagnostics import nearest
+from reconciler.ports import Credentials
 
 PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 """In the order in which botocore asks."""
@@ -65,7 +67,9 @@ def known_regions() -> frozenset[str]:
 
 
 def masked(url: str) -> str:
-    """Without user, password, query and fragment."""
+    """Without user, password, query and fragment; a host without a scheme is one too."""
+    if "://" not in url:
+        return re.split("[?#]", url.rpartition("@")[2], maxsplit=1)[0]
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -121,6 +125,41 @@ class Origins:
         given = self.environment.get
         config = given("AWS_CONFIG_FILE") or "~/.aws/config"
         return [config, given("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"]
+
+    def of_credentials(self, method: str, *, has_token: bool, role: str | None) -> Credentials:
+        """``method`` is botocore's name of what gave them, ``role`` the one that was assumed."""
+        name = self.profile_name
+        config, shared = self._files()
+        given = f"profile {name}{self._of_profile()}"
+        words = {
+            "env": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            "shared-credentials-file": f"{given} in {shared}",
+            "config-file": f"{given} in {config}",
+            "assume-role": f"the role of {given} in {config}",
+            "assume-role-with-web-identity": f"a web identity token: {self._web_token()}",
+            "sso": f"{given} in {config}, by IAM Identity Center",
+            "login": f"{given} in {config}, by aws login",
+            "custom-process": f"credential_process of {given} in {config}",
+            "iam-role": "the role of this EC2 instance",
+            "container-role": "the role of this container",
+        }
+        origin = f"assuming {role}" if role else words.get(method, method)
+        is_of_host = role is None and method in ("iam-role", "container-role")
+        return Credentials(origin, self._lasts(method, role, has_token=has_token), is_of_host)
+
+    def _of_profile(self) -> str:
+        variable = self._variable(PROFILE_VARIABLES)[0]
+        origin = "--profile" if self.profile else variable
+        return f" ({origin})" if origin else ""
+
+    def _lasts(self, method: str, role: str | None, *, has_token: bool) -> str:
+        if not has_token:
+            return "they do not expire"
+        keys = ("env", "shared-credentials-file", "config-file")
+        if method not in keys or role is not None:
+            return "they are renewed before they expire"
+        known = self.environment.get("AWS_CREDENTIAL_EXPIRATION") if method == "env" else None
+        return f"they expire at {known}" if known else "when they expire is not known"
 
     def of_endpoint(self, service: str) -> str | None:
         """What set the endpoint of the service (``iam``, ``ec2``, ``sts``); ``None`` if it is

@@ -40,6 +40,8 @@ POOL = 50
 """Connections of a client, and the most that ``--parallelism`` takes."""
 _NO_SUCH_REGION = UNREACHABLE | {"InvalidRegionError"}
 READ_ATTEMPTS = 8
+_NOBODY = "nobody"
+"""In place of keys: no key of AWS is as short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +103,25 @@ class Session:
         with self.in_flight(), self.asking(call, region):
             yield
 
-    def client(self, service: str, region: str | None, attempts: int) -> Any:
+    def client(
+        self, service: str, region: str | None, attempts: int, *, as_nobody: bool = False
+    ) -> Any:
+        """One that calls as nobody needs no credentials: the service refuses it, which shows that
+        it is there. It does not wait long."""
         with self._lock, self.asking(f"{service}:client"):
             name = region or self.boto.region_name or self._fallback
             # A name that is none takes botocore half a minute to find out with all its attempts.
             most = attempts if self._exists(name) else min(attempts, 2)
+            config, keys = self._config(most), {}
+            if as_nobody:
+                config = config.merge(Config(connect_timeout=5, read_timeout=10))
+                keys = {"aws_access_key_id": _NOBODY, "aws_secret_access_key": _NOBODY}
             return self.boto.client(
                 service,
                 region_name=name,
                 endpoint_url=self.login.endpoint_url,
-                config=self._config(most),
+                config=config,
+                **keys,
             )
 
     @contextmanager
@@ -357,6 +368,11 @@ def reading(session: Session) -> Clients:
 
 def writing(session: Session) -> Clients:
     return Clients(session, 1)
+
+
+def examining(session: Session) -> Clients:
+    """For one who would rather know that there is no answer than wait for it."""
+    return Clients(session, 2)
 
 
 @interruptible

@@ -69,6 +69,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "Needs no account and no network.",
     },
     "About": {
+        "doctor": "Check credentials, clock, regions, permissions and quotas. Says what to do for "
+        "each failure, and changes nothing.",
         "version": "Print the versions of the program, Python and botocore.",
     },
 }

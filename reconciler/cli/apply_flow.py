@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from reconciler import __version__
 from reconciler.cli.console import Console
-from reconciler.cli.progress import Events, Shown, progress_for
+from reconciler.cli.progress import Events, Shown, progress_for, shown
 from reconciler.cli.reports import NONE, ReportRequests
 from reconciler.cli.signals import handled_signals
 from reconciler.cli.streams import close_stdout
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import Planned
+from reconciler.commands.preflight import preflight
 from reconciler.commands.request import RunPorts
 from reconciler.executor.interrupt import BATCH_SECONDS, Interrupt
 from reconciler.exit_codes import ExitCode
@@ -21,12 +22,14 @@ from reconciler.plan.changes import CutOverInstance, Guard
 from reconciler.plan.plan import Plan, summary
 from reconciler.render.json.apply import summary_json
 from reconciler.render.json.plan import change_json
+from reconciler.render.json.preflight import preflight_json
 from reconciler.render.phrases import lacking
 from reconciler.render.styled_text import Piece, data, line, plain
 from reconciler.render.text.apply import nothing_told, result_lines, stranded_lines
 from reconciler.render.text.header import account_in_words
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import guard_line, plan_lines, summary_line
+from reconciler.render.text.preflight import counts, preflight_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class ApplyOptions:
     max_seconds: float | None = None
     reports: ReportRequests = NONE
     max_rps: float | None = None
+    asks_first: bool = False
+    """Whether permissions and quotas are asked about before the first write."""
 
 
 def run_apply_flow(
@@ -97,6 +102,9 @@ def _stopped(
             return ExitCode.ERROR
         return ExitCode.PARTLY_APPLIED if plan.held else ExitCode.OK
     _warn_of_expiry(planned, console)
+    if how.asks_first and _is_refused(planned, console, how):
+        _summary(console, how.as_json, plan, None)
+        return ExitCode.ERROR
     if how.asks and not _approved(plan, console, how):
         _summary(console, how.as_json, plan, None)
         return ExitCode.ERROR
@@ -120,6 +128,28 @@ def _show(plan: Plan, console: Console, how: ApplyOptions) -> None:
     events.target = None
     more = {"changes": summary(plan), "digest": plan.digest}
     events.emit("change_summary", plain([summary_line(plan)]), more)
+
+
+def _is_refused(planned: Planned, console: Console, how: ApplyOptions) -> bool:
+    """Asks AWS whether the plan can be carried out, and says what was found."""
+    with shown(console) as progress:
+        found = preflight(planned, progress)
+    if how.as_json:
+        events = Events(console)
+        for one in found:
+            events.target = one.target if len(planned.targets) > 1 else None
+            level = "error" if one.is_refused else "info"
+            message = f"preflight of account {one.account_id}: {counts(one)}"
+            events.emit("preflight", message, dict(preflight_json(one)), level)
+    else:
+        console.err(*preflight_lines(found))
+    is_refused = any(one.is_refused for one in found)
+    if is_refused:
+        console.error(
+            f"{how.verb} blocked before anything was changed: see the preflight above",
+            "reconciler permissions prints the policy that a plan needs",
+        )
+    return is_refused
 
 
 def _warn_of_expiry(planned: Planned, console: Console) -> None:

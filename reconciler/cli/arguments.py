@@ -139,6 +139,8 @@ class OnlyFor(tuple[str, ...]):
 
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift"))
 _READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
+_KNOWS_TARGETS = OnlyFor((*_READS_ALL, "doctor"))
+_READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
 _CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
 _ADOPTS = OnlyFor(("plan", "apply", "rehearse"))
 
@@ -161,7 +163,7 @@ class CommonArguments:
             rich_help_panel=SCOPE,
             autocompletion=completion.targets,
         ),
-        _READS_ALL,
+        _KNOWS_TARGETS,
     ] = None
     shard: Annotated[
         str | None,
@@ -172,7 +174,7 @@ class CommonArguments:
             envvar="RECONCILER_SHARD",
             rich_help_panel=SCOPE,
         ),
-        _READS_ALL,
+        _KNOWS_TARGETS,
     ] = None
     only: Annotated[
         list[str] | None,
@@ -205,7 +207,7 @@ class CommonArguments:
             rich_help_panel=SCOPE,
         ),
     ] = None
-    variables: Annotated[Var, _READS_ALL] = None
+    variables: Annotated[Var, _KNOWS_TARGETS] = None
     owner: Annotated[
         str | None,
         typer.Option(
@@ -338,6 +340,7 @@ class CommonArguments:
             envvar="RECONCILER_TAG_SOURCE",
             rich_help_panel=ACCESS,
         ),
+        _READS_TAGS,
     ] = TagSource.auto
     quiet: QuietFlag = False
     verbose: Annotated[

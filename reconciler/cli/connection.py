@@ -56,8 +56,8 @@ def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:
 def _open(
     login: AccessFlags, run: str, parallelism: int, spec: TargetSpec | None, settings: Settings
 ) -> Connection:
-    from reconciler.aws import cloudtrail, organizations, reader, writer  # noqa: PLC0415 - validate must not load boto3
-    from reconciler.aws.session import reading, writing  # noqa: PLC0415 - validate must not load boto3
+    from reconciler.aws import cloudtrail, examiner, organizations, reader, writer  # noqa: PLC0415 - validate must not load boto3
+    from reconciler.aws.session import examining, reading, writing  # noqa: PLC0415 - validate must not load boto3
 
     regions = tuple((spec.regions if spec else None) or settings.regions or ())
     session = _session(
@@ -79,6 +79,7 @@ def _open(
         session.region,
         session.outlives,
         lambda clock: cloudtrail.AwsTrail(reading(session), clock),
+        lambda: examiner.AwsExaminer(examining(session), reading(session)),
         session.doubts,
         organizations.AwsOrganization(reading(session), parallelism).members,
         session.is_remote,

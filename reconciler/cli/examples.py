@@ -98,6 +98,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "The two roles of a pipeline, with their trust policies",
         ),
     ),
+    "doctor": (
+        ("reconciler doctor", "Whether apply with the specs in ./specs can run"),
+        (
+            "reconciler doctor --for plan --target prod --json",
+            "Of one account and a role that only reads, for a program",
+        ),
+    ),
     "merge": (
         (
             "reconciler merge plans/*.json --out plan.json",
@@ -222,6 +229,12 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         ExitCode.ERROR: "the specs have errors, or a file is no saved plan",
         ExitCode.STALE: "a plan was changed after it was saved",
         **_MISUSE,
+        **_STOPPED,
+    },
+    "doctor": {
+        ExitCode.OK: "no failure; what could not be asked is none",
+        ExitCode.ERROR: "a check failed",
+        **_USAGE,
         **_STOPPED,
     },
     "comment": _OFFLINE,

@@ -172,10 +172,22 @@ def _table(title: str, rows: Iterable[_ROW], column: int) -> Iterator[str]:
 def _row(left: str, right: str, column: int) -> Iterator[str]:
     indent = " " * column
     if len(left) > column - 4:
-        yield f"  {left}"
+        yield from _broken(left)
         yield from _wrapped(right, indent, indent)
     else:
         yield from _wrapped(right, f"  {left}".ljust(column), indent)
+
+
+def _broken(left: str) -> Iterator[str]:
+    """A flag with many values goes on after one of them."""
+    start = "  "
+    while len(start) + len(left) >= _width() and "|" in left:
+        end = left.rfind("|", 0, _width() - len(start) - 1) + 1
+        if not end:
+            break
+        yield start + left[:end]
+        start, left = " " * 6, left[end:]
+    yield start + left
 
 
 def _examples(examples: Iterable[_ROW]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +42,7 @@ def wanted_for(request: Request, purpose: Purpose) -> tuple[Wanted, ...]:
     specs = _interpreted(parsed, asked, targets)
     made = []
     for name, target in targets.items():
-        scope = _scope(asked, specs[name], target)
+        scope = scope_of_specs(asked, specs[name], target)
         shown = None if len(targets) == 1 else name
         statements = tuple(_statements(specs[name], scope, asked, purpose))
         made.append(Wanted(shown, scope, statements))
@@ -63,20 +63,32 @@ def wanted_for_plan(document: Mapping[str, Any], request: Request) -> tuple[Want
             found = spec.desired.profile(profile)
             return found.resource.role if found else None
 
-        given = settings.get("consumer_regions")
-        also = () if given in (None, "all") else given
-        regions = None if given == "all" else tuple(sorted({*target["regions"], *also}))
-        scope = Scope(
+        scope = scope_of_plan(
             target["partition"],
             target["account_id"],
-            regions or None,
+            target["regions"],
             document["owner"],
-            settings["tag_prefix"],
+            settings,
         )
         is_only = len(document["targets"]) == 1
         statements = tuple(applying_plan(target, scope, role_in))
         made.append(Wanted(None if is_only else name, scope, statements))
     return (*made, *_caller(parsed.settings, targets, made))
+
+
+def scope_of_plan(
+    partition: str,
+    account_id: str,
+    regions: Collection[str],
+    owner: str,
+    settings: Mapping[str, Any],
+) -> Scope:
+    """Of a target; ``settings`` are those that are part of its intent."""
+    given = settings.get("consumer_regions")
+    also = () if given in (None, "all") else given
+    everywhere = given == "all"
+    named = None if everywhere else tuple(sorted({*regions, *also}))
+    return Scope(partition, account_id, named or None, owner, settings["tag_prefix"])
 
 
 MEMBERS = "members"
@@ -119,7 +131,8 @@ def _caller(
         yield Wanted(None, scope, found, is_caller=True)
 
 
-def _scope(request: Request, spec: SpecSet, target: TargetSpec | None) -> Scope:
+def scope_of_specs(request: Request, spec: SpecSet, target: TargetSpec | None) -> Scope:
+    """Where a target is, as far as its specs and the request say."""
     settings = spec.settings
     account = (target.account_id if target else None) or settings.account_id
     if account is None and target is not None:

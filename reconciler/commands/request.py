@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reconciler.commands.failures import FailureLimit
 from reconciler.planner.options import PlanFlags
-from reconciler.ports import Clock, Member, Progress, Reader, Trail, Writer
+from reconciler.ports import Clock, Examiner, Member, Progress, Reader, Trail, Writer
 from reconciler.spec.settings import Settings, TargetSpec
 
 
@@ -39,6 +39,8 @@ class Connection:
     outlives: Callable[[float], bool]
     trail: Callable[[Clock], Trail]
     """Creates the reader of CloudTrail events."""
+    examiner: Callable[[], Examiner]
+    """Creates what a check-up asks with."""
     doubts: Callable[[], tuple[str, ...]] = tuple
     """Reasons why the expiry of the credentials is not known, so that ``outlives`` may be wrong."""
     members: Callable[

@@ -19,6 +19,18 @@ DNS_SUFFIXES: Final = {
 }
 """By the name of the partition, as ARNs have it."""
 
+IAM_REGIONS: Final = {
+    "aws": "us-east-1",
+    "aws-cn": "cn-north-1",
+    "aws-eusc": "eusc-de-east-1",
+    "aws-iso": "us-iso-east-1",
+    "aws-iso-b": "us-isob-east-1",
+    "aws-iso-e": "eu-isoe-west-1",
+    "aws-iso-f": "us-isof-south-1",
+    "aws-us-gov": "us-gov-west-1",
+}
+"""The region of each partition in which calls to IAM count as made."""
+
 _BY_REGION: Final = (
     ("cn-", "aws-cn"),
     ("us-gov-", "aws-us-gov"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from reconciler.model.address import name_of
+from reconciler.model.address import ASSOCIATION, name_of
 from reconciler.permissions.reading import reading
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, merged, statement
@@ -79,13 +80,19 @@ class _Steps:
         swaps = [step["params"] for step in steps if step["call"] in _ROLE_IN_PROFILE]
         changed = {params["InstanceProfileName"] for params in swaps}
         self._profiles = scope.named(_PROFILE, self._given | changed)
+        filled, deleted = (
+            {s["params"]["InstanceProfileName"] for s in steps if s["call"] == call}
+            for call in ("iam:AddRoleToInstanceProfile", "iam:DeleteInstanceProfile")
+        )
+        self._going = deleted - filled
+        """Profiles that are deleted for good: no role comes back into them."""
 
     def statements(self) -> Iterator[Statement]:
         for step in self._steps:
             call = step["call"]
             for need in WRITES[call]:
                 yield from self._needed(need, step, is_own=True)
-            for back in _BACK.get(call, ()):
+            for back in () if self._goes(step) else _BACK.get(call, ()):
                 for need in WRITES[back]:
                     yield from self._needed(need, step, is_own=False)
             if call in _ROLE_IN_PROFILE and "RoleName" in step["params"]:
@@ -93,12 +100,16 @@ class _Steps:
                 on = self._scope.named("role", [step["params"]["RoleName"]])
                 yield from statement(_SIDS["role"], ["iam:TagRole"], on)
 
+    def _goes(self, step: Mapping[str, Any]) -> bool:
+        return step["params"].get("InstanceProfileName") in self._going
+
     def passing(self, role_in: RoleIn) -> Iterator[Statement]:
         """A role into a profile, and those inside of the profiles that instances get: of one that
         neither the plan nor the specs fill, any."""
         inside: dict[str, set[str]] = {profile: set() for profile in self._given}
         for step in self._steps:
-            if step["call"] in _ROLE_IN_PROFILE and "RoleName" in step["params"]:
+            is_swap = step["call"] in _ROLE_IN_PROFILE and "RoleName" in step["params"]
+            if is_swap and not self._goes(step):
                 params = step["params"]
                 inside.setdefault(params["InstanceProfileName"], set()).add(params["RoleName"])
         names = {name for roles in inside.values() for name in roles}
@@ -112,6 +123,8 @@ class _Steps:
             return
         params, sid = step["params"], _SIDS[need.on]
         if need.on == "instance":
+            if NEW_PROFILE in need.keys and not self._profiles:
+                return  # what is taken off for good
             limits = self._limits(need, step)
             yield from statement(sid, [need.action], self._instances(step), limits)
         elif need.on == "policy":
@@ -141,9 +154,12 @@ class _Steps:
         return self._scope.policies([_REF.sub(r"\1", arn)])
 
     def _instances(self, step: Mapping[str, Any]) -> tuple[str, ...]:
-        if step["address"] in self._of_rules:
+        """Some calls of a cut-over are about several instances at once."""
+        address = step["address"]
+        if address in self._of_rules or not address.startswith(f"{ASSOCIATION}/"):
             return self._scope.instances()
-        return self._scope.instances([name_of(step["address"])])
+        own = replace(self._scope, regions=(step["region"],))
+        return own.instances([name_of(address)])
 
 
 def _name(arn: str) -> str:

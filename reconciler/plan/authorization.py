@@ -31,6 +31,7 @@ PAGES: Final[Mapping[str, str]] = {
     "s3": f"{_START}amazons3.html",
     "sns": f"{_START}amazonsns.html",
     "events": f"{_START}amazoneventbridge.html",
+    "ssm": f"{_START}awssystemsmanager.html",
 }
 """Where AWS says what a service's actions need, by the prefix of its actions."""
 
@@ -193,6 +194,12 @@ READS: Final[Mapping[str, Read]] = {
         (Need("s3:GetObject", "*"), Need("s3:ListBucket", "*")), (), "`--baseline s3://...`"
     ),
     "s3:PutObject": Read(_own("s3:PutObject", "*"), (), "`--baseline s3://...`"),
+    "iam:SimulatePrincipalPolicy": Read(
+        _own("iam:SimulatePrincipalPolicy", "role"), (), "`doctor` and `apply --preflight`"
+    ),
+    "ssm:DescribeInstanceInformation": Read(
+        _own("ssm:DescribeInstanceInformation", "*"), (), "`doctor`: who answers to SSM"
+    ),
     "sns:Publish": Read(_own("sns:Publish", "*"), (), "`--notify` with a topic"),
     "events:PutEvents": Read(_own("events:PutEvents", "*"), (), "`--notify` with an event bus"),
 }
@@ -253,3 +260,27 @@ WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
 def reads_for(purpose: Reading) -> tuple[Need, ...]:
     """What a command needs to read."""
     return tuple(need for read in READS.values() if purpose in read.purposes for need in read.needs)
+
+
+Decision = Literal["allowed", "denied", "unknown"]
+Context = tuple[tuple[str, tuple[str, ...]], ...]
+"""The values of condition keys, sorted by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether the caller may do each of the actions on each of the resources."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    context: Context = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for one action on one resource. ``why`` is empty for what is allowed."""
+
+    action: str
+    resource: str
+    decision: Decision
+    why: str = ""

@@ -13,6 +13,7 @@ from moto.iam.responses import IamResponse
 
 from reconciler.sandbox import iam_rules
 from reconciler.sandbox.faults import refused
+from reconciler.sandbox.simulator import simulated
 from reconciler.sandbox.state import World
 
 _ROLE_FIELDS = {"Path": "path", "RoleName": "name", "RoleId": "id", "Arn": "arn"}
@@ -213,6 +214,10 @@ class IamLayer:
         if not role.permissions_boundary_arn:
             raise refused("iam", "NoSuchEntity", f"{role.name} has no permissions boundary.", 404)
         return self._originals["delete_role_permissions_boundary"](request)
+
+    def simulate_principal_policy(self, request: IamResponse) -> ActionResult:
+        denied = self._world.chaos.denied
+        return ActionResult(simulated(request.backend, denied, request.params))
 
     def create_user(self, request: IamResponse) -> ActionResult:
         boundary = request._get_param("PermissionsBoundary")

@@ -70,6 +70,9 @@ def said(text: bytes) -> Answer:
 
 CUT_OFF = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n<GetRoleResponse><a>"
 CUT_CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n<GetRole"
+PAGE = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 45\r\n\r\n<html><body>Sign in to go on</body></html>    "
+)
 NO_TUNNEL = said(b"HTTP/1.1 503 no\r\n\r\n")
 
 
@@ -116,6 +119,15 @@ def test_a_proxy_that_makes_no_tunnel() -> None:
     assert (found.code, found.was_not_sent) == ("ProxyConnectionError", True)
     proxy = f"the proxy http://127.0.0.1:{port}"
     assert found.message == f"{proxy} made no connection, and answered 503 no"
+
+
+def test_a_web_page_is_not_from_aws() -> None:
+    """Such as one to sign in to a network: well-formed, and without any member of an answer."""
+    with answering(said(PAGE)) as port:
+        found = failure(f"http://127.0.0.1:{port}")
+    assert (found.code, found.is_uncertain) == ("ResponseParserError", True)
+    with pytest.raises(KeyError), translated("iam:GetRole"):
+        raise KeyError("of our own")
 
 
 @pytest.mark.parametrize("answer", [said(b""), say_nothing, reset, said(CUT_OFF), said(CUT_CHUNK)])

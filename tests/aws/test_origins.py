@@ -205,3 +205,81 @@ def test_the_known_regions_are_those_of_botocore() -> None:
     assert known_regions() == {
         name for part in parts for name in session.get_available_regions("ec2", part)
     }
+
+
+@pytest.mark.parametrize(
+    ("made", "method", "has_token", "role", "words"),
+    [
+        (
+            origins(KEYS),
+            "env",
+            True,
+            None,
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; when they expire is not known",
+        ),
+        (
+            origins({**KEYS, "AWS_CREDENTIAL_EXPIRATION": "2026-11-27T04:00:00Z"}),
+            "env",
+            True,
+            None,
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; they expire at 2026-11-27T04:00:00Z",
+        ),
+        (
+            origins(),
+            "shared-credentials-file",
+            False,
+            None,
+            "profile default in ~/.aws/credentials; they do not expire",
+        ),
+        (
+            origins({"AWS_PROFILE": "dev", "AWS_CONFIG_FILE": "/etc/aws"}),
+            "sso",
+            True,
+            None,
+            "profile dev (AWS_PROFILE) in /etc/aws, by IAM Identity Center; they are renewed before they expire",
+        ),
+        (
+            origins(profile="tool"),
+            "custom-process",
+            True,
+            None,
+            "credential_process of profile tool (--profile) in ~/.aws/config; they are renewed before they expire",
+        ),
+        (
+            origins(TOKEN),
+            "assume-role-with-web-identity",
+            True,
+            None,
+            "a web identity token: AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN; they are renewed before they expire",
+        ),
+        (
+            origins(),
+            "reconciler-target",
+            True,
+            "arn:aws:iam::1:role/x",
+            "assuming arn:aws:iam::1:role/x; they are renewed before they expire",
+        ),
+        (origins(), "new", True, None, "new; they are renewed before they expire"),
+    ],
+)
+def test_where_credentials_came_from(
+    made: Origins, method: str, has_token: bool, role: str | None, words: str
+) -> None:
+    found = made.of_credentials(method, has_token=has_token, role=role)
+    assert f"{found.origin}; {found.lasts}" == words
+    assert not found.is_of_host
+    assert made.of_credentials("iam-role", has_token=True, role=None).is_of_host
+    assert not [secret for secret in ("AKIA", "/opt/get") if secret in words]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("http://me:pw@proxy:3128/x?token=pw#pw", "http://proxy:3128/x"),
+        ("me:pw@proxy:3128", "proxy:3128"),
+        ("me:p@w@proxy", "proxy"),
+        ("proxy:3128?pw", "proxy:3128"),
+    ],
+)
+def test_a_password_is_left_out(given: str, shown: str) -> None:
+    assert masked(given) == shown

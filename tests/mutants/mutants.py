@@ -770,4 +770,56 @@ FLEET = (
         "a document without some shards says that nothing differs there",
     ),
 )
-MUTANTS = (*CUTOVER, *PLANNER, *KINDS, *EXECUTOR, *FLEET)
+PREFLIGHT, DOCTOR = "permissions/test_preflight.py", "doctor/test_checks.py"
+PERMISSIONS = (
+    Mutant(
+        "reconciler/commands/preflight.py",
+        "        return bool(self.denied or self.full)\n",
+        "        return bool(self.full)\n",
+        (f"{PREFLIGHT}::test_apply_is_refused_before_anything_is_written",),
+        "a plan that is not allowed is begun all the same",
+    ),
+    Mutant(
+        "reconciler/commands/preflight.py",
+        "        if not there:\n            bare += 1\n            continue\n        address = own if own in there else next(iter(there))\n",
+        "        address = own\n",
+        (f"{PREFLIGHT}::test_an_instance_without_a_profile_is_no_dry_run",),
+        "an endpoint without dry runs gives an instance a profile before the plan is approved",
+    ),
+    Mutant(
+        "reconciler/aws/examiner.py",
+        'decision: Decision = "unknown" if lacking else "denied"',
+        'decision: Decision = "denied"',
+        (f"{PREFLIGHT}::test_a_key_that_nobody_knows_makes_it_not_known",),
+        "a plan is refused for a denial that may be none",
+    ),
+    Mutant(
+        "reconciler/permissions/of_plan.py",
+        '        if address in self._of_rules or not address.startswith(f"{ASSOCIATION}/"):\n',
+        "        if address in self._of_rules:\n",
+        ("permissions/test_enforced.py::test_what_a_policy_of_a_plan_names_is_there",),
+        "a policy names an instance after a profile",
+    ),
+    Mutant(
+        "reconciler/permissions/of_specs.py",
+        "    if desired.profiles:\n        named |=",
+        "    if False:\n        named |=",
+        ("permissions/test_enforced.py::test_the_way_back_is_allowed_too",),
+        "a roll-back is denied to pass the role that it puts back",
+    ),
+    Mutant(
+        "reconciler/doctor/examination.py",
+        "        if is_wanted:\n            yield from self._inside(patient, found)\n",
+        "        yield from self._inside(patient, found)\n",
+        ("doctor/test_doctor.py::test_another_account",),
+        "another account is read",
+    ),
+    Mutant(
+        "reconciler/doctor/machine.py",
+        "    if abs(seconds) < MOST_SECONDS:\n",
+        "    if abs(seconds) < 10 * MOST_SECONDS:\n",
+        (f"{DOCTOR}::test_the_clock",),
+        "a clock by which AWS refuses every call is a warning",
+    ),
+)
+MUTANTS = (*CUTOVER, *PLANNER, *KINDS, *EXECUTOR, *FLEET, *PERMISSIONS)

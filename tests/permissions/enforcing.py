@@ -99,8 +99,8 @@ def _like(value: str, pattern: str) -> bool:
 
 def _arn_like(value: str, pattern: str) -> bool:
     """Each of the six parts by itself, so that a wildcard does not reach over a colon."""
-    parts = zip(value.split(":", 5), pattern.split(":", 5), strict=False)
-    return all(_like(one, other) for one, other in parts)
+    given, wanted = value.split(":", 5), pattern.split(":", 5)
+    return len(given) == len(wanted) and all(map(_like, given, wanted))
 
 
 def checks(world: World, logged: Logged) -> Iterator[Check]:
@@ -138,6 +138,8 @@ def _iam(logged: Logged, action: str) -> Iterator[Check]:
 def _subject(logged: Logged, backend: Any) -> tuple[str, dict[str, str] | None]:
     """The ARN of what a call is about, as it is in the account, and its tags if it exists."""
     params, account = logged.params, logged.account
+    if "PolicySourceArn" in params:
+        return params["PolicySourceArn"], None
     start = f"arn:aws:iam::{account}"
     path = params.get("Path") or "/"
     if "PolicyArn" in params and "RoleName" not in params:

@@ -22,6 +22,7 @@ from reconciler.permissions.statements import (
 )
 from reconciler.permissions.trusts import Pipeline
 from reconciler.plan.authorization import NEW_PROFILE, PAGES, PASS_ROLE, READS, WRITES, reads_for
+from tests.golden.cases import FILES
 
 SCOPE = Scope("aws", "123456789012", ("us-east-1",), "tests", "reconciler:")
 
@@ -181,3 +182,16 @@ def test_the_example_of_a_drift_has_the_actions_of_the_table() -> None:
     part = template.read_text("utf-8").partition("--for drift`\n")[2].partition("Resource:")[0]
     listed = [line.strip().removeprefix("- ") for line in part.splitlines() if line.strip()]
     assert listed == sorted({need.action for need in reads_for("drift")})
+
+
+def test_every_call_that_a_plan_shows_is_declared() -> None:
+    """Over all golden plans."""
+    shown = {
+        step["call"]
+        for path in FILES.glob("*.plan.json.txt")
+        for target in json.loads(path.read_text("utf-8"))["targets"]
+        for step in target["steps"]
+        if "call" in step
+    }
+    assert len(shown) > 20
+    assert shown <= WRITES.keys()

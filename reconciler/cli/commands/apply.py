@@ -35,6 +35,15 @@ Expect = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+PreflightFlag = Annotated[
+    bool,
+    typer.Option(
+        "--preflight",
+        help="Before the first change, ask AWS whether the plan's calls are allowed and the quotas "
+        "suffice, and change nothing if not.",
+        rich_help_panel=RUN,
+    ),
+]
 
 
 @o.with_flags
@@ -42,6 +51,7 @@ def apply(
     context: typer.Context,
     specs: o.SpecsOrPlan = "specs",
     expect: Expect = None,
+    asks_first: PreflightFlag = False,
     auto_approve: o.AutoApprove = False,
     no_input: o.NoInput = False,
     as_json: o.Json = False,
@@ -73,7 +83,7 @@ def apply(
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
     ends = o.duration(max_time)
-    how = ApplyOptions(ports, "apply", as_json, asks, no_input, ends, reports, max_rps)
+    how = ApplyOptions(ports, "apply", as_json, asks, no_input, ends, reports, max_rps, asks_first)
     more = tuple(growth(saved, planned, ports.clock.now())) if saved else ()
     raise typer.Exit(run_apply_flow(planned, how, console, more))
 

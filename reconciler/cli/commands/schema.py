@@ -22,6 +22,7 @@ class Of(StrEnum):
     apply = "apply"
     diagnostics = "diagnostics"
     log = "log"
+    doctor = "doctor"
 
 
 OfFlag = Annotated[

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
 from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
 
@@ -16,6 +17,7 @@ PRINTED: dict[str, Any] = {
     "apply": Event,
     "diagnostics": list[DiagnosticShape],
     "log": LogShape,
+    "doctor": DoctorShape,
 }
 """By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
 _TITLES = {
@@ -25,6 +27,7 @@ _TITLES = {
     "apply": "a line of reconciler apply --json",
     "diagnostics": "reconciler validate --format json",
     "log": "a line of --log-file",
+    "doctor": "reconciler doctor --json",
 }
 
 

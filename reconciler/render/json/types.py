@@ -17,6 +17,7 @@ from reconciler.drift.findings import Status, Transition
 from reconciler.model.launch_sources import LaunchKind
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
+from reconciler.render.json.checkup_types import PreflightMembers
 
 CLOSED = ConfigDict(extra="forbid")
 Address = Annotated[str, Field(description="KIND/NAME, such as role/web or association/i-0abc.")]
@@ -542,10 +543,18 @@ class ApplySummary(Envelope, SummaryMembers):
     type: Literal["apply_summary"]
 
 
+@with_config(CLOSED)
+class PreflightEvent(OfTarget, PreflightMembers):
+    """With ``--preflight``, of each target that has something to do."""
+
+    type: Literal["preflight"]
+
+
 Event = (
     VersionEvent
     | PlannedChange
     | ChangeSummary
+    | PreflightEvent
     | ApplyStart
     | ApplyProgress
     | ApplyErrored
