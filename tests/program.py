@@ -37,12 +37,13 @@ class Program:
         return [sys.executable, "-m", "reconciler", *arguments]
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        own = any(name.startswith(("PYTHON", "LC_", "LANG", "COV")) for name in more)
-        command = self.command(*arguments) if own else [*zygote.command(), *arguments]
+        environment = {**self.environment, **more}
+        if not any(name.startswith(("PYTHON", "LC_", "LANG", "COV")) for name in more):
+            return zygote.run_there(arguments, self.folder, environment)
         return subprocess.run(
-            command,
+            self.command(*arguments),
             cwd=self.folder,
-            env={**self.environment, **more},
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

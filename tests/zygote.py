@@ -14,13 +14,14 @@ import functools
 import gc
 import json
 import os
+import selectors
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,11 +55,46 @@ TRUST = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
     '"Principal": {"Service": "ec2.amazonaws.com"}}]}'
 )
+LONGEST_SECONDS = 120.0
+NOT_ANSWERED = 70
 _running: list[tuple[subprocess.Popen[str], str]] = []
 
 
+def run_there(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """As ``subprocess.run`` of the command, without a process that asks for the run."""
+    body = json.dumps({"arguments": arguments, "environment": dict(environment)}).encode()
+    with (
+        socket.socket(socket.AF_UNIX) as asking,
+        Path(os.devnull).open("rb") as nothing,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        asking.settimeout(LONGEST_SECONDS)
+        asking.connect(_socket())
+        inside = os.open(folder, os.O_RDONLY)
+        try:
+            fds = [nothing.fileno(), out.fileno(), err.fileno(), inside]
+            socket.send_fds(asking, [len(body).to_bytes(8, "big")], fds)
+        finally:
+            os.close(inside)
+        asking.sendall(body)
+        code = int(asking.recv(4).decode() or NOT_ANSWERED)
+        for written in (out, err):
+            written.seek(0)
+        said = [written.read().decode() for written in (out, err)]
+    return subprocess.CompletedProcess(list(arguments), code, *said)
+
+
 def command() -> list[str]:
-    """What to run in place of ``python -m reconciler``; the first call of a process starts it."""
+    """What to run in place of ``python -m reconciler``."""
+    path = _socket()
+    return [sys.executable, "-I", "-S", str(Path(path).parent / "client.py"), path]
+
+
+def _socket() -> str:
+    """Where it listens; the first call of a process starts it."""
     if not _running:
         folder = tempfile.mkdtemp(prefix="zygote.")
         path = str(Path(folder) / "socket")
@@ -74,8 +110,7 @@ def command() -> list[str]:
         assert started.stdout.readline() == "ready\n"
         _running.append((started, path))
         atexit.register(_end)
-    path = _running[0][1]
-    return [sys.executable, "-I", "-S", str(Path(path).parent / "client.py"), path]
+    return _running[0][1]
 
 
 def _end() -> None:
@@ -102,31 +137,64 @@ def warm() -> None:
     typer.main.get_command = functools.cache(typer.main.get_command)
     program: Any = typer.main.get_command(app)
     for command in program.commands.values():
-        assert command.params  # imports its module
+        for parameter in command.params:  # imports its module
+            parameter.get_runtime_param()
     # A fork copies a page of memory when the collector counts what is on it.
     gc.collect()
     gc.freeze()
 
 
 def serve(path: str) -> NoReturn:
+    """Forks for each run, says how it ended, and ends it if whoever asked has gone."""
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
     listening.listen(64)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     warm()
+    ended, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    waiting = selectors.DefaultSelector()
+    waiting.register(listening, selectors.EVENT_READ)
+    waiting.register(ended, selectors.EVENT_READ)
+    askers: dict[int, socket.socket] = {}
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:
-        asked, _ = listening.accept()
-        if os.fork() == 0:
-            listening.close()
-            _answer(asked)
-        asked.close()
+        for key, _ in waiting.select():
+            if key.fileobj is listening:
+                asked, _ = listening.accept()
+                askers[_begun(asked)] = asked
+                waiting.register(asked, selectors.EVENT_READ)
+            elif key.fd == ended:
+                os.read(ended, 4096)
+            else:
+                # A signal reaches the client alone; when it has gone, its run is to end as well.
+                waiting.unregister(key.fileobj)
+                child = next(pid for pid, one in askers.items() if one is key.fileobj)
+                os.kill(child, signal.SIGTERM)
+        for pid, code in _ended():
+            asked = askers.pop(pid)
+            with contextlib.suppress(KeyError):  # who asked has gone
+                waiting.unregister(asked)
+            with contextlib.suppress(BrokenPipeError):
+                asked.sendall(str(code if code >= 0 else 128 - code).encode())
+            asked.close()
 
 
-def _answer(asked: socket.socket) -> NoReturn:
-    """Waits for the run, and says how it ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _ended() -> Iterator[tuple[int, int]]:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, os.waitstatus_to_exitcode(status)
+
+
+def _begun(asked: socket.socket) -> int:
+    """The process of the run."""
     fds = array.array("i")
     head, extra, _, _ = asked.recvmsg(8, socket.CMSG_LEN(4 * fds.itemsize))
     fds.frombytes(extra[0][2])
@@ -135,30 +203,19 @@ def _answer(asked: socket.socket) -> NoReturn:
         body += asked.recv(size - len(body))
     child = os.fork()
     if child == 0:
-        asked.close()
         _become(list(fds), json.loads(body))
     for fd in fds:
         os.close(fd)
-    threading.Thread(target=_end_with, args=(asked, child), daemon=True).start()
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with contextlib.suppress(BrokenPipeError):  # who asked has gone
-        asked.sendall(str(code if code >= 0 else 128 - code).encode())
-    os._exit(0)
-
-
-def _end_with(asked: socket.socket, child: int) -> None:
-    """A signal reaches the client alone; when it has gone, its run is to end as well."""
-    with contextlib.suppress(OSError):
-        asked.recv(1)
-        os.kill(child, signal.SIGTERM)
+    return child
 
 
 def _become(fds: list[int], asked: dict[str, Any]) -> NoReturn:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in range(3):
         os.dup2(fds[number], number)
     os.fchdir(fds[3])
-    for fd in fds:
-        os.close(fd)
+    os.closerange(3, max(fds) + 1)
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "r" if n == 0 else "w") for n in range(3))

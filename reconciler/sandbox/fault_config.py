@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 Broken = Literal["reset", "timeout", "refused"]
@@ -60,7 +61,7 @@ LIKE_AWS = Lags(ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarti
 """As it is usual on AWS; not measured there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chaos:
     """How AWS misbehaves. Seconds are the most that something takes: each time is drawn below it.
     Shares are of the calls that could meet it, from 0 to 1."""
@@ -99,7 +100,7 @@ class Chaos:
     only: str = ""
     """Spares requests whose user agent does not have this in it."""
 
-    @property
+    @cached_property
     def is_calm(self) -> bool:
         return self == Chaos(only=self.only)
 

@@ -1,21 +1,29 @@
 """Makes moto answer faster, with the same answers. What it works out anew for each value of each
 response is worked out once for each kind of value, and XML is written without a SAX handler; the
-clients in the same process are made sooner, and do not work out signatures, which moto ignores."""
+clients in the same process are made sooner, do not work out signatures, which moto ignores, and
+hand their requests over without the detour of a test client."""
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
+from string import ascii_letters, digits
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import xmltodict
 from botocore import auth, client, useragent
 from botocore import utils as botocore_utils
+from botocore.compat import get_current_datetime
+from botocore.context import get_context
+from moto.core import request as moto_request
 from moto.core import responses, serialize
 from moto.core.utils import MISSING
 from moto.core.utils import get_value as by_path
+from moto.moto_api._internal.moto_random import MotoRandom
 
 _validated: Callable[[str, str], None] = functools.cache(vars(xmltodict)["_validate_name"])
 _listed = functools.cache(responses.method_names_from_class)
@@ -25,6 +33,9 @@ _moments = functools.lru_cache(10_000)(vars(botocore_utils)["_parse_timestamp_wi
 _structure = serialize.ResponseSerializer._serialize_type_structure
 _unparse = xmltodict.unparse
 _methods = vars(client.ClientCreator)["_create_methods"]
+_signed = auth.SigV4Auth.add_auth
+_user_agent = useragent.UserAgentString.to_string
+_normalized = moto_request.Request.from_primitives
 _made: dict[tuple[str, str], dict[str, Any]] = {}
 
 
@@ -35,17 +46,86 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield responses, "camelcase_to_underscores", _action
     yield xmltodict, "unparse", _written
     yield client.ClientCreator, "_create_methods", methods_of_a_client
-    yield auth.SigV4Auth, "canonical_request", _unsigned
-    yield auth.SigV4Auth, "signature", _unsigned
+    yield auth.SigV4Auth, "add_auth", _unsigned
     yield useragent, "sanitize_user_agent_string_component", _sanitized
+    yield useragent.UserAgentString, "to_string", _named
+    yield moto_request.Request, "from_primitives", classmethod(_handed_over)
+    yield MotoRandom, "get_random_string", _random_string
     yield botocore_utils, "_parse_timestamp_with_tzinfo", _moments
     yield serialize.ResponseSerializer, "_serialize_type_structure", _serialized
 
 
-def _unsigned(_auth: Any, *_about: Any) -> str:
-    """In place of what a signature is made from, and of the signature: moto looks at the name of
-    the key alone."""
-    return "0"
+def _unsigned(signer: Any, request: Any) -> None:
+    """In place of ``SigV4Auth.add_auth``: of a signature moto looks at the key's name, the region and
+    the service alone. The services that sign in other ways, such as S3, do so."""
+    if type(signer) is not auth.SigV4Auth or signer.credentials is None:
+        _signed(signer, request)
+        return
+    request.context["timestamp"] = get_current_datetime().strftime(auth.SIGV4_TIMESTAMP)
+    scope = f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}"
+    given = {
+        "Authorization": f"{scope}, SignedHeaders=host, Signature=0",
+        "X-Amz-Date": request.context["timestamp"],
+        "X-Amz-Security-Token": signer.credentials.token,
+    }
+    for name, value in given.items():
+        del request.headers[name]  # of an earlier try
+        if value:
+            request.headers[name] = value
+
+
+def _named(agent: Any) -> str:
+    """In place of ``UserAgentString.to_string``, which a client asks for at each request. The same
+    but for the features of botocore that a call makes use of."""
+    context = get_context()
+    features = frozenset(context.features) if context is not None else frozenset()
+    return _user_agent_with(agent, features, frozenset(agent._client_features or ()))
+
+
+@functools.lru_cache(1_000)
+def _user_agent_with(agent: Any, *_features: frozenset[str]) -> str:
+    text: str = _user_agent(agent)
+    return text
+
+
+def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = None) -> Any:
+    """In place of ``Request.from_primitives``, for what clients of IAM, EC2 and such send: a form to
+    the root of a host. Others go by werkzeug's test client."""
+    scheme, _, place = url.partition("://")
+    host, _, path = place.partition("/")
+    given = {
+        moto_request.environ_key_for_header(name): _decoded(value)
+        for name, value in headers.items()
+    }
+    is_form = given.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+    if method != "POST" or path or ":" in host or not is_form or not isinstance(body, str | bytes):
+        return _normalized(method, url, headers, body)
+    sent = body.encode() if isinstance(body, str) else body
+    given.pop("HTTP_TRANSFER_ENCODING", None)
+    environ = {
+        **{"REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": ""},
+        **{"REQUEST_URI": "/", "RAW_URI": "/", "SERVER_NAME": host, "SERVER_PROTOCOL": "HTTP/1.1"},
+        **{"SERVER_PORT": "443" if scheme == "https" else "80", "HTTP_HOST": host},
+        **{"wsgi.version": (1, 0), "wsgi.url_scheme": scheme, "wsgi.input": BytesIO(sent)},
+        **{"wsgi.errors": sys.stderr, "wsgi.multithread": False, "wsgi.multiprocess": False},
+        **{"wsgi.run_once": False, moto_request.PRESERVED_HEADER_NAMES_ENVIRON_KEY: {}},
+        **given,
+        "CONTENT_LENGTH": str(len(sent)),
+    }
+    return kind(environ)
+
+
+def _decoded(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _random_string(
+    dice: Any, length: int = 20, include_digits: bool = True, lower_case: bool = False
+) -> str:
+    """In place of ``MotoRandom.get_random_string``, which throws for each letter."""
+    pool = ascii_letters + digits if include_digits else ascii_letters
+    made = "".join(dice.choices(pool, k=length))
+    return made.lower() if lower_case else made
 
 
 def methods_of_a_client(creator: Any, model: Any) -> dict[str, Any]:

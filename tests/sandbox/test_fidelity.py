@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.httpchecksum import AwsChunkedWrapper
+from botocore.useragent import UserAgentString
 from moto.core import serialize
+from moto.core.request import Request
 
 from reconciler.sandbox import moto_speed
 from reconciler.sandbox.fault_config import Chaos, Lags
@@ -862,3 +865,42 @@ def test_instances_start_with_the_profile_of_what_starts_them(made: Rig) -> None
     assert made.profile_of(by_tag["g", None]) == "two"
     assert made.instance_tags(by_tag["g", None])["aws:ec2launchtemplate:version"] == "2"
     assert made.profile_of(by_tag[None, fleet]) == "one"
+
+
+def test_what_is_handed_over_faster_is_the_same(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request is what moto makes of it without our shortcuts, and its client says the same of
+    itself; but nothing is signed."""
+    met: set[tuple[str, str]] = set()
+    plain = ORIGINALS[(Request, "from_primitives")].__func__
+    ours = Request.from_primitives
+
+    def both(kind: Any, method: str, url: str, headers: Any, body: Any) -> Request:
+        sent = body.read() if isinstance(body, AwsChunkedWrapper) else body
+        request, again = ours(method, url, headers, sent), plain(kind, method, url, headers, sent)
+        faster, slower = ({**one.environ} for one in (request, again))
+        assert faster.pop("wsgi.input").getvalue() == slower.pop("wsgi.input").getvalue()
+        del faster["werkzeug.request"], slower["werkzeug.request"]
+        assert faster == slower
+        assert (request.raw_url, request.form) == (again.raw_url, again.form)
+        met.add((request.method, request.headers["Authorization"].split("/")[3]))
+        return request
+
+    def said(agent: UserAgentString) -> str:
+        text = faster_name(agent)
+        assert text == ORIGINALS[(UserAgentString, "to_string")](agent)
+        return text
+
+    faster_name = UserAgentString.to_string
+    monkeypatch.setattr(Request, "from_primitives", classmethod(both))
+    monkeypatch.setattr(UserAgentString, "to_string", said)
+    aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST, Description="a&b=\u00e4 +\n")
+    list(aws.iam.get_paginator("list_roles").paginate())
+    aws.launch(1, tags={"odd": "<a&'\"b>\u00e4"})
+    aws.client("cloudtrail", HOME).lookup_events()
+    aws.client("sts", HOME).get_caller_identity()
+    s3 = aws.client("s3", HOME)
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="a/b c", Body=b"{}", Metadata={"a_b": "c"})
+    assert s3.get_object(Bucket="kept", Key="a/b c")["Body"].read() == b"{}"
+    posts = {("POST", name) for name in ("iam", "ec2", "sts", "cloudtrail")}
+    assert met == posts | {("PUT", "s3"), ("GET", "s3")}
