@@ -34,8 +34,9 @@ crash-sweep: $(VENV)/installed  #? kills, interrupts, races apply at every write
 soak: $(VENV)/installed  #? 500 random runs on a sandbox that misbehaves; writes docs/reliability.md
 	$(BIN)/python -W ignore::UserWarning -m tests.soak
 
-bench: $(VENV)/installed  #? calls and seconds, beside a bare script too; how near an estimate comes
+bench: $(VENV)/installed  #? calls, seconds and memory, by size and beside a bare script; how near an estimate comes
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_growth
 	$(BIN)/python -W ignore -m tests.bench_against
 
 golden: $(VENV)/installed  #? everything that is seen, as files: read what it changes

@@ -34,14 +34,17 @@ def processor_seconds(arguments: tuple[str, ...], environment: dict[str, str]) -
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def environment(cache: str) -> dict[str, str]:
+    """Of a program that was installed: ``cache`` is a folder for its compiled modules."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    path = str(Path(reconciler.__file__).parent.parent)
+    return {**inherited, "PYTHONPYCACHEPREFIX": cache, "PYTHONPATH": path}
+
+
 def starts(cache: str) -> dict[str, float]:
     """Seconds of the processor of each start, the best of ``ROUNDS``. They take turns, so that a
-    busy machine slows all down. ``cache`` is a folder for compiled modules, as installed ones have."""
-    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    inherited |= {
-        "PYTHONPYCACHEPREFIX": cache,
-        "PYTHONPATH": str(Path(reconciler.__file__).parent.parent),
-    }
+    busy machine slows all down. ``cache`` is as in ``environment``."""
+    inherited = environment(cache)
     best: dict[str, float] = {}
     for _ in range(1 + ROUNDS):
         for name, arguments, more in STARTS:

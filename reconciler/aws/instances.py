@@ -31,7 +31,7 @@ _DESCRIBE = "ec2:DescribeInstances"
 _ASSOCIATIONS = "ec2:DescribeIamInstanceProfileAssociations"
 
 _Rows = dict[str, list[AssociationRow]]
-Started = Mapping[str, tuple[Future[_Rows], Future[list[dict[str, Any]]]]]
+Started = Mapping[str, tuple[Future[_Rows], Future[list[LiveInstance]]]]
 """Regions that are being read."""
 
 
@@ -104,14 +104,13 @@ class Instances:
                 found[region] = [*(i for i in found[region] if not i.is_unknown), *again]
 
     def _joined(
-        self, region: str, rows: _Rows, described: list[dict[str, Any]]
+        self, region: str, rows: _Rows, described: list[LiveInstance]
     ) -> Iterator[LiveInstance]:
         shown: set[str] = set()
-        for answer in described:
-            with whole(_DESCRIBE):
-                name = parse.need(answer, "InstanceId")
-                shown.add(name)
-                yield parse.instance(answer, region, rows.get(name, ()), self._prefix)
+        for instance in described:
+            name = instance.key.instance
+            shown.add(name)
+            yield parse.with_rows(instance, rows.get(name, ()))
         for name, there in rows.items():
             if name not in shown:
                 yield parse.unseen(InstanceKey(region, name), there)
@@ -128,16 +127,20 @@ class Instances:
                     rows.setdefault(parse.need(answer, "InstanceId"), []).append(row)
         return rows
 
-    def _described(self, region: str, **params: Any) -> list[dict[str, Any]]:
-        reservations = self._ask.pages(
-            "ec2",
-            "describe_instances",
-            "Reservations",
-            region,
-            IncludeManagedResources=True,
-            **params,
+    def _described(self, region: str, **params: Any) -> list[LiveInstance]:
+        """Without their associations."""
+
+        def made(page: dict[str, Any]) -> list[LiveInstance]:
+            reservations = page.get("Reservations", ())
+            listed = (answer for r in reservations for answer in r.get("Instances", ()))
+            with whole(_DESCRIBE):
+                return [parse.instance(answer, region, self._prefix) for answer in listed]
+
+        operation = "describe_instances"
+        pages = self._ask.each_page(
+            made, "ec2", operation, region, IncludeManagedResources=True, **params
         )
-        return [instance for r in reservations for instance in r.get("Instances", ())]
+        return [instance for page in pages for instance in page]
 
 
 class Regions:

@@ -55,18 +55,30 @@ class ApiReader:
         pages = self.raw_pages(service, operation, region, **params)
         return [item for page in pages for item in page.get(key, ())]
 
-    @interruptible
     def raw_pages(
         self, service: str, operation: str, region: str | None = None, **params: Any
     ) -> list[dict[str, Any]]:
+        return self.each_page(lambda page: page, service, operation, region, **params)
+
+    @interruptible
+    def each_page(
+        self,
+        made: Callable[[dict[str, Any]], _T],
+        service: str,
+        operation: str,
+        region: str | None = None,
+        **params: Any,
+    ) -> list[_T]:
+        """What ``made`` takes of each page, which is not kept: a page of instances is a megabyte,
+        most of which is not used. All pages are asked for again where one was cut off."""
         client = self._client(service, operation, region)
         config = {"PageSize": _PAGES.get(operation, PAGE)}
 
-        def ask() -> list[dict[str, Any]]:
+        def ask() -> list[_T]:
             if not client.can_paginate(operation):
-                return [getattr(client, operation)(**params)]
+                return [made(getattr(client, operation)(**params))]
             asked = client.get_paginator(operation)
-            return list(asked.paginate(**params, PaginationConfig=config))
+            return [made(page) for page in asked.paginate(**params, PaginationConfig=config)]
 
         return self._answered(call_name(service, operation), ask, region)
 

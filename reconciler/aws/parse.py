@@ -217,23 +217,24 @@ def row(answer: Answer) -> AssociationRow | None:
     )
 
 
-def instance(
-    answer: Answer, region: str, rows: Iterable[AssociationRow], prefix: str
-) -> LiveInstance:
-    """Raises ``IncompleteAnswerError``."""
+def instance(answer: Answer, region: str, prefix: str) -> LiveInstance:
+    """Without its associations. Raises ``IncompleteAnswerError``."""
     split = split_tags(tags_of(answer.get("Tags")), prefix)
     launched = answer.get("LaunchTime")
     return LiveInstance(
         key=InstanceKey(region, need(answer, "InstanceId")),
         state=answer.get("State", {}).get("Name", UNKNOWN),
         launched_at=launched.timestamp() if launched else 0.0,
-        rows=_sorted(rows),
         tags={**split.user, **split.aws},
         marks=split.marks,
         unstoppable=_unstoppable(answer, split.aws),
         malformed_marks=split.malformed_marks,
         operator=_operator(answer),
     )
+
+
+def with_rows(live: LiveInstance, rows: Iterable[AssociationRow]) -> LiveInstance:
+    return replace(live, rows=_sorted(rows))
 
 
 def unseen(key: InstanceKey, rows: Iterable[AssociationRow]) -> LiveInstance:

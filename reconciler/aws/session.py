@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ import botocore.session
 from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCredentials
+from botocore.utils import parse_timestamp
 
 from reconciler import __version__
 from reconciler.aws.call_log import Tap
@@ -63,15 +65,28 @@ class Login:
     """Whether there is a terminal to prompt for an MFA code."""
 
 
+_WITH_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?Z")
+
+
 @cache
 def _models(data_path: str | None) -> Any:
     return botocore.loaders.create_loader(data_path)
 
 
-def _share_models(session: Any) -> None:
+def _make_fast(session: Any) -> None:
     """botocore reads its models of services once for each session, and EC2's is 5 MB: all sessions
-    of this process share them."""
+    of this process share them. And it takes times apart for any form there is."""
     session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+
+
+def _moment(value: Any) -> datetime:
+    """A time of a response, as botocore reads it. IAM and EC2 send ``2026-01-01T00:00:00Z``, for
+    which its own parser takes a quarter of the time of a response."""
+    if isinstance(value, str) and _WITH_ZONE.fullmatch(value):
+        return datetime.fromisoformat(value)
+    found: datetime = parse_timestamp(value)
+    return found
 
 
 @dataclass
@@ -186,7 +201,7 @@ class Session:
             except boto.ProfileNotFound as error:
                 message = self.origins().no_profile()
                 raise AwsError("", "ProfileNotFound", message) from error
-            _share_models(inner)
+            _make_fast(inner)
             self._adjust(inner.get_component("credential_provider"), session.profile_name)
             self._boto = self._assumed(session) if self.login.role_arn else session
         return self._boto
@@ -275,7 +290,7 @@ class Session:
         if self.login.external_id:
             params["ExternalId"] = self.login.external_id
         inner = self._tapped(botocore.session.Session())
-        _share_models(inner)
+        _make_fast(inner)
         inner.get_component("credential_provider").providers.insert(0, _Assumed(client, params))
         return boto3.Session(botocore_session=inner, region_name=session.region_name)
 

@@ -247,27 +247,29 @@ class LiveInstance:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Instances by what they are looked for, each list sorted."""
+    """Instances by what they are looked for, each list sorted, and roles by their ids."""
 
     by_profile: Mapping[tuple[str, str, str], tuple[LiveInstance, ...]]
     """By the profile of the association that counts; without those that are gone."""
     by_region: Mapping[str, tuple[LiveInstance, ...]]
     by_tag: Mapping[tuple[str, str, str], tuple[LiveInstance, ...]]
     """By region, key and value."""
+    roles: Mapping[str, LiveRole]
 
 
-def _index(instances: Mapping[InstanceKey, LiveInstance]) -> _Index:
+def _index(live: LiveState) -> _Index:
     profiles: dict[tuple[str, str, str], list[LiveInstance]] = {}
     regions: dict[str, list[LiveInstance]] = {}
     tags: dict[tuple[str, str, str], list[LiveInstance]] = {}
-    for instance in sorted(instances.values(), key=lambda i: i.key):
+    for instance in sorted(live.instances.values(), key=lambda i: i.key):
         region = instance.key.region
         regions.setdefault(region, []).append(instance)
         for key, value in instance.tags.items():
             tags.setdefault((region, key, value), []).append(instance)
         if instance.row is not None and not instance.is_gone:
             profiles.setdefault(resource_key(instance.row.profile_arn), []).append(instance)
-    return _Index(_fixed(profiles), _fixed(regions), _fixed(tags))
+    roles = {role.id: role for role in live.roles.values()}
+    return _Index(_fixed(profiles), _fixed(regions), _fixed(tags), roles)
 
 
 def _fixed(found: Mapping[_K, list[LiveInstance]]) -> dict[_K, tuple[LiveInstance, ...]]:
@@ -313,6 +315,10 @@ class LiveState:
     def role(self, name: str | None) -> LiveRole | None:
         return named(self.roles, name)
 
+    def role_with(self, role_id: str | None) -> LiveRole | None:
+        """The role of that id."""
+        return self._indexed().roles.get(role_id) if role_id is not None else None
+
     def policy(self, name: str) -> LivePolicy | None:
         return named(self.policies, name)
 
@@ -349,7 +355,7 @@ class LiveState:
 
     def _indexed(self) -> _Index:
         if not self._index:
-            self._index.append(_index(self.instances))
+            self._index.append(_index(self))
         return self._index[0]
 
     def unseen(self) -> tuple[LiveInstance, ...]:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from reconciler.model.address import name_key, same_name
 
@@ -64,6 +65,11 @@ _HOLDS_MARK = re.compile(rf"{_ROLE_ID}/[A-Za-z0-9-]{{1,64}}")
 CREDENTIALS_SECONDS = 7 * 3600
 """How long processes may hold credentials of a role that their instance was served: six hours, and
 an hour more for clocks and for EC2, which serves a role for a while after a swap."""
+
+
+_KEPT = 4096
+"""How many tags are remembered: a cut-over that is played through asks for the same ones again and
+again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,7 @@ def encode_role_mark(mark: RoleMark) -> str:
             return f"failed/{role_id}"
 
 
+@lru_cache(_KEPT)
 def decode_role_mark(value: str | None) -> RoleMark | None:
     """``None`` where there is no mark, or one that we did not write."""
     text = value or ""
@@ -281,6 +288,7 @@ def decode_in_flight(marks: Mapping[str, str]) -> frozenset[Flight]:
     return frozenset(flight for item in items if (flight := _flight(item)) is not None)
 
 
+@lru_cache(_KEPT)
 def _flight(text: str) -> Flight | None:
     found = _FLIGHT.fullmatch(text)
     return None if found is None else Flight(InstanceKey(found[1], found[2]), found[3] is not None)

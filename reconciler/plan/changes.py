@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from deepdiff import DeepDiff
-
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import EVERYTHING, Address
 from reconciler.model.resources import Resource
@@ -231,13 +229,16 @@ def differences(before: Resource, after: Resource) -> tuple[Difference, ...]:
     named: list[Difference] = []
     for name in sorted(left.keys() | right.keys(), key=_weight):
         if name in _NESTED:
-            named.extend(_entries(name, left[name], right[name]))
+            if getattr(before, name) != getattr(after, name):
+                named.extend(_entries(name, left[name], right[name]))
         elif left[name] != right[name]:
             named.append(Difference(name, left[name], right[name]))
     return tuple(d for d in named if not _same_meaning(d, before, after))
 
 
 def _entries(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
+    from deepdiff import DeepDiff
+
     # Two mappings with little in common would otherwise be shown as one change of the whole.
     tree = DeepDiff(dict(before), dict(after), view="tree", threshold_to_diff_deeper=0)
     # The first step below the root is the entry; what lies deeper is the document inside it.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from reconciler.cutover.run_state import is_covered
 from reconciler.model import ownership
 from reconciler.model.address import PROFILE, name_key, role_address, same_name
-from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
+from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import Failed, InstanceKey, Partial, Pending, Settled, Waiting
 from reconciler.model.resources import InstanceProfile, RollOut
 from reconciler.plan.cut_over import CutOver, Observation, RoleRef
@@ -94,8 +94,8 @@ def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver,
 def _role_of_mark(live: LiveProfile, context: PlanContext) -> str | None:
     mark = live.mark
     ids = (mark.after, mark.before) if isinstance(mark, Pending) else ()
-    names = {role.id: role.resource.name for role in context.live.roles.values()}
-    return next((names[role_id] for role_id in ids if role_id in names), None)
+    found = (context.live.role_with(role_id) for role_id in ids)
+    return next((role.resource.name for role in found if role is not None), None)
 
 
 def _planned(entity: DesiredProfile, context: PlanContext) -> Iterator[PlannedCutOver]:
@@ -303,12 +303,8 @@ def _before(live: LiveProfile, context: PlanContext) -> RoleRef | None:
         return RoleRef(live.resource.role, live.role_id)
     mark = live.mark
     ids = (mark.before, mark.after) if isinstance(mark, Pending) else ()
-    found = (_by_id(role_id, context) for role_id in ids)
+    found = (context.live.role_with(role_id) for role_id in ids)
     return next((RoleRef(r.resource.name, r.id) for r in found if r is not None), None)
-
-
-def _by_id(role_id: str | None, context: PlanContext) -> LiveRole | None:
-    return next((r for r in context.live.roles.values() if r.id == role_id), None)
 
 
 def _roll_back_to(live: LiveProfile, after: str | None, context: PlanContext) -> RoleRef | None:
@@ -327,14 +323,14 @@ def _roll_back_to(live: LiveProfile, after: str | None, context: PlanContext) ->
             held = live.role_id if live.role_id != role_id else None
         case None:
             held = live.role_id
-    role = _by_id(held, context)
+    role = context.live.role_with(held)
     return RoleRef(role.resource.name, role.id) if role is not None and held != wanted else None
 
 
 def _released(live: LiveProfile, after: str | None, context: PlanContext) -> tuple[str, ...]:
     """Our roles that consumers may have and lose: the role in the profile, and those of the mark,
     even if they were swapped outside of reconciler."""
-    found = (_by_id(role_id, context) for role_id in context.in_use.roles_held(live))
+    found = (context.live.role_with(role_id) for role_id in context.in_use.roles_held(live))
     return tuple(
         role.resource.name
         for role in found

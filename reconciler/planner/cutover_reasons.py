@@ -40,8 +40,10 @@ def served(live: LiveProfile, context: PlanContext) -> str | None:
     """The role that consumers were last known to have."""
     mark = live.mark
     role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
-    names = [r.resource.name for r in context.live.roles.values() if r.id == role_id]
-    return names[0] if names else None if role_id == ownership.NO_ROLE else role_id
+    role = context.live.role_with(role_id)
+    if role is not None:
+        return role.resource.name
+    return None if role_id == ownership.NO_ROLE else role_id
 
 
 @dataclass(frozen=True, slots=True)

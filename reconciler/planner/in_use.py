@@ -66,12 +66,19 @@ class InUse:
     _profiles: Mapping[str, tuple[LiveProfile, ...]] = field(default_factory=dict)
     _roles: Mapping[str, tuple[LiveRole, ...]] = field(default_factory=dict)
     _moved_off: Mapping[str, tuple[LiveInstance, ...]] = field(default_factory=dict)
+    _released: tuple[tuple[str, int], ...] = ()
+    """Roles that consumers have let go, by id, and when, in seconds of the epoch."""
+    _lost: tuple[Use, ...] = ()
+    """Of any role that EC2 can serve."""
 
     @staticmethod
     def of(live: LiveState, now: float) -> InUse:
         consumers = _by_profile(live)
-        roles, policies = _by_role(live, consumers), _by_policy(live)
-        return InUse(live, now, consumers, roles, policies, _by_left_profile(live))
+        times = ((role.id, released_at(role)) for role in live.roles.values())
+        released = tuple((role_id, at) for role_id, at in times if at is not None)
+        profiles, policies = _by_role(live, consumers, released), _by_policy(live)
+        left, lost = _by_left_profile(live), tuple(_of_lost_profiles(live, consumers))
+        return InUse(live, now, consumers, profiles, policies, left, released, lost)
 
     def uses(self, entity: LiveEntity) -> tuple[Use, ...]:
         """Everything that may be using it today, whatever is planned."""
@@ -100,6 +107,10 @@ class InUse:
         """Profiles that hold it or whose mark names it: their consumers may have it."""
         return self._profiles.get(role.id, ())
 
+    def roles_with(self, policy: LivePolicy) -> tuple[LiveRole, ...]:
+        """Roles that have it attached, or as their permissions boundary."""
+        return self._roles.get(policy.arn, ())
+
     def untouchable(self, profile: LiveProfile) -> tuple[LiveInstance, ...]:
         """Running consumers that we cannot give a profile back to: another service manages them,
         or AWS does not show them."""
@@ -115,7 +126,11 @@ class InUse:
         """Ids of the roles whose credentials its consumers may hold: of the one inside, of those
         that its mark names, and of those that it had before."""
         users = self._consumers.get(name_key(profile.resource.name), ())
-        named = (profile.role_id, *ids_in(profile.mark), *_ids_before(profile, users, self.live))
+        named = (
+            profile.role_id,
+            *ids_in(profile.mark),
+            *_ids_before(profile, users, self._released),
+        )
         return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
 
     def roles_left(self, row: AssociationRow) -> tuple[str, ...]:
@@ -137,24 +152,7 @@ class InUse:
             hour = hour_of(epoch + CREDENTIALS_SECONDS)
             yield Use("released", f"processes may hold its credentials until {hour}")
         if is_for_ec2(role):
-            yield from self._of_lost_profiles()
-
-    def _of_lost_profiles(self) -> Iterator[Use]:
-        """Instances of a deleted profile: they keep getting the role that was in it, and it is not
-        known which one that was."""
-        profiles = (*self.live.profiles.values(), *self.live.shadows.values())
-        known = {profile.id for profile in profiles}
-        for region, why in sorted(self.live.unread_regions.items()):
-            yield Use("unknown", f"{region} cannot be read ({why}): instances may hold it")
-        for name, instances in sorted(self._consumers.items()):
-            lost = [
-                i for i in instances if i.is_running and i.row and i.row.profile_id not in known
-            ]
-            if lost and profile_address(name) not in self.live.unread:
-                address = profile_address(lost[0].row.profile_name if lost[0].row else name)
-                noun = "instance" if len(lost) == 1 else "instances"
-                reason = f"{len(lost)} running {noun} of {address}, which was deleted, may hold it"
-                yield Use("unknown", reason, address, tuple(lost))
+            yield from self._lost
 
     def _through(self, profile: LiveProfile, role: LiveRole) -> Iterator[Use]:
         address = profile.resource.address
@@ -193,7 +191,7 @@ class InUse:
 
     def _uses_of_policy(self, policy: LivePolicy) -> Iterator[Use]:
         attached = bounded = 0
-        for role in self._roles.get(policy.arn, ()):
+        for role in self.roles_with(policy):
             attached += policy.arn in role.resource.managed_policies
             bounded += policy.arn == role.resource.permissions_boundary
             yield Use("attached", f"{role.resource.address} uses it", role.resource.address)
@@ -250,6 +248,23 @@ def _by_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
     return {name: tuple(instances) for name, instances in found.items()}
 
 
+def _of_lost_profiles(
+    live: LiveState, consumers: Mapping[str, tuple[LiveInstance, ...]]
+) -> Iterator[Use]:
+    """Instances of a deleted profile: they keep getting the role that was in it, and it is not
+    known which one that was."""
+    known = {profile.id for profile in (*live.profiles.values(), *live.shadows.values())}
+    for region, why in sorted(live.unread_regions.items()):
+        yield Use("unknown", f"{region} cannot be read ({why}): instances may hold it")
+    for name, instances in sorted(consumers.items()):
+        lost = [i for i in instances if i.is_running and i.row and i.row.profile_id not in known]
+        if lost and profile_address(name) not in live.unread:
+            address = profile_address(lost[0].row.profile_name if lost[0].row else name)
+            noun = "instance" if len(lost) == 1 else "instances"
+            reason = f"{len(lost)} running {noun} of {address}, which was deleted, may hold it"
+            yield Use("unknown", reason, address, tuple(lost))
+
+
 def _by_left_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
     """Instances by the id of the profile that their tag names and that they do not have."""
     found: dict[str, list[LiveInstance]] = {}
@@ -263,7 +278,7 @@ def _by_left_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
 
 
 def _ids_before(
-    profile: LiveProfile, users: Iterable[LiveInstance], live: LiveState
+    profile: LiveProfile, users: Iterable[LiveInstance], released: Iterable[tuple[str, int]]
 ) -> Iterator[str]:
     """Ids of roles that were released after the launch of a consumer that no cut-over has certainly
     refreshed: a mark names the last two roles, and there may have been more. After a roll-back it
@@ -282,21 +297,22 @@ def _ids_before(
     if not behind:
         return
     launched = min(i.launched_at for i in behind)
-    for role in live.roles.values():
-        epoch = released_at(role)
-        if role.id != given_up and epoch is not None and launched <= epoch + CLOCKS_APART:
-            yield role.id
+    for role_id, epoch in released:
+        if role_id != given_up and launched <= epoch + CLOCKS_APART:
+            yield role_id
 
 
 def _by_role(
-    live: LiveState, consumers: Mapping[str, tuple[LiveInstance, ...]]
+    live: LiveState,
+    consumers: Mapping[str, tuple[LiveInstance, ...]],
+    released: Iterable[tuple[str, int]],
 ) -> dict[str, tuple[LiveProfile, ...]]:
     """Profiles by the ids of the roles that their consumers may hold."""
     found: dict[str, list[LiveProfile]] = {}
     profiles = (*live.profiles.values(), *live.shadows.values())
     for profile in sorted(profiles, key=lambda p: p.resource.address):
         users = consumers.get(name_key(profile.resource.name), ())
-        before = _ids_before(profile, users, live)
+        before = _ids_before(profile, users, released)
         for role_id in {profile.role_id or "", *ids_in(profile.mark), *before}:
             found.setdefault(role_id, []).append(profile)
     return {role_id: tuple(held) for role_id, held in found.items()}

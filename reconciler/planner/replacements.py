@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace as with_fields
 
 from reconciler.kinds.registry import kind_of
-from reconciler.model.address import Address, same_resource
+from reconciler.model.address import Address, name_key, same_resource
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.policy_document import principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
@@ -97,7 +97,7 @@ def _breaks(live: LiveEntity, context: PlanContext) -> str:
             taken = f"{count} {noun} associated again, and " if count else ""
             return f"the path cannot change; {taken}launches that name its ARN fail"
         case LivePolicy():
-            roles = sum(1 for r in context.live.roles.values() if live.arn in r.resource.policies)
+            roles = len(context.in_use.roles_with(live))
             noun = "role" if roles == 1 else "roles"
             taken = (
                 f"{roles} {noun} without it until it is attached again"
@@ -109,14 +109,15 @@ def _breaks(live: LiveEntity, context: PlanContext) -> str:
 
 def _running(live: LiveEntity, context: PlanContext) -> Iterator[str]:
     """Running instances that are served its credentials, or by it."""
-    profiles = context.live.profiles.values()
+    held: tuple[LiveProfile, ...] = ()
     match live:
         case LiveProfile():
-            held = [live]
+            held = (live,)
         case LiveRole():
-            held = [p for p in profiles if p.role_id == live.id]
+            known = context.in_use.profiles_of(live)
+            held = tuple(profile for profile in known if profile.role_id == live.id)
         case LivePolicy():
-            held = []
+            pass
     for profile in sorted(held, key=lambda p: p.resource.name):
         yield from (i.key.instance for i in context.live.consumers(profile.arn) if i.is_running)
 
@@ -145,8 +146,8 @@ def _beyond_reach(profile: LiveProfile, context: PlanContext) -> Iterator[str]:
 
 
 def _users_of_policy(policy: LivePolicy, context: PlanContext) -> Iterator[str]:
-    for name, role in sorted(context.live.roles.items()):
-        address = role.resource.address
+    for role in context.in_use.roles_with(policy):
+        address, name = role.resource.address, name_key(role.resource.name)
         if policy.arn == role.resource.permissions_boundary and _keeps(name, role, context):
             yield f"{address} has it as its boundary, and would be without one for a time"
         elif policy.arn in role.resource.managed_policies and not _lets_go(name, role, context):
@@ -182,12 +183,21 @@ def _users_of_role(role: LiveRole, context: PlanContext) -> Iterator[str]:
         is_planned = wanted is not None and context.options.includes(wanted.resource.address)
         if not is_planned or not is_ours(profile, context):
             yield f"{profile.resource.address} outside this plan holds it"
-    for name, other in sorted(context.live.roles.items()):
-        desired = context.desired.roles.get(name)
-        if other.id == role.id or role.arn not in principals(other.resource.trust_policy.value):
+    for other in context.once(_trusting).get(role.arn, ()):
+        desired = context.desired.role(other.resource.name)
+        if other.id == role.id:
             continue
         if desired is None or not _is_rewritten(desired, other, context):
             yield f"{other.resource.address} trusts it by its current ARN"
+
+
+def _trusting(context: PlanContext) -> dict[str, list[LiveRole]]:
+    """Roles by the principals that they trust."""
+    found: dict[str, list[LiveRole]] = {}
+    for _, role in sorted(context.live.roles.items()):
+        for principal in principals(role.resource.trust_policy.value):
+            found.setdefault(principal, []).append(role)
+    return found
 
 
 def _is_rewritten(desired: DesiredRole, live: LiveRole, context: PlanContext) -> bool:

@@ -229,14 +229,14 @@ NOT_THERE = {
 def test_tags_come_with_the_thing_where_nobody_lists_them(
     made: Rig, monkeypatch: pytest.MonkeyPatch, emulator: str, missing: str
 ) -> None:
-    asked = paging.ApiReader.raw_pages
+    asked = paging.ApiReader.each_page
 
-    def pages(self: Any, service: str, operation: str, *more: Any, **params: Any) -> Any:
+    def pages(self: Any, of: Any, service: str, operation: str, *more: Any, **params: Any) -> Any:
         if paging.call_name(service, operation) == f"iam:{missing}":
             raise NOT_THERE[emulator]
-        return asked(self, service, operation, *more, **params)
+        return asked(self, of, service, operation, *more, **params)
 
-    monkeypatch.setattr(paging.ApiReader, "raw_pages", pages)
+    monkeypatch.setattr(paging.ApiReader, "each_page", pages)
     assert made.plan().plan.is_empty
     assert made.plan(prune=True).plan.is_empty
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.utils import parse_timestamp
 
 from reconciler.aws.session import Login, Session, identity_of, reading
 from reconciler.errors import AwsError
@@ -208,3 +210,34 @@ def test_whether_ec2_is_on_this_machine(endpoint: str | None, is_remote: bool) -
 def test_an_endpoint_of_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:5000")
     assert not Session(Login("r", region="eu-west-1")).is_remote()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T23:59:59.123Z",
+        "2026-01-01T00:00:00.123456Z",
+        "2026-01-01T00:00:00",
+        "2026-01-01T02:00:00+02:00",
+        "2026-01-01",
+        "20260101",  # seconds of the epoch
+        "1767225600.5",
+        "Thu, 01 Jan 2026 00:00:00 GMT",
+        1767225600,
+    ],
+)
+def test_times_are_read_as_botocore_reads_them(aws: World, text: Any) -> None:
+    session = Session(Login(run="test", region="us-east-1")).boto._session
+    parser = session.get_component("response_parser_factory").create_parser("query")
+    assert parser._timestamp_parser(text) == parse_timestamp(text)
+
+
+@pytest.mark.parametrize("text", ["", "2026-13-01T00:00:00Z", "2026-W01-1", "soon"])
+def test_what_is_no_time_is_an_error_as_for_botocore(aws: World, text: str) -> None:
+    session = Session(Login(run="test", region="us-east-1")).boto._session
+    parser = session.get_component("response_parser_factory").create_parser("query")
+    with pytest.raises(ValueError):
+        parse_timestamp(text)
+    with pytest.raises(ValueError):
+        parser._timestamp_parser(text)

@@ -331,8 +331,8 @@ PLANNER = (
     ),
     Mutant(
         "reconciler/planner/in_use.py",
-        "            if lost and profile_address(name) not in self.live.unread:\n",
-        "            if not lost:\n                continue\n            if not name:\n",
+        "        if lost and profile_address(name) not in live.unread:\n",
+        "        if not lost:\n            continue\n        if not name:\n",
         (REMOVALS,),
         "instances of a profile that somebody deleted lose their role",
     ),

@@ -50,12 +50,13 @@ def plan(
     ports = run_ports(login, Quiet(console), request.parallelism)
     with reports.annotating(console):
         planned = planning(request, ports, console)
-    document = plan_json(planned, now_as_text())
+    is_read = as_json or out is not None or bool(reports.reports)
+    document = plan_json(planned, now_as_text()) if is_read else None
     if as_json:
         console.out_json(document)
     elif reports.shows_text:
         console.out(plan_lines(planned.plan, Look(console.unicode, console.verbose > 0)))
-    if out is not None:
+    if out is not None and document is not None:
         write_whole(out, as_text(document))
     reports.write_plan(planned, console, document=document)
     raise typer.Exit(_exit_code(planned.plan, detailed_exitcode))
