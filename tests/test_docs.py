@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import COMMANDS
+from reconciler.model.policy_widening import WIDENINGS, Kind
 from reconciler.render.ci.rules import rules
 from tests.made import MADE
 
@@ -40,6 +41,12 @@ def test_every_rule_is_documented(code: str) -> None:
 @pytest.mark.parametrize("code", codes())
 def test_every_rule_has_a_test(code: str) -> None:
     assert f'"{code}"' in TESTS
+
+
+@pytest.mark.parametrize("kind", WIDENINGS)
+def test_what_is_relevant_to_security_is_documented(kind: Kind) -> None:
+    rows = (ROOT / "docs" / "drift.md").read_text("utf-8").splitlines()
+    assert any(row.startswith(f"| `{kind}` | {WIDENINGS[kind]} |") for row in rows)
 
 
 def test_there_are_rules_to_document() -> None:

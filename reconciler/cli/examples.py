@@ -164,7 +164,8 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
     "plan": {
         ExitCode.OK: "success, with or without changes",
         **_ERROR,
-        ExitCode.DIFFERENCES: "with --detailed-exitcode: there are changes",
+        ExitCode.DIFFERENCES: "with --detailed-exitcode: there are changes; with --fail-on: the "
+        "plan has something of that severity",
         ExitCode.UNDECIDED: "a conflict of ownership, or the wrong account",
         **_USAGE,
         **_STOPPED,

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from reconciler.commands.members import with_members
 from reconciler.commands.patience import patient
@@ -60,6 +61,9 @@ class PlannedTarget:
         return self.account.connection
 
 
+PlanSeverity = Literal["critical", "warning", "info"]
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan with everything that is needed to apply it, and to plan again."""
@@ -87,6 +91,17 @@ class Planned:
         if not self.request.for_drift:
             found += (unmet.found for unmet in self.plan.unmet)
         return in_order(found)
+
+    @property
+    def severity(self) -> PlanSeverity | None:
+        """How much the plan matters: ``critical`` if a change widens who may assume a role or what
+        it may do, ``warning`` if there is a warning, ``info`` if there is any change; ``None`` for
+        nothing of that."""
+        if any(change.widens for change in self.plan.changes):
+            return "critical"
+        if any(found.severity == "warning" for found in self.diagnostics):
+            return "warning"
+        return None if self.plan.is_empty else "info"
 
 
 def make_plan(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from reconciler.model.policy_widening import admitted, broad_grants, gained_grants
+from reconciler.model.policy_widening import OF_TRUSTS, widenings
 from reconciler.plan.changes import Difference
 
 Severity = Literal["critical", "warning", "info"]
@@ -82,11 +82,14 @@ def severity_of(causes: tuple[Cause, ...]) -> Severity:
 
 
 def causes_of(
-    differences: tuple[Difference, ...], documents: Mapping[str, object]
+    differences: tuple[Difference, ...],
+    documents: Mapping[str, object],
+    account: str | None = None,
 ) -> tuple[Cause, ...]:
     """Why the differences of a resource matter. ``before`` is what AWS has, ``after`` what the
-    specs want; ``documents`` are of attached policies that the specs do not name, by ARN."""
-    found = tuple(cause for one in differences for cause in _causes(one, documents))
+    specs want; ``documents`` are of attached policies that the specs do not name, by ARN;
+    ``account`` is the one that the resource is in."""
+    found = tuple(cause for one in differences for cause in _causes(one, documents, account))
     if found:
         return found
     if differences and all(one.path.startswith("tags.") for one in differences):
@@ -94,24 +97,15 @@ def causes_of(
     return (Cause("differs"),)
 
 
-def _causes(difference: Difference, documents: Mapping[str, object]) -> Iterator[Cause]:
-    path, found, wanted = difference.path, difference.before, difference.after
-    attribute, _, name = path.partition(".")
-    match attribute:
-        case "trust_policy":
-            yield from (Cause("trust-widened", who) for who in admitted(wanted, found))
-        case "permissions_boundary" if found is None:
-            yield Cause("boundary-removed", str(wanted))
-        case "managed_policies" if found is not None:
-            grants = broad_grants(documents.get(str(found)))
-            if grants or name in _BROAD:
-                yield Cause("permissions-widened", f"{name} allows {', '.join(grants) or '*'}")
-        case "inline_policies" | "document" if found is not None:
-            if grants := gained_grants(wanted, found):
-                yield Cause("permissions-widened", f"{name or path} allows {', '.join(grants)}")
-        case _:
-            pass
-
-
-_BROAD = frozenset({"AdministratorAccess", "PowerUserAccess", "IAMFullAccess"})
-"""Policies of AWS that count where their documents cannot be read."""
+def _causes(
+    difference: Difference, documents: Mapping[str, object], account: str | None
+) -> Iterator[Cause]:
+    """What AWS has lets in what the specs do not."""
+    wanted, found = difference.after, difference.before
+    for one in widenings(difference.path, wanted, found, documents, account):
+        if one.kind in OF_TRUSTS:
+            yield Cause("trust-widened", one.text)
+        elif one.kind == "boundary-removed":
+            yield Cause("boundary-removed", one.text)
+        else:
+            yield Cause("permissions-widened", one.text)

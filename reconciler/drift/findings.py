@@ -163,7 +163,7 @@ def _findings(target: TargetPlan) -> Iterator[Finding]:
     begun = _begun(target)
     for planned in target.changes:
         change = begun.get(planned.address, planned)
-        causes = _causes(change, target.documents)
+        causes = _causes(change, target.documents, target.identity.account_id)
         yield replace(_finding(change), region=change.region, causes=causes)
     for conflict in target.conflicts:
         reason = f"{conflict.reason}; use {conflict.lift} to manage it"
@@ -210,7 +210,7 @@ def _begun(target: TargetPlan) -> Mapping[Address, Change]:
 _OTHERS = (Cause("not-in-specs"),)
 
 
-def _causes(change: Change, documents: Mapping[str, object]) -> tuple[Cause, ...]:
+def _causes(change: Change, documents: Mapping[str, object], account: str) -> tuple[Cause, ...]:
     interrupted = (Cause("interrupted"),) if change.was_interrupted else ()
     match change:
         case CutOverInstance() if change.is_under_way:
@@ -225,7 +225,7 @@ def _causes(change: Change, documents: Mapping[str, object]) -> tuple[Cause, ...
         case Delete():
             return (*interrupted, *_OTHERS)
         case _:
-            return (*interrupted, *causes_of(change.differences, documents))
+            return (*interrupted, *causes_of(change.differences, documents, account))
 
 
 def _unmet(target: TargetPlan) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import EVERYTHING, Address
+from reconciler.model.policy_widening import Widening
 from reconciler.model.resources import Resource
 
 Action = Literal["create", "adopt", "update", "delete", "cutover", "restore"]
@@ -51,6 +52,8 @@ class _Change:
     """The run that began it is so long ago that it no longer lives."""
     unchanged: Mapping[str, Any] = field(default_factory=dict)
     """The attributes that do not differ, for the reader."""
+    widens: tuple[Widening, ...] = ()
+    """Whom it lets in, or what it allows, that was not so before. Not of a drift."""
 
     @property
     def kind(self) -> str:

@@ -68,6 +68,7 @@ from reconciler.planner.removals import (
 )
 from reconciler.planner.replacements import replaced
 from reconciler.planner.topology import links, plan_releases
+from reconciler.planner.widening import with_widenings
 from reconciler.spec.desired import DesiredState, ordered
 
 _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
@@ -148,6 +149,8 @@ def plan_target(context: PlanContext) -> TargetPlan:
     whole = merged([entities, replace(cutovers, changes=()), associations, removals])
     instances = [c for c in cutovers.changes if isinstance(c, CutOverInstance | Restore)]
     changes = _in_order((*whole.changes, *instances))
+    if not options.for_drift:
+        changes = with_widenings(changes, context)
     releases = plan_releases(changes, context)
     existing = _existing(context)
     strangers = tuple(others_count(context)) if options.unmanaged else ()

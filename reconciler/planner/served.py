@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.cutover.fleet import CLOCKS_APART
+from reconciler.model.address import profile_address
 from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model.ownership import (
     CREDENTIALS_SECONDS,
@@ -129,8 +130,8 @@ def _of_another_profile(
 
 def profile_unread(row: AssociationRow, context: PlanContext) -> bool:
     """Whether nothing is known of the profile that a row names."""
-    names = {address.name.casefold() for address in context.live.unread}
-    return row.profile_name.casefold() in names or context.live.not_whole is not None
+    is_unread = profile_address(row.profile_name) in context.live.unread
+    return is_unread or context.live.not_whole is not None
 
 
 def _by_mark(

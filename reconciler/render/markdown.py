@@ -22,7 +22,8 @@ from reconciler.render.json.types import (
     PlanShape,
     SourceShape,
 )
-from reconciler.render.text.values import HAPPENED, differing, fenced
+from reconciler.render.text.direction import HAPPENED
+from reconciler.render.text.values import differing, fenced
 
 COMMENT_BYTES = 60_000
 """GitHub takes 65,536 characters."""
@@ -136,6 +137,11 @@ def _notes(document: PlanShape, repository: Repository) -> Iterator[str]:
             lift = guard["lift"]
             lifted = f"override with {code(lift)}" if lift.startswith("--") else words(lift)
             yield f"- **Apply is blocked:** {words(guard['reason'])}; {lifted}"
+        for change in target["changes"]:
+            for widening in change.get("widens", ()):
+                place = _place(change["source"], repository)
+                said = f"{code(change['address'])} {words(widening['text'])} {place}"
+                yield f"- **Widens:** {said}".rstrip()
         for conflict in target["conflicts"]:
             place = _place(conflict["source"], repository)
             said = f"{words(conflict['reason'])}; use {code(conflict['lift'])} to manage it"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.app import run
 from reconciler.commands.plan import Planned
 from reconciler.render.formats import PLAN
 from reconciler.render.json.plan import plan_json
@@ -127,3 +128,21 @@ def test_a_drift_reads_nothing_for_it(world: World) -> None:
     made, asked = planned(world, MORE, for_drift=True)
     assert made.plan.targets[0].blast_radius == {}
     assert "DescribeRegions us-east-1" not in asked
+
+
+WIDER = ALONE.replace("batch: {trust: lambda}", "batch: {trust: [lambda, ec2]}")
+
+
+def test_a_pipeline_may_fail_on_it(world: World) -> None:
+    """From the severity on that it names; a plan exits with 0 otherwise."""
+    rows: list[tuple[str, tuple[str, ...], dict[str, int]]] = [
+        (ALONE, (), {"info": 0}),
+        (MORE, (), {"info": 2, "warning": 0}),
+        (SPEC, ("--adopt",), {"warning": 2, "critical": 0}),
+        (WIDER, (), {"critical": 2}),
+    ]
+    for spec, flags, codes in rows:
+        world.aws.write(spec)
+        asked = ["plan", str(world.aws.folder), "--region", HOME, "-q", *flags]
+        for severity, code in codes.items():
+            assert run([*asked, "--fail-on", severity]) == code, (spec, severity)

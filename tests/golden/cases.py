@@ -181,6 +181,52 @@ def removals() -> Iterator[tuple[str, str]]:
         yield from of_plan("prune", _counted(aws).plan(prune=True))
 
 
+POLICIES = """
+policies:
+  read: {document: {Version: 2012-10-17, Statement: [
+    {Sid: Read, Effect: Allow, Action: ['s3:GetObject', 's3:ListBucket'], Resource: '*'}]}}
+  same: {document: {Version: 2012-10-17, Statement: [
+    {Effect: Allow, Action: ['sqs:SendMessage', 'sqs:ReceiveMessage'], Resource: '*'}]}}
+roles:
+  web: {trust: ec2, managed_policies: [read], permissions_boundary: read}
+  ci: {trust_policy: {Version: 2012-10-17, Statement: [
+    {Effect: Allow, Principal: {AWS: "${account_id}"}, Action: "sts:AssumeRole"}]}}
+instance_profiles: {web: {role: web}}
+"""
+CHANGED_POLICIES = """
+policies:
+  read: {document: {Version: 2012-10-17, Statement: [
+    {Sid: Read, Effect: Allow, Action: ['s3:GetObject', 's3:PutObject'], Resource: '*'},
+    {Effect: Allow, Action: 'iam:PassRole', Resource: '*'}]}}
+  same: {document: {Version: 2012-10-17, Statement: [
+    {Effect: Allow, Action: 'sqs:SendMessage', Resource: '*'},
+    {Effect: Allow, Action: 'sqs:ReceiveMessage', Resource: '*'}]}}
+roles:
+  web: {trust: ec2, managed_policies: [read, AdministratorAccess], permissions_boundary: null}
+  ci: {trust_policy: {Version: 2012-10-17, Statement: [
+    {Effect: Allow, Principal: {AWS: ["${account_id}", "222222222222"]},
+     Action: 'sts:AssumeRole'}]}}
+  new: {trust: ec2, inline_policies: {all: {Version: 2012-10-17, Statement: [
+    {Effect: Allow, Action: '*', Resource: '*'}]}}}
+instance_profiles: {web: {role: web}}
+"""
+
+
+def policies() -> Iterator[tuple[str, str]]:
+    """What changes in policies and trusts, and what of it widens; then the same as a drift."""
+    with seeded() as aws:
+        aws.write(POLICIES, SETTINGS)
+        aws.settle(parallelism=1)
+        aws.clock.sleep(60)
+        aws.launch(2, profile="web", tags={"Name": "web"})
+        aws.write(CHANGED_POLICIES, SETTINGS)
+        planned = _counted(aws).plan()
+        yield from of_plan("policies", planned, ("text", "json", "markdown", "github", "html"))
+        report = drift_report(drift_of(_counted(aws).plan(for_drift=True)))
+        for form in ("text", "markdown"):
+            yield f"policies.drift.{form}.txt", formats.DRIFT[form](report)
+
+
 def explained() -> Iterator[tuple[str, str]]:
     """An instance that is about to be cut over, and one whose group starts it with something
     else."""
@@ -204,6 +250,7 @@ MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "trouble": in_every_trouble,
     "swaps": swaps,
     "removals": removals,
+    "policies": policies,
     "explain": explained,
 }
 

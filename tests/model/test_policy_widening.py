@@ -6,11 +6,22 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.policy_widening import admitted, broad_grants, gained_grants
+from reconciler.model.policy_widening import WIDENINGS, Kind, widenings
 
 EC2 = {"Service": "ec2.amazonaws.com"}
 PARTNER = {"AWS": "arn:aws:iam::222222222222:root"}
 WITH_ID = {"StringEquals": {"sts:ExternalId": "x"}}
+
+
+ACCOUNT = "111111111111"
+
+
+def admitted(wanted: object, found: object) -> tuple[str, ...]:
+    return tuple(w.text for w in widenings("trust_policy", wanted, found, {}))
+
+
+def gained(wanted: object, found: object) -> tuple[str, ...]:
+    return tuple(w.text for w in widenings("inline_policies.x", wanted, found, {}))
 
 
 def trust(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -106,25 +117,125 @@ GRANTS = {
 def test_broad_grants(case: str) -> None:
     action, found = GRANTS[case]
     allow = {"Effect": "Allow", "Action": action, "Resource": "*"}
-    assert broad_grants({"Statement": allow}) == found
-    assert broad_grants({"Statement": [{**allow, "Effect": "Deny"}]}) == ()
+    denied = {"Statement": [{**allow, "Effect": "Deny"}]}
+    told = tuple(f"inline policy x allows {grant}" for grant in found)
+    assert gained(None, {"Statement": allow}) == told
+    assert gained(None, denied) == ()
+    assert gained(denied, {"Statement": []}) == tuple(
+        f"inline policy x no longer denies {g}" for g in found
+    )
 
 
 def test_all_but_some_actions_is_broad() -> None:
     statement = {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}
-    assert broad_grants({"Statement": [statement]}) == ("all actions but iam:*",)
+    assert gained(None, {"Statement": [statement]}) == (
+        "inline policy x allows all actions but iam:*",
+    )
 
 
 def test_a_grant_that_was_there_is_not_gained() -> None:
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    more = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}
+    one = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "arn:aws:iam::1:role/a"}
+    two = {**one, "Resource": [one["Resource"], "arn:aws:iam::1:role/b"]}
     wanted = {"Statement": [everything]}
-    assert gained_grants(wanted, {"Statement": [everything]}) == ()
-    assert gained_grants(wanted, {"Statement": [everything, more]}) == ("iam:PassRole",)
-    assert gained_grants(None, wanted) == ("*",)
+    assert gained(wanted, wanted) == ()
+    assert gained(None, wanted) == ("inline policy x allows *",)
+    # Equal in effect.
+    assert gained(wanted, {"Statement": [everything, one]}) == ()
+    assert gained({"Statement": [one]}, {"Statement": [two]}) == (
+        "inline policy x allows iam:PassRole",
+    )
+    assert gained({"Statement": [two]}, {"Statement": [one]}) == ()
+
+
+KINDS: dict[str, tuple[str, object, object, Kind]] = {
+    "a service": ("trust_policy", trust(), trust(let(EC2)), "new-principal"),
+    "a role of ours": (
+        "trust_policy",
+        trust(),
+        trust(let({"AWS": f"arn:aws:iam::{ACCOUNT}:role/ci"})),
+        "new-principal",
+    ),
+    "a role of others": (
+        "trust_policy",
+        trust(),
+        trust(let({"AWS": "arn:aws:iam::222222222222:role/ci"})),
+        "other-account",
+    ),
+    "another account": ("trust_policy", trust(), trust(let(PARTNER)), "other-account"),
+    "everyone": ("trust_policy", trust(), trust(let("*")), "everyone"),
+    "NotPrincipal": (
+        "trust_policy",
+        trust(),
+        trust({"Effect": "Allow", "NotPrincipal": PARTNER, "Action": "sts:AssumeRole"}),
+        "everyone",
+    ),
+    "fewer conditions": (
+        "trust_policy",
+        trust(let(PARTNER, Condition=WITH_ID)),
+        trust(let(PARTNER)),
+        "more-for-a-principal",
+    ),
+    "a Deny": ("trust_policy", trust(let(EC2), DENY), trust(let(EC2)), "deny-gone"),
+    "everything": (
+        "document",
+        None,
+        {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
+        "any-action",
+    ),
+    "pass role": (
+        "inline_policies.x",
+        None,
+        {"Statement": {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}},
+        "pass-role",
+    ),
+    "an administrator": (
+        "managed_policies.AdministratorAccess",
+        None,
+        "arn:aws:iam::aws:policy/AdministratorAccess",
+        "any-action",
+    ),
+    "no boundary": ("permissions_boundary", "arn:aws:iam::1:policy/b", None, "boundary-removed"),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_what_is_relevant_to_security(case: str) -> None:
+    path, narrower, wider, kind = KINDS[case]
+    (found,) = widenings(path, narrower, wider, {}, ACCOUNT)
+    assert found.kind == kind
+    assert found.in_words
+    assert widenings(path, wider, wider, {}, ACCOUNT) == ()
+
+
+def test_every_row_of_the_table_has_a_case() -> None:
+    assert {kind for _, _, _, kind in KINDS.values()} == WIDENINGS.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "narrower", "wider"),
+    [
+        ("tags.a", None, "*"),
+        ("description", "", "x"),
+        ("role", "a", "b"),
+        ("permissions_boundary", None, "arn:aws:iam::1:policy/b"),
+        ("permissions_boundary", "arn:aws:iam::1:policy/b", "arn:aws:iam::1:policy/c"),
+        ("managed_policies.AdministratorAccess", "arn", None),
+        ("managed_policies.ReadOnlyAccess", None, "arn"),
+        ("inline_policies.x", {"Statement": {"Effect": "Allow", "Action": "*"}}, None),
+    ],
+)
+def test_what_is_not(path: str, narrower: object, wider: object) -> None:
+    assert widenings(path, narrower, wider, {}) == ()
+
+
+def test_a_policy_counts_by_its_document_where_that_is_known() -> None:
+    document = {"Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}
+    (found,) = widenings("managed_policies.theirs", None, "arn", {"arn": document})
+    assert found.text == "theirs allows iam:*"
 
 
 @pytest.mark.parametrize("document", [None, "x", [], {}, {"Statement": None}, {"Statement": ["x"]}])
 def test_what_is_no_document(document: object) -> None:
-    assert broad_grants(document) == ()
+    assert gained(None, document) == ()
     assert admitted(document, document) == ()

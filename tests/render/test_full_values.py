@@ -30,5 +30,5 @@ def test_the_end_of_a_long_value(aws: Rig, is_full: bool) -> None:
     found = plain(drift_lines(drift_of(aws.plan(for_drift=True)), look))
     for text in (planned, found):
         assert ("…" in text) != is_full
-        assert text.count("after") == (2 if is_full else 0)
-        assert text.count("before") == (2 if is_full else 0)
+        assert text.count("after") == (3 if is_full else 0)
+        assert text.count("before") == (3 if is_full else 0)

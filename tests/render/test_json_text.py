@@ -61,7 +61,9 @@ MAY_DUMP = {
     "render/json/merge.py": "to tell equal findings",
     "drift/findings.py": "to count a fingerprint",
     "model/policy_document.py": "the text that AWS gets",
+    "model/policy_effect.py": "to tell equal conditions",
     "plan/plan_diff.py": "words in a line that is escaped",
+    "render/text/policy_effect.py": "words in a line that is escaped",
     "render/text/values.py": "words in a line that is escaped",
 }
 

@@ -13,8 +13,9 @@ from reconciler.cli.files import write_whole
 from reconciler.cli.panels import OUTPUT
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import report_requests
+from reconciler.commands.plan import Planned
+from reconciler.drift.causes import SEVERITIES, Severity
 from reconciler.exit_codes import ExitCode
-from reconciler.plan.plan import Plan
 from reconciler.render import formats
 from reconciler.render.formats import as_text
 from reconciler.render.json.plan import now_as_text, plan_json
@@ -33,6 +34,18 @@ Detailed = Annotated[
 ]
 
 
+FailOn = Annotated[
+    Severity | None,
+    typer.Option(
+        "--fail-on",
+        help="Exit with 2 if the plan has something of this severity or higher: critical is a "
+        "change that widens who may assume a role or what it may do, warning any warning, info "
+        "any change.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 @o.with_flags
 def plan(
     specs: o.Specs = "specs",
@@ -40,6 +53,7 @@ def plan(
     as_json: o.Json = False,
     report: o.Report = None,
     detailed_exitcode: Detailed = False,
+    fail_on: FailOn = None,
     *,
     common: o.CommonArguments,
 ) -> None:
@@ -59,12 +73,21 @@ def plan(
     if out is not None and document is not None:
         write_whole(out, as_text(document))
     reports.write_plan(planned, console, document=document)
-    raise typer.Exit(_exit_code(planned.plan, detailed_exitcode))
+    raise typer.Exit(_exit_code(planned, detailed_exitcode, fail_on))
 
 
-def _exit_code(plan: Plan, detailed: bool) -> ExitCode:
+def _exit_code(planned: Planned, detailed: bool, fail_on: Severity | None) -> ExitCode:
+    plan = planned.plan
     if plan.conflicts:
         return ExitCode.UNDECIDED
     if not plan.is_whole:
         return ExitCode.ERROR
-    return ExitCode.DIFFERENCES if detailed and not plan.is_empty else ExitCode.OK
+    is_told = detailed and not plan.is_empty
+    return ExitCode.DIFFERENCES if is_told or _weighs(planned, fail_on) else ExitCode.OK
+
+
+def _weighs(planned: Planned, lowest: Severity | None) -> bool:
+    """Whether something in the plan is of that severity or higher."""
+    if lowest is None or planned.severity is None:
+        return False
+    return SEVERITIES.index(planned.severity) <= SEVERITIES.index(lowest)

@@ -70,7 +70,9 @@ def _change(change: ChangeShape, is_undone: bool) -> Annotation:
     """``is_undone``: an apply has ended, and what it was to change still differs."""
     is_loss = phrases.verb_of(change) in ("delete", "replace")
     said = phrases.what(change) + (f" ({change['reason']})" if change["reason"] else "")
-    level: Level = "warning" if is_loss or is_undone else "notice"
+    if widened := [one["text"] for one in change.get("widens", ())]:
+        said += f"; widens: {'; '.join(widened)}"
+    level: Level = "warning" if is_loss or is_undone or widened else "notice"
     told = f"not done: {said}" if is_undone else said
     return Annotation(level, change["address"], told, change["source"])
 

@@ -14,7 +14,8 @@ from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
 from reconciler.render.escape import printable
 from reconciler.render.json.types import DiagnosticShape, DriftShape
-from reconciler.render.text.values import HAPPENED, differing
+from reconciler.render.text.direction import HAPPENED
+from reconciler.render.text.values import differing
 
 _Kind = Literal["failure", "error", "skipped"]
 

@@ -31,7 +31,8 @@ from reconciler.render.json.types import (
     TargetShape,
 )
 from reconciler.render.styled_text import Line
-from reconciler.render.text.values import HAPPENED, PLANNED, Direction, difference_lines
+from reconciler.render.text.direction import HAPPENED, PLANNED, Direction
+from reconciler.render.text.values import difference_lines
 
 _MARKS: dict[str, Mark] = {
     "create": "comes",
@@ -152,6 +153,7 @@ def _change(change: ChangeShape, commands: Mapping[str, list[str]], whole: str |
     verb = phrases.verb_of(change)
     where = f" in {change['region']}" if change["region"] else ""
     notes = [change["reason"]] if change["reason"] else []
+    notes.extend(f"Widens: {one['text']}" for one in change.get("widens", ()))
     if change["consumers"]:
         notes.append(f"running instances: {' '.join(change['consumers'])}")
     if (radius := change.get("blast_radius")) is not None:
@@ -361,6 +363,9 @@ def plan_notes(document: PlanShape) -> Iterator[Note]:
     for target in document["targets"]:
         for guard in target["guards"]:
             yield "stop", f"Apply is blocked: {guard['reason']}; {guard['lift']}"
+        for change in target["changes"]:
+            for widening in change.get("widens", ()):
+                yield "warning", f"{change['address']} widens: {widening['text']}"
         for conflict in target["conflicts"]:
             said = f"{conflict['reason']}; use {conflict['lift']} to manage it"
             yield "stop", f"{conflict['address']} {said}"

@@ -111,6 +111,8 @@ def change_json(change: Change, radius: BlastRadius | None = None) -> types.Chan
         "intent": dict(change.intent),
         "source": source_json(change.source),
     }
+    if change.widens:
+        made["widens"] = [{"kind": one.kind, "text": one.in_words} for one in change.widens]
     if radius is not None:
         made["blast_radius"] = _radius(radius)
     return made

@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Status, Transition
 from reconciler.model.launch_sources import LaunchKind
+from reconciler.model.policy_widening import Kind
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
 from reconciler.render.json.checkup_types import PreflightMembers
@@ -109,6 +110,14 @@ class BlastRadiusShape(TypedDict):
 
 
 @with_config(CLOSED)
+class WideningShape(TypedDict):
+    """Whom a change lets in, or what it allows, that was not so before."""
+
+    kind: Kind
+    text: str
+
+
+@with_config(CLOSED)
 class ChangeShape(TypedDict):
     """The difference between the specs and AWS for one resource."""
 
@@ -122,6 +131,9 @@ class ChangeShape(TypedDict):
     differences: list[DifferenceShape]
     reason: str | None
     consumers: Annotated[list[str], Field(description="Running instances that it affects.")]
+    widens: NotRequired[
+        Annotated[list[WideningShape], Field(description="What is relevant to security, if any.")]
+    ]
     blast_radius: NotRequired[
         Annotated[BlastRadiusShape, Field(description="If it reaches running instances.")]
     ]

@@ -9,8 +9,9 @@ from reconciler.drift.findings import COUNTED, Drift, Finding, Status
 from reconciler.render.json.drift import actor_json
 from reconciler.render.phrases import note, state, who
 from reconciler.render.styled_text import Line, Piece, data, line
+from reconciler.render.text.direction import HAPPENED
 from reconciler.render.text.look import Look
-from reconciler.render.text.values import HAPPENED, difference_lines
+from reconciler.render.text.values import difference_lines
 
 LEGEND = "+ gained: only AWS has it   - lost: only the specs have it   ~ changed"
 _STYLES = {

@@ -38,6 +38,7 @@ from reconciler.render.phrases import few, note
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.consumers import consumer_lines
 from reconciler.render.text.cut_over import folded_instances
+from reconciler.render.text.direction import HAPPENED
 from reconciler.render.text.header import header_lines_of
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import (
@@ -48,7 +49,7 @@ from reconciler.render.text.plan import (
     unmet_line,
     unread_line,
 )
-from reconciler.render.text.values import HAPPENED, difference_lines, statement_text
+from reconciler.render.text.values import difference_lines, statement_text
 
 MANY = 12
 """More names, groups or templates are counted."""

@@ -207,6 +207,8 @@ def _details(change: Change, look: Look) -> Iterator[Line]:
         yield from made_lines(change.before or {}, "-", "red", is_full=look.is_full)
     if change.differences and change.unchanged:
         yield from unchanged_lines(change.unchanged, is_full=look.is_full)
+    for widening in change.widens:
+        yield line(Piece("      ! widens: ", "bold red"), data(widening.in_words, "red"))
     if "strategy" in change.intent and change.consumers:
         yield from cut_over_lines(change)
     elif change.consumers:

@@ -6,34 +6,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.policy_document import as_list, canonical, statements_of
 from reconciler.plan.changes import Difference
 from reconciler.render.escape import fence_for, printable
 from reconciler.render.styled_text import Line, Piece, data, line, plain
+from reconciler.render.text.direction import HAPPENED, PLANNED, Direction
+from reconciler.render.text.policy_effect import effect_lines
 
 LONGEST = 88
-
-
-@dataclass(frozen=True, slots=True)
-class Direction:
-    """How the two sides of a difference read. ``before`` is what AWS has, ``after`` what the specs
-    want; each as a sign, a word and a colour."""
-
-    only_before: tuple[str, str, str]
-    only_after: tuple[str, str, str]
-    changed: str
-    """Takes both values."""
-
-
-PLANNED = Direction(("-", "", "red"), ("+", "", "green"), "{0} -> {1}")
-"""What apply will do to AWS."""
-
-
-HAPPENED = Direction(("+", "gained", "green"), ("-", "lost", "red"), "AWS has {0}, specs want {1}")
-"""What happened to AWS, as a drift reads."""
 
 
 def difference_lines(
@@ -49,8 +31,8 @@ def difference_lines(
     given = [value for value in (before, after) if value is not None]
     if given and all(map(_is_document, given)):
         yield line(f"{space}~ ", data(difference.path))
-        for one in _statements(before, after, direction, is_full=is_full):
-            yield line(f"{space}    ", *one)
+        statements, effect = _document(before, after, direction, is_full=is_full)
+        yield from (line(f"{space}    ", *one) for one in (*statements, *effect))
         return
     # A policy's name is the end of its ARN, which stands right beside it.
     attribute, _, _ = difference.path.partition(".")
@@ -74,13 +56,17 @@ def _one_side(side: tuple[str, str, str], subject: str) -> tuple[Piece | str, ..
 
 def changed_texts(path: str, before: Any, after: Any) -> list[str]:
     """What happened to AWS, each part in a few words: ``gained managed_policies: Billing``."""
+    if _is_document(before) and _is_document(after):
+        statements, effect = _document(before, after, HAPPENED, is_full=False)
+        told = [plain([one]).strip() for one in effect or statements]
+        # A statement that changed is a line of its own, and what changed in it follows.
+        shown_parts = [one[2:] for one in told if not one.startswith("~ ") or "AWS has" in one]
+        return [f"{path} {one}" for one in shown_parts]
     lines = [plain([one]) for one in difference_lines(Difference(path, before, after), HAPPENED, 0)]
     if len(lines) == 1:
         return [lines[0].removeprefix("~ ").removeprefix("+ ").removeprefix("- ")]
     head, *rest = (one.strip() for one in lines)
-    # A statement that changed is a line of its own, and what changed in it follows.
-    told = [one[2:] for one in rest if not one.startswith("~ ") or "AWS has" in one]
-    return [f"{head.removeprefix('~ ')} {one}" for one in told]
+    return [f"{head.removeprefix('~ ')} {one[2:]}" for one in rest]
 
 
 def shown(value: Any, path: str = "", *, is_full: bool = False) -> str:
@@ -107,26 +93,32 @@ def _is_document(value: Any) -> bool:
     return all(isinstance(statement, dict) for statement in as_list(value["Statement"]))
 
 
-def _statements(before: Any, after: Any, direction: Direction, *, is_full: bool) -> Iterator[Line]:
-    """Statements are the same when they mean the same, wherever they stand. One that changed is
-    shown with what changed in it."""
+def _document(
+    before: Any, after: Any, direction: Direction, *, is_full: bool
+) -> tuple[list[Line], list[Line]]:
+    """Lines of the statements that differ, and of what that comes to. Statements are the same when
+    they mean the same, wherever they stand. One that changed is shown with what changed in it."""
     left = {_key(s): s for s in statements_of(before or {})}
     right = {_key(s): s for s in statements_of(after or {})}
     gone = [left[key] for key in left if key not in right]
     new = [right[key] for key in right if key not in left]
-    for old in gone:
+    lines: list[Line] = []
+    for old in list(gone):
         other = next((one for one in new if _is_successor(old, one)), None)
         if other is None:
-            yield _whole(direction.only_before, old)
+            lines.append(_whole(direction.only_before, old))
         else:
+            gone.remove(old)
             new.remove(other)
-            yield from _changed(old, other, direction, is_full=is_full)
-    for one in new:
-        yield _whole(direction.only_after, one)
-    versions = ((before or {}).get("Version"), (after or {}).get("Version"))
-    if before and after and versions[0] != versions[1]:
-        both = direction.changed.format(*versions)
-        yield line("~ Version: ", data(both, "yellow"))
+            lines.extend(_changed(old, other, direction, is_full=is_full))
+    lines.extend(_whole(direction.only_after, one) for one in new)
+    if not before or not after:
+        return lines, []
+    if before.get("Version") != after.get("Version"):
+        both = direction.changed.format(before.get("Version"), after.get("Version"))
+        lines.append(line("~ Version: ", data(both, "yellow")))
+    effect = effect_lines(before, after, (gone, new), direction, is_full=is_full)
+    return lines, [*effect]
 
 
 def _whole(side: tuple[str, str, str], statement: Any) -> Line:
