@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.cli.app import COMMANDS
 from reconciler.render.ci.rules import rules
+from tests import site
 from tests.made import MADE
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +52,20 @@ def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), target
+
+
+def test_each_page_has_its_place_on_the_site() -> None:
+    """Once: the site has no page that nobody finds."""
+    assert sorted(site.listed()) == site.pages()
+
+
+def test_the_site_builds_and_each_of_its_links_leads_somewhere() -> None:
+    """With ``--strict``, and without anything that a browser would fetch from elsewhere."""
+    made = site.build()
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "No issues found" in made.stdout + made.stderr
+    assert site.broken() == []
+    assert (site.BUILD / "site" / "index.html").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("path", [*DOCS, *(ROOT / "examples").rglob("*.md")], ids=str)
