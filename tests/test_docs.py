@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import COMMANDS
+from reconciler.errors import DENIED, NO_CREDENTIALS, THROTTLED
+from reconciler.executor.outcomes import _LOST, _OF_THE_SPECS
+from reconciler.executor.precondition import CHANGED
+from reconciler.executor.retry_rules import RETRYABLE
+from reconciler.exit_codes import ExitCode
 from reconciler.render.ci.rules import rules
 from tests import site
 from tests.made import MADE
@@ -91,6 +96,22 @@ def test_the_program_knows_what_the_docs_say_of_each_rule() -> None:
     """SARIF shows it in code scanning."""
     assert set(codes()) - rules().keys() == set()
     assert all(len(rule.text) > 5 for rule in rules().values())
+
+
+def handled() -> set[str]:
+    """Codes of AWS and botocore that the program does something about."""
+    listed = (*_OF_THE_SPECS, *_LOST, *(rule.code for rule in RETRYABLE), CHANGED)
+    return {*DENIED, *THROTTLED, *NO_CREDENTIALS, *listed}
+
+
+@pytest.mark.parametrize("code", sorted(handled()))
+def test_each_code_of_aws_has_its_remedy(code: str) -> None:
+    assert f"`{code}`" in (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", [str(int(code)) for code in ExitCode])
+def test_each_exit_code_has_its_remedy(code: str) -> None:
+    assert f"\n| {code} | " in (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 
 
 def promised() -> list[tuple[str, str]]:
