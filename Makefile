@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types unit sweep mutants crash-sweep soak bench golden strings docs dist clean
+.PHONY: demo test lint types unit sweep mutants crash-sweep soak bench golden strings docs site dist clean
 
 demo: $(VENV)/installed  #? the whole workflow on an AWS in this process
 	@$(BIN)/reconciler demo
@@ -48,6 +48,9 @@ strings: $(VENV)/installed  #? every text that a user can see, with its place
 docs: $(VENV)/installed  #? what docs/ and share/ have from the code: reference, manual, completions
 	$(BIN)/python -W ignore::UserWarning -m tests.made
 
+site: $(VENV)/installed  #? the documentation as a site, in build/site; fails where a link leads nowhere
+	$(BIN)/python -m tests.site
+
 # The build's own requirements come from constraints.txt too.
 dist: $(VENV)/release  #? wheel and sdist, checked, and the demo run from the wheel alone
 	rm -rf dist build/dist
@@ -69,4 +72,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 clean:  #? takes away what the targets made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build .cache

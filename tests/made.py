@@ -14,6 +14,9 @@ from tests.completions import completion
 from tests.manual import manual
 from tests.program import ROOT
 from tests.reference import reference
+from tests.strategy_pictures import PICTURES
+from tests.strategy_pictures import picture as strategy
+from tests.transcripts import played
 
 
 def rules() -> str:
@@ -26,10 +29,15 @@ def spec_schema() -> str:
     return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
+PLAYED = ("docs/tutorial.md", "docs/how-to/adopt.md")
+"""Pages whose transcripts are made."""
+
 MADE: Mapping[str, Callable[[], str]] = {
     "docs/reference.md": reference,
     "docs/architecture.md": picture.page,
     "docs/spec-v1.json": spec_schema,
+    **{page: partial(played, page) for page in PLAYED},
+    **{f"docs/strategies/{name}.svg": partial(strategy, name) for name in PICTURES},
     "reconciler/render/ci/rules.md": rules,
     "share/man/man1/reconciler.1": manual,
     "share/bash-completion/completions/reconciler": partial(completion, "bash"),

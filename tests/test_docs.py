@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import COMMANDS
+from reconciler.errors import DENIED, NO_CREDENTIALS, THROTTLED
+from reconciler.executor.outcomes import _LOST, _OF_THE_SPECS
+from reconciler.executor.precondition import CHANGED
+from reconciler.executor.retry_rules import RETRYABLE
+from reconciler.exit_codes import ExitCode
 from reconciler.model.policy_widening import WIDENINGS, Kind
 from reconciler.render.ci.rules import rules
+from tests import site
 from tests.made import MADE
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +66,20 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+def test_each_page_has_its_place_on_the_site() -> None:
+    """Once: the site has no page that nobody finds."""
+    assert sorted(site.listed()) == site.pages()
+
+
+def test_the_site_builds_and_each_of_its_links_leads_somewhere() -> None:
+    """With ``--strict``, and without anything that a browser would fetch from elsewhere."""
+    made = site.build()
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "No issues found" in made.stdout + made.stderr
+    assert site.broken() == []
+    assert (site.BUILD / "site" / "index.html").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("path", [*DOCS, *(ROOT / "examples").rglob("*.md")], ids=str)
 def test_every_row_is_of_a_table(path: Path) -> None:
     """Rows without a header render as text."""
@@ -83,6 +103,22 @@ def test_the_program_knows_what_the_docs_say_of_each_rule() -> None:
     """SARIF shows it in code scanning."""
     assert set(codes()) - rules().keys() == set()
     assert all(len(rule.text) > 5 for rule in rules().values())
+
+
+def handled() -> set[str]:
+    """Codes of AWS and botocore that the program does something about."""
+    listed = (*_OF_THE_SPECS, *_LOST, *(rule.code for rule in RETRYABLE), CHANGED)
+    return {*DENIED, *THROTTLED, *NO_CREDENTIALS, *listed}
+
+
+@pytest.mark.parametrize("code", sorted(handled()))
+def test_each_code_of_aws_has_its_remedy(code: str) -> None:
+    assert f"`{code}`" in (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", [str(int(code)) for code in ExitCode])
+def test_each_exit_code_has_its_remedy(code: str) -> None:
+    assert f"\n| {code} | " in (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 
 
 def promised() -> list[tuple[str, str]]:

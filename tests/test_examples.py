@@ -20,6 +20,7 @@ from tests.rig import AWAY, HOME, Rig
 EXAMPLES = ROOT / "examples"
 SPECS = sorted([*EXAMPLES.glob("*/specs"), ROOT / "specs"])
 TEXTS = sorted(p for p in EXAMPLES.rglob("*") if p.is_file() and p.suffix != ".timer")
+PAGES = sorted(p for n in ("how-to", "strategies") for p in (ROOT / "docs" / n).glob("*.md"))
 SETTINGS = "regions: [us-east-1]\nconsumer_regions: [us-east-1]\npropagation: 0s\n"
 """What makes a rehearsal short."""
 
@@ -140,7 +141,7 @@ def test_the_pace_of_the_fleet(aws: Rig) -> None:
     assert aws.clock.now() - began > 3 * 60
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda p: str(p.relative_to(EXAMPLES)))
+@pytest.mark.parametrize("path", [*TEXTS, *PAGES], ids=lambda p: str(p.relative_to(ROOT)))
 def test_commands_are_commands(path: Path) -> None:
     """Every ``reconciler COMMAND --flag`` in an example exists."""
     commands = typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
@@ -148,5 +149,5 @@ def test_commands_are_commands(path: Path) -> None:
     pattern = r"reconciler (validate|plan|apply|drift|sandbox|comment|fmt|import)\b([^\n|`]*)"
     text = path.read_text().replace("\\\n", " ")
     for name, rest in re.findall(pattern, text):
-        for flag in re.findall(r"(?<=\s)--[a-z-]+", rest):
+        for flag in re.findall(r"(?<=\s)--[a-z0-9-]+", rest):
             assert flag in known[name], (name, flag)

@@ -56,8 +56,8 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
 
 
 def _unsigned(signer: Any, request: Any) -> None:
-    """In place of ``SigV4Auth.add_auth``: of a signature moto looks at the key's name, the region and
-    the service alone. The services that sign in other ways, such as S3, do so."""
+    """In place of ``SigV4Auth.add_auth``: of a signature moto looks at the key's name, the region
+    and the service alone. The services that sign in other ways, such as S3, do so."""
     if type(signer) is not auth.SigV4Auth or signer.credentials is None:
         _signed(signer, request)
         return
@@ -89,8 +89,8 @@ def _user_agent_with(agent: Any, *_features: frozenset[str]) -> str:
 
 
 def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = None) -> Any:
-    """In place of ``Request.from_primitives``, for what clients of IAM, EC2 and such send: a form to
-    the root of a host. Others go by werkzeug's test client."""
+    """In place of ``Request.from_primitives``, for what clients of IAM, EC2 and such send: a form
+    to the root of a host. Others go by werkzeug's test client."""
     scheme, _, place = url.partition("://")
     host, _, path = place.partition("/")
     given = {
@@ -103,12 +103,24 @@ def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = Non
     sent = body.encode() if isinstance(body, str) else body
     given.pop("HTTP_TRANSFER_ENCODING", None)
     environ = {
-        **{"REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": ""},
-        **{"REQUEST_URI": "/", "RAW_URI": "/", "SERVER_NAME": host, "SERVER_PROTOCOL": "HTTP/1.1"},
-        **{"SERVER_PORT": "443" if scheme == "https" else "80", "HTTP_HOST": host},
-        **{"wsgi.version": (1, 0), "wsgi.url_scheme": scheme, "wsgi.input": BytesIO(sent)},
-        **{"wsgi.errors": sys.stderr, "wsgi.multithread": False, "wsgi.multiprocess": False},
-        **{"wsgi.run_once": False, moto_request.PRESERVED_HEADER_NAMES_ENVIRON_KEY: {}},
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/",
+        "QUERY_STRING": "",
+        "REQUEST_URI": "/",
+        "RAW_URI": "/",
+        "SERVER_NAME": host,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_PORT": "443" if scheme == "https" else "80",
+        "HTTP_HOST": host,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scheme,
+        "wsgi.input": BytesIO(sent),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        moto_request.PRESERVED_HEADER_NAMES_ENVIRON_KEY: {},
         **given,
         "CONTENT_LENGTH": str(len(sent)),
     }
