@@ -228,25 +228,20 @@ def test_a_caller_that_may_not_ask_is_told_so(aws: Rig) -> None:
 
 
 def test_what_was_found_out_counts_though_a_later_question_fails(aws: Rig) -> None:
-    aws.write(
-        "roles: {web: {trust: ec2}, more: {trust: ec2, permissions_boundary: web}}\n"
-        "policies: {web: {document: {Version: '2012-10-17', Statement: []}}}\n".replace(
-            "Statement: []", "Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]"
-        )
-    )
+    aws.write(WIDE)
     planned = aws.plan()
     allow(aws, [ASK])
     met: list[Logged] = []
 
-    def third(logged: Logged) -> None:
+    def later(logged: Logged) -> None:
         met.extend([logged] if logged.operation == "SimulatePrincipalPolicy" else [])
         if len(met) > 1 and logged is met[-1]:
-            raise refused("iam", "Throttling", "Rate exceeded")
+            raise refused("iam", "AccessDenied", "no", 403)
 
-    with listening(aws.aws.before, third):
+    with listening(aws.aws.before, later):
         found = asked(aws, planned)
     assert found.denied
-    assert found.asked.not_asked == ("permissions: iam:SimulatePrincipalPolicy: Throttling",)
+    assert found.asked.not_asked == ("permissions: iam:SimulatePrincipalPolicy: AccessDenied",)
 
 
 def moved(aws: Rig) -> Planned:
