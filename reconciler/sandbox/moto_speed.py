@@ -102,7 +102,7 @@ def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = Non
         return _normalized(method, url, headers, body)
     sent = body.encode() if isinstance(body, str) else body
     given.pop("HTTP_TRANSFER_ENCODING", None)
-    environ = {
+    environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": "/",
