@@ -15,7 +15,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import xmltodict
-from botocore import auth, client, useragent
+from botocore import auth, client, model, useragent
 from botocore import utils as botocore_utils
 from botocore.compat import get_current_datetime
 from botocore.context import get_context
@@ -36,6 +36,8 @@ _methods = vars(client.ClientCreator)["_create_methods"]
 _signed = auth.SigV4Auth.add_auth
 _user_agent = useragent.UserAgentString.to_string
 _normalized = moto_request.Request.from_primitives
+_discovery = vars(model.ServiceModel)["endpoint_discovery_operation"]
+_discoveries: dict[tuple[str, str], Any] = {}
 _made: dict[tuple[str, str], dict[str, Any]] = {}
 
 
@@ -46,6 +48,7 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield responses, "camelcase_to_underscores", _action
     yield xmltodict, "unparse", _written
     yield client.ClientCreator, "_create_methods", methods_of_a_client
+    yield model.ServiceModel, "endpoint_discovery_operation", property(_discovered)
     yield auth.SigV4Auth, "add_auth", _unsigned
     yield useragent, "sanitize_user_agent_string_component", _sanitized
     yield useragent.UserAgentString, "to_string", _named
@@ -56,8 +59,8 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
 
 
 def _unsigned(signer: Any, request: Any) -> None:
-    """In place of ``SigV4Auth.add_auth``: of a signature moto looks at the key's name, the region and
-    the service alone. The services that sign in other ways, such as S3, do so."""
+    """In place of ``SigV4Auth.add_auth``: of a signature moto looks at the key's name, the region
+    and the service alone. The services that sign in other ways, such as S3, do so."""
     if type(signer) is not auth.SigV4Auth or signer.credentials is None:
         _signed(signer, request)
         return
@@ -89,8 +92,8 @@ def _user_agent_with(agent: Any, *_features: frozenset[str]) -> str:
 
 
 def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = None) -> Any:
-    """In place of ``Request.from_primitives``, for what clients of IAM, EC2 and such send: a form to
-    the root of a host. Others go by werkzeug's test client."""
+    """In place of ``Request.from_primitives``, for what clients of IAM, EC2 and such send: a form
+    to the root of a host. Others go by werkzeug's test client."""
     scheme, _, place = url.partition("://")
     host, _, path = place.partition("/")
     given = {
@@ -103,12 +106,24 @@ def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = Non
     sent = body.encode() if isinstance(body, str) else body
     given.pop("HTTP_TRANSFER_ENCODING", None)
     environ = {
-        **{"REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": ""},
-        **{"REQUEST_URI": "/", "RAW_URI": "/", "SERVER_NAME": host, "SERVER_PROTOCOL": "HTTP/1.1"},
-        **{"SERVER_PORT": "443" if scheme == "https" else "80", "HTTP_HOST": host},
-        **{"wsgi.version": (1, 0), "wsgi.url_scheme": scheme, "wsgi.input": BytesIO(sent)},
-        **{"wsgi.errors": sys.stderr, "wsgi.multithread": False, "wsgi.multiprocess": False},
-        **{"wsgi.run_once": False, moto_request.PRESERVED_HEADER_NAMES_ENVIRON_KEY: {}},
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/",
+        "QUERY_STRING": "",
+        "REQUEST_URI": "/",
+        "RAW_URI": "/",
+        "SERVER_NAME": host,
+        "SERVER_PORT": "443" if scheme == "https" else "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": host,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scheme,
+        "wsgi.input": BytesIO(sent),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        moto_request.PRESERVED_HEADER_NAMES_ENVIRON_KEY: {},
         **given,
         "CONTENT_LENGTH": str(len(sent)),
     }
@@ -128,13 +143,22 @@ def _random_string(
     return made.lower() if lower_case else made
 
 
-def methods_of_a_client(creator: Any, model: Any) -> dict[str, Any]:
+def methods_of_a_client(creator: Any, service: Any) -> dict[str, Any]:
     """In place of ``ClientCreator._create_methods``, which makes the eight hundred of EC2 anew for
     each client: they are closures on names alone."""
-    about = (model.service_name, model.api_version)
+    about = (service.service_name, service.api_version)
     if about not in _made:
-        _made[about] = _methods(creator, model)
+        _made[about] = _methods(creator, service)
     return dict(_made[about])
+
+
+def _discovered(service: Any) -> Any:
+    """In place of ``ServiceModel.endpoint_discovery_operation``, which each client looks for among
+    all operations."""
+    about = (service.service_name, service.api_version)
+    if about not in _discoveries:
+        _discoveries[about] = _discovery.__get__(service, type(service))
+    return _discoveries[about]
 
 
 @dataclass(frozen=True, slots=True)
