@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 
 import typer.main
 from botocore import client
+from botocore.loaders import Loader
 
 import reconciler.aws.cloudtrail
 import reconciler.aws.outputs
@@ -38,6 +39,7 @@ from reconciler.cli.app import app, run
 from reconciler.sandbox.embedded import embedded
 from reconciler.sandbox.moto_speed import methods_of_a_client
 from reconciler.sandbox.state import World
+from tests.botocore_once import Once
 
 CLIENT = """\
 import array, json, os, socket, sys
@@ -123,6 +125,7 @@ def _end() -> None:
 def warm() -> None:
     """Reads what botocore and moto read at the first request to each service, which takes them longer
     than most runs: their models of EC2 and IAM, five megabytes each, and their lists."""
+    Loader.FILE_LOADER_CLASS = Once
     with embedded(World()):
         session = Session(Login(run="warm", region="us-east-1"))
         ec2, iam = (session.client(name, None, 1) for name in ("ec2", "iam"))

@@ -6,16 +6,15 @@ hand their requests over without the detour of a test client."""
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, StringIO
 from string import ascii_letters, digits
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import xmltodict
-from botocore import auth, client, useragent
+from botocore import auth, client, model, useragent
 from botocore import utils as botocore_utils
 from botocore.compat import get_current_datetime
 from botocore.context import get_context
@@ -36,6 +35,8 @@ _methods = vars(client.ClientCreator)["_create_methods"]
 _signed = auth.SigV4Auth.add_auth
 _user_agent = useragent.UserAgentString.to_string
 _normalized = moto_request.Request.from_primitives
+_discovery = vars(model.ServiceModel)["endpoint_discovery_operation"]
+_discoveries: dict[tuple[str, str], Any] = {}
 _made: dict[tuple[str, str], dict[str, Any]] = {}
 
 
@@ -46,6 +47,7 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield responses, "camelcase_to_underscores", _action
     yield xmltodict, "unparse", _written
     yield client.ClientCreator, "_create_methods", methods_of_a_client
+    yield model.ServiceModel, "endpoint_discovery_operation", property(_discovered)
     yield auth.SigV4Auth, "add_auth", _unsigned
     yield useragent, "sanitize_user_agent_string_component", _sanitized
     yield useragent.UserAgentString, "to_string", _named
@@ -116,7 +118,7 @@ def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = Non
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scheme,
         "wsgi.input": BytesIO(sent),
-        "wsgi.errors": sys.stderr,
+        "wsgi.errors": StringIO(),
         "wsgi.multithread": False,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
@@ -140,13 +142,22 @@ def _random_string(
     return made.lower() if lower_case else made
 
 
-def methods_of_a_client(creator: Any, model: Any) -> dict[str, Any]:
+def methods_of_a_client(creator: Any, service: Any) -> dict[str, Any]:
     """In place of ``ClientCreator._create_methods``, which makes the eight hundred of EC2 anew for
     each client: they are closures on names alone."""
-    about = (model.service_name, model.api_version)
+    about = (service.service_name, service.api_version)
     if about not in _made:
-        _made[about] = _methods(creator, model)
+        _made[about] = _methods(creator, service)
     return dict(_made[about])
+
+
+def _discovered(service: Any) -> Any:
+    """In place of ``ServiceModel.endpoint_discovery_operation``, which each client looks for among
+    all operations."""
+    about = (service.service_name, service.api_version)
+    if about not in _discoveries:
+        _discoveries[about] = _discovery.__get__(service, type(service))
+    return _discoveries[about]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ something that exists: it is put in place as it is, even where a call would be r
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -99,6 +100,12 @@ def _ids(seed: Seed) -> Iterator[str]:
             yield from (entity.id for entity in group.values() if entity.id is not None)
         for instance in account.instances:
             yield from filter(None, (instance.id, instance.association))
+
+
+@functools.cache
+def _regions() -> tuple[str, ...]:
+    """botocore reads the whole model of EC2 to tell."""
+    return tuple(boto3.Session().get_available_regions("ec2", PARTITION))
 
 
 @dataclass
@@ -292,10 +299,10 @@ class _Planting:
         self._backend.instance_profiles[name] = copy
 
     def _instances(self, group: InstanceSeed, path: tuple[str | int, ...]) -> Planted:
-        regions = boto3.Session().get_available_regions("ec2", PARTITION)
+        regions = _regions()
         if group.region not in regions:
             message = f"there is no region {group.region!r}"
-            raise self._refused(message, (*path, "region"), Near(group.region, tuple(regions)))
+            raise self._refused(message, (*path, "region"), Near(group.region, regions))
         profile = self._associated(group, path)
         ec2 = self._client("ec2", group.region)
         if group.region not in self.world.regions:

@@ -879,7 +879,8 @@ def test_what_is_handed_over_faster_is_the_same(aws: Rig, monkeypatch: pytest.Mo
         request, again = ours(method, url, headers, sent), plain(kind, method, url, headers, sent)
         faster, slower = ({**one.environ} for one in (request, again))
         assert faster.pop("wsgi.input").getvalue() == slower.pop("wsgi.input").getvalue()
-        del faster["werkzeug.request"], slower["werkzeug.request"]
+        for environ in (faster, slower):  # where moto would print is no part of the request
+            del environ["werkzeug.request"], environ["wsgi.errors"]
         assert faster == slower
         assert (request.raw_url, request.form) == (again.raw_url, again.form)
         met.add((request.method, request.headers["Authorization"].split("/")[3]))
