@@ -218,6 +218,7 @@ def policies() -> Iterator[tuple[str, str]]:
         aws.write(POLICIES, SETTINGS)
         aws.settle(parallelism=1)
         aws.clock.sleep(60)
+        mock_random.seed(8)
         aws.launch(2, profile="web", tags={"Name": "web"})
         aws.write(CHANGED_POLICIES, SETTINGS)
         planned = _counted(aws).plan()
