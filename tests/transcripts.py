@@ -24,7 +24,7 @@ _PROGRESS = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z ")
 _VARIES = {
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ": "2026-01-01T12:00:00Z",
     r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)? UTC": "2026-01-01 12:00 UTC",
-    r"\brun [0-9a-f]{12}\b": "run 4690b224c176",
+    r"run [0-9a-f]{12}\b": "run 4690b224c176",
     r"sha256:[0-9a-f]{64}": "sha256:...",  # of what is intended, with the ids of roles
     r"\biip-assoc-[0-9a-f]{8,}\b": "iip-assoc-0c1d2e3f4a5b6c7d8",
     # After a death: whether the restored instance has to be cut over again depends on the time
@@ -74,14 +74,14 @@ class _Player:
             done = self.program.shell(script.replace(":5000/", f":{self._port}/"))
             said = [x for x in done.stderr.splitlines() if not _PROGRESS.match(x)]
             told = "\n".join([*done.stdout.splitlines(), *said])
-        return [line.rstrip() for line in _normal(told, self._port).splitlines()]
+        return [line.rstrip() for line in normal(told, self._port).splitlines()]
 
     @property
     def _port(self) -> str:
         return (self.program.endpoint or "").rpartition(":")[2]
 
 
-def _normal(text: str, port: str) -> str:
+def normal(text: str, port: str = "") -> str:
     """Without what differs between runs: times, and how long something took. With the answer, which
     a terminal shows as it is typed."""
     text = re.sub(r"(Enter a value: )(?=\S)", r"\1yes\n\n", text)

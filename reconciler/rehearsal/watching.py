@@ -52,12 +52,14 @@ class InstanceTrace:
 @dataclass
 class Watch:
     """Listens to a sandbox. Of the requests of ``run``, which has ``life``, the one with the number
-    ``dies_after`` among those that change something is its last."""
+    ``dies_after`` among those that change something is its last, or the first of the operation
+    ``dies_at``."""
 
     world: World
     run: str
     life: Life
     dies_after: int | None = None
+    dies_at: str | None = None
     writes: list[Logged] = field(default_factory=list)
     traces: dict[InstanceKey, InstanceTrace] = field(default_factory=dict)
     _taken: dict[tuple[InstanceKey, str], float] = field(default_factory=dict)
@@ -90,7 +92,7 @@ class Watch:
         if self.run not in logged.user_agent:
             return
         self.writes.append(logged)
-        if len(self.writes) == self.dies_after:
+        if len(self.writes) == self.dies_after or logged.operation == self.dies_at:
             self.life.is_over = True
             raise Killed
 

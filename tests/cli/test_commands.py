@@ -429,8 +429,14 @@ def test_the_demo(shell: Shell) -> None:
     result = shell.run("demo")
     assert result.returncode == 0, result.stderr
     assert "the instances still have" in result.stdout
+    assert "Its clock runs faster" in result.stdout
+    bare = r"Killed\n\n.*:\n    eu-west-1  i-\w+  no role\n(    us-east-1  i-\w+  web-v1\n){2}"
+    assert re.search(bare, result.stdout)
     assert "3 instances cut over" in result.stdout
     assert "No drift." in result.stdout
+    assert "rolled back, the profile has the old role again" in result.stdout
+    back = r"never touched:\n(    \S+  i-\w+  web-v2\n){3}"
+    assert re.search(back, result.stdout)
     assert time.monotonic() - began < 60
 
 

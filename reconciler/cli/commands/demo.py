@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import chdir
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.seed import InstanceSeed, Seed
+from reconciler.sandbox.state import Logged
 from reconciler.sandbox.state import World as Sandbox
 from reconciler.spec.loader import load
 
@@ -39,6 +40,8 @@ roles:
   web-v2:
     trust: ec2
     managed_policies: [AmazonSSMManagedInstanceCore, CloudWatchAgentServerPolicy]
+  web-v3:
+    trust: ec2
 
 instance_profiles:
   web:
@@ -99,7 +102,13 @@ class Story:
 
     def tell(self) -> int:
         self.beginning()
-        codes = [self.first_apply(), self.others(), self.cut_over(), self.by_hand()]
+        codes = [
+            self.first_apply(),
+            self.others(),
+            self.cut_over(),
+            self.by_hand(),
+            self.bad_role(),
+        ]
         self.ending()
         return max(codes)
 
@@ -112,6 +121,10 @@ class Story:
         ]
         plant(Seed(instances=groups), self.aws)
         self.spec.write_text(SPEC, "utf-8")
+        self.say(
+            "This runs on an AWS in this process. Its clock runs faster: a minute of waiting takes",
+            "half a second. Nothing leaves this machine.",
+        )
         self.chapter("Three instances are running; the specs describe their profile and roles")
         self.say(*(Piece(text, "cyan") for text in SPEC.splitlines()))
         self.say("")
@@ -148,11 +161,56 @@ class Story:
         return boto3.client("iam")
 
     def cut_over(self) -> int:
+        """The run is killed when the first instance has lost its profile; the next one finishes."""
+        from reconciler.rehearsal.watching import Killed, Life, Watch  # noqa: PLC0415 - moto is an extra
+
         self.chapter("The specs change: role: web-v2. The plan names the instances to cut over")
         self.spec.write_text(SPEC.replace("role: web-v1", "role: web-v2"), "utf-8")
+        ports = self.ports()
+        planned = self.planned(ports)
+        self.command("reconciler apply --auto-approve")
+        life = Life(self.clock)
+        watch = Watch(self.aws, ports.run, life, dies_at="DisassociateIamInstanceProfile")
+        with suppress(Killed):
+            self.quietly(replace(ports, clock=life), lambda ports: Apply(planned, ports).execute())
+        watch.life.is_over = True
+        self.say(Piece("Killed", "bold red"), "")
+        self.credentials("The run died, just when an instance had lost its profile")
+        self.chapter("Apply again: it restores the instance, and goes on")
+        self.clock.sleep(60)
         code = self.apply()
         self.credentials("One at a time, each instance got the new role")
         return code
+
+    def bad_role(self) -> int:
+        self.chapter(
+            "A role that EC2 refuses: role: web-v3. The canary fails, and it is rolled back"
+        )
+        self.spec.write_text(SPEC.replace("role: web-v1", "role: web-v3"), "utf-8")
+        with self.refused():
+            code = self.apply()
+        self.say(Piece(f"(exit code {code})", "dim"), "")
+        self.credentials("The old role is back, and two instances were never touched")
+        return 0 if code == ExitCode.PARTLY_APPLIED else ExitCode.ERROR
+
+    @contextmanager
+    def refused(self) -> Iterator[None]:
+        """EC2 gives the profile to no instance, from the time that one has lost it until another
+        role is in it. Before that, when it is asked, it does not say so."""
+        action = frozenset({"ec2:AssociateIamInstanceProfile"})
+
+        def listen(logged: Logged) -> None:
+            chaos = self.aws.chaos
+            if logged.operation == "DisassociateIamInstanceProfile" and not logged.is_dry_run:
+                self.aws.chaos = replace(chaos, denied=chaos.denied | action)
+            elif logged.operation == "AddRoleToInstanceProfile":
+                self.aws.chaos = replace(chaos, denied=chaos.denied - action)
+
+        self.aws.after.append(listen)
+        try:
+            yield
+        finally:
+            self.aws.after.remove(listen)
 
     def by_hand(self) -> int:
         self.chapter("AWS is changed by hand, outside of Git")
@@ -208,16 +266,21 @@ class Story:
             return work(replace(ports, progress=progress))
 
     def apply(self) -> int:
-        self.command("reconciler plan")
         ports = self.ports()
-        planned = self.quietly(ports, lambda ports: make_plan(self.request(), ports))
-        self.console.out(plan_lines(planned.plan, Look(self.console.unicode)))
-        self.console.out([()])
+        planned = self.planned(ports)
         self.command("reconciler apply --auto-approve")
         applied = self.quietly(ports, lambda ports: Apply(planned, ports).execute())
         self.console.out(result_lines(applied))
         code: int = applied.exit_code
         return code
+
+    def planned(self, ports: RunPorts) -> Planned:
+        """Shows the plan."""
+        self.command("reconciler plan")
+        planned = self.quietly(ports, lambda ports: make_plan(self.request(), ports))
+        self.console.out(plan_lines(planned.plan, Look(self.console.unicode)))
+        self.console.out([()])
+        return planned
 
     def credentials(self, title: str) -> None:
         from reconciler.sandbox.server import credentials  # noqa: PLC0415 - moto is an extra
@@ -225,7 +288,9 @@ class Story:
         rows: list[Line] = [line(Piece(f"{title}:", "bold"))]
         rows.extend(
             line(
-                "    ", data(f"{row['region']:<10} {row['instance']}  "), data(row["role"], "green")
+                "    ",
+                data(f"{row['region']:<10} {row['instance']}  "),
+                data(row["role"] or "no role", "green" if row["role"] else "red"),
             )
             for row in credentials(self.aws)
         )
