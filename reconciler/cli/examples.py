@@ -72,6 +72,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "Who uses a profile, and what new instances get, for a program",
         ),
     ),
+    "graph": (
+        ("reconciler graph --format svg > plan.svg", "What the next apply changes, as a picture"),
+        ("reconciler graph --all --format html > graph.html", "Everything, as a page"),
+    ),
     "init": (
         ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
         ("reconciler init infra/iam --owner platform", "In another folder, for that owner"),
@@ -208,6 +212,13 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         ExitCode.ERROR: "error, or what is asked for does not exist",
         ExitCode.UNDECIDED: "the wrong account",
         ExitCode.USAGE: "wrong usage: a flag, or something that is no address",
+        **_STOPPED,
+    },
+    "graph": {
+        ExitCode.OK: "success, with or without changes",
+        **_ERROR,
+        ExitCode.UNDECIDED: "a conflict of ownership, or the wrong account",
+        **_USAGE,
         **_STOPPED,
     },
     "init": _OFFLINE,

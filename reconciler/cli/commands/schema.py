@@ -19,6 +19,7 @@ class Of(StrEnum):
     plan = "plan"
     drift = "drift"
     explain = "explain"
+    graph = "graph"
     apply = "apply"
     diagnostics = "diagnostics"
     log = "log"
