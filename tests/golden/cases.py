@@ -123,7 +123,8 @@ def of_drift(name: str, planned: Planned) -> Iterator[tuple[str, str]]:
 
 
 def of_apply(name: str, aws: Rig, applied: Applied) -> Iterator[tuple[str, str]]:
-    told = "\n".join(aws.progress.told)
+    # By resource: which of two goes first, when neither needs the other, is a matter of threads.
+    told = "\n".join(sorted(aws.progress.told, key=lambda text: text.partition(": ")[0]))
     lines = plain([*result_lines(applied), *stranded_lines(applied)])
     document = _json(outcome_json(applied, applied.exit_code))
     yield f"{name}.apply.txt", f"{told}\n\n{lines}\n\n{document}"
