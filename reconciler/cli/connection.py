@@ -10,7 +10,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.arguments import AccessFlags
+from reconciler.cli.given import AccessFlags
 from reconciler.clock import SystemClock
 from reconciler.commands.failures import FailureLimit
 from reconciler.commands.request import Connection, RunPorts

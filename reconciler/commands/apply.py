@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.commands.plan import Planned, PlannedTarget, plan_again
 from reconciler.commands.request import RunPorts
 from reconciler.errors import AwsError, RefusedError
-from reconciler.executor import Executor, ExecutorDeps
+from reconciler.executor.executor import Executor, ExecutorDeps
 from reconciler.executor.interrupt import Deadline, Interrupt
 from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.exit_codes import ExitCode

@@ -10,7 +10,8 @@ from typing import Literal, get_args
 
 from reconciler.commands.plan import Planned
 from reconciler.diagnostics import Diagnostic, Location
-from reconciler.drift.causes import SEVERITIES, Cause, Severity, causes_of, severity_of
+from reconciler.drift.causes import Cause, causes_of, severity_of
+from reconciler.drift.severity import SEVERITIES, Severity
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import Address, instance_address
 from reconciler.plan.changes import (
