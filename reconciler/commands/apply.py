@@ -94,6 +94,8 @@ class Apply:
             result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
             if result.count("failed"):
                 failures.note(name)
+            if several:
+                target.connection.release()
             if is_told:
                 progress.target_ended(_in_words(result), *count.next())
             return result

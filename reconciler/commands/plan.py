@@ -29,10 +29,10 @@ from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import (
     PLACEHOLDER_ACCOUNT,
     Caller,
+    Interpreter,
     ParsedSet,
     for_target,
     interpret,
-    is_same_for,
     read,
 )
 from reconciler.spec.settings import Quotas, Settings, TargetSpec, account_of
@@ -123,7 +123,11 @@ def make_plan(
         parsed = with_members(parsed, request, ports)
     settings = parsed.settings
     wanted = targets_of(request, settings)
-    offline = {n: interpreted_offline(for_target(parsed, t), request, t) for n, t in wanted.items()}
+    interpreter = Interpreter()
+    offline = {
+        name: interpreted_offline(for_target(parsed, target), request, target, interpreter)
+        for name, target in wanted.items()
+    }
     found = [d for one in offline.values() for d in one.spec.diagnostics]
     if not offline:
         found += parsed.diagnostics
@@ -148,6 +152,8 @@ def make_plan(
         refuse_invalid(spec.diagnostics, parsed.sources)
         known = replace(known, identity=identity, spec=spec)
         found = _planned_target(known, request, ports, several=len(wanted) > 1)
+        if len(wanted) > 1:
+            connection.release()
         return found if keeps_context else replace(found, context=None)
 
     made = each(planned, wanted, ports.target_parallelism)
@@ -266,6 +272,8 @@ def plan_again(
         account = replace(changed[name], identity=identity)
         written = frozenset(change.address for change in before[name].plan.changes)
         found = _planned_target(account, request, ports, written, several=several)
+        if several:
+            account.connection.release()
         return replace(found, context=None)
 
     made = dict(zip(changed, each(again, changed, ports.target_parallelism), strict=True))
@@ -329,6 +337,9 @@ def _identities(
             if not is_again:
                 ports.failures.note(name)
             return error
+        finally:
+            if several:
+                connection.release()
 
     found = dict(zip(opened, each(identity, opened, ports.target_parallelism), strict=True))
     known = {name: one for name, one in found.items() if isinstance(one, Identity)}
@@ -349,13 +360,21 @@ class Offline:
     parsed: ParsedSet
     caller: Caller
     spec: SpecSet
+    interpreter: Interpreter
 
 
-def interpreted_offline(parsed: ParsedSet, request: Request, target: TargetSpec | None) -> Offline:
+def interpreted_offline(
+    parsed: ParsedSet,
+    request: Request,
+    target: TargetSpec | None,
+    interpreter: Interpreter | None = None,
+) -> Offline:
+    """``interpreter`` is what several targets share."""
     account = (target.account_id if target else None) or parsed.settings.account_id
     variables = {**(target.variables if target else {}), **request.variables}
     caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", variables)
-    return Offline(parsed, caller, interpret(parsed, caller))
+    shared = interpreter or Interpreter()
+    return Offline(parsed, caller, shared.of(parsed, caller), shared)
 
 
 def _online(offline: Offline, identity: Identity, reader: Reader) -> SpecSet:
@@ -363,9 +382,7 @@ def _online(offline: Offline, identity: Identity, reader: Reader) -> SpecSet:
     caller = replace(offline.caller, account_id=identity.account_id, partition=identity.partition)
     if has_errors(offline.spec.diagnostics):
         return interpret(_with_quotas(offline.parsed, reader), caller)
-    if is_same_for(offline.parsed, offline.caller, caller):
-        return offline.spec
-    return interpret(offline.parsed, caller)
+    return offline.interpreter.of(offline.parsed, caller)
 
 
 def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:
