@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reconciler.cli.console import Console
 from reconciler.cli.told import Told, wait_in_words
-from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.plan import make_plan
+from reconciler.commands.planned import Planned
 from reconciler.commands.request import Request, RunPorts
 from reconciler.model.address import Address
 from reconciler.planner.options import PlanFlags

@@ -14,7 +14,7 @@ import typer
 
 from reconciler.cli.console import Console
 from reconciler.cli.files import append, write_whole
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.diagnostics import meant
 from reconciler.drift.findings import COUNTED, Drift
 from reconciler.errors import RefusedError

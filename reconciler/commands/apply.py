@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
-from reconciler.commands.plan import Planned, PlannedTarget, plan_again
+from reconciler.commands.plan import plan_again
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import RunPorts
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.executor import Executor, ExecutorDeps

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.drift.causes import Cause, causes_of, severity_of
 from reconciler.drift.severity import SEVERITIES, Severity

@@ -18,7 +18,8 @@ from reconciler.cli.console import Console
 from reconciler.cli.given import AccessFlags
 from reconciler.cli.progress import Quiet, shown
 from reconciler.commands.apply import Apply
-from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.plan import make_plan
+from reconciler.commands.planned import Planned
 from reconciler.commands.request import Request, RunPorts
 from reconciler.drift.findings import drift_of
 from reconciler.exit_codes import ExitCode

@@ -15,7 +15,7 @@ from reconciler.cli.given import console_of, login_of, request_of
 from reconciler.cli.notifications import Notifier, notifier_of
 from reconciler.cli.progress import Quiet, planning, shown
 from reconciler.cli.reports import ReportRequests, report_requests
-from reconciler.commands.plan import Planned, refuse_unmatched
+from reconciler.commands.planned import Planned, refuse_unmatched
 from reconciler.commands.request import Request, RunPorts
 from reconciler.drift.accept import accept as accept_findings
 from reconciler.drift.accept import patch

@@ -12,7 +12,7 @@ from reconciler.cli.files import write_whole
 from reconciler.cli.given import console_of, login_of, request_of
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import report_requests
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.drift.severity import SEVERITIES, Severity
 from reconciler.exit_codes import ExitCode
 from reconciler.render import formats

@@ -13,8 +13,8 @@ from reconciler.cli.console import Console
 from reconciler.cli.given import AccessFlags, allowances, console_of, login_of, request_of
 from reconciler.cli.progress import Quiet, planning, shown
 from reconciler.cli.saved_plans import saved_at
-from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import refuse_stale, specs_digest
+from reconciler.commands.planned import Planned
 from reconciler.commands.request import Connection, RunPorts
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
