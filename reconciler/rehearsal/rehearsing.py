@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.commands.apply import Applied, Apply
-from reconciler.commands.plan import Planned, PlannedTarget, plan_copy
+from reconciler.commands.plan import plan_copy
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import RunPorts
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.estimate import estimate

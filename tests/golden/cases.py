@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import reconciler
 from reconciler.cli.app import app
 from reconciler.commands.apply import Applied
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.drift.findings import drift_of
 from reconciler.render import formats
 from reconciler.render.json.apply import outcome_json

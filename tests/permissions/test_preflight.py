@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from reconciler.cli.app import run
 from reconciler.commands.permissions import wanted_for, wanted_for_plan
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.commands.preflight import Preflight, preflight
 from reconciler.exit_codes import ExitCode
 from reconciler.permissions.statements import documents

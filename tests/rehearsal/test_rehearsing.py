@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.arguments import AccessFlags
 from reconciler.cli.connection import run_ports
+from reconciler.cli.given import AccessFlags
 from reconciler.commands.request import RunPorts
 from reconciler.exit_codes import ExitCode
 from reconciler.ports import Clock

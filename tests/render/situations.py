@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from moto.moto_api._internal import mock_random
 
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.render.formats import DriftReport, PlanReport
 from reconciler.render.json.drift import drift_json
