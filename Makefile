@@ -37,6 +37,7 @@ soak: $(VENV)/installed  #? 500 random runs on a sandbox that misbehaves; writes
 bench: $(VENV)/installed  #? calls, seconds and memory, by size and beside a bare script; how near an estimate comes
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench_growth
+	$(BIN)/python -m tests.bench_fleet
 	$(BIN)/python -W ignore -m tests.bench_against
 
 golden: $(VENV)/installed  #? everything that is seen, as files: read what it changes

@@ -13,15 +13,22 @@ import reconciler
 
 ROUNDS = 10
 PROGRAM = ("-m", "reconciler")
-ASKED = {"COMP_WORDS": "reconciler pl", "COMP_CWORD": "1", "_RECONCILER_COMPLETE": "complete_bash"}
+AWS = "reconciler.aws.reader, reconciler.aws.writer"
+BASH = {"_RECONCILER_COMPLETE": "complete_bash"}
+COMMAND = {**BASH, "COMP_WORDS": "reconciler pl", "COMP_CWORD": "1"}
+FLAG = {**BASH, "COMP_WORDS": "reconciler plan --onl", "COMP_CWORD": "2"}
 STARTS: tuple[tuple[str, tuple[str, ...], dict[str, str]], ...] = (
     ("python -c pass", ("-c", "pass"), {}),
     ("import typer", ("-c", "import typer"), {}),
     ("reconciler --version", (*PROGRAM, "--version"), {}),
     ("reconciler --help", (*PROGRAM, "--help"), {}),
-    ("completion of a command", PROGRAM, ASKED),
+    ("completion of a command", PROGRAM, COMMAND),
+    ("completion of a flag", PROGRAM, FLAG),
     ("reconciler validate --help", (*PROGRAM, "validate", "--help"), {}),
     ("reconciler plan --help", (*PROGRAM, "plan", "--help"), {}),
+    ("imports of validate", ("-c", "import reconciler.cli.runs.validate"), {}),
+    ("imports of plan", ("-c", "import reconciler.cli.runs.plan"), {}),
+    ("those and of AWS", ("-c", f"import reconciler.cli.runs.plan, {AWS}"), {}),
 )
 
 

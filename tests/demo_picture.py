@@ -12,7 +12,7 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from reconciler.cli.app import app
-from reconciler.cli.commands import demo
+from reconciler.cli.runs import demo
 from tests.transcripts import normal
 
 _CHAPTERS = re.compile(r"(?:\x1b\[[\d;]*m)?4\. The specs change.*?(?=\n\S*6\. )", re.DOTALL)

@@ -18,7 +18,8 @@ from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Clients, Login, Session, reading, writing
 from reconciler.aws.writer import AwsWriter
 from reconciler.commands.apply import Applied, Apply
-from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.plan import make_plan
+from reconciler.commands.planned import Planned
 from reconciler.commands.request import Connection, Request
 from reconciler.commands.request import RunPorts as Commands
 from reconciler.drift.findings import Drift, drift_of

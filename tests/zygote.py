@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import boto3
 import typer.main
 from botocore import client
 from botocore.loaders import Loader
@@ -128,10 +129,11 @@ def warm() -> None:
     Loader.FILE_LOADER_CLASS = Once
     with embedded(World()):
         session = Session(Login(run="warm", region="us-east-1"))
+        own: Any = boto3.client("ec2", region_name="us-east-1")
         ec2, iam = (session.client(name, None, 1) for name in ("ec2", "iam"))
         session.client("sts", None, 1).get_caller_identity()
         session.client("cloudtrail", None, 1).can_paginate("lookup_events")
-        ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+        own.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
         list(ec2.get_paginator("describe_instances").paginate())
         iam.create_role(RoleName="warm", AssumeRolePolicyDocument=TRUST)
         list(iam.get_paginator("get_account_authorization_details").paginate())

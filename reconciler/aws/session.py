@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cached_property
 from ipaddress import ip_address
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import boto3
-import botocore.loaders
 import botocore.session
 from botocore import exceptions as boto
 from botocore.config import Config
@@ -24,6 +23,7 @@ from botocore.credentials import CredentialProvider, EnvProvider, RefreshableCre
 from botocore.utils import parse_timestamp
 
 from reconciler import __version__
+from reconciler.aws import models
 from reconciler.aws.call_log import Tap
 from reconciler.aws.errors import CUT_OFF, translated
 from reconciler.aws.origins import (
@@ -68,15 +68,11 @@ class Login:
 _WITH_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?Z")
 
 
-@cache
-def _models(data_path: str | None) -> Any:
-    return botocore.loaders.create_loader(data_path)
-
-
 def _make_fast(session: Any) -> None:
-    """botocore reads its models of services once for each session, and EC2's is 5 MB: all sessions
-    of this process share them. And it takes times apart for any form there is."""
-    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+    """botocore reads its models of services once for each session, and takes times apart for any
+    form there is."""
+    path = session.get_config_variable("data_path")
+    session.register_component("data_loader", models.shared(path))
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
 
 
@@ -92,7 +88,8 @@ def _moment(value: Any) -> datetime:
 @dataclass
 class Session:
     """One boto3 session for a target, its role assumed once; clients of all kinds share it.
-    ``log`` is told of every attempt of a call."""
+    ``log`` is told of every attempt of a call. ``caller`` is the session without a role that those
+    of several targets share: the caller's credentials are found once, and a prompt comes once."""
 
     login: Login
     enabled: set[str] = field(default_factory=set)
@@ -100,8 +97,14 @@ class Session:
     log: CallLog | None = None
     most_calls: int = POOL
     """How many calls may be in flight at a time."""
+    caller: Session | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _boto: Any = None
+    _own: Any = None
+    made: list[dict[Any, Any]] = field(default_factory=list)
+    """Where clients of this session are kept."""
+    _assuming: _Assumed | None = None
+    _assuming_in: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._free = threading.Semaphore(self.most_calls)
@@ -139,6 +142,19 @@ class Session:
                 **keys,
             )
 
+    def release(self) -> None:
+        """Lets go of clients and their connections, which are made again when they are asked for;
+        the role's credentials stay. A process may have few files open, and a thousand targets take
+        seven connections each."""
+        with self._lock:
+            closed = [client for kept in self.made for client in kept.values()]
+            for kept in self.made:
+                kept.clear()
+            if self.login.role_arn:
+                self._boto = None
+        for client in closed:
+            client.close()
+
     @contextmanager
     def asking(self, call: str, region: str | None = None) -> Iterator[None]:
         """Everything that botocore raises inside, as ``AwsError`` with what to do about it.
@@ -149,7 +165,8 @@ class Session:
         except AwsError as error:
             # An emulator has all regions, and answers for one that is none with something else.
             is_none = error.code in _NO_SUCH_REGION or (region and error.code in CUT_OFF)
-            name = region or (self._boto and self._boto.region_name) or self._fallback
+            known = self._boto or (self.caller or self)._own
+            name = region or (known and known.region_name) or self._fallback
             if is_none and not self._exists(name):
                 message = self.origins().no_region(name)
                 raise AwsError("", UNKNOWN_REGION, message) from error
@@ -185,12 +202,21 @@ class Session:
     @interruptible
     def region(self) -> str | None:
         with self._lock, self.asking("session"):
-            name: str | None = self.boto.region_name
+            name: str | None = self._of_caller().region_name
             return name
 
     @property
     def boto(self) -> Any:
         if self._boto is None:
+            self._boto = self._assumed() if self.login.role_arn else self._of_caller()
+        return self._boto
+
+    def _of_caller(self) -> Any:
+        """With the caller's own credentials."""
+        if self.caller is not None:
+            with self.caller._lock:
+                return self.caller._of_caller()
+        if self._own is None:
             # botocore reads AWS_DEFAULT_REGION alone; AWS's other tools read this one first.
             region = self.login.region or os.environ.get("AWS_REGION") or None
             inner = self._tapped(botocore.session.get_session())
@@ -203,8 +229,8 @@ class Session:
                 raise AwsError("", "ProfileNotFound", message) from error
             _make_fast(inner)
             self._adjust(inner.get_component("credential_provider"), session.profile_name)
-            self._boto = self._assumed(session) if self.login.role_arn else session
-        return self._boto
+            self._own = session
+        return self._own
 
     def _tapped(self, inner: Any) -> Any:
         if self.log is not None:
@@ -275,23 +301,33 @@ class Session:
             return (f"{EXPIRATION} is {given!r}, which is not an ISO 8601 time",)
         return ("the credentials have a session token, and their expiry is not known",)
 
-    def _assumed(self, session: Any) -> Any:
+    def _sts(self, region: str) -> Any:
+        """What assumes roles with the caller's credentials, for all targets alike."""
+        with self._lock:
+            if region not in self._assuming_in:
+                self._assuming_in[region] = self._of_caller().client(
+                    "sts",
+                    region_name=region,
+                    endpoint_url=self.login.endpoint_url,
+                    config=self._config(READ_ATTEMPTS),
+                )
+            return self._assuming_in[region]
+
+    def _assumed(self) -> Any:
         """The session of the target's role, which is assumed again before its hour is over."""
-        client = session.client(
-            "sts",
-            region_name=session.region_name or self._fallback,
-            endpoint_url=self.login.endpoint_url,
-            config=self._config(READ_ATTEMPTS),
-        )
-        params = {
-            "RoleArn": self.login.role_arn or "",
-            "RoleSessionName": f"reconciler-{self.login.run}",
-        }
-        if self.login.external_id:
-            params["ExternalId"] = self.login.external_id
+        session = self._of_caller()
+        if self._assuming is None:
+            client = (self.caller or self)._sts(session.region_name or self._fallback)
+            params = {
+                "RoleArn": self.login.role_arn or "",
+                "RoleSessionName": f"reconciler-{self.login.run}",
+            }
+            if self.login.external_id:
+                params["ExternalId"] = self.login.external_id
+            self._assuming = _Assumed(client, params)
         inner = self._tapped(botocore.session.Session())
         _make_fast(inner)
-        inner.get_component("credential_provider").providers.insert(0, _Assumed(client, params))
+        inner.get_component("credential_provider").providers.insert(0, self._assuming)
         return boto3.Session(botocore_session=inner, region_name=session.region_name)
 
 
@@ -332,11 +368,14 @@ class _Assumed(CredentialProvider):
         super().__init__()
         self._client = client
         self._params = params
+        self._loaded: RefreshableCredentials | None = None
 
     def load(self) -> RefreshableCredentials:
-        return RefreshableCredentials.create_from_metadata(
-            self._given(), refresh_using=self._given, method=self.METHOD
-        )
+        if self._loaded is None:
+            self._loaded = RefreshableCredentials.create_from_metadata(
+                self._given(), refresh_using=self._given, method=self.METHOD
+            )
+        return self._loaded
 
     def _given(self) -> dict[str, str]:
         with translated("sts:AssumeRole"):
@@ -359,6 +398,9 @@ class Clients:
     counts: Counter[str] = field(default_factory=Counter)
     _made: dict[tuple[str, str | None], Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self.session.made.append(self._made)
 
     def get(self, service: str, region: str | None = None) -> Any:
         with self._lock:

@@ -13,7 +13,7 @@ from reconciler.cli.reports import NONE, ReportRequests
 from reconciler.cli.signals import handled_signals
 from reconciler.cli.streams import close_stdout
 from reconciler.commands.apply import Applied, Apply
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.commands.preflight import preflight
 from reconciler.commands.request import RunPorts
 from reconciler.executor.interrupt import BATCH_SECONDS, Interrupt

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Annotated, Any, get_args, get_type_hints
@@ -17,15 +17,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from reconciler.cli import completion
-from reconciler.cli.call_log import opened
-from reconciler.cli.console import Console
 from reconciler.cli.panels import ACCESS, OUTPUT, OWNERSHIP, RUN, SCOPE
-from reconciler.commands.request import Request
-from reconciler.commands.shard import Shard
-from reconciler.model.ownership import OWNER_PATTERN
-from reconciler.planner.options import allowance
-from reconciler.ports import CallLog
-from reconciler.spec.build.scalars import seconds_of
 
 
 class Color(StrEnum):
@@ -115,22 +107,6 @@ NoInput = Annotated[
         "--no-input", help="Never prompt; fail if a prompt is needed.", rich_help_panel=RUN
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class AccessFlags:
-    """Which credentials to use, which endpoint and regions, and how tags are read."""
-
-    profile: str | None
-    endpoint_url: str | None
-    regions: tuple[str, ...]
-    uses_tag_index: bool = True
-    no_input: bool = False
-    """Never prompt, not even for an MFA code."""
-    log: CallLog | None = None
-    """Is told of every call."""
-    target_parallelism: int = 8
-    max_failures: int | None = None
 
 
 class OnlyFor(tuple[str, ...]):
@@ -365,45 +341,6 @@ class CommonArguments:
     ] = None
     color: ColorFlag = Color.auto
 
-    def request(self, path: str) -> Request:
-        """The request for the specs at ``path``. Raises a usage error for an invalid flag."""
-        if self.owner is not None and not OWNER_PATTERN.fullmatch(self.owner):
-            form = "up to 64 letters, digits, dots, dashes and underscores"
-            raise typer.BadParameter(f"--owner takes {form}, not {self.owner!r}")
-        given = {name: getattr(self, name) for name in OF_REQUEST}
-        known: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in given.items()
-            if value is not None
-        }
-        read = {"allow": allowances(self.allow), "variables": pairs(self.variables, "--var")}
-        if self.shard is not None:
-            known["shard"] = _shard(self.shard)
-        return Request(**{**known, **read}, path=path)
-
-    def login(self, console: Console, *, no_input: bool = False) -> AccessFlags:
-        """Opens the log. Raises a usage error, or ``RefusedError`` if it cannot be opened."""
-        log = opened(self.log_file, console)
-        regions = tuple(self.regions or ())
-        is_auto = self.tag_source is TagSource.auto
-        return AccessFlags(
-            self.profile,
-            self.endpoint_url,
-            regions,
-            is_auto,
-            no_input,
-            log,
-            self.target_parallelism,
-            self.max_failures,
-        )
-
-    def console(self) -> Console:
-        return Console(self.color.value, self.quiet, self.verbose)
-
-
-OF_REQUEST = {flag.name for flag in fields(CommonArguments)} & {f.name for f in fields(Request)}
-"""Names of the flags that go into a request."""
-
 
 def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the signature that typer reads: a parameter of type ``CommonArguments`` is
@@ -432,51 +369,3 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     vars(called)["__signature__"] = inspect.Signature([*kept, *flags])
     called.__annotations__ = {one.name: one.annotation for one in (*kept, *flags)}
     return called
-
-
-def duration(given: str | None) -> float | None:
-    """``--max-time`` in seconds. Raises a usage error if it is not a duration."""
-    if given is None:
-        return None
-    try:
-        return float(seconds_of(given))
-    except ValueError as error:
-        message = f"--max-time takes a duration such as 90s, 30m or 2h, not {given!r}"
-        raise typer.BadParameter(message) from error
-
-
-def pairs(given: list[str] | None, flag: str) -> dict[str, str]:
-    """``NAME=VALUE`` flags as a mapping. Raises a usage error for any other form."""
-    found: dict[str, str] = {}
-    for text in given or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{flag} takes NAME=VALUE, not {text!r}")
-        found[name] = value
-    return found
-
-
-def _shard(given: str) -> str:
-    try:
-        return str(Shard.parse(given))
-    except ValueError as error:
-        raise typer.BadParameter(f"--shard: {error}") from error
-
-
-def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:
-    """``--allow KEY=VALUE`` flags as pairs; a key may occur more than once. Raises a usage error
-    for an unknown key."""
-    try:
-        return frozenset(allowance(text) for text in given or ())
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def typed(context: typer.Context, names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that are on the command line. Defaults do not count, nor do environment
-    variables, which a CI job may set for all commands."""
-    return [
-        name
-        for name in names
-        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
-    ]

@@ -10,7 +10,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.arguments import AccessFlags
+from reconciler.cli.given import AccessFlags
 from reconciler.clock import SystemClock
 from reconciler.commands.failures import FailureLimit
 from reconciler.commands.request import Connection, RunPorts
@@ -29,11 +29,14 @@ def run_ports(
     and of the marks in AWS, and it opens one connection for each target."""
     run = secrets.token_hex(6)
     opened: dict[str, Connection] = {}
+    callers: list[Session] = []
 
     def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
         name = repr(spec)
         if name not in opened:
-            opened[name] = _open(login, run, parallelism, spec, settings)
+            if not callers:
+                callers.append(_session(login, run, parallelism))
+            opened[name] = _open(login, run, parallelism, spec, settings, callers[0])
         return opened[name]
 
     return RunPorts(
@@ -54,7 +57,12 @@ def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:
 
 
 def _open(
-    login: AccessFlags, run: str, parallelism: int, spec: TargetSpec | None, settings: Settings
+    login: AccessFlags,
+    run: str,
+    parallelism: int,
+    spec: TargetSpec | None,
+    settings: Settings,
+    caller: Session,
 ) -> Connection:
     from reconciler.aws import cloudtrail, examiner, organizations, reader, writer  # noqa: PLC0415 - validate must not load boto3
     from reconciler.aws.session import examining, reading, writing  # noqa: PLC0415 - validate must not load boto3
@@ -64,6 +72,7 @@ def _open(
         login,
         run,
         parallelism,
+        caller,
         settings_regions=regions,
         role_arn=spec.role_arn if spec else None,
         external_id=spec.external_id if spec else None,
@@ -83,10 +92,17 @@ def _open(
         session.doubts,
         organizations.AwsOrganization(reading(session), parallelism).members,
         session.is_remote,
+        session.release,
     )
 
 
-def _session(login: AccessFlags, run: str, most_calls: int = 10, **more: Any) -> Session:
+def _session(
+    login: AccessFlags,
+    run: str,
+    most_calls: int = 10,
+    caller: Session | None = None,
+    **more: Any,
+) -> Session:
     from reconciler.aws import session  # noqa: PLC0415 - validate must not load boto3
 
     way = session.Login(
@@ -98,4 +114,4 @@ def _session(login: AccessFlags, run: str, most_calls: int = 10, **more: Any) ->
         may_ask=not login.no_input and sys.stdin is not None and sys.stdin.isatty(),
         **more,
     )
-    return session.Session(way, log=login.log, most_calls=most_calls)
+    return session.Session(way, log=login.log, most_calls=most_calls, caller=caller)

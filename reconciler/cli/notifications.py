@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import typer
 
-from reconciler.cli.completion import destinations
 from reconciler.cli.console import Console
 from reconciler.cli.files import MOST_BYTES, read_foreign, text_of, write_whole
 from reconciler.cli.streams import close_stdout
 from reconciler.drift.baseline import Baseline, Covers, following, undelivered
-from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Drift, Finding
+from reconciler.drift.severity import Severity
 from reconciler.errors import AwsError, DeliveryError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.notify.notice import Notice
@@ -28,38 +27,6 @@ from reconciler.notify.prometheus import Run, metrics
 from reconciler.notify.webhook import Web
 from reconciler.render.json.drift import baseline_of, baseline_text, finding_json
 from reconciler.render.json.types import DriftShape
-
-NOTIFICATIONS = "Baseline and notifications"
-BaselineFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--baseline",
-        metavar="FILE|s3://BUCKET/KEY",
-        help="Store the findings, and report them as new, changed, ongoing or resolved.",
-        rich_help_panel=NOTIFICATIONS,
-    ),
-]
-NotifyFlag = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--notify",
-        metavar="KIND=PLACE",
-        help="Send findings that are new, changed or resolved to slack=URL, webhook=URL, sns=ARN "
-        "or eventbridge=BUS; env:NAME reads the place from an environment variable. "
-        "Repeat for more.",
-        rich_help_panel=NOTIFICATIONS,
-        autocompletion=destinations,
-    ),
-]
-MetricsFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--metrics",
-        metavar="prometheus=FILE",
-        help="Write metrics to a file.",
-        rich_help_panel=NOTIFICATIONS,
-    ),
-]
 
 
 class Outputs(Publisher, Protocol):

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reconciler.cli.console import Console
-from reconciler.cli.live import Live
 from reconciler.cli.told import Told, wait_in_words
-from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.plan import make_plan
+from reconciler.commands.planned import Planned
 from reconciler.commands.request import Request, RunPorts
 from reconciler.model.address import Address
 from reconciler.planner.options import PlanFlags
@@ -22,6 +22,9 @@ from reconciler.ports import Within
 from reconciler.render.escape import printable
 from reconciler.render.styled_text import data
 from reconciler.render.text.diagnostics import full
+
+if TYPE_CHECKING:
+    from reconciler.cli.live import Live
 
 HEARTBEAT_SECONDS = 20.0
 """So often, at least, something is said of what is waited for; a runner may take half a minute of
@@ -242,14 +245,18 @@ def _timed(address: Address, what: str, seconds: float) -> dict[str, Any]:
     return {"address": str(address), "what": what, "seconds": round(seconds, 1)}
 
 
-Shown = Quiet | Lines | Live | Events
+Shown: TypeAlias = "Quiet | Lines | Live | Events"
 
 
 def progress_for(console: Console) -> Quiet | Lines | Live:
     """Progress for people: a status line only on a terminal."""
     if console.quiet:
         return Quiet(console)
-    return Live(console) if console.is_terminal else Lines(console)
+    if not console.is_terminal:
+        return Lines(console)
+    from reconciler.cli.live import Live
+
+    return Live(console)
 
 
 def _number_of(planned: Planned) -> str:

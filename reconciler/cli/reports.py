@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from reconciler.cli.console import Console
 from reconciler.cli.files import append, write_whole
-from reconciler.commands.apply import Applied
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.diagnostics import meant
 from reconciler.drift.findings import COUNTED, Drift
 from reconciler.errors import RefusedError
@@ -36,6 +35,9 @@ from reconciler.render.json.planfile import sealed
 from reconciler.render.json.types import DriftShape, PlanShape
 from reconciler.render.markdown import SUMMARY_BYTES, Page, drift_markdown, plan_markdown
 from reconciler.render.styled_text import Line
+
+if TYPE_CHECKING:
+    from reconciler.commands.apply import Applied
 
 _S = TypeVar("_S")
 STDOUT = "-"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import typer
 
-from reconciler.cli import arguments as o
 from reconciler.cli.files import is_saved_plan, saved_plan
+from reconciler.cli.given import OF_REQUEST, typed
 from reconciler.commands.planfile import Saved, saved_from
 
-_OF_A_PLAN = o.OF_REQUEST - {"allow", "parallelism"}
+_OF_A_PLAN = OF_REQUEST - {"allow", "parallelism"}
 """Flags that a saved plan stores, so that they are not accepted with one."""
 
 
@@ -22,7 +22,7 @@ def saved_at(path: Path, context: typer.Context, allow: frozenset[tuple[str, str
     plan stores their values."""
     if not is_saved_plan(path):
         return None
-    if o.typed(context, _OF_A_PLAN) or any(key != "growth" for key, _ in allow):
+    if typed(context, _OF_A_PLAN) or any(key != "growth" for key, _ in allow):
         raise typer.BadParameter(
             "planning flags cannot be combined with a saved plan, except --allow growth=ADDRESS"
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
-from reconciler.commands.plan import Planned, PlannedTarget, plan_again
+from reconciler.commands.plan import plan_again
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import RunPorts
 from reconciler.errors import AwsError, RefusedError
-from reconciler.executor import Executor, ExecutorDeps
+from reconciler.executor.executor import Executor, ExecutorDeps
 from reconciler.executor.interrupt import Deadline, Interrupt
 from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.exit_codes import ExitCode
@@ -94,6 +95,8 @@ class Apply:
             result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
             if result.count("failed"):
                 failures.note(name)
+            if several:
+                target.connection.release()
             if is_told:
                 progress.target_ended(_in_words(result), *count.next())
             return result

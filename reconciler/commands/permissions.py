@@ -6,8 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.commands.plan import ADJUSTABLE, interpreted_offline, refuse_invalid, targets_of
 from reconciler.commands.request import Request
+from reconciler.commands.selection import (
+    ADJUSTABLE,
+    interpreted_offline,
+    refuse_invalid,
+    targets_of,
+)
 from reconciler.model.partitions import partition_of
 from reconciler.permissions.assuming import assuming
 from reconciler.permissions.of_plan import applying_plan

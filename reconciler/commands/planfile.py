@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.commands.request import Request
 from reconciler.commands.shard import Shard
 from reconciler.errors import RefusedError

@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.commands.asking import Asked, Room, dry_run, instance_arn, rooms, simulate
 from reconciler.commands.permissions import scope_of_plan
-from reconciler.commands.plan import Planned, PlannedTarget
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.errors import AwsError
 from reconciler.model import ownership
 from reconciler.model.address import Address, instance_address, name_key, name_of

@@ -50,6 +50,8 @@ class Connection:
     these tags. Raises ``AwsError``."""
     is_remote: Callable[[], bool] = bool
     """Whether the instances are EC2's, and not those of a simulation on this machine."""
+    release: Callable[[], None] = lambda: None
+    """Lets go of what it holds open, which is opened again when it is needed."""
 
 
 class Connect(Protocol):

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.commands.members import with_members
-from reconciler.commands.plan import ADJUSTABLE, interpreted_offline, targets_of
 from reconciler.commands.request import Connection, Request, RunPorts
+from reconciler.commands.selection import ADJUSTABLE, interpreted_offline, targets_of
 from reconciler.diagnostics import has_errors
 from reconciler.doctor import account, machine
 from reconciler.doctor.account import Patient

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from reconciler.commands.plan import ADJUSTABLE
+from reconciler.commands.selection import ADJUSTABLE
 from reconciler.diagnostics import in_order
 from reconciler.doctor.checks import NETWORK, Check, CheckName, in_short, not_asked
 from reconciler.errors import AwsError

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.commands.plan import Planned, PlannedTarget
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.diagnostics import has_errors
 from reconciler.drift.findings import Drift, Finding
 from reconciler.errors import NotWritableError, RefusedError

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 
-from reconciler.commands.plan import PlannedTarget
+from reconciler.commands.planned import PlannedTarget
 from reconciler.drift.findings import Actor, Drift, Finding
 from reconciler.errors import DENIED, AwsError
 from reconciler.model.address import POLICY

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.drift.findings import Drift, Finding, by_severity
 from reconciler.model.address import EVERYTHING, Address, matches_any
 

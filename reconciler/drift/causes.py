@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
+from reconciler.drift.severity import SEVERITIES, Severity
 from reconciler.model.policy_widening import OF_TRUSTS, widenings
 from reconciler.plan.changes import Difference
-
-Severity = Literal["critical", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""Highest first."""
 
 
 @dataclass(frozen=True, slots=True)

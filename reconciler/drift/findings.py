@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.diagnostics import Diagnostic, Location
-from reconciler.drift.causes import SEVERITIES, Cause, Severity, causes_of, severity_of
+from reconciler.drift.causes import Cause, causes_of, severity_of
+from reconciler.drift.severity import SEVERITIES, Severity
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import Address, instance_address
 from reconciler.plan.changes import (

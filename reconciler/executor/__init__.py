@@ -1,6 +1,2 @@
 """Executes a plan: preconditions, calls, retries, waits, cut-overs, outcomes. What to do is decided
 by ``planner`` and ``cutover``, not here."""
-
-from reconciler.executor.executor import Executor, ExecutorDeps
-
-__all__ = ["Executor", "ExecutorDeps"]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.commands.patience import patient
-from reconciler.commands.plan import Planned, PlannedTarget, make_plan
+from reconciler.commands.plan import make_plan
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import Request, RunPorts
 from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode

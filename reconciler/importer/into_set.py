@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.commands.plan import refuse_account
 from reconciler.commands.request import Connection
+from reconciler.commands.selection import refuse_account
 from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode

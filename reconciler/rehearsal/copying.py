@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reconciler.commands.plan import PlannedTarget
+from reconciler.commands.planned import PlannedTarget
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.into_set import import_source

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.commands.apply import Applied, Apply
-from reconciler.commands.plan import Planned, PlannedTarget, plan_copy
+from reconciler.commands.plan import plan_copy
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import RunPorts
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.estimate import estimate
@@ -132,7 +133,7 @@ class Stage:
                 problem = self._killed(watch, ports)
                 longest = max(longest, watch.longest)
                 if problem:
-                    call = watch.writes[number - 1].name
+                    call = watch.writes[-1].name if watch.writes else "nothing"
                     unrecovered.append(Unrecovered(number, call, problem))
         return CrashResult(writes, tuple(unrecovered), longest)
 

@@ -1,4 +1,5 @@
-"""Every report by its name: the same plan, the same drift, for another reader."""
+"""Every report by its name: the same plan, the same drift, for another reader. The large ones are
+imported when they are asked for."""
 
 from __future__ import annotations
 
@@ -12,10 +13,7 @@ from reconciler.plan.changes import Link
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import aws_cli, commands_for, part_of
 from reconciler.render.ci import github, gitlab
-from reconciler.render.ci.junit import drift_junit, validate_junit
 from reconciler.render.ci.repository import HERE, Repository
-from reconciler.render.ci.sarif import sarif
-from reconciler.render.html.page import drift_page, plan_page
 from reconciler.render.json.encode import json_text
 from reconciler.render.json.plan import diagnostics_json, now_as_text
 from reconciler.render.json.types import DriftShape, PlanShape
@@ -77,6 +75,8 @@ def _links(plan: Plan) -> list[Link]:
 
 
 def _plan_page(report: PlanReport) -> str:
+    from reconciler.render.html.page import plan_page
+
     commands = {
         str(change.address): commands_for(target, change.address)
         for target in report.plan.targets
@@ -89,6 +89,36 @@ def _plan_page(report: PlanReport) -> str:
         if (whole := part_of(target, change.address)) is not None
     }
     return plan_page(report.document, _links(report.plan), commands, report.repository, parts)
+
+
+def _merged_page(report: MergedPlanReport) -> str:
+    from reconciler.render.html.page import plan_page
+
+    return plan_page(report.document, [], {}, report.repository, {})
+
+
+def _drift_page(report: DriftReport | MergedDriftReport, links: list[Link]) -> str:
+    from reconciler.render.html.page import drift_page
+
+    return drift_page(report.document, links, report.repository)
+
+
+def _drift_junit(document: DriftShape) -> str:
+    from reconciler.render.ci.junit import drift_junit
+
+    return drift_junit(document)
+
+
+def _validate_junit(report: ValidateReport) -> str:
+    from reconciler.render.ci.junit import validate_junit
+
+    return validate_junit(diagnostics_json(report.diagnostics), report.repository, now_as_text())
+
+
+def _sarif(report: ValidateReport) -> str:
+    from reconciler.render.ci.sarif import sarif
+
+    return sarif(diagnostics_json(report.diagnostics), report.sources, report.repository)
 
 
 _OF_A_PLAN: Mapping[str, Callable[[PlanReport | MergedPlanReport], str]] = {
@@ -116,18 +146,18 @@ PLAN: Mapping[str, Callable[[PlanReport], str]] = {
 DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
     "text": lambda r: plain(drift_lines(r.drift, Look(is_full=True))) + "\n",
     **_OF_A_DRIFT,
-    "html": lambda r: drift_page(r.document, _links(r.drift.plan), r.repository),
-    "junit": lambda r: drift_junit(r.document),
+    "html": lambda r: _drift_page(r, _links(r.drift.plan)),
+    "junit": lambda r: _drift_junit(r.document),
 }
 MERGED_PLAN: Mapping[str, Callable[[MergedPlanReport], str]] = {
     **_OF_A_PLAN,
-    "html": lambda r: plan_page(r.document, [], {}, r.repository, {}),
+    "html": _merged_page,
 }
 """What needs the document alone: the page has no picture and no commands."""
 MERGED_DRIFT: Mapping[str, Callable[[MergedDriftReport], str]] = {
     **_OF_A_DRIFT,
-    "html": lambda r: drift_page(r.document, [], r.repository),
-    "junit": lambda r: drift_junit(r.document),
+    "html": lambda r: _drift_page(r, []),
+    "junit": lambda r: _drift_junit(r.document),
 }
 VALIDATE: Mapping[str, Callable[[ValidateReport], str]] = {
     "full": lambda r: plain(full(r.diagnostics, r.sources)) + "\n",
@@ -135,6 +165,6 @@ VALIDATE: Mapping[str, Callable[[ValidateReport], str]] = {
     "json": lambda r: as_text(diagnostics_json(r.diagnostics)),
     "github": lambda r: github.validate_annotations(diagnostics_json(r.diagnostics), r.repository),
     "gitlab": lambda r: gitlab.code_quality(diagnostics_json(r.diagnostics), r.repository),
-    "sarif": lambda r: sarif(diagnostics_json(r.diagnostics), r.sources, r.repository),
-    "junit": lambda r: validate_junit(diagnostics_json(r.diagnostics), r.repository, now_as_text()),
+    "sarif": _sarif,
+    "junit": _validate_junit,
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from reconciler.render.json.encode import json_text
 
 Document = Mapping[str, Any]
 
@@ -67,7 +68,7 @@ def _terraform(made: PolicySet) -> Iterator[str]:
 
 def _hcl(value: Any) -> str:
     """JSON is HCL, but for templates in its strings."""
-    text = json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+    text = json_text(value).replace("\n", "\n  ")
     return text.replace("${", "$${").replace("%{", "%%{")
 
 
@@ -99,7 +100,7 @@ def _logical(name: str, kind: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json_text(value) + "\n"
 
 
 FORMATS: Final[Mapping[str, Callable[[PolicySet], str]]] = {

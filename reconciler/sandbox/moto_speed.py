@@ -37,7 +37,7 @@ _user_agent = useragent.UserAgentString.to_string
 _normalized = moto_request.Request.from_primitives
 _discovery = vars(model.ServiceModel)["endpoint_discovery_operation"]
 _discoveries: dict[tuple[str, str], Any] = {}
-_made: dict[tuple[str, str], dict[str, Any]] = {}
+_made: dict[tuple[str, str, int], dict[str, Any]] = {}
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:
@@ -145,7 +145,8 @@ def _random_string(
 def methods_of_a_client(creator: Any, service: Any) -> dict[str, Any]:
     """In place of ``ClientCreator._create_methods``, which makes the eight hundred of EC2 anew for
     each client: they are closures on names alone."""
-    about = (service.service_name, service.api_version)
+    # Sessions of the program know fewer calls of a service than others do.
+    about = (service.service_name, service.api_version, len(service.operation_names))
     if about not in _made:
         _made[about] = _methods(creator, service)
     return dict(_made[about])

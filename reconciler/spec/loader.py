@@ -8,7 +8,7 @@ what was not known.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from collections.abc import Mapping as MappingType
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -123,6 +123,7 @@ def for_target(parsed: ParsedSet, target: TargetSpec | None) -> ParsedSet:
 def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
     """The findings of the set as every one of its targets would have it."""
     sets = []
+    interpreter = Interpreter()
     targets = list(parsed.settings.targets.values())
     if source := parsed.settings.targets_from:
         # Which accounts there are is not known here; what they have in common is.
@@ -131,7 +132,7 @@ def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
         account = (target.account_id if target else None) or parsed.settings.account_id
         own = target.variables if target else {}
         caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", {**own, **variables})
-        made = interpret(for_target(parsed, target), caller)
+        made = interpreter.of(for_target(parsed, target), caller)
         other = account_checks.of_account(made.desired, account, None)
         sets.append(replace(made, diagnostics=(*made.diagnostics, *other)))
     found = in_order(d for one in sets for d in one.diagnostics)
@@ -168,18 +169,32 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
     )
 
 
-def is_same_for(parsed: ParsedSet, one: Caller, other: Caller) -> bool:
-    """Whether both have the same desired state and findings: they are equal, or nothing in the set
-    is filled from what they differ in."""
-    if one.variables != other.variables:
-        return False
-    named = []
-    if one.account_id != other.account_id:
-        named.append("${account_id}")
-    if one.partition != other.partition:
-        named.append("${partition}")
-    texts = (scalar.text or "" for file in parsed.files for _, scalar in scalars(file.tree))
-    return not named or not any(name in text for text in texts for name in named)
+@dataclass
+class Interpreter:
+    """Interprets a set for many callers. Those whom nothing in it tells apart share one result:
+    they have the same variables, and nothing is filled from what else they differ in."""
+
+    _made: dict[Hashable, SpecSet] = field(default_factory=dict)
+    _filled: dict[Hashable, frozenset[str]] = field(default_factory=dict)
+
+    def of(self, parsed: ParsedSet, caller: Caller) -> SpecSet:
+        """As ``interpret``. The settings of ``parsed`` are always the same."""
+        files = tuple(id(file) for file in parsed.files)
+        if files not in self._filled:
+            texts = [s.text or "" for file in parsed.files for _, s in scalars(file.tree)]
+            named = ("${account_id}", "${partition}")
+            self._filled[files] = frozenset(n for n in named if any(n in text for text in texts))
+        filled = self._filled[files]
+        about = (
+            files,
+            parsed.diagnostics,
+            frozenset(caller.variables.items()),
+            caller.account_id if "${account_id}" in filled else None,
+            caller.partition if "${partition}" in filled else None,
+        )
+        if about not in self._made:
+            self._made[about] = interpret(parsed, caller)
+        return self._made[about]
 
 
 def _parse_file(

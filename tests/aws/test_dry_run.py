@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -100,8 +102,8 @@ def test_other_calls_of_the_same_client_are_carried_out(aws: Rig) -> None:
 def test_who_does_not_know_the_question_does_it_or_refuses() -> None:
     """moto as it is carries out what it was only asked; on a consumer that is a refusal."""
     with mock_aws():
-        client = Session(Login("test", region=HOME)).client
-        iam, ec2 = client("iam", HOME, 1), client("ec2", HOME, 1)
+        iam: Any = boto3.client("iam", region_name=HOME)
+        ec2: Any = boto3.client("ec2", region_name=HOME)
         iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
         arn = iam.create_instance_profile(InstanceProfileName="p")["InstanceProfile"]["Arn"]
         iam.add_role_to_instance_profile(InstanceProfileName="p", RoleName="r")

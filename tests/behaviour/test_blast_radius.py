@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.app import run
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.render.formats import PLAN
 from reconciler.render.json.plan import plan_json
 from reconciler.render.styled_text import plain

@@ -15,7 +15,8 @@ from reconciler.cli.console import Console
 from reconciler.cli.progress import Lines
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.failures import FailureLimit
-from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.plan import make_plan
+from reconciler.commands.planned import Planned
 from reconciler.commands.request import Connection, RunPorts
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.retry_rules import UNREACHED_SECONDS

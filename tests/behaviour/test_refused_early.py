@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.commands.apply import Apply
-from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.plan import make_plan
+from reconciler.commands.planned import Planned
 from reconciler.commands.request import Connection
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import RefusedError

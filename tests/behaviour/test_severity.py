@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.drift.causes import RULES, SEVERITIES
+from reconciler.drift.causes import RULES
 from reconciler.drift.findings import Drift, Finding
+from reconciler.drift.severity import SEVERITIES
 from reconciler.exit_codes import ExitCode
 from reconciler.render.styled_text import plain
 from reconciler.render.text.drift import drift_lines

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from reconciler.cli.arguments import OF_REQUEST, CommonArguments
+from reconciler.cli.arguments import CommonArguments
+from reconciler.cli.given import OF_REQUEST, request_of
 from reconciler.commands.request import Request
 from reconciler.planner.options import Options, PlanFlags
 from reconciler.render.json.types import RequestShape
@@ -27,7 +28,7 @@ def test_a_saved_plan_stores_every_request_field() -> None:
 
 
 def test_defaults_of_flags_and_request_agree() -> None:
-    assert CommonArguments().request("specs") == Request()
+    assert request_of(CommonArguments(), "specs") == Request()
 
 
 def test_every_planning_flag_reaches_the_planner() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.cli.files import saved_plan
 from reconciler.commands.apply import Apply
-from reconciler.commands.plan import Planned, make_plan
+from reconciler.commands.plan import make_plan
 from reconciler.commands.planfile import (
     Saved,
     growth,
@@ -20,6 +20,7 @@ from reconciler.commands.planfile import (
     saved_from,
     specs_digest,
 )
+from reconciler.commands.planned import Planned
 from reconciler.errors import RefusedError
 from reconciler.plan.plan import intended
 from tests.rig import Rig, save

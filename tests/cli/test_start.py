@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import COMMANDS
+from tests.bench_growth import served
+from tests.bench_server import Size, write_specs
 from tests.program import Program
 
 SLOW = (
@@ -67,14 +69,58 @@ def test_no_command_is_imported(
     assert modules == []
 
 
-def test_one_command_is_imported(tmp_path: Path) -> None:
-    """What it imports is what the test above looks for."""
-    _, modules = imported(tmp_path, "validate", "--help")
-    assert {"pydantic", "ruamel", "rich"} <= set(modules)
-    assert "boto3" not in modules
-    assert [m for m in modules if m.startswith("reconciler.cli")] == [
-        "reconciler.cli.commands.validate"
-    ]
+@pytest.mark.parametrize("command", [name for panel in COMMANDS.values() for name in panel])
+def test_help_of_a_command_imports_its_flags_alone(tmp_path: Path, command: str) -> None:
+    text, modules = imported(tmp_path, command, "--help")
+    assert f"Usage: reconciler {command}" in text
+    assert modules == [f"reconciler.cli.commands.{command}{'_' * (command == 'import')}"]
+
+
+def test_completion_of_a_flag_imports_the_flags_alone(tmp_path: Path) -> None:
+    asked = {**BASH, "COMP_WORDS": "reconciler plan --onl", "COMP_CWORD": "2"}
+    text, modules = imported(tmp_path, **asked)
+    # typer reads the flags before it with pydantic.
+    assert (text, modules) == ("--only\n", ["pydantic", "reconciler.cli.commands.plan"])
+
+
+def test_completion_of_a_value_imports_what_reads_specs(tmp_path: Path) -> None:
+    """What it imports is what the tests above look for."""
+    asked = {**BASH, "COMP_WORDS": "reconciler plan --report ht", "COMP_CWORD": "3"}
+    text, modules = imported(tmp_path, **asked)
+    assert text == "html=\n"
+    assert {"pydantic", "yaml", "reconciler.commands"} <= set(modules)
+
+
+FOR_FEW = (
+    "asyncio",
+    "deepdiff",
+    "rich.live",
+    "rich.table",
+    "ruamel",
+    "reconciler.cli.apply_flow",
+    "reconciler.executor.executor",
+    "reconciler.importer",
+    "reconciler.notify",
+    "reconciler.render.html.page",
+    "reconciler.sandbox",
+    "reconciler.spec.format",
+)
+
+
+def test_a_plan_without_changes_imports_nothing_that_few_need(tmp_path: Path) -> None:
+    size = Size(1)
+    write_specs(tmp_path, size)
+    script = IMPORTED.replace(str(SLOW), str(FOR_FEW))
+    with served(size) as url:
+        ended = subprocess.run(
+            [sys.executable, "-c", script, "plan", str(tmp_path), "--quiet"],
+            env=Program(tmp_path, url).environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert "No changes." in ended.stdout
+    assert ended.stderr.split() == ["reconciler.cli.commands.plan"]
 
 
 def test_every_module_is_a_command() -> None:
@@ -104,7 +150,7 @@ main()
         ("reconciler.cli.app", ["plan"], -signal.SIGINT, ""),
         ("typer", ["--help"], -signal.SIGINT, ""),
         ("reconciler.cli.commands.plan", ["plan"], 130, "Error: interrupted\n"),
-        ("pydantic", ["plan", "--help"], 130, "Error: interrupted\n"),
+        ("pydantic", ["plan"], 130, "Error: interrupted\n"),
         ("reconciler.cli.failures", ["nosuch"], 130, "Error: interrupted\n"),
         ("rich.text", ["nosuch"], 130, "Error: interrupted\n"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.commands.plan import interpreted_offline
+from reconciler.commands.selection import interpreted_offline
 from reconciler.doctor import account, machine
 from reconciler.doctor.account import Patient
 from reconciler.doctor.checks import Check

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import reconciler
 from reconciler.cli.app import app
 from reconciler.commands.apply import Applied
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.drift.findings import drift_of
 from reconciler.render import formats
 from reconciler.render.json.apply import outcome_json
@@ -123,7 +123,8 @@ def of_drift(name: str, planned: Planned) -> Iterator[tuple[str, str]]:
 
 
 def of_apply(name: str, aws: Rig, applied: Applied) -> Iterator[tuple[str, str]]:
-    told = "\n".join(aws.progress.told)
+    # By resource: which of two goes first, when neither needs the other, is a matter of threads.
+    told = "\n".join(sorted(aws.progress.told, key=lambda text: text.partition(": ")[0]))
     lines = plain([*result_lines(applied), *stranded_lines(applied)])
     document = _json(outcome_json(applied, applied.exit_code))
     yield f"{name}.apply.txt", f"{told}\n\n{lines}\n\n{document}"

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from reconciler.cli.app import run
 from reconciler.commands.permissions import wanted_for, wanted_for_plan
-from reconciler.commands.plan import Planned
+from reconciler.commands.planned import Planned
 from reconciler.commands.preflight import Preflight, preflight
 from reconciler.exit_codes import ExitCode
 from reconciler.permissions.statements import documents
@@ -249,6 +249,7 @@ def moved(aws: Rig) -> Planned:
     aws.launch(1, tags={"role": "web"})
     aws.write(MOVE.replace("PROFILE", "one"))
     aws.settle()
+    aws.clock.sleep(60)  # the apply waits for the profile in use; EC2 must see the other one too
     aws.write(MOVE.replace("PROFILE", "two"))
     return aws.plan()
 

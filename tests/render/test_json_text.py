@@ -59,6 +59,7 @@ MAY_DUMP = {
     "commands/planfile.py": "to count a digest",
     "plan/plan.py": "to count a digest",
     "render/json/merge.py": "to tell equal findings",
+    "permissions/statements.py": "to count what fits into a policy",
     "drift/findings.py": "to count a fingerprint",
     "model/policy_document.py": "the text that AWS gets",
     "model/policy_effect.py": "to tell equal conditions",

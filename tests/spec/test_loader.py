@@ -13,7 +13,16 @@ from reconciler.model.address import role_address
 from reconciler.model.policy_document import as_list
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.format.formatter import formatted
-from reconciler.spec.loader import Caller, for_target, interpret, is_same_for, load, read, validated
+from reconciler.spec.loader import (
+    Caller,
+    Interpreter,
+    for_target,
+    interpret,
+    load,
+    read,
+    validated,
+)
+from reconciler.spec.settings import TargetSpec
 
 STATEMENT = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}
 ASSUME = {
@@ -239,12 +248,27 @@ def test_a_set_is_the_same_for_two_accounts_unless_it_names_one(tmp_path: Path, 
         "account": Caller("222222222222", "aws", {}),
         "partition": Caller("111111111111", "aws-cn", {}),
     }
-    assert is_same_for(parsed, here, here)
-    assert not is_same_for(parsed, here, Caller("111111111111", "aws", {"b": "c"}))
+    interpreter = Interpreter()
+
+    def is_shared(other: Caller) -> bool:
+        return interpreter.of(parsed, here) is interpreter.of(parsed, other)
+
+    assert is_shared(here)
+    assert not is_shared(Caller("111111111111", "aws", {"b": "c"}))
     for what, other in others.items():
         both = [list(interpret(parsed, caller).desired.entities()) for caller in (here, other)]
         is_same = [e.resource for e in both[0]] == [e.resource for e in both[1]]
-        assert is_same_for(parsed, here, other) is is_same is (what != named)
+        assert is_shared(other) is is_same is (what != named)
+
+
+def test_targets_with_other_parts_of_a_set_share_nothing(tmp_path: Path) -> None:
+    roles = {name: f"roles: {{{name}: {{trust: ec2}}}}" for name in ("a", "b")}
+    loaded(tmp_path, None, reconciler="owner: me", **roles)
+    parsed, interpreter = read(str(tmp_path)), Interpreter()
+    parts = [for_target(parsed, TargetSpec(specs=[f"{name}.yaml"])) for name in ("a", "b", "a")]
+    made = [interpreter.of(part, Caller()) for part in parts]
+    assert [list(one.desired.roles) for one in made] == [["a"], ["b"], ["a"]]
+    assert made[0] is made[2]
 
 
 def test_a_part_that_is_not_there(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import UnreadableError
-from reconciler.spec.yaml import events
+from reconciler.spec.yaml import careful, events
 from reconciler.spec.yaml.composer import Composer
 from reconciler.spec.yaml.parser import parse
 from reconciler.spec.yaml.tree import Tree, plain, scalars
@@ -44,7 +44,7 @@ def assert_read_alike(text: str) -> bool:
         fast = Composer("a.yaml", problems).document(events.fast(text)), problems
     except (events.NotReadError, UnreadableError):
         return False
-    assert fast == read_by(events.careful, text)
+    assert fast == read_by(careful.read, text)
     return True
 
 
@@ -95,7 +95,7 @@ def test_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plain(tree) == {"roles": {"web": {"trust": "ec2"}}}
 
 
-@pytest.mark.parametrize("reader", [events.fast, events.careful])
+@pytest.mark.parametrize("reader", [events.fast, careful.read])
 @pytest.mark.parametrize(
     ("text", "place"),
     {

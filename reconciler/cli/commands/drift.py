@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli import completion
-from reconciler.cli.connection import aws_outputs, run_ports
-from reconciler.cli.console import Console
-from reconciler.cli.files import write_whole
-from reconciler.cli.notifications import (
-    BaselineFlag,
-    MetricsFlag,
-    Notifier,
-    NotifyFlag,
-    notifier_of,
-)
 from reconciler.cli.panels import OUTPUT, SCOPE
-from reconciler.cli.progress import Quiet, planning, shown
-from reconciler.cli.reports import ReportRequests, report_requests
-from reconciler.commands.plan import Planned, refuse_unmatched
-from reconciler.commands.request import Request, RunPorts
-from reconciler.drift.accept import accept as accept_findings
-from reconciler.drift.accept import patch
-from reconciler.drift.attribution import Attributor
-from reconciler.drift.baseline import compared, coverage
-from reconciler.drift.causes import Severity
-from reconciler.drift.findings import Drift, drift_of
-from reconciler.exit_codes import ExitCode
-from reconciler.planner.patterns import Pattern
-from reconciler.render import formats
-from reconciler.render.json.drift import drift_json
-from reconciler.render.json.plan import now_as_text
-from reconciler.render.styled_text import data, line
-from reconciler.render.text.drift import drift_lines
-from reconciler.render.text.look import Look
+from reconciler.drift.severity import Severity
 
 Unmanaged = Annotated[
     bool,
@@ -54,7 +25,6 @@ Who = Annotated[
         "--who", help="Look up the author of each change in CloudTrail.", rich_help_panel=OUTPUT
     ),
 ]
-
 ACCEPTING = "Accepting a drift"
 AcceptFlag = Annotated[
     list[str] | None,
@@ -74,14 +44,45 @@ WriteFlag = Annotated[
         rich_help_panel=ACCEPTING,
     ),
 ]
-
-
 FailOn = Annotated[
     Severity,
     typer.Option(
         "--fail-on",
         help="Exit with 2 only for findings of this severity or higher.",
         rich_help_panel=OUTPUT,
+    ),
+]
+
+
+NOTIFICATIONS = "Baseline and notifications"
+BaselineFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE|s3://BUCKET/KEY",
+        help="Store the findings, and report them as new, changed, ongoing or resolved.",
+        rich_help_panel=NOTIFICATIONS,
+    ),
+]
+NotifyFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="KIND=PLACE",
+        help="Send findings that are new, changed or resolved to slack=URL, webhook=URL, sns=ARN "
+        "or eventbridge=BUS; env:NAME reads the place from an environment variable. "
+        "Repeat for more.",
+        rich_help_panel=NOTIFICATIONS,
+        autocompletion=completion.destinations,
+    ),
+]
+MetricsFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="prometheus=FILE",
+        help="Write metrics to a file.",
+        rich_help_panel=NOTIFICATIONS,
     ),
 ]
 
@@ -102,63 +103,19 @@ def drift(
     *,
     common: o.CommonArguments,
 ) -> None:
-    request = replace(common.request(specs), prune=False, for_drift=True, unmanaged=unmanaged)
-    reports = report_requests(report, formats.DRIFT, as_json)
-    console = common.console()
-    login = common.login(console)
-    ports = run_ports(login, Quiet(console), request.parallelism)
-    notifier = notifier_of(baseline, notify, metrics, aws_outputs(login, ports.run), console)
-    if accept:
-        raise typer.Exit(_accept(planning(request, ports, console), console, accept, write))
-    with notifier.writing_metrics():
-        found = _found(request, ports, notifier, reports, who)
-    raise typer.Exit(notifier.exit_code(found, fail_on))
+    from reconciler.cli.runs.drift import run
 
-
-def _found(
-    request: Request, ports: RunPorts, notifier: Notifier, reports: ReportRequests, who: bool
-) -> Drift:
-    """Finds the drift, prints and reports it, and sends the notifications."""
-    before = notifier.stored_baseline()
-    with reports.annotating(notifier.console):
-        planned = planning(request, ports, notifier.console)
-    now = now_as_text()
-    found = drift_of(planned)
-    if before is not None:
-        found = compared(found, before, coverage(planned), now)
-    if who:
-        with shown(notifier.console) as progress:
-            progress.reading("CloudTrail")
-            found = Attributor(planned.targets, ports.clock).named(found)
-    notifier.drift = found
-    document = drift_json(found, now)
-    with notifier.reporting_errors():
-        if reports.as_json:
-            notifier.console.out_json(document)
-        elif reports.shows_text:
-            console = notifier.console
-            console.out(drift_lines(found, Look(console.unicode, console.verbose > 0)))
-    with notifier.reporting_errors():
-        reports.write_drift(found, document, notifier.console)
-    if before is not None:
-        notifier.notify(found, document, before, coverage(planned))
-    return found
-
-
-def _accept(planned: Planned, console: Console, patterns: list[str], write: bool) -> ExitCode:
-    """Prints the patch to stdout, or with ``write`` edits the files. ``ERROR`` if a finding was not
-    accepted."""
-    refuse_unmatched([Pattern("--accept ", glob) for glob in patterns], planned.targets)
-    made = accept_findings(planned, drift_of(planned), patterns)
-    if write:
-        for name, text in made.files.items():
-            write_whole(Path(name), text)
-            console.out([line("Changed ", data(name))])
-    else:
-        console.out_text("".join(patch(planned.sources, made.files)))
-    for address, name in made.addresses:
-        done = f"accepted in {name}" if write else "in the patch"
-        console.note(data(f"{address}: {done}"))
-    for what, why in made.refused.items():
-        console.err(line(data(f"{what}: not accepted: {why}")))
-    return ExitCode.ERROR if made.refused else ExitCode.OK
+    run(
+        specs,
+        as_json,
+        report,
+        unmanaged,
+        who,
+        baseline,
+        notify,
+        metrics,
+        fail_on,
+        accept,
+        write,
+        common,
+    )

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli import completion
-from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
-from reconciler.cli.connection import run_ports
 from reconciler.cli.panels import SCOPE
-from reconciler.cli.progress import Quiet, planning
-from reconciler.cli.reports import report_requests
-from reconciler.render import formats
 
 Addresses = Annotated[
     list[str],
@@ -47,12 +41,6 @@ def forget(
     *,
     common: o.CommonArguments,
 ) -> None:
-    request = replace(common.request(specs), forget=tuple(addresses))
-    reports = report_requests(report, formats.PLAN, as_json)
-    console = common.console()
-    login = common.login(console, no_input=no_input)
-    ports = run_ports(login, Quiet(console), request.parallelism)
-    with reports.annotating(console):
-        planned = planning(request, ports, console)
-    how = ApplyOptions(ports, "forget", as_json, not auto_approve, no_input, None, reports)
-    raise typer.Exit(run_apply_flow(planned, how, console, ()))
+    from reconciler.cli.runs.forget import run
+
+    run(addresses, specs, auto_approve, no_input, as_json, report, common)

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.connection import run_ports
-from reconciler.cli.console import Console
-from reconciler.cli.files import write_new
 from reconciler.cli.panels import OUTPUT
-from reconciler.cli.progress import shown
-from reconciler.commands.patience import patient
-from reconciler.errors import RefusedError
-from reconciler.exit_codes import ExitCode
-from reconciler.importer.importer import Selection
-from reconciler.importer.into_set import destination, import_into, import_source
-from reconciler.importer.seed import seed_of
-from reconciler.render.phrases import few
-from reconciler.render.styled_text import Piece, data, line
-from reconciler.spec.settings import Settings
 
 SELECTION = "What to import"
 Roles = Annotated[
@@ -104,92 +87,6 @@ def import_(
     *,
     common: o.CommonArguments,
 ) -> None:
-    console = common.console()
-    login = common.login(console)
-    selection = Selection(
-        tuple(role or ()),
-        tuple(instance_profile or ()),
-        path_prefix,
-        o.pairs(tag, "--tag"),
-        everything,
-    )
-    if seed is not None:
-        if out is not None or selection != Selection():
-            message = "--seed writes the whole account; it takes neither --out nor a selection"
-            raise typer.BadParameter(message)
-        _write_seed(seed, common, login, console)
-        return
-    if out is None:
-        raise typer.BadParameter("--out DIR is missing: the folder for the specs")
-    if selection == Selection():
-        message = "choose what to import: --role, --instance-profile, --path-prefix, --tag or --all"
-        raise typer.BadParameter(message)
-    there = destination(out)
-    with shown(console) as progress:
-        ports = run_ports(login, progress, common.parallelism)
-        source = import_source(
-            patient(ports.connect(None, there.settings), ports),
-            there.settings,
-            common.owner,
-            login.regions,
-            progress.reading,
-        )
-        made, files = import_into(there, source, selection)
-    if made.missing:
-        raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
-    _write(out, files)
-    counts = f"{_count(made.size, 'resource')} in {_count(len(files), 'file')}."
-    console.out([line(Piece("Imported: ", "bold green"), counts)])
-    where = f"  instances in {', '.join(made.regions)}" if made.regions else "  no instances"
-    console.out([line(data(where))])
-    for region, reason in source.unread.items():
-        console.out([line("  not read ", data(f"{region}: {reason}"))])
-    for reason, count in made.skipped.items():
-        console.out([line("  skipped ", f"{count}: ", data(reason))])
-    for tool, addresses in made.managers.items():
-        named = few([str(address) for address in addresses], most=12)
-        console.out([line("  looks managed by ", f"{tool}: ", data(named))])
-    if made.managers.keys() - {"CloudFormation"}:
-        console.out([line("Take out of the other tool what you adopt, or both will change it.")])
-    console.out([line("Next: reconciler plan ", data(out), " --adopt")])
+    from reconciler.cli.runs.import_ import run
 
-
-def _write_seed(
-    path: Path, common: o.CommonArguments, login: o.AccessFlags, console: Console
-) -> None:
-    if os.path.lexists(path):
-        raise RefusedError(f"{path} exists; choose another file", ExitCode.ERROR)
-    settings = Settings()
-    with shown(console) as progress:
-        ports = run_ports(login, progress, common.parallelism)
-        connection = patient(ports.connect(None, settings), ports)
-        source = import_source(connection, settings, common.owner, login.regions, progress.reading)
-        principals = connection.reader.users_and_groups()
-    made = seed_of(source.live, principals, settings.tag_prefix)
-    write_new(path, made.text)
-    regions = sorted(source.live.regions)
-    console.out([line(Piece("Written: ", "bold green"), _count(made.size, "resource"), ".")])
-    console.out([line(data(f"  instances in {', '.join(regions)}"))])
-    for region, reason in source.live.unread_regions.items():
-        console.out([line("  not read ", data(f"{region}: {reason}"))])
-    for reason, count in made.skipped.items():
-        console.out([line("  skipped ", f"{count}: ", data(reason))])
-    console.out([line("Next: reconciler sandbox --seed ", data(path))])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _write(out: Path, files: Mapping[str, str]) -> None:
-    """Writes all files, or none. Raises ``RefusedError`` if one exists."""
-    taken = [name for name in files if os.path.lexists(out / name)]
-    if taken:
-        message = f"{out} already has {', '.join(sorted(taken))}; choose another folder"
-        raise RefusedError(message, ExitCode.ERROR)
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".import.") as folder:
-        for name, text in files.items():
-            (Path(folder) / name).write_text(text, "utf-8")
-        for name in files:
-            shutil.move(Path(folder) / name, out / name)
+    run(out, seed, role, instance_profile, path_prefix, tag, everything, common)

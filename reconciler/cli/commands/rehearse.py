@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.connection import run_ports
-from reconciler.cli.console import Console
 from reconciler.cli.panels import OUTPUT, RUN
-from reconciler.cli.progress import Quiet, planning, shown
-from reconciler.cli.saved_plans import saved_at
-from reconciler.commands.plan import Planned
-from reconciler.commands.planfile import refuse_stale, specs_digest
-from reconciler.commands.request import Connection, RunPorts
-from reconciler.errors import RefusedError
-from reconciler.exit_codes import ExitCode
-from reconciler.plan.plan import intended
-from reconciler.planner.options import PlanFlags
-from reconciler.ports import Clock, Writer
-from reconciler.render.json.plan import now_as_text
-from reconciler.render.text.look import Look
-from reconciler.render.text.plan import plan_lines
-from reconciler.spec.settings import Settings, TargetSpec
 
 Crash = Annotated[
     bool,
@@ -50,64 +32,6 @@ def rehearse(
     *,
     common: o.CommonArguments,
 ) -> None:
-    console = common.console()
-    try:
-        from reconciler.rehearsal import copying, rehearsing, telling  # noqa: PLC0415 - moto is an extra
-    except ImportError as error:
-        console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
-        raise typer.Exit(ExitCode.ERROR) from error
-    login = common.login(console)
-    saved = saved_at(Path(specs), context, o.allowances(common.allow))
-    request = common.request(specs) if saved is None else saved.request
-    request = replace(request, parallelism=common.parallelism)
-    ports = _reading(run_ports(login, Quiet(console), request.parallelism))
-    typed = PlanFlags(allow=o.allowances(common.allow)) if saved else None
-    planned = planning(request, ports, console, typed)
-    if saved:
-        now = intended(planned.plan.targets, planned.plan.owner)
-        refuse_stale(saved, now, planned.plan.digest, specs_digest(planned))
-    if not as_json:
-        console.out(plan_lines(planned.plan, Look(console.unicode, console.verbose > 0)))
-    _refuse_what_apply_refuses(planned, console)
+    from reconciler.cli.runs.rehearse import run
 
-    def on_copy(clock: Clock) -> RunPorts:
-        return run_ports(o.AccessFlags(None, None, ()), Quiet(console), request.parallelism, clock)
-
-    def say(what: str) -> None:
-        console.event(what, " ...")
-
-    made = []
-    for target in planned.targets:
-        if target.plan.is_empty:
-            continue
-        with shown(console) as progress:
-            copy = copying.copy_of(target, progress.reading)
-        stage = rehearsing.Stage(planned, target, copy, on_copy, say)
-        made.append(stage.rehearse(with_crashes=crash))
-    if as_json:
-        console.out_json(telling.rehearsal_json(made, now_as_text()))
-    else:
-        console.out(telling.rehearsal_lines(made, console.unicode))
-    is_well = all(one.is_well for one in made)
-    raise typer.Exit(ExitCode.OK if is_well else ExitCode.PARTLY_APPLIED)
-
-
-def _reading(ports: RunPorts) -> RunPorts:
-    """The ports of a command that cannot write to AWS."""
-
-    def connect(spec: TargetSpec | None, settings: Settings) -> Connection:
-        return replace(ports.connect(spec, settings), writer=_no_writer)
-
-    return replace(ports, connect=connect)
-
-
-def _no_writer() -> Writer:
-    raise AssertionError("a rehearsal writes nothing to the account")
-
-
-def _refuse_what_apply_refuses(planned: Planned, console: Console) -> None:
-    if planned.plan.conflicts or planned.plan.guards:
-        console.error("nothing to rehearse: resolve the conflicts and guards listed above")
-        raise typer.Exit(ExitCode.UNDECIDED)
-    if not planned.plan.is_whole:
-        raise RefusedError("not everything could be planned", ExitCode.ERROR)
+    run(context, specs, crash, as_json, common)

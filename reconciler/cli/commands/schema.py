@@ -7,10 +7,6 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.console import Console
-from reconciler.render.json.schemas import schema_of
-from reconciler.spec.schema import json_schema
-
 
 class Of(StrEnum):
     """Documents that have a schema."""
@@ -32,5 +28,6 @@ OfFlag = Annotated[
 
 
 def schema(of: OfFlag = Of.specs) -> None:
-    made = json_schema() if of is Of.specs else schema_of(of.value)
-    Console(color="never").out_json(made)
+    from reconciler.cli.runs.schema import run
+
+    run(of)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from reconciler.commands.apply import Applied
 from reconciler.cutover.decisions import AGAIN
 from reconciler.executor.outcomes import Outcome, Stranded
 from reconciler.exit_codes import ExitCode
@@ -14,6 +14,9 @@ from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
 from reconciler.render.json.plan import kept_json, source_json
 from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape, SummaryMembers
+
+if TYPE_CHECKING:
+    from reconciler.commands.apply import Applied
 
 
 def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from typing_extensions import TypeIs
 
-from reconciler.commands.plan import UNKNOWN_ACCOUNT
+from reconciler.commands.one_target import UNKNOWN_ACCOUNT
 from reconciler.commands.planfile import intended_of
 from reconciler.commands.shard import Shard
 from reconciler.drift.findings import STATUSES, by_severity

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from reconciler import __version__
-from reconciler.commands.plan import Planned
 from reconciler.commands.planfile import request_json, specs_digest
+from reconciler.commands.planned import Planned
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.executor.estimate import estimate
 from reconciler.model.consumers import ConsumerGroup

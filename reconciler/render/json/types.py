@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from reconciler.drift.causes import Severity
 from reconciler.drift.findings import Status, Transition
+from reconciler.drift.severity import Severity
 from reconciler.model.launch_sources import LaunchKind
 from reconciler.model.policy_widening import Kind
 from reconciler.plan.calls import Condition

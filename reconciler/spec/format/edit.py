@@ -14,8 +14,8 @@ from reconciler.spec.yaml.cst import (
     CstScalar,
     CstSequence,
     Written,
-    read_written,
 )
+from reconciler.spec.yaml.cst_reader import read_written
 from reconciler.spec.yaml.quoting import scalar
 
 Keys = tuple[str, ...]

@@ -21,8 +21,8 @@ from reconciler.spec.yaml.cst import (
     Document,
     Entry,
     Written,
-    read_written,
 )
+from reconciler.spec.yaml.cst_reader import read_written
 from reconciler.spec.yaml.parser import parse
 from reconciler.spec.yaml.policy_documents import Path, inside
 from reconciler.spec.yaml.quoting import is_plain, is_readable, quoted

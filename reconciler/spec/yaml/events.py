@@ -1,4 +1,5 @@
-"""Two readers of the same YAML: libyaml's, ten times as fast, and ruamel's, which knows YAML 1.2.
+"""Two readers of the same YAML: libyaml's, ten times as fast, and ruamel's (``careful.py``), which
+knows YAML 1.2.
 
 The fast one is asked for texts that both read alike, which ``tests/spec/test_readers.py`` holds
 against each other. Whatever it does not read, the careful one reads, or says what is wrong with it.
@@ -11,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import yaml
-from ruamel.yaml import YAML
 
 Kind = Literal["scalar", "alias", "sequence", "mapping", "end", "document"]
 """``end`` is of a sequence or mapping, ``document`` the start of one."""
@@ -72,7 +72,7 @@ def fast(text: str) -> Iterator[Event]:
     """Raises ``NotReadError``, also for values with tags and for what is no mapping."""
     is_inside = False
     try:
-        for event in _events(yaml.parse(text, Loader=yaml.CLoader)):
+        for event in events_of(yaml.parse(text, Loader=yaml.CLoader)):
             is_inside = is_inside or event.kind == "mapping"
             if event.tag is not None or not (is_inside or event.kind == "document"):
                 raise NotReadError
@@ -81,12 +81,8 @@ def fast(text: str) -> Iterator[Event]:
         raise NotReadError from error
 
 
-def careful(text: str) -> Iterator[Event]:
-    """Raises ruamel's ``YAMLError``."""
-    return _events(YAML(typ="safe", pure=True).parse(text))
-
-
-def _events(read: Any) -> Iterator[Event]:
+def events_of(read: Any) -> Iterator[Event]:
+    """Of the events of either library."""
     for event in read:
         kind = _KINDS.get(type(event).__name__)
         if kind is None:

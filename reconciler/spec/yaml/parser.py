@@ -5,9 +5,6 @@ from __future__ import annotations
 import stat
 from pathlib import Path as FilePath
 
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.reader import ReaderError
-
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.spec.yaml import events
 from reconciler.spec.yaml.composer import Composer, unreadable
@@ -76,21 +73,6 @@ def parse(text: str, name: str, problems: list[Diagnostic]) -> Tree | None:
         else:
             problems.extend(found)
             return tree
-    try:
-        return Composer(name, problems).document(events.careful(text))
-    except ReaderError as error:
-        head = text[: error.position]
-        column = error.position - (head.rfind("\n") + 1) + 1
-        place = Location(name, head.count("\n") + 1, column)
-        message = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML"
-        raise unreadable(place, "yaml-syntax", message) from error
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
-        raise unreadable(place, "yaml-syntax", _problem(error)) from error
-    except YAMLError as error:
-        raise unreadable(Location(name), "yaml-syntax", "is not valid YAML") from error
+    from reconciler.spec.yaml import careful
 
-
-def _problem(error: MarkedYAMLError) -> str:
-    return ", ".join(p for p in (error.context, error.problem) if p) or "is not valid YAML"
+    return careful.document(text, name, problems)

@@ -1,0 +1,33 @@
+"""What ``reconciler explain`` does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.cli.arguments import CommonArguments
+from reconciler.cli.connection import run_ports
+from reconciler.cli.given import console_of, login_of, request_of
+from reconciler.cli.progress import shown
+from reconciler.explain.reading import explain as explained_by
+from reconciler.render.json.explain import explain_json
+from reconciler.render.json.plan import now_as_text
+from reconciler.render.text.explain import explain_lines
+from reconciler.render.text.look import Look
+
+
+def run(
+    address: str,
+    specs: str,
+    as_json: bool,
+    common: CommonArguments,
+) -> None:
+    request = replace(request_of(common, specs), prune=None)
+    console = console_of(common)
+    login = login_of(common, console)
+    with shown(console) as progress:
+        ports = run_ports(login, progress, request.parallelism)
+        made = explained_by(address, request, ports)
+    if as_json:
+        console.out_json(explain_json(made, now_as_text()))
+    else:
+        console.out(explain_lines(made, Look(console.unicode, console.verbose > 0)))
