@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from reconciler.spec.schema import json_schema
-from tests import demo_picture, picture
+from tests import demo_picture, graph_picture, picture
 from tests.completions import completion
 from tests.manual import manual
 from tests.program import ROOT
@@ -39,6 +39,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     **{page: partial(played, page) for page in PLAYED},
     **{f"docs/strategies/{name}.svg": partial(strategy, name) for name in PICTURES},
     "docs/demo.svg": demo_picture.picture,
+    "docs/graph.svg": graph_picture.picture,
     "reconciler/render/ci/rules.md": rules,
     "share/man/man1/reconciler.1": manual,
     "share/bash-completion/completions/reconciler": partial(completion, "bash"),

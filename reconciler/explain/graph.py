@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.commands.patience import patient
-from reconciler.commands.plan import Planned, PlannedTarget, make_plan
+from reconciler.commands.plan import make_plan
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import Request, RunPorts
 from reconciler.explain.explanation import NotRead
 from reconciler.explain.regions import everywhere

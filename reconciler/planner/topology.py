@@ -52,7 +52,7 @@ def _of(name: str, context: PlanContext, touched: Mapping[Address, Change]) -> I
         return
     address = entity.resource.address
     before = live.resource.role if live is not None else None
-    is_planned = wanted is not None and (live is None or context.options.includes(address))
+    is_planned = wanted is not None and context.options.includes(address)
     after = wanted.resource.role if wanted is not None and is_planned else before
     if isinstance(touched.get(address), Delete):
         after = None

@@ -22,8 +22,8 @@ def dot(networks: Sequence[tuple[str, Network]], *, empty: str) -> str:
     lines = [
         "digraph reconciler {",
         "  rankdir=LR;",
-        '  node [fontname="monospace", fontsize=11];',
-        '  edge [fontname="sans-serif", fontsize=10];',
+        '  node [fontname="Courier", fontsize=11];',
+        '  edge [fontname="Helvetica", fontsize=10];',
     ]
     for place, (title, network) in enumerate(networks, 1):
         pad = "  "

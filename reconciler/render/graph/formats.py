@@ -19,6 +19,11 @@ MOST = 12
 """Instances of a profile to which the same happens that are drawn one by one."""
 
 
+def count_links(graph: Graph) -> int:
+    """How many lines the formats for Mermaid and Graphviz have."""
+    return sum(len(network(listed).edges) for _, listed in _parts(graph))
+
+
 def _as_page(graph: Graph, created_at: str) -> str:
     owner = graph.planned.plan.owner
     what = "everything" if graph.has_all else "what changes"

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from reconciler.model.address import Address
 from reconciler.plan.changes import Mark
 from reconciler.plan.picture import Node
-from reconciler.render.graph.rows import HEADS, Leaf, Row, name, signed
+from reconciler.render.graph.rows import HEADS, LETTERS, Leaf, Row, name, signed
 
 CHARACTER, PAD = 8, 8
 """Of a character of the monospaced fonts of today, at 13 pixels, generously."""
-LETTERS = 40
-"""What is longer is cut; the whole is in the tooltip."""
 LEAST, GAP, LINE, BETWEEN, HEAD, EDGE = 120, 72, 16, 10, 28, 4
 
 
@@ -88,10 +86,11 @@ class _Placed:
 
 def laid_out(rows: Iterable[Row]) -> Drawing:
     """Profiles are beside the middle of their instances, roles beside the middle of their
-    profiles as far as there is room."""
+    profiles as far as there is room. What is longer than a line is cut, and the tooltip has all of
+    it."""
     placed: list[_Placed] = []
     roles: dict[Address, _Text] = {}
-    beside: dict[Address, list[float]] = {}
+    beside: dict[Address, list[tuple[bool, float]]] = {}
     top = float(HEAD)
     for row in rows:
         profile = _of_node(row.profile) if row.profile is not None else None
@@ -100,8 +99,8 @@ def laid_out(rows: Iterable[Row]) -> Drawing:
         top += one.height + BETWEEN
         for role, _ in row.roles:
             roles[role.address] = _of_node(role)
-            beside.setdefault(role.address, []).append(one.middle)
-    middles = _spread(roles, {role: sum(ys) / len(ys) for role, ys in beside.items()})
+            beside.setdefault(role.address, []).append((not row.is_changing, one.middle))
+    middles = _spread(roles, {role: _beside(found) for role, found in beside.items()})
     widths = [
         _width(roles.values()),
         _width(one.profile for one in placed if one.profile is not None),
@@ -128,6 +127,13 @@ def laid_out(rows: Iterable[Row]) -> Drawing:
     return Drawing(xs[2] + widths[2] + EDGE, int(lowest), heads, tuple(boxes), tuple(strokes))
 
 
+def _beside(found: list[tuple[bool, float]]) -> float:
+    """The mean of the profiles that change, which come first; without any, of all."""
+    is_rest = min(is_rest for is_rest, _ in found)
+    middles = [middle for one, middle in found if one == is_rest]
+    return sum(middles) / len(middles)
+
+
 def _height(lines: int) -> int:
     return 8 + LINE * lines
 
@@ -137,7 +143,7 @@ def _of_node(node: Node) -> _Text:
 
 
 def _of_leaf(leaf: Leaf) -> _Text:
-    return _text([leaf.title, leaf.detail], leaf.mark)
+    return _text([leaf.title, *leaf.details], leaf.mark)
 
 
 def _text(lines: list[str], mark: Mark, kind: str = "") -> _Text:

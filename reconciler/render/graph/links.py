@@ -72,6 +72,6 @@ def network(rows: Iterable[Row]) -> Network:
 def _of_leaf(leaf: Leaf, profile: Address, numbers: _Numbers) -> int:
     key = tuple(node.address for node in leaf.nodes)
     if len(key) == 1:
-        lines = f"instance {leaf.title}", leaf.detail
+        lines = f"instance {leaf.title}", *leaf.details
         return numbers.number(key, "instance", leaf.nodes[0].mark, lines)
-    return numbers.number((profile, *key), "instance", leaf.mark, (leaf.title, leaf.detail))
+    return numbers.number((profile, *key), "instance", leaf.mark, (leaf.title, *leaf.details))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import wrap
 from types import MappingProxyType
 
 from reconciler.model.address import PROFILE, ROLE, Address
@@ -17,13 +18,15 @@ SIGNS: Mapping[Mark, str] = MappingProxyType(
     {"goes": "-", "comes": "+", "fresh": "↻", "changes": "~", "same": ""}
 )
 WORDS: Mapping[Mark, str] = MappingProxyType(
-    {"goes": "goes", "comes": "comes", "fresh": "cut over", "changes": "changes", "same": ""}
+    {"goes": "removed", "comes": "added", "fresh": "cut over", "changes": "changed", "same": ""}
 )
 COLORS: Mapping[Mark, str] = MappingProxyType(
     {"goes": "#cf222e", "comes": "#1a7f37", "fresh": "#8250df", "changes": "#9a6700", "same": ""}
 )
 """For formats that have no dark and light. Those of the pages are in ``page.css``."""
 KINDS: Mapping[str, str] = MappingProxyType({ROLE: "role", PROFILE: "instance profile"})
+LETTERS = 40
+"""Of a line in a picture."""
 HEADS = ("Roles", "Instance profiles", "Instances")
 _RANK: Mapping[Mark, int] = MappingProxyType(
     {"goes": 0, "comes": 1, "fresh": 2, "changes": 2, "same": 3}
@@ -44,13 +47,18 @@ class Leaf:
         return f"{len(self.nodes)} instances"
 
     @property
-    def detail(self) -> str:
-        """The name and region of one; how many are in each region."""
+    def details(self) -> tuple[str, ...]:
+        """The name and region of one; how many are in each region, as lines."""
         if len(self.nodes) == 1:
             node = self.nodes[0]
-            return ", ".join(printable(part) for part in (node.label, node.region) if part)
+            parts = [printable(part) for part in (node.label, node.region) if part]
+            return (", ".join(parts),) if parts else ()
         counts = Counter(node.region for node in self.nodes if node.region)
-        return ", ".join(f"{count} in {region}" for region, count in sorted(counts.items()))
+        listed = [f"{count}\0in\0{region}" for region, count in sorted(counts.items())]
+        return tuple(
+            line.replace("\0", " ")
+            for line in wrap(", ".join(listed), LETTERS, break_on_hyphens=False)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +79,9 @@ class Row:
 
 
 def rows(picture: Picture, most: int) -> list[Row]:
-    """What changes first, then by the name of the profile; roles that are in no profile last. More
-    than ``most`` instances of a profile to which the same happens are one."""
+    """What changes first, then profiles that have a role in common together, then by name; roles
+    that are in no profile last. More than ``most`` instances of a profile to which the same happens
+    are one."""
     nodes = {node.address: node for node in picture.nodes}
     roles: dict[Address, list[Link]] = {}
     users: dict[Address, list[Link]] = {}
@@ -93,7 +102,31 @@ def rows(picture: Picture, most: int) -> list[Row]:
     held = {link.before for link in picture.links if link.before.kind == ROLE}
     free = [n for n in picture.nodes if n.address.kind == ROLE and n.address not in held]
     made += [Row(None, ((role, role.mark),)) for role in free]
-    return sorted(made, key=lambda row: (not row.is_changing, row.profile is None))
+    first = _first_of_each_family(made)
+
+    def place(number: int) -> tuple[bool, bool, int, int]:
+        row = made[number]
+        return not row.is_changing, row.profile is None, first[number], number
+
+    return [made[number] for number in sorted(range(len(made)), key=place)]
+
+
+def _first_of_each_family(made: list[Row]) -> list[int]:
+    """For each row the first one with which it has a role in common, perhaps through others."""
+    first = list(range(len(made)))
+
+    def root(number: int) -> int:
+        while first[number] != number:
+            number = first[number]
+        return number
+
+    holders: dict[tuple[bool, Address], int] = {}
+    for number, row in enumerate(made):
+        for role, _ in row.roles:
+            before = root(holders.setdefault((row.is_changing, role.address), number))
+            own = root(number)
+            first[max(before, own)] = min(before, own)
+    return [root(number) for number in range(len(made))]
 
 
 def _leaves(links: list[Link], nodes: Mapping[Address, Node], most: int) -> tuple[Leaf, ...]:

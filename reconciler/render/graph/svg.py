@@ -11,7 +11,7 @@ from reconciler.render.graph.layout import LINE, PAD, Box, Drawing, Stroke, laid
 from reconciler.render.graph.rows import COLORS, Row
 
 TITLE = "Roles, the profiles that hold them, and the instances that use the profiles"
-LEGEND = "+ comes, - goes, ~ changes, ↻ cut over"
+LEGEND = "+ added, - removed, ~ changed, ↻ cut over"
 NOTHING = "Nothing changes."
 _DARK: dict[Mark, str] = {
     "goes": "#f85149", "comes": "#3fb950", "fresh": "#ab7df8", "changes": "#d29922",

@@ -47,7 +47,9 @@ def _listed(row: Row) -> str:
     ]
     if row.profile is None:
         return "".join(parts)
-    parts += [_part("instance", leaf.title, leaf.mark, leaf.detail) for leaf in row.leaves]
+    parts += [
+        _part("instance", leaf.title, leaf.mark, " ".join(leaf.details)) for leaf in row.leaves
+    ]
     own = _part(KINDS[row.profile.address.kind], name(row.profile), row.profile.mark)
     return f"{own.removesuffix('</li>')}<ul>{''.join(parts)}</ul></li>"
 

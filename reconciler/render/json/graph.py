@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from reconciler import __version__
 from reconciler.explain.graph import Graph, PicturedTarget
+from reconciler.plan.changes import Mark
 from reconciler.render.json import graph_types as types
 from reconciler.render.json.plan import target_header
+
+_MARKS: Mapping[Mark, types.Mark] = MappingProxyType(
+    {
+        "same": "unchanged",
+        "comes": "added",
+        "goes": "removed",
+        "fresh": "cutover",
+        "changes": "changed",
+    }
+)
 
 
 def graph_json(graph: Graph, created_at: str) -> types.GraphShape:
@@ -28,7 +42,7 @@ def _target(target: PicturedTarget) -> types.GraphTargetShape:
         "nodes": [
             {
                 "address": str(node.address),
-                "mark": node.mark,
+                "mark": _MARKS[node.mark],
                 "region": node.region,
                 "label": node.label,
                 "reason": node.reason,
@@ -36,7 +50,7 @@ def _target(target: PicturedTarget) -> types.GraphTargetShape:
             for node in target.picture.nodes
         ],
         "links": [
-            {"before": str(link.before), "after": str(link.after), "mark": link.mark}
+            {"before": str(link.before), "after": str(link.after), "mark": _MARKS[link.mark]}
             for link in target.picture.links
         ],
         "not_read": [{"what": n.what, "reason": n.reason} for n in target.not_read],

@@ -10,10 +10,8 @@ from typing_extensions import TypedDict
 from reconciler.render.json.explain_types import NotReadShape
 from reconciler.render.json.types import CLOSED, Address, Calls, Digest, Header, TargetHeader
 
-Mark = Annotated[
-    Literal["same", "comes", "goes", "fresh", "changes"],
-    Field(description="What happens to it at the next apply; `fresh` is cut over."),
-]
+Mark = Literal["unchanged", "added", "removed", "cutover", "changed"]
+"""What the next apply does with it."""
 
 
 @with_config(CLOSED)
