@@ -22,7 +22,7 @@ LAYERS = (
     ("plan",),
     ("ports",),
     ("spec",),
-    ("kinds", "permissions"),
+    ("kinds", "lint", "permissions"),
     ("cutover",),
     ("planner",),
     ("executor",),

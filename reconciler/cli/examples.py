@@ -17,7 +17,7 @@ START: tuple[Example, ...] = (
 
 EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "validate": (
-        ("reconciler validate", "Check the specs in ./specs"),
+        ("reconciler validate --lint", "Check the specs in ./specs, and their policies closely"),
         (
             "reconciler validate --format concise --report sarif=specs.sarif",
             "A line for each finding, and a file for code scanning",
