@@ -112,7 +112,7 @@ def checks(world: World, logged: Logged) -> Iterator[Check]:
     elif service == "sts":
         yield Check(action, logged.params["RoleArn"])
     else:
-        yield Check(action, "*")
+        yield Check(action, "*", {"aws:requestedregion": (logged.region,)})
 
 
 def _iam(logged: Logged, action: str) -> Iterator[Check]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from reconciler.model.address import Address
-from reconciler.model.policy_document import PolicyDocument
+from reconciler.model.policy_document import PolicyDocument, PolicyUse
 from reconciler.spec.check.checks import is_unread
 from reconciler.spec.check.spots import Spot
 from reconciler.spec.desired import Desired, DesiredPolicy, DesiredRole, DesiredState
 from reconciler.spec.yaml.policy_documents import place_of_inline
-
-Use = Literal["managed", "inline", "trust"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +18,7 @@ class Written:
     """``name`` is that of an inline policy."""
 
     address: Address
-    use: Use
+    use: PolicyUse
     document: PolicyDocument
     spot: Spot
     name: str | None = None
