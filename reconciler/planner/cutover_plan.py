@@ -320,7 +320,8 @@ def _roll_back_to(live: LiveProfile, after: str | None, context: PlanContext) ->
         case Waiting(role_id):
             held = role_id if live.role_id == role_id else None
         case Failed(role_id):
-            held = live.role_id if live.role_id != role_id else None
+            held = live.left_with or (live.role_id if live.role_id != role_id else None)
+            held = held if live.role_id != wanted else None
         case None:
             held = live.role_id
     role = context.live.role_with(held)
