@@ -382,6 +382,27 @@ PLANNER = (
     ),
     Mutant(
         "reconciler/planner/cutover_plan.py",
+        "held = live.left_with if live.role_id != wanted else None",
+        "held = live.role_id",
+        (CUTOVERS,),
+        "a roll-back after a roll-back goes to a role that was swapped in by hand",
+    ),
+    Mutant(
+        "reconciler/cutover/run_state.py",
+        "if not isinstance(cutover.settle_as, Failed) or cutover.is_narrow or observed.unread:",
+        "if not isinstance(cutover.settle_as, Failed) or observed.unread:",
+        (DECIDE,),
+        "a roll-back in some regions is believed of all",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "return observed.profile.left_with != observed.target",
+        "return False",
+        (CUTOVERS,),
+        "a role that was swapped by hand after a roll-back is believed",
+    ),
+    Mutant(
+        "reconciler/planner/cutover_plan.py",
         "held = live.role_id if live.role_id != role_id else None",
         "held = role_id",
         (CUTOVERS,),
