@@ -130,8 +130,9 @@ class _Analysis:
         first, rest = asked[:1], asked[1:]
         check = partial(self._checked, analyzer)
         found = [*each(check, first, 1), *each(check, rest, parallelism)]
+        account = self.target.plan.identity.account_id
         told = [
-            self._unknown(f"{call}: {error.code} in {region}", error.code in DENIED)
+            self._unknown(f"{call}: {error.code} in {region} of {account}", error.code in DENIED)
             for call, error in sorted(self.refused.items())
         ]
         return (*(one for several in found for one in several), *told)

@@ -28,7 +28,7 @@ from reconciler.render.text.diagnostics import full
 from tests.permissions.enforcing import Enforcer
 from tests.permissions.test_enforced import enforced
 from tests.render.situations import HOSTILE, plan_report
-from tests.rig import AWAY, HOME, Rig
+from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 VALIDATE, NEW_ACCESS = "access-analyzer:ValidatePolicy", "access-analyzer:CheckNoNewAccess"
 SPEC = """
@@ -135,7 +135,7 @@ def test_what_is_denied_is_told_once_and_the_plan_is_whole(
         made = planned(aws)
     unknown = [one for one in found(made) if one.code == "access-analyzer-unknown"]
     assert [one.message for one in unknown] == [
-        f"Access Analyzer did not check the policies of this plan: {action}: AccessDenied in {AWAY}"
+        f"Access Analyzer did not check the policies of this plan: {action}: AccessDenied in {AWAY} of {ACCOUNT}"
         for action in sorted(actions)
     ]
     assert made.plan.is_whole

@@ -35,16 +35,18 @@ def _as_page(graph: Graph, created_at: str) -> str:
         )
         for (title, listed), target in zip(_parts(graph), graph.targets, strict=True)
     ]
+    if not graph.targets:
+        sections.append(Section("", []))
     account = _title(graph, 0) if len(graph.targets) == 1 else f"{len(graph.targets)} accounts"
     about = f"Roles, instance profiles and instances: {what}. Created at {created_at}."
     return graph_page(f"Graph of {owner}, {account}", about, sections, _empty(graph))
 
 
 def _named(graph: Graph) -> list[tuple[str, list[Row]]]:
-    """Titled only where there is more than one."""
-    return (
-        _parts(graph) if len(graph.targets) > 1 else [("", listed) for _, listed in _parts(graph)]
-    )
+    """Titled only where there is more than one; a shard may have none."""
+    if len(graph.targets) > 1:
+        return _parts(graph)
+    return [("", listed) for _, listed in _parts(graph)] or [("", [])]
 
 
 def _parts(graph: Graph) -> list[tuple[str, list[Row]]]:
