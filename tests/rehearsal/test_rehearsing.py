@@ -3,69 +3,27 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from reconciler.cli.connection import run_ports
-from reconciler.cli.given import AccessFlags
-from reconciler.commands.request import RunPorts
 from reconciler.exit_codes import ExitCode
-from reconciler.ports import Clock
-from reconciler.rehearsal.copying import copy_of
-from reconciler.rehearsal.rehearsing import Rehearsed, Stage
 from reconciler.rehearsal.telling import rehearsal_json, rehearsal_lines
 from reconciler.render.styled_text import plain
-from tests.rig import AWAY, HOME, Rig, Silence, rig
+from tests.rehearsal.prepared import rehearsed, swapping
+from tests.rig import AWAY, HOME, Rig
 from tests.sampling import sampled
 
-SPEC = """
-roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2, tags: {{a: b}}}}}}
-instance_profiles: {{web: {{role: {role}, cutover: {{strategy: {strategy}}}}}}}
-"""
 READ_ONLY = """
 roles: {v1: {trust: ec2}, new: {trust: lambda, inline_policies: {x: {Version: '2012-10-17',
   Statement: [{Effect: Allow, Action: 's3:GetObject', Resource: '*'}]}}}}
 """
 
 
-def swapping(strategy: str) -> Callable[[Rig], None]:
-    def prepare(aws: Rig) -> None:
-        aws.write(SPEC.format(role="v1", strategy=strategy))
-        aws.settle()
-        aws.clock.sleep(60)
-        aws.launch(1, profile="web")
-        aws.launch(1, region=AWAY, profile="web")
-        aws.clock.sleep(600)
-        aws.write(SPEC.format(role="v2", strategy=strategy))
-
-    return prepare
-
-
 def creating(aws: Rig) -> None:
     aws.write(READ_ONLY.replace("new:", "other:"))
     aws.settle()
     aws.write(READ_ONLY)
-
-
-def on_copy(clock: Clock) -> RunPorts:
-    return run_ports(AccessFlags(None, None, ()), Silence(), 10, clock)
-
-
-def rehearsed(
-    folder: Path, prepare: Callable[[Rig], None], *, with_crashes: bool = False
-) -> Rehearsed:
-    with rig(folder) as aws:
-        aws.clock.seconds = time.time() - 3600  # a rehearsal begins now
-        prepare(aws)
-        aws.aws.log.clear()
-        planned = aws.plan()
-        copy = copy_of(planned.targets[0], aws.progress.told.append)
-        assert aws.writes() == []
-    stage = Stage(planned, planned.targets[0], copy, on_copy, lambda _what: None)
-    return stage.rehearse(with_crashes=with_crashes)
 
 
 @pytest.mark.parametrize(
