@@ -72,3 +72,9 @@ def test_mistakes_are_told_at_their_place(text: str, told: str) -> None:
     with pytest.raises(RefusedError) as refused:
         policies_in(text, "ci.json")
     assert any(told in str(one) for one in refused.value.diagnostics), refused.value.diagnostics
+
+
+def test_a_file_that_has_no_policy_has_a_code_of_its_own() -> None:
+    with pytest.raises(RefusedError) as refused:
+        policies_in("[3]", "ci.json")
+    assert {one.code for one in refused.value.diagnostics} == {"policy-file"}
