@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Selection
 from reconciler.importer.terraform_state import TYPES, StateResource
-from reconciler.model.address import profile_address
+from reconciler.model.address import Address, profile_address
 from reconciler.model.live import LiveState
 
 
@@ -96,3 +96,17 @@ def _refuse_missing(resources: Sequence[StateResource], live: LiveState) -> None
             ExitCode.ERROR,
             details=tuple(f"{one.address}: {one.where}" for one in missing),
         )
+
+
+def released(
+    resources: Sequence[StateResource],
+    taken: Sequence[StateResource],
+    addresses: Collection[Address],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What Terraform is to forget of ``taken``, since it has a spec now: blocks of which it is all
+    instances, and the single addresses of the others. What was skipped would be nobody's."""
+    own = {one.where for one in taken if one.address in addresses}
+    rest = {one.block for one in resources if one.where not in own}
+    here = [one for one in resources if one.where in own]
+    whole = dict.fromkeys(one.block for one in here if one.block not in rest)
+    return tuple(whole), tuple(one.where for one in here if one.block in rest)

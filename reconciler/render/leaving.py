@@ -14,7 +14,7 @@ from reconciler.plan.changes import Change
 from reconciler.render.terraform import Import, comments, import_blocks
 
 _HEAD = (
-    "For Terraform 1.5 or OpenTofu 1.5, or later. The configuration for it:",
+    "For Terraform 1.5 or OpenTofu 1.6, or later. To write the rest of the configuration:",
     "terraform plan -generate-config-out=generated.tf",
 )
 

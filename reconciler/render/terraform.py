@@ -7,6 +7,7 @@ those of the pages of the provider, registry.terraform.io/providers/hashicorp/aw
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,11 +51,15 @@ def _unused(name: str, taken: set[str]) -> str:
     return next(one for one in (name, *numbered) if one not in taken)
 
 
-def removed_blocks(addresses: Iterable[str]) -> Iterator[str]:
-    """For resources that Terraform forgets and does not destroy, by their address in it."""
-    for address in dict.fromkeys(addresses):
+def removed_blocks(blocks: Iterable[str], single: Iterable[str] = ()) -> Iterator[str]:
+    """For resources that Terraform forgets and does not destroy, by their address in it. A block is
+    for all instances of a resource, so ``single`` ones are commands."""
+    for address in blocks:
         keep = "  lifecycle {\n    destroy = false\n  }"
         yield f"removed {{\n  from = {printable(address)}\n{keep}\n}}\n"
+    if commands := [f"terraform state rm {shlex.quote(address)}" for address in single]:
+        head = "Terraform also manages other instances of these. One by one:"
+        yield "\n".join(comments([head, *commands])) + "\n"
 
 
 def comments(lines: Iterable[str]) -> Iterator[str]:

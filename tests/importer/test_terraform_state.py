@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from reconciler.errors import RefusedError
-from reconciler.importer.from_terraform import FromTerraform, chosen
+from reconciler.importer.from_terraform import FromTerraform, chosen, released
 from reconciler.importer.importer import imported
 from reconciler.importer.terraform_state import StateResource, read_state
+from reconciler.model.address import profile_address, role_address
 from reconciler.model.live import LiveState
 from tests.importer.terraform_states import ACCOUNT, SECRET, WEB, ec2, iam, resource, stored
 from tests.planner.worlds import instance, live
@@ -259,3 +260,30 @@ def test_a_resource_has_no_value_of_the_state() -> None:
     fields = {"type", "where", "address", "account", "region", "profile"}
     assert set(StateResource.__slots__) == fields
     assert SECRET not in repr(read_state(stored(*WEB), "x.tfstate"))
+
+
+def test_terraform_forgets_what_has_a_spec_and_nothing_else() -> None:
+    """A block is removed with all its instances, so not where one of them stays."""
+    both = resource(
+        "aws_iam_role",
+        "both",
+        {"index_key": 0, "attributes": iam("role", "web")},
+        {"index_key": 1, "attributes": iam("role", "away", "222222222222")},
+    )
+    states = read_state(
+        stored(
+            both,
+            resource("aws_iam_role_policy", "own", {"role": "web", "name": "own"}),
+            resource("aws_iam_role", "skipped", iam("role", "other")),
+            resource("aws_iam_role_policy", "its", {"role": "other", "name": "own"}),
+            resource("aws_iam_instance_profile", "web", iam("instance-profile", "web")),
+            resource("aws_instance", "web", ec2(FIRST, "web")),
+        ),
+        "x.tfstate",
+    )
+    found = chosen(states, world())
+    addresses = frozenset({role_address("web"), profile_address("web")})
+    assert released(states, found.taken, addresses) == (
+        ("aws_iam_role_policy.own", "aws_iam_instance_profile.web"),
+        ("aws_iam_role.both[0]",),
+    )

@@ -19,7 +19,7 @@ from reconciler.cli.progress import shown
 from reconciler.commands.patience import patient
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.importer.from_terraform import chosen
+from reconciler.importer.from_terraform import chosen, released
 from reconciler.importer.importer import Selection
 from reconciler.importer.into_set import destination, import_into, import_source
 from reconciler.importer.seed import seed_of
@@ -78,9 +78,8 @@ def run(
         raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
     _write(out, files)
     if removed is not None and of_state is not None:
-        # What was skipped would be nobody's.
-        blocks = (one.block for one in of_state.taken if one.address in made.addresses)
-        write_new(removed, "\n".join(removed_blocks(blocks)))
+        blocks, single = released(managed, of_state.taken, made.addresses)
+        write_new(removed, "\n".join(removed_blocks(blocks, single)))
     counts = f"{_count(made.size, 'resource')} in {_count(len(files), 'file')}."
     console.out([line(Piece("Imported: ", "bold green"), counts)])
     where = f"  instances in {', '.join(made.regions)}" if made.regions else "  no instances"
