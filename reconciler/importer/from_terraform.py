@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.importer import Selection
-from reconciler.importer.terraform_state import TYPES, StateResource
+from reconciler.importer.terraform_state import SHARED, WHOLE, StateResource
 from reconciler.model.address import Address, profile_address
 from reconciler.model.live import LiveState
 
@@ -27,11 +27,12 @@ def chosen(resources: Sequence[StateResource], live: LiveState) -> FromTerraform
     """Raises ``RefusedError`` if there is nothing to import, all of it is in another account, or
     AWS has not what the states say."""
     account = live.identity.account_id
-    if not resources:
-        message = f"there is none of {', '.join(TYPES)} in the state"
+    if all(one.is_part or one.type == SHARED for one in resources):
+        message = f"the state has no {', '.join(WHOLE)}"
         raise RefusedError(message, ExitCode.ERROR)
     away = [one for one in resources if one.account not in ("", account)]
-    wholes = [one for one in resources if not one.is_part and one not in away]
+    shared = [one for one in resources if one.type == SHARED]
+    wholes = [one for one in resources if not one.is_part and one not in (*away, *shared)]
     if away and not wholes:
         accounts = ", ".join(sorted({one.account for one in away}))
         message = f"the resources of the state are in account {accounts}, not in {account}"
@@ -53,13 +54,14 @@ def chosen(resources: Sequence[StateResource], live: LiveState) -> FromTerraform
         ),
         is_exact=True,
     )
-    left = {*foreign, *loose, *unread, *moved, *away}
+    left = {*foreign, *loose, *unread, *moved, *away, *shared}
     notes = {
         "in another account": away,
         "of a role that the state does not manage": loose,
         "with an instance profile that the state does not manage": foreign,
         "in a region that was not read": unread,
         "with another instance profile in AWS": moved,
+        f"{SHARED}, which detaches what others attach": shared,
     }
     return FromTerraform(
         selection,
@@ -92,7 +94,7 @@ def _refuse_missing(resources: Sequence[StateResource], live: LiveState) -> None
     ]
     if missing:
         raise RefusedError(
-            "AWS has not what the state says; refresh it: terraform apply -refresh-only",
+            "AWS lacks resources of the state; refresh it with `terraform apply -refresh-only`",
             ExitCode.ERROR,
             details=tuple(f"{one.address}: {one.where}" for one in missing),
         )

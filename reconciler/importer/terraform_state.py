@@ -21,6 +21,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.model.address import (
     Address,
     instance_address,
+    name_of,
     policy_address,
     profile_address,
     role_address,
@@ -34,17 +35,26 @@ _ADDRESSES: Mapping[str, Callable[[str], Address]] = {
     "aws_iam_instance_profile": profile_address,
     "aws_instance": instance_address,
 }
-_PARTS = ("aws_iam_role_policy", "aws_iam_role_policy_attachment")
-TYPES = (*_ADDRESSES, *_PARTS)
+_PARTS: Mapping[str, str] = {
+    "aws_iam_role_policy": "role",
+    "aws_iam_role_policy_attachment": "role",
+    "aws_iam_role_policies_exclusive": "role_name",
+    "aws_iam_role_policy_attachments_exclusive": "role_name",
+}
+"""Types of what belongs to a role, each with the attribute that has the name of the role."""
+SHARED = "aws_iam_policy_attachment"
+"""Attaches a policy to roles, users and groups, and detaches it from all others."""
+WHOLE = tuple(_ADDRESSES)
+TYPES = (*WHOLE, *_PARTS, SHARED)
 _INDEX = re.compile(r"\[(?:[0-9]+|\"(?:[^\"\\]|\\.)*\")\]")
 _BLOCK = re.compile(r"(module\.[\w-]+\.)*aws_[a-z_]+\.[\w-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class StateResource:
-    """``where`` is its address in Terraform. ``address`` is ours; of an inline policy or of an
-    attachment it is that of its role. ``account`` and ``region`` are empty if they are not known;
-    ``profile`` is the name of an instance's profile."""
+    """``where`` is its address in Terraform. ``address`` is ours; of a part of a role it is that of
+    the role, and of what is ``SHARED`` that of the policy. ``account`` and ``region`` are empty if
+    they are not known; ``profile`` is the name of an instance's profile."""
 
     type: str
     where: str
@@ -162,8 +172,11 @@ def _resource(type_: str, where: str, values: Mapping[str, Any]) -> StateResourc
     arn = values.get("arn")
     parts = arn.split(":", _ARN_PARTS - 1) if isinstance(arn, str) else []
     if type_ in _PARTS:
-        role = _text(values.get("role"))
+        role = _text(values.get(_PARTS[type_]))
         return StateResource(type_, where, role_address(role)) if role else None
+    if type_ == SHARED:
+        policy = name_of(_text(values.get("policy_arn")))
+        return StateResource(type_, where, policy_address(policy)) if policy else None
     name = _text(values.get("id" if type_ == "aws_instance" else "name"))
     if not name or len(parts) != _ARN_PARTS:
         return None

@@ -202,6 +202,16 @@ def test_what_is_left_out_is_told() -> None:
         resource("aws_iam_role", "away", iam("role", "away", "222222222222")),
         resource("aws_iam_role_policy", "own", {"role": "web", "name": "own"}),
         resource("aws_iam_role_policy", "loose", {"role": "other", "name": "own"}),
+        resource("aws_iam_role_policies_exclusive", "only", {"role_name": "web"}),
+        resource(
+            "aws_iam_policy_attachment",
+            "all",
+            {
+                "name": "all",
+                "roles": ["web"],
+                "policy_arn": "arn:aws:iam::aws:policy/x/ReadOnlyAccess",
+            },
+        ),
         resource("aws_iam_instance_profile", "other", iam("instance-profile", "other")),
         resource("aws_instance", "foreign", ec2(FIRST, "web")),
         resource("aws_instance", "moved", ec2(SECOND, "other")),
@@ -213,10 +223,14 @@ def test_what_is_left_out_is_told() -> None:
         "with an instance profile that the state does not manage": ("aws_instance.foreign",),
         "in a region that was not read": ("aws_instance.far",),
         "with another instance profile in AWS": ("aws_instance.moved",),
+        "aws_iam_policy_attachment, which detaches what others attach": (
+            "aws_iam_policy_attachment.all",
+        ),
     }
     assert [one.where for one in found.taken] == [
         "aws_iam_role.web",
         "aws_iam_role_policy.own",
+        "aws_iam_role_policies_exclusive.only",
         "aws_iam_instance_profile.other",
     ]
     assert found.selection.instances == frozenset()
@@ -225,7 +239,12 @@ def test_what_is_left_out_is_told() -> None:
 @pytest.mark.parametrize(
     ("resources", "said", "details"),
     [
-        ((), "there is none of aws_iam_role, ", ()),
+        ((), "the state has no aws_iam_role, aws_iam_policy, aws_iam_instance_profile, ", ()),
+        (
+            (resource("aws_iam_role_policy", "own", {"role": "web", "name": "own"}),),
+            "the state has no aws_iam_role, ",
+            (),
+        ),
         (
             (resource("aws_iam_role", "away", iam("role", "web", "222222222222")),),
             f"the resources of the state are in account 222222222222, not in {ACCOUNT}",
@@ -238,7 +257,7 @@ def test_what_is_left_out_is_told() -> None:
                 resource("aws_iam_instance_profile", "web", iam("instance-profile", "web")),
                 resource("aws_instance", "gone", ec2("i-0gone", "web")),
             ),
-            "AWS has not what the state says; refresh it: terraform apply -refresh-only",
+            "AWS lacks resources of the state; refresh it with `terraform apply -refresh-only`",
             (
                 "role/gone: aws_iam_role.gone",
                 "policy/gone: aws_iam_policy.gone",

@@ -11,16 +11,20 @@ from pydantic import TypeAdapter
 from reconciler.commands.permissions import wanted_for, wanted_for_plan
 from reconciler.commands.planned import Planned
 from reconciler.exit_codes import ExitCode
+from reconciler.model.policy_decision import Asked, Decision
+from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import documents
 from reconciler.plan.authorization import Purpose
-from reconciler.rehearsal.access import Denial
+from reconciler.rehearsal.access import Denial, Log, allowing, denials
 from reconciler.rehearsal.rehearsing import Rehearsed
 from reconciler.rehearsal.telling import rehearsal_json, rehearsal_lines
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.styled_text import plain
+from reconciler.sandbox.authorization import Answer
+from reconciler.sandbox.state import Logged
 from tests.rehearsal.prepared import Allowed, rehearsed, swapping
-from tests.rig import ACCOUNT, Rig
+from tests.rig import ACCOUNT, AWAY, HOME, Rig
 from tests.sampling import sampled
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/v2"
@@ -167,6 +171,19 @@ def test_an_identity_that_may_not_plan(tmp_path: Path) -> None:
     assert target["exit_code"] == ExitCode.ERROR
     assert target["stopped"] == made.stopped
     assert "Not applied: " in plain(rehearsal_lines([made], unicode=True))
+
+
+def test_a_read_in_two_regions_is_allowed_in_both() -> None:
+    log = Log("apply")
+    for region in (HOME, AWAY):
+        logged = Logged("ec2", "DescribeInstances", ACCOUNT, region, {}, "")
+        asked = Asked("ec2:DescribeInstances", "*", {"aws:requestedregion": (region,)})
+        log.note(Answer(logged, asked, Decision("implicitDeny"), "no"))
+    found = denials([log], ())
+    assert [one.times for one in found] == [2]
+    (document,) = allowing(found, Scope("aws", ACCOUNT, None, "tests", "reconciler:"))
+    (statement,) = document["Statement"]
+    assert statement["Condition"] == {"StringEquals": {"aws:RequestedRegion": [AWAY, HOME]}}
 
 
 def test_reads_that_nothing_depends_on(tmp_path: Path) -> None:
