@@ -76,10 +76,12 @@ def test_what_is_enough(tmp_path: Path, allowed: Allowed) -> None:
 
 
 def test_a_role_that_must_not_be_passed(tmp_path: Path) -> None:
-    """Asked before anything is taken away, so nothing has changed; with what else is denied."""
+    """Asked before anything is taken away, so nothing has changed; with what else is denied. Each
+    death would tell the same again."""
     allowed = without("iam:PassRole", "ec2:DisassociateIamInstanceProfile")
-    made = rehearsed(tmp_path, swapping("reassociate"), allowed=allowed)
+    made = rehearsed(tmp_path, swapping("reassociate"), allowed=allowed, with_crashes=True)
     assert not made.is_well
+    assert made.crashes is None
     passing, taking, *_ = needed(made)
     assert (passing.asked.action, passing.asked.resource) == ("iam:PassRole", ROLE)
     assert passing.phase == "apply"
@@ -119,14 +121,19 @@ def test_what_is_suggested_allows_it(tmp_path: Path, allowed: Allowed, denied: s
 
 @pytest.mark.parametrize(
     ("conditions", "why"),
-    [
-        ({"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}, "iam:PassedToService"),
-        (
-            {"ArnLike": {"iam:AssociatedResourceArn": "arn:aws:ec2:*:*:instance/i-*"}},
-            "iam:AssociatedResourceArn",
-        ),
-        ({"StringEquals": {"aws:PrincipalTag/team": "web"}}, "aws:PrincipalTag/team"),
-    ],
+    sampled(
+        [({"StringEquals": {"aws:PrincipalTag/team": "web"}}, "aws:PrincipalTag/team")],
+        [
+            (
+                {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
+                "iam:PassedToService",
+            ),
+            (
+                {"ArnLike": {"iam:AssociatedResourceArn": "arn:aws:ec2:*:*:instance/i-*"}},
+                "iam:AssociatedResourceArn",
+            ),
+        ],
+    ),
 )
 def test_a_condition_that_is_not_met_is_named(
     tmp_path: Path, conditions: dict[str, Any], why: str
@@ -150,10 +157,9 @@ def test_a_condition_that_is_not_met_is_named(
 
 
 def test_what_a_statement_denies(tmp_path: Path) -> None:
-    allowed = but(Sid="NoStops", Action="ec2:StopInstances", Resource="*")
-    made = rehearsed(tmp_path, swapping("restart"), allowed=allowed)
-    stops = [one for one in needed(made) if one.asked.action == "ec2:StopInstances"]
-    assert [one.why for one in stops] == ["the statement NoStops denies it"] * 2
+    allowed = but(Sid="NoMarks", Action="iam:TagInstanceProfile", Resource="*")
+    made = rehearsed(tmp_path, swapping("wait"), allowed=allowed)
+    assert [one.why for one in needed(made)] == ["the statement NoMarks denies it"]
     assert made.access is not None
     assert made.access.allowing == ()
     text = plain(rehearsal_lines([made], unicode=True))
@@ -199,6 +205,7 @@ def test_reads_that_nothing_depends_on(tmp_path: Path) -> None:
     assert "denied, and the result is the same: " in text
 
 
+@pytest.mark.slow
 def test_after_a_death_other_calls_are_made(tmp_path: Path) -> None:
     """The policy of the plan is enough to recover; each death is rehearsed with it."""
     made = rehearsed(tmp_path, swapping("wait"), allowed=of_plan, with_crashes=True)
@@ -207,13 +214,8 @@ def test_after_a_death_other_calls_are_made(tmp_path: Path) -> None:
     assert needed(made) == []
 
 
-def test_where_something_is_denied_nothing_is_killed(tmp_path: Path) -> None:
-    made = rehearsed(tmp_path, swapping("wait"), allowed=without("iam:PassRole"), with_crashes=True)
-    assert made.crashes is None
-
-
 def test_in_words_and_as_json(tmp_path: Path) -> None:
-    made = rehearsed(tmp_path, swapping("reassociate"), allowed=without("iam:PassRole"))
+    made = rehearsed(tmp_path, swapping("wait"), allowed=without("iam:PassRole"))
     text = plain(rehearsal_lines([made], unicode=True))
     assert "Denied with the policies of ci.json:" in text
     assert f"iam:PassRole on {ROLE} (by " in text
@@ -229,5 +231,5 @@ def test_in_words_and_as_json(tmp_path: Path) -> None:
     assert denied["steps"] == [{"address": "instance-profile/web", "what": "cut-over"}]
     (document_of,) = target["access"]["allowing"]
     (statement,) = document_of["Statement"]
-    assert statement["Resource"] == [ROLE.replace("v2", "v1"), ROLE]
+    assert statement["Resource"] == [ROLE]
     assert statement["Condition"]["StringEquals"] == {"iam:PassedToService": ["ec2.amazonaws.com"]}
