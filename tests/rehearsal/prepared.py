@@ -43,13 +43,8 @@ def on_copy(clock: Clock) -> RunPorts:
     return run_ports(AccessFlags(None, None, ()), Silence(), 10, clock)
 
 
-def rehearsed(
-    folder: Path,
-    prepare: Prepare,
-    *,
-    with_crashes: bool = False,
-    allowed: Allowed | None = None,
-) -> Rehearsed:
+def staged(folder: Path, prepare: Prepare, allowed: Allowed | None = None) -> Stage:
+    """The plan of the prepared account, and the copy of it."""
     folder.mkdir(exist_ok=True)
     with rig(folder) as aws:
         aws.clock.seconds = time.time() - 3600  # a rehearsal begins now
@@ -59,8 +54,19 @@ def rehearsed(
         copy = copy_of(planned.targets[0], aws.progress.told.append)
         assert aws.writes() == []
         given = allowed(aws, planned) if allowed else None
-    policies = None
-    if given is not None:
-        policies = Policies("ci.json", ({"Version": "2012-10-17", "Statement": given},))
-    stage = Stage(planned, planned.targets[0], copy, on_copy, lambda _what: None, policies)
-    return stage.rehearse(with_crashes=with_crashes)
+    policies = None if given is None else as_policies(given)
+    return Stage(planned, planned.targets[0], copy, on_copy, lambda _what: None, policies)
+
+
+def as_policies(statements: list[dict[str, Any]]) -> Policies:
+    return Policies("ci.json", ({"Version": "2012-10-17", "Statement": statements},))
+
+
+def rehearsed(
+    folder: Path,
+    prepare: Prepare,
+    *,
+    with_crashes: bool = False,
+    allowed: Allowed | None = None,
+) -> Rehearsed:
+    return staged(folder, prepare, allowed).rehearse(with_crashes=with_crashes)
