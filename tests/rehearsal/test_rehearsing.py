@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from reconciler.exit_codes import ExitCode
 from reconciler.rehearsal.telling import rehearsal_json, rehearsal_lines
+from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.styled_text import plain
 from tests.rehearsal.prepared import rehearsed, swapping
 from tests.rig import AWAY, HOME, Rig
@@ -54,6 +56,8 @@ def test_a_death_after_each_write(tmp_path: Path) -> None:
     made = rehearsed(tmp_path, creating, with_crashes=True)
     assert made.crashes is not None
     assert (made.writes, made.crashes.deaths, made.crashes.unrecovered) == (2, 2, ())
+    document = rehearsal_json([made], "now")
+    TypeAdapter(RehearsalShape).validate_python(document, strict=True)
     text = plain(rehearsal_lines([made], unicode=True))
     assert "Killed after each of its 2 writes: 2 times the next apply finished it." in text
 
@@ -80,7 +84,9 @@ def test_a_rehearsal_in_words_and_as_json(tmp_path: Path) -> None:
         "Rehearsal complete! Resources: 0 added, 1 changed, 0 destroyed; 2 instances cut over."
         in text
     )
-    (target,) = rehearsal_json([made], "now")["targets"]
+    document = rehearsal_json([made], "now")
+    TypeAdapter(RehearsalShape).validate_python(document, strict=True)
+    (target,) = document["targets"]
     assert (target["exit_code"], target["is_same_plan"], target["crashes"]) == (
         ExitCode.OK,
         True,
