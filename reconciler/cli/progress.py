@@ -280,12 +280,15 @@ def planning(
     ports: RunPorts,
     console: Console,
     typed: PlanFlags | None = None,
+    *,
+    keeps_context: bool = False,
     then: Callable[[Planned, Progress], Planned] | None = None,
 ) -> Planned:
-    """The plan. Shows progress while AWS is read, then the warnings about the specs. ``typed`` is
-    as for ``make_plan``, and it raises as that does; ``then`` asks more of AWS about the plan."""
+    """The plan. Shows progress while AWS is read, then the warnings about the specs. Takes the
+    rest as ``make_plan``, and raises as that does; ``then`` asks more of AWS about the plan."""
     with shown(console) as progress:
-        planned = make_plan(request, replace(ports, progress=progress), typed)
+        reading = replace(ports, progress=progress)
+        planned = make_plan(request, reading, typed, keeps_context=keeps_context)
         if then is not None:
             planned = then(planned, progress)
     if request.shard is not None:

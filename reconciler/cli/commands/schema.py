@@ -20,6 +20,7 @@ class Of(StrEnum):
     diagnostics = "diagnostics"
     log = "log"
     doctor = "doctor"
+    rehearse = "rehearse"
 
 
 OfFlag = Annotated[

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
 from reconciler.render.json.graph_types import GraphShape
+from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
 
 PRINTED: dict[str, Any] = {
@@ -20,6 +21,7 @@ PRINTED: dict[str, Any] = {
     "diagnostics": list[DiagnosticShape],
     "log": LogShape,
     "doctor": DoctorShape,
+    "rehearse": RehearsalShape,
 }
 """By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
 _TITLES = {
@@ -31,6 +33,7 @@ _TITLES = {
     "diagnostics": "reconciler validate --format json",
     "log": "a line of --log-file",
     "doctor": "reconciler doctor --json",
+    "rehearse": "reconciler rehearse --json",
 }
 
 
