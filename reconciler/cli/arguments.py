@@ -109,6 +109,12 @@ NoInput = Annotated[
 ]
 
 
+class EngineName(StrEnum):
+    """What shares targets out among machines."""
+
+    dask = "dask"
+
+
 class OnlyFor(tuple[str, ...]):
     """Names of the command functions that have a flag."""
 
@@ -288,8 +294,8 @@ class CommonArguments:
             "--target-parallelism",
             metavar="N",
             min=1,
-            max=64,
-            help="Targets at a time, 1 to 64, each with its own --parallelism.",
+            max=512,
+            help="Targets at a time, 1 to 512, each with its own --parallelism.",
             envvar="RECONCILER_TARGET_PARALLELISM",
             rich_help_panel=ACCESS,
         ),
@@ -303,6 +309,28 @@ class CommonArguments:
             help="Begin no further target once N have failed; without it, one that fails stops no "
             "other.",
             envvar="RECONCILER_MAX_FAILURES",
+            rich_help_panel=ACCESS,
+        ),
+        _READS_ALL,
+    ] = None
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            "--engine",
+            help="Work on targets on other machines, each target as a task; without it in this "
+            "process.",
+            envvar="RECONCILER_ENGINE",
+            rich_help_panel=ACCESS,
+        ),
+        _READS_ALL,
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Scheduler of the --engine, such as tcp://10.0.0.5:8786.",
+            envvar="RECONCILER_SCHEDULER",
             rich_help_panel=ACCESS,
         ),
         _READS_ALL,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import secrets
 import sys
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.given import AccessFlags
 from reconciler.clock import SystemClock
 from reconciler.commands.failures import FailureLimit
+from reconciler.commands.recorder import Recorder
 from reconciler.commands.request import Connection, RunPorts
 from reconciler.ports import Clock, Progress
 from reconciler.spec.settings import Settings, TargetSpec
@@ -20,6 +22,7 @@ from reconciler.spec.settings import Settings, TargetSpec
 if TYPE_CHECKING:
     from reconciler.aws.outputs import AwsOutputs
     from reconciler.aws.session import Session
+    from reconciler.commands.engine import Engine
 
 
 def run_ports(
@@ -46,7 +49,30 @@ def run_ports(
         run,
         login.target_parallelism,
         FailureLimit(login.max_failures),
+        _engine(login, parallelism),
     )
+
+
+def _engine(login: AccessFlags, parallelism: int) -> Engine | None:
+    """Raises ``RefusedError`` if it cannot be reached."""
+    if login.scheduler is None:
+        return None
+    from reconciler.cli.engines import dask_engine
+
+    # Without the log of calls, which is a file and a terminal of this machine.
+    elsewhere = replace(login, scheduler=None, log=None, no_input=True)
+    return dask_engine(login.scheduler, WorkerSite(elsewhere, parallelism))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSite:
+    """Makes the ports of a worker, with the credentials that are found there."""
+
+    login: AccessFlags
+    parallelism: int
+
+    def __call__(self) -> RunPorts:
+        return run_ports(self.login, Recorder(), self.parallelism)
 
 
 def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:
