@@ -133,7 +133,7 @@ class Stage:
                 problem = self._killed(watch, ports)
                 longest = max(longest, watch.longest)
                 if problem:
-                    call = watch.writes[number - 1].name
+                    call = watch.writes[-1].name if watch.writes else "nothing"
                     unrecovered.append(Unrecovered(number, call, problem))
         return CrashResult(writes, tuple(unrecovered), longest)
 

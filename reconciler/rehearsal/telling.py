@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from reconciler.executor.estimate import about_in_words, in_words
-from reconciler.exit_codes import ExitCode
 from reconciler.rehearsal.rehearsing import CrashResult, InstanceResult, Rehearsed
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.apply import result_lines
@@ -100,13 +99,13 @@ def rehearsal_json(made: Iterable[Rehearsed], now: str) -> dict[str, Any]:
 
 
 def _target(made: Rehearsed) -> dict[str, Any]:
-    plan, crashes = made.target.plan, made.crashes
+    plan, crashes, left = made.target.plan, made.crashes, made.applied.left
     return {
         "target": plan.target,
         "account_id": plan.identity.account_id,
         "is_same_plan": made.is_same_plan,
         "exit_code": int(made.applied.exit_code),
-        "is_empty_afterwards": made.applied.exit_code is ExitCode.OK,
+        "is_empty_afterwards": left is not None and left.is_empty,
         "writes": made.writes,
         "seconds": round(made.took, 1),
         "estimated_seconds": made.about,

@@ -77,7 +77,7 @@ class Watch:
 
     @property
     def longest(self) -> float:
-        """Seconds for which some instance was without its profile, or stopped, at the most."""
+        """Seconds for which some instance was without its profile, at the most."""
         return max((t.without_profile for t in self.traces.values()), default=0.0)
 
     def _before(self, logged: Logged) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import zygote
 from tests.program import Program
 from tests.sampling import sampled
 
@@ -40,7 +41,10 @@ def write(program: Program, note: str, description: str = "web") -> None:
 
 
 def sh(program: Program, script: str) -> subprocess.CompletedProcess[str]:
-    command = " ".join(program.command())
+    """A run whose streams are closed from the start is a process of its own: it must not open what
+    takes their place."""
+    words = program.command() if ">&-" in script else zygote.command()
+    command = " ".join(words)
     return subprocess.run(
         ["/bin/sh", "-c", script.replace("reconciler", command)],
         cwd=program.folder,
@@ -64,7 +68,7 @@ IN_THE_WAY = {
 """Whether it is carried out: a plan that cannot be shown is not, what has begun goes to its end."""
 
 
-@pytest.mark.parametrize("number", sampled([5], [0, 1, 2, 3, 4]))
+@pytest.mark.parametrize("number", sampled([2], [0, 1, 3, 4, 5]))
 def test_apply_with_a_broken_output_stream(program: Program, number: int) -> None:
     command, is_carried_out = list(IN_THE_WAY.items())[number]
     write(program, str(number))
@@ -124,16 +128,7 @@ def test_a_deleted_working_directory(program: Program) -> None:
 def test_apply_without_home_variable(program: Program) -> None:
     write(program, "home")
     environment = {k: v for k, v in program.environment.items() if k != "HOME"}
-    told = subprocess.run(
-        program.command("apply", "--auto-approve"),
-        cwd=program.folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    told = zygote.run_there(["apply", "--auto-approve"], program.folder, environment)
     assert told.returncode == 0, told.stderr
 
 

@@ -196,6 +196,6 @@ def test_exit_codes_of_denied_calls(
 
 
 def test_every_exit_code_is_tested() -> None:
-    """But for an interrupt, which ``test_sigterm_during_a_cut_over`` has."""
+    """But for an interrupt, which ``test_a_signal_restores_the_instances`` has."""
     found = {code for *_, code in TABLE} | {code for *_, code in DENIED}
     assert found == {*ExitCode} - {ExitCode.INTERRUPTED}

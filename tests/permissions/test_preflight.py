@@ -249,6 +249,7 @@ def moved(aws: Rig) -> Planned:
     aws.launch(1, tags={"role": "web"})
     aws.write(MOVE.replace("PROFILE", "one"))
     aws.settle()
+    aws.clock.sleep(60)  # the apply waits for the profile in use; EC2 must see the other one too
     aws.write(MOVE.replace("PROFILE", "two"))
     return aws.plan()
 

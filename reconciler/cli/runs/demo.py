@@ -23,6 +23,7 @@ from reconciler.commands.planned import Planned
 from reconciler.commands.request import Request, RunPorts
 from reconciler.drift.findings import drift_of
 from reconciler.exit_codes import ExitCode
+from reconciler.rehearsal.watching import Killed, Life, Watch
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.apply import result_lines
 from reconciler.render.text.drift import drift_lines
@@ -168,8 +169,6 @@ class Story:
 
     def cut_over(self) -> int:
         """The run is killed when the first instance has lost its profile; the next one finishes."""
-        from reconciler.rehearsal.watching import Killed, Life, Watch  # noqa: PLC0415 - moto is an extra
-
         self.chapter("The specs change: role: web-v2. The plan names the instances to cut over")
         self.spec.write_text(SPEC.replace("role: web-v1", "role: web-v2"), "utf-8")
         ports = self.ports()
