@@ -121,6 +121,7 @@ class OnlyFor(tuple[str, ...]):
 
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift"))
 _READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
+_SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget"))
 _KNOWS_TARGETS = OnlyFor((*_READS_ALL, "doctor"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
 _CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
@@ -322,7 +323,7 @@ class CommonArguments:
             envvar="RECONCILER_ENGINE",
             rich_help_panel=ACCESS,
         ),
-        _READS_ALL,
+        _SHARES_TARGETS,
     ] = None
     scheduler: Annotated[
         str | None,
@@ -333,7 +334,7 @@ class CommonArguments:
             envvar="RECONCILER_SCHEDULER",
             rich_help_panel=ACCESS,
         ),
-        _READS_ALL,
+        _SHARES_TARGETS,
     ] = None
     tag_source: Annotated[
         TagSource,

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 
 def run_ports(
-    login: AccessFlags, progress: Progress, parallelism: int = 10, clock: Clock | None = None
+    login: AccessFlags,
+    progress: Progress,
+    parallelism: int = 10,
+    clock: Clock | None = None,
+    run: str | None = None,
 ) -> RunPorts:
     """The ports of a command. Call it once: its run id is part of the user agent of every request
-    and of the marks in AWS, and it opens one connection for each target."""
-    run = secrets.token_hex(6)
+    and of the marks in AWS, and it opens one connection for each target. ``run`` is given where
+    another process began the run."""
+    run = run or secrets.token_hex(6)
     opened: dict[str, Connection] = {}
     callers: list[Session] = []
 
@@ -49,11 +54,11 @@ def run_ports(
         run,
         login.target_parallelism,
         FailureLimit(login.max_failures),
-        _engine(login, parallelism),
+        _engine(login, parallelism, run),
     )
 
 
-def _engine(login: AccessFlags, parallelism: int) -> Engine | None:
+def _engine(login: AccessFlags, parallelism: int, run: str) -> Engine | None:
     """Raises ``RefusedError`` if it cannot be reached."""
     if login.scheduler is None:
         return None
@@ -61,7 +66,7 @@ def _engine(login: AccessFlags, parallelism: int) -> Engine | None:
 
     # Without the log of calls, which is a file and a terminal of this machine.
     elsewhere = replace(login, scheduler=None, log=None, no_input=True)
-    return dask_engine(login.scheduler, WorkerSite(elsewhere, parallelism))
+    return dask_engine(login.scheduler, WorkerSite(elsewhere, parallelism, run))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,11 @@ class WorkerSite:
 
     login: AccessFlags
     parallelism: int
+    run: str
+    """The id of the run, also in the names of its sessions."""
 
     def __call__(self) -> RunPorts:
-        return run_ports(self.login, Recorder(), self.parallelism)
+        return run_ports(self.login, Recorder(), self.parallelism, run=self.run)
 
 
 def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:

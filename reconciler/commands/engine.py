@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import BrokenExecutor, CancelledError, Executor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, wait
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import ParamSpec, TypeVar
@@ -33,16 +33,25 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 LOST = "EngineFailed"
 """Our own code for a task that the engine did not carry out."""
+ASK_SECONDS = 5.0
+"""How often the engine is asked whether a task can still end."""
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """``site`` makes the ports of a worker on that worker, so it must be picklable; ``lost`` are
-    further errors by which the executor says that it has not carried out a task."""
+    """``site`` makes the ports of a worker on that worker, so it must be picklable. ``lost`` are
+    further errors by which the executor says that it has not carried out a task, and ``in_words``
+    tells a person of one. ``stands_still`` says why no task will end, if that is so."""
 
     executor: Executor
     site: Callable[[], RunPorts]
     lost: tuple[type[Exception], ...] = ()
+    in_words: Callable[[Exception], str] = _in_words
+    stands_still: Callable[[], str | None] = lambda: None
 
     def crew(self, parsed: ParsedSet, request: Request) -> Crew:
         """Workers for this set."""
@@ -97,10 +106,15 @@ class Crew:
             *self.engine.lost,
         )
         try:
-            return self.engine.executor.submit(of, *args, **kwargs).result()
+            asked = self.engine.executor.submit(of, *args, **kwargs)
+            while not wait([asked], ASK_SECONDS).done:
+                if why := self.engine.stands_still():
+                    asked.cancel()
+                    raise AwsError("", LOST, f"no worker answered: {why}")
+            return asked.result()
         except lost as error:
-            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise AwsError("", LOST, f"a worker did not answer: {said}") from error
+            why = self.engine.in_words(error)
+            raise AwsError("", LOST, f"no worker answered: {why}") from error
 
     def _count(self, calls: Mapping[str, int]) -> None:
         with self._lock:

@@ -11,9 +11,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import distributed
 import pytest
 
 from tests.program import Program
@@ -30,12 +31,16 @@ ROLES = "".join(f"  r{n}: {{trust: ec2, instance_profile: true}}\n" for n in ran
 
 
 @contextmanager
-def running(program: Program, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A part of dask, with the credentials and the endpoint of the program."""
+def running(
+    program: Program, *arguments: str, packages: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A part of dask, with the credentials and the endpoint of the program. With ``packages`` it has
+    only those in this folder."""
+    alone, path = (["-S"], {"PYTHONPATH": str(packages)}) if packages else ([], {})
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, *alone, "-m", *arguments],
         cwd=program.folder,
-        env=program.environment,
+        env={**program.environment, **path},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -58,28 +63,32 @@ def said(process: subprocess.Popen[str], pattern: str) -> str:
 
 @contextmanager
 def cluster(
-    program: Program, workers: int = 2
+    program: Program, *packages: Path | None
 ) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
-    """The address of a scheduler, and its workers, of one process each."""
+    """The address of a scheduler, and its workers, of one process each: one for each ``packages``."""
     given = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-    with running(program, "distributed.cli.dask_scheduler", *given) as scheduler:
-        address = said(scheduler, r"tcp://127\.0\.0\.1:\d+")
+    with ExitStack() as stack:
+        begun = running(program, "distributed.cli.dask_scheduler", *given)
+        address = said(stack.enter_context(begun), r"tcp://127\.0\.0\.1:\d+")
         asked = ("distributed.cli.dask_worker", address, "--nthreads", "2", "--no-dashboard")
         alone = (*asked, "--no-nanny", "--host", "127.0.0.1")
-        first = running(program, *alone)
-        second = running(program, *alone)
-        with first as one, second as other:
-            yield address, [one, other][:workers]
+        workers = [running(program, *alone, packages=has) for has in packages]
+        yield address, [stack.enter_context(one) for one in workers]
+
+
+def written(folder: Path) -> None:
+    """The specs."""
+    (folder / "specs").mkdir()
+    (folder / "specs" / "reconciler.yaml").write_text(SETTINGS, "utf-8")
+    (folder / "specs" / "a.yaml").write_text(f"roles:\n{ROLES}", "utf-8")
 
 
 @pytest.mark.slow
 def test_a_worker_is_killed_in_the_middle_of_an_apply(tmp_path: Path) -> None:
     program = Program(tmp_path)
-    specs = tmp_path / "specs"
-    specs.mkdir()
-    (specs / "reconciler.yaml").write_text(SETTINGS, "utf-8")
-    (specs / "a.yaml").write_text(f"roles:\n{ROLES}", "utf-8")
-    with program.sandbox("{}", "--latency", "0.05"), cluster(program) as (address, workers):
+    written(tmp_path)
+    two = (None, None)
+    with program.sandbox("{}", "--latency", "0.05"), cluster(program, *two) as (address, workers):
         engine = ("--engine", "dask", "--scheduler", address)
         here = json.loads(program.run("plan", "--json").stdout)
         there = json.loads(program.run("plan", "--json", *engine).stdout)
@@ -125,13 +134,19 @@ def roles_of(program: Program) -> int:
         return int(answer.read().count(b"<RoleName>"))
 
 
-def test_nobody_at_the_address(tmp_path: Path) -> None:
-    program = Program(tmp_path)
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs" / "reconciler.yaml").write_text(SETTINGS, "utf-8")
-    ended = program.run("plan", "--engine", "dask", "--scheduler", "nowhere")
+@pytest.mark.slow
+def test_a_worker_without_the_package(tmp_path: Path) -> None:
+    program, packages = Program(tmp_path), tmp_path / "packages"
+    written(tmp_path)
+    packages.mkdir()
+    for one in Path(distributed.__file__).parent.parent.iterdir():
+        if not one.name.startswith(("reconciler", "_reconciler", "__editable__")):
+            (packages / one.name).symlink_to(one)
+    with cluster(program, packages) as (address, _):
+        ended = program.run("plan", "--engine", "dask", "--scheduler", address)
     assert ended.returncode == 1
-    assert "the scheduler at nowhere cannot be reached" in ended.stderr
+    assert re.search("the worker at .* has no reconciler, and .* is needed", ended.stderr)
+    assert "pip install 'reconciler[dask]==" in ended.stderr
 
 
 @pytest.mark.parametrize(
