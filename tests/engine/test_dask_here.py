@@ -20,6 +20,7 @@ from reconciler.cli.engines import dask_engine
 from reconciler.cli.given import AccessFlags
 from reconciler.commands import engine
 from reconciler.commands.engine import Engine
+from reconciler.commands.worker import Parcel
 from reconciler.errors import AwsError, RefusedError
 
 SITE = WorkerSite(AccessFlags(None, None, ("us-east-1",)), 10, "0123456789ab")
@@ -62,7 +63,7 @@ def test_all_workers_are_gone(nobody: str, monkeypatch: pytest.MonkeyPatch) -> N
         assert watch.stands_still() is None
         made = Engine(client.get_executor(pure=False), SITE, stands_still=watch.stands_still)
         with pytest.raises(AwsError, match=r"the scheduler has had no worker for 0\.1 s"):
-            engine.Crew(made, engine.Parcel("", "", b"")).identity("t1")
+            engine.Crew(made, Parcel("", "", b"")).identity("t1")
 
 
 @pytest.mark.parametrize(
@@ -104,5 +105,5 @@ def test_what_is_said_of_a_lost_task(nobody: str, error: Exception, said: str) -
     with Client(nobody, set_as_default=False) as client:
         made = Engine(Loses(), SITE, (KilledWorker, OSError), partial(engines._in_words, client))
         with pytest.raises(AwsError) as lost:
-            engine.Crew(made, engine.Parcel("", "", b"")).identity("t1")
+            engine.Crew(made, Parcel("", "", b"")).identity("t1")
     assert str(lost.value).endswith(said)
