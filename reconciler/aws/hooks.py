@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import botocore.session
 from botocore import handlers
+from botocore.hooks import EventAliaser, HierarchicalEmitter
+from botocore.utils import EVENT_ALIASES
 
 CALLED = frozenset(
     {
@@ -23,12 +25,16 @@ CALLED = frozenset(
     }
 )
 """Services that are called with a target's role, as botocore names them in events."""
+_ALIASES = {old: new for old, new in EVENT_ALIASES.items() if new in CALLED}
+"""Other names of these services. A client looks for each in every event that it has not seen."""
 
 
 def lean_session() -> botocore.session.Session:
     """A session for clients of these services, and of none besides."""
-    session = botocore.session.Session(include_builtin_handlers=False)
-    events = session.get_component("event_emitter")
+    emitter = HierarchicalEmitter()
+    session = botocore.session.Session(event_hooks=emitter, include_builtin_handlers=False)
+    events = EventAliaser(emitter, _ALIASES)
+    session.register_component("event_emitter", events)
     registered = {
         handlers.REGISTER_FIRST: events.register_first,
         handlers.REGISTER_LAST: events.register_last,
