@@ -19,8 +19,9 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
+# What is compiled is kept: each worker, and each program that a test starts, would compile it again.
 unit: $(VENV)/installed
-	$(BIN)/pytest -n 4
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4
 
 sweep: $(VENV)/installed  #? the slow tests that `make test` leaves out
 	$(BIN)/pytest -n 2 -m slow

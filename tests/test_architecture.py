@@ -13,6 +13,9 @@ import pytest
 
 import reconciler
 
+# The tree of each module is made once, by one worker.
+pytestmark = pytest.mark.xdist_group("architecture")
+
 ROOT = Path(reconciler.__file__).parent
 
 LAYERS = (
@@ -54,7 +57,12 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

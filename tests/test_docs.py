@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.aws.errors import _WORDS, CUT_OFF
+from reconciler.aws.organizations import _HINTS
+from reconciler.aws.origins import UNKNOWN
 from reconciler.cli.app import COMMANDS
 from reconciler.errors import DENIED, NO_CREDENTIALS, THROTTLED
 from reconciler.executor.outcomes import _LOST, _OF_THE_SPECS
@@ -25,6 +28,9 @@ CODE = re.compile(
     r'(?:Diagnostic\(\s*"(?:error|warning)",\s*|_error\(\s*|_unreadable\([^,]+,\s*'
     r'|PydanticCustomError\(\s*|_report\(\s*|_warning\(\s*)"([a-z0-9-]+)"'
 )
+
+OWN_CODE = re.compile(r'\b(?:Aws|InstanceEnded)Error\(\s*[^,()]+(?:\([^()]*\))?,\s*"([\w.]+)"')
+"""The second argument, where it is written out."""
 
 
 TESTS = "".join(
@@ -108,12 +114,25 @@ def test_the_program_knows_what_the_docs_say_of_each_rule() -> None:
 def handled() -> set[str]:
     """Codes of AWS and botocore that the program does something about."""
     listed = (*_OF_THE_SPECS, *_LOST, *(rule.code for rule in RETRYABLE), CHANGED)
-    return {*DENIED, *THROTTLED, *NO_CREDENTIALS, *listed}
+    of_boto = (*CUT_OFF, *_WORDS, *UNKNOWN, *_HINTS)
+    return {*DENIED, *THROTTLED, *NO_CREDENTIALS, *listed, *of_boto, *own_codes()}
+
+
+def own_codes() -> set[str]:
+    """Those that the program gives to an error itself."""
+    found: set[str] = set()
+    for path in (ROOT / "reconciler").rglob("*.py"):
+        found.update(OWN_CODE.findall(path.read_text("utf-8")))
+    return found
 
 
 @pytest.mark.parametrize("code", sorted(handled()))
 def test_each_code_of_aws_has_its_remedy(code: str) -> None:
     assert f"`{code}`" in (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+
+
+def test_own_codes_are_found() -> None:
+    assert {"NotBegun", "TimedOut", "MfaRequired", "InvalidConfiguration"} <= own_codes()
 
 
 @pytest.mark.parametrize("code", [str(int(code)) for code in ExitCode])

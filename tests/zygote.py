@@ -12,8 +12,10 @@ import atexit
 import contextlib
 import functools
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import selectors
 import shutil
 import signal
@@ -30,11 +32,7 @@ import typer.main
 from botocore import client
 from botocore.loaders import Loader
 
-import reconciler.aws.cloudtrail
-import reconciler.aws.outputs
-import reconciler.aws.reader
-import reconciler.aws.writer
-import reconciler.sandbox.server  # noqa: F401 - the same; moto takes seconds
+import reconciler
 from reconciler.aws.session import Login, Session
 from reconciler.cli.app import app, run
 from reconciler.sandbox.embedded import embedded
@@ -142,8 +140,11 @@ def warm() -> None:
     typer.main.get_command = functools.cache(typer.main.get_command)
     program: Any = typer.main.get_command(app)
     for command in program.commands.values():
-        for parameter in command.params:  # imports its module
+        for parameter in command.params:
             parameter.get_runtime_param()
+    # What a command imports when it runs.
+    for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
+        importlib.import_module(module.name)
     # A fork copies a page of memory when the collector counts what is on it.
     gc.collect()
     gc.freeze()

@@ -38,10 +38,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ),
     ),
     "rehearse": (
-        ("reconciler rehearse", "Plan, and apply the plan to a copy of the account"),
         (
-            "reconciler rehearse plan.json --crash",
-            "Rehearse a saved plan, and kill that apply after each of its writes",
+            "reconciler rehearse --crash",
+            "Apply the plan to a copy of the account, and kill that apply after each of its writes",
+        ),
+        (
+            "reconciler rehearse plan.json --as-policy ci.json",
+            "What an identity with exactly these policies would be denied",
         ),
     ),
     "drift": (
@@ -179,7 +182,8 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
     "rehearse": {
         ExitCode.OK: "the copy is as the specs say, and every death was recovered from",
         **_ERROR,
-        ExitCode.PARTLY_APPLIED: "something failed on the copy, or a death was not recovered from",
+        ExitCode.PARTLY_APPLIED: "something failed or was denied on the copy, or a death was not "
+        "recovered from",
         ExitCode.UNDECIDED: "a conflict or a guard that stops apply, or the wrong account",
         ExitCode.STALE: "the saved plan no longer matches specs or AWS",
         **_USAGE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -45,6 +46,23 @@ def read_foreign(path: Path) -> str:
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     return text_of(data)
+
+
+STDIN = "-"
+
+
+def read_given(given: str) -> tuple[str, str]:
+    """The text of a file that a flag names, ``-`` for the standard input, and its name for
+    messages. Raises ``OSError``, or ``RefusedError`` for what is no text."""
+    name = "standard input" if given == STDIN else given
+    try:
+        if given == STDIN:
+            text = text_of(sys.stdin.buffer.read(MOST_BYTES + 1))
+        else:
+            text = read_foreign(Path(given))
+    except ValueError as error:
+        raise RefusedError(f"{name} cannot be read: {error}", ExitCode.ERROR) from error
+    return text.removeprefix("\ufeff"), name
 
 
 def text_of(data: bytes) -> str:

@@ -276,12 +276,18 @@ def shown(console: Console) -> Iterator[Quiet | Lines | Live]:
 
 
 def planning(
-    request: Request, ports: RunPorts, console: Console, typed: PlanFlags | None = None
+    request: Request,
+    ports: RunPorts,
+    console: Console,
+    typed: PlanFlags | None = None,
+    *,
+    keeps_context: bool = False,
 ) -> Planned:
-    """The plan. Shows progress while AWS is read, then the warnings about the specs. ``typed`` is
-    as for ``make_plan``, and it raises as that does."""
+    """The plan. Shows progress while AWS is read, then the warnings about the specs. Takes the
+    rest as ``make_plan``, and raises as that does."""
     with shown(console) as progress:
-        planned = make_plan(request, replace(ports, progress=progress), typed)
+        reading = replace(ports, progress=progress)
+        planned = make_plan(request, reading, typed, keeps_context=keeps_context)
     if request.shard is not None:
         console.note(data(f"Shard {request.shard}: {_number_of(planned)}."))
     console.err(*full(planned.diagnostics, planned.sources))

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -58,6 +58,12 @@ class ReportRequests:
     @property
     def has_github(self) -> bool:
         return any(name == "github" for name, _ in self.reports)
+
+    def apart(self, name: str) -> tuple[ReportRequests, ReportRequests]:
+        """Those of one format, and the others."""
+        own = tuple(one for one in self.reports if one[0] == name)
+        rest = tuple(one for one in self.reports if one[0] != name)
+        return replace(self, reports=own), replace(self, reports=rest)
 
     @contextmanager
     def annotating(self, console: Console) -> Iterator[None]:

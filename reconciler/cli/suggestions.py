@@ -3,7 +3,7 @@ errors complete nothing. Imported when a value is completed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 import typer
@@ -17,7 +17,11 @@ from reconciler.render import formats
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import load
 
-REPORTS = {"validate": formats.VALIDATE, "drift": formats.DRIFT}
+REPORTS: Mapping[str, Mapping[str, object]] = {
+    "validate": formats.VALIDATE,
+    "drift": formats.DRIFT,
+    "forget": formats.FORGET,
+}
 """Formats of ``--report`` by command; all others report plans."""
 
 

@@ -353,7 +353,7 @@ def _with_roles(live: LiveState, reader: Reader) -> LiveState:
     profiles = live.profiles.values()
     known = {ownership.NO_ROLE, *(role.id for role in live.roles.values())}
     inside = {p.resource.role for p in profiles if p.role_id is not None and p.role_id not in known}
-    wanted = {role_id for p in profiles for role_id in ids_in(p.mark)} - known
+    wanted = {role_id for p in profiles for role_id in ids_in(p)} - known
     names = {name for name in inside if name is not None}
     try:
         listed = reader.role_names() if wanted - {p.role_id for p in profiles} else {}

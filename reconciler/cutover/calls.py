@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from reconciler.cutover.run_state import RunState, final_mark
+from reconciler.cutover.run_state import RunState, final_mark, left_with
 from reconciler.model import ownership
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import (
@@ -44,7 +44,9 @@ class Calls:
 
     def mark_settled(self, run_state: RunState) -> ApiCall:
         mark = final_mark(self._cutover, self._seen, run_state)
-        return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark)})
+        left = left_with(self._cutover, self._seen)
+        more = {} if left is None else {ownership.SWAPPED: ownership.encode_swapped(left)}
+        return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark), **more})
 
     def mark_swapped(self, epoch: int) -> ApiCall:
         return self._tag(self._swapped(epoch))

@@ -23,7 +23,13 @@ from reconciler.cutover.decisions import (
     when_read,
 )
 from reconciler.cutover.fleet import Fleet
-from reconciler.cutover.run_state import RunState, final_mark, is_covered, role_visible_at
+from reconciler.cutover.run_state import (
+    RunState,
+    final_mark,
+    is_covered,
+    left_with,
+    role_visible_at,
+)
 from reconciler.model import ownership
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waiting
@@ -68,14 +74,16 @@ def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
 def is_unsettled(cutover: CutOver, observed: Observation) -> bool:
     """Whether consumers may still have a role other than the profile's.
 
-    ``failed/...`` names the role that was given up, not the one that consumers have, so only the
-    roll-back that wrote it follows from it.
+    ``failed/...`` names the role that was given up; beside it stands the one that consumers were
+    left with, if that was known of all of them.
     """
     mark = observed.profile.mark
     if cutover.moves_back or (mark is not None and mark == cutover.settle_as):
         return False
     if isinstance(mark, Partial):
         return not is_covered(cutover, observed)
+    if isinstance(mark, Failed):
+        return observed.profile.left_with != observed.target
     return not isinstance(mark, Settled | Waiting) or mark.role_id != observed.target
 
 
@@ -252,6 +260,9 @@ def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
     calls = Calls(cutover, observed)
     if held := observed.noted():
         return Act(calls.forget_holds(held), "remove outdated progress marks from the instances")
+    if ownership.SWAPPED in observed.profile.marks:
+        names = (ownership.SWAPPED,)
+        return Act((calls.forget_in_flight(names),), "remove the record of an earlier swap")
     return Act(
         (calls.mark_pending(run_state.run),), "record on the profile that a cut-over is in progress"
     )
@@ -288,7 +299,7 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
         if run_state.let_go and _lets_go(cutover, observed):
             return Act(calls.mark_released(), batches.NOTE_LET_GO)
         return Act((calls.mark_settled(run_state),), "record that every consumer has the role")
-    if ownership.SWAPPED in observed.profile.marks:
+    if ownership.SWAPPED in observed.profile.marks and not left_with(cutover, observed):
         # Until the final mark is written, this record says which instances are new enough.
         names = (ownership.SWAPPED,)
         return Act((calls.forget_in_flight(names),), "remove the record of the swap")

@@ -12,11 +12,13 @@ from reconciler.model import ownership
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import (
     HOLDS,
+    Failed,
     InstanceKey,
     Partial,
     Pending,
     RoleMark,
     Settled,
+    Swapped,
     Waiting,
     holds_mark,
 )
@@ -370,6 +372,20 @@ def final_mark(cutover: CutOver, observed: Observation, run_state: RunState) -> 
     if isinstance(mark, Waiting) and mark.role_id == observed.target:
         return mark
     return Waiting(observed.target, int(run_state.swapped_at or observed.now))
+
+
+def left_with(cutover: CutOver, observed: Observation) -> Swapped | None:
+    """What a roll-back records of the role that it went back to: without it nobody could tell later
+    whether consumers have it, or whether somebody has changed the role in the profile since.
+    ``None`` unless every consumer is known to have it."""
+    noted = observed.profile.swapped
+    if not isinstance(cutover.settle_as, Failed) or cutover.is_narrow or observed.unread:
+        return None
+    if any(i.untouchable for i in observed.consumers()):
+        return None
+    if noted is not None and noted.role_id == observed.target:
+        return noted
+    return Swapped(observed.target, int(observed.now))
 
 
 def is_covered(cutover: CutOver, observed: Observation) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.drift.severity import SEVERITIES, Severity
+from reconciler.model.ownership import ROLLED_BACK
 from reconciler.model.policy_widening import OF_TRUSTS, widenings
 from reconciler.plan.changes import Difference
 
@@ -52,6 +53,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "waiting": Rule("warning", "instances keep the old role until AWS renews their credentials"),
     "differs": Rule("warning", "anything else that differs, is missing, or could not be read"),
+    "rolled-back": Rule(
+        "info", "a roll-back left its mark, and the specs want the role that it went back to"
+    ),
     "tags": Rule("info", "nothing but tags differs"),
     "not-in-specs": Rule("info", "in no spec: it left them, or is not ours"),
 }
@@ -98,6 +102,8 @@ def _causes(
 ) -> Iterator[Cause]:
     """What AWS has lets in what the specs do not."""
     wanted, found = difference.after, difference.before
+    if difference.path == ROLLED_BACK:
+        yield Cause("rolled-back")
     for one in widenings(difference.path, wanted, found, documents, account):
         if one.kind in OF_TRUSTS:
             yield Cause("trust-widened", one.text)

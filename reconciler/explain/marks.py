@@ -87,8 +87,11 @@ def _of_profile(live: LiveProfile, context: PlanContext) -> dict[str, str]:
     if live.mark is not None:
         found[ownership.ROLE_ID] = _role_mark(live, context)
     if (swapped := live.swapped) is not None:
-        role = _role(swapped.role_id, context)
-        found[ownership.SWAPPED] = f"EC2 has seen {role} in it since {hour_of(swapped.epoch)}"
+        role, at = _role(swapped.role_id, context), hour_of(swapped.epoch)
+        if live.left_with is not None:
+            found[ownership.SWAPPED] = f"every running instance was left with {role} at {at}"
+        else:
+            found[ownership.SWAPPED] = f"EC2 has seen {role} in it since {at}"
     if live.temporary_of is not None:
         says = f"a temporary profile, for a cut-over of instance-profile/{live.temporary_of}"
         found[ownership.TEMPORARY_OF] = says

@@ -9,7 +9,13 @@ from typing import Any
 
 from reconciler.importer.managers import manager_of
 from reconciler.kinds.references import aws_policy_arn
-from reconciler.model.address import Address, name_key, profile_address, role_address
+from reconciler.model.address import (
+    Address,
+    name_key,
+    policy_address,
+    profile_address,
+    role_address,
+)
 from reconciler.model.live import (
     LiveEntity,
     LivePolicy,
@@ -28,10 +34,14 @@ from reconciler.spec.settings import SETTINGS_FILE
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which resources to import: those that match any field. Names are compared without case, as
-    IAM does; of ``tags`` a resource must have all."""
+    IAM does; of ``tags`` a resource must have all. With ``is_exact`` nothing comes with them: no
+    role with its profile, no policy with its only role, and no other ``instances``."""
 
     roles: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    instances: frozenset[str] = frozenset()
+    is_exact: bool = False
     path_prefix: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     everything: bool = False
@@ -42,6 +52,7 @@ class Selection:
         names = {
             LiveRole: self.roles,
             LiveProfile: self.profiles,
+            LivePolicy: self.policies,
         }.get(type(entity), ())
         if self.everything or name_key(resource.name) in {name_key(n) for n in names}:
             return True
@@ -55,13 +66,15 @@ class Imported:
     """``files`` are specs by file name. ``skipped`` counts the resources left out, by reason.
     ``missing`` are addresses that were selected and do not exist. ``managers`` are the addresses
     that another tool seems to manage, by its name: imported all the same, but for those that are
-    never touched. ``regions`` are those of the imported instances, sorted."""
+    never touched. ``regions`` are those of the imported instances, sorted; ``addresses`` are those
+    of the IAM resources that have a spec now."""
 
     files: Mapping[str, dict[str, Any]]
     skipped: Mapping[str, int]
     missing: tuple[str, ...] = ()
     managers: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
     regions: tuple[str, ...] = ()
+    addresses: frozenset[Address] = frozenset()
 
     @property
     def size(self) -> int:
@@ -97,6 +110,7 @@ def imported(
         tuple(making.missing()),
         making.managers(),
         tuple(sorted(making.regions)),
+        making.addresses(),
     )
 
 
@@ -146,14 +160,16 @@ class _Importing:
     def _roles(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
         """The chosen roles, and those of the chosen profiles."""
         names = {name_key(e.resource.name) for e in chosen.values() if isinstance(e, LiveRole)}
-        inside = (p.resource.role for p in chosen.values() if isinstance(p, LiveProfile))
+        profiles = [] if self.selection.is_exact else chosen.values()
+        inside = (p.resource.role for p in profiles if isinstance(p, LiveProfile))
         names |= {name_key(name) for name in inside if name}
         return {n: self.live.roles[n] for n in names if n in self.live.roles}
 
     def _profiles(self, chosen: Mapping[Address, LiveEntity]) -> dict[str, LiveEntity]:
         """The chosen profiles, and those of the chosen roles. A spec may not have a profile whose
         role does not trust EC2."""
-        roles = {e.id for e in chosen.values() if isinstance(e, LiveRole)}
+        along = [] if self.selection.is_exact else chosen.values()
+        roles = {e.id for e in along if isinstance(e, LiveRole)}
         found: dict[str, LiveEntity] = {}
         for name, profile in self.live.profiles.items():
             if profile.resource.address not in chosen and profile.role_id not in roles:
@@ -174,8 +190,16 @@ class _Importing:
             name: policy
             for name, policy in self.live.policies.items()
             if policy.resource.address in chosen
-            or (policy.attachments and used[policy.arn] == policy.attachments)
+            or (
+                not self.selection.is_exact
+                and policy.attachments
+                and used[policy.arn] == policy.attachments
+            )
         }
+
+    def addresses(self) -> frozenset[Address]:
+        found = (*self.policies.values(), *self.roles.values(), *self.profiles.values())
+        return self.known | {entity.resource.address for entity in found}
 
     def managers(self) -> dict[str, tuple[Address, ...]]:
         """Of what was chosen, imported or not; sorted."""
@@ -200,6 +224,9 @@ class _Importing:
         for name in self.selection.profiles:
             if self.live.profile(name) is None:
                 yield str(profile_address(name))
+        for name in self.selection.policies:
+            if self.live.policy(name) is None:
+                yield str(policy_address(name))
 
     def files(self) -> dict[str, dict[str, Any]]:
         """A file for each role, with its profiles, their instances, and the policies that no other
@@ -299,6 +326,8 @@ class _Importing:
         their group replaces them, and the ids change; and what plan would not touch."""
         found = []
         for instance in self.live.consumers(profile.arn):
+            if self.selection.is_exact and instance.key.instance not in self.selection.instances:
+                continue
             if instance.auto_scaling_group is not None:
                 self.skipped["members of an Auto Scaling group"] += 1
             elif instance.untouchable is not None:

@@ -147,6 +147,15 @@ class LiveProfile(Entity):
         return ownership.decode_swapped(self.marks.get(ownership.SWAPPED))
 
     @property
+    def left_with(self) -> str | None:
+        """The id of the role that every consumer was left with when a cut-over was rolled back.
+        ``None`` if the last cut-over was not, or if that was not known of every consumer."""
+        mark, swapped = self.mark, self.swapped
+        if not isinstance(mark, ownership.Failed) or swapped is None:
+            return None
+        return swapped.role_id if swapped.role_id != mark.role_id else None
+
+    @property
     def flights(self) -> frozenset[Flight]:
         return ownership.decode_in_flight(self.marks)
 

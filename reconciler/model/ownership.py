@@ -26,6 +26,8 @@ TEMPORARY_OF = "temporary-of"
 _SHADOW_OF = "shadow-of"
 """What ``temporary-of`` was called at first; it is read and no longer written."""
 SWAPPED = "swapped"
+ROLLED_BACK = "rolled_back"
+"""What a plan calls the role of ``failed/...`` where the specs no longer want it."""
 
 NO_ROLE = "-"
 OWNER_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -213,7 +215,7 @@ class Swapped:
 
     Written when a cut-over waits for instances that others must replace, so that the next run knows
     which are new; and where instances cannot be tagged, so that it knows that the canary has
-    succeeded.
+    succeeded. Beside ``failed/...`` it names the role that a roll-back left every consumer with.
     """
 
     role_id: str

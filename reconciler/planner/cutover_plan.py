@@ -319,6 +319,8 @@ def _roll_back_to(live: LiveProfile, after: str | None, context: PlanContext) ->
             held = role_id if live.role_id != wanted else None
         case Waiting(role_id):
             held = role_id if live.role_id == role_id else None
+        case Failed() if live.left_with is not None:
+            held = live.left_with if live.role_id != wanted else None
         case Failed(role_id):
             held = live.role_id if live.role_id != role_id else None
         case None:

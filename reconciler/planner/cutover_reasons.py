@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from reconciler.cutover.run_state import noted_as_done
 from reconciler.model import ownership
 from reconciler.model.live import LiveProfile
-from reconciler.model.ownership import Partial, Pending
+from reconciler.model.ownership import Failed, Partial, Pending
 from reconciler.plan.changes import Difference
 from reconciler.planner.context import PlanContext
 from reconciler.planner.cutover_plan import PlannedCutOver
@@ -38,8 +38,13 @@ def widened(live: LiveProfile, context: PlanContext) -> Difference:
 
 def served(live: LiveProfile, context: PlanContext) -> str | None:
     """The role that consumers were last known to have."""
-    mark = live.mark
-    role_id = mark.before if isinstance(mark, Pending) else mark.role_id if mark else None
+    match mark := live.mark:
+        case Pending(before):
+            role_id: str | None = before
+        case Failed():
+            role_id = live.left_with
+        case _:
+            role_id = mark.role_id if mark else None
     role = context.live.role_with(role_id)
     if role is not None:
         return role.resource.name
@@ -83,7 +88,11 @@ def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
         return None if planned.is_made else "its role is created again"
     if is_same_role and is_widened(planned.live):
         return "consumer_regions left out some of its instances until now"
-    return "the role was changed outside of reconciler" if is_same_role else None
+    if not is_same_role:
+        return None
+    if isinstance(planned.live.mark, Failed) and planned.live.left_with is None:
+        return "a cut-over was rolled back, without a record that every instance has this role"
+    return "the role was changed outside of reconciler"
 
 
 def _noted(planned: PlannedCutOver) -> str:

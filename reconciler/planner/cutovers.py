@@ -13,6 +13,7 @@ from reconciler.model import ownership
 from reconciler.model.address import ANY_INSTANCE, Address, instance_address, role_address
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import (
+    ROLLED_BACK,
     Failed,
     InstanceKey,
     Pending,
@@ -183,6 +184,8 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
     is_settled = is_settled or is_covered(cutover, planned.observed)
     if before == after and is_settled and not planned.is_second:
         return ()
+    if isinstance(mark, Failed) and live.left_with == held == planned.observed.target:
+        return (_gives_up(planned, mark, context),)
     found: tuple[Difference, ...] = ()
     if before == after and planned.role_id_before is not None and not planned.is_made:
         made = str(Ref(role_address(after or ""), "id"))
@@ -226,6 +229,22 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
             was_interrupted=isinstance(mark, Pending)
             and was_interrupted(live, context.options.now),
         ),
+    )
+
+
+def _gives_up(planned: PlannedCutOver, mark: Failed, context: PlanContext) -> Change:
+    """After a roll-back the specs went back to the role that every consumer has: nothing but the
+    mark is left, which would stop the next try of the other role."""
+    role = context.live.role_with(mark.role_id)
+    failed = role.resource.name if role is not None else mark.role_id
+    return Update(
+        address=planned.live.resource.address,
+        before={},
+        after={},
+        differences=(Difference(ROLLED_BACK, failed, None),),
+        reason=f"its instances have the role of the specs since the cut-over to role/{failed} was "
+        "rolled back",
+        source=planned.wanted.place.at("role") if planned.wanted.place else None,
     )
 
 

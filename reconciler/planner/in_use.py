@@ -32,7 +32,6 @@ from reconciler.model.ownership import (
     Failed,
     Partial,
     Pending,
-    RoleMark,
     Settled,
     Waiting,
 )
@@ -128,7 +127,7 @@ class InUse:
         users = self._consumers.get(name_key(profile.resource.name), ())
         named = (
             profile.role_id,
-            *ids_in(profile.mark),
+            *ids_in(profile),
             *_ids_before(profile, users, self._released),
         )
         return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
@@ -209,15 +208,17 @@ def is_for_ec2(role: LiveRole) -> bool:
     return trusts_ec2(role.resource.trust_policy.value)
 
 
-def ids_in(mark: RoleMark | None) -> tuple[str, ...]:
-    """Ids of the roles that consumers may have according to a mark. A role that was given up says
+def ids_in(profile: LiveProfile) -> tuple[str, ...]:
+    """Ids of the roles that consumers may have according to its mark. A role that was given up says
     nothing about the role that they have (``_ids_before`` does)."""
-    match mark:
+    match profile.mark:
         case Settled(role_id) | Partial(role_id) | Waiting(role_id):
             return (role_id,)
         case Pending(before, after):
             return before, after
-        case Failed() | None:
+        case Failed():
+            return (profile.left_with,) if profile.left_with else ()
+        case None:
             return ()
 
 
@@ -313,7 +314,7 @@ def _by_role(
     for profile in sorted(profiles, key=lambda p: p.resource.address):
         users = consumers.get(name_key(profile.resource.name), ())
         before = _ids_before(profile, users, released)
-        for role_id in {profile.role_id or "", *ids_in(profile.mark), *before}:
+        for role_id in {profile.role_id or "", *ids_in(profile), *before}:
             found.setdefault(role_id, []).append(profile)
     return {role_id: tuple(held) for role_id, held in found.items()}
 

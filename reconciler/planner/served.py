@@ -160,6 +160,8 @@ def _by_mark(
         case Settled(_) | Partial(_, _):
             because = f"{address} carries our mark that every running instance has taken it up"
             return _known("profile-mark", because, inside, context)
+        case Failed() if profile.left_with not in {None, inside}:
+            return _swapped_outside(profile, profile.left_with or NO_ROLE, context)
         case Failed(role_id) if role_id != inside and instance.untouchable is None:
             failed = _name(role_id, context)
             because = f"the cut-over of {address} to {failed} failed and was rolled back"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +17,20 @@ from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.estimate import estimate
 from reconciler.exit_codes import ExitCode
 from reconciler.model.ownership import InstanceKey
+from reconciler.permissions.scope import Scope
+from reconciler.plan.changes import Unread
 from reconciler.plan.plan import digest_of
 from reconciler.ports import Clock
-from reconciler.rehearsal.copying import AccountCopy
+from reconciler.rehearsal.access import (
+    Access,
+    Following,
+    Log,
+    Policies,
+    allowing,
+    denials,
+    enforced,
+)
+from reconciler.rehearsal.copying import PARTITION, AccountCopy
 from reconciler.rehearsal.watching import InstanceTrace, Killed, Life, Watch
 from reconciler.sandbox import seed
 from reconciler.sandbox.embedded import JumpingClock, embedded
@@ -63,22 +74,28 @@ class CrashResult:
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
     """Of one target. ``about`` is the estimate of the plan, ``took`` what the apply took; both in
-    seconds."""
+    seconds. ``applied`` is ``None`` if the policies do not even allow to plan: then ``stopped``
+    says what that ended with. ``access`` is there if it was rehearsed with policies, and then
+    ``remaining`` are the addresses that still differ from the specs afterwards."""
 
     target: PlannedTarget
     copy: AccountCopy
     is_same_plan: bool
-    applied: Applied
+    applied: Applied | None
     instances: tuple[InstanceResult, ...]
     writes: int
     took: float
     about: float
     crashes: CrashResult | None = None
+    access: Access | None = None
+    remaining: tuple[str, ...] = ()
+    stopped: str = ""
 
     @property
     def is_well(self) -> bool:
         return (
             self.is_same_plan
+            and self.applied is not None
             and self.applied.exit_code is ExitCode.OK
             and (self.crashes is None or not self.crashes.unrecovered)
         )
@@ -87,42 +104,117 @@ class Rehearsed:
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One target, the copy of its account, and how runs on the copy are made. ``say`` is told how
-    far the rehearsal is."""
+    far the rehearsal is. With ``policies`` the copy allows what they allow to the caller of the
+    account, and nothing else."""
 
     planned: Planned
     target: PlannedTarget
     copy: AccountCopy
     ports: PortsOfCopy
     say: Callable[[str], None]
+    policies: Policies | None = None
 
     def rehearse(self, *, with_crashes: bool) -> Rehearsed:
-        """Raises ``RefusedError`` and ``AwsError`` if the copy cannot be planned."""
+        """Raises ``RefusedError`` and ``AwsError`` if the copy cannot be planned, whatever is
+        allowed."""
         self.say("applying the plan to the copy")
+        log = Log("apply")
+        made = self._applied(log)
+        logs = [log]
+        if not made.is_well and log.denied:
+            self.say("looking for what else would be denied")
+            logs.append(self._beyond())
+        # Where something is denied, each death would tell just that again.
+        elif with_crashes:
+            recovery = Log("recovery")
+            made = replace(made, crashes=self._crashes(made.writes, recovery))
+            logs.append(recovery)
+        return made if self.policies is None else self._with_access(made, self.policies, logs)
+
+    def _applied(self, log: Log) -> Rehearsed:
         with self._copied() as (world, clock):
             before = _served(world)
             life = Life(clock)
-            ports = self.ports(life)
-            planned = self._plan(ports)
-            watch, began = Watch(world, ports.run, life), clock.now()
-            applied = Apply(planned, ports).execute()
+            ports = self._following(self.ports(life))
+            with self._enforced(world, log):
+                planned, stopped = self._planned_within(ports)
+                watch, began = Watch(world, ports.run, life), clock.now()
+                applied = Apply(planned, ports).execute() if planned and not stopped else None
             watch.end()
             after = _served(world)
             took = clock.now() - began
+            remaining = self._remaining(clock) if self.policies else ()
         traces = sorted(watch.traces.values(), key=lambda trace: (trace.at, trace.key))
         wanted = digest_of((self.target.plan,), self.planned.plan.owner)
         return Rehearsed(
             target=self.target,
             copy=self.copy,
-            is_same_plan=planned.plan.digest == wanted,
+            is_same_plan=planned is not None and planned.plan.digest == wanted,
             applied=applied,
             instances=tuple(InstanceResult(t, before.get(t.key), after.get(t.key)) for t in traces),
             writes=len(watch.writes),
             took=took,
-            about=estimate(planned.plan).about,
-            crashes=self._crashes(len(watch.writes)) if with_crashes else None,
+            about=estimate((planned or self.planned).plan).about,
+            remaining=remaining,
+            stopped=stopped,
         )
 
-    def _crashes(self, writes: int) -> CrashResult:
+    def _planned_within(self, ports: RunPorts) -> tuple[Planned | None, str]:
+        """The plan of the copy, and why ``apply`` would not begin with it: with policies, a read
+        that they deny is no failure of the rehearsal."""
+        try:
+            planned = self._plan(ports)
+        except (AwsError, RefusedError) as error:
+            if self.policies is None:
+                raise
+            return None, str(error)
+        if self.policies is None:
+            return planned, ""
+        if planned.plan.conflicts or planned.plan.guards:
+            return planned, "what could not be read brings conflicts or guards"
+        if planned.plan.is_whole:
+            return planned, ""
+        unread = [f"{_named(one)}: {one.reason}" for one in planned.plan.unread]
+        return planned, "; ".join(["not everything could be planned", *dict.fromkeys(unread)])
+
+    def _remaining(self, clock: Clock) -> tuple[str, ...]:
+        # What was to be refreshed would be so again.
+        again = replace(self.planned, request=replace(self.planned.request, refresh=()))
+        left = self._plan(self.ports(clock), again).plan
+        return tuple(dict.fromkeys(str(change.address) for change in left.changes))
+
+    def _beyond(self) -> Log:
+        """What is asked for in an apply to which nothing is denied."""
+        log = Log("beyond")
+        with self._copied() as (world, clock):
+            ports = self.ports(Life(clock))
+            with self._enforced(world, log, refuses=False):
+                Apply(self._plan(ports), ports).execute()
+        return log
+
+    def _with_access(self, made: Rehearsed, policies: Policies, logs: list[Log]) -> Rehearsed:
+        outcomes = made.applied.result.outcomes if made.applied else ()
+        found = tuple(
+            replace(one, is_needed=not made.is_well and not one.is_optional)
+            for one in denials(logs, outcomes)
+        )
+        plan, settings = self.target.plan, self.target.spec.settings
+        account = plan.identity.account_id
+        scope = Scope(PARTITION, account, None, plan.owner, settings.tag_prefix)
+        questions = sum(len(log.answers) for log in logs[:1])
+        access = Access(policies, found, questions, allowing(found, scope))
+        return replace(made, access=access)
+
+    def _enforced(
+        self, world: World, log: Log, *, refuses: bool = True
+    ) -> AbstractContextManager[None]:
+        who = self.target.plan.identity.arn
+        return enforced(world, self.policies, who, log, refuses=refuses)
+
+    def _following(self, ports: RunPorts) -> RunPorts:
+        return replace(ports, progress=Following(ports.progress))
+
+    def _crashes(self, writes: int, log: Log) -> CrashResult:
         unrecovered, longest = [], 0.0
         for number in range(1, writes + 1):
             self.say(f"killing the apply after write {number} of {writes}")
@@ -130,7 +222,8 @@ class Stage:
                 life = Life(clock)
                 ports = self.ports(life)
                 watch = Watch(world, ports.run, life, dies_after=number)
-                problem = self._killed(watch, ports)
+                with self._enforced(world, log):
+                    problem = self._killed(watch, ports)
                 longest = max(longest, watch.longest)
                 if problem:
                     call = watch.writes[-1].name if watch.writes else "nothing"
@@ -170,6 +263,10 @@ class Stage:
 
     def _plan(self, ports: RunPorts, planned: Planned | None = None) -> Planned:
         return plan_copy(planned or self.planned, self.target, ports)
+
+
+def _named(unread: Unread) -> str:
+    return f"{unread.address} in {unread.region}" if unread.region else str(unread.address)
 
 
 def _served(world: World) -> Mapping[InstanceKey, str | None]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from reconciler.executor.estimate import about_in_words, in_words
+from reconciler.exit_codes import ExitCode
 from reconciler.rehearsal.rehearsing import CrashResult, InstanceResult, Rehearsed
+from reconciler.rehearsal.telling_access import access_json, access_lines
+from reconciler.render.json.rehearsal_types import CrashesShape, RehearsalShape, RehearsedShape
 from reconciler.render.styled_text import Line, Piece, data, line
-from reconciler.render.text.apply import result_lines
+from reconciler.render.text.apply import result_lines, stranded_lines
 from reconciler.render.text.header import account_in_words
 
 MOST = 12
@@ -30,19 +32,26 @@ def _of(made: Rehearsed, unicode: bool) -> Iterator[Line]:
         yield line("  not copied, ", data(f"{region}: {reason}"))
     for reason, count in sorted(made.copy.left_out.items()):
         yield line("  not copied, ", f"{count}: ", data(reason))
-    if not made.is_same_plan:
+    if not made.is_same_plan and made.applied is not None:
         text = "the plan of the copy is not the plan of the account, so this shows little"
         yield line(Piece("! ", "bold red"), text)
     yield line()
     yield from _instances(made.instances, "→" if unicode else "->")
-    yield from result_lines(made.applied, "rehearsal")
-    took = in_words(round(made.took))
-    yield line(
-        f"It made {made.writes} calls that change something, and took {took}; "
-        f"estimated: {about_in_words(round(made.about))}."
-    )
+    if made.applied is None:
+        yield line(Piece("Not applied: ", "bold red"), data(made.stopped))
+    else:
+        yield from result_lines(made.applied, "rehearsal")
+        yield from stranded_lines(made.applied)
+        took = in_words(round(made.took))
+        yield line(
+            f"It made {made.writes} calls that change something, and took {took}; "
+            f"estimated: {about_in_words(round(made.about))}."
+        )
     if made.crashes is not None:
         yield from _crashes(made.crashes)
+    if made.access is not None:
+        yield line()
+        yield from access_lines(made.access, made.remaining)
 
 
 def _instances(found: Sequence[InstanceResult], arrow: str) -> Iterator[Line]:
@@ -90,7 +99,7 @@ def _crashes(found: CrashResult) -> Iterator[Line]:
         yield line(f"  and {len(found.unrecovered) - MOST} more")
 
 
-def rehearsal_json(made: Iterable[Rehearsed], now: str) -> dict[str, Any]:
+def rehearsal_json(made: Iterable[Rehearsed], now: str) -> RehearsalShape:
     return {
         "format_version": "1.0",
         "created_at": now,
@@ -98,20 +107,22 @@ def rehearsal_json(made: Iterable[Rehearsed], now: str) -> dict[str, Any]:
     }
 
 
-def _target(made: Rehearsed) -> dict[str, Any]:
-    plan, crashes, left = made.target.plan, made.crashes, made.applied.left
+def _target(made: Rehearsed) -> RehearsedShape:
+    plan, applied = made.target.plan, made.applied
+    left = applied.left if applied else None
     return {
         "target": plan.target,
         "account_id": plan.identity.account_id,
         "is_same_plan": made.is_same_plan,
-        "exit_code": int(made.applied.exit_code),
+        "exit_code": int(applied.exit_code if applied else ExitCode.ERROR),
+        "stopped": made.stopped or None,
         "is_empty_afterwards": left is not None and left.is_empty,
         "writes": made.writes,
         "seconds": round(made.took, 1),
         "estimated_seconds": made.about,
         "failures": [
             {"address": str(o.address), "what": o.what, "status": o.status, "reason": o.reason}
-            for o in made.applied.result.outcomes
+            for o in (applied.result.outcomes if applied else ())
             if o.status != "applied"
         ],
         "instances": [
@@ -126,13 +137,17 @@ def _target(made: Rehearsed) -> dict[str, Any]:
             }
             for one in made.instances
         ],
-        "crashes": crashes
-        and {
-            "deaths": crashes.deaths,
-            "longest_without_profile_seconds": round(crashes.longest, 1),
-            "unrecovered": [
-                {"write": one.write, "call": one.call, "problem": one.problem}
-                for one in crashes.unrecovered
-            ],
-        },
+        "crashes": _crashes_shape(made.crashes) if made.crashes else None,
+        "access": access_json(made.access, made.remaining) if made.access else None,
+    }
+
+
+def _crashes_shape(crashes: CrashResult) -> CrashesShape:
+    return {
+        "deaths": crashes.deaths,
+        "longest_without_profile_seconds": round(crashes.longest, 1),
+        "unrecovered": [
+            {"write": one.write, "call": one.call, "problem": one.problem}
+            for one in crashes.unrecovered
+        ],
     }

@@ -143,6 +143,9 @@ PLAN: Mapping[str, Callable[[PlanReport], str]] = {
     "html": _plan_page,
     "aws-cli": lambda r: aws_cli(r.plan),
 }
+TERRAFORM_IMPORT = "terraform-import"
+FORGET: Mapping[str, object] = {**PLAN, TERRAFORM_IMPORT: None}
+"""Names alone: what Terraform takes over is told by what a plan was made from (``leaving.py``)."""
 DRIFT: Mapping[str, Callable[[DriftReport], str]] = {
     "text": lambda r: plain(drift_lines(r.drift, Look(is_full=True))) + "\n",
     **_OF_A_DRIFT,

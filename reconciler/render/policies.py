@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.render.json.encode import json_text
+from reconciler.render.terraform import hcl, label
 
 Document = Mapping[str, Any]
 
@@ -52,28 +53,18 @@ def as_terraform(made: PolicySet) -> str:
 
 def _terraform(made: PolicySet) -> Iterator[str]:
     for name, document in made.policies.items():
-        yield f'resource "aws_iam_policy" "{_label(name)}" {{'
-        yield f"  name   = {_hcl(name)}\n  policy = jsonencode({_hcl(document)})\n}}\n"
+        yield f'resource "aws_iam_policy" "{label(name)}" {{'
+        yield f"  name   = {hcl(name)}\n  policy = jsonencode({hcl(document)})\n}}\n"
     for role in made.roles:
-        label = _label(role.name)
-        yield f'resource "aws_iam_role" "{label}" {{'
-        yield f"  name               = {_hcl(role.name)}"
-        yield f"  assume_role_policy = jsonencode({_hcl(role.trust)})\n}}\n"
+        own = label(role.name)
+        yield f'resource "aws_iam_role" "{own}" {{'
+        yield f"  name               = {hcl(role.name)}"
+        yield f"  assume_role_policy = jsonencode({hcl(role.trust)})\n}}\n"
         for name in role.policies:
-            policy = _label(name)
-            yield f'resource "aws_iam_role_policy_attachment" "{label}_{policy}" {{'
-            yield f"  role       = aws_iam_role.{label}.name"
+            policy = label(name)
+            yield f'resource "aws_iam_role_policy_attachment" "{own}_{policy}" {{'
+            yield f"  role       = aws_iam_role.{own}.name"
             yield f"  policy_arn = aws_iam_policy.{policy}.arn\n}}\n"
-
-
-def _hcl(value: Any) -> str:
-    """JSON is HCL, but for templates in its strings."""
-    text = json_text(value).replace("\n", "\n  ")
-    return text.replace("${", "$${").replace("%{", "%%{")
-
-
-def _label(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
 def as_cloudformation(made: PolicySet) -> str:

@@ -412,8 +412,29 @@ def test_after_a_roll_back_the_specs_may_go_back_too(aws: Rig, fleet: Fleet) -> 
     with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1):
         aws.apply()
     aws.write(spec("v1"))
+    planned = aws.plan().plan
+    assert [(str(c.address), c.actions) for c in planned.changes] == [
+        ("instance-profile/web", ("update",))
+    ]
+    (found,) = aws.drift().findings
+    assert (found.status, found.severity, found.differences[0].before) == ("modified", "info", "v2")
+    associated = aws.associations()
     aws.settle()
+    assert aws.associations() == associated
     fleet.holds("v1")
+
+
+def test_after_a_roll_back_a_role_swapped_by_hand_is_found(aws: Rig, fleet: Fleet) -> None:
+    """Consumers have the role that the roll-back left them with, not the one that somebody put in."""
+    aws.write(spec("v2"))
+    with refusing(aws, "AssociateIamInstanceProfile", "UnauthorizedOperation", times=1):
+        aws.apply()
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v3")
+    aws.write(spec("v3"))
+    assert [c.actions for c in aws.plan().plan.changes if c.actions == ("cutover",)]
+    aws.settle()
+    fleet.holds("v3")
 
 
 def test_on_failure_stop_leaves_the_new_role_in(aws: Rig, fleet: Fleet) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.importer.terraform_states import SECRET, iam, resource, stored
 from tests.program import Program
 
 SETTINGS = "owner: mine\ntag_prefix: 'acme:iam/'\nregions: [us-east-1]\npropagation: 0s\n"
@@ -88,3 +89,45 @@ def test_import_refuses_a_link_out_of_the_repository(program: Program) -> None:
         assert done.returncode == 1
         assert "link-outside" in done.stderr
     assert list((program.folder / "elsewhere").iterdir()) == []
+
+
+def test_what_another_tool_manages_stays_secret(program: Program) -> None:
+    """Neither a state that is broken nor one that is read gives away what is in it."""
+    web = resource("aws_iam_role", "web", iam("role", "of-second", "123456789012"))
+    gone = resource("aws_iam_role", "gone", iam("role", "gone", "123456789012"))
+    (program.folder / "web.tfstate").write_text(stored(web))
+    (program.folder / "gone.tfstate").write_text(stored(gone))
+    (program.folder / "cut.tfstate").write_text(stored(web)[:-20])
+    shared = ("--region", "us-east-1", "-vv", "--log-file", "log.jsonl")
+    removed = ("--removed-blocks", "removed.tf")
+    took = program.run(
+        "import", "--from-tfstate", "web.tfstate", "--out", "state", *shared, *removed
+    )
+    assert took.returncode == 0, took.stderr
+    assert "from = aws_iam_role.web" in (program.folder / "removed.tf").read_text()
+    lost = program.run("import", "--from-tfstate", "gone.tfstate", "--out", "gone", *shared)
+    assert lost.returncode == 1
+    assert "role/gone: aws_iam_role.gone" in lost.stderr
+    cut = program.run("import", "--from-tfstate", "cut.tfstate", "--out", "cut", *shared)
+    assert cut.returncode == 1
+    assert "cut.tfstate:" in cut.stderr
+    written = [path.read_text() for path in (program.folder / "state").iterdir()]
+    log = (program.folder / "log.jsonl").read_text()
+    told = [one for done in (took, lost, cut) for one in (done.stdout, done.stderr)]
+    assert all(SECRET not in text for text in (*told, *written, log))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--out", "x"), "choose what to import: "),
+        (("--from-tfstate", "a", "--all", "--out", "x"), "it takes no other selection"),
+        (("--from-tfstate", "-", "--from-tfstate", "-", "--out", "x"), "one standard input"),
+        (("--all", "--removed-blocks", "r.tf", "--out", "x"), "what comes from --from-tfstate"),
+        (("--from-tfstate", "a", "--seed", "x"), "takes neither --out nor a selection"),
+    ],
+)
+def test_flags_that_do_not_go_together(program: Program, flags: tuple[str, ...], said: str) -> None:
+    done = program.run("import", *flags)
+    assert done.returncode == 64
+    assert said in " ".join(done.stderr.split())

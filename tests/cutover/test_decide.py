@@ -13,6 +13,7 @@ from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.cutover.run_state import RunState
 from reconciler.model.live import UNKNOWN
 from reconciler.model.ownership import Partial, Pending, RoleMark, Settled, with_prefix
+from reconciler.plan.cut_over import RoleRef
 from tests.cutover.walking import (
     Walk,
     cutover,
@@ -361,3 +362,16 @@ def test_a_role_that_is_changed_again_and_again_is_given_up() -> None:
     decision = decide(cutover(), look(world), RunState("run", swaps=3))
     assert isinstance(decision, GiveUp)
     assert "swapped again 3 times" in decision.reason
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+def test_a_roll_back_records_what_it_knows_of_all_regions(is_narrow: bool) -> None:
+    """Instances in regions that were left out may have taken up the role that failed."""
+    plan = replace(cutover(), roll_back_to=RoleRef("old", OLD), is_narrow=is_narrow)
+    back = plan.reversed(NEW, frozenset())
+    world = two_running(Pending(NEW, OLD, 900, "run"), OLD)
+    observed = replace(look(world, back), instances={}, now=2000.0)
+    decision = decide(back, observed, RunState("run", swapped_at=900.0))
+    assert isinstance(decision, Act)
+    keys = [tag["Key"] for tag in decision.calls[0].params["Tags"]]
+    assert (f"{PREFIX}swapped" in keys) is not is_narrow

@@ -106,6 +106,9 @@ def ends_though_refused(some: Iterable[World], strategy: str, crashes: int = 0) 
             if ended.profile.mark == Failed(NEW):
                 assert ended.profile.role_id == OLD
                 assert NEW not in held(ended)
+                # What the roll-back recorded is so: a later run believes it and touches nothing.
+                assert ended.profile.left_with == OLD
+                assert set(held(ended)) <= {OLD}
         ends_well([ended for ended, _ in walk.ended], strategy, crashes=0, observed=followed)
 
 

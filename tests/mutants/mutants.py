@@ -382,6 +382,27 @@ PLANNER = (
     ),
     Mutant(
         "reconciler/planner/cutover_plan.py",
+        "held = live.left_with if live.role_id != wanted else None",
+        "held = live.role_id",
+        (CUTOVERS,),
+        "a roll-back after a roll-back goes to a role that was swapped in by hand",
+    ),
+    Mutant(
+        "reconciler/cutover/run_state.py",
+        "if not isinstance(cutover.settle_as, Failed) or cutover.is_narrow or observed.unread:",
+        "if not isinstance(cutover.settle_as, Failed) or observed.unread:",
+        (DECIDE,),
+        "a roll-back in some regions is believed of all",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "return observed.profile.left_with != observed.target",
+        "return False",
+        (CUTOVERS,),
+        "a role that was swapped by hand after a roll-back is believed",
+    ),
+    Mutant(
+        "reconciler/planner/cutover_plan.py",
         "held = live.role_id if live.role_id != role_id else None",
         "held = role_id",
         (CUTOVERS,),
@@ -822,4 +843,50 @@ PERMISSIONS = (
         "a clock by which AWS refuses every call is a warning",
     ),
 )
-MUTANTS = (*CUTOVER, *PLANNER, *KINDS, *EXECUTOR, *FLEET, *PERMISSIONS)
+_ACCESS = "rehearsal/test_access.py"
+_DECISION = "model/test_policy_decision.py"
+REHEARSAL = (
+    Mutant(
+        "reconciler/model/policy_decision.py",
+        '    if denying:\n        return Decision("explicitDeny", denying)\n',
+        "",
+        (_DECISION,),
+        "a statement that denies allows",
+    ),
+    Mutant(
+        "reconciler/model/policy_decision.py",
+        "            value = _SPECIAL.get(name) or values[0].translate(_PLAIN)\n",
+        "            value = _SPECIAL.get(name) or values[0]\n",
+        (_DECISION,),
+        "the value of a variable is a pattern",
+    ),
+    Mutant(
+        "reconciler/sandbox/authorization.py",
+        '    region = logged.region if logged.service == "ec2" else "*"\n',
+        "    region = logged.region\n",
+        ("sandbox/test_authorization.py::test_a_role_is_passed_into_a_profile",),
+        "a role is passed into a profile for one region",
+    ),
+    Mutant(
+        "reconciler/rehearsal/access.py",
+        "asked=replace(asked, context=_joined(known.asked.context, asked.context)),",
+        "asked=asked,",
+        (f"{_ACCESS}::test_a_read_in_two_regions_is_allowed_in_both",),
+        "the suggested policy allows reads in one region of two",
+    ),
+    Mutant(
+        "reconciler/rehearsal/rehearsing.py",
+        "            logs.append(self._beyond())\n",
+        "",
+        (f"{_ACCESS}::test_a_role_that_must_not_be_passed",),
+        "of what is denied, only the first is told",
+    ),
+    Mutant(
+        "reconciler/importer/from_terraform.py",
+        "    own = {one.where for one in taken if one.address in addresses}\n",
+        "    own = {one.where for one in taken}\n",
+        ("importer/test_terraform_state.py",),
+        "Terraform forgets what was not imported",
+    ),
+)
+MUTANTS = (*REHEARSAL, *CUTOVER, *PLANNER, *KINDS, *EXECUTOR, *FLEET, *PERMISSIONS)

@@ -16,6 +16,7 @@ from reconciler.drift.findings import drift_of
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.into_set import import_source
+from reconciler.model.policy_decision import Asked, decide
 from reconciler.permissions.statements import documents
 from reconciler.plan.authorization import READS, WRITES, Purpose
 from reconciler.render.json.plan import now_as_text, plan_json
@@ -23,7 +24,7 @@ from reconciler.spec.settings import Settings
 from tests.behaviour.faults import refusing
 from tests.behaviour.test_organizations import SETTINGS as IN_ORGANIZATION
 from tests.behaviour.test_organizations import Organization
-from tests.permissions.enforcing import Check, Context, Enforcer, allows
+from tests.permissions.enforcing import Enforcer, document
 from tests.permissions.scenarios import SAMPLE, SCENARIOS, Scenario, prune_associations, swap
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.sampling import sampled
@@ -46,7 +47,7 @@ def enforced(
     aws: Rig, allowed: list[dict[str, Any]], account: str | None = None
 ) -> Iterator[Enforcer]:
     """Ours alone; what others do meanwhile is not asked about."""
-    enforcer = Enforcer(aws.aws, allowed, account=account)
+    enforcer = Enforcer.of(aws.aws, allowed, account)
     aws.aws.before.append(enforcer)
     try:
         yield enforcer
@@ -214,6 +215,7 @@ def test_what_a_policy_of_a_plan_names_is_there(scenario: Scenario, tmp_path: Pa
 def test_the_evaluator_knows_the_shapes_that_are_printed() -> None:
     """Each way in which a statement can fail to allow something."""
     one = {
+        "Effect": "Allow",
         "Action": ["ec2:CreateTags"],
         "Resource": ["arn:aws:ec2:us-east-1:1:instance/*"],
         "Condition": {
@@ -222,20 +224,25 @@ def test_the_evaluator_knows_the_shapes_that_are_printed() -> None:
             "ArnLike": {"ec2:InstanceProfile": ["arn:aws:iam::1:instance-profile/*/web"]},
         },
     }
-    context: Context = {
+    context = {
         "aws:tagkeys": ("reconciler:holds",),
         "aws:requestedregion": ("us-east-1",),
         "ec2:instanceprofile": ("arn:aws:iam::1:instance-profile/app/web",),
     }
-    fits = Check("ec2:CreateTags", "arn:aws:ec2:us-east-1:1:instance/i-1", context)
-    assert allows(one, fits)
-    assert not allows(one, replace(fits, action="ec2:DeleteTags"))
-    assert not allows(one, replace(fits, resource="arn:aws:ec2:eu-west-1:1:instance/i-1"))
+    fits = Asked("ec2:CreateTags", "arn:aws:ec2:us-east-1:1:instance/i-1", context)
+
+    def is_allowed(asked: Asked) -> bool:
+        return decide([document([one])], asked).is_allowed
+
+    assert is_allowed(fits)
+    assert not is_allowed(replace(fits, action="ec2:DeleteTags"))
+    assert not is_allowed(replace(fits, resource="arn:aws:ec2:eu-west-1:1:instance/i-1"))
     for key, value in (
         ("aws:tagkeys", ("reconciler:holds", "team")),
         ("aws:requestedregion", ("eu-west-1",)),
         ("ec2:instanceprofile", ("arn:aws:iam::1:instance-profile/web",)),
-        ("aws:requestedregion", ()),
-        ("ec2:instanceprofile", ()),
     ):
-        assert not allows(one, replace(fits, context={**context, key: value})), key
+        assert not is_allowed(replace(fits, context={**context, key: value})), key
+    for key in ("aws:requestedregion", "ec2:instanceprofile"):
+        lacking = {k: v for k, v in context.items() if k != key}
+        assert not is_allowed(replace(fits, context=lacking)), key

@@ -333,7 +333,7 @@ def test_what_is_asked_needs_what_the_docs_say(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2}}\n")
     planned = aws.plan()
     allow(aws, [*of_plan(aws, planned), ASK])
-    enforcer = Enforcer(aws.aws, [ask_as_list(ASK), *of_plan(aws, planned)])
+    enforcer = Enforcer.of(aws.aws, [ask_as_list(ASK), *of_plan(aws, planned)])
     with listening(aws.aws.before, enforcer):
         found = asked(aws, planned)
     assert not enforcer.denied

@@ -9,14 +9,17 @@ import pytest
 from reconciler.model.live import LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import (
     ROLE_ID,
+    SWAPPED,
     TEMPORARY_OF,
     Failed,
     Partial,
     Pending,
     RoleMark,
     Settled,
+    Swapped,
     Waiting,
     encode_role_mark,
+    encode_swapped,
 )
 from reconciler.model.resources import InstanceProfile
 from reconciler.plan.cut_over import CutOver
@@ -32,7 +35,10 @@ def specs(role: str) -> str:
 
 
 def account(
-    inside: str | None, mark: RoleMark, instances: tuple[LiveInstance, ...] = (instance(1, "web"),)
+    inside: str | None,
+    mark: RoleMark,
+    instances: tuple[LiveInstance, ...] = (instance(1, "web"),),
+    left_with: str | None = None,
 ) -> LiveState:
     made = live(specs("a"), instances)
     web = made.profiles["web"]
@@ -40,7 +46,11 @@ def account(
         web,
         resource=replace(web.resource, role=inside),
         role_id=role_id(inside) if inside else None,
-        marks={**web.marks, ROLE_ID: encode_role_mark(mark)},
+        marks={
+            **web.marks,
+            ROLE_ID: encode_role_mark(mark),
+            **({SWAPPED: encode_swapped(Swapped(left_with, 900))} if left_with else {}),
+        },
     )
     return replace(made, profiles={"web": web})
 
@@ -71,6 +81,34 @@ def test_the_role_that_a_failed_canary_goes_back_to(name: str) -> None:
     assert (back.name if back else None) == wanted
 
 
+@pytest.mark.parametrize(
+    ("inside", "left_with", "wanted"),
+    [("a", A, "a"), ("c", A, "a"), ("b", A, None), ("c", C, None), ("a", C, "a")],
+)
+def test_the_role_to_go_back_to_after_a_roll_back(
+    inside: str, left_with: str, wanted: str | None
+) -> None:
+    """Also one that somebody has swapped out since: consumers have it still. ``c`` was given up."""
+    back = cutover(plan(specs("b"), account(inside, Failed(C), left_with=left_with))).roll_back_to
+    assert (back.name if back else None) == wanted
+
+
+def calls(planned: TargetPlan) -> list[str]:
+    return [str(getattr(step.action, "operation", "")) for step in planned.steps]
+
+
+@pytest.mark.parametrize(
+    ("inside", "left_with", "is_believed"), [("a", A, True), ("a", None, False), ("a", C, False)]
+)
+def test_specs_that_go_back_after_a_roll_back(
+    inside: str, left_with: str | None, is_believed: bool
+) -> None:
+    """Where the roll-back recorded that every instance has the role, only its mark goes."""
+    found = calls(plan(specs("a"), account(inside, Failed(B), left_with=left_with)))
+    assert ("DisassociateIamInstanceProfile" in found) is not is_believed
+    assert "TagInstanceProfile" in found
+
+
 def lifts(planned: TargetPlan) -> list[str]:
     return [guard.lift for guard in planned.guards if guard.key != "change"]
 
@@ -98,8 +136,8 @@ def test_an_association_of_a_profile_that_is_gone_is_made_anew() -> None:
     assert plan(specs("a"), made).is_empty
     again = {"web": replace(made.profiles["web"], id="AIPAAGAIN")}
     planned = plan(specs("a"), replace(made, profiles=again))
-    calls = [str(getattr(step.action, "operation", "")) for step in planned.steps]
-    assert "AssociateIamInstanceProfile" in calls[calls.index("DisassociateIamInstanceProfile") :]
+    found = calls(planned)
+    assert "AssociateIamInstanceProfile" in found[found.index("DisassociateIamInstanceProfile") :]
 
 
 @pytest.mark.parametrize(("owner", "is_ours"), [("team", True), ("others", False)])

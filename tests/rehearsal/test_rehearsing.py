@@ -3,69 +3,29 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
-from reconciler.cli.connection import run_ports
-from reconciler.cli.given import AccessFlags
-from reconciler.commands.request import RunPorts
 from reconciler.exit_codes import ExitCode
-from reconciler.ports import Clock
-from reconciler.rehearsal.copying import copy_of
-from reconciler.rehearsal.rehearsing import Rehearsed, Stage
 from reconciler.rehearsal.telling import rehearsal_json, rehearsal_lines
+from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.styled_text import plain
-from tests.rig import AWAY, HOME, Rig, Silence, rig
+from tests.rehearsal.prepared import rehearsed, swapping
+from tests.rig import AWAY, HOME, Rig
 from tests.sampling import sampled
 
-SPEC = """
-roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2, tags: {{a: b}}}}}}
-instance_profiles: {{web: {{role: {role}, cutover: {{strategy: {strategy}}}}}}}
-"""
 READ_ONLY = """
 roles: {v1: {trust: ec2}, new: {trust: lambda, inline_policies: {x: {Version: '2012-10-17',
   Statement: [{Effect: Allow, Action: 's3:GetObject', Resource: '*'}]}}}}
 """
 
 
-def swapping(strategy: str) -> Callable[[Rig], None]:
-    def prepare(aws: Rig) -> None:
-        aws.write(SPEC.format(role="v1", strategy=strategy))
-        aws.settle()
-        aws.clock.sleep(60)
-        aws.launch(1, profile="web")
-        aws.launch(1, region=AWAY, profile="web")
-        aws.clock.sleep(600)
-        aws.write(SPEC.format(role="v2", strategy=strategy))
-
-    return prepare
-
-
 def creating(aws: Rig) -> None:
     aws.write(READ_ONLY.replace("new:", "other:"))
     aws.settle()
     aws.write(READ_ONLY)
-
-
-def on_copy(clock: Clock) -> RunPorts:
-    return run_ports(AccessFlags(None, None, ()), Silence(), 10, clock)
-
-
-def rehearsed(
-    folder: Path, prepare: Callable[[Rig], None], *, with_crashes: bool = False
-) -> Rehearsed:
-    with rig(folder) as aws:
-        aws.clock.seconds = time.time() - 3600  # a rehearsal begins now
-        prepare(aws)
-        aws.aws.log.clear()
-        planned = aws.plan()
-        copy = copy_of(planned.targets[0], aws.progress.told.append)
-        assert aws.writes() == []
-    stage = Stage(planned, planned.targets[0], copy, on_copy, lambda _what: None)
-    return stage.rehearse(with_crashes=with_crashes)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +56,8 @@ def test_a_death_after_each_write(tmp_path: Path) -> None:
     made = rehearsed(tmp_path, creating, with_crashes=True)
     assert made.crashes is not None
     assert (made.writes, made.crashes.deaths, made.crashes.unrecovered) == (2, 2, ())
+    document = rehearsal_json([made], "now")
+    TypeAdapter(RehearsalShape).validate_python(document, strict=True)
     text = plain(rehearsal_lines([made], unicode=True))
     assert "Killed after each of its 2 writes: 2 times the next apply finished it." in text
 
@@ -122,7 +84,9 @@ def test_a_rehearsal_in_words_and_as_json(tmp_path: Path) -> None:
         "Rehearsal complete! Resources: 0 added, 1 changed, 0 destroyed; 2 instances cut over."
         in text
     )
-    (target,) = rehearsal_json([made], "now")["targets"]
+    document = rehearsal_json([made], "now")
+    TypeAdapter(RehearsalShape).validate_python(document, strict=True)
+    (target,) = document["targets"]
     assert (target["exit_code"], target["is_same_plan"], target["crashes"]) == (
         ExitCode.OK,
         True,

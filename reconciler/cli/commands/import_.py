@@ -55,6 +55,27 @@ All = Annotated[
         rich_help_panel=SELECTION,
     ),
 ]
+FromState = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from-tfstate",
+        metavar="FILE",
+        help="Import what this Terraform or OpenTofu state manages, and nothing else: a state "
+        "file, or what `terraform show -json` prints; - for standard input. Only names are read. "
+        "Repeat for more.",
+        rich_help_panel=SELECTION,
+    ),
+]
+Removed = Annotated[
+    Path | None,
+    typer.Option(
+        "--removed-blocks",
+        metavar="FILE",
+        help="Write Terraform's `removed` blocks for what --from-tfstate imports, so that it "
+        "forgets them and deletes nothing.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -84,9 +105,22 @@ def import_(
     path_prefix: PathPrefix = None,
     tag: Tags = None,
     everything: All = False,
+    from_tfstate: FromState = None,
+    removed_blocks: Removed = None,
     *,
     common: o.CommonArguments,
 ) -> None:
     from reconciler.cli.runs.import_ import run
 
-    run(out, seed, role, instance_profile, path_prefix, tag, everything, common)
+    run(
+        out=out,
+        seed=seed,
+        role=role,
+        instance_profile=instance_profile,
+        path_prefix=path_prefix,
+        tag=tag,
+        everything=everything,
+        states=from_tfstate or [],
+        removed=removed_blocks,
+        common=common,
+    )

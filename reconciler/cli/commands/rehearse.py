@@ -17,6 +17,17 @@ Crash = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+AsPolicy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as-policy",
+        metavar="FILE",
+        help="Allow what these IAM policies allow, and nothing else: a policy as JSON, a list, or "
+        "what `permissions` prints; - for standard input. Repeat for more policies of the same "
+        "identity.",
+        rich_help_panel=RUN,
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print the result as JSON.", rich_help_panel=OUTPUT),
@@ -28,10 +39,11 @@ def rehearse(
     context: typer.Context,
     specs: o.SpecsOrPlan = "specs",
     crash: Crash = False,
+    as_policy: AsPolicy = None,
     as_json: AsJson = False,
     *,
     common: o.CommonArguments,
 ) -> None:
     from reconciler.cli.runs.rehearse import run
 
-    run(context, specs, crash, as_json, common)
+    run(context, specs, crash, as_policy, as_json, common)

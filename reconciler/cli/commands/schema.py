@@ -19,6 +19,7 @@ class Of(StrEnum):
     diagnostics = "diagnostics"
     log = "log"
     doctor = "doctor"
+    rehearse = "rehearse"
 
 
 OfFlag = Annotated[

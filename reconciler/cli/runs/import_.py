@@ -13,17 +13,20 @@ import typer
 from reconciler.cli.arguments import CommonArguments
 from reconciler.cli.connection import run_ports
 from reconciler.cli.console import Console
-from reconciler.cli.files import write_new
+from reconciler.cli.files import STDIN, read_given, write_new
 from reconciler.cli.given import AccessFlags, console_of, login_of, pairs
 from reconciler.cli.progress import shown
 from reconciler.commands.patience import patient
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
+from reconciler.importer.from_terraform import chosen, released
 from reconciler.importer.importer import Selection
 from reconciler.importer.into_set import destination, import_into, import_source
 from reconciler.importer.seed import seed_of
+from reconciler.importer.terraform_state import read_state
 from reconciler.render.phrases import few
 from reconciler.render.styled_text import Piece, data, line
+from reconciler.render.terraform import removed_blocks
 from reconciler.spec.settings import Settings
 
 
@@ -35,6 +38,8 @@ def run(
     path_prefix: str | None,
     tag: list[str] | None,
     everything: bool,
+    states: list[str],
+    removed: Path | None,
     common: CommonArguments,
 ) -> None:
     console = console_of(common)
@@ -42,21 +47,21 @@ def run(
     selection = Selection(
         tuple(role or ()),
         tuple(instance_profile or ()),
-        path_prefix,
-        pairs(tag, "--tag"),
-        everything,
+        path_prefix=path_prefix,
+        tags=pairs(tag, "--tag"),
+        everything=everything,
     )
+    is_chosen = selection != Selection()
     if seed is not None:
-        if out is not None or selection != Selection():
+        if out is not None or is_chosen or states:
             message = "--seed writes the whole account; it takes neither --out nor a selection"
             raise typer.BadParameter(message)
         _write_seed(seed, common, login, console)
         return
     if out is None:
         raise typer.BadParameter("--out DIR is missing: the folder for the specs")
-    if selection == Selection():
-        message = "choose what to import: --role, --instance-profile, --path-prefix, --tag or --all"
-        raise typer.BadParameter(message)
+    _check(states, removed, is_chosen=is_chosen)
+    managed = tuple(one for state in states for one in read_state(*read_given(state)))
     there = destination(out)
     with shown(console) as progress:
         ports = run_ports(login, progress, common.parallelism)
@@ -67,10 +72,14 @@ def run(
             login.regions,
             progress.reading,
         )
-        made, files = import_into(there, source, selection)
+        of_state = chosen(managed, source.live) if states else None
+        made, files = import_into(there, source, of_state.selection if of_state else selection)
     if made.missing:
         raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
     _write(out, files)
+    if removed is not None and of_state is not None:
+        blocks, single = released(managed, of_state.taken, made.addresses)
+        write_new(removed, "\n".join(removed_blocks(blocks, single)))
     counts = f"{_count(made.size, 'resource')} in {_count(len(files), 'file')}."
     console.out([line(Piece("Imported: ", "bold green"), counts)])
     where = f"  instances in {', '.join(made.regions)}" if made.regions else "  no instances"
@@ -79,12 +88,34 @@ def run(
         console.out([line("  not read ", data(f"{region}: {reason}"))])
     for reason, count in made.skipped.items():
         console.out([line("  skipped ", f"{count}: ", data(reason))])
+    for why, resources in (of_state.notes if of_state else {}).items():
+        named = few(list(resources), most=12)
+        console.out([line("  not imported, ", f"{why}: ", data(named))])
     for tool, addresses in made.managers.items():
         named = few([str(address) for address in addresses], most=12)
         console.out([line("  looks managed by ", f"{tool}: ", data(named))])
-    if made.managers.keys() - {"CloudFormation"}:
+    if made.managers.keys() - {"CloudFormation"} or of_state:
         console.out([line("Take out of the other tool what you adopt, or both will change it.")])
     console.out([line("Next: reconciler plan ", data(out), " --adopt")])
+
+
+def _check(states: list[str], removed: Path | None, *, is_chosen: bool) -> None:
+    """Raises a usage error for flags that do not go together."""
+    if states and is_chosen:
+        message = "--from-tfstate imports what the state manages; it takes no other selection"
+        raise typer.BadParameter(message)
+    if not states and not is_chosen:
+        message = (
+            "choose what to import: --role, --instance-profile, --path-prefix, --tag, --all or "
+            "--from-tfstate"
+        )
+        raise typer.BadParameter(message)
+    if removed is not None and not states:
+        raise typer.BadParameter("--removed-blocks is for what comes from --from-tfstate")
+    if removed is not None and os.path.lexists(removed):
+        raise RefusedError(f"{removed} exists; choose another file", ExitCode.ERROR)
+    if states.count(STDIN) > 1:
+        raise typer.BadParameter("--from-tfstate - is given twice: there is one standard input")
 
 
 def _write_seed(path: Path, common: CommonArguments, login: AccessFlags, console: Console) -> None:

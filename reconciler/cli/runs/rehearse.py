@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from reconciler.cli.arguments import CommonArguments
 from reconciler.cli.connection import run_ports
 from reconciler.cli.console import Console
+from reconciler.cli.files import STDIN, read_given
 from reconciler.cli.given import AccessFlags, allowances, console_of, login_of, request_of
 from reconciler.cli.progress import Quiet, planning, shown
 from reconciler.cli.saved_plans import saved_at
@@ -24,6 +27,7 @@ from reconciler.ports import Clock, Writer
 from reconciler.render.json.plan import now_as_text
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
+from reconciler.spec.policy_file import policies_in
 from reconciler.spec.settings import Settings, TargetSpec
 
 
@@ -31,15 +35,17 @@ def run(
     context: typer.Context,
     specs: str,
     crash: bool,
+    as_policy: list[str] | None,
     as_json: bool,
     common: CommonArguments,
 ) -> None:
     console = console_of(common)
     try:
-        from reconciler.rehearsal import copying, rehearsing, telling  # noqa: PLC0415 - moto is an extra
+        from reconciler.rehearsal import access, copying, rehearsing, telling  # noqa: PLC0415 - moto is an extra
     except ImportError as error:
         console.error("the sandbox is not installed", "pip install 'reconciler[sandbox]'")
         raise typer.Exit(ExitCode.ERROR) from error
+    policies = access.Policies(*_policies(as_policy)) if as_policy else None
     login = login_of(common, console)
     saved = saved_at(Path(specs), context, allowances(common.allow))
     request = request_of(common, specs) if saved is None else saved.request
@@ -66,7 +72,7 @@ def run(
             continue
         with shown(console) as progress:
             copy = copying.copy_of(target, progress.reading)
-        stage = rehearsing.Stage(planned, target, copy, on_copy, say)
+        stage = rehearsing.Stage(planned, target, copy, on_copy, say, policies)
         made.append(stage.rehearse(with_crashes=crash))
     if as_json:
         console.out_json(telling.rehearsal_json(made, now_as_text()))
@@ -74,6 +80,16 @@ def run(
         console.out(telling.rehearsal_lines(made, console.unicode))
     is_well = all(one.is_well for one in made)
     raise typer.Exit(ExitCode.OK if is_well else ExitCode.PARTLY_APPLIED)
+
+
+def _policies(files: Sequence[str]) -> tuple[str, tuple[dict[str, Any], ...]]:
+    """The names of the files, and the policies in all of them: they are one identity's. Raises
+    ``OSError``, and ``RefusedError`` for what is no policy."""
+    if files.count(STDIN) > 1:
+        raise typer.BadParameter("--as-policy - is given twice: there is one standard input")
+    read = [read_given(file) for file in files]
+    found = tuple(document for text, name in read for document in policies_in(text, name))
+    return ", ".join(name for _, name in read), found
 
 
 def _reading(ports: RunPorts) -> RunPorts:

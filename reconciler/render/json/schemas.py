@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
+from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
 
 PRINTED: dict[str, Any] = {
@@ -18,6 +19,7 @@ PRINTED: dict[str, Any] = {
     "diagnostics": list[DiagnosticShape],
     "log": LogShape,
     "doctor": DoctorShape,
+    "rehearse": RehearsalShape,
 }
 """By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
 _TITLES = {
@@ -28,6 +30,7 @@ _TITLES = {
     "diagnostics": "reconciler validate --format json",
     "log": "a line of --log-file",
     "doctor": "reconciler doctor --json",
+    "rehearse": "reconciler rehearse --json",
 }
 
 
