@@ -339,3 +339,32 @@ def test_errors_travel(error: Exception) -> None:
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert vars(again) == vars(error)
+
+
+def intended(actions: list[str], before: Any = None, after: Any = None) -> dict[str, Any]:
+    return {"actions": actions, "before": before, "after": after}
+
+
+MADE = intended(["create"], None, {"path": "/", "description": "a"})
+UPDATED = intended(["update"], {"description": "b"}, {"description": "a"})
+MADE_ANEW = intended(["delete", "create"], {"path": "/x/"}, {"path": "/"})
+
+
+@pytest.mark.parametrize(
+    ("change", "approved", "is_part"),
+    [
+        (UPDATED, UPDATED, True),
+        (UPDATED, MADE, True),  # what died had made it, and not yet all of it
+        (UPDATED, MADE_ANEW, True),
+        (MADE, MADE_ANEW, True),
+        (intended(["update"], {"path": "/x/"}, {"path": "/"}), UPDATED, False),
+        (MADE_ANEW, UPDATED, False),
+        (MADE_ANEW, MADE, False),
+        (intended(["delete"], {"path": "/"}), MADE, False),
+        (intended(["delete"], {"path": "/"}), UPDATED, False),
+    ],
+)
+def test_what_is_a_part_of_what_was_approved(
+    change: dict[str, Any], approved: dict[str, Any], is_part: bool
+) -> None:
+    assert worker._is_part(change, approved) is is_part
