@@ -16,12 +16,29 @@ A mistake in a spec is a ``Diagnostic``, not an exception.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.exit_codes import ExitCode
 
 
-class AwsError(Exception):
+class _TravellingError(Exception):
+    """One that is the same in another process: pickle would make it anew from its text alone."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(
+    kind: type[_TravellingError], args: tuple[Any, ...], attributes: Mapping[str, Any]
+) -> _TravellingError:
+    made = kind.__new__(kind)
+    made.args = args
+    made.__dict__.update(attributes)
+    return made
+
+
+class AwsError(_TravellingError):
     """A call to AWS failed.
 
     ``code`` is AWS's error code, or botocore's class name if there was no response.
@@ -83,7 +100,7 @@ UNREADABLE = DENIED | THROTTLED
 """Codes for which one resource is reported as unknown while the others are read."""
 
 
-class RefusedError(Exception):
+class RefusedError(_TravellingError):
     """A request that cannot be carried out as given.
 
     ``exit_code`` is the program's; ``diagnostics`` name the places, if the cause is in a file;

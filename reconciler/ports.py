@@ -11,7 +11,14 @@ from typing import Any, Literal, Protocol
 
 from reconciler.model.address import Address
 from reconciler.model.launch_sources import LaunchSources
-from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
+from reconciler.model.live import (
+    AssociationRow,
+    LiveEntity,
+    LiveInstance,
+    LivePrincipal,
+    LiveProfile,
+    LiveState,
+)
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import PolicyUse
 from reconciler.model.resources import Identity
@@ -140,6 +147,12 @@ class Reader(Protocol):
         ...
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]: ...
+
+    def associations(
+        self, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, tuple[AssociationRow, ...]]:
+        """Those of these instances alone; an instance without any is not in it."""
+        ...
 
     def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
         """What new instances are started from. Nothing is decided by it: a call that is refused is

@@ -1,12 +1,17 @@
-"""Beside a bare script of boto3: calls, seconds and processor time of the same work on the same
-server, one after the other, in one run: ``python -W ignore -m tests.bench_against [N ...]``.
+"""Beside a bare script of boto3, a shell script of ``aws`` commands, and Ansible: calls, seconds and
+processor time of the same work on the same server, one after the other, in one run:
+``python -W ignore -m tests.bench_against [--operations] [--only TOOL,TOOL] [N ...]``.
 
 The server is the sandbox, in this process; each client is a process of its own. The sandbox takes
-milliseconds of the processor for each call, so on two cores both are slower than on AWS.
+milliseconds of the processor for each call, so on two cores all are slower than on AWS. What does
+one thing after the other is measured with few resources only, and 40 ms a call; what is not
+installed is not measured.
+With ``--operations`` the calls are told by operation.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import os
@@ -14,7 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +31,12 @@ import boto3
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.server import serving
 from reconciler.sandbox.state import World
+from tests.bench_others import ansible_program, aws_program, playbook, shell_script
 
 KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGION": "us-east-1"}
 SCENARIOS = ("create", "noop", "drift", "swap")
+MOST_IN_SEQUENCE = 10
+"""The largest N for what does one thing after the other, each in a process of its own."""
 SWAPPED = 0.2
 _NUMBERS = itertools.count(1)
 PARALLELISM = "16"
@@ -38,6 +48,7 @@ class Measured:
     wall: float
     cpu: float
     """Seconds of the client's processor."""
+    operations: Counter[str]
 
 
 @dataclass
@@ -56,10 +67,11 @@ class Account:
         out = child.stdout.read() if child.stdout else b""
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - began
-        if (code := os.waitstatus_to_exitcode(status)) not in (0, 2):
+        if code := os.waitstatus_to_exitcode(status):
             raise SystemExit(f"{command} ended with {code}: {out.decode()[-2000:]}")
         cpu = usage.ru_utime + usage.ru_stime
-        return Measured(len(self.world.log) - since, wall, cpu)
+        calls = self.world.log[since:]
+        return Measured(len(calls), wall, cpu, Counter(one.operation for one in calls))
 
     def write(self, swapped: int) -> None:
         """The specs; of so many profiles with the other role."""
@@ -82,26 +94,26 @@ class Account:
         (self.folder / "specs.yaml").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def accounts(count: int, latency: float) -> Iterator[Account]:
-    """An account for each of the two, with so many instances without a profile."""
-    for _ in range(2):
-        # What one has made is not there for the other.
-        world = World(account=f"{next(_NUMBERS):012d}")
-        with serving(world, 0) as url, tempfile.TemporaryDirectory() as folder:
-            ec2: Any = boto3.client("ec2", region_name="us-east-1", endpoint_url=url)
-            answer = ec2.run_instances(ImageId="ami-12c6146b", MinCount=count, MaxCount=count)
-            ids = sorted(instance["InstanceId"] for instance in answer["Instances"])
-            wanted = {
-                "roles": [f"r{n}" for n in range(count)],
-                "others": [f"s{n}" for n in range(int(count * SWAPPED))],
-                "swapped": int(count * SWAPPED),
-                "profiles": [
-                    {"name": f"p{n}", "role": f"r{n}", "other": f"s{n}", "instance": ids[n]}
-                    for n in range(count)
-                ],
-            }
-            world.lags = Lags(associating=0.1, disassociating=0.1, latency=latency)
-            yield Account(world, url, Path(folder), wanted)
+@contextmanager
+def account(count: int, latency: float) -> Iterator[Account]:
+    """Another one for each tool, with so many instances without a profile: what one has made is
+    not there for the next."""
+    world = World(account=f"{next(_NUMBERS):012d}")
+    with serving(world, 0) as url, tempfile.TemporaryDirectory() as folder:
+        ec2: Any = boto3.client("ec2", region_name="us-east-1", endpoint_url=url)
+        answer = ec2.run_instances(ImageId="ami-12c6146b", MinCount=count, MaxCount=count)
+        ids = sorted(instance["InstanceId"] for instance in answer["Instances"])
+        wanted = {
+            "roles": [f"r{n}" for n in range(count)],
+            "others": [f"s{n}" for n in range(int(count * SWAPPED))],
+            "swapped": int(count * SWAPPED),
+            "profiles": [
+                {"name": f"p{n}", "role": f"r{n}", "other": f"s{n}", "instance": ids[n]}
+                for n in range(count)
+            ],
+        }
+        world.lags = Lags(associating=0.1, disassociating=0.1, latency=latency)
+        yield Account(world, url, Path(folder), wanted)
 
 
 def drift(account: Account) -> None:
@@ -111,50 +123,97 @@ def drift(account: Account) -> None:
         iam.update_role(RoleName=name, Description="by hand", MaxSessionDuration=3600)
 
 
-def ours(account: Account) -> dict[str, Measured]:
-    end = ["--endpoint-url", account.url, "--parallelism", PARALLELISM]
+def ours(account: Account, scenario: str) -> list[str]:
+    account.write(account.wanted["swapped"] if scenario == "swap" else 0)
     program = [sys.executable, "-W", "ignore", "-m", "reconciler"]
-    apply = [*program, "apply", str(account.folder), "--auto-approve", *end]
-    account.write(0)
-    found = {"create": account.run(apply)}
-    found["noop"] = account.run([*program, "plan", str(account.folder), *end])
-    drift(account)
-    found["drift"] = account.run(apply)
-    account.write(account.wanted["swapped"])
-    found["swap"] = account.run(apply)
-    return found
+    end = ["--endpoint-url", account.url, "--parallelism", PARALLELISM]
+    if scenario == "noop":
+        return [*program, "plan", str(account.folder), *end]
+    return [*program, "apply", str(account.folder), "--auto-approve", *end]
 
 
-def bare(account: Account) -> dict[str, Measured]:
+def bare(account: Account, scenario: str) -> list[str]:
     path = account.folder / "wanted.json"
     path.write_text(json.dumps(account.wanted), "utf-8")
-    found = {}
-    for scenario in SCENARIOS:
-        if scenario == "drift":
-            drift(account)
-        command = [sys.executable, "-W", "ignore", "-m", "tests.bench_bare"]
-        found[scenario] = account.run([*command, account.url, str(path), scenario])
-    return found
+    program = [sys.executable, "-W", "ignore", "-m", "tests.bench_bare"]
+    return [*program, account.url, str(path), scenario]
 
 
-def main(counts: list[int]) -> None:
-    os.environ.update(KEYS)
-    head = f"{'N':>5} {'ms':>3} {'':7} | {'reconciler':^21} | {'bare boto3':^21} | ratio"
-    columns = f"{'calls':>6} {'wall s':>7} {'cpu s':>6}"
-    sys.stdout.write(f"{head}\n{'':17} | {columns} | {columns} | wall\n")
-    for count in counts:
-        for latency in (0.0, 0.04):
-            mine, theirs = (
-                of(account)
-                for of, account in zip((ours, bare), accounts(count, latency), strict=True)
-            )
+def in_shell(account: Account, scenario: str) -> list[str]:
+    return ["bash", "-c", shell_script(aws_program() or "", account.url, account.wanted, scenario)]
+
+
+def by_ansible(account: Account, scenario: str) -> list[str]:
+    path = account.folder / "playbook.yaml"
+    swapped = account.wanted["swapped"] if scenario == "swap" else 0
+    path.write_text(playbook(account.url, account.wanted, swapped), "utf-8")
+    return [ansible_program() or "", "--inventory", "localhost,", str(path)]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    name: str
+    command: Callable[[Account, str], list[str]]
+    is_installed: Callable[[], bool] = lambda: True
+    most: int = sys.maxsize
+    """The largest N that it is measured with."""
+
+    def takes(self, count: int, latency: float) -> bool:
+        is_small = count <= self.most and (latency > 0 or self.most == sys.maxsize)
+        return is_small and self.is_installed()
+
+    def measured(self, count: int, latency: float) -> Iterator[tuple[str, Measured]]:
+        with account(count, latency) as made:
             for scenario in SCENARIOS:
-                a, b = mine[scenario], theirs[scenario]
-                cells = (f"{m.calls:>6} {m.wall:>7.1f} {m.cpu:>6.1f}" for m in (a, b))
-                what = f"{count:>5} {latency * 1000:>3.0f} {scenario:7}"
-                sys.stdout.write(f"{what} | {' | '.join(cells)} | {a.wall / b.wall:.1f}\n")
-                sys.stdout.flush()
+                if scenario == "drift":
+                    drift(made)
+                yield scenario, made.run(self.command(made, scenario))
+
+
+BARE = Tool("bare boto3", bare)
+TOOLS = (
+    Tool("reconciler", ours),
+    Tool("aws commands", in_shell, lambda: aws_program() is not None, MOST_IN_SEQUENCE),
+    Tool("Ansible", by_ansible, lambda: ansible_program() is not None, MOST_IN_SEQUENCE),
+)
+
+
+def main(counts: list[int], only: Collection[str], *, tells_operations: bool) -> None:
+    os.environ.update(KEYS)
+    out = sys.stdout
+    tools = [tool for tool in TOOLS if not only or tool.name in only]
+    for tool in tools:
+        if not tool.is_installed():
+            out.write(f"{tool.name} is not installed\n")
+    out.write(
+        f"{'N':>5} {'ms':>3} {'tool':12} {'':6} {'calls':>6} {'wall s':>7} {'cpu s':>6} ratio\n"
+    )
+    for count, latency in itertools.product(counts, (0.0, 0.04)):
+        least = dict(BARE.measured(count, latency))
+        there = [tool for tool in tools if tool.takes(count, latency)]
+        rows = itertools.chain(
+            ((BARE.name, *row) for row in least.items()),
+            ((tool.name, *row) for tool in there for row in tool.measured(count, latency)),
+        )
+        for name, scenario, found in rows:
+            ratio = found.wall / least[scenario].wall
+            amounts = f"{found.calls:>6} {found.wall:>7.1f} {found.cpu:>6.1f} {ratio:>5.1f}"
+            out.write(f"{count:>5} {latency * 1000:>3.0f} {name:12} {scenario:6} {amounts}\n")
+            if tells_operations:
+                told = (f"{call} {times}" for call, times in found.operations.most_common())
+                out.write(f"      {', '.join(told)}\n")
+            out.flush()
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("counts", nargs="*", type=int, default=[10, 25, 100])
+    parser.add_argument("--operations", action="store_true")
+    parser.add_argument("--only", default="", help="names of tools, with commas between them")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main([int(one) for one in sys.argv[1:]] or [25, 100])
+    given = parsed()
+    asked = {name for name in given.only.split(",") if name}
+    main(given.counts, asked, tells_operations=given.operations)

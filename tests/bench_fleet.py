@@ -1,14 +1,16 @@
 """Many accounts on one machine: ``make bench``, or alone by
-``python -m tests.bench_fleet [--sandbox] [N ...]``.
+``python -m tests.bench_fleet [--sandbox] [--shard I/N] [N ...]``.
 
 N targets, each an account whose role is assumed, with ten roles, profiles and associations and ten
 instances in each of four regions; a plan that changes nothing. AWS is prepared answers
 (``tests/bench_server.py``) that take 40 ms each. With ``--sandbox`` it is the sandbox, whose accounts
-are empty at first: roles and profiles are to be made, and the sandbox's own work is beside it.
+are empty at first: roles and profiles are to be made, and the sandbox's own work is beside it. With
+``--shard`` one job of so many plans its part of the N targets.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -31,22 +33,23 @@ def settings(count: int) -> str:
     return "targets:\n" + "".join(f"  t{n:05d}: {{role_arn: '{r}'}}\n" for n, r in enumerate(roles))
 
 
-def measured(count: int, cache: str) -> tuple[Measured, float]:
-    """What was measured, and the seconds that it took."""
+def measured(count: int, cache: str, more: tuple[str, ...] = ()) -> tuple[Measured, float]:
+    """What was measured, and the seconds that it took. ``more`` are flags."""
     with tempfile.TemporaryDirectory() as folder, served(SIZE, "--latency", str(LATENCY)) as url:
         write_specs(Path(folder), SIZE, settings=settings(count))
         began = time.perf_counter()
-        found = run(["plan", "--detailed-exitcode", folder], 0, cache, url)
+        found = run(["plan", "--detailed-exitcode", folder, *more], 0, cache, url)
         return found, time.perf_counter() - began
 
 
-def on_sandbox(count: int, cache: str) -> tuple[Measured, float]:
+def on_sandbox(count: int, cache: str, more: tuple[str, ...] = ()) -> tuple[Measured, float]:
     """The same, without associations: there are no instances."""
     size = Size(SIZE.roles, 0, SIZE.regions)
     with tempfile.TemporaryDirectory() as folder, sandbox() as url:
         write_specs(Path(folder), size, settings=settings(count))
         began = time.perf_counter()
-        found = run(["plan", "--detailed-exitcode", folder, "--endpoint-url", url], 2, cache)
+        asked = ["plan", "--detailed-exitcode", folder, "--endpoint-url", url, *more]
+        found = run(asked, 2, cache)
         return found, time.perf_counter() - began
 
 
@@ -67,19 +70,23 @@ def sandbox() -> Iterator[str]:
         server.communicate()
 
 
-def main(arguments: list[str]) -> None:
+def main(counts: list[int], shard: str | None, *, has_sandbox: bool) -> None:
     out = sys.stdout
-    measure = on_sandbox if "--sandbox" in arguments else measured
-    counts = [int(one) for one in arguments if one != "--sandbox"] or [*COUNTS]
+    measure = on_sandbox if has_sandbox else measured
     out.write(f"{'targets':>8} {'calls':>7} {'wall s':>7} {'cpu s':>7} {'MB':>6}\n")
     with tempfile.TemporaryDirectory() as cache:
         measure(1, cache)
         for count in counts:
-            found, wall = measure(count, cache)
+            found, wall = measure(count, cache, ("--shard", shard) if shard else ())
             amounts = f"{found.calls:>7} {wall:>7.1f} {found.cpu:>7.1f} {found.megabytes:>6.0f}"
             out.write(f"{count:>8} {amounts}\n")
             out.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("counts", nargs="*", type=int, default=[*COUNTS])
+    parser.add_argument("--shard")
+    parser.add_argument("--sandbox", action="store_true")
+    given = parser.parse_args()
+    main(given.counts, given.shard, has_sandbox=given.sandbox)

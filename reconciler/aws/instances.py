@@ -74,16 +74,20 @@ class Instances:
     def some(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         """Instances that EC2 shows, terminated ones too, or that an association names; sorted."""
         found: list[LiveInstance] = []
-        for region in sorted({key.region for key in keys}):
-            wanted = sorted(key.instance for key in keys if key.region == region)
-            for start in range(0, len(wanted), IDS_AT_ONCE):
-                # By filter, since asking by id is an error when one of them is gone.
-                part = wanted[start : start + IDS_AT_ONCE]
-                filters = [{"Name": "instance-id", "Values": part}]
-                rows = self._rows(region, Filters=filters)
-                described = self._described(region, Filters=filters)
-                found.extend(self._joined(region, rows, described))
+        for region, filters in _parts(keys):
+            rows = self._rows(region, Filters=filters)
+            described = self._described(region, Filters=filters)
+            found.extend(self._joined(region, rows, described))
         return tuple(sorted(found, key=lambda i: i.key))
+
+    def associations(
+        self, keys: Collection[InstanceKey]
+    ) -> dict[InstanceKey, tuple[AssociationRow, ...]]:
+        return {
+            InstanceKey(region, name): parse.in_order(rows)
+            for region, filters in _parts(keys)
+            for name, rows in self._rows(region, Filters=filters).items()
+        }
 
     def _look_again(self, found: dict[str, list[LiveInstance]], unread: dict[str, str]) -> None:
         """An instance that only an association names may have terminated, or not be shown yet: it
@@ -141,6 +145,15 @@ class Instances:
             made, "ec2", operation, region, IncludeManagedResources=True, **params
         )
         return [instance for page in pages for instance in page]
+
+
+def _parts(keys: Collection[InstanceKey]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The region and the filters of each request. By filter, since asking by id is an error when
+    one of them is gone."""
+    for region in sorted({key.region for key in keys}):
+        wanted = sorted(key.instance for key in keys if key.region == region)
+        for start in range(0, len(wanted), IDS_AT_ONCE):
+            yield region, [{"Name": "instance-id", "Values": wanted[start : start + IDS_AT_ONCE]}]
 
 
 class Regions:

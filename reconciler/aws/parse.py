@@ -234,15 +234,15 @@ def instance(answer: Answer, region: str, prefix: str) -> LiveInstance:
 
 
 def with_rows(live: LiveInstance, rows: Iterable[AssociationRow]) -> LiveInstance:
-    return replace(live, rows=_sorted(rows))
+    return replace(live, rows=in_order(rows))
 
 
 def unseen(key: InstanceKey, rows: Iterable[AssociationRow]) -> LiveInstance:
     """An instance that only its associations name."""
-    return LiveInstance(key=key, state=UNKNOWN, rows=_sorted(rows))
+    return LiveInstance(key=key, state=UNKNOWN, rows=in_order(rows))
 
 
-def _sorted(rows: Iterable[AssociationRow]) -> tuple[AssociationRow, ...]:
+def in_order(rows: Iterable[AssociationRow]) -> tuple[AssociationRow, ...]:
     return tuple(sorted(rows, key=lambda r: r.id))
 
 

@@ -26,6 +26,7 @@ from reconciler.model import ownership
 from reconciler.model.address import Address, by_name, name_key, name_of
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import (
+    AssociationRow,
     LiveEntity,
     LiveInstance,
     LivePolicy,
@@ -217,6 +218,11 @@ class AwsReader:
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return self._instances.some(keys)
+
+    def associations(
+        self, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, tuple[AssociationRow, ...]]:
+        return self._instances.associations(keys)
 
     def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
         with threads(self._threads) as pool:

@@ -26,6 +26,7 @@ from reconciler import __version__
 from reconciler.aws import models
 from reconciler.aws.call_log import PREFIXES, Tap
 from reconciler.aws.errors import CUT_OFF, translated
+from reconciler.aws.hooks import lean_session
 from reconciler.aws.origins import (
     ADVISED,
     UNKNOWN_REGION,
@@ -325,7 +326,7 @@ class Session:
             if self.login.external_id:
                 params["ExternalId"] = self.login.external_id
             self._assuming = _Assumed(client, params)
-        inner = self._tapped(botocore.session.Session())
+        inner = self._tapped(lean_session())
         _make_fast(inner)
         inner.get_component("credential_provider").providers.insert(0, self._assuming)
         return boto3.Session(botocore_session=inner, region_name=session.region_name)

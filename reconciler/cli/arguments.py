@@ -109,12 +109,19 @@ NoInput = Annotated[
 ]
 
 
+class EngineName(StrEnum):
+    """What shares targets out among machines."""
+
+    dask = "dask"
+
+
 class OnlyFor(tuple[str, ...]):
     """Names of the command functions that have a flag."""
 
 
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift", "graph"))
 _READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
+_SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget"))
 _KNOWS_TARGETS = OnlyFor((*_READS_ALL, "doctor"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
 _CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
@@ -288,8 +295,8 @@ class CommonArguments:
             "--target-parallelism",
             metavar="N",
             min=1,
-            max=64,
-            help="Targets at a time, 1 to 64, each with its own --parallelism.",
+            max=512,
+            help="Targets at a time, 1 to 512, each with its own --parallelism.",
             envvar="RECONCILER_TARGET_PARALLELISM",
             rich_help_panel=ACCESS,
         ),
@@ -306,6 +313,28 @@ class CommonArguments:
             rich_help_panel=ACCESS,
         ),
         _READS_ALL,
+    ] = None
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            "--engine",
+            help="Work on targets on other machines, each target as a task; without it in this "
+            "process.",
+            envvar="RECONCILER_ENGINE",
+            rich_help_panel=ACCESS,
+        ),
+        _SHARES_TARGETS,
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Scheduler of the --engine, such as tcp://10.0.0.5:8786.",
+            envvar="RECONCILER_SCHEDULER",
+            rich_help_panel=ACCESS,
+        ),
+        _SHARES_TARGETS,
     ] = None
     tag_source: Annotated[
         TagSource,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import secrets
 import sys
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.given import AccessFlags
 from reconciler.clock import SystemClock
 from reconciler.commands.failures import FailureLimit
+from reconciler.commands.recorder import Recorder
 from reconciler.commands.request import Connection, RunPorts
 from reconciler.ports import Clock, Progress
 from reconciler.spec.settings import Settings, TargetSpec
@@ -20,14 +22,20 @@ from reconciler.spec.settings import Settings, TargetSpec
 if TYPE_CHECKING:
     from reconciler.aws.outputs import AwsOutputs
     from reconciler.aws.session import Session
+    from reconciler.commands.engine import Engine
 
 
 def run_ports(
-    login: AccessFlags, progress: Progress, parallelism: int = 10, clock: Clock | None = None
+    login: AccessFlags,
+    progress: Progress,
+    parallelism: int = 10,
+    clock: Clock | None = None,
+    run: str | None = None,
 ) -> RunPorts:
     """The ports of a command. Call it once: its run id is part of the user agent of every request
-    and of the marks in AWS, and it opens one connection for each target."""
-    run = secrets.token_hex(6)
+    and of the marks in AWS, and it opens one connection for each target. ``run`` is given where
+    another process began the run."""
+    run = run or secrets.token_hex(6)
     opened: dict[str, Connection] = {}
     callers: list[Session] = []
 
@@ -46,7 +54,32 @@ def run_ports(
         run,
         login.target_parallelism,
         FailureLimit(login.max_failures),
+        _engine(login, parallelism, run),
     )
+
+
+def _engine(login: AccessFlags, parallelism: int, run: str) -> Engine | None:
+    """Raises ``RefusedError`` if it cannot be reached."""
+    if login.scheduler is None:
+        return None
+    from reconciler.cli.engines import dask_engine
+
+    # Without the log of calls, which is a file and a terminal of this machine.
+    elsewhere = replace(login, scheduler=None, log=None, no_input=True)
+    return dask_engine(login.scheduler, WorkerSite(elsewhere, parallelism, run))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSite:
+    """Makes the ports of a worker, with the credentials that are found there."""
+
+    login: AccessFlags
+    parallelism: int
+    run: str
+    """The id of the run, also in the names of its sessions."""
+
+    def __call__(self) -> RunPorts:
+        return run_ports(self.login, Recorder(), self.parallelism, run=self.run)
 
 
 def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:

@@ -157,6 +157,11 @@ class Console:
 
 def _print(console: RichConsole, lines: Iterable[Line]) -> None:
     """On a terminal lines are wrapped at words; elsewhere they stay as they are, for ``grep``."""
+    if console.color_system is None and not console.file.isatty():
+        # As rich prints them, which takes a millisecond for each.
+        console.file.write("".join(f"{_text(one).plain}\n" for one in lines))
+        console.file.flush()
+        return
     for one in lines:
         parts = wrapped(one, console.width) if console.file.isatty() else [one]
         for part in parts:

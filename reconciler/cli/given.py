@@ -33,6 +33,8 @@ class AccessFlags:
     """Is told of every call."""
     target_parallelism: int = 8
     max_failures: int | None = None
+    scheduler: str | None = None
+    """Of dask, if targets are worked on on other machines."""
 
 
 OF_REQUEST = {flag.name for flag in fields(CommonArguments)} & {f.name for f in fields(Request)}
@@ -70,7 +72,16 @@ def login_of(common: CommonArguments, console: Console, *, no_input: bool = Fals
         log,
         common.target_parallelism,
         common.max_failures,
+        _scheduler(common),
     )
+
+
+def _scheduler(common: CommonArguments) -> str | None:
+    if (common.engine is None) != (common.scheduler is None):
+        raise typer.BadParameter("--engine dask and --scheduler ADDRESS go together")
+    if common.scheduler is not None and common.log_file is not None:
+        raise typer.BadParameter("--log-file is of this machine; with --engine the calls are not")
+    return common.scheduler
 
 
 def console_of(common: CommonArguments) -> Console:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.commands.plan import plan_again
 from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import RunPorts
+from reconciler.commands.worker import Limits
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.executor import Executor, ExecutorDeps
 from reconciler.executor.interrupt import Deadline, Interrupt
@@ -84,6 +85,9 @@ class Apply:
         several = len(self.planned.targets) > 1
         failures, progress = self.ports.failures, self.ports.progress
         count = _Counter(sum(not one.plan.is_empty for one in self.planned.targets))
+        request = self.planned.request
+        crew = self.ports.crew(self.planned.parsed, request)
+        limits = Limits(ends_at, self.max_rps, request.parallelism)
 
         def applied(target: PlannedTarget) -> Result | None:
             name, is_told = target.plan.target, several and not target.plan.is_empty
@@ -92,7 +96,16 @@ class Apply:
                 if why := failures.why:
                     progress.target_ended(f"not begun: {why}", *count.next())
                     return None
-            result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
+            if crew is not None and not target.plan.is_empty:
+                if self.stop.is_set():
+                    progress.target_ended("not begun: interrupted", *count.next())
+                    return None
+                done = crew.apply(target, limits)
+                for failure in done.failures:
+                    progress.failed(*failure)
+                result = done.result
+            else:
+                result = Executor(target.plan, self._tools(target, ends_at), self.stop).execute()
             if result.count("failed"):
                 failures.note(name)
             if several:
@@ -113,6 +126,8 @@ class Apply:
             outcomes.extend(replace(outcome, target=name) for outcome in result.outcomes)
             lost.extend(replace(one, target=name) for one in result.stranded)
             interrupted = interrupted or result.interrupted
+        # A worker does not hear of it, and goes on to the end of its target.
+        interrupted = interrupted or (crew is not None and self.stop.is_set())
         whole = Result(tuple(outcomes), interrupted, tuple(lost), not_begun)
         left, why = self._left(whole)
         return Applied(self.planned, whole, left, why)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from reconciler.commands.patience import patient
 from reconciler.commands.planned import PlannedTarget
-from reconciler.commands.request import Request, RunPorts
-from reconciler.commands.selection import Offline
+from reconciler.commands.request import Connection, Request, RunPorts
+from reconciler.commands.selection import Offline, refuse_invalid
 from reconciler.commands.target import Account, plan_account
-from reconciler.diagnostics import has_errors
+from reconciler.diagnostics import has_errors, in_order
 from reconciler.errors import AwsError
 from reconciler.model.address import EVERYTHING, Address
 from reconciler.model.resources import Identity
@@ -17,12 +18,32 @@ from reconciler.plan.changes import Unread
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.patterns import Matchable
 from reconciler.ports import Reader
+from reconciler.spec.check.account_checks import of_account
 from reconciler.spec.desired import SpecSet
-from reconciler.spec.loader import (
-    ParsedSet,
-    interpret,
-)
+from reconciler.spec.loader import Caller, ParsedSet, interpret
 from reconciler.spec.settings import Quotas, TargetSpec, account_of
+
+
+def read_target(
+    name: str,
+    target: TargetSpec | None,
+    offline: Offline,
+    identity: Identity,
+    connection: Connection,
+    request: Request,
+    ports: RunPorts,
+    written: frozenset[Address] | None = None,
+    *,
+    several: bool = True,
+) -> PlannedTarget:
+    """Reads a target whose identity is known, and plans it. Raises ``RefusedError`` for invalid
+    specs, and as ``planned_target``."""
+    spec = online(offline, identity, patient(connection, ports).reader)
+    other = of_account(spec.desired, identity.account_id, identity.partition)
+    spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
+    refuse_invalid(spec.diagnostics, offline.parsed.sources)
+    account = Account(name, target, identity, spec, connection)
+    return planned_target(account, request, ports, written, several=several)
 
 
 def planned_target(
@@ -80,10 +101,18 @@ def assumed_identity(name: str, wanted: Mapping[str, TargetSpec | None]) -> Iden
 
 def online(offline: Offline, identity: Identity, reader: Reader) -> SpecSet:
     """The specs for the account; interpreted again only if that could change them."""
-    caller = replace(offline.caller, account_id=identity.account_id, partition=identity.partition)
     if has_errors(offline.spec.diagnostics):
-        return interpret(_with_quotas(offline.parsed, reader), caller)
-    return offline.interpreter.of(offline.parsed, caller)
+        return interpret(_with_quotas(offline.parsed, reader), _caller(offline, identity))
+    return of_caller(offline, identity)
+
+
+def of_caller(offline: Offline, identity: Identity) -> SpecSet:
+    """The specs for the account, whatever its quotas are."""
+    return offline.interpreter.of(offline.parsed, _caller(offline, identity))
+
+
+def _caller(offline: Offline, identity: Identity) -> Caller:
+    return replace(offline.caller, account_id=identity.account_id, partition=identity.partition)
 
 
 def _with_quotas(parsed: ParsedSet, reader: Reader) -> ParsedSet:

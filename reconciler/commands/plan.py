@@ -6,13 +6,15 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from reconciler.commands.members import with_members
 from reconciler.commands.one_target import (
     assumed_identity,
     not_begun,
-    online,
+    of_caller,
     planned_target,
+    read_target,
     unread_target,
 )
 from reconciler.commands.patience import patient
@@ -29,12 +31,11 @@ from reconciler.commands.selection import (
 from reconciler.commands.target import Account
 from reconciler.diagnostics import in_order
 from reconciler.errors import NO_CREDENTIALS, AwsError
-from reconciler.model.address import EVERYTHING
+from reconciler.model.address import EVERYTHING, Address
 from reconciler.model.resources import Identity
 from reconciler.plan.plan import Plan, digest_of
 from reconciler.planner.options import PlanFlags
 from reconciler.planner.patterns import patterns
-from reconciler.spec.check.account_checks import of_account
 from reconciler.spec.loader import (
     Interpreter,
     ParsedSet,
@@ -43,6 +44,9 @@ from reconciler.spec.loader import (
 )
 from reconciler.spec.settings import Settings, TargetSpec
 from reconciler.threads import each
+
+if TYPE_CHECKING:
+    from reconciler.commands.engine import Crew
 
 
 def make_plan(
@@ -74,8 +78,8 @@ def make_plan(
         found += parsed.diagnostics
     refuse_invalid((d for d in found if d.code not in ADJUSTABLE), parsed.sources)
     opened = {n: ports.connect(target, settings) for n, target in wanted.items()}
-    asked = {name: patient(connection, ports) for name, connection in opened.items()}
-    identities = _identities(opened, wanted, settings, ports, several=len(wanted) > 1)
+    several, crew = len(wanted) > 1, ports.crew(parsed, request)
+    identities = _identities(opened, wanted, settings, ports, crew, several=several)
     failed = [one for one in identities.values() if isinstance(one, AwsError)]
     if failed and len(failed) == len(identities):
         raise failed[0]
@@ -87,15 +91,14 @@ def make_plan(
         )
         if isinstance(identity, AwsError):
             return unread_target(known, identity, request)
-        if (why := ports.failures.why) and len(wanted) > 1:
+        if (why := ports.failures.why) and several:
             return unread_target(replace(known, identity=identity), not_begun(why), request)
-        spec = online(offline[name], identity, asked[name].reader)
-        other = of_account(spec.desired, identity.account_id, identity.partition)
-        spec = replace(spec, diagnostics=in_order((*spec.diagnostics, *other)))
-        refuse_invalid(spec.diagnostics, parsed.sources)
-        known = replace(known, identity=identity, spec=spec)
-        found = planned_target(known, request, ports, several=len(wanted) > 1)
-        if len(wanted) > 1:
+        if crew is not None:
+            known = replace(known, identity=identity, spec=of_caller(offline[name], identity))
+            return _read_elsewhere(crew, known, request, ports, None, several=several)
+        about = (name, wanted[name], offline[name], identity, connection)
+        found = read_target(*about, request, ports, several=several)
+        if several:
             connection.release()
         return found if keeps_context else replace(found, context=None)
 
@@ -104,7 +107,35 @@ def make_plan(
     if request.shard is None and EVERYTHING not in unread:
         # Otherwise a pattern may be for something in another shard, or that could not be read.
         refuse_unmatched(patterns(request if typed is None else typed), made)
-    return _planned(_with_idle_rules(made, request, settings), request, parsed)
+    calls = crew.calls if crew else None
+    return _planned(_with_idle_rules(made, request, settings), request, parsed, calls)
+
+
+def _read_elsewhere(
+    crew: Crew,
+    account: Account,
+    request: Request,
+    ports: RunPorts,
+    written: frozenset[Address] | None,
+    *,
+    several: bool,
+) -> PlannedTarget:
+    """As ``planned_target``, by a worker: the account has its specs without their findings."""
+    ports.progress.reading(f"account {account.identity.account_id}")
+    # Whether the credentials last is for the worker to know.
+    account = replace(account, connection=replace(account.connection, outlives=lambda _: True))
+    try:
+        found = crew.read(account.name, account.identity, written, several=several)
+    except AwsError as error:
+        if not several:
+            raise
+        made = unread_target(account, error, request)
+    else:
+        account = replace(account, spec=replace(account.spec, diagnostics=found.diagnostics))
+        made = PlannedTarget(found.plan, account, found.matchable, found.idle)
+    if made.plan.unread and written is None:
+        ports.failures.note(account.name)
+    return made
 
 
 def _with_idle_rules(
@@ -130,6 +161,7 @@ def plan_again(
     request = replace(planned.request, refresh=())
     before = {one.account.name: one for one in planned.targets}
     several = len(before) > 1
+    crew = ports.crew(planned.parsed, planned.request)
     changed = {
         name: one.account
         for name, one in before.items()
@@ -141,6 +173,7 @@ def plan_again(
         {name: account.target for name, account in changed.items()},
         planned.parsed.settings,
         ports,
+        crew,
         several=several,
         is_again=True,
     )
@@ -151,13 +184,17 @@ def plan_again(
             return unread_target(changed[name], identity, request)
         account = replace(changed[name], identity=identity)
         written = frozenset(change.address for change in before[name].plan.changes)
+        if crew is not None:
+            return _read_elsewhere(crew, account, request, ports, written, several=several)
         found = planned_target(account, request, ports, written, several=several)
         if several:
             account.connection.release()
         return replace(found, context=None)
 
     made = dict(zip(changed, each(again, changed, ports.target_parallelism), strict=True))
-    return _planned([made.get(name, one) for name, one in before.items()], request, planned.parsed)
+    calls = Counter(planned.plan.api_calls) + crew.calls if crew else None
+    targets = [made.get(name, one) for name, one in before.items()]
+    return _planned(targets, request, planned.parsed, calls)
 
 
 def plan_copy(planned: Planned, target: PlannedTarget, ports: RunPorts) -> Planned:
@@ -176,11 +213,17 @@ def plan_copy(planned: Planned, target: PlannedTarget, ports: RunPorts) -> Plann
     return _planned([made], planned.request, planned.parsed)
 
 
-def _planned(made: list[PlannedTarget], request: Request, parsed: ParsedSet) -> Planned:
+def _planned(
+    made: list[PlannedTarget],
+    request: Request,
+    parsed: ParsedSet,
+    elsewhere: Mapping[str, int] | None = None,
+) -> Planned:
+    """``elsewhere`` are the calls that workers made."""
     refuse_invalid((d for one in made for d in one.plan.diagnostics), parsed.sources)
     targets = tuple(one.plan for one in made)
     owner = request.owner or parsed.settings.owner
-    calls: Counter[str] = Counter()
+    calls: Counter[str] = Counter(elsewhere or {})
     for reader in {id(one.connection.reader): one.connection.reader for one in made}.values():
         calls.update(reader.calls)
     plan = Plan(targets, owner, digest_of(targets, owner), dict(sorted(calls.items())))
@@ -192,6 +235,7 @@ def _identities(
     wanted: Mapping[str, TargetSpec | None],
     settings: Settings,
     ports: RunPorts,
+    crew: Crew | None,
     *,
     several: bool,
     is_again: bool = False,
@@ -208,7 +252,7 @@ def _identities(
         waits = not (is_again or lost.is_set())
         connection = patient(opened[name], ports) if waits else opened[name]
         try:
-            return connection.reader.identity()
+            return crew.identity(name) if crew else connection.reader.identity()
         except AwsError as error:
             if error.was_not_sent and error.code not in NO_CREDENTIALS:
                 lost.set()

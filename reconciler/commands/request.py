@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.commands.failures import FailureLimit
 from reconciler.planner.options import PlanFlags
@@ -18,7 +18,11 @@ from reconciler.ports import (
     Trail,
     Writer,
 )
+from reconciler.spec.loader import ParsedSet
 from reconciler.spec.settings import Settings, TargetSpec
+
+if TYPE_CHECKING:
+    from reconciler.commands.engine import Crew, Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +87,9 @@ class RunPorts:
     """How many targets are read, or applied, at a time."""
     failures: FailureLimit = field(default_factory=FailureLimit)
     """Of this run: what fails while planning counts for the apply."""
+    engine: Engine | None = None
+    """Where targets are worked on; ``None`` for this process."""
+
+    def crew(self, parsed: ParsedSet, request: Request) -> Crew | None:
+        """Workers for this set, if it is not this process that works."""
+        return None if self.engine is None else self.engine.crew(parsed, request)

@@ -290,7 +290,8 @@ class CutOverRunner:
                     f"{call.name}: the endpoint does not support DryRun, so nothing was checked"
                 )
                 doubtful.extend(keys)
-        return self._observer.poll(cutover, observed, doubtful), run_state
+        observed = self._observer.recheck(observed, doubtful)
+        return self._observer.poll(cutover, observed, ()), run_state
 
     def _look(
         self, cutover: CutOver, observed: Observation, keys: Collection[InstanceKey]
@@ -354,7 +355,7 @@ class CutOverRunner:
         if any(call.operation in SETTLES for call in act.calls):
             # It takes EC2 a moment, so a read at once would show nothing new.
             self.stop.rest(self.clock, FIRST_LOOK_SECONDS)
-        return self._observer.poll(cutover, observed, touched)
+        return self._observer.poll(cutover, observed, touched, touched)
 
     def _count(self, call: ApiCall, observed: Observation) -> None:
         keys = states.instances_of(call, observed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover.run_state import RunState
@@ -10,7 +10,7 @@ from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import STOPPING_SECONDS
 from reconciler.model.address import Address, role_address, same_name
-from reconciler.model.live import LiveProfile
+from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, temporary_name
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import POLL_SECONDS
@@ -47,6 +47,8 @@ class Observer:
     """When both profiles were last read."""
     _ids: dict[Address, str] = field(default_factory=dict)
     """The ids of wanted roles, until the profile shows them."""
+    _states: dict[InstanceKey, tuple[str, float]] = field(default_factory=dict)
+    """The state in which each instance was last shown, and when that was."""
     _was_settled: bool = False
     """Whether no cut-over of the profile was in progress when ours began."""
 
@@ -66,6 +68,7 @@ class Observer:
         instances.update({k: state.instances[k] for k in flying if k in state.instances})
         unseen = [k for k in flying if k not in instances and k.region not in cutover.regions]
         instances.update({i.key: i for i in self.reader.instances(unseen)})
+        self._note_states(instances.values(), began)
         return Observation(
             now=began,
             profile=profile,
@@ -91,11 +94,22 @@ class Observer:
         )
 
     def poll(
-        self, cutover: CutOver, observed: Observation, keys: Collection[InstanceKey]
+        self,
+        cutover: CutOver,
+        observed: Observation,
+        keys: Collection[InstanceKey],
+        taken: Collection[InstanceKey] = (),
     ) -> Observation:
-        """Some instances again; and every ``PROFILE_SECONDS`` both profiles as well."""
+        """Some instances again; and every ``PROFILE_SECONDS`` both profiles as well. Of instances
+        that were seen to run within that time, and of those for which EC2 has just ``taken`` a
+        call, their associations are asked for, and no more: if one has ended meanwhile, EC2 refuses
+        the next call for it."""
         now = self.clock.now()
-        found = replace(self._with_instances(observed, keys), now=now)
+        running = {key for key in keys if self._runs(observed, key, is_taken=key in taken)}
+        found = replace(
+            self._with_instances(self._with_associations(observed, running), {*keys} - running),
+            now=now,
+        )
         if self.is_recent(PROFILE_SECONDS):
             return found
         return replace(self.look(cutover, found, ()), now=now)
@@ -109,8 +123,41 @@ class Observer:
             return observed
         asked = set(keys)
         instances = {key: i for key, i in observed.instances.items() if key not in asked}
-        instances.update({i.key: i for i in self.reader.instances(keys)})
+        began = self.clock.now()
+        found = self.reader.instances(keys)
+        self._note_states(found, began)
+        instances.update({i.key: i for i in found})
         return replace(observed, instances=instances)
+
+    def _with_associations(
+        self, observed: Observation, keys: Collection[InstanceKey]
+    ) -> Observation:
+        if not keys:
+            return observed
+        rows = self.reader.associations(keys)
+        there = observed.instances
+        again = {key: replace(there[key], rows=rows.get(key, ())) for key in keys}
+        return replace(observed, instances={**there, **again})
+
+    def _note_states(self, instances: Iterable[LiveInstance], at: float) -> None:
+        self._states.update((i.key, (i.state, at)) for i in instances)
+
+    def _runs(self, observed: Observation, key: InstanceKey, *, is_taken: bool) -> bool:
+        """Whether it was shown to run, lately if no call ``is_taken``, and we have not stopped or
+        started it since."""
+        state, at = self._states.get(key, ("", float("-inf")))
+        known = observed.instances.get(key)
+        return (
+            state == "running"
+            and known is not None
+            and known.state == state
+            and (is_taken or self.clock.now() - at < PROFILE_SECONDS)
+        )
+
+    def recheck(self, observed: Observation, keys: Collection[InstanceKey]) -> Observation:
+        """These instances again, with all that AWS shows of them."""
+        now = self.clock.now()
+        return replace(self._with_instances(observed, keys), now=now)
 
     def passed(self, observed: Observation) -> None:
         """How the two profiles are before one of our own calls: to be seen again, it is old."""

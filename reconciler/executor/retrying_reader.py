@@ -13,7 +13,14 @@ from reconciler.executor.interrupt import Flights, Interrupt
 from reconciler.executor.retry_rules import IN_FLIGHT_SECONDS, Told, Tries, not_told, way_budget
 from reconciler.model.address import Address
 from reconciler.model.launch_sources import LaunchSources
-from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
+from reconciler.model.live import (
+    AssociationRow,
+    LiveEntity,
+    LiveInstance,
+    LivePrincipal,
+    LiveProfile,
+    LiveState,
+)
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.ports import Clock, Facts, LaunchQuery, Reader, Scope, repeating
@@ -75,6 +82,11 @@ class RetryingReader:
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return self._with_retries(lambda: self.reader.instances(keys))
+
+    def associations(
+        self, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, tuple[AssociationRow, ...]]:
+        return self._with_retries(lambda: self.reader.associations(keys))
 
     def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
         return self.reader.launch_sources(queries)

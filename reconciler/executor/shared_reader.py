@@ -14,7 +14,14 @@ from typing import Generic, TypeVar
 from reconciler.executor.places import Places
 from reconciler.model.address import Address
 from reconciler.model.launch_sources import LaunchSources
-from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
+from reconciler.model.live import (
+    AssociationRow,
+    LiveEntity,
+    LiveInstance,
+    LivePrincipal,
+    LiveProfile,
+    LiveState,
+)
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
 from reconciler.ports import Clock, Facts, LaunchQuery, Reader, Scope
@@ -24,6 +31,7 @@ POLL_TICK_SECONDS = 0.2
 LIST_TICK_SECONDS = 0.5
 """The same for a listing of whole regions."""
 
+_Rows = Mapping[InstanceKey, tuple[AssociationRow, ...]]
 _K = TypeVar("_K")
 _A = TypeVar("_A")
 
@@ -97,6 +105,7 @@ class SharedReader:
     clock: Clock
     places: Places
     _polls: dict[str, Together[InstanceKey, tuple[LiveInstance, ...]]] = field(default_factory=dict)
+    _rows: dict[str, Together[InstanceKey, _Rows]] = field(default_factory=dict)
     _listings: dict[frozenset[str], Together[str, LiveState]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -149,19 +158,30 @@ class SharedReader:
         return self.reader.profiles_with(role)
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
-        by_region: dict[str, set[InstanceKey]] = {}
-        for key in keys:
-            by_region.setdefault(key.region, set()).add(key)
         found: list[LiveInstance] = []
-        for region in sorted(by_region):
-            wanted = by_region[region]
-            found.extend(i for i in self._poll(region)(wanted) if i.key in wanted)
+        for region, wanted in _by_region(keys):
+            with self._lock:
+                made = Together(self.reader.instances, self.clock, self.places, POLL_TICK_SECONDS)
+                poll = self._polls.setdefault(region, made)
+            found.extend(i for i in poll(wanted) if i.key in wanted)
         return tuple(found)
+
+    def associations(self, keys: Collection[InstanceKey]) -> _Rows:
+        found: dict[InstanceKey, tuple[AssociationRow, ...]] = {}
+        for region, wanted in _by_region(keys):
+            with self._lock:
+                ask = self.reader.associations
+                made = Together(ask, self.clock, self.places, POLL_TICK_SECONDS)
+                poll = self._rows.setdefault(region, made)
+            found.update((key, rows) for key, rows in poll(wanted).items() if key in wanted)
+        return found
 
     def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:
         return self.reader.launch_sources(queries)
 
-    def _poll(self, region: str) -> Together[InstanceKey, tuple[LiveInstance, ...]]:
-        with self._lock:
-            made = Together(self.reader.instances, self.clock, self.places, POLL_TICK_SECONDS)
-            return self._polls.setdefault(region, made)
+
+def _by_region(keys: Collection[InstanceKey]) -> list[tuple[str, set[InstanceKey]]]:
+    by_region: dict[str, set[InstanceKey]] = {}
+    for key in keys:
+        by_region.setdefault(key.region, set()).add(key)
+    return sorted(by_region.items())

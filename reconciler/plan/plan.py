@@ -254,10 +254,11 @@ def digest_of_intended(value: Mapping[str, Any]) -> str:
 
 def intended(targets: tuple[TargetPlan, ...], owner: str) -> dict[str, Any]:
     """What a person approves: neither consumers nor steps, times nor places."""
-    return {"owner": owner, "targets": [_intended(target) for target in targets]}
+    return {"owner": owner, "targets": [intended_of(target) for target in targets]}
 
 
-def _intended(target: TargetPlan) -> dict[str, Any]:
+def intended_of(target: TargetPlan) -> dict[str, Any]:
+    """The same of one target."""
     return {
         "target": target.target,
         "account_id": target.identity.account_id,

@@ -77,8 +77,8 @@ def test_a_cut_over_of_one_instance(aws: Rig) -> None:
     reads = {
         "GetInstanceProfile": 5,  # at first, marked, swapped, in flight, before the end
         "GetRole": 1,
-        "DescribeInstances": 4,  # all of them twice; one until it is off, and until it is on
-        "DescribeIamInstanceProfileAssociations": 4,
+        "DescribeInstances": 2,  # all of them, at first and before the end
+        "DescribeIamInstanceProfileAssociations": 4,  # and one until it is off, and until it is on
     }
     assert found == Counter({**writes, **asks, **reads})
 
@@ -88,7 +88,8 @@ def test_each_further_instance(aws: Rig) -> None:
     log = swapped(aws, 4)
     found = named(log)
     assert found["GetInstanceProfile"] == 5 + 3
-    assert found["DescribeInstances"] == 2 + 4 + 3 * 2
+    assert found["DescribeInstances"] == 2 + 2
+    assert found["DescribeIamInstanceProfileAssociations"] == 2 + 4 + 3 * 2
     assert found["TagInstanceProfile"] == 3 + 3
 
 

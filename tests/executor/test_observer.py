@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+import pytest
+
 from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.observer import OWN_WRITE_LAG_SECONDS, PROFILE_SECONDS, Observer
@@ -35,6 +37,7 @@ class Flapping:
     asked: int = 0
     seen: tuple[LiveInstance, ...] = ()
     about_instances: int = 0
+    about_associations: int = 0
     calls: Mapping[str, int] = field(default_factory=dict)
 
     def profile(self, name: str) -> LiveProfile:
@@ -50,6 +53,12 @@ class Flapping:
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         self.about_instances += 1
         return tuple(one for one in self.seen if one.key in keys)
+
+    def associations(
+        self, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, tuple[AssociationRow, ...]]:
+        self.about_associations += 1
+        return {one.key: one.rows for one in self.seen if one.key in keys and one.rows}
 
 
 def observer(reader: Any, clock: JumpingClock) -> Observer:
@@ -136,8 +145,9 @@ def test_what_is_not_known_is_not_waited_for() -> None:
     assert reader.asked == 2
 
 
-def test_a_poll_reads_instances_alone() -> None:
-    """The profile is read before the next thing is taken away."""
+def test_a_poll_reads_associations_alone() -> None:
+    """The profile is read before the next thing is taken away; and an instance that was seen to
+    run a moment ago still does, or the next call for it is refused."""
     reader, clock = Flapping([BEFORE], seen=(LEAVING,)), JumpingClock()
     made = observer(reader, clock)
     observed = made.look(CUTOVER, seen(BEFORE), [KEY])
@@ -145,17 +155,60 @@ def test_a_poll_reads_instances_alone() -> None:
         clock.sleep(2)
         observed = made.poll(CUTOVER, observed, [KEY])
         assert observed.now == clock.now()
-    assert (reader.asked, reader.about_instances) == (1, 5)
+    assert (reader.asked, reader.about_instances, reader.about_associations) == (1, 1, 4)
     reader.seen = (replace(LEAVING, rows=()),)
     reader.shown = [NOTED]
     observed = made.poll(CUTOVER, observed, [KEY])
     assert observed.instances == {KEY: replace(LEAVING, rows=())}
-    assert (reader.asked, reader.about_instances) == (1, 6)
+    assert (reader.asked, reader.about_instances, reader.about_associations) == (1, 1, 5)
     reader.seen = ()
+    clock.sleep(PROFILE_SECONDS)
     observed = made.poll(CUTOVER, observed, [KEY])
     assert dict(observed.instances) == {}
+    assert observed.profile == NOTED
+
+
+def test_an_instance_that_was_seen_long_ago_is_read_again() -> None:
+    reader, clock = Flapping([BEFORE], seen=(LEAVING,)), JumpingClock()
+    made = observer(reader, clock)
+    observed = made.look(CUTOVER, seen(BEFORE), [KEY])
     clock.sleep(PROFILE_SECONDS)
-    assert made.poll(CUTOVER, observed, [KEY]).profile == NOTED
+    reader.seen = (replace(LEAVING, state="stopping"),)
+    observed = made.poll(CUTOVER, observed, [KEY])
+    assert observed.instances[KEY].state == "stopping"
+    assert reader.about_associations == 0
+
+
+def test_an_instance_of_which_ec2_took_a_call_is_there() -> None:
+    reader, clock = Flapping([BEFORE], seen=(LEAVING,)), JumpingClock()
+    made = observer(reader, clock)
+    observed = made.look(CUTOVER, seen(BEFORE), [KEY])
+    clock.sleep(PROFILE_SECONDS * 6)
+    reader.seen = ()
+    observed = made.poll(CUTOVER, observed, [KEY], [KEY])
+    assert observed.instances == {KEY: replace(LEAVING, rows=())}
+    assert made.poll(CUTOVER, observed, [KEY]).instances == {}
+
+
+@pytest.mark.parametrize(("shown", "ours"), [("running", "stopped"), ("stopped", "running")])
+def test_an_instance_that_we_stop_or_start_is_read(shown: str, ours: str) -> None:
+    """What is expected of it is not what was seen."""
+    there = replace(LEAVING, state=shown)
+    reader = Flapping([BEFORE], seen=(there,))
+    made = observer(reader, JumpingClock())
+    observed = made.look(CUTOVER, seen(BEFORE), [KEY])
+    expected = replace(observed, instances={KEY: replace(there, state=ours)})
+    assert made.poll(CUTOVER, expected, [KEY], [KEY]).instances == {KEY: there}
+    assert (reader.about_instances, reader.about_associations) == (2, 0)
+
+
+def test_a_doubtful_instance_is_read() -> None:
+    reader = Flapping([BEFORE], seen=(LEAVING,))
+    made = observer(reader, JumpingClock())
+    observed = made.look(CUTOVER, seen(BEFORE), [KEY])
+    reader.seen = ()
+    assert made.recheck(observed, [KEY]).instances == {}
+    assert reader.about_associations == 0
 
 
 def test_a_long_poll_sees_the_mark_of_another_run() -> None:
@@ -175,8 +228,9 @@ def test_a_poll_leaves_other_instances_as_they_were() -> None:
     reader = Flapping([BEFORE], seen=(LEAVING, other))
     made = observer(reader, JumpingClock())
     observed = made.look(CUTOVER, seen(BEFORE), [KEY, OTHER])
-    reader.seen = ()
-    assert made.poll(CUTOVER, observed, [KEY]).instances == {OTHER: other}
+    gone = replace(LEAVING, rows=())
+    reader.seen = (other,)
+    assert made.poll(CUTOVER, observed, [KEY]).instances == {KEY: gone, OTHER: other}
 
 
 @dataclass

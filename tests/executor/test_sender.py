@@ -16,6 +16,7 @@ from reconciler.executor.sender import Sender
 from reconciler.model.address import Address
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import (
+    AssociationRow,
     LiveEntity,
     LiveInstance,
     LivePrincipal,
@@ -90,6 +91,11 @@ class Known:
 
     def instances(self, keys: Collection[InstanceKey]) -> tuple[LiveInstance, ...]:
         return ()
+
+    def associations(
+        self, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, tuple[AssociationRow, ...]]:
+        return {}
 
     def identity(self) -> Identity:
         return Identity("1", "aws")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
@@ -16,7 +16,7 @@ from reconciler.executor.places import Places
 from reconciler.executor.precondition import PreconditionCheck
 from reconciler.executor.shared_reader import SharedReader, Together
 from reconciler.model.address import Address
-from reconciler.model.live import LiveInstance, LiveProfile, LiveState
+from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity, InstanceProfile
 from reconciler.plan.calls import ApiCall
@@ -29,6 +29,9 @@ ME = Identity("1", "aws")
 
 def key(number: int, region: str = "us-east-1") -> InstanceKey:
     return InstanceKey(region, f"i-{number:08x}")
+
+
+ROW = AssociationRow("a", "arn", "AIPA", "associated")
 
 
 class Slow:
@@ -46,6 +49,11 @@ class Slow:
         if self.error is not None:
             raise self.error
         return tuple(LiveInstance(one, "running") for one in sorted(keys))
+
+    def associations(
+        self, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, tuple[AssociationRow, ...]]:
+        return {i.key: (ROW,) for i in self.instances(keys)}
 
     def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         self.listed += 1
@@ -79,6 +87,21 @@ def test_who_comes_meanwhile_shares_the_next_request() -> None:
             [key(n), key(9)] for n in range(1, 5)
         ]
     assert slow.asked == [{key(0)}, {key(n) for n in (1, 2, 3, 4, 9)}]
+
+
+def test_associations_are_asked_for_together() -> None:
+    slow = Slow()
+    reader = shared(slow)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(reader.associations, [key(0)])
+        until(lambda: len(slow.asked) == 1)
+        more = [pool.submit(reader.associations, [key(n)]) for n in range(1, 5)]
+        asked = reader._rows["us-east-1"]
+        until(lambda: asked._next is not None and len(asked._next.about) == 4)
+        slow.gate.set()
+        assert first.result() == {key(0): (ROW,)}
+        assert [one.result() for one in more] == [{key(n): (ROW,)} for n in range(1, 5)]
+    assert slow.asked == [{key(0)}, {key(n) for n in (1, 2, 3, 4)}]
 
 
 def test_each_region_is_asked_for_itself() -> None:

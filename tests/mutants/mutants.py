@@ -39,6 +39,7 @@ GUARDS, CLAIMS, CUTOVERS = (
 )
 GRAPH, STEPS = "plan/test_graph.py", "kinds/test_steps.py"
 SENDER, OBSERVER = "executor/test_sender.py", "executor/test_observer.py"
+SEAM = "engine/test_seam.py"
 INTERRUPT, DEADLINE = "executor/test_interrupt.py", "executor/test_deadline.py"
 
 CUTOVER = (
@@ -660,6 +661,41 @@ EXECUTOR = (
         "if shown == expected:",
         (OBSERVER,),
         "what another hand changed is not seen for two minutes",
+    ),
+    Mutant(
+        "reconciler/executor/observer.py",
+        "            and known.state == state\n",
+        "",
+        (OBSERVER,),
+        "an instance that was stopped counts as running until its state is read",
+    ),
+    Mutant(
+        "reconciler/executor/observer.py",
+        "and (is_taken or self.clock.now() - at < PROFILE_SECONDS)",
+        "",
+        (OBSERVER,),
+        "an instance that ended is waited for as if it ran",
+    ),
+    Mutant(
+        "reconciler/commands/worker.py",
+        'if "delete" in change["actions"] and "delete" not in was["actions"]:',
+        "if not change:",
+        (f"{SEAM}::test_what_is_a_part_of_what_was_approved",),
+        "a worker deletes what was approved to be changed",
+    ),
+    Mutant(
+        "reconciler/commands/worker.py",
+        "        if why := not_approved(made.plan, approved):\n",
+        "        if why := None:\n",
+        (SEAM,),
+        "a worker applies what nobody approved",
+    ),
+    Mutant(
+        "reconciler/commands/worker.py",
+        "if own.account_id != whose.account_id:",
+        "if not own.account_id:",
+        (SEAM,),
+        "a worker with credentials of another account works on that",
     ),
     Mutant(
         "reconciler/executor/interrupt.py",

@@ -1,0 +1,1 @@
+"""Targets on other machines."""
