@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from reconciler.cutover import gates
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import (
     Act,
@@ -74,18 +75,9 @@ def settle(fleet: Fleet) -> Decision | None:
 
 
 def after_failure(fleet: Fleet) -> Decision | None:
-    failed = fleet.run_state.failed
-    if not failed:
-        return None
-    can_roll_back = (
-        fleet.run_state.batches == 0
-        and fleet.cutover.limits.on_failure == "rollback"
-        and fleet.cutover.roll_back_to is not None
-        and fleet.is_unsettled
-        # A hop that has swapped the role has no profile with the old role to move its canary to.
-        and not (fleet.cutover.hops and fleet.observed.profile.role_id == fleet.observed.after_id)
-    )
-    return GiveUp(_told(failed), roll_back=can_roll_back)
+    if failed := fleet.run_state.failed:
+        return GiveUp(_told(failed), roll_back=fleet.can_roll_back)
+    return None
 
 
 def _told(failed: Mapping[InstanceKey, str]) -> str:
@@ -110,6 +102,8 @@ def ask_first(fleet: Fleet) -> Decision | None:
         batch = fleet.running_among(fleet.to_leave())
     else:
         batch = fleet.batch(fleet.to_refresh())
+    if batch and fleet.cutover.half != "first" and (decision := gates.before(fleet)):
+        return decision
     return ask(fleet, batch)
 
 
@@ -144,14 +138,20 @@ def next_batch(fleet: Fleet) -> Decision | None:
 
 
 def rest(fleet: Fleet) -> Decision | None:
-    """The reason why the next batch does not start now: a pause, or a closed run."""
+    """The reason why the next batch does not start now: a checkpoint, a pause, a closed run, or
+    something that is watched."""
+    if decision := gates.checkpoint(fleet):
+        return decision
     ended = fleet.run_state.batch_ended_at
+    since = fleet.run_state.began_at if ended is None else ended
     pause = fleet.cutover.limits.pause_seconds
     left = ended + pause - fleet.observed.now if ended is not None and pause else 0.0
     if left > 0:
         # The batch may have ended after what is observed: then all of the pause is left, not more.
-        return Pause(min(left, pause), "the pause between batches")
-    return fleet.run_state.closed
+        left = min(left, pause)
+        told = "the pause between batches"
+        return gates.watched(fleet, since) or gates.wait(fleet, left, told, pause)
+    return fleet.run_state.closed or gates.watched(fleet, since, is_over=True)
 
 
 def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:

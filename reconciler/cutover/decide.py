@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from math import ceil
 
-from reconciler.cutover import batches, hop
+from reconciler.cutover import batches, gates, hop
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import (
     WHEN_SEEN,
@@ -65,6 +65,7 @@ def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         or _swap(fleet)
         or _wait_until_visible(cutover, observed, run_state)
         or batches.settle(fleet)
+        or gates.trial(fleet)
         or batches.after_failure(fleet)
         or batches.next_batch(fleet)
         or _finish(cutover, observed, run_state)
@@ -329,7 +330,8 @@ def _waits_for(fleet: Fleet) -> Decision | None:
     noted, epoch = fleet.observed.profile.swapped, fleet.swapped_at()
     is_noted = noted is not None and (noted.role_id, noted.epoch) == (fleet.observed.target, epoch)
     if fleet.is_unsettled and fleet.observed.after_id is not None and not is_noted:
-        call = Calls(fleet.cutover, fleet.observed).mark_swapped(epoch)
+        reached = ownership.ALL if fleet.cutover.limits.checkpoints else None
+        call = Calls(fleet.cutover, fleet.observed).mark_swapped(epoch, reached)
         return Act((call,), "record since when EC2 sees the role")
     named = [_named(i, fleet, since) for i in islice(left, MOST_NAMED)]
     more = len(left) - len(named)
