@@ -85,6 +85,14 @@ def _told(failed: Mapping[InstanceKey, str]) -> str:
     return f"{key.instance} in {key.region}: {reason}"
 
 
+def look_first(fleet: Fleet) -> Decision | None:
+    """Before anything is changed: look at everything that is watched, if instances are to be
+    refreshed at all."""
+    is_first = fleet.cutover.half == "first"
+    batch = () if is_first or not _is_filled(fleet) else _first_batch(fleet)
+    return gates.before(fleet, batch) if batch else None
+
+
 def ask_first(fleet: Fleet) -> Decision | None:
     """Before anything is changed: ask EC2 whether it would restore the instances of the first
     batch. A roll-back asks for each instance on its own, since the working role must be in the
@@ -92,19 +100,22 @@ def ask_first(fleet: Fleet) -> Decision | None:
     if fleet.run_state.refused:
         told = _told(fleet.run_state.refused)
         return GiveUp(f"{told}; this was checked beforehand, so nothing was changed")
-    cutover = fleet.cutover
-    if fleet.observed.profile.role_id is None or cutover.settle_as is not None:
-        return None
-    if cutover.half == "first":
+    return ask(fleet, _first_batch(fleet)) if _is_filled(fleet) else None
+
+
+def _is_filled(fleet: Fleet) -> bool:
+    """Whether there is a role that an instance could lose, and that is not to be put back."""
+    return fleet.observed.profile.role_id is not None and fleet.cutover.settle_as is None
+
+
+def _first_batch(fleet: Fleet) -> tuple[LiveInstance, ...]:
+    if fleet.cutover.half == "first":
         # What it takes the role from is refreshed by the second of the two.
-        batch = fleet.running_among([i for i in fleet.observed.consumers() if i.row is not None])
-    elif cutover.hops:
-        batch = fleet.running_among(fleet.to_leave())
-    else:
-        batch = fleet.batch(fleet.to_refresh())
-    if batch and fleet.cutover.half != "first" and (decision := gates.before(fleet)):
-        return decision
-    return ask(fleet, batch)
+        users = [i for i in fleet.observed.consumers() if i.row is not None]
+        return fleet.running_among(users)
+    if fleet.cutover.hops:
+        return fleet.running_among(fleet.to_leave())
+    return fleet.batch(fleet.to_refresh())
 
 
 def ask(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:

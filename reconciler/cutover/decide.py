@@ -206,9 +206,11 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
     is_new = not is_begun and cutover.half is None and cutover.settle_as is None
     if run_state.closed and is_new:
         return run_state.closed
+    fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
+    if not is_begun and (decision := batches.look_first(fleet)):
+        return decision
     if cutover.after is not None and profile.role_id is not None and not run_state.asked:
         return Ask((calls.add_role(cutover.after.name),), "LimitExceeded", ASK_ROLE)
-    fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
     if not is_begun and (decision := batches.ask_first(fleet)):
         return decision
     if held := observed.noted():
@@ -256,7 +258,8 @@ def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
     mark = observed.profile.mark
     if observed.covered or (isinstance(mark, Pending) and mark.after == observed.target):
         return None
-    if decision := batches.ask_first(Fleet(cutover, observed, run_state, is_unsettled=True)):
+    fleet = Fleet(cutover, observed, run_state, is_unsettled=True)
+    if decision := batches.look_first(fleet) or batches.ask_first(fleet):
         return decision
     calls = Calls(cutover, observed)
     if held := observed.noted():

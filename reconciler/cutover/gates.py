@@ -9,7 +9,7 @@ role.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import (
@@ -25,6 +25,7 @@ from reconciler.cutover.decisions import (
 from reconciler.cutover.fleet import Fleet
 from reconciler.model import ownership
 from reconciler.model.checks import alarm_of, group_name
+from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import InstanceKey, Pending
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.gates import AlarmState, GateAnswers, Session
@@ -43,11 +44,17 @@ CORRECT = "correct cutover.checks in the specs, then apply again"
 UNHEALTHY = "unhealthy"
 
 
-def before(fleet: Fleet) -> Decision | None:
-    """Before anything is changed: everything that is watched can be read, and is well."""
-    if not fleet.cutover.limits.checks:
+def before(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
+    """Before the ``batch``, and all else, is touched: everything that is watched can be read, and
+    is well."""
+    limits, now = fleet.cutover.limits, fleet.observed.now
+    if not limits.checks:
         return None
-    if decision := _asked(fleet, fleet.run_state.began_at):
+    tried = {i.key.region: i.key for i in batch} if limits.checks.denied else {}
+    # Nothing is compared yet: it shows that CloudTrail may be asked.
+    if decision := _asked(
+        fleet, fleet.run_state.began_at, [Session(key, now, now, now) for key in tried.values()]
+    ):
         return decision
     gates = _answers(fleet)
     consumers = frozenset(i.key for i in fleet.observed.consumers())
@@ -139,12 +146,12 @@ def _answers(fleet: Fleet) -> GateAnswers:
     return fleet.observed.gates or GateAnswers(0.0, 0.0)
 
 
-def _asked(fleet: Fleet, since: float) -> AskGates | None:
+def _asked(fleet: Fleet, since: float, of: Sequence[Session] | None = None) -> AskGates | None:
     """A question, unless there is an answer from ``since`` or later that is not too old."""
     gates, now = fleet.observed.gates, fleet.observed.now
     if gates and gates.asked_at >= since and now - gates.answered_at < LOOK_SECONDS:
         return None
-    return AskGates(tuple(sessions(fleet)))
+    return AskGates(tuple(sessions(fleet) if of is None else of))
 
 
 def sessions(fleet: Fleet) -> Iterator[Session]:
@@ -213,32 +220,35 @@ def _ringing(state: AlarmState) -> str:
 
 
 def _denied(fleet: Fleet, gates: GateAnswers) -> Iterator[str]:
-    """Instances of which more calls are denied than before they got the role."""
+    """Instances to which calls are denied that were not denied before they got the role."""
     limit = fleet.cutover.limits.checks.denied
     if limit is None:
         return
     for session in gates.sessions:
         calls = [call for call in gates.denied if call.key == session.key]
-        was = Counter(c.action for c in calls if session.before <= c.at < session.began_at)
-        now = [
-            call
+        was = {c.what for c in calls if session.before <= c.at < session.began_at}
+        new = Counter(
+            call.what
             for call in calls
-            # Processes may use the credentials of the role before for hours.
             if session.began_at <= call.at <= session.until
+            # Processes may use the credentials of the role before for hours.
             and call.role_id == fleet.observed.after_id
-        ]
-        extra = Counter(call.action for call in now) - was
-        if extra.total() <= limit.most:
-            continue
-        named = []
-        for action, count in sorted(extra.items()):
-            on = next(call.resource for call in now if call.action == action)
-            times = "once" if count == 1 else f"{count} times"
-            earlier = f" more than the {was[action]} before" if was[action] else ""
-            named.append(f"{action} on {on} ({times}{earlier})")
-        more = len(named) - MOST_NAMED
-        told = ", ".join(named[:MOST_NAMED]) + (f" and {more} more actions" if more > 0 else "")
-        yield f"{session.key.instance} ({session.key.region}) is denied {told}"
+            and call.what not in was
+        )
+        if new.total() > limit.most:
+            yield f"{session.key.instance} ({session.key.region}) is denied {_counted(new)}"
+
+
+def _counted(calls: Mapping[tuple[str, str], int]) -> str:
+    """``s3:PutObject on arn:... (3 times), and 2 more actions``, those that were denied most
+    first."""
+    ordered = sorted(calls.items(), key=lambda one: (-one[1], one[0]))
+    told = [
+        f"{action} on {resource} ({'once' if count == 1 else f'{count} times'})"
+        for (action, resource), count in ordered[:MOST_NAMED]
+    ]
+    more = len(ordered) - MOST_NAMED
+    return ", ".join(told) + (f", and {more} more" if more > 0 else "")
 
 
 def all_well(cutover: CutOver, now: float) -> GateAnswers:

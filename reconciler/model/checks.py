@@ -24,8 +24,8 @@ class InRegion:
 
 @dataclass(frozen=True, slots=True)
 class DeniedLimit:
-    """How many calls of an instance may be denied in ``window_seconds`` after it got the new role,
-    beyond those that were denied as long before."""
+    """How many calls may be denied to an instance in ``window_seconds`` after it got the new role,
+    without those of which the same action on the same resource was denied as long before."""
 
     most: int = 0
     window_seconds: int = 300

@@ -53,6 +53,10 @@ class DeniedCall:
     resource: str
     role_id: str
 
+    @property
+    def what(self) -> tuple[str, str]:
+        return self.action, self.resource
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:

@@ -135,7 +135,9 @@ class DeniedSpec(SpecModel):
     """Calls that AWS refuses to an instance after it got the new role."""
 
     max: Count = Field(
-        0, description="Most refused calls of an instance, beyond those as long before."
+        0,
+        description="Most denied calls of an instance; what was denied as long before as well "
+        "(the same action on the same resource) is not counted.",
     )
     window: Seconds = Field(
         300, description="Time after and before an instance got the role whose calls count."

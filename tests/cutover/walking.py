@@ -369,6 +369,7 @@ class Walk:
             name = (
                 world.key(),
                 _memory_key(run_state, world, pause),
+                _gates_key(run_state, world, plan),
                 (plan.settle_as, plan.roll_back_to, plan.untouched),
                 rest,
                 trail.key(world, pause, plan.limits.bake_seconds),
@@ -483,13 +484,10 @@ def _memory_key(run_state: RunState, world: World, pause: float) -> object:
             i.launched_at >= swapped + 360 for i in world.instances.values() if swapped is not None
         ),
         bool(pause) and ended is not None and world.now - ended < pause,
-        run_state.on_trial,
-        _gates_key(run_state, world),
         isinstance(mark, Pending) and mark.run == run_state.run,
         run_state.untouched,
         tuple(sorted(run_state.refused)),
-        min(run_state.batches, 2),
-        run_state.checkpoint,
+        run_state.batches > 0,
         run_state.asked,
         run_state.released,
         run_state.let_go,
@@ -510,13 +508,16 @@ def _memory_key(run_state: RunState, world: World, pause: float) -> object:
     )
 
 
-def _gates_key(run_state: RunState, world: World) -> object:
-    """How old the answers are, and how long the batch has stood."""
-    gates, ended = world.gates, run_state.batch_ended_at or run_state.began_at
-    if gates is None and not run_state.on_trial:
+def _gates_key(run_state: RunState, world: World, plan: CutOver) -> object:
+    """How old the answers are, and how long the batch has stood; nothing where nothing is watched,
+    so that equal worlds are walked once."""
+    limits = plan.limits
+    if not (limits.bake_seconds or limits.checks or limits.checkpoints):
         return None
+    gates, ended = world.gates, run_state.batch_ended_at or run_state.began_at
     age = None if gates is None else (gates.asked_at - ended, world.now - gates.answered_at)
-    return age, world.now - ended if run_state.on_trial else None
+    stood = world.now - ended if run_state.on_trial else None
+    return age, stood, run_state.on_trial, min(run_state.batches, 2), run_state.checkpoint
 
 
 def _row(world: World, key: InstanceKey) -> str | None:

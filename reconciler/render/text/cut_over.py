@@ -58,7 +58,7 @@ def _watched(intent: Mapping[str, Any]) -> str:
     told += [f"target group {group_name(arn)}" for arn in groups]
     if denied := intent.get("denied"):
         window = duration_text(denied["window"])
-        told.append(f"calls that are denied (at most {denied['max']} more in {window} than before)")
+        told.append(f"calls that are newly denied (at most {denied['max']} in {window})")
     return ", ".join(told)
 
 
