@@ -37,6 +37,7 @@ from reconciler.executor.outcomes import (
     missing_permission,
     refusal,
 )
+from reconciler.executor.record import Recorder
 from reconciler.executor.sender import Sender
 from reconciler.executor.waiter import FIRST_LOOK_SECONDS
 from reconciler.model import ownership
@@ -132,9 +133,14 @@ class CutOverRunner:
 
     def __post_init__(self) -> None:
         self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
+        self._recorder = Recorder(self.cutover, self.clock.now())
 
     def execute(self) -> Outcome:
         """Never raises ``AwsError``: what went wrong is in the outcome."""
+        outcome = self._executed()
+        return replace(outcome, record=self._recorder.record(self.cutover, self.clock.now()))
+
+    def _executed(self) -> Outcome:
         try:
             return self._loop(self.cutover)
         except AwsError as error:
@@ -210,6 +216,7 @@ class CutOverRunner:
         self._fail(cutover.address, f"{reason}; rolling back", "rolling back")
         self._told.add(reason)
         self._brief = ""
+        self._recorder.turned_back(cutover)
         ended = self._loop(cutover)
         if ended.status == "applied":
             self._brief = "rolled back, the profile has the old role again"
@@ -250,9 +257,12 @@ class CutOverRunner:
             case List():
                 return self._observe(cutover, run_state), run_state
             case BatchDone():
-                return observed, states.ended_batch(run_state, self.clock.now())
+                run_state = states.ended_batch(run_state, self.clock.now())
+                self._recorder.batch_ended(run_state.batches, self.clock.now())
+                return observed, run_state
             case GiveUpInstance(key, reason):
                 self._fail(instance_address(key.instance), reason)
+                self._recorder.failed(key, reason)
                 self._brief, self._advice = f"{key.instance} was not cut over", MEND
                 return observed, states.lost(run_state, key, reason)
             case _:
@@ -281,18 +291,21 @@ class CutOverRunner:
         match decision:
             case AskGates(sessions):
                 self._answers = self.gates.ask(cutover, sessions)
+                self._recorder.asked(run_state.batches, self._answers)
                 return replace(observed, now=self.clock.now(), gates=self._answers), run_state
             case RunCheck():
                 failure = self._check_batch(cutover, decision)
+                self._recorder.commanded(run_state.batches, failure)
                 run_state = states.answered_command(run_state, failure)
                 return self._look(cutover, observed, ()), run_state
             case BatchPassed():
+                self._recorder.passed(run_state.batches, self.clock.now())
                 return observed, states.passed_batch(run_state)
 
     def _check_batch(self, cutover: CutOver, asked: RunCheck) -> str:
         if self.batch_check is None:
             return ""
-        self.progress.started(cutover.address, f"run the check of batch {asked.number}")
+        self.progress.started(cutover.address, f"the check of batch {asked.number}")
         batch = Batch(
             number=asked.number,
             account_id=self.identity.account_id,
@@ -301,7 +314,13 @@ class CutOverRunner:
             before=cutover.before.name if cutover.before else None,
             instances=asked.batch,
         )
-        return self.batch_check.failure(batch, self.stop.is_set)
+        began, what = self.clock.now(), f"the check of batch {asked.number}"
+
+        def is_over() -> bool:
+            self.progress.waiting(cutover.address, what, self.clock.now() - began)
+            return self.stop.is_set()
+
+        return self.batch_check.failure(batch, is_over)
 
     def _ask_iam(
         self, ask: Ask, call: ApiCall, observed: Observation, run_state: RunState
@@ -375,6 +394,9 @@ class CutOverRunner:
                 self._calls += problem is None
                 self._flying = tuple(k for k in run_state.away if k not in run_state.back)
                 self._count(call, before)
+                if problem is None:
+                    keys = states.instances_of(call, before)
+                    self._recorder.called(call, keys, self.clock.now(), run_state.batches)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 if call.service == "iam":
@@ -391,6 +413,7 @@ class CutOverRunner:
             self._went_wrong(problem, wanted)
             reason = refusal(problem, wanted)
             run_state = states.not_given(cutover, before, run_state, key, reason)
+            self._recorder.failed(key, reason)
             if key in run_state.failed:
                 self._fail(instance_address(key.instance), reason)
         return self._seen_after(cutover, act, observed, touched), run_state

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from reconciler.cutover.decisions import AGAIN, SIGN_IN
 from reconciler.diagnostics import Location
 from reconciler.errors import DENIED, THROTTLED, AwsError
 from reconciler.executor.precondition import CHANGED
+from reconciler.executor.record import CutOverRecord
 from reconciler.model.address import Address
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ApiCall
@@ -62,6 +63,8 @@ class Outcome:
     """In a cut-over: instances that it disassociated or stopped and did not restore."""
     source: Location | None = None
     """Of a failed step: the place in the specs of what it was for."""
+    record: CutOverRecord | None = field(default=None, repr=False)
+    """Of a cut-over: what became of its instances."""
 
 
 def failed(address: Address, what: str, error: AwsError, wanted: str = "") -> Outcome:
