@@ -196,6 +196,8 @@ class CutOverRunner:
                         cutover.reversed(observed.target, run_state.untouched), reason
                     )
                 case GiveUp(reason, is_stop=is_stop, advice=advised):
+                    if decision.is_checkpoint:
+                        self._brief = reason
                     self._advice = advised or (AGAIN if is_stop else self._advice)
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
