@@ -146,7 +146,7 @@ def test_a_checkpoint_ends_an_apply(rollout: Rollout) -> None:
     assert [ended.returncode for ended in ends] == [3, 3, 0]
     for ended, share, count in ((ends[0], 30, 1), (ends[1], 60, 2)):
         assert f"the checkpoint of {share}% is reached: {count} of 3" in ended.stdout
-        assert "apply again to go on" in ended.stdout
+        assert "Apply again to go on." in ended.stdout
     assert "the last run ended at the checkpoint of 30%" in ends[1].stdout
     assert rollout.roles() == ["v2"] * 3
     assert rollout.is_settled()
