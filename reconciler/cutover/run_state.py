@@ -63,8 +63,10 @@ def _is_resumed(observed: Observation) -> bool:
 def _had_a_second_batch(cutover: CutOver, observed: Observation) -> bool:
     """Whether an earlier run began a batch after the canary, and so had seen the end of its bake
     time. The profile records the instances of the last batch that began: the canary is among them
-    until then. During a hop nothing is in flight, but more instances than a canary has have
-    moved."""
+    until then. During a hop nothing is in flight, but more instances than a canary has have moved.
+
+    Anyone who may tag instances can forge the note of one: the worst result is that a run that
+    follows one that died lets its canary stand no longer. The instance is reported as skipped."""
     swapped = observed.profile.swapped
     if swapped is not None and swapped.role_id == observed.target:
         return True

@@ -122,6 +122,7 @@ class CutOverRunner:
     _flying: tuple[InstanceKey, ...] = ()
     _advice: str = MEND
     _brief: str = ""
+    _at_checkpoint: bool = False
     _wanted: str = ""
     """The permission for which the whole cut-over ended."""
     _told: set[str] = field(default_factory=set)
@@ -197,7 +198,7 @@ class CutOverRunner:
                     )
                 case GiveUp(reason, is_stop=is_stop, advice=advised):
                     if decision.is_checkpoint:
-                        self._brief = reason
+                        self._brief, self._at_checkpoint = reason, True
                     self._advice = advised or (AGAIN if is_stop else self._advice)
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
@@ -539,6 +540,7 @@ class CutOverRunner:
             cut_over=len(self._given - self._gone),
             in_flight=self._flying,
             ended=self._ended,
+            at_checkpoint=self._at_checkpoint,
         )
 
 

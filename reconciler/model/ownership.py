@@ -215,9 +215,9 @@ class Swapped:
 
     Written when a cut-over waits for instances that others must replace, so that the next run knows
     which are new; where instances cannot be tagged, so that it knows that the canary has succeeded;
-    and at a checkpoint, so that it goes on. Beside ``failed/...`` it names the role that a roll-back
-    left every consumer with. ``checkpoint`` is a percent of the fleet, 100 once all instances that
-    we may touch have the role, ``None`` if no checkpoint was reached.
+    and at a checkpoint, so that it goes on. Beside ``failed/...`` it names the role that a
+    roll-back left every consumer with. ``checkpoint`` is a percent of the fleet, 100 once all
+    instances that we may touch have the role, ``None`` if no checkpoint was reached.
     """
 
     role_id: str

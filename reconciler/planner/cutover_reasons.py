@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.cutover.run_state import noted_as_done
+from reconciler.cutover.run_state import initial_state, noted_as_done
 from reconciler.model import ownership
 from reconciler.model.live import LiveProfile
 from reconciler.model.ownership import Failed, Partial, Pending
@@ -85,6 +85,8 @@ def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
                 f"run {mark.run} began it less than ten minutes ago, and may still be in progress"
             )
             return told + _noted(planned)
+        if may_bake(planned, now):
+            return f"run {mark.run} may still be watching its first batch{_noted(planned)}"
         return f"an earlier run died; this one resumes it{_noted(planned)}"
     if planned.is_second:
         return None if planned.is_made else "its role is created again"
@@ -95,6 +97,15 @@ def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
     if isinstance(planned.live.mark, Failed) and planned.live.left_with is None:
         return "a cut-over was rolled back, without a record that every instance has this role"
     return "the role was changed outside of reconciler"
+
+
+def may_bake(planned: PlannedCutOver, now: float) -> bool:
+    """Whether the run that wrote the mark may still let its first batch stand: meanwhile it writes
+    nothing."""
+    mark, bake = planned.live.mark, planned.cutover.limits.bake_seconds
+    if not bake or not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS + bake:
+        return False
+    return initial_state(planned.cutover, planned.observed, mark.run).on_trial
 
 
 def _noted(planned: PlannedCutOver) -> str:

@@ -39,6 +39,7 @@ from reconciler.planner.cutover_plan import PlannedCutOver, planned_cutovers
 from reconciler.planner.cutover_reasons import (
     asked_for,
     is_widened,
+    may_bake,
     served,
     waited_for,
     was_interrupted,
@@ -230,7 +231,8 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
             },
             is_under_way=isinstance(mark, Pending),
             was_interrupted=isinstance(mark, Pending)
-            and was_interrupted(live, context.options.now),
+            and was_interrupted(live, context.options.now)
+            and not may_bake(planned, context.options.now),
         ),
     )
 

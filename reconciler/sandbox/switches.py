@@ -45,13 +45,13 @@ def _reply(start_response: Any, status: str, body: Any) -> Iterable[bytes]:
 
 
 def _state(world: World) -> dict[str, Any]:
-    return {
-        "denied": sorted(world.chaos.denied),
-        "expired": sorted(world.chaos.expired),
+    faults = {"denied": sorted(world.chaos.denied), "expired": sorted(world.chaos.expired)}
+    watched = {
         "alarms": {name: one.state for (_, _, name), one in sorted(world.alarms.items())},
         "targets": {key[3]: one.state for key, one in sorted(world.targets.items())},
         "apps": [one.action for one in world.apps],
     }
+    return faults | {what: state for what, state in watched.items() if state}
 
 
 def _actions(query: dict[str, list[str]]) -> frozenset[str]:

@@ -112,6 +112,23 @@ def test_a_run_that_ended_meanwhile_is_followed_by_one_that_waits_in_full(
     assert fleet.with_role("v2") == 3
 
 
+def test_a_run_that_lets_its_canary_stand_is_not_taken_for_dead(
+    aws: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes nothing for longer than the ten minutes after which others are."""
+    fleet = fleet_of(aws, 3)
+    fleet.wants("bake: 30m")
+    stop = ends_in(aws, 1200, monkeypatch)
+    assert aws.apply(stop).exit_code == 130
+    monkeypatch.undo()
+    for later, told in ((0, "may still be watching its first batch"), (1200, "run died")):
+        aws.clock.sleep(later)
+        (change,) = [c for c in aws.plan().plan.targets[0].changes if c.consumers]
+        assert told in (change.reason or "")
+        severities = {f.severity for f in aws.drift().findings}
+        assert ("critical" in severities) == bool(later)
+
+
 def test_a_run_that_ended_afterwards_is_followed_by_one_that_does_not_wait_again(
     aws: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
