@@ -126,6 +126,6 @@ def watched(aws: Rig) -> None:
 
 def test_what_is_watched_is_well_on_the_copy_and_checkpoints_are_passed(tmp_path: Path) -> None:
     made = rehearsed(tmp_path, watched)
-    assert made.is_well, made.applied.result
+    assert made.is_well, made.applied
     assert {(one.before, one.after) for one in made.instances} == {("v1", "v2")}
     assert made.took >= 600
