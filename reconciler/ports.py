@@ -3,7 +3,7 @@ that plans has no writer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from reconciler.model.policy_document import PolicyUse
 from reconciler.model.resources import Identity
 from reconciler.plan.authorization import Question, Verdict
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.gates import AlarmState, DeniedCall, TargetState
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,45 @@ class Trail(Protocol):
 
     def events(self, region: str, resource: str) -> Iterable[Event]:
         """Changes of the resource of that name, the newest first."""
+        ...
+
+
+class Gates(Protocol):
+    """What a cut-over watches. Nothing it can do changes anything. Every method raises
+    ``AwsError``."""
+
+    def alarms(self, region: str, names: Collection[str]) -> tuple[AlarmState, ...]:
+        """Those of the alarms that exist, composite ones too."""
+        ...
+
+    def targets(self, region: str, group: str) -> tuple[TargetState, ...]:
+        """The targets of a target group, which is given by its ARN."""
+        ...
+
+    def denied(self, region: str, key: InstanceKey, since: float) -> tuple[DeniedCall, ...]:
+        """Calls that AWS refused, in that region, to sessions that EC2 made for the instance;
+        ``since`` is in seconds of the epoch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of a cut-over that has ended: its instances have the role ``role`` from the profile.
+    ``number`` counts from 1; ``before`` is the role that the profile had, ``None`` for none."""
+
+    number: int
+    account_id: str
+    profile: str
+    role: str
+    before: str | None
+    instances: tuple[InstanceKey, ...]
+
+
+class BatchCheck(Protocol):
+    """A person's own check of a batch."""
+
+    def failure(self, batch: Batch, is_over: Callable[[], bool]) -> str:
+        """What it found wrong; empty if nothing. Ends early once ``is_over`` says so."""
         ...
 
 

@@ -14,6 +14,7 @@ from moto.iam.models import iam_backends
 from reconciler.aws.access_analyzer import AwsPolicyAnalyzer
 from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.examiner import AwsExaminer
+from reconciler.aws.gates import AwsGates
 from reconciler.aws.organizations import AwsOrganization
 from reconciler.aws.reader import AwsReader
 from reconciler.aws.session import Clients, Login, Session, reading, writing
@@ -284,6 +285,7 @@ def _connection(
         lambda: AwsExaminer(made[0], made[0]),
         lambda region: AwsPolicyAnalyzer(made[0], region),
         members=AwsOrganization(made[0]).members,
+        gates=lambda clock: AwsGates(made[0], clock),
     )
 
 

@@ -1,4 +1,4 @@
-"""The principal that changed something, from CloudTrail's event history.
+"""CloudTrail's event history: the principal that changed something.
 
 ``LookupEvents`` has the management events of the last 90 days. It takes one attribute per call, and
 two calls a second per account and region; events arrive minutes after the call.
@@ -9,7 +9,9 @@ Source: docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.h
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.aws.errors import translated
@@ -22,26 +24,33 @@ PAGE = 50
 MOST_PAGES = 4
 
 
-class AwsTrail:
-    """A ``Trail`` over boto3."""
+class Lookup:
+    """``LookupEvents``, no faster than AWS answers; several threads may ask."""
 
     def __init__(self, clients: Clients, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
-        self._asked: dict[str, float] = {}
+        self._free: dict[str, float] = {}
+        self._lock = threading.Lock()
 
-    def events(self, region: str, resource: str) -> Iterator[Event]:
-        """Changes of the resource of that name that AWS made, the newest first. Raises
-        ``AwsError``."""
-        attribute = {"AttributeKey": "ResourceName", "AttributeValue": resource}
-        token: dict[str, str] = {}
+    def pages(
+        self, region: str, attribute: str, value: str, since: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Events with that value, the newest first, of so many pages at most; ``since`` is in
+        seconds of the epoch. Raises ``AwsError``."""
+        asked: dict[str, Any] = {
+            "LookupAttributes": [{"AttributeKey": attribute, "AttributeValue": value}],
+            "MaxResults": PAGE,
+        }
+        if since is not None:
+            asked["StartTime"] = datetime.fromtimestamp(since, tz=UTC)
         for _ in range(MOST_PAGES):
             self._wait(region)
-            page = self._page(region, LookupAttributes=[attribute], MaxResults=PAGE, **token)
-            yield from filter(None, map(_event, page.get("Events", ())))
+            page = self._page(region, **asked)
+            yield from page.get("Events", ())
             if not page.get("NextToken"):
                 return
-            token = {"NextToken": page["NextToken"]}
+            asked["NextToken"] = page["NextToken"]
 
     @interruptible
     def _page(self, region: str, **params: Any) -> dict[str, Any]:
@@ -52,11 +61,25 @@ class AwsTrail:
 
     def _wait(self, region: str) -> None:
         """At most two calls a second."""
-        now = self._clock.now()
-        free = self._asked.get(region, 0.0) + PAUSE_SECONDS
-        if now < free:
-            self._clock.sleep(free - now)
-        self._asked[region] = max(now, free)
+        with self._lock:
+            now = self._clock.now()
+            turn = max(now, self._free.get(region, 0.0))
+            self._free[region] = turn + PAUSE_SECONDS
+        if turn > now:
+            self._clock.sleep(turn - now)
+
+
+class AwsTrail:
+    """A ``Trail`` over boto3."""
+
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._lookup = Lookup(clients, clock)
+
+    def events(self, region: str, resource: str) -> Iterator[Event]:
+        """Changes of the resource of that name that AWS made, the newest first. Raises
+        ``AwsError``."""
+        found = self._lookup.pages(region, "ResourceName", resource)
+        yield from filter(None, map(_event, found))
 
 
 def _event(answer: dict[str, Any]) -> Event | None:

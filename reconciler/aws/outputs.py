@@ -35,12 +35,12 @@ class AwsOutputs:
         return body
 
     @interruptible
-    def write_object(self, bucket: str, key: str, text: str) -> None:
+    def write_object(
+        self, bucket: str, key: str, text: str, content_type: str = "application/json"
+    ) -> None:
         client = self.session.client("s3", None, ATTEMPTS)
         with translated("s3:PutObject"):
-            client.put_object(
-                Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json"
-            )
+            client.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType=content_type)
 
     @interruptible
     def publish(

@@ -4,11 +4,12 @@ report the outcome."""
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler import __version__
 from reconciler.cli.console import Console
 from reconciler.cli.progress import Events, Shown, progress_for, shown
+from reconciler.cli.records import RecordWriter
 from reconciler.cli.reports import NONE, ReportRequests
 from reconciler.cli.signals import handled_signals
 from reconciler.cli.streams import close_stdout
@@ -20,6 +21,7 @@ from reconciler.executor.interrupt import BATCH_SECONDS, Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import CutOverInstance, Guard
 from reconciler.plan.plan import Plan, summary
+from reconciler.ports import BatchCheck
 from reconciler.render.json.apply import summary_json
 from reconciler.render.json.plan import change_json
 from reconciler.render.json.preflight import preflight_json
@@ -47,6 +49,8 @@ class ApplyOptions:
     max_rps: float | None = None
     asks_first: bool = False
     """Whether permissions and quotas are asked about before the first write."""
+    batch_check: BatchCheck | None = None
+    records: RecordWriter = field(default_factory=RecordWriter)
 
 
 def run_apply_flow(
@@ -69,6 +73,7 @@ def run_apply_flow(
     progress: Shown = Events(console) if how.as_json else progress_for(console)
     with handled_signals(stop, say), console.lossy_stdout():
         applied = _run(planned, how, progress, stop)
+        is_recorded = how.records.write(applied, how.run_ports.run, console)
         _report(applied, console, how, progress)
         ended = (applied, applied.exit_code)
         text = [*result_lines(applied, how.verb), *stranded_lines(applied)]
@@ -77,6 +82,8 @@ def run_apply_flow(
         if applied.exit_code is ExitCode.OK:
             raise console.lost
         close_stdout()
+    if applied.exit_code is ExitCode.OK and not is_recorded:
+        return ExitCode.ERROR
     return applied.exit_code
 
 
@@ -204,7 +211,9 @@ def _approved(plan: Plan, console: Console, how: ApplyOptions) -> bool:
 def _run(planned: Planned, how: ApplyOptions, progress: Shown, stop: Interrupt) -> Applied:
     run_ports = replace(how.run_ports, progress=progress)
     try:
-        return Apply(planned, run_ports, stop, how.max_seconds, how.max_rps).execute()
+        return Apply(
+            planned, run_ports, stop, how.max_seconds, how.max_rps, how.batch_check
+        ).execute()
     finally:
         progress.stop()
 

@@ -101,6 +101,7 @@ def _open(
         access_analyzer,
         cloudtrail,
         examiner,
+        gates,
         organizations,
         reader,
         writer,
@@ -133,6 +134,7 @@ def _open(
         lambda region: access_analyzer.AwsPolicyAnalyzer(reads, region),
         session.doubts,
         organizations.AwsOrganization(reading(session), parallelism).members,
+        lambda clock: gates.AwsGates(reading(session), clock),
         session.is_remote,
         session.release,
     )

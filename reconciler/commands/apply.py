@@ -16,6 +16,7 @@ from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import Address
 from reconciler.plan.plan import Plan
+from reconciler.ports import BatchCheck
 from reconciler.threads import each
 
 READ_LAG_SECONDS = 30.0
@@ -74,6 +75,8 @@ class Apply:
     """No new step starts after this time; ``None`` for no limit."""
     max_rps: float | None = None
     """Calls a second that change something, of each service and account; ``None`` for no limit."""
+    batch_check: BatchCheck | None = None
+    """A person's own check after each batch of a cut-over."""
 
     def execute(self) -> Applied:
         """Runs the steps. Their errors are in the outcomes, and are not raised."""
@@ -143,6 +146,8 @@ class Apply:
             deadline=Deadline(clock, ends_at, connection.outlives),
             parallelism=self.planned.request.parallelism,
             max_rps=self.max_rps,
+            gates=None if connection.gates is None else connection.gates(clock),
+            batch_check=self.batch_check,
         )
 
     def _left(self, result: Result) -> tuple[Plan | None, str]:

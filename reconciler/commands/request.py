@@ -11,6 +11,7 @@ from reconciler.planner.options import PlanFlags
 from reconciler.ports import (
     Clock,
     Examiner,
+    Gates,
     Member,
     PolicyAnalyzer,
     Progress,
@@ -63,6 +64,9 @@ class Connection:
     ] = lambda _units, _tags: ()
     """Active accounts of the caller's organization, in these units (``None`` for all) and with
     these tags. Raises ``AwsError``."""
+    gates: Callable[[Clock], Gates] | None = None
+    """Creates the reader of what cut-overs watch; without it, one that watches something is
+    refused."""
     is_remote: Callable[[], bool] = bool
     """Whether the instances are EC2's, and not those of a simulation on this machine."""
     release: Callable[[], None] = lambda: None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from reconciler.cutover import gates
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import (
     Act,
@@ -74,23 +75,22 @@ def settle(fleet: Fleet) -> Decision | None:
 
 
 def after_failure(fleet: Fleet) -> Decision | None:
-    failed = fleet.run_state.failed
-    if not failed:
-        return None
-    can_roll_back = (
-        fleet.run_state.batches == 0
-        and fleet.cutover.limits.on_failure == "rollback"
-        and fleet.cutover.roll_back_to is not None
-        and fleet.is_unsettled
-        # A hop that has swapped the role has no profile with the old role to move its canary to.
-        and not (fleet.cutover.hops and fleet.observed.profile.role_id == fleet.observed.after_id)
-    )
-    return GiveUp(_told(failed), roll_back=can_roll_back)
+    if failed := fleet.run_state.failed:
+        return GiveUp(_told(failed), roll_back=fleet.can_roll_back)
+    return None
 
 
 def _told(failed: Mapping[InstanceKey, str]) -> str:
     key, reason = sorted(failed.items())[0]
     return f"{key.instance} in {key.region}: {reason}"
+
+
+def look_first(fleet: Fleet) -> Decision | None:
+    """Before anything is changed: look at everything that is watched, if instances are to be
+    refreshed at all."""
+    is_first = fleet.cutover.half == "first"
+    batch = () if is_first or not _is_filled(fleet) else _first_batch(fleet)
+    return gates.before(fleet, batch) if batch else None
 
 
 def ask_first(fleet: Fleet) -> Decision | None:
@@ -100,17 +100,22 @@ def ask_first(fleet: Fleet) -> Decision | None:
     if fleet.run_state.refused:
         told = _told(fleet.run_state.refused)
         return GiveUp(f"{told}; this was checked beforehand, so nothing was changed")
-    cutover = fleet.cutover
-    if fleet.observed.profile.role_id is None or cutover.settle_as is not None:
-        return None
-    if cutover.half == "first":
+    return ask(fleet, _first_batch(fleet)) if _is_filled(fleet) else None
+
+
+def _is_filled(fleet: Fleet) -> bool:
+    """Whether there is a role that an instance could lose, and that is not to be put back."""
+    return fleet.observed.profile.role_id is not None and fleet.cutover.settle_as is None
+
+
+def _first_batch(fleet: Fleet) -> tuple[LiveInstance, ...]:
+    if fleet.cutover.half == "first":
         # What it takes the role from is refreshed by the second of the two.
-        batch = fleet.running_among([i for i in fleet.observed.consumers() if i.row is not None])
-    elif cutover.hops:
-        batch = fleet.running_among(fleet.to_leave())
-    else:
-        batch = fleet.batch(fleet.to_refresh())
-    return ask(fleet, batch)
+        users = [i for i in fleet.observed.consumers() if i.row is not None]
+        return fleet.running_among(users)
+    if fleet.cutover.hops:
+        return fleet.running_among(fleet.to_leave())
+    return fleet.batch(fleet.to_refresh())
 
 
 def ask(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
@@ -144,14 +149,20 @@ def next_batch(fleet: Fleet) -> Decision | None:
 
 
 def rest(fleet: Fleet) -> Decision | None:
-    """The reason why the next batch does not start now: a pause, or a closed run."""
+    """The reason why the next batch does not start now: a checkpoint, a pause, a closed run, or
+    something that is watched."""
+    if decision := gates.checkpoint(fleet):
+        return decision
     ended = fleet.run_state.batch_ended_at
+    since = fleet.run_state.began_at if ended is None else ended
     pause = fleet.cutover.limits.pause_seconds
     left = ended + pause - fleet.observed.now if ended is not None and pause else 0.0
     if left > 0:
         # The batch may have ended after what is observed: then all of the pause is left, not more.
-        return Pause(min(left, pause), "the pause between batches")
-    return fleet.run_state.closed
+        left = min(left, pause)
+        told = "the pause between batches"
+        return gates.watched(fleet, since) or gates.wait(fleet, left, told, pause)
+    return fleet.run_state.closed or gates.watched(fleet, since, is_over=True)
 
 
 def take(fleet: Fleet, to_refresh: Sequence[LiveInstance]) -> Decision:

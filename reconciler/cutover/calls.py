@@ -48,11 +48,16 @@ class Calls:
         more = {} if left is None else {ownership.SWAPPED: ownership.encode_swapped(left)}
         return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark), **more})
 
-    def mark_swapped(self, epoch: int) -> ApiCall:
-        return self._tag(self._swapped(epoch))
+    def mark_swapped(self, epoch: int, checkpoint: int | None = None) -> ApiCall:
+        """``checkpoint`` is the percent of the fleet that has the role by now; ``None`` leaves it
+        as it is."""
+        return self._tag(self._swapped(epoch, checkpoint))
 
-    def _swapped(self, epoch: int) -> dict[str, str]:
-        mark = ownership.Swapped(self._seen.target, epoch)
+    def _swapped(self, epoch: int, checkpoint: int | None = None) -> dict[str, str]:
+        noted = self._seen.profile.swapped
+        if checkpoint is None and noted is not None and noted.role_id == self._seen.target:
+            checkpoint = noted.checkpoint
+        mark = ownership.Swapped(self._seen.target, epoch, checkpoint)
         return {ownership.SWAPPED: ownership.encode_swapped(mark)}
 
     def mark_released(self) -> tuple[ApiCall, ...]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from math import ceil
 
-from reconciler.cutover import batches, hop
+from reconciler.cutover import batches, gates, hop
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import (
     WHEN_SEEN,
@@ -65,6 +65,7 @@ def decide(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
         or _swap(fleet)
         or _wait_until_visible(cutover, observed, run_state)
         or batches.settle(fleet)
+        or gates.trial(fleet)
         or batches.after_failure(fleet)
         or batches.next_batch(fleet)
         or _finish(cutover, observed, run_state)
@@ -205,9 +206,11 @@ def _begin(cutover: CutOver, observed: Observation, run_state: RunState) -> Deci
     is_new = not is_begun and cutover.half is None and cutover.settle_as is None
     if run_state.closed and is_new:
         return run_state.closed
+    fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
+    if not is_begun and (decision := batches.look_first(fleet)):
+        return decision
     if cutover.after is not None and profile.role_id is not None and not run_state.asked:
         return Ask((calls.add_role(cutover.after.name),), "LimitExceeded", ASK_ROLE)
-    fleet = Fleet(cutover, observed, run_state, is_unsettled(cutover, observed))
     if not is_begun and (decision := batches.ask_first(fleet)):
         return decision
     if held := observed.noted():
@@ -255,7 +258,8 @@ def _mark(cutover: CutOver, observed: Observation, run_state: RunState) -> Decis
     mark = observed.profile.mark
     if observed.covered or (isinstance(mark, Pending) and mark.after == observed.target):
         return None
-    if decision := batches.ask_first(Fleet(cutover, observed, run_state, is_unsettled=True)):
+    fleet = Fleet(cutover, observed, run_state, is_unsettled=True)
+    if decision := batches.look_first(fleet) or batches.ask_first(fleet):
         return decision
     calls = Calls(cutover, observed)
     if held := observed.noted():
@@ -329,7 +333,8 @@ def _waits_for(fleet: Fleet) -> Decision | None:
     noted, epoch = fleet.observed.profile.swapped, fleet.swapped_at()
     is_noted = noted is not None and (noted.role_id, noted.epoch) == (fleet.observed.target, epoch)
     if fleet.is_unsettled and fleet.observed.after_id is not None and not is_noted:
-        call = Calls(fleet.cutover, fleet.observed).mark_swapped(epoch)
+        reached = ownership.ALL if fleet.cutover.limits.checkpoints else None
+        call = Calls(fleet.cutover, fleet.observed).mark_swapped(epoch, reached)
         return Act((call,), "record since when EC2 sees the role")
     named = [_named(i, fleet, since) for i in islice(left, MOST_NAMED)]
     more = len(left) - len(named)

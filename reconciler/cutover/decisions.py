@@ -12,6 +12,7 @@ from reconciler.model.ownership import (
 )
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import Observation
+from reconciler.plan.gates import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,41 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing to do for ``seconds``; then look at ``watch`` again."""
+    """Nothing to do for ``seconds``; then look at ``watch`` again. ``whole`` is the length of the
+    wait that ``seconds`` are left of, ``None`` if they are all of it. It need not be waited longer
+    than ``at_most`` seconds before the next decision."""
 
     seconds: float
     why: str
     watch: tuple[InstanceKey, ...] = ()
     is_poll: bool = False
+    whole: float | None = None
+    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class List:
     """Ask all regions for consumers once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskGates:
+    """Ask about everything that is watched; ``sessions`` are those whose denied calls count."""
+
+    sessions: tuple[Session, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunCheck:
+    """Run the command of the run about the batch that has ended."""
+
+    batch: tuple[InstanceKey, ...]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPassed:
+    """The batch that has ended has stood its time, and all that is watched agrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +102,18 @@ class Done:
 @dataclass(frozen=True, slots=True)
 class GiveUp:
     """The cut-over ends here. ``roll_back`` restores the previous role; ``is_stop`` means that the
-    run was asked to stop, and that everything unfinished has been restored; ``advice`` is what to
-    do next, where nothing was refused."""
+    run was asked to stop, or that the specs want it to end here for now, and that everything
+    unfinished has been restored; ``advice`` is what to do next, where nothing was refused."""
 
     reason: str
     roll_back: bool = False
     is_stop: bool = False
     advice: str = ""
+    is_checkpoint: bool = False
 
 
 AGAIN = "apply again to resume"
+GO_ON = "apply again to go on"
 SIGN_IN = "sign in again, then apply again"
 WHEN_SEEN = "apply again when these instances are listed or replaced"
 """Advice where a cut-over waits for instances that AWS does not show or that a service manages."""
@@ -97,4 +124,16 @@ def when_read(observed: Observation) -> str:
     return f"apply again when {', '.join(sorted(observed.unread))} can be read"
 
 
-Decision = Ask | Act | Pause | List | GiveUpInstance | BatchDone | Done | GiveUp
+Decision = (
+    Ask
+    | Act
+    | Pause
+    | List
+    | AskGates
+    | RunCheck
+    | BatchPassed
+    | GiveUpInstance
+    | BatchDone
+    | Done
+    | GiveUp
+)

@@ -215,13 +215,58 @@ class Fleet:
     def running_among(self, to_refresh: Sequence[LiveInstance]) -> tuple[LiveInstance, ...]:
         """Running ones, as many as may be away at a time."""
         missing = {i.key for i in self.in_flight() if self._is_away(i)}
-        users = (*self.observed.consumers(), *self.observed.on_temporary_profile())
-        running = {i.key for i in users if i.is_running and i.untouchable is None}
+        running = {i.key for i in self._users()}
         is_first = self.run_state.batches == 0
         at_once = self.cutover.limits.at_once(len(running | missing), is_first=is_first)
         room = at_once - len(missing)
         stable = [i for i in to_refresh if i.is_running and not i.in_transition]
         return tuple(stable[: max(room, 0)])
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether batches have to prove themselves: not on the way back, and not where instances
+        are only repaired."""
+        cutover, limits = self.cutover, self.cutover.limits
+        if not self.is_unsettled or cutover.settle_as is not None or cutover.after is None:
+            return False
+        return bool(limits.bake_seconds or limits.checks or self.run_state.has_command)
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether a failure now is one of the first batch, which is undone: there is one role to go
+        back to, and all other instances have it."""
+        run_state, cutover = self.run_state, self.cutover
+        is_on_trial = self.is_gated and run_state.on_trial
+        is_first = run_state.batches == 0 or (is_on_trial and run_state.batches == 1)
+        return (
+            is_first
+            and cutover.limits.on_failure == "rollback"
+            and cutover.roll_back_to is not None
+            and self.is_unsettled
+            # A hop that has swapped the role has no profile with the old role to move its canary
+            # to.
+            and not (cutover.hops and self.observed.profile.role_id == self.observed.after_id)
+        )
+
+    def refreshed(self) -> tuple[InstanceKey, ...]:
+        """Running instances that surely have the role, also from the temporary profile."""
+        temporary, wanted = self.observed.temporary, self.observed.after_id
+        is_there = temporary is not None and temporary.role_id == wanted
+        return tuple(
+            i.key
+            for i in self._users()
+            if (self.is_on_temporary_profile(i) and is_there)
+            or (i.row is not None and self._is_proven(i, i.row.id))
+        )
+
+    def share(self) -> tuple[int, int]:
+        """How many running instances surely have the role, and how many there are."""
+        return len(self.refreshed()), len(self._users())
+
+    def _users(self) -> tuple[LiveInstance, ...]:
+        """Running instances that we may touch."""
+        users = (*self.observed.consumers(), *self.observed.on_temporary_profile())
+        return tuple(i for i in users if i.is_running and i.untouchable is None)
 
     def is_on_temporary_profile(self, instance: LiveInstance) -> bool:
         """On the temporary profile and running: one call moves it back."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.cutover import batches
+from reconciler.cutover import batches, gates
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import WHEN_SEEN, Act, Decision, GiveUp, List, Pause, when_read
 from reconciler.cutover.fleet import Fleet
@@ -29,13 +29,20 @@ def out(fleet: Fleet) -> Decision | None:
         return None
     to_leave = fleet.to_leave()
     moved = [i for i in observed.on_temporary_profile() if i.key in run_state.away]
-    if to_leave or moved:
+    is_swapped = observed.profile.role_id == observed.after_id
+    is_on_trial = run_state.on_trial and fleet.is_gated and not is_swapped
+    if to_leave or moved or is_on_trial:
         if decision := _temporary(fleet):
             return decision
         left = temporary_visible_at(cutover, observed, run_state) - observed.now
         if left > 0:
             return Pause(left, f"EC2 to see role/{_wanted(fleet)} in the temporary profile")
-        return batches.settle(fleet) or batches.after_failure(fleet) or _next(fleet, to_leave)
+        return (
+            batches.settle(fleet)
+            or gates.trial(fleet)
+            or batches.after_failure(fleet)
+            or _next(fleet, to_leave)
+        )
     return None
 
 

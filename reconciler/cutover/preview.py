@@ -8,12 +8,15 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
+from reconciler.cutover import gates
 from reconciler.cutover import run_state as states
 from reconciler.cutover.decide import decide
 from reconciler.cutover.decisions import (
     Act,
     Ask,
+    AskGates,
     BatchDone,
+    BatchPassed,
     Decision,
     Done,
     GiveUp,
@@ -51,9 +54,13 @@ def preview_steps(cutover: CutOver, observed: Observation) -> Iterator[PreviewSt
     if isinstance(mark, Pending):
         # Every mark was there before: a clock that is ahead does not make it another run's.
         observed = replace(observed, now=max(observed.now, float(mark.epoch)))
-    run_state = states.initial_state(observed, _RUN)
+    run_state = states.initial_state(cutover, observed, _RUN)
     for _ in range(MAX_DECISIONS):
         decision = decide(cutover, observed, run_state)
+        if isinstance(decision, GiveUp) and decision.is_checkpoint:
+            # What comes after it is approved as well: the next run does it.
+            run_state = replace(run_state, checkpoint=None)
+            continue
         if isinstance(decision, Done | GiveUp):
             return
         yield from _printed(cutover, decision, observed)
@@ -79,7 +86,8 @@ def _printed(cutover: CutOver, decision: Decision, observed: Observation) -> Ite
                     yield PreviewStep(wait, until, instance)
         case Pause(seconds, why, watch, is_poll):
             if not is_poll and not watch:
-                yield PreviewStep(Wait("propagated", seconds, profile=cutover.profile), why)
+                kind: Condition = "baked" if why == gates.BAKE else "propagated"
+                yield PreviewStep(Wait(kind, seconds, profile=cutover.profile), why)
 
 
 def _without_run(call: ApiCall) -> ApiCall:
@@ -164,6 +172,10 @@ def _after(
             return _later(replace(observed, now=observed.now + seconds)), run_state
         case List():
             return replace(observed, listed_at=observed.now), run_state
+        case AskGates():
+            return replace(observed, gates=gates.all_well(cutover, observed.now)), run_state
+        case BatchPassed():
+            return observed, states.passed_batch(run_state)
         case BatchDone():
             return observed, states.ended_batch(run_state, observed.now)
         case GiveUpInstance(key, reason):

@@ -28,27 +28,53 @@ from reconciler.plan.cut_over import AssociationSeen, CutOver, Observation
 _V = TypeVar("_V")
 
 
-def initial_state(observed: Observation, run: str) -> RunState:
+def initial_state(cutover: CutOver, observed: Observation, run: str) -> RunState:
     """What a run knows at its start. Progress marks of an earlier run count only if no swap
     followed them."""
     mark, profile = observed.profile.mark, observed.profile
     is_swapped = profile.role_id is not None and profile.role_id == observed.after_id
     is_gone_on = isinstance(mark, Pending) and mark.after == observed.target
-    resumed = is_swapped and (is_gone_on or bool(observed.covered))
     temporary = observed.temporary
     is_filled = temporary is not None and temporary.role_id == observed.after_id
     run_state = RunState(
         run=run,
         began_at=observed.now,
         began_with=mark,
-        resumed=resumed,
+        resumed=_is_resumed(observed),
         swapped_at=observed.now if is_swapped else None,
         filled_at=observed.now if is_filled else None,
         untouched=_before_the_swap(observed, mark)
         if isinstance(mark, Pending) and is_gone_on
         else None,
     )
-    return replace(run_state, batches=1) if _had_a_canary(observed, run_state) else run_state
+    if not _had_a_canary(observed, run_state):
+        return run_state
+    on_trial = not _had_a_second_batch(cutover, observed)
+    return replace(run_state, batches=1, on_trial=on_trial)
+
+
+def _is_resumed(observed: Observation) -> bool:
+    mark, profile = observed.profile.mark, observed.profile
+    is_swapped = profile.role_id is not None and profile.role_id == observed.after_id
+    is_gone_on = isinstance(mark, Pending) and mark.after == observed.target
+    return is_swapped and (is_gone_on or bool(observed.covered))
+
+
+def _had_a_second_batch(cutover: CutOver, observed: Observation) -> bool:
+    """Whether an earlier run began a batch after the canary, and so had seen the end of its bake
+    time. The profile records the instances of the last batch that began: the canary is among them
+    until then. During a hop nothing is in flight, but more instances than a canary has have moved.
+
+    Anyone who may tag instances can forge the note of one: the worst result is that a run that
+    follows one that died lets its canary stand no longer. The instance is reported as skipped."""
+    swapped = observed.profile.swapped
+    if swapped is not None and swapped.role_id == observed.target:
+        return True
+    if noted := _noted(observed):
+        return any(i.key not in observed.profile.in_flight for i in noted)
+    moved = [i for i in observed.on_temporary_profile() if i.is_running]
+    running = [i for i in observed.consumers() if i.is_running and i.untouchable is None]
+    return len(moved) > cutover.limits.at_once(len(running) + len(moved), is_first=True)
 
 
 def associations_seen(observed: Observation) -> frozenset[AssociationSeen]:
@@ -96,7 +122,7 @@ def _had_a_canary(observed: Observation, run_state: RunState) -> bool:
 def noted_as_done(observed: Observation) -> tuple[LiveInstance, ...]:
     """Consumers that a resumed run skips, because an earlier run recorded that they have the role.
     Anyone who may tag instances can forge that, so they are reported."""
-    return _noted(observed) if initial_state(observed, "").resumed else ()
+    return _noted(observed) if _is_resumed(observed) else ()
 
 
 def _noted(observed: Observation) -> tuple[LiveInstance, ...]:
@@ -131,9 +157,7 @@ def after_own_call(
         case "RemoveRoleFromInstanceProfile" if not is_temporary(call, observed):
             return _snapshot(run_state, observed)
         case "TagInstanceProfile":
-            marks = [ownership.decode_role_mark(tag["Value"]) for tag in call.params["Tags"]]
-            epochs = [mark.epoch for mark in marks if isinstance(mark, Pending)]
-            return replace(run_state, marked_at=epochs[0]) if epochs else run_state
+            return _marked(run_state, call, observed)
         case "TagRole":
             return replace(run_state, released=True, let_go=False)
         case "DisassociateIamInstanceProfile":
@@ -147,7 +171,9 @@ def after_own_call(
             return _moved(run_state, call, observed, ended_at)
         case "AssociateIamInstanceProfile" | "StartInstances":
             key = instances_of(call, observed)[0]
-            return replace(run_state, back=_with(run_state.back, key, now), changed_at=ended_at)
+            back = _with(run_state.back, key, now)
+            given = _with(run_state.given_at, key, now)
+            return replace(run_state, back=back, given_at=given, changed_at=ended_at)
         case "StopInstances":
             key = instances_of(call, observed)[0]
             away, back = _with(run_state.away, key, now), _without(run_state.back, key)
@@ -168,6 +194,27 @@ def after_own_call(
             return run_state
 
 
+def _marked(run_state: RunState, call: ApiCall, observed: Observation) -> RunState:
+    marks = [ownership.decode_role_mark(tag["Value"]) for tag in call.params["Tags"]]
+    epochs = [mark.epoch for mark in marks if isinstance(mark, Pending)]
+    if epochs:
+        return replace(run_state, marked_at=epochs[0])
+    reached = _checkpoint(call, observed)
+    return run_state if reached is None else replace(run_state, checkpoint=reached)
+
+
+def _checkpoint(call: ApiCall, observed: Observation) -> int | None:
+    """The checkpoint that the call records, if the profile does not have it yet."""
+    values = [t["Value"] for t in call.params["Tags"] if t["Key"].endswith(ownership.SWAPPED)]
+    made = ownership.decode_swapped(next(iter(values), None))
+    noted = observed.profile.swapped
+    if made is None or made.checkpoint == ownership.ALL:
+        return None
+    is_known = noted is not None and noted.role_id == made.role_id
+    known = noted.checkpoint if noted is not None and is_known else None
+    return None if made.checkpoint == known else made.checkpoint
+
+
 def _moved(run_state: RunState, call: ApiCall, observed: Observation, ended_at: float) -> RunState:
     """Leave one profile and join the other in one call."""
     key = disassociated(call, observed)
@@ -175,6 +222,7 @@ def _moved(run_state: RunState, call: ApiCall, observed: Observation, ended_at: 
         run_state,
         away=_with(run_state.away, key, observed.now),
         back=_with(run_state.back, key, observed.now),
+        given_at=_with(run_state.given_at, key, observed.now),
         taken=_with(run_state.taken, key, call.params["AssociationId"]),
         changed_at=ended_at,
         let_go=True,
@@ -204,7 +252,26 @@ def _kept(run_state: RunState, call: ApiCall, observed: Observation) -> Mapping[
 
 def ended_batch(run_state: RunState, now: float) -> RunState:
     batches = run_state.batches if run_state.failed else run_state.batches + 1
-    return replace(run_state, away={}, back={}, stopped={}, batches=batches, batch_ended_at=now)
+    return replace(
+        run_state,
+        away={},
+        back={},
+        stopped={},
+        batches=batches,
+        batch_ended_at=now,
+        batch=frozenset(run_state.away),
+        on_trial=True,
+        command_answer=None,
+    )
+
+
+def passed_batch(run_state: RunState) -> RunState:
+    return replace(run_state, on_trial=False)
+
+
+def answered_command(run_state: RunState, failure: str) -> RunState:
+    """The command of the run has ended; ``failure`` is empty if it found nothing wrong."""
+    return replace(run_state, command_answer=failure)
 
 
 def lost(run_state: RunState, key: InstanceKey, reason: str) -> RunState:
@@ -327,6 +394,19 @@ class RunState:
     batches: int = 0
     """Successful batches, including the canary of an earlier run."""
     batch_ended_at: float | None = None
+    batch: frozenset[InstanceKey] = frozenset()
+    """The instances of the last batch that ended in this run."""
+    on_trial: bool = False
+    """The last batch has ended, and it is not known that it stood its time and that nothing that is
+    watched spoke against it: of this run, or of an earlier one that ended before that."""
+    given_at: Mapping[InstanceKey, float] = field(default_factory=_frozen)
+    """When this run gave each instance its profile, in whichever batch."""
+    has_command: bool = False
+    """Whether a command is run after each batch."""
+    command_answer: str | None = None
+    """What it found wrong with the last batch, empty for nothing; ``None`` before it has run."""
+    checkpoint: int | None = None
+    """The checkpoint that this run has recorded: it ends there."""
     changed_at: float = 0.0
     closed: GiveUp | None = None
     """Why no further batch may start: the time limit, or credentials that would expire."""

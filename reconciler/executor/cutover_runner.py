@@ -12,17 +12,21 @@ from reconciler.cutover.decisions import (
     AGAIN,
     Act,
     Ask,
+    AskGates,
     BatchDone,
+    BatchPassed,
     Decision,
     Done,
     GiveUp,
     GiveUpInstance,
     List,
     Pause,
+    RunCheck,
 )
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
 from reconciler.errors import DENIED, THROTTLED, AwsError
+from reconciler.executor.gate_reader import GateReader
 from reconciler.executor.interrupt import Deadline, Flights, Interrupt
 from reconciler.executor.observer import Observer
 from reconciler.executor.outcomes import (
@@ -33,6 +37,7 @@ from reconciler.executor.outcomes import (
     missing_permission,
     refusal,
 )
+from reconciler.executor.record import Recorder
 from reconciler.executor.sender import Sender
 from reconciler.executor.waiter import FIRST_LOOK_SECONDS
 from reconciler.model import ownership
@@ -41,7 +46,8 @@ from reconciler.model.ownership import InstanceKey, Pending
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import POLL_SECONDS, ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
-from reconciler.ports import Clock, Progress, Reader, Within
+from reconciler.plan.gates import GateAnswers
+from reconciler.ports import Batch, BatchCheck, Clock, Progress, Reader, Within
 
 LOST_ANSWERS = 10
 
@@ -97,6 +103,8 @@ class CutOverRunner:
     check: Callable[[Observation | None], None]
     """Raises ``AwsError`` if the profile is no longer as planned; it is read again unless there is
     an observation."""
+    gates: GateReader
+    batch_check: BatchCheck | None = None
     flights: Flights = field(default_factory=Flights)
     notes: list[str] = field(default_factory=list)
     _taken: set[InstanceKey] = field(default_factory=set)
@@ -114,18 +122,26 @@ class CutOverRunner:
     _flying: tuple[InstanceKey, ...] = ()
     _advice: str = MEND
     _brief: str = ""
+    _at_checkpoint: bool = False
     _wanted: str = ""
     """The permission for which the whole cut-over ended."""
     _told: set[str] = field(default_factory=set)
     """Reasons that ``progress`` has been told."""
     _wait: tuple[str, float] = ("", 0.0)
     """What is polled for, and since when."""
+    _answers: GateAnswers | None = None
+    """The last answers about what is watched."""
 
     def __post_init__(self) -> None:
         self._observer = Observer(self.identity, self.run, self.reader, self.clock, self.stop)
+        self._recorder = Recorder(self.cutover, self.clock.now())
 
     def execute(self) -> Outcome:
         """Never raises ``AwsError``: what went wrong is in the outcome."""
+        outcome = self._executed()
+        return replace(outcome, record=self._recorder.record(self.cutover, self.clock.now()))
+
+    def _executed(self) -> Outcome:
         try:
             return self._loop(self.cutover)
         except AwsError as error:
@@ -151,7 +167,7 @@ class CutOverRunner:
     def _loop(self, cutover: CutOver) -> Outcome:
         observed = self._observer.observe(cutover)
         self._has_checked = True
-        run_state = states.initial_state(observed, self.run)
+        run_state = states.initial_state(cutover, observed, self.run)
         for instance in states.noted_as_done(observed):
             note = f"{instance.key.instance} is skipped: its tag says that it has the role"
             self.notes.append(note)
@@ -161,7 +177,13 @@ class CutOverRunner:
             is_roll_back = cutover.settle_as is not None
             closed = self.deadline.forbids_batch(is_roll_back=is_roll_back)
             asked, hurries = self.stop.is_set(), self.stop.hurries
-            run_state = replace(run_state, stopping=asked, hurrying=hurries, closed=closed)
+            run_state = replace(
+                run_state,
+                stopping=asked,
+                hurrying=hurries,
+                closed=closed,
+                has_command=self.batch_check is not None,
+            )
             self._met.update(i.key for i in observed.instances.values() if i.is_running)
             there = {key for key, i in observed.instances.items() if not i.is_gone}
             self._gone = self._given - there
@@ -175,6 +197,8 @@ class CutOverRunner:
                         cutover.reversed(observed.target, run_state.untouched), reason
                     )
                 case GiveUp(reason, is_stop=is_stop, advice=advised):
+                    if decision.is_checkpoint:
+                        self._brief, self._at_checkpoint = reason, True
                     self._advice = advised or (AGAIN if is_stop else self._advice)
                     return self._outcome("skipped" if is_stop else "failed", reason)
                 case _:
@@ -195,6 +219,7 @@ class CutOverRunner:
         self._fail(cutover.address, f"{reason}; rolling back", "rolling back")
         self._told.add(reason)
         self._brief = ""
+        self._recorder.turned_back(cutover)
         ended = self._loop(cutover)
         if ended.status == "applied":
             self._brief = "rolled back, the profile has the old role again"
@@ -228,27 +253,77 @@ class CutOverRunner:
                 return self._ask_ec2(cutover, decision, observed, run_state)
             case Act():
                 return self._act(cutover, decision, observed, run_state)
-            case Pause(seconds, why, watch, is_poll):
-                if is_poll:
-                    # Soon at first, since most is done in a second; then less and less often.
-                    seconds = min(seconds, FIRST_LOOK_SECONDS * 2.0**self._looks)
-                    self._looks += 1
-                    self._tell_poll(why)
-                    self._sleep(seconds)
-                else:
-                    self._sleep(seconds, why)
-                see = self._observer.poll if is_poll else self._look
-                return see(cutover, observed, watch), run_state
+            case Pause():
+                return self._pause(cutover, decision, observed), run_state
+            case AskGates() | RunCheck() | BatchPassed():
+                return self._prove(cutover, decision, observed, run_state)
             case List():
                 return self._observe(cutover, run_state), run_state
             case BatchDone():
-                return observed, states.ended_batch(run_state, self.clock.now())
+                run_state = states.ended_batch(run_state, self.clock.now())
+                self._recorder.batch_ended(run_state.batches, self.clock.now())
+                return observed, run_state
             case GiveUpInstance(key, reason):
                 self._fail(instance_address(key.instance), reason)
+                self._recorder.failed(key, reason)
                 self._brief, self._advice = f"{key.instance} was not cut over", MEND
                 return observed, states.lost(run_state, key, reason)
             case _:
                 return observed, run_state
+
+    def _pause(self, cutover: CutOver, pause: Pause, observed: Observation) -> Observation:
+        if pause.is_poll:
+            # Soon at first, since most is done in a second; then less and less often.
+            seconds = min(pause.seconds, FIRST_LOOK_SECONDS * 2.0**self._looks)
+            self._looks += 1
+            self._tell_poll(pause.why)
+            self._sleep(seconds)
+            return self._observer.poll(cutover, observed, pause.watch)
+        whole = pause.seconds if pause.whole is None else pause.whole
+        piece = pause.seconds if pause.at_most is None else min(pause.seconds, pause.at_most)
+        self._sleep(piece, pause.why, whole - pause.seconds, whole)
+        return self._look(cutover, observed, pause.watch)
+
+    def _prove(
+        self,
+        cutover: CutOver,
+        decision: AskGates | RunCheck | BatchPassed,
+        observed: Observation,
+        run_state: RunState,
+    ) -> tuple[Observation, RunState]:
+        match decision:
+            case AskGates(sessions):
+                self._answers = self.gates.ask(cutover, sessions)
+                self._recorder.asked(run_state.batches, self._answers)
+                return replace(observed, now=self.clock.now(), gates=self._answers), run_state
+            case RunCheck():
+                failure = self._check_batch(cutover, decision)
+                self._recorder.commanded(run_state.batches, failure)
+                run_state = states.answered_command(run_state, failure)
+                return self._look(cutover, observed, ()), run_state
+            case BatchPassed():
+                self._recorder.passed(run_state.batches, self.clock.now())
+                return observed, states.passed_batch(run_state)
+
+    def _check_batch(self, cutover: CutOver, asked: RunCheck) -> str:
+        if self.batch_check is None:
+            return ""
+        self.progress.started(cutover.address, f"the check of batch {asked.number}")
+        batch = Batch(
+            number=asked.number,
+            account_id=self.identity.account_id,
+            profile=cutover.profile,
+            role=cutover.after.name if cutover.after else "",
+            before=cutover.before.name if cutover.before else None,
+            instances=asked.batch,
+        )
+        began, what = self.clock.now(), f"the check of batch {asked.number}"
+
+        def is_over() -> bool:
+            self.progress.waiting(cutover.address, what, self.clock.now() - began)
+            return self.stop.is_set()
+
+        return self.batch_check.failure(batch, is_over)
 
     def _ask_iam(
         self, ask: Ask, call: ApiCall, observed: Observation, run_state: RunState
@@ -301,7 +376,7 @@ class CutOverRunner:
 
     def _observe(self, cutover: CutOver, run_state: RunState) -> Observation:
         self._has_checked = True
-        return self._observer.observe(cutover, run_state)
+        return replace(self._observer.observe(cutover, run_state), gates=self._answers)
 
     def _act(
         self, cutover: CutOver, act: Act, observed: Observation, run_state: RunState
@@ -323,6 +398,9 @@ class CutOverRunner:
                 self._calls += problem is None
                 self._flying = tuple(k for k in run_state.away if k not in run_state.back)
                 self._count(call, before)
+                if problem is None:
+                    keys = states.instances_of(call, before)
+                    self._recorder.called(call, keys, self.clock.now(), run_state.batches)
                 continue
             if problem.is_uncertain or problem.code in LOOK_AGAIN:
                 if call.service == "iam":
@@ -339,6 +417,7 @@ class CutOverRunner:
             self._went_wrong(problem, wanted)
             reason = refusal(problem, wanted)
             run_state = states.not_given(cutover, before, run_state, key, reason)
+            self._recorder.failed(key, reason)
             if key in run_state.failed:
                 self._fail(instance_address(key.instance), reason)
         return self._seen_after(cutover, act, observed, touched), run_state
@@ -435,13 +514,16 @@ class CutOverRunner:
             self._wait = (why, self.clock.now())
         self.progress.waiting(self.cutover.address, why, self.clock.now() - self._wait[1])
 
-    def _sleep(self, seconds: float, why: str = "") -> None:
+    def _sleep(
+        self, seconds: float, why: str = "", passed: float = 0.0, whole: float = 0.0
+    ) -> None:
         """In pieces, so that a person need not wait for the end of a pause, and is told in each
-        ``why`` it is."""
+        ``why`` it is. Of the ``whole`` wait some seconds have ``passed`` already."""
         until = self.clock.now() + seconds
         while (left := until - self.clock.now()) > 0 and not self.stop.is_set():
             if why:
-                self.progress.waiting(self.cutover.address, why, seconds - left, seconds)
+                so_far = passed + seconds - left
+                self.progress.waiting(self.cutover.address, why, so_far, whole)
             self.clock.sleep(min(left, 1.0))
         if self.stop.is_set():
             self.stop.rest(self.clock, min(seconds, 1.0))
@@ -459,6 +541,7 @@ class CutOverRunner:
             cut_over=len(self._given - self._gone),
             in_flight=self._flying,
             ended=self._ended,
+            at_checkpoint=self._at_checkpoint,
         )
 
 

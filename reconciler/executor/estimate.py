@@ -24,7 +24,7 @@ REQUEST_SECONDS = 70.0
 """Seconds to connect, and for a missing response: the last try may start as the budget ends."""
 CALL_SECONDS = 2 * (THROTTLE_SECONDS + REQUEST_SECONDS)
 """Seconds for a call and for the observation of its effect: both are retried while throttled."""
-SURE = ("propagated",)
+SURE = ("propagated", "baked")
 """Waits that always last for their full time, whatever AWS shows."""
 
 

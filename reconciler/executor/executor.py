@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.cutover.decisions import AGAIN
 from reconciler.errors import AwsError, InstanceEndedError, StoppedError
 from reconciler.executor.cutover_runner import CutOverRunner
+from reconciler.executor.gate_reader import GateReader
 from reconciler.executor.idempotency import ended, taken
 from reconciler.executor.interrupt import Deadline, Flights, Interrupt
 from reconciler.executor.outcomes import (
@@ -40,7 +41,7 @@ from reconciler.plan.changes import Delete, Replace
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import Label, PendingStep, exists
 from reconciler.plan.plan import TargetPlan, Work
-from reconciler.ports import Clock, Progress, Reader, Writer
+from reconciler.ports import BatchCheck, Clock, Gates, Progress, Reader, Writer
 
 ASSOCIATE = "AssociateIamInstanceProfile"
 LOOK_SECONDS = 0.5
@@ -64,6 +65,10 @@ class ExecutorDeps:
     parallelism: int = 10
     max_rps: float | None = None
     """Calls a second that change something, of each service; ``None`` for no limit of our own."""
+    gates: Gates | None = None
+    """Asks about what a cut-over watches; without it, one that watches something is refused."""
+    batch_check: BatchCheck | None = None
+    """A person's own check after each batch."""
 
 
 @dataclass
@@ -225,6 +230,7 @@ class Executor:
         tools = self.tools
         with self._lock:
             made_id = self._known.get(Ref(cutover.address, "id"))
+        told = partial(tools.progress.waiting, cutover.address)
         return CutOverRunner(
             cutover=cutover,
             identity=self.plan.identity,
@@ -237,6 +243,8 @@ class Executor:
             deadline=tools.deadline,
             flights=self._flights,
             check=lambda seen: self._comparison.check_cut_over(cutover, made_id, seen),
+            gates=GateReader(tools.gates, self._clock, self.stop, self.plan.identity, told),
+            batch_check=tools.batch_check,
         ).execute()
 
     def _call(self, pending: PendingStep[Work], call: ApiCall) -> None:

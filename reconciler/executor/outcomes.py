@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from reconciler.cutover.decisions import AGAIN, SIGN_IN
 from reconciler.diagnostics import Location
 from reconciler.errors import DENIED, THROTTLED, AwsError
 from reconciler.executor.precondition import CHANGED
+from reconciler.executor.record import CutOverRecord
 from reconciler.model.address import Address
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ApiCall
@@ -62,6 +63,10 @@ class Outcome:
     """In a cut-over: instances that it disassociated or stopped and did not restore."""
     source: Location | None = None
     """Of a failed step: the place in the specs of what it was for."""
+    at_checkpoint: bool = False
+    """Of a cut-over: it ended at a share of the fleet, as the specs want it."""
+    record: CutOverRecord | None = field(default=None, repr=False)
+    """Of a cut-over: what became of its instances."""
 
 
 def failed(address: Address, what: str, error: AwsError, wanted: str = "") -> Outcome:
@@ -150,6 +155,11 @@ class Result:
     def cut_over(self) -> int:
         """Instances that were brought over, not those that were planned to be."""
         return sum(outcome.cut_over for outcome in self.outcomes)
+
+    @property
+    def is_at_checkpoint(self) -> bool:
+        """Whether nothing failed, and the next apply goes on from a checkpoint."""
+        return not self.count("failed") and any(o.at_checkpoint for o in self.outcomes)
 
     @property
     def is_complete(self) -> bool:

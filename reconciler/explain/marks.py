@@ -91,7 +91,9 @@ def _of_profile(live: LiveProfile, context: PlanContext) -> dict[str, str]:
         if live.left_with is not None:
             found[ownership.SWAPPED] = f"every running instance was left with {role} at {at}"
         else:
-            found[ownership.SWAPPED] = f"EC2 has seen {role} in it since {at}"
+            share = swapped.checkpoint
+            more = "" if share is None else f"; the checkpoint of {share}% is reached"
+            found[ownership.SWAPPED] = f"EC2 has seen {role} in it since {at}{more}"
     if live.temporary_of is not None:
         says = f"a temporary profile, for a cut-over of instance-profile/{live.temporary_of}"
         found[ownership.TEMPORARY_OF] = says

@@ -58,7 +58,7 @@ _WAITING = re.compile(rf"waiting/({_ROLE_ID})/([0-9]{{1,12}})")
 _PARTIAL = re.compile(rf"partial/({_ROLE_ID})/((?:{_REGION}(?: {_REGION})*)?)")
 _FAILED = re.compile(rf"failed/({_ROLE_ID})")
 _SETTLED = re.compile(_ROLE_ID)
-_SWAPPED = re.compile(rf"({_ROLE_ID})/([0-9]{{1,12}})")
+_SWAPPED = re.compile(rf"({_ROLE_ID})/([0-9]{{1,12}})(?:/([0-9]{{1,3}}))?")
 _FLIGHT = re.compile(rf"({_REGION})/({_INSTANCE})(/start)?")
 _IN_FLIGHT_NAME = re.compile(rf"{IN_FLIGHT}(?:\.[1-9][0-9]?)?")
 _ASSOCIATION_MARK = re.compile(rf"({OWNER_PATTERN.pattern})/({_INSTANCE})/({_ID})")
@@ -214,23 +214,35 @@ class Swapped:
     """EC2 has seen this role in the profile since ``epoch``, in seconds.
 
     Written when a cut-over waits for instances that others must replace, so that the next run knows
-    which are new; and where instances cannot be tagged, so that it knows that the canary has
-    succeeded. Beside ``failed/...`` it names the role that a roll-back left every consumer with.
+    which are new; where instances cannot be tagged, so that it knows that the canary has succeeded;
+    and at a checkpoint, so that it goes on. Beside ``failed/...`` it names the role that a
+    roll-back left every consumer with. ``checkpoint`` is a percent of the fleet, 100 once all
+    instances that we may touch have the role, ``None`` if no checkpoint was reached.
     """
 
     role_id: str
     epoch: int
+    checkpoint: int | None = None
+
+
+ALL = 100
+"""The checkpoint after all others."""
 
 
 def encode_swapped(mark: Swapped) -> str:
-    return f"{mark.role_id}/{mark.epoch}"
+    reached = "" if mark.checkpoint is None else f"/{mark.checkpoint}"
+    return f"{mark.role_id}/{mark.epoch}{reached}"
 
 
 def decode_swapped(value: str | None) -> Swapped | None:
     """``None`` where there is no mark, or one that we did not write."""
     found = _SWAPPED.fullmatch(value or "")
     epoch = _epoch(found[2]) if found else None
-    return Swapped(found[1], epoch) if found and epoch is not None else None
+    if found is None or epoch is None:
+        return None
+    checkpoint = None if found[3] is None else int(found[3])
+    is_share = checkpoint is None or 1 <= checkpoint <= ALL
+    return Swapped(found[1], epoch, checkpoint) if is_share else None
 
 
 @dataclass(frozen=True, slots=True, order=True)

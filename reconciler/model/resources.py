@@ -16,6 +16,7 @@ from reconciler.model.address import (
     profile_address,
     role_address,
 )
+from reconciler.model.checks import Checks
 from reconciler.model.policy_document import PolicyDocument
 
 Tags = Mapping[str, str]
@@ -154,7 +155,8 @@ Resource = Policy | Role | InstanceProfile | Association
 @dataclass(frozen=True, slots=True)
 class RollOut:
     """How a cut-over goes about: ``canary``, the size of the first batch, and ``max_unavailable``
-    are counts or shares such as ``25%``."""
+    are counts or shares such as ``25%``. ``bake_seconds`` pass after the first batch before the
+    next, or the end; ``checkpoints`` are percents of the fleet, ascending."""
 
     max_unavailable: str = "1"
     pause_seconds: int = 0
@@ -162,6 +164,9 @@ class RollOut:
     on_failure: str = "rollback"
     strategy: str = "reassociate"
     canary: str = "1"
+    bake_seconds: int = 0
+    checkpoints: tuple[int, ...] = ()
+    checks: Checks = field(default_factory=Checks)
 
     def at_once(self, running: int, *, is_first: bool = False) -> int:
         """How many of ``running`` consumers may be away at a time, in the first batch or later; at

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model.address import ASSOCIATION, name_of
-from reconciler.permissions.reading import reading
+from reconciler.permissions.reading import reading, watching
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, merged, statement
 from reconciler.plan.authorization import (
@@ -50,6 +50,12 @@ def applying_plan(target: Mapping[str, Any], scope: Scope, role_in: RoleIn) -> I
     """``target`` is one of plan JSON. Instances that a role change or a rule finds are looked up
     again when it is applied, so calls on them are allowed for every instance of the regions."""
     yield from reading(scope, "apply")
+    intents = [change["intent"] for change in target["changes"]]
+    yield from watching(
+        alarms=any(intent.get("alarms") for intent in intents),
+        target_groups=any(intent.get("target_groups") for intent in intents),
+        denied=any(intent.get("denied") for intent in intents),
+    )
     steps = [step for step in target["steps"] if "call" in step]
     found = _Steps(steps, scope, _of_rules(target))
     yield from merged(found.statements())

@@ -7,7 +7,7 @@ from itertools import chain
 
 from reconciler.model.ownership import temporary_name
 from reconciler.model.trust import trusts_ec2
-from reconciler.permissions.reading import reading
+from reconciler.permissions.reading import reading, watching
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Conditions, Statement, statement
 from reconciler.plan.authorization import BOUNDARY, NEW_PROFILE, OLD_PROFILE, POLICY_ARN, WRITES
@@ -24,6 +24,11 @@ def applying(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator[S
     yield from _policies(desired, scope)
     profiles = tuple(desired.profiles.values())
     yield from _profiles(profiles, scope)
+    yield from watching(
+        alarms=any(p.limits.checks.alarms for p in profiles),
+        target_groups=any(p.limits.checks.target_groups for p in profiles),
+        denied=any(p.limits.checks.denied for p in profiles),
+    )
     yield from _passing(desired, scope)
     yield from _instances(desired, scope, prunes=prunes)
     yield from _left(scope, prunes=prunes)

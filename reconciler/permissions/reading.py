@@ -33,4 +33,18 @@ def analyzing(scope: Scope) -> Iterator[Statement]:
     yield from statement("AskAccessAnalyzer", actions, ["*"], scope.in_regions())
 
 
+def watching(*, alarms: bool, target_groups: bool, denied: bool) -> Iterator[Statement]:
+    """What roll-outs watch. AWS answers about composite alarms only to those who may ask about all,
+    and narrows neither of the others to resources. Alarms may be in a region without instances."""
+    asked = {
+        "cloudwatch:DescribeAlarms": alarms,
+        "elasticloadbalancing:DescribeTargetHealth": target_groups,
+        "cloudtrail:LookupEvents": denied,
+    }
+    actions = [
+        need.action for call, is_asked in asked.items() if is_asked for need in READS[call].needs
+    ]
+    yield from statement("WatchRollOuts", actions, ["*"])
+
+
 _OF_AWS = ("iam:GetPolicy", "iam:GetPolicyVersion")

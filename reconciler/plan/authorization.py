@@ -33,6 +33,8 @@ PAGES: Final[Mapping[str, str]] = {
     "sns": f"{_START}amazonsns.html",
     "events": f"{_START}amazoneventbridge.html",
     "ssm": f"{_START}awssystemsmanager.html",
+    "cloudwatch": f"{_START}amazoncloudwatch.html",
+    "elasticloadbalancing": f"{_START}awselasticloadbalancingv2.html",
 }
 """Where AWS says what a service's actions need, by the prefix of its actions."""
 
@@ -172,7 +174,19 @@ READS: Final[Mapping[str, Read]] = {
         _own("tag:GetResources", "*"), _SPECS, "tags of many profiles and policies at once"
     ),
     "cloudtrail:LookupEvents": Read(
-        _own("cloudtrail:LookupEvents", "*"), ("drift",), "who changed something, with `--who`"
+        _own("cloudtrail:LookupEvents", "*"),
+        ("drift",),
+        "who changed something, with `--who`; `cutover.checks.denied`",
+    ),
+    # Composite alarms are answered only to those who may ask about all. Source:
+    # docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+    "cloudwatch:DescribeAlarms": Read(
+        _own("cloudwatch:DescribeAlarms", "*"), (), "`cutover.checks.alarms`"
+    ),
+    "elasticloadbalancing:DescribeTargetHealth": Read(
+        _own("elasticloadbalancing:DescribeTargetHealth", "*"),
+        (),
+        "`cutover.checks.target_groups`",
     ),
     "sts:AssumeRole": Read(
         _own("sts:AssumeRole", "role"), (), "`role_arn` of a target, of the identity that calls"

@@ -69,7 +69,7 @@ class ApiCall:
         return replace(self, params={**self.params, "DryRun": True})
 
 
-Condition = Literal["propagated", "gone", "associated", "stable", "stopped", "running"]
+Condition = Literal["propagated", "baked", "gone", "associated", "stable", "stopped", "running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,9 @@ class Wait:
     ``condition`` is one of ``gone`` (no association is listed for the instance; ``profile`` is the
     one it leaves), ``associated`` (the instance's only association names the profile and is in
     effect), ``propagated`` (``seconds`` have passed) and ``stable`` (the instance is neither
-    starting nor stopping). The preview of a cut-over also has ``stopped`` and ``running``.
-    ``seconds`` is the timeout, or the time that ``propagated`` waits.
+    starting nor stopping). The preview of a cut-over also has ``stopped`` and ``running``, and
+    ``baked`` (the first batch has stood for ``seconds``). ``seconds`` is the timeout, or the time
+    that ``propagated`` and ``baked`` wait.
     """
 
     condition: Condition

@@ -18,6 +18,7 @@ from reconciler.model.ownership import (
 )
 from reconciler.model.resources import RollOut
 from reconciler.plan.calls import Action
+from reconciler.plan.gates import GateAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class CutOver:
     """Half of a pair, between which the role or the profile is created again. After an interrupt
     the first is still completed, and the second adds the role."""
 
+    home_regions: tuple[str, ...] = ()
+    """The regions of the target, where alarms are that are given by their name alone."""
     moves_back: bool = False
     """The roll-back of a hop while the profile still has its role: instances on the temporary
     profile move back, and no other instance needs anything."""
@@ -115,6 +118,8 @@ class Observation:
     """Regions that refused to be listed, each with the reason."""
     temporary: LiveProfile | None = None
     """The profile that stands in for this one during a hop, or whatever has its name."""
+    gates: GateAnswers | None = None
+    """The last answers about what is watched; ``None`` if nothing was asked."""
 
     @property
     def target(self) -> str:

@@ -293,6 +293,7 @@ def _cutover(
         regions=regions if regions is not None else known,
         prefix=context.options.prefix,
         is_narrow=regions is not None,
+        home_regions=context.options.regions if wanted.limits.checks.alarms else (),
     )
 
 

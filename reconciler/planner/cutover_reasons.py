@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.cutover.run_state import noted_as_done
+from reconciler.cutover.run_state import initial_state, noted_as_done
 from reconciler.model import ownership
 from reconciler.model.live import LiveProfile
 from reconciler.model.ownership import Failed, Partial, Pending
@@ -76,6 +76,8 @@ def asked_for(live: LiveProfile, context: PlanContext) -> Refresh | None:
 def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
     mark = planned.live.mark
     if isinstance(mark, Pending):
+        if (reached := checkpoint_of(planned.live)) is not None:
+            return f"the last run ended at the checkpoint of {reached}%{_noted(planned)}"
         if is_waiting_for_others(planned.live):
             return "it waits for instances that reconciler cannot refresh"
         if now - mark.epoch < YOUNG_SECONDS:
@@ -83,6 +85,8 @@ def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
                 f"run {mark.run} began it less than ten minutes ago, and may still be in progress"
             )
             return told + _noted(planned)
+        if may_bake(planned, now):
+            return f"run {mark.run} may still be watching its first batch{_noted(planned)}"
         return f"an earlier run died; this one resumes it{_noted(planned)}"
     if planned.is_second:
         return None if planned.is_made else "its role is created again"
@@ -95,6 +99,15 @@ def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
     return "the role was changed outside of reconciler"
 
 
+def may_bake(planned: PlannedCutOver, now: float) -> bool:
+    """Whether the run that wrote the mark may still let its first batch stand: meanwhile it writes
+    nothing."""
+    mark, bake = planned.live.mark, planned.cutover.limits.bake_seconds
+    if not bake or not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS + bake:
+        return False
+    return initial_state(planned.cutover, planned.observed, mark.run).on_trial
+
+
 def _noted(planned: PlannedCutOver) -> str:
     """Progress tags on instances save work, and anyone who may tag instances can forge them: so
     they are reported."""
@@ -105,7 +118,7 @@ def _noted(planned: PlannedCutOver) -> str:
 def was_interrupted(live: LiveProfile, now: float) -> bool:
     """Whether the run that wrote the mark is no longer in progress."""
     mark = live.mark
-    if is_waiting_for_others(live):
+    if is_waiting_for_others(live) or checkpoint_of(live) is not None:
         return False
     return not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS
 
@@ -113,6 +126,18 @@ def was_interrupted(live: LiveProfile, now: float) -> bool:
 def is_waiting_for_others(live: LiveProfile) -> bool:
     """Whether the last run has done all it can, and has reported the instances that others must
     replace."""
+    swapped = _ended(live)
+    return swapped is not None and swapped.checkpoint in (None, ownership.ALL)
+
+
+def checkpoint_of(live: LiveProfile) -> int | None:
+    """The percent of the fleet at which the last run ended, as the specs want it."""
+    swapped = _ended(live)
+    return None if swapped is None or swapped.checkpoint == ownership.ALL else swapped.checkpoint
+
+
+def _ended(live: LiveProfile) -> ownership.Swapped | None:
+    """What a run left that ended, in the middle of the cut-over, of its own accord."""
     mark, swapped = live.mark, live.swapped
     is_noted = isinstance(mark, Pending) and swapped is not None and swapped.role_id == mark.after
-    return is_noted and not live.in_flight
+    return swapped if is_noted and not live.in_flight else None

@@ -5,6 +5,7 @@ which is in ``cutover_plan.py``."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from reconciler.cutover.preview import preview_steps
 from reconciler.cutover.run_state import is_covered
@@ -20,6 +21,7 @@ from reconciler.model.ownership import (
     Settled,
     Waiting,
 )
+from reconciler.model.resources import RollOut
 from reconciler.plan.calls import ApiCall, Ref
 from reconciler.plan.changes import (
     Change,
@@ -37,6 +39,7 @@ from reconciler.planner.cutover_plan import PlannedCutOver, planned_cutovers
 from reconciler.planner.cutover_reasons import (
     asked_for,
     is_widened,
+    may_bake,
     served,
     waited_for,
     was_interrupted,
@@ -223,11 +226,13 @@ def profile_change(planned: PlannedCutOver, context: PlanContext) -> tuple[Chang
                 "max_unavailable": limits.max_unavailable,
                 "pause": limits.pause_seconds,
                 "on_failure": limits.on_failure,
+                **_gates(limits),
                 **turned,
             },
             is_under_way=isinstance(mark, Pending),
             was_interrupted=isinstance(mark, Pending)
-            and was_interrupted(live, context.options.now),
+            and was_interrupted(live, context.options.now)
+            and not may_bake(planned, context.options.now),
         ),
     )
 
@@ -246,6 +251,21 @@ def _gives_up(planned: PlannedCutOver, mark: Failed, context: PlanContext) -> Ch
         "rolled back",
         source=planned.wanted.place.at("role") if planned.wanted.place else None,
     )
+
+
+def _gates(limits: RollOut) -> dict[str, Any]:
+    """What may hold the roll-out up or turn it back: approved with it. Without any, a plan is as it
+    was before there were such limits."""
+    checks, denied = limits.checks, limits.checks.denied
+    found: dict[str, Any] = {
+        "bake": limits.bake_seconds,
+        "checkpoints": [f"{share}%" for share in limits.checkpoints],
+        "alarms": list(checks.alarms),
+        "target_groups": list(checks.target_groups),
+    }
+    if denied is not None:
+        found["denied"] = {"max": denied.most, "window": denied.window_seconds}
+    return {name: value for name, value in found.items() if value}
 
 
 def mark_change(planned: PlannedCutOver) -> Change:

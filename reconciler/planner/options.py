@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -172,14 +172,7 @@ class Options(PlanFlags):
                 yield rule
 
     def limits(self, limits: RollOut) -> RollOut:
-        return RollOut(
-            max_unavailable=limits.max_unavailable,
-            canary=limits.canary,
-            pause_seconds=limits.pause_seconds,
-            propagation_seconds=self.settings.propagation,
-            on_failure=limits.on_failure,
-            strategy=limits.strategy,
-        )
+        return replace(limits, propagation_seconds=self.settings.propagation)
 
 
 def heads(globs: Iterable[str]) -> list[str]:

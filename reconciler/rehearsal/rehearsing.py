@@ -16,6 +16,7 @@ from reconciler.commands.request import RunPorts
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.estimate import estimate
 from reconciler.exit_codes import ExitCode
+from reconciler.model.checks import alarm_of, group_of
 from reconciler.model.ownership import InstanceKey
 from reconciler.permissions.scope import Scope
 from reconciler.plan.changes import Unread
@@ -37,8 +38,10 @@ from reconciler.sandbox.embedded import JumpingClock, embedded
 from reconciler.sandbox.fault_config import LIKE_AWS
 from reconciler.sandbox.plant import plant
 from reconciler.sandbox.server import credentials
-from reconciler.sandbox.state import World
+from reconciler.sandbox.state import Alarm, Target, World
 
+NOBODY = "i-00000000"
+"""A target, since the sandbox has the groups that have one."""
 PortsOfCopy = Callable[[Clock], RunPorts]
 """The ports of a new run on the copy."""
 
@@ -139,7 +142,7 @@ class Stage:
             with self._enforced(world, log):
                 planned, stopped = self._planned_within(ports)
                 watch, began = Watch(world, ports.run, life), clock.now()
-                applied = Apply(planned, ports).execute() if planned and not stopped else None
+                applied = self._to_the_end(planned, ports) if planned and not stopped else None
             watch.end()
             after = _served(world)
             took = clock.now() - began
@@ -189,7 +192,7 @@ class Stage:
         with self._copied() as (world, clock):
             ports = self.ports(Life(clock))
             with self._enforced(world, log, refuses=False):
-                Apply(self._plan(ports), ports).execute()
+                self._to_the_end(self._plan(ports), ports)
         return log
 
     def _with_access(self, made: Rehearsed, policies: Policies, logs: list[Log]) -> Rehearsed:
@@ -233,13 +236,13 @@ class Stage:
     def _killed(self, watch: Watch, ports: RunPorts) -> str:
         """Empty if the apply that follows the death ends well."""
         with suppress(Killed):
-            Apply(self._plan(ports), ports).execute()
+            self._to_the_end(self._plan(ports), ports)
         watch.life.is_over = True
         # What was to be refreshed is marked, so the next run needs no flag for it.
         again = replace(self.planned, request=replace(self.planned.request, refresh=()))
         following = self.ports(watch.world.clock)
         try:
-            applied = Apply(self._plan(following, again), following).execute()
+            applied = self._to_the_end(self._plan(following, again), following)
         except (AwsError, RefusedError) as error:
             return str(error)
         watch.end()
@@ -248,6 +251,14 @@ class Stage:
         broken = [o for o in applied.result.outcomes if o.status != "applied"]
         said = "; ".join(f"{o.address} {o.what}: {o.reason}" for o in broken)
         return said or "the plan made afterwards is not empty"
+
+    def _to_the_end(self, planned: Planned, ports: RunPorts) -> Applied:
+        """At a checkpoint it is applied again, until all of it is done."""
+        again = replace(self.planned, request=replace(self.planned.request, refresh=()))
+        applied = Apply(planned, ports).execute()
+        while applied.result.is_at_checkpoint:
+            applied = Apply(self._plan(ports, again), ports).execute()
+        return applied
 
     @contextmanager
     def _copied(self) -> Iterator[tuple[World, JumpingClock]]:
@@ -259,7 +270,20 @@ class Stage:
             path.write_text(self.copy.text, "utf-8")
             made, file = seed.load(path)
             plant(made, world, file)
+            self._all_well(world)
             yield world, clock
+
+    def _all_well(self, world: World) -> None:
+        """What a roll-out watches is not copied: no alarm rings on the copy, and every target is
+        healthy."""
+        account = self.target.plan.identity.account_id
+        for cutover in self.target.plan.preview:
+            for alarm in map(alarm_of, cutover.limits.checks.alarms):
+                for region in cutover.home_regions if alarm.region is None else (alarm.region,):
+                    world.alarms[account, region, alarm.name] = Alarm("OK")
+            for group in map(group_of, cutover.limits.checks.target_groups):
+                if group is not None and group.region is not None:
+                    world.targets[account, group.region, group.name, NOBODY] = Target("healthy")
 
     def _plan(self, ports: RunPorts, planned: Planned | None = None) -> Planned:
         return plan_copy(planned or self.planned, self.target, ports)

@@ -268,7 +268,7 @@ def _rows(instance: str, region: str | None, member: str) -> str:
 
 
 def _wait(wait: Wait) -> Iterator[str]:
-    if wait.condition == "propagated":
+    if wait.condition in ("propagated", "baked"):
         yield f"sleep {wait.seconds:g}"
         return
     region = f" --region {shlex.quote(wait.region)}" if wait.region else ""

@@ -1,5 +1,5 @@
 """CloudTrail's event history, which moto lacks: what was changed in the sandbox, and by which
-principal."""
+principal; and what applications on its instances called (``watched.py``)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 
 from reconciler.sandbox.state import Change, Logged, World
+from reconciler.sandbox.watched import calls_of, event_of
 
 _NAMES = ("RoleName", "InstanceProfileName", "PolicyName", "PolicyArn", "InstanceId", "ResourceId")
 GLOBAL = "us-east-1"
@@ -24,9 +25,11 @@ class TrailLayer:
 
     def lookup_events(self, request: Any) -> ActionResult:
         asked = json.loads(request.body or "{}")
-        wanted = {a["AttributeValue"] for a in asked.get("LookupAttributes", ())}
+        attributes = asked.get("LookupAttributes", ())
+        wanted = {a["AttributeValue"] for a in attributes}
         start = int(asked.get("NextToken") or 0)
-        found = [
+        names = {a["AttributeValue"] for a in attributes if a["AttributeKey"] == "Username"}
+        found = [e for name in names for e in self._of_session(name, asked, request)] or [
             _event(number, change)
             for number, change in enumerate(self._world.changes)
             if change.logged.account == request.current_account
@@ -38,6 +41,13 @@ class TrailLayer:
         if start + size < len(found):
             page["NextToken"] = str(start + size)
         return ActionResult(page)
+
+    def _of_session(self, name: str, asked: Any, request: Any) -> list[dict[str, Any]]:
+        """Events of a session of the instance of that name, the newest first."""
+        here = (request.current_account, request.region, name)
+        since, until = asked.get("StartTime", 0.0), asked.get("EndTime", float("inf"))
+        calls = sorted(calls_of(self._world, *here, since, until), key=lambda call: call.at)
+        return [event_of(number, call, *here) for number, call in enumerate(calls)][::-1]
 
 
 def _region(logged: Logged) -> str:

@@ -201,7 +201,7 @@ class Faults:
             )
 
     def _denied(self, chaos: Chaos, logged: Logged, instances: Collection[str]) -> None:
-        action = f"{logged.service}:{logged.operation}"
+        action = logged.name
         if "iam:PassRole" in chaos.denied and logged.operation in _PASSING.get(logged.service, ()):
             action = "iam:PassRole"
         if chaos.denied & {action, *(f"{action}@{name}" for name in instances)}:

@@ -32,6 +32,7 @@ from reconciler.sandbox.launches import EcsLayer
 from reconciler.sandbox.ssm import describe_instance_information
 from reconciler.sandbox.state import Logged, World
 from reconciler.sandbox.tag_index import TagIndexLayer
+from reconciler.sandbox.watched import describe_alarms, describe_target_health
 
 _FIXED_STATES = (
     "AssociateIamInstanceProfileResult.IamInstanceProfileAssociation.State",
@@ -44,7 +45,11 @@ FEW_IMAGES = 5
 FIRST_ERROR = 400
 _SERVICES = {"resourcegroupstaggingapi": "tag", "accessanalyzer": "access-analyzer"}
 """How permissions name a service, where moto names it otherwise."""
-_OF_OTHERS = {("ssm", "DescribeInstanceInformation"): describe_instance_information}
+_OF_OTHERS = {
+    ("ssm", "DescribeInstanceInformation"): describe_instance_information,
+    ("cloudwatch", "DescribeAlarms"): describe_alarms,
+    ("elbv2", "DescribeTargetHealth"): describe_target_health,
+}
 """Answers of services whose part of moto takes seconds to load: not before they are asked."""
 _ABOUT_ONE = (
     "GetRole",

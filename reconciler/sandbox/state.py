@@ -21,7 +21,12 @@ from reconciler.ports import Clock
 from reconciler.sandbox.fault_config import Broken, Chaos, Lags
 
 READS = ("Get", "List", "Describe", "Simulate", "Validate", "Check")
-_PREFIXES = {"tagging": "tag", "resourcegroupstaggingapi": "tag"}
+_PREFIXES = {
+    "tagging": "tag",
+    "resourcegroupstaggingapi": "tag",
+    "elbv2": "elasticloadbalancing",
+    "monitoring": "cloudwatch",
+}
 """Services whose actions begin with another name."""
 
 
@@ -110,6 +115,37 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """``role``: the state is that only while an instance is served the role of that name."""
+
+    state: str
+    is_composite: bool = False
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Of a load balancer. ``role``: as with an alarm, of this very instance."""
+
+    state: str
+    reason: str = "Target.FailedHealthChecks"
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What runs on the instances calls ``action`` on ``resource`` every so many seconds. CloudTrail
+    shows its calls ``late_seconds`` later; ``instance`` is ``None`` for all of them."""
+
+    action: str
+    resource: str
+    since: float
+    every_seconds: float = 10.0
+    late_seconds: float = 0.0
+    instance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """An event of CloudTrail: a request that changed something, and the names in it."""
 
@@ -149,6 +185,13 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
     rows: list[Row] = field(default_factory=list)
     served: dict[_Key, str | None] = field(default_factory=dict)
+    _held: dict[_Key, list[tuple[float, str | None]]] = field(default_factory=dict)
+    """Whose credentials each instance was served, from when on."""
+    alarms: dict[_Key, Alarm] = field(default_factory=dict)
+    """By account, region and name."""
+    targets: dict[tuple[str, str, str, str], Target] = field(default_factory=dict)
+    """By account, region, target group and instance."""
+    apps: list[App] = field(default_factory=list)
     log: list[Logged] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     """Of these, what changed something."""
@@ -287,7 +330,20 @@ class World:
         self._roles.clear()
 
     def serve(self, row: Row, role: Any) -> None:
-        self.served[row.account, row.region, row.instance] = role.id if role else None
+        self._serves((row.account, row.region, row.instance), role.id if role else None)
 
     def forget(self, account: str, region: str, instance: str) -> None:
-        self.served[account, region, instance] = None
+        self._serves((account, region, instance), None)
+
+    def _serves(self, key: _Key, role_id: str | None) -> None:
+        self.served[key] = role_id
+        self._held.setdefault(key, []).append((self.clock.now(), role_id))
+
+    def was_served(self, key: _Key, at: float) -> tuple[str, float] | None:
+        """The id of the role whose credentials the instance was served at a time, and since when:
+        those that it has now, if nothing has changed since the sandbox began."""
+        held = [one for one in self._held.get(key, ()) if one[0] <= at]
+        began, role_id = held[-1] if held else (0.0, None)
+        if not self._held.get(key):
+            role_id = self.served.get(key)
+        return None if role_id is None else (role_id, began)

@@ -1,4 +1,5 @@
-"""Faults that are switched on and off while the sandbox runs: POST requests to ``/_sandbox/…``."""
+"""Faults, and what roll-outs watch, switched while the sandbox runs: POST requests to
+``/_sandbox/…``."""
 
 from __future__ import annotations
 
@@ -8,10 +9,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
-from reconciler.sandbox.state import World
+from reconciler.model.checks import group_of
+from reconciler.sandbox.state import Alarm, App, Target, World
 
 Answering = Callable[[Any, Any], Iterable[bytes]]
 _ROOT = "/_sandbox/"
+LONGEST = 3600
 
 
 def with_switches(world: World, application: Answering) -> Answering:
@@ -42,7 +45,13 @@ def _reply(start_response: Any, status: str, body: Any) -> Iterable[bytes]:
 
 
 def _state(world: World) -> dict[str, Any]:
-    return {"denied": sorted(world.chaos.denied), "expired": sorted(world.chaos.expired)}
+    faults = {"denied": sorted(world.chaos.denied), "expired": sorted(world.chaos.expired)}
+    watched = {
+        "alarms": {name: one.state for (_, _, name), one in sorted(world.alarms.items())},
+        "targets": {key[3]: one.state for key, one in sorted(world.targets.items())},
+        "apps": [one.action for one in world.apps],
+    }
+    return faults | {what: state for what, state in watched.items() if state}
 
 
 def _actions(query: dict[str, list[str]]) -> frozenset[str]:
@@ -71,10 +80,82 @@ def _outage(world: World, query: dict[str, list[str]]) -> None:
         seconds = float(query["seconds"][0])
     except (KeyError, ValueError):
         seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise ValueError("seconds is needed, such as ?seconds=30, at most 3600")
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(f"seconds is needed, such as ?seconds=30, at most {LONGEST}")
     # After the answer to this request.
     world.goes_out(0.2, seconds)
+
+
+ALARM_STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
+TARGET_STATES = ("initial", "healthy", "unhealthy", "unused", "draining", "unavailable")
+
+
+def _one(query: dict[str, list[str]], name: str, example: str) -> str:
+    given = query.get(name, [])
+    if len(given) != 1 or not given[0]:
+        raise ValueError(f"{name} is needed once, such as ?{name}={example}")
+    return given[0]
+
+
+def _maybe(query: dict[str, list[str]], name: str) -> str | None:
+    return query[name][0] if name in query else None
+
+
+def _among(values: tuple[str, ...], query: dict[str, list[str]]) -> str:
+    state = _one(query, "state", values[1])
+    if state not in values:
+        raise ValueError(f"state is one of {', '.join(values)}")
+    return state
+
+
+def _number(query: dict[str, list[str]], name: str, default: float) -> float:
+    text = _maybe(query, name)
+    try:
+        seconds = default if text is None else float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST:
+        raise ValueError(f"{name} is a number of seconds, at most {LONGEST}")
+    return seconds
+
+
+def _alarm(world: World, query: dict[str, list[str]]) -> None:
+    """Makes the alarm, if there is none of that name."""
+    region = _maybe(query, "region") or world.regions[0]
+    kind = _maybe(query, "composite") == "true"
+    made = Alarm(_among(ALARM_STATES, query), kind, _maybe(query, "role"))
+    world.alarms[world.account, region, _one(query, "name", "web-errors")] = made
+
+
+def _target(world: World, query: dict[str, list[str]]) -> None:
+    """Registers the target, if it is not."""
+    group = _one(query, "group", "arn:aws:elasticloadbalancing:...")
+    found = group_of(group)
+    if found is None or found.region is None:
+        raise ValueError("group is the ARN of a target group")
+    reason = _maybe(query, "reason") or Target("").reason
+    made = Target(_among(TARGET_STATES, query), reason, _maybe(query, "role"))
+    world.targets[world.account, found.region, group, _one(query, "instance", "i-0abc")] = made
+
+
+def _calls(world: World, query: dict[str, list[str]]) -> None:
+    """From now on the applications on the instances call this action."""
+    action = _one(query, "action", "secretsmanager:GetSecretValue")
+    if ":" not in action:
+        raise ValueError("action is an action such as secretsmanager:GetSecretValue")
+    every = _number(query, "every", 10.0)
+    if every < 1:
+        raise ValueError("every is at least one second")
+    world.apps.append(
+        App(
+            action,
+            _maybe(query, "resource") or "*",
+            world.clock.now(),
+            every,
+            _number(query, "late", 0.0),
+            _maybe(query, "instance"),
+        )
+    )
 
 
 _SWITCHES: dict[str, Callable[[World, dict[str, list[str]]], None]] = {
@@ -82,4 +163,7 @@ _SWITCHES: dict[str, Callable[[World, dict[str, list[str]]], None]] = {
     "allow": _allow,
     "expire": _expire,
     "outage": _outage,
+    "alarm": _alarm,
+    "target": _target,
+    "calls": _calls,
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from reconciler.spec.build.scalars import Canary, MaxUnavailable, Seconds, Text
+from reconciler.spec.build.scalars import Canary, Checkpoint, Count, MaxUnavailable, Seconds, Text
 from reconciler.spec.yaml.policy_documents import is_wrapped
 
 
@@ -131,6 +131,39 @@ class RoleSpec(SpecModel):
     )
 
 
+class DeniedSpec(SpecModel):
+    """Calls that AWS refuses to an instance after it got the new role."""
+
+    max: Count = Field(
+        0,
+        description="Most denied calls of an instance; what was denied as long before as well "
+        "(the same action on the same resource) is not counted.",
+    )
+    window: Seconds = Field(
+        300, description="Time after and before an instance got the role whose calls count."
+    )
+
+
+class ChecksSpec(SpecModel):
+    """What is watched before, during and after each batch."""
+
+    alarms: list[Text] = Field(
+        [],
+        description="Names or ARNs of CloudWatch alarms, also composite ones, none of which may be "
+        "in ALARM. A name is looked for in the target's regions.",
+    )
+    target_groups: list[Text] = Field(
+        [],
+        description="ARNs of target groups in which no instance with the new role may be "
+        "unhealthy.",
+    )
+    denied: DeniedSpec | None = Field(
+        None,
+        description="Watch CloudTrail for calls that are refused to instances with the new role; "
+        "{} for the defaults.",
+    )
+
+
 class CutOverSpec(SpecModel):
     """What happens to running instances when the role in their profile changes."""
 
@@ -146,6 +179,16 @@ class CutOverSpec(SpecModel):
     pause: Seconds = Field(0, description="Time between batches.")
     on_failure: Literal["rollback", "stop"] = Field(
         "rollback", description="What to do when the first batch fails."
+    )
+    bake: Seconds = Field(
+        0, description="Time for which the first batch is watched before anything follows it."
+    )
+    checkpoints: list[Checkpoint] = Field(
+        [],
+        description="Shares of the fleet at which an apply ends, and the next one goes on.",
+    )
+    checks: ChecksSpec = Field(
+        ChecksSpec(), description="What is watched; a batch fails if one of it speaks against it."
     )
 
 

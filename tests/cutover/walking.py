@@ -18,16 +18,20 @@ from reconciler.cutover.decide import decide
 from reconciler.cutover.decisions import (
     Act,
     Ask,
+    AskGates,
     BatchDone,
+    BatchPassed,
     Decision,
     Done,
     GiveUp,
     GiveUpInstance,
     List,
     Pause,
+    RunCheck,
 )
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
+from reconciler.model.checks import Checks
 from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model.ownership import (
     Failed,
@@ -42,6 +46,7 @@ from reconciler.model.ownership import (
 from reconciler.model.resources import InstanceProfile, RollOut
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver, Observation, RoleRef
+from reconciler.plan.gates import AlarmState, GateAnswers
 from tests.cutover import world as aws
 from tests.cutover.world import ARN, HERE, NAMES, NEW, OLD, PREFIX, SHADOW_ARN, World, temporary
 
@@ -69,10 +74,26 @@ def instance(name: str, state: str, row: str | None) -> LiveInstance:
 
 
 def cutover(
-    most: str = "1", on_failure: str = "rollback", strategy: str = "reassociate", pause: int = 0
+    most: str = "1",
+    on_failure: str = "rollback",
+    strategy: str = "reassociate",
+    pause: int = 0,
+    **more: Any,
 ) -> CutOver:
-    limits = RollOut(most, pause, 60, on_failure, strategy)
-    return CutOver("web", RoleRef("old", OLD), RoleRef("new", NEW), limits, (HERE,), PREFIX)
+    limits = RollOut(most, pause, 60, on_failure, strategy, **more)
+    plan = CutOver("web", RoleRef("old", OLD), RoleRef("new", NEW), limits, (HERE,), PREFIX)
+    return replace(plan, home_regions=(HERE,))
+
+
+ALARM = Checks(alarms=("errors",))
+
+
+def told(world: World, *, alarm: bool) -> World:
+    """AWS answers about what is watched; it takes a second. Once the alarm rings, it goes on."""
+    rings = alarm or world.alarm
+    state = AlarmState(HERE, "errors", "ALARM" if rings else "OK")
+    answers = GateAnswers(world.now, world.now + 1, (state,))
+    return replace(world, now=world.now + 1, gates=answers, alarm=rings)
 
 
 def planned(world: World, plan: CutOver) -> CutOver:
@@ -158,7 +179,13 @@ GIVES = frozenset(
 def look(world: World, plan: CutOver | None = None) -> Observation:
     wanted = plan.after.id if plan is not None and plan.after is not None else NEW
     return Observation(
-        world.now, world.profile, wanted, world.instances, world.now, temporary=world.temporary
+        world.now,
+        world.profile,
+        wanted,
+        world.instances,
+        world.now,
+        temporary=world.temporary,
+        gates=world.gates,
     )
 
 
@@ -228,10 +255,18 @@ def step(
                 world = happened(world, call, plan)
                 run_state = run_states.after_own_call(run_state, call, before, world.now)
                 yield world, run_state, number == len(calls)
-        case Pause(seconds):
-            yield replace(world, now=world.now + seconds), run_state, True
+        case Pause(seconds, at_most=at_most):
+            # Some of it in one go: the pieces in between are all alike.
+            piece = seconds if at_most is None else min(seconds, max(at_most, seconds / 2))
+            yield replace(world, now=world.now + piece), run_state, True
         case List():
             yield world, replace(run_state, changed_at=0.0), True
+        case AskGates():
+            yield told(world, alarm=False), run_state, True
+        case RunCheck():
+            yield world, run_states.answered_command(run_state, ""), True
+        case BatchPassed():
+            yield world, run_states.passed_batch(run_state), True
         case BatchDone():
             yield world, run_states.ended_batch(run_state, world.now), True
         case GiveUpInstance(key, reason):
@@ -247,6 +282,8 @@ class Trail:
     """Whose profile, or whose running, this run has taken."""
     returned_at: float | None = None
     """When one of those last got it back."""
+    first_at: float | None = None
+    """When the first instance was served the new role, in whichever run."""
     refused: tuple[bool, int] | None = None
     """When AWS refused a call about an instance: whether anything had been changed by then, and how
     many instances were served the new role."""
@@ -256,6 +293,19 @@ class Trail:
             return self
         brought = sum(role == NEW for role in world.served.values())
         return replace(self, refused=(isinstance(world.profile.mark, Pending), brought))
+
+    def baked(self, plan: CutOver, decision: Decision, before: World, after: World) -> Trail:
+        """Nobody else is taken anything before the first has held the new role for long enough."""
+        bake = plan.limits.bake_seconds
+        if not bake or plan.settle_as is not None:
+            return self
+        calls = decision.calls if isinstance(decision, Act) else ()
+        taken = {k for c in calls if c.operation in TAKES for k in _instances(c, before)}
+        if self.first_at is not None and any(before.served[k] != NEW for k in taken):
+            assert before.now - self.first_at >= bake, f"{before.now - self.first_at} s"
+        is_new = any(role == NEW for role in after.served.values())
+        is_first = self.first_at is None and is_new
+        return replace(self, first_at=before.now) if is_first else self
 
     def after(self, decision: Decision, world: World, pause: float) -> Trail:
         """The trail once ``decision`` is carried out, at ``world.now``. Two batches are ``pause``
@@ -271,11 +321,12 @@ class Trail:
             assert rested >= pause, f"{decision.why}: {rested} s after the batch before"
         taken = self.taken | named if is_taking else self.taken
         at = world.now if is_giving and named & taken else self.returned_at
-        return Trail(taken, at, self.refused)
+        return replace(self, taken=taken, returned_at=at)
 
-    def key(self, world: World, pause: float) -> object:
-        at = self.returned_at
-        return self.refused, self.taken, at is not None and world.now - at >= pause
+    def key(self, world: World, pause: float, bake: float) -> object:
+        at, first = self.returned_at, self.first_at
+        stood = None if first is None else min((world.now - first) // 10, bake // 10)
+        return self.refused, self.taken, at is not None and world.now - at >= pause, stood
 
 
 def _instances(call: ApiCall, world: World) -> list[InstanceKey]:
@@ -290,6 +341,8 @@ class Walk:
     plan: CutOver
     crashes: int
     humans: int = 0
+    alarms: int = 0
+    """How often the alarm may go off, anywhere; it goes on."""
     refusals: int = 0
     """How many calls AWS may refuse, anywhere; a roll-back that follows is walked as well."""
     observed: dict[object, int] = field(default_factory=dict)
@@ -306,18 +359,20 @@ class Walk:
 
     def walk(self, start: World) -> None:
         pause = float(self.plan.limits.pause_seconds)
-        run_state = run_states.initial_state(look(start), "run0")
-        whole, number = (self.crashes, self.humans, self.refusals), len(self.observed)
+        run_state = run_states.initial_state(self.plan, look(start), "run0")
+        whole = (self.crashes, self.humans, self.refusals, self.alarms)
+        number = len(self.observed)
         stack = [(start, run_state, self.plan, whole, Trail())]
         while stack:
             world, run_state, plan, rest, trail = stack.pop()
-            left, humans, refusals = rest
+            left, humans, refusals, alarms = rest
             name = (
                 world.key(),
                 _memory_key(run_state, world, pause),
+                _gates_key(run_state, world, plan),
                 (plan.settle_as, plan.roll_back_to, plan.untouched),
                 rest,
-                trail.key(world, pause),
+                trail.key(world, pause, plan.limits.bake_seconds),
             )
             if name in self.observed:
                 self.joins = self.joins or self.observed[name] < number
@@ -327,8 +382,8 @@ class Walk:
             decision = decide(plan, look(world, plan), run_state)
             if isinstance(decision, GiveUp) and decision.roll_back:
                 back = plan.reversed(NEW, run_state.untouched)
-                begun = run_states.initial_state(look(world, back), run_state.run)
-                stack.append((world, begun, back, rest, Trail(refused=trail.refused)))
+                begun = run_states.initial_state(back, look(world, back), run_state.run)
+                stack.append((world, begun, back, rest, replace(trail, taken=frozenset())))
                 continue
             if isinstance(decision, Done | GiveUp):
                 self.endings.append((world, decision, trail))
@@ -336,25 +391,33 @@ class Walk:
             if isinstance(decision, Act):
                 self.operations.update(call.operation for call in decision.calls)
             if humans:
-                fewer = (left, humans - 1, refusals)
+                fewer = (left, humans - 1, refusals, alarms)
                 stack += [(acted, run_state, plan, fewer, trail) for acted in by_hand(world)]
             if refusals:
-                fewer = (left, humans, refusals - 1)
+                fewer = (left, humans, refusals - 1, alarms)
                 for after, remembered in self._refused(world, run_state, decision, plan, trail):
                     stack.append(
                         (after, remembered, plan, fewer, trail.with_refusal(world, decision))
                     )
+            if alarms and isinstance(decision, AskGates):
+                rings = told(world, alarm=True)
+                brought = sum(role == NEW for role in world.served.values())
+                has_begun = isinstance(world.profile.mark, Pending)
+                rung = replace(trail, refused=(has_begun, brought))
+                stack.append((rings, run_state, plan, (left, humans, refusals, alarms - 1), rung))
             for after, remembered, is_whole in step(world, run_state, decision, plan):
                 has_way_back(after)
+                stood = trail.baked(plan, decision, world, after)
                 if is_whole:
                     now = replace(world, now=after.now)
-                    stack.append((after, remembered, plan, rest, trail.after(decision, now, pause)))
+                    stack.append((after, remembered, plan, rest, stood.after(decision, now, pause)))
                 if left:
                     run = f"run{self.crashes - left + 1}"
                     again = planned(after, self.plan)
-                    begun = run_states.initial_state(look(after, again), run)
-                    fresh = Trail(refused=trail.refused)
-                    stack.append((after, begun, again, (left - 1, humans, refusals), fresh))
+                    begun = run_states.initial_state(again, look(after, again), run)
+                    fresh = Trail(first_at=stood.first_at, refused=trail.refused)
+                    fewer = (left - 1, humans, refusals, alarms)
+                    stack.append((replace(after, gates=None), begun, again, fewer, fresh))
 
     def _refused(
         self, world: World, run_state: RunState, decision: Decision, plan: CutOver, trail: Trail
@@ -443,6 +506,18 @@ def _memory_key(run_state: RunState, world: World, pause: float) -> object:
         run_state.filled_at is None,
         world.now - run_state.began_at >= 60,
     )
+
+
+def _gates_key(run_state: RunState, world: World, plan: CutOver) -> object:
+    """How old the answers are, and how long the batch has stood; nothing where nothing is watched,
+    so that equal worlds are walked once."""
+    limits = plan.limits
+    if not (limits.bake_seconds or limits.checks or limits.checkpoints):
+        return None
+    gates, ended = world.gates, run_state.batch_ended_at or run_state.began_at
+    age = None if gates is None else (gates.asked_at - ended, world.now - gates.answered_at)
+    stood = world.now - ended if run_state.on_trial else None
+    return age, stood, run_state.on_trial, min(run_state.batches, 2), run_state.checkpoint
 
 
 def _row(world: World, key: InstanceKey) -> str | None:

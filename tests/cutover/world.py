@@ -19,6 +19,7 @@ from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model.ownership import InstanceKey, Pending
 from reconciler.model.resources import InstanceProfile
 from reconciler.plan.calls import ApiCall
+from reconciler.plan.gates import GateAnswers
 
 PREFIX = "reconciler:"
 HERE = "us-east-1"
@@ -54,6 +55,10 @@ class World:
     made: int = 0
     roles: Mapping[str, str] = field(default_factory=lambda: {"old": OLD, "new": NEW})
     """The roles of the account: the id that each name has now."""
+    gates: GateAnswers | None = None
+    """What the run was last told about what is watched."""
+    alarm: bool = False
+    """Whether the alarm rings."""
     skew: float = 0.0
     """How far EC2's clock is ahead of ours, in seconds: launch times are EC2's."""
 
@@ -81,7 +86,7 @@ class World:
         noted = tuple(sorted(marks.items()))
         begun = mark.epoch if isinstance(mark, Pending) else 0
         late = tuple(k for k, i in self.instances.items() if i.launched_at > begun)
-        away = (self.idle, self.freed, late, self.skew)
+        away = (self.idle, self.freed, late, self.skew, self.alarm)
         return (self.profile.role_id, plain, noted, rows, fresh, temporary, young, away)
 
     def seen_by_ec2(self, arn: str = ARN) -> str | None:

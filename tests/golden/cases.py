@@ -25,12 +25,15 @@ from reconciler.render import formats
 from reconciler.render.graph.formats import FORMATS as GRAPHS
 from reconciler.render.json.apply import outcome_json
 from reconciler.render.json.explain import explain_json
+from reconciler.render.json.record import record_json
 from reconciler.render.json.schemas import PRINTED, schema_of
+from reconciler.render.record import record_markdown
 from reconciler.render.styled_text import plain
 from reconciler.render.text.apply import result_lines, stranded_lines
 from reconciler.render.text.explain import explain_lines
 from reconciler.render.text.look import Look
 from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.state import Alarm, App
 from tests.behaviour.explaining import World, in_the_middle
 from tests.behaviour.faults import refusing
 from tests.render.situations import (
@@ -42,7 +45,7 @@ from tests.render.situations import (
     in_trouble,
     plan_report,
 )
-from tests.rig import AWAY, Rig, rig
+from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 
 ROOT = Path(reconciler.__file__).parent.parent
 FILES = Path(__file__).parent / "files"
@@ -174,6 +177,43 @@ def swaps() -> Iterator[tuple[str, str]]:
             yield from of_apply(f"swap-{strategy}", aws, aws.apply(parallelism=1))
 
 
+def roll_outs() -> Iterator[tuple[str, str]]:
+    """One that ends at a checkpoint, and one that an alarm and an application turn back."""
+    with seeded() as aws:
+        aws.launch(3, tags={"app": "web"})
+        aws.write(FIRST, SETTINGS)
+        aws.settle(parallelism=1)
+        aws.write(FIRST.replace("web: {role: v1}", f"web: {{role: v2, {WATCHED}}}"), SETTINGS)
+        aws.aws.alarms[ACCOUNT, HOME, "web-errors"] = Alarm("OK")
+        yield from _rolled_out("roll-out-checkpoint", aws)
+        yield from of_plan("roll-out-goes-on", aws.plan())
+        yield from of_drift("roll-out-goes-on", aws.plan(for_drift=True))
+    with seeded() as aws:
+        aws.launch(3, tags={"app": "web"})
+        aws.write(FIRST, SETTINGS)
+        aws.settle(parallelism=1)
+        aws.aws.apps.append(App("sqs:SendMessage", "*", aws.clock.now() + 30.0, 60.0))
+        aws.write(FIRST.replace("web: {role: v1}", f"web: {{role: v2, {WATCHED}}}"), SETTINGS)
+        aws.aws.alarms[ACCOUNT, HOME, "web-errors"] = Alarm("ALARM", role="v2")
+        yield from _rolled_out("roll-out-turned-back", aws)
+
+
+WATCHED = (
+    "cutover: {bake: 10m, pause: 1m, checkpoints: [50%], checks: {alarms: [web-errors], "
+    "denied: {max: 1, window: 5m}}}"
+)
+
+
+def _rolled_out(name: str, aws: Rig) -> Iterator[tuple[str, str]]:
+    yield from of_plan(name, _counted(aws).plan())
+    aws.progress.told.clear()
+    applied = aws.apply(parallelism=1)
+    yield from of_apply(name, aws, applied)
+    record = record_json(applied, applied.exit_code, "run", NOW)
+    yield f"{name}.record.json.txt", _json(record)
+    yield f"{name}.record.md.txt", record_markdown(record)
+
+
 def removals() -> Iterator[tuple[str, str]]:
     with seeded() as aws:
         aws.launch(1, tags={"app": "web"})
@@ -296,6 +336,7 @@ MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     **{folder: partial(example, folder) for folder in SETS},
     "trouble": in_every_trouble,
     "swaps": swaps,
+    "roll-outs": roll_outs,
     "removals": removals,
     "policies": policies,
     "explain": explained,

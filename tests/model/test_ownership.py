@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.ownership import (
+    ALL,
     IN_FLIGHT_TAGS,
     OWNER_PATTERN,
     AssociationMark,
@@ -266,3 +267,21 @@ def test_keys_of_a_role_ignore_case_and_no_others() -> None:
     assert (split.user, split.marks) == ({"Team": "x"}, {"owner": "me/web"})
     assert split.malformed_marks == (MalformedMark("RECONCILER:released", "²"),)
     assert split_tags(tags, "reconciler:").user == tags
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("AROANEW/900", Swapped("AROANEW", 900)),
+        ("AROANEW/900/10", Swapped("AROANEW", 900, 10)),
+        ("AROANEW/900/100", Swapped("AROANEW", 900, ALL)),
+        ("AROANEW/900/0", None),
+        ("AROANEW/900/101", None),
+        ("AROANEW/900/", None),
+        ("AROANEW/900/10/1", None),
+        ("AROANEW/900/-1", None),
+    ],
+)
+def test_a_checkpoint_in_the_mark_of_a_swap(text: str, mark: Swapped | None) -> None:
+    assert decode_swapped(text) == mark
+    assert mark is None or encode_swapped(mark) == text

@@ -42,18 +42,57 @@ SENDER, OBSERVER = "executor/test_sender.py", "executor/test_observer.py"
 SEAM = "engine/test_seam.py"
 INTERRUPT, DEADLINE = "executor/test_interrupt.py", "executor/test_deadline.py"
 
+WALK_GATES = "cutover/test_walk_gates.py"
+BAKED = f"{WALK_GATES}::test_the_first_stands_for_its_time_whatever_run_dies"
+RINGS = f"{WALK_GATES}::test_an_alarm_that_goes_off_at_any_moment"
+
 CUTOVER = (
     Mutant(
+        "reconciler/cutover/run_state.py",
+        "        return any(i.key not in observed.profile.in_flight for i in noted)",
+        "        return True",
+        (BAKED,),
+        "a run that follows one that died skips the bake time",
+    ),
+    Mutant(
+        "reconciler/cutover/gates.py",
+        "        return watched(fleet, ended) or run_state.closed or wait(fleet, left, BAKE, bake)",
+        "        return watched(fleet, ended)",
+        (BAKED,),
+        "the canary does not stand for its time",
+    ),
+    Mutant(
+        "reconciler/cutover/gates.py",
+        "    return GiveUp(reason, roll_back=fleet.can_roll_back, advice=advice)\n\n\ndef checkpoint",
+        "    return GiveUp(reason, roll_back=False, advice=advice)\n\n\ndef checkpoint",
+        (RINGS,),
+        "what is watched never rolls the canary back",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "    if not is_begun and (decision := batches.look_first(fleet)):\n        return decision\n",
+        "",
+        (RINGS,),
+        "nothing is looked at before the start",
+    ),
+    Mutant(
+        "reconciler/cutover/gates.py",
+        "    if not whole or reached <= passed:",
+        "    if not whole or not reached:",
+        (WALK_GATES,),
+        "every run ends at the same checkpoint",
+    ),
+    Mutant(
         "reconciler/cutover/batches.py",
-        "return GiveUp(_told(failed), roll_back=can_roll_back)",
+        "return GiveUp(_told(failed), roll_back=fleet.can_roll_back)",
         "return GiveUp(_told(failed), roll_back=False)",
         (CANARY,),
         "the canary is never rolled back",
     ),
     Mutant(
-        "reconciler/cutover/batches.py",
-        "        fleet.run_state.batches == 0\n        and ",
-        "        ",
+        "reconciler/cutover/fleet.py",
+        "            is_first\n            and ",
+        "            ",
         (CANARY,),
         "every failure rolls back, also when others hold the new role",
     ),
@@ -66,7 +105,7 @@ CUTOVER = (
     ),
     Mutant(
         "reconciler/cutover/batches.py",
-        '        return Pause(min(left, pause), "the pause between batches")',
+        "        return gates.watched(fleet, since) or gates.wait(fleet, left, told, pause)",
         "        return None",
         (PAUSE, DECIDE),
         "the pause between batches is not kept",
@@ -143,7 +182,7 @@ CUTOVER = (
     ),
     Mutant(
         "reconciler/cutover/run_state.py",
-        "        resumed=resumed,\n",
+        "        resumed=_is_resumed(observed),\n",
         "        resumed=True,\n",
         (DECIDE,),
         "notes that anybody may write on an instance save its refresh",
@@ -164,8 +203,8 @@ CUTOVER = (
     ),
     Mutant(
         "reconciler/cutover/run_state.py",
-        "replace(run_state, back=_with(run_state.back, key, now), changed_at=ended_at)",
-        "replace(run_state, back=_with(run_state.back, key, ended_at), changed_at=ended_at)",
+        "            back = _with(run_state.back, key, now)\n",
+        "            back = _with(run_state.back, key, ended_at)\n",
         (RUN_STATE,),
         "an association counts as younger than it is",
     ),

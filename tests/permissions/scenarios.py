@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from reconciler.sandbox.state import Alarm, Target
 from tests.rig import AWAY, HOME, Rig
 
 SETTINGS = f"version: 1\nowner: tests\nregions: [{HOME}, {AWAY}]\naccount_id: '123456789012'\n"
@@ -62,6 +63,19 @@ def swap(strategy: str, settings: str = NARROW) -> Scenario:
         return "apply", {}
 
     made.__name__ = f"swap_{strategy}"
+    return made
+
+
+def watched(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """A roll-out with everything that it can be told to watch."""
+    group = f"arn:aws:elasticloadbalancing:{HOME}:123456789012:targetgroup/web/0123456789abcdef"
+    checks = f"alarms: [errors], target_groups: ['{group}'], denied: {{max: 0, window: 5m}}"
+    made = swap("reassociate")(aws)
+    one, *_ = aws.instance_ids()
+    aws.aws.alarms["123456789012", HOME, "errors"] = Alarm("OK")
+    aws.aws.targets["123456789012", HOME, group, one] = Target("healthy")
+    more = f"bake: 5m, checks: {{{checks}}}, strategy: reassociate"
+    aws.write(SWAP.replace("strategy: STRATEGY", more).replace("ROLE", "v2"), NARROW)
     return made
 
 
@@ -267,6 +281,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     swap("hop"),
     swap("restart"),
     swap("wait"),
+    watched,
     associate,
     by_id,
     move,
@@ -290,4 +305,4 @@ SCENARIOS: tuple[Scenario, ...] = (
     destroyed,
     forgotten,
 )
-SAMPLE = ("create", "swap_hop", "destroyed", "forgotten", "drifted_in_part", "imported")
+SAMPLE = ("create", "swap_hop", "watched", "destroyed", "forgotten", "drifted_in_part", "imported")

@@ -12,7 +12,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.rehearsal.telling import rehearsal_json, rehearsal_lines
 from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.styled_text import plain
-from tests.rehearsal.prepared import rehearsed, swapping
+from tests.rehearsal.prepared import SPEC, rehearsed, swapping
 from tests.rig import AWAY, HOME, Rig
 from tests.sampling import sampled
 
@@ -112,3 +112,20 @@ def test_a_failure_on_the_copy_is_told(tmp_path: Path) -> None:
     assert not made.is_well
     (target,) = rehearsal_json([made], "now")["targets"]
     assert [one["what"] for one in target["failures"]] == ["iam:AttachRolePolicy"]
+
+
+def watched(aws: Rig) -> None:
+    """Everything that a roll-out can be told to watch, and two checkpoints."""
+    group = f"arn:aws:elasticloadbalancing:{HOME}:123456789012:targetgroup/web/0123456789abcdef"
+    checks = f"{{alarms: [errors], target_groups: ['{group}'], denied: {{}}}}"
+    swapping("reassociate")(aws)
+    aws.launch(2, profile="web")
+    more = f"reassociate, bake: 10m, checkpoints: [20%, 60%], checks: {checks}"
+    aws.write(SPEC.format(role="v2", strategy=more))
+
+
+def test_what_is_watched_is_well_on_the_copy_and_checkpoints_are_passed(tmp_path: Path) -> None:
+    made = rehearsed(tmp_path, watched)
+    assert made.is_well, made.applied
+    assert {(one.before, one.after) for one in made.instances} == {("v1", "v2")}
+    assert made.took >= 600

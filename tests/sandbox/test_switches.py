@@ -125,3 +125,33 @@ def test_what_is_no_switch(
     told, body = post(address, path, method, **headers)
     assert told == status
     assert body["error"]
+
+
+GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef"
+
+
+def test_what_a_roll_out_watches_is_switched(address: str) -> None:
+    status, state = post(address, "alarm?name=errors&state=ALARM&composite=true")
+    assert (status, state["alarms"]) == (200, {"errors": "ALARM"})
+    status, state = post(address, f"target?group={GROUP}&instance=i-0abc&state=unhealthy")
+    assert (status, state["targets"]) == (200, {"i-0abc": "unhealthy"})
+    status, state = post(address, "calls?action=sqs:SendMessage&every=1&late=30")
+    assert (status, state["apps"]) == (200, ["sqs:SendMessage"])
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("alarm?state=ALARM", "name is needed"),
+        ("alarm?name=errors&state=loud", "state is one of OK"),
+        ("target?group=web&instance=i-0abc&state=healthy", "group is the ARN"),
+        (f"target?group={GROUP}&instance=i-0abc&state=ill", "state is one of initial"),
+        ("calls?action=SendMessage", "action is an action"),
+        ("calls?action=sqs:SendMessage&every=0", "at least one second"),
+        ("calls?action=sqs:SendMessage&every=nan", "every is a number"),
+    ],
+)
+def test_a_switch_that_is_not_understood(address: str, path: str, said: str) -> None:
+    status, answer = post(address, path)
+    assert status == 400
+    assert said in answer["error"]

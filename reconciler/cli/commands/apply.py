@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.panels import RUN
+from reconciler.cli.panels import OUTPUT, RUN
 
 Expect = Annotated[
     str | None,
@@ -29,6 +29,28 @@ PreflightFlag = Annotated[
 ]
 
 
+Check = Annotated[
+    str | None,
+    typer.Option(
+        "--check",
+        metavar="COMMAND",
+        help="Run this command after each batch of a cut-over; the batch fails if it ends with "
+        "another exit code than 0.",
+        rich_help_panel=RUN,
+    ),
+]
+Record = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--record",
+        metavar="FILE|s3://BUCKET/KEY",
+        help="Write what became of each cut-over and instance, as JSON, or as Markdown if the name "
+        "ends in .md; repeat for both.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 @o.with_flags
 def apply(
     context: typer.Context,
@@ -41,6 +63,8 @@ def apply(
     report: o.Report = None,
     max_time: o.MaxTime = None,
     max_rps: o.MaxRps = None,
+    check: Check = None,
+    record: Record = None,
     *,
     common: o.CommonArguments,
 ) -> None:
@@ -57,5 +81,7 @@ def apply(
         report,
         max_time,
         max_rps,
+        check,
+        record,
         common,
     )

@@ -10,9 +10,11 @@ import typer
 
 from reconciler.cli.apply_flow import ApplyOptions, run_apply_flow
 from reconciler.cli.arguments import CommonArguments
-from reconciler.cli.connection import run_ports
+from reconciler.cli.batch_command import command_check
+from reconciler.cli.connection import aws_outputs, run_ports
 from reconciler.cli.given import allowances, console_of, duration, login_of, request_of
 from reconciler.cli.progress import Quiet, planning
+from reconciler.cli.records import RecordWriter, record_places
 from reconciler.cli.reports import report_requests
 from reconciler.cli.saved_plans import saved_at
 from reconciler.commands.planfile import (
@@ -37,11 +39,14 @@ def run(
     report: list[str] | None,
     max_time: str | None,
     max_rps: float | None,
+    check: str | None,
+    record: list[str] | None,
     common: CommonArguments,
 ) -> None:
     reports = report_requests(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
         raise typer.BadParameter(f"--expect takes sha256: and 64 hex digits, not {expect[:80]!r}")
+    batch_check, places = command_check(check), record_places(record)
     console = console_of(common)
     login = login_of(common, console, no_input=no_input)
     saved = saved_at(Path(specs), context, allowances(common.allow))
@@ -61,7 +66,19 @@ def run(
         refuse_unexpected(expect, planned.plan)
     asks = not (saved or auto_approve)
     ends = duration(max_time)
-    how = ApplyOptions(ports, "apply", as_json, asks, no_input, ends, reports, max_rps, asks_first)
+    how = ApplyOptions(
+        ports,
+        "apply",
+        as_json,
+        asks,
+        no_input,
+        ends,
+        reports,
+        max_rps,
+        asks_first,
+        batch_check=batch_check,
+        records=RecordWriter(places, lambda: aws_outputs(login, ports.run).write_object),
+    )
     more = tuple(growth(saved, planned, ports.clock.now())) if saved else ()
     raise typer.Exit(run_apply_flow(planned, how, console, more))
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
 from reconciler.render.json.graph_types import GraphShape
+from reconciler.render.json.record_types import RecordShape
 from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
 
@@ -22,6 +23,7 @@ PRINTED: dict[str, Any] = {
     "log": LogShape,
     "doctor": DoctorShape,
     "rehearse": RehearsalShape,
+    "record": RecordShape,
 }
 """By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
 _TITLES = {
@@ -34,6 +36,7 @@ _TITLES = {
     "log": "a line of --log-file",
     "doctor": "reconciler doctor --json",
     "rehearse": "reconciler rehearse --json",
+    "record": "reconciler apply --record",
 }
 
 

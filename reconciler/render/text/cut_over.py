@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from typing import Any
 
+from reconciler.model.checks import alarm_of, group_name
 from reconciler.model.resources import RollOut
 from reconciler.plan.changes import Change, CutOverInstance
 from reconciler.render.styled_text import Line, Piece, data, line
@@ -42,6 +43,23 @@ def cut_over_lines(change: Change) -> Iterator[Line]:
     steps = "" if strategy == "wait" else f": {batches_in_words(intent, running)}"
     yield line(Piece(f"      # {running} running {noun}, strategy {strategy}{steps}", "dim"))
     yield line(Piece(f"      # {_EACH[strategy]}", "dim"))
+    if watched := _watched(intent):
+        yield line("      # ", data(f"watched: {watched}", "dim"))
+    if shares := intent.get("checkpoints"):
+        ends = " and ".join(shares)
+        told = f"apply ends at {ends} of the instances, and goes on when it is run again"
+        yield line(Piece(f"      # {told}", "dim"))
+
+
+def _watched(intent: Mapping[str, Any]) -> str:
+    """``alarm web-errors, target group web, calls that are denied``."""
+    alarms, groups = intent.get("alarms", ()), intent.get("target_groups", ())
+    told = [f"alarm {alarm_of(name).name}" for name in alarms]
+    told += [f"target group {group_name(arn)}" for arn in groups]
+    if denied := intent.get("denied"):
+        window = duration_text(denied["window"])
+        told.append(f"calls that are newly denied (at most {denied['max']} in {window})")
+    return ", ".join(told)
 
 
 def batches_in_words(intent: Mapping[str, Any], running: int) -> str:
@@ -53,6 +71,8 @@ def batches_in_words(intent: Mapping[str, Any], running: int) -> str:
     most = limits.at_once(running)
     back = "; rolled back if it fails" if intent.get("on_failure") == "rollback" else ""
     words = f"{first} first (canary{back})"
+    if bake := intent.get("bake"):
+        words += f", watched for {duration_text(bake)}"
     rest = running - first
     if rest:
         batches = ceil(rest / most)

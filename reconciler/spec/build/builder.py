@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import Address, name_key
+from reconciler.model.checks import Checks, DeniedLimit
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import InstanceProfile, Policy, Role, RollOut
 from reconciler.spec.check.aws_limits import SERVICE
@@ -22,6 +23,7 @@ from reconciler.spec.desired import (
 )
 from reconciler.spec.models import (
     AssociationSpec,
+    ChecksSpec,
     CutOverSpec,
     Defaults,
     FileSpec,
@@ -197,6 +199,18 @@ def _limits(spec: CutOverSpec) -> RollOut:
         pause_seconds=spec.pause,
         on_failure=spec.on_failure,
         strategy=spec.strategy,
+        bake_seconds=spec.bake,
+        checkpoints=tuple(spec.checkpoints),
+        checks=_checks(spec.checks),
+    )
+
+
+def _checks(spec: ChecksSpec) -> Checks:
+    denied = spec.denied
+    return Checks(
+        alarms=tuple(spec.alarms),
+        target_groups=tuple(spec.target_groups),
+        denied=None if denied is None else DeniedLimit(denied.max, denied.window),
     )
 
 

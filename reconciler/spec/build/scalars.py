@@ -56,6 +56,23 @@ def _count_or_share(code: str) -> BeforeValidator:
     return BeforeValidator(validated)
 
 
+def _checkpoint(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    found = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if not found or not 1 <= int(found[1]) <= 99:
+        raise PydanticCustomError("invalid-checkpoint", "must be a share from 1% to 99%")
+    return int(found[1])
+
+
+def _count(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,6}", value):
+        raise PydanticCustomError("invalid-count", "must be a count")
+    return int(value)
+
+
 def _text(value: Any) -> Any:
     if value is None:
         raise PydanticCustomError("wrong-type", 'must be text; quote it ("") to mean nothing')
@@ -72,6 +89,17 @@ Share = Annotated[
     BeforeValidator(_share),
     PlainSerializer(lambda percent: f"{percent}%"),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}%$"}),
+]
+Checkpoint = Annotated[
+    int,
+    BeforeValidator(_checkpoint),
+    PlainSerializer(lambda percent: f"{percent}%"),
+    WithJsonSchema({"type": "string", "pattern": r"^[1-9][0-9]?%$"}),
+]
+Count = Annotated[
+    int,
+    BeforeValidator(_count),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[0-9]{1,6}$", "minimum": 0}),
 ]
 _COUNT_OR_SHARE = WithJsonSchema(
     {"type": ["string", "integer"], "pattern": r"^[1-9][0-9]*%?$", "minimum": 1}

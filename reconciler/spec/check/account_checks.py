@@ -12,7 +12,7 @@ from reconciler.model.partitions import DNS_SUFFIXES
 from reconciler.model.policy_document import PolicyDocument, as_list
 from reconciler.spec.check.checks import is_unread, policies_of
 from reconciler.spec.check.spots import Spot, members
-from reconciler.spec.desired import DesiredPolicy, DesiredRole, DesiredState
+from reconciler.spec.desired import DesiredPolicy, DesiredProfile, DesiredRole, DesiredState
 from reconciler.spec.yaml.policy_documents import place_of_inline
 
 _ARN = re.compile(r"arn:([a-z-]+):")
@@ -30,6 +30,25 @@ def of_account(
             case DesiredPolicy():
                 document = entity.resource.document
                 yield from _document(document, Spot(entity.place, ("document",)), partition)
+            case DesiredProfile():
+                yield from _watched(entity, account_id, partition)
+
+
+def _watched(
+    entity: DesiredProfile, account_id: str | None, partition: str | None
+) -> Iterator[Diagnostic]:
+    """Alarms and target groups are asked in the account of the instances."""
+    checks = entity.limits.checks
+    for key, arns in (("alarms", checks.alarms), ("target_groups", checks.target_groups)):
+        for number, arn in enumerate(arns):
+            parts, spot = arn.split(":"), Spot(entity.place, ("cutover", "checks", key, number))
+            if len(parts) < 6 or parts[0] != "arn":
+                continue
+            if partition is not None and parts[1] != partition:
+                yield _other_partition(parts[1], arn, partition, spot)
+            elif account_id is not None and parts[4] != account_id:
+                message = f"{arn} is in account {parts[4]}, and the instances are in {account_id}"
+                yield spot.value_error("other-account", message, "write ${account_id}")
 
 
 def _references(

@@ -17,6 +17,7 @@ from reconciler.spec.check import (
     policy_checks,
     service_principals,
 )
+from reconciler.spec.check.roll_out import check_roll_out
 from reconciler.spec.check.spots import Spot
 from reconciler.spec.desired import (
     Desired,
@@ -42,6 +43,7 @@ def check(desired: DesiredState, settings: Settings, place: Place | None) -> Ite
                 yield from _role(entity, desired, settings)
             case DesiredProfile():
                 yield from _profile(entity, desired)
+                yield from check_roll_out(entity)
     for association in desired.associations:
         yield from _association(association)
     yield from _claims(desired.associations)

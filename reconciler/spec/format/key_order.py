@@ -37,6 +37,8 @@ _MODELS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("roles", "*", "managed_policies"): _fields(models.ManagedPolicies),
     ("instance_profiles", "*"): _fields(models.InstanceProfileSpec),
     ("instance_profiles", "*", "cutover"): _fields(models.CutOverSpec),
+    ("instance_profiles", "*", "cutover", "checks"): _fields(models.ChecksSpec),
+    ("instance_profiles", "*", "cutover", "checks", "denied"): _fields(models.DeniedSpec),
     ("associations", "*"): _fields(models.AssociationSpec),
     ("guards",): _fields(Guards),
     ("quotas",): _fields(Quotas),

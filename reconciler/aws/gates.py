@@ -1,0 +1,122 @@
+"""What a cut-over watches: alarms of CloudWatch, the health of a load balancer's targets, and calls
+that CloudTrail recorded as denied."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from reconciler.aws.cloudtrail import Lookup
+from reconciler.aws.errors import translated
+from reconciler.aws.session import Clients
+from reconciler.model.ownership import InstanceKey
+from reconciler.plan.gates import AlarmState, DeniedCall, TargetState
+from reconciler.ports import Clock
+from reconciler.threads import interruptible
+
+NAMES_OF_A_CALL = 100
+"""Source: docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html"""
+KINDS = ["MetricAlarm", "CompositeAlarm"]
+"""Composite ones are answered only where they are asked for."""
+MOST_TEXT = 200
+_REFUSED = re.compile(r"AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError")
+_SAID = re.compile(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: ([^\s\"]+))?")
+"""How most services say which action was refused, and on what. Source:
+docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
+
+
+class AwsGates:
+    """A ``Gates`` over boto3, for one account; several threads may ask."""
+
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._clients = clients
+        self._lookup = Lookup(clients, clock)
+
+    def alarms(self, region: str, names: Collection[str]) -> tuple[AlarmState, ...]:
+        """Of any number. Raises ``AwsError``."""
+        ordered = sorted(set(names))
+        found: list[AlarmState] = []
+        for start in range(0, len(ordered), NAMES_OF_A_CALL):
+            found += self._alarms(region, ordered[start : start + NAMES_OF_A_CALL])
+        return tuple(found)
+
+    @interruptible
+    def _alarms(self, region: str, names: list[str]) -> list[AlarmState]:
+        client, found = self._clients.get("cloudwatch", region), []
+        token: dict[str, str] = {}
+        with translated("cloudwatch:DescribeAlarms"):
+            while True:
+                page = client.describe_alarms(AlarmNames=names, AlarmTypes=KINDS, **token)
+                rows = (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ()))
+                found += [_alarm(region, row) for row in rows]
+                if not page.get("NextToken"):
+                    return found
+                token = {"NextToken": page["NextToken"]}
+
+    @interruptible
+    def targets(self, region: str, group: str) -> tuple[TargetState, ...]:
+        """All of a target group. Raises ``AwsError``; the code is ``TargetGroupNotFound`` if there
+        is none of that ARN."""
+        client = self._clients.get("elbv2", region)
+        with translated("elasticloadbalancing:DescribeTargetHealth"):
+            answer = client.describe_target_health(TargetGroupArn=group)
+        rows = answer.get("TargetHealthDescriptions", ())
+        return tuple(_target(group, region, row) for row in rows)
+
+    def denied(self, region: str, key: InstanceKey, since: float) -> tuple[DeniedCall, ...]:
+        """Of sessions that EC2 made, which it names after the instance. Raises ``AwsError``."""
+        pages = self._lookup.pages(region, "Username", key.instance, since)
+        return tuple(_denied(key, pages))
+
+
+def _alarm(region: str, row: dict[str, Any]) -> AlarmState:
+    reason = str(row.get("StateReason") or "")
+    return AlarmState(region, str(row["AlarmName"]), str(row["StateValue"]), _short(reason))
+
+
+def _target(group: str, region: str, row: dict[str, Any]) -> TargetState:
+    health = row.get("TargetHealth") or {}
+    told = [str(health[name]) for name in ("Reason", "Description") if health.get(name)]
+    return TargetState(
+        group=group,
+        region=region,
+        target=str(row["Target"]["Id"]),
+        state=str(health.get("State", "")),
+        reason=_short(": ".join(told)),
+    )
+
+
+def _denied(key: InstanceKey, events: Iterator[dict[str, Any]]) -> Iterator[DeniedCall]:
+    for event in events:
+        try:
+            detail = json.loads(event.get("CloudTrailEvent") or "{}")
+        except ValueError:
+            continue
+        role_id, _, session = str(
+            (detail.get("userIdentity") or {}).get("principalId", "")
+        ).partition(":")
+        if session == key.instance and _REFUSED.search(str(detail.get("errorCode") or "")):
+            action, resource = _what(detail)
+            yield DeniedCall(
+                key=key,
+                at=event["EventTime"].timestamp(),
+                action=_short(action),
+                resource=_short(resource),
+                role_id=role_id,
+            )
+
+
+def _what(detail: dict[str, Any]) -> tuple[str, str]:
+    """Action and resource. Some operations have another name than the action that they need, and
+    the message has that of the action."""
+    resources = [str(r.get("ARN")) for r in detail.get("resources") or () if r.get("ARN")]
+    if said := _SAID.search(str(detail.get("errorMessage") or "")):
+        return said[1], said[2] or next(iter(resources), "*")
+    service = str(detail.get("eventSource") or "").partition(".")[0]
+    return f"{service}:{detail.get('eventName')}", next(iter(resources), "*")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 3]}..."

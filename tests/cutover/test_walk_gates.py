@@ -1,0 +1,114 @@
+"""The walk where batches have to prove themselves: a time that the first one stands, an alarm that
+may go off whenever it is asked about, checkpoints; and a death after any call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.cutover.decisions import Decision, Done, GiveUp
+from reconciler.model.ownership import Failed, Pending, Settled
+from tests.cutover.test_walk import STRATEGIES, ends_well, held, running
+from tests.cutover.walking import ALARM, Walk, cutover, planned, took_up
+from tests.cutover.world import NEW, OLD, World
+
+BAKE = 120
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_first_stands_for_its_time_whatever_run_dies(strategy: str) -> None:
+    """The walk looks at every call that takes something, in every run."""
+    plain = running(2)
+    walk = Walk(planned(plain, cutover(strategy=strategy, bake_seconds=BAKE)), crashes=1)
+    walk.walk(plain)
+    assert walk.ended
+    for ended, decision in walk.ended:
+        assert decision == Done()
+        took_up(ended)
+
+
+def off(world: World) -> World:
+    """The alarm is off again, and a new run knows of no answer."""
+    return replace(world, alarm=False, gates=None)
+
+
+def ends_though_it_rings(
+    strategy: str, on_failure: str, crashes: int, bake: int = BAKE
+) -> set[str]:
+    plain = running(3 if crashes == 0 else 2)
+    plan = cutover(strategy=strategy, on_failure=on_failure, bake_seconds=bake, checks=ALARM)
+    walk = Walk(planned(plain, plan), crashes, alarms=1)
+    walk.walk(plain)
+    outcomes = {_outcome(plain, *ending) for ending in walk.endings}
+    ends_well([off(ended) for ended, _ in walk.ended], strategy, crashes=0)
+    return outcomes
+
+
+def _outcome(plain: World, ended: World, decision: Decision, trail: object) -> str:
+    """What became of it, and that it is whole."""
+    rings, mark = ended.alarm, ended.profile.mark
+    if decision == Done() and mark == Settled(NEW):
+        took_up(ended)
+        return "done though it rang at the end" if rings else "done"
+    assert rings, decision
+    if mark == Failed(NEW):
+        # A run that follows one that died at the very end finds nothing to go back from.
+        assert decision == Done() or "nothing was changed" in str(decision)
+        assert (ended.profile.role_id, set(held(ended))) == (OLD, {OLD})
+        return "rolled back"
+    assert isinstance(decision, GiveUp)
+    assert "the alarm errors (us-east-1) is in ALARM" in decision.reason
+    if mark == Settled(OLD):
+        assert (ended.instances, ended.served) == (plain.instances, plain.served)
+        return "nothing was done"
+    assert isinstance(mark, Pending)
+    return "stopped" if held(ended).get(NEW) else "stopped before the first"
+
+
+@pytest.mark.parametrize("on_failure", ["rollback", "stop"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_alarm_that_goes_off_at_any_moment(strategy: str, on_failure: str) -> None:
+    outcomes = ends_though_it_rings(strategy, on_failure, crashes=0)
+    back = {"rolled back"} if on_failure == "rollback" else set()
+    assert outcomes == {"nothing was done", "stopped before the first", "stopped", "done", *back}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_alarm_that_goes_off_and_a_death(strategy: str) -> None:
+    """Also of the run that rolls back, and of the one that resumes a bake time."""
+    assert "rolled back" in ends_though_it_rings(strategy, "rollback", crashes=1)
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "restart"])
+def test_every_checkpoint_ends_one_run(strategy: str) -> None:
+    plain = running(3)
+    plan = planned(plain, cutover(strategy=strategy, checkpoints=(30, 60)))
+    world, shares = plain, []
+    while True:
+        walk = Walk(planned(world, plan), crashes=0)
+        walk.walk(world)
+        ((world, decision),) = walk.ended
+        if decision == Done():
+            break
+        assert isinstance(decision, GiveUp)
+        assert decision.is_checkpoint
+        shares.append(held(world)[NEW])
+        assert not world.profile.in_flight
+    took_up(world)
+    assert shares == [1, 2]
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "restart"])
+def test_a_death_at_a_checkpoint(strategy: str) -> None:
+    """Whatever was recorded by then, the next runs come to the end."""
+    plain = running(2)
+    plan = planned(plain, cutover(strategy=strategy, checkpoints=(50,)))
+    walk = Walk(plan, crashes=1)
+    walk.walk(plain)
+    for ended, decision in walk.ended:
+        assert decision == Done() or (isinstance(decision, GiveUp) and decision.is_checkpoint)
+        again = Walk(planned(ended, plan), crashes=0)
+        again.walk(ended)
+        assert [d for _, d in again.ended] == [Done()]
+        took_up(again.ended[0][0])
