@@ -3,13 +3,14 @@ that plans has no writer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from reconciler.model.address import Address
+from reconciler.model.evidence import Associated, LastUsed, Metadata, Session, Silence
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveEntity, LiveInstance, LivePrincipal, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey
@@ -163,6 +164,49 @@ class Trail(Protocol):
 
     def events(self, region: str, resource: str) -> Iterable[Event]:
         """Changes of the resource of that name, the newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Associations:
+    """The newest call of each instance that gave it a profile, by its id; all of them that were
+    made from ``since`` on."""
+
+    made: Mapping[str, Associated]
+    since: float
+
+
+class EvidenceReader(Protocol):
+    """Asks AWS which role an instance is served. Nothing it can do changes anything, and nothing
+    it reads is secret. Times are in seconds of the epoch. Every method raises ``AwsError``."""
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """Calls made so far, by name, pages counted one by one."""
+        ...
+
+    def sessions(self, region: str, instance: str) -> Iterable[Session]:
+        """Calls that were made with credentials of the instance, the newest first; read as far as
+        they are taken, and never far."""
+        ...
+
+    def associations(self, region: str, since: float) -> Associations:
+        """Of the whole region, from then on; from later on where there are many."""
+        ...
+
+    def association(self, region: str, instance: str, since: float) -> Associated | None:
+        """The newest one of that instance, ``None`` for none since."""
+        ...
+
+    def metadata(
+        self, region: str, instances: Collection[str], told: Callable[[int], None]
+    ) -> Mapping[str, Metadata | Silence]:
+        """Asks the metadata service of each of these, by a command that is run on it, and waits for
+        the answers. ``told`` is called again and again with how many have come."""
+        ...
+
+    def last_used(self, role: str) -> LastUsed | None:
+        """``None`` for a role that nobody used in the time that IAM tracks, or that is gone."""
         ...
 
 

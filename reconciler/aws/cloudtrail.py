@@ -1,4 +1,4 @@
-"""The principal that changed something, from CloudTrail's event history.
+"""CloudTrail's event history: who changed something, and which session of an instance called.
 
 ``LookupEvents`` has the management events of the last 90 days. It takes one attribute per call, and
 two calls a second per account and region; events arrive minutes after the call.
@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
+from reconciler.model.evidence import LOOKUP_SECONDS
 from reconciler.ports import Clock, Event
 from reconciler.threads import interruptible
 
-PAUSE_SECONDS = 0.5
 PAGE = 50
 MOST_PAGES = 4
 
@@ -28,20 +30,36 @@ class AwsTrail:
     def __init__(self, clients: Clients, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
-        self._asked: dict[str, float] = {}
+        self._free: dict[str, float] = {}
+        self._lock = Lock()
 
     def events(self, region: str, resource: str) -> Iterator[Event]:
         """Changes of the resource of that name that AWS made, the newest first. Raises
         ``AwsError``."""
-        attribute = {"AttributeKey": "ResourceName", "AttributeValue": resource}
-        token: dict[str, str] = {}
-        for _ in range(MOST_PAGES):
+        yield from filter(None, map(_event, self.lookup(region, "ResourceName", resource)))
+
+    def lookup(
+        self,
+        region: str,
+        key: str,
+        value: str,
+        since: float | None = None,
+        most_pages: int = MOST_PAGES,
+    ) -> Iterator[dict[str, Any]]:
+        """Events as CloudTrail answers them, the newest first; a page is asked for when it is
+        needed. ``since`` is in seconds of the epoch. Raises ``AwsError``."""
+        asked: dict[str, Any] = {
+            "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}]
+        }
+        if since is not None:
+            asked["StartTime"] = datetime.fromtimestamp(since, tz=UTC)
+        for _ in range(most_pages):
             self._wait(region)
-            page = self._page(region, LookupAttributes=[attribute], MaxResults=PAGE, **token)
-            yield from filter(None, map(_event, page.get("Events", ())))
+            page = self._page(region, MaxResults=PAGE, **asked)
+            yield from page.get("Events", ())
             if not page.get("NextToken"):
                 return
-            token = {"NextToken": page["NextToken"]}
+            asked["NextToken"] = page["NextToken"]
 
     @interruptible
     def _page(self, region: str, **params: Any) -> dict[str, Any]:
@@ -51,12 +69,13 @@ class AwsTrail:
             return answer
 
     def _wait(self, region: str) -> None:
-        """At most two calls a second."""
-        now = self._clock.now()
-        free = self._asked.get(region, 0.0) + PAUSE_SECONDS
-        if now < free:
-            self._clock.sleep(free - now)
-        self._asked[region] = max(now, free)
+        """At most two calls a second, from whatever thread."""
+        with self._lock:
+            now = self._clock.now()
+            at = max(now, self._free.get(region, 0.0))
+            self._free[region] = at + LOOKUP_SECONDS
+        if at > now:
+            self._clock.sleep(at - now)
 
 
 def _event(answer: dict[str, Any]) -> Event | None:

@@ -44,6 +44,10 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "explain": "Explain one resource or instance: which role's credentials it holds and how "
         "that is known, its policies, what the next apply does and why, and what new instances of "
         "its group get. Reads only.",
+        "verify": "Say of every running consumer whether it is served the role that its profile "
+        "holds: what its association says, what the mark says, and what evidence says. "
+        "Exits with 0 if all of it is proved, 1 if something is unknown, 2 if something is "
+        "contradicted. Reads only.",
     },
     "Write specs": {
         "init": "Write a first set of specs, with comments. Overwrites nothing.",

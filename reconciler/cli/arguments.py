@@ -114,7 +114,7 @@ class OnlyFor(tuple[str, ...]):
 
 
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift"))
-_READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
+_READS_ALL = OnlyFor((*_PLANS, "forget", "explain", "verify"))
 _KNOWS_TARGETS = OnlyFor((*_READS_ALL, "doctor"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
 _CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))

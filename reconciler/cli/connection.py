@@ -64,7 +64,7 @@ def _open(
     settings: Settings,
     caller: Session,
 ) -> Connection:
-    from reconciler.aws import cloudtrail, examiner, organizations, reader, writer  # noqa: PLC0415 - validate must not load boto3
+    from reconciler.aws import cloudtrail, evidence, examiner, organizations, reader, writer  # noqa: PLC0415 - validate must not load boto3
     from reconciler.aws.session import examining, reading, writing  # noqa: PLC0415 - validate must not load boto3
 
     regions = tuple((spec.regions if spec else None) or settings.regions or ())
@@ -88,6 +88,7 @@ def _open(
         session.region,
         session.outlives,
         lambda clock: cloudtrail.AwsTrail(reading(session), clock),
+        lambda clock: evidence.AwsEvidence(reading(session), clock),
         lambda: examiner.AwsExaminer(examining(session), reading(session)),
         session.doubts,
         organizations.AwsOrganization(reading(session), parallelism).members,

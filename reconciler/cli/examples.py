@@ -75,6 +75,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "Who uses a profile, and what new instances get, for a program",
         ),
     ),
+    "verify": (
+        ("reconciler verify", "Whether every consumer is served its profile's role"),
+        (
+            "reconciler verify instance-profile/web --wait 15m",
+            "The consumers of one profile; ask again for a quarter of an hour",
+        ),
+    ),
     "init": (
         ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
         ("reconciler init infra/iam --owner platform", "In another folder, for that owner"),
@@ -212,6 +219,14 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         ExitCode.ERROR: "error, or what is asked for does not exist",
         ExitCode.UNDECIDED: "the wrong account",
         ExitCode.USAGE: "wrong usage: a flag, or something that is no address",
+        **_STOPPED,
+    },
+    "verify": {
+        ExitCode.OK: "every running consumer is proved to be served its profile's role",
+        ExitCode.ERROR: "error, or something is unknown",
+        ExitCode.DIFFERENCES: "something is contradicted, whatever else is unknown",
+        ExitCode.UNDECIDED: "the wrong account",
+        ExitCode.USAGE: "wrong usage: a flag, or an address that means nothing",
         **_STOPPED,
     },
     "init": _OFFLINE,

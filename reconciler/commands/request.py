@@ -8,7 +8,16 @@ from typing import Protocol
 
 from reconciler.commands.failures import FailureLimit
 from reconciler.planner.options import PlanFlags
-from reconciler.ports import Clock, Examiner, Member, Progress, Reader, Trail, Writer
+from reconciler.ports import (
+    Clock,
+    EvidenceReader,
+    Examiner,
+    Member,
+    Progress,
+    Reader,
+    Trail,
+    Writer,
+)
 from reconciler.spec.settings import Settings, TargetSpec
 
 
@@ -39,6 +48,8 @@ class Connection:
     outlives: Callable[[float], bool]
     trail: Callable[[Clock], Trail]
     """Creates the reader of CloudTrail events."""
+    evidence: Callable[[Clock], EvidenceReader]
+    """Creates the reader of evidence, of the role that instances are served."""
     examiner: Callable[[], Examiner]
     """Creates what a check-up asks with."""
     doubts: Callable[[], tuple[str, ...]] = tuple

@@ -1,4 +1,5 @@
-"""Faults that are switched on and off while the sandbox runs: POST requests to ``/_sandbox/…``."""
+"""Faults that are switched on and off while the sandbox runs, and calls that its instances make:
+POST requests to ``/_sandbox/…``."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+from reconciler.sandbox.cloudtrail import settle
 from reconciler.sandbox.state import World
 
 Answering = Callable[[Any, Any], Iterable[bytes]]
@@ -77,9 +79,33 @@ def _outage(world: World, query: dict[str, list[str]]) -> None:
     world.goes_out(0.2, seconds)
 
 
+def _use(world: World, query: dict[str, list[str]]) -> None:
+    """Calls of instances with their credentials: of those that are named, or of all that have
+    any."""
+    call = query.get("call", ["sts:GetCallerIdentity"])[0]
+    error = query.get("error", [""])[0] or None
+    try:
+        earlier = int(query.get("earlier", ["0"])[0])
+    except ValueError:
+        earlier = -1
+    if not 0 <= earlier <= 100:
+        raise ValueError("earlier is how many sessions ago the credentials were issued, such as 1")
+    for row in list(world.rows):
+        settle(world, row.account, row.region, row.instance)
+    named = query.get("instance")
+    keys = [key for key in world.sessions.issued if named is None or key[2] in named]
+    if missing := sorted({*(named or ())} - {key[2] for key in keys}):
+        raise ValueError(f"no credentials were ever issued for {', '.join(missing)}")
+    now = world.clock.now()
+    for key in keys:
+        if named is not None or world.sessions.now(key) is not None:
+            world.sessions.use(key, call, now, error=error, earlier=earlier)
+
+
 _SWITCHES: dict[str, Callable[[World, dict[str, list[str]]], None]] = {
     "deny": _deny,
     "allow": _allow,
     "expire": _expire,
     "outage": _outage,
+    "use": _use,
 }

@@ -10,11 +10,13 @@ from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
 from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
+from reconciler.render.json.verify_types import VerifyShape
 
 PRINTED: dict[str, Any] = {
     "plan": PlanShape,
     "drift": DriftShape,
     "explain": ExplainShape,
+    "verify": VerifyShape,
     "apply": Event,
     "diagnostics": list[DiagnosticShape],
     "log": LogShape,
@@ -26,6 +28,7 @@ _TITLES = {
     "plan": "reconciler plan --json",
     "drift": "reconciler drift --json",
     "explain": "reconciler explain --json",
+    "verify": "reconciler verify --json",
     "apply": "a line of reconciler apply --json",
     "diagnostics": "reconciler validate --format json",
     "log": "a line of --log-file",
