@@ -19,14 +19,12 @@ from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
 from reconciler.model.evidence import Metadata, Silence
+from reconciler.plan.authorization import COMMANDS
 from reconciler.ports import Clock
 from reconciler.threads import interruptible
 
 Platform = Literal["shell", "powershell"]
-DOCUMENTS: Final[Mapping[Platform, str]] = {
-    "shell": "AWS-RunShellScript",
-    "powershell": "AWS-RunPowerShellScript",
-}
+DOCUMENTS: Final[Mapping[Platform, str]] = dict(zip(("shell", "powershell"), COMMANDS, strict=True))
 _BASE = "http://169.254.169.254/latest"
 _TOKEN, _TTL = "X-aws-ec2-metadata-token", "X-aws-ec2-metadata-token-ttl-seconds"
 SCRIPTS: Final[Mapping[Platform, Sequence[str]]] = {

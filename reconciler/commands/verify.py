@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.commands.patience import patient
 from reconciler.commands.plan import make_plan
-from reconciler.commands.planned import PlannedTarget
+from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.target import regions_of_consumers, with_regions
 from reconciler.errors import DENIED, UNREADABLE, AwsError, RefusedError
@@ -128,7 +128,12 @@ def verify(question: Question, request: Request, ports: RunPorts) -> Verificatio
     nothing."""
     question = replace(question, addresses=tuple(map(_glob, question.addresses)))
     asked = replace(request, prune=False, for_drift=True)
-    planned = make_plan(asked, ports, keeps_context=True)
+    return verify_planned(question, make_plan(asked, ports, keeps_context=True), ports)
+
+
+def verify_planned(question: Question, planned: Planned, ports: RunPorts) -> Verification:
+    """Of a plan that has kept what it was made from. Raises ``RefusedError``."""
+    request = planned.request
     readings = [_Reading(target, question, request, ports) for target in planned.targets]
     each(_Reading.read, readings, ports.target_parallelism)
     patterns = [Pattern("", glob) for glob in question.addresses]

@@ -255,7 +255,8 @@ def _by_session(expected: Expectation, seen: Session, found: Evidence, now: floa
             "unknown", "young-association", "; CloudTrail has no call that made its association yet"
         )
     ends_at = seen.issued_at + CREDENTIALS_SECONDS
-    if seen.issued_at < began or (not is_wanted and seen.issued_at == began):
+    is_doubtful = began > expected.launched_at and seen.issued_at == began and not is_wanted
+    if seen.issued_at < began or is_doubtful:
         rest = f", before its association began at {hour_of(began)}"
         if not is_wanted and now < ends_at:
             rest += f": a process may use them until {hour_of(ends_at)}"

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, statement
-from reconciler.plan.authorization import REGION, Reading, reads_for
+from reconciler.plan.authorization import (
+    COMMANDS,
+    ON_INSTANCES,
+    READS,
+    REGION,
+    Reading,
+    reads_for,
+)
 
 
 def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
@@ -25,6 +32,17 @@ def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
     aws = (scope.arns.aws_managed("/", "*"),) if own else ()
     yield from statement("ReadPolicies", policies, (*scope.every("policy"), *aws))
     yield from statement("ReadInstances", in_regions, ["*"], scope.in_regions())
+
+
+def asking_instances(scope: Scope) -> Iterator[Statement]:
+    """What it takes to run the command that asks the metadata service of instances. AWS cannot
+    narrow it to that command: whoever may run these documents may run anything."""
+    needs = [need for call in ON_INSTANCES for need in READS[call].needs]
+    everywhere = [need.action for need in needs if need.on == "*"]
+    yield from statement("FollowCommands", everywhere, ["*"])
+    sending = [need.action for need in needs if need.on == "instance"]
+    documents = [scope.aws_document(name) for name in COMMANDS]
+    yield from statement("AskInstances", sending, [*scope.instances(), *documents])
 
 
 _OF_AWS = ("iam:GetPolicy", "iam:GetPolicyVersion")

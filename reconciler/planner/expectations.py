@@ -48,6 +48,7 @@ def profiles_asked_for(context: PlanContext, asked: Collection[str]) -> tuple[st
     if not asked:
         found = {p.resource.name for p in desired.profiles.values()}
         found |= {a.profile for a in desired.associations}
+        found = {name for name in found if context.options.includes(profile_address(name))}
     else:
         found = {p.name for p in _profiles(context) if _is_meant(p.address, asked)}
         found |= {

@@ -22,13 +22,12 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.iam.responses import IamResponse
 from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
 
-from reconciler.sandbox import iam_rules, launches, moto_speed
+from reconciler.sandbox import iam_rules, launches, moto_speed, ssm
 from reconciler.sandbox.cloudtrail import TrailLayer, resources_of
 from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
 from reconciler.sandbox.faults import CutOffError, Faults
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.launches import EcsLayer
-from reconciler.sandbox.ssm import describe_instance_information
 from reconciler.sandbox.state import Logged, World
 from reconciler.sandbox.tag_index import TagIndexLayer
 
@@ -43,7 +42,11 @@ FEW_IMAGES = 5
 FIRST_ERROR = 400
 _SERVICES = {"resourcegroupstaggingapi": "tag"}
 """How permissions name a service, where moto names it otherwise."""
-_OF_OTHERS = {("ssm", "DescribeInstanceInformation"): describe_instance_information}
+_OF_OTHERS = {
+    ("ssm", "DescribeInstanceInformation"): ssm.describe_instance_information,
+    ("ssm", "SendCommand"): ssm.send_command,
+    ("ssm", "ListCommandInvocations"): ssm.list_command_invocations,
+}
 """Answers of services whose part of moto takes seconds to load: not before they are asked."""
 _ABOUT_ONE = (
     "GetRole",

@@ -331,6 +331,8 @@ class _Planting:
                 self._associate(group, instance, *profile)
         if group.unlisted:
             self.world.unseen.update(ids)
+        if group.windows:
+            self.world.windows.update(ids)
         return Planted(group.region, tuple(ids))
 
     def _associated(

@@ -40,10 +40,12 @@ NEWEST = 3
 
 @dataclass
 class Sessions:
-    """Of all instances. ``lost`` is since when an instance is served nothing."""
+    """Of all instances. ``lost`` is since when an instance is served nothing, ``left`` when it last
+    was."""
 
     issued: dict[Key, list[Session]] = field(default_factory=dict)
     lost: dict[Key, float] = field(default_factory=dict)
+    left: dict[Key, float] = field(default_factory=dict)
     used: dict[Key, list[Used]] = field(default_factory=dict)
 
     def issue(self, key: Key, role: Any, at: float) -> None:
@@ -56,6 +58,8 @@ class Sessions:
 
     def lose(self, key: Key, at: float) -> None:
         self.lost.setdefault(key, at)
+        if key in self.issued:
+            self.left[key] = at
 
     def now(self, key: Key) -> Session | None:
         """What the instance is served."""
@@ -88,6 +92,11 @@ class Sessions:
             raise ValueError(f"a call is such as s3:ListBuckets, not {call!r}")
         made = Used(key, held[-1 - earlier], at, service, operation, error)
         self.used.setdefault(key, []).append(made)
+
+    def last_used(self, role_id: str) -> Used | None:
+        """The newest call with credentials of a role, by any instance."""
+        calls = (u for used in self.used.values() for u in used if u.session.role_id == role_id)
+        return max(calls, key=lambda used: used.at, default=None)
 
     def by(self, key: Key, now: float, every: float) -> Iterator[Used]:
         """The calls of an instance until now, in no order; ``every`` so many seconds it makes one

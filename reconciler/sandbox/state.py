@@ -124,6 +124,19 @@ class Change:
     instance: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What was sent to instances at a time; ``seconds`` is how long it waits for their agents."""
+
+    id: str
+    account: str
+    region: str
+    instances: tuple[str, ...]
+    text: str
+    at: float
+    seconds: float
+
+
 def _no_wire(how: Broken) -> NoReturn:
     raise AssertionError(f"this server cannot {how}")
 
@@ -157,6 +170,8 @@ class World:
     rows: list[Row] = field(default_factory=list)
     served: dict[_Key, str | None] = field(default_factory=dict)
     sessions: Sessions = field(default_factory=Sessions)
+    commands: dict[str, Command] = field(default_factory=dict)
+    """Those of Systems Manager, by id."""
     log: list[Logged] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     """Of these, what changed something."""
@@ -168,6 +183,8 @@ class World:
     unseen: set[str] = field(default_factory=set)
     """Instances that DescribeInstances does not show, whatever it is asked: as EC2 has it for a
     while after a launch."""
+    windows: set[str] = field(default_factory=set)
+    """Instances that run Windows, whatever moto has of their image."""
     moves: dict[_Key, tuple[float, str]] = field(default_factory=dict)
     """Instances that start or stop: until when, and the state that they will have then."""
     _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)

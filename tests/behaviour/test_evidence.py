@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.commands.verify import Question, Verification, verify
+from reconciler.commands.plan import make_plan
+from reconciler.commands.verify import Question, Verification, verify, verify_planned
+from reconciler.drift.evidence import with_evidence
+from reconciler.drift.findings import Drift, drift_of
 from reconciler.model.evidence import Judgement
 from reconciler.sandbox.fault_config import Lags
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
@@ -104,3 +107,131 @@ def test_a_role_that_ec2_serves_late_is_a_contradiction(aws: Rig, fleet: list[st
     made = asked(aws)
     assert set(statuses(made).values()) == {("contradicted", "other-role")}
     assert made.exit_code == 2
+
+
+def test_a_role_swapped_there_and_back_is_found(aws: Rig, fleet: list[str]) -> None:
+    """EC2 has renewed the credentials of one instance meanwhile. Mark and profile say that nothing
+    has happened; nothing but the evidence tells."""
+    one, _, _ = fleet
+    swap(aws, "web-v1", "web-v2")
+    aws.clock.sleep(10 * MINUTE)
+    aws.aws.lags = replace(aws.aws.lags, renewing=HOUR + 5 * MINUTE)
+    aws.served(one)
+    aws.aws.lags = replace(aws.aws.lags, renewing=0.0)
+    swap(aws, "web-v2", "web-v1")
+    aws.clock.sleep(10 * MINUTE)
+    assert aws.served(one) == "web-v2"
+    assert not aws.drift().findings
+    uses(aws, one)
+    found = drifted(aws)
+    assert [(str(f.address), f.status, f.severity) for f in found.findings] == [
+        (f"association/{one}", "stale", "critical")
+    ]
+    assert "role/web-v2" in str(found.findings[0].reason)
+    assert found.exit_code == 2
+
+
+def swap(aws: Rig, before: str, after: str) -> None:
+    """By hand."""
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName=before)
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName=after)
+
+
+def drifted(aws: Rig) -> Drift:
+    planned = make_plan(aws.request(for_drift=True), aws.commands(), keeps_context=True)
+    return with_evidence(drift_of(planned), verify_planned(Question(), planned, aws.commands()))
+
+
+def test_unknown_evidence_is_no_drift(aws: Rig, fleet: list[str]) -> None:
+    found = drifted(aws)
+    assert (found.findings, found.exit_code) == ((), 0)
+    assert "evidence is unknown for 3 of 3 running instances: 3 no-call" in {
+        note.reason for note in found.notes
+    }
+
+
+def test_a_contradiction_joins_what_is_known_of_the_instance(aws: Rig, fleet: list[str]) -> None:
+    one, _, _ = fleet
+    swap(aws, "web-v1", "web-v2")
+    uses(aws, one)
+    found = [f for f in drifted(aws).findings if str(f.address) == f"association/{one}"]
+    assert [f.status for f in found] == ["stale"]
+    assert [cause.rule for cause in found[0].causes] == ["stale-credentials", "contradicted"]
+
+
+@pytest.fixture
+def answering(aws: Rig) -> list[str]:
+    """Three instances whose role lets their agents answer to Systems Manager."""
+    core = "managed_policies: [AmazonSSMManagedInstanceCore]"
+    spec = SPEC.replace("trust: ec2", f"trust: ec2, {core}")
+    aws.write(spec.replace("ROLE", "web-v1"))
+    aws.settle()
+    aws.clock.sleep(MINUTE)
+    ids = [*aws.launch(2, profile="web"), *aws.launch(1, profile="web", region=AWAY)]
+    aws.clock.sleep(HOUR)
+    aws.write(spec.replace("ROLE", "web-v2"))
+    aws.settle()
+    aws.clock.sleep(MINUTE)
+    return ids
+
+
+def test_the_metadata_service_of_each_instance_is_asked(aws: Rig, answering: list[str]) -> None:
+    one, two, away = answering
+    aws.aws.windows.add(two)
+    made = asked(aws, sources=("imds",))
+    assert statuses(made) == dict.fromkeys(answering, ("proved", "metadata"))
+    assert {j.role for j in judged(made).values()} == {"web-v2"}
+    sent = aws.aws.commands.values()
+    assert {c.instances: "Invoke-RestMethod" in c.text for c in sent} == {
+        (one,): False,
+        (two,): True,
+        (away,): False,
+    }
+    assert not [c for c in aws.aws.log if c.operation == "LookupEvents"]
+
+
+def test_who_does_not_answer_is_unknown(aws: Rig, fleet: list[str]) -> None:
+    """Their role does not let the agent use Systems Manager; CloudTrail is asked as well."""
+    one, two, _ = fleet
+    uses(aws, one)
+    made = judged(asked(aws, sources=("imds", "cloudtrail")))
+    assert (made[one].status, made[one].source) == ("proved", "cloudtrail")
+    assert [s.how for s in made[one].silences] == ["no-agent"]
+    assert [s.how for s in made[two].silences] == ["no-agent", "no-call"]
+
+
+def test_an_agent_that_sleeps_after_a_cut_over(aws: Rig, answering: list[str]) -> None:
+    aws.aws.lags = replace(aws.aws.lags, agent_sleep=15 * MINUTE)
+    made = asked(aws, sources=("imds",))
+    assert set(statuses(made).values()) == {("unknown", "no-answer")}
+    made = asked(aws, sources=("imds",), wait=15 * MINUTE)
+    assert set(statuses(made).values()) == {("proved", "metadata")}
+
+
+def test_the_metadata_service_contradicts(aws: Rig, answering: list[str]) -> None:
+    """EC2 serves what was in the profile before it was swapped by hand."""
+    swap(aws, "web-v2", "web-v1")
+    made = asked(aws, sources=("imds",))
+    assert set(statuses(made).values()) == {("contradicted", "other-role")}
+    assert made.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "source"),
+    [
+        ("cloudtrail:LookupEvents", "cloudtrail"),
+        ("ssm:DescribeInstanceInformation", "imds"),
+        ("ssm:SendCommand", "imds"),
+        ("ssm:ListCommandInvocations", "imds"),
+    ],
+)
+def test_without_permission_it_is_unknown_and_says_which(
+    aws: Rig, answering: list[str], action: str, source: Any
+) -> None:
+    aws.aws.chaos = replace(aws.aws.chaos, denied=frozenset({action}))
+    began = aws.clock.now()
+    made = asked(aws, sources=(source,), wait=HOUR)
+    assert set(statuses(made).values()) == {("unknown", "denied")}
+    assert {j.permissions for j in judged(made).values()} == {(action,)}
+    assert made.exit_code == 1
+    assert aws.clock.now() - began < MINUTE, "nobody waits for a permission"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,15 +9,7 @@ import typer
 from reconciler.cli import arguments as o
 from reconciler.cli import completion
 from reconciler.cli.panels import RUN, SCOPE
-
-
-class SourceName(StrEnum):
-    """Where evidence comes from."""
-
-    cloudtrail = "cloudtrail"
-    imds = "imds"
-    last_used = "last-used"
-
+from reconciler.cli.sources import SourceName
 
 Addresses = Annotated[
     list[str] | None,

@@ -7,23 +7,16 @@ from dataclasses import replace
 import typer
 
 from reconciler.cli.arguments import CommonArguments
-from reconciler.cli.commands.verify import SourceName
 from reconciler.cli.connection import run_ports
 from reconciler.cli.given import console_of, duration, login_of, request_of
 from reconciler.cli.progress import shown
+from reconciler.cli.sources import SourceName, sources_of
 from reconciler.commands.verify import Question
 from reconciler.commands.verify import verify as verified_by
-from reconciler.model.evidence import Source
 from reconciler.render.json.plan import now_as_text
 from reconciler.render.json.verify import verify_json
 from reconciler.render.text.look import Look
 from reconciler.render.text.verify import verify_lines
-
-_SOURCES: dict[SourceName, Source] = {
-    SourceName.cloudtrail: "cloudtrail",
-    SourceName.imds: "imds",
-    SourceName.last_used: "last-used",
-}
 
 
 def run(
@@ -35,8 +28,8 @@ def run(
     common: CommonArguments,
 ) -> None:
     request = replace(request_of(common, specs), prune=None)
-    asked = dict.fromkeys(_SOURCES[name] for name in source or [SourceName.cloudtrail])
-    question = Question(tuple(addresses or ()), tuple(asked), duration(wait, "--wait") or 0.0)
+    seconds = duration(wait, "--wait") or 0.0
+    question = Question(tuple(addresses or ()), sources_of(source), seconds)
     console = console_of(common)
     login = login_of(common, console)
     with shown(console) as progress:
