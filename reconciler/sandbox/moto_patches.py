@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ _OF_OTHERS = {
     ("ssm", "ListCommandInvocations"): ssm.list_command_invocations,
 }
 """Answers of services whose part of moto takes seconds to load: not before they are asked."""
+_IN_JSON = ("cloudtrail", "ssm")
+"""Services whose requests moto leaves as they are."""
 _ABOUT_ONE = (
     "GetRole",
     "GetPolicy",
@@ -213,6 +216,9 @@ def _view(
 
 def _logged(request: Any, now: float) -> Logged:
     params = dict(getattr(request, "params", None) or {})
+    if request.service_name in _IN_JSON:
+        with contextlib.suppress(ValueError):
+            params = dict(json.loads(request.body or "{}"))
     if asked := request.data.get("DryRun"):
         # botocore's model, by which moto reads a request, lacks it for the calls of associations.
         params["DryRun"] = asked[0] if isinstance(asked, list) else asked
