@@ -199,10 +199,10 @@ class EvidenceReader(Protocol):
         ...
 
     def metadata(
-        self, region: str, instances: Collection[str], told: Callable[[int], None]
+        self, region: str, instances: Collection[str], told: Callable[[], None]
     ) -> Mapping[str, Metadata | Silence]:
         """Asks the metadata service of each of these, by a command that is run on it, and waits for
-        the answers. ``told`` is called again and again with how many have come."""
+        the answers. ``told`` is called again and again meanwhile."""
         ...
 
     def last_used(self, role: str) -> LastUsed | None:

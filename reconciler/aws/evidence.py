@@ -61,7 +61,7 @@ class AwsEvidence:
         return next((one[1] for one in found if one is not None and one[0] == instance), None)
 
     def metadata(
-        self, region: str, instances: Collection[str], told: Callable[[int], None]
+        self, region: str, instances: Collection[str], told: Callable[[], None]
     ) -> Mapping[str, Metadata | Silence]:
         return self._commands.metadata(region, instances, told)
 

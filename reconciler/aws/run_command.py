@@ -74,7 +74,7 @@ class RunCommand:
         self._clock = clock
 
     def metadata(
-        self, region: str, instances: Collection[str], told: Callable[[int], None]
+        self, region: str, instances: Collection[str], told: Callable[[], None]
     ) -> Mapping[str, Metadata | Silence]:
         """As ``EvidenceReader.metadata``."""
         found: dict[str, Metadata | Silence] = {}
@@ -89,7 +89,7 @@ class RunCommand:
                 part = names[start : start + AT_ONCE]
                 sent.update(self._sent(region, platform, part, found))
         for command, asked in sent.items():
-            found.update(self._answers(region, command, asked, lambda n: told(len(found) + n)))
+            found.update(self._answers(region, command, asked, told))
         return found
 
     def _online(self, region: str, instances: Collection[str]) -> dict[str, Platform]:
@@ -152,7 +152,7 @@ class RunCommand:
             yield str(answer["Command"]["CommandId"]), names
 
     def _answers(
-        self, region: str, command: str, asked: list[str], told: Callable[[int], None]
+        self, region: str, command: str, asked: list[str], told: Callable[[], None]
     ) -> dict[str, Metadata | Silence]:
         found: dict[str, Metadata | Silence] = {}
         until = self._clock.now() + DELIVERY_SECONDS + RUN_SECONDS + LATE_SECONDS
@@ -160,7 +160,7 @@ class RunCommand:
             for one in self._invocations(region, command):
                 if one.get("Status") in _ENDED:
                     found[one["InstanceId"]] = self._answer(one)
-            told(len(found))
+            told()
             missing = [name for name in asked if name not in found]
             if not missing:
                 return found

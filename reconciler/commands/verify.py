@@ -45,6 +45,7 @@ from reconciler.threads import each
 
 AGAIN_SECONDS = 30.0
 """Pause before what is unknown is asked again, if it is waited for."""
+_MORE = "calls that show what is unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +282,14 @@ class _Reading:
             left = until - clock.now()
             if not pending or left <= 0:
                 return found
-            what = f"evidence of {len(pending)} instances"
-            self._rest(min(AGAIN_SECONDS, left), what, left)
+            self._rest(min(AGAIN_SECONDS, left), left)
             for key in self._look_again(pending):
                 found.pop(key, None)
             pending = [key for key in pending if key in found]
 
-    def _rest(self, seconds: float, what: str, left: float) -> None:
+    def _rest(self, seconds: float, left: float) -> None:
         of = self.question.wait
-        self.ports.progress.waiting(Address("AWS"), what, of - left, of)
+        self.ports.progress.waiting(Address("evidence"), _MORE, of - left, of)
         self.ports.clock.sleep(seconds)
 
     def _expected(self, keys: Collection[InstanceKey]) -> list[Expectation]:

@@ -82,9 +82,9 @@ class Gatherer:
 
     def _metadata(self, region: str, expected: list[Expectation], found: _Found) -> _Found:
         began, names = self.clock.now(), [one.key.instance for one in expected]
+        what = f"the answers of {len(names)} instances in {region}"
 
-        def told(number: int) -> None:
-            what = f"the metadata service in {region}, {number} of {len(names)} instances"
+        def told() -> None:
             self.progress.waiting(_METADATA, what, self.clock.now() - began)
 
         try:
@@ -106,7 +106,8 @@ class Gatherer:
         for number, one in enumerate(expected):
             if self.stop.is_set():
                 break
-            what = f"lookups in {region}, {number} of {len(expected)} instances"
+            # Told in the same words each time: so it is one wait, with what is left of it.
+            what = f"the calls of {len(expected)} instances in {region}"
             about = LOOKUP_SECONDS * len(expected)
             self.progress.waiting(_TRAIL, what, self.clock.now() - began, about)
             try:

@@ -271,14 +271,10 @@ def _by_session(expected: Expectation, seen: Session, found: Evidence, now: floa
             "unknown", "expired-session", ", which have ended; no call since shows others"
         )
     if seen.issued_at < _since(expected, seen, associated, began):
-        rest = f", before EC2 had to serve {_named(expected.role)}"
-        return judged(
-            "unknown",
-            "not-renewed",
-            f"{rest}: it goes on with them until {hour_of(ends_at)} at the latest",
-            ends_at,
-        )
-    return judged("contradicted", "other-role", f", when it had to serve {_named(expected.role)}")
+        rest = f", which may be from before {_named(expected.role)} took effect: EC2 renews them by"
+        return judged("unknown", "not-renewed", f"{rest} {hour_of(ends_at)}", ends_at)
+    rest = f", although its profile holds {_named(expected.role)}"
+    return judged("contradicted", "other-role", rest)
 
 
 def _since(
@@ -334,11 +330,10 @@ def _by_metadata(expected: Expectation, seen: Metadata, found: Evidence) -> Judg
         until = None
         if seen.updated_at is not None:
             until = seen.updated_at + CREDENTIALS_SECONDS
-        rest = f": it goes on with it until it renews the credentials of {_named(expected.role)}"
+        rest = f", perhaps from before {_named(expected.role)} took effect"
         return judged("unknown", "not-renewed", f"{offered}{rest}", until)
-    return judged(
-        "contradicted", "other-role", f"{offered}, and had to offer {_named(expected.role)}"
-    )
+    rest = f", although its profile holds {_named(expected.role)}"
+    return judged("contradicted", "other-role", f"{offered}{rest}")
 
 
 def _is_of_this_role(expected: Expectation, seen: Metadata) -> bool:

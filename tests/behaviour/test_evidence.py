@@ -3,8 +3,11 @@ themselves say, against a sandbox that knows."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,14 @@ from reconciler.commands.plan import make_plan
 from reconciler.commands.verify import Question, Verification, verify, verify_planned
 from reconciler.drift.evidence import with_evidence
 from reconciler.drift.findings import Drift, drift_of
-from reconciler.model.evidence import Judgement
+from reconciler.errors import RefusedError
+from reconciler.model.evidence import Judgement, LastUsed
+from reconciler.sandbox import cloudtrail
 from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.faults import refused
+from reconciler.sandbox.state import Logged
+from tests.behaviour.faults import listening, refusing
+from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 
 SPEC = """
@@ -235,3 +244,210 @@ def test_without_permission_it_is_unknown_and_says_which(
     assert {j.permissions for j in judged(made).values()} == {(action,)}
     assert made.exit_code == 1
     assert aws.clock.now() - began < MINUTE, "nobody waits for a permission"
+
+
+def test_who_is_verified(aws: Rig, fleet: list[str]) -> None:
+    """Not who is stopped or gone; but who is managed by a service of AWS, hidden, or not shown."""
+    one, two, away = fleet
+    (managed,) = aws.launch(1, profile="web", operator="ecs.amazonaws.com")
+    (unseen,) = aws.launch(1, profile="web")
+    aws.ec2().modify_managed_resource_visibility(DefaultVisibility="hidden")
+    aws.aws.unseen.add(unseen)
+    aws.ec2().stop_instances(InstanceIds=[one])
+    aws.ec2(AWAY).terminate_instances(InstanceIds=[away])
+    for name in (two, managed, unseen):
+        uses(aws, name)
+    made = asked(aws)
+    assert statuses(made) == dict.fromkeys((two, managed, unseen), ("proved", "session"))
+    assert made.targets[0].at_rest == 1
+    assert made.exit_code == 0
+
+
+@contextmanager
+def refused_away(aws: Rig, operation: str, code: str) -> Iterator[None]:
+    def listen(logged: Logged) -> None:
+        if (logged.operation, logged.region) == (operation, AWAY):
+            raise refused(logged.service, code, "refused by the test")
+
+    with listening(aws.aws.before, listen):
+        yield
+
+
+def test_a_region_that_cannot_be_read_may_hide_a_consumer(aws: Rig, fleet: list[str]) -> None:
+    one, two, _ = fleet
+    uses(aws, one)
+    uses(aws, two)
+    with refused_away(aws, "DescribeInstances", "UnauthorizedOperation"):
+        made = asked(aws)
+    assert set(statuses(made).values()) == {("proved", "session")}
+    assert [n.what for n in made.targets[0].not_read] == [f"instances in {AWAY}"]
+    assert made.exit_code == 1
+
+
+def test_throttling_of_one_region_leaves_the_others(aws: Rig, fleet: list[str]) -> None:
+    one, two, away = fleet
+    for name, region in ((one, HOME), (two, HOME), (away, AWAY)):
+        uses(aws, name, region)
+    with refused_away(aws, "LookupEvents", "ThrottlingException"):
+        made = judged(asked(aws))
+    assert [made[name].status for name in fleet] == ["proved", "proved", "unknown"]
+    assert made[away].how == "unreadable"
+    assert "ThrottlingException" in made[away].because
+
+
+def test_addresses_choose(aws: Rig, fleet: list[str]) -> None:
+    one, two, away = fleet
+    aws.iam.create_role(RoleName="other", AssumeRolePolicyDocument=TRUST)
+    aws.iam.create_instance_profile(InstanceProfileName="other")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="other", RoleName="other")
+    aws.clock.sleep(MINUTE)
+    (foreign,) = aws.launch(1, profile="other")
+    assert set(statuses(asked(aws))) == {one, two, away}
+    assert set(statuses(asked(aws, one))) == {one}
+    assert set(statuses(asked(aws, f"association/{two}", away))) == {two, away}
+    assert set(statuses(asked(aws, "role/web-*"))) == {one, two, away}
+    assert set(statuses(asked(aws, "instance-profile/other"))) == {foreign}
+    for wrong in ("web", "policy/x", "role/", "instance-profile/wbe", "i-0123456789"):
+        with pytest.raises(RefusedError) as error:
+            asked(aws, wrong)
+        assert error.value.exit_code == 64
+
+
+def test_waiting_ends_when_everything_is_known(aws: Rig, fleet: list[str]) -> None:
+    """CloudTrail is five minutes late."""
+    aws.aws.lags = replace(aws.aws.lags, trail=5 * MINUTE)
+    for instance, region in zip(fleet, (HOME, HOME, AWAY), strict=True):
+        uses(aws, instance, region)
+    began = aws.clock.now()
+    assert asked(aws).exit_code == 1
+    made = asked(aws, wait=15 * MINUTE)
+    assert made.exit_code == 0
+    assert 5 * MINUTE <= aws.clock.now() - began < 7 * MINUTE
+
+
+def test_an_instance_that_ends_meanwhile_is_not_waited_for(aws: Rig, fleet: list[str]) -> None:
+    one, two, away = fleet
+    uses(aws, one)
+    uses(aws, two)
+    started = aws.clock.now()
+
+    def end(logged: Logged) -> None:
+        if aws.clock.now() > started + MINUTE and logged.operation == "LookupEvents":
+            aws.aws.before.remove(end)
+            aws.ec2(AWAY).terminate_instances(InstanceIds=[away])
+
+    aws.aws.before.append(end)
+    made = asked(aws, wait=HOUR)
+    assert set(statuses(made)) == {one, two}
+    assert aws.clock.now() - started < 5 * MINUTE
+
+
+def test_a_session_that_somebody_named_after_an_instance_is_no_evidence(
+    aws: Rig, fleet: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may assume a role can name a session as he likes; and EC2 gives instances an identity
+    of its own, named alike."""
+    one, two, away = fleet
+    for instance, region in ((one, HOME), (two, HOME), (away, AWAY)):
+        uses(aws, instance, region)
+    plain = cloudtrail._of_instance
+
+    def forged(used: Any) -> dict[str, Any]:
+        event = plain(used)
+        detail = json.loads(event["CloudTrailEvent"])
+        identity = detail["userIdentity"]
+        context, issuer = identity["sessionContext"], identity["sessionContext"]["sessionIssuer"]
+        if used.key[2] == one:
+            del context["ec2RoleDelivery"]
+        if used.key[2] == two:
+            issuer["principalId"] = f"{ACCOUNT}:aws:ec2-instance"
+            identity["principalId"] = f"{ACCOUNT}:aws:ec2-instance:{two}"
+        if used.key[2] == away:
+            detail = "nonsense"
+        return {**event, "CloudTrailEvent": json.dumps(detail)}
+
+    monkeypatch.setattr(cloudtrail, "_of_instance", forged)
+    assert set(statuses(asked(aws)).values()) == {("unknown", "no-call")}
+
+
+def test_an_old_process_that_is_busy_does_not_hide_the_new_session(
+    aws: Rig, fleet: list[str]
+) -> None:
+    one, _, _ = fleet
+    aws.write(SPEC.replace("ROLE", "web-v2"))
+    aws.settle()
+    aws.clock.sleep(MINUTE)
+    uses(aws, one)
+    for _ in range(120):
+        aws.clock.sleep(1.0)
+        uses(aws, one, earlier=1)
+    made = judged(asked(aws, one))[one]
+    assert (made.status, made.role) == ("proved", "web-v2")
+
+
+def test_lookups_keep_to_the_rate_of_cloudtrail(aws: Rig, fleet: list[str]) -> None:
+    aws.launch(12, profile="web")
+    asked(aws)
+    for region in (HOME, AWAY):
+        at = [c.at for c in aws.aws.log if (c.operation, c.region) == ("LookupEvents", region)]
+        assert len(at) >= 1
+        assert all(after - before >= 0.5 for before, after in pairwise(at))
+
+
+def test_the_use_of_the_role_that_was_let_go_of(aws: Rig, fleet: list[str]) -> None:
+    one, _, _ = fleet
+    aws.write(SPEC.replace("ROLE", "web-v2"))
+    aws.settle()
+    aws.clock.sleep(10 * MINUTE)
+    uses(aws, one, earlier=1)
+    made = asked(aws, sources=("last-used",))
+    assert set(statuses(made).values()) == {("unknown", "not-asked")}
+    (old,) = made.targets[0].let_go
+    assert (old.role, old.used) == ("web-v1", LastUsed(aws.clock.now(), HOME))
+    with refusing(aws, "GetRole", "AccessDenied"):
+        (old,) = asked(aws, sources=("last-used",)).targets[0].let_go
+    assert old.unread == "not allowed to call iam:GetRole"
+
+
+def test_strategy_wait_is_unknown_until_ec2_has_renewed(aws: Rig, fleet: list[str]) -> None:
+    """EC2 goes on with the credentials that it has, as the strategy says: that is no
+    contradiction, and no drift."""
+    one, _, _ = fleet
+    waits = SPEC.replace("role: ROLE", "role: web-v2, cutover: {strategy: wait}")
+    aws.write(waits)
+    aws.settle()
+    aws.clock.sleep(10 * MINUTE)
+    uses(aws, one)
+    made = judged(asked(aws, one))[one]
+    assert (made.status, made.how, made.role) == ("unknown", "not-renewed", "web-v1")
+    assert made.until is not None
+    assert all(f.severity != "critical" for f in drifted(aws).findings)
+    aws.aws.lags = replace(aws.aws.lags, renewing=2 * HOUR)
+    aws.clock.sleep(3 * HOUR)
+    uses(aws, one)
+    assert judged(asked(aws, one))[one].status == "proved"
+
+
+def test_nothing_to_verify(aws: Rig) -> None:
+    aws.write("roles: {web-v1: {trust: ec2}}\n")
+    aws.settle()
+    aws.aws.log.clear()
+    made = asked(aws)
+    assert (made.exit_code, statuses(made)) == (0, {})
+    assert not [c for c in aws.aws.log if c.service in ("ec2", "cloudtrail")]
+
+
+@pytest.mark.slow
+def test_many_instances(aws: Rig) -> None:
+    """One lookup each, and some for the region."""
+    aws.write(SPEC.replace("ROLE", "web-v1"))
+    aws.settle()
+    aws.clock.sleep(MINUTE)
+    aws.launch(1000, profile="web")
+    aws.clock.sleep(HOUR)
+    aws.aws.lags = replace(aws.aws.lags, calls=5 * MINUTE)
+    aws.aws.log.clear()
+    made = asked(aws)
+    assert made.summary == {"proved": 1000, "unknown": 0, "contradicted": 0}
+    lookups = [c for c in aws.aws.log if c.operation == "LookupEvents"]
+    assert len(lookups) == 1000 + 2

@@ -3,7 +3,7 @@ not be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 
 from reconciler.commands.verify import LetGo, Verification, Verified, VerifiedTarget
@@ -11,6 +11,7 @@ from reconciler.model.address import profile_address, role_address
 from reconciler.model.evidence import STATUSES, Status
 from reconciler.model.hours import hour_of
 from reconciler.model.ownership import CREDENTIALS_SECONDS
+from reconciler.render.phrases import few
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.header import header_lines_of
 from reconciler.render.text.look import Look
@@ -33,6 +34,12 @@ def verify_lines(made: Verification, look: Look) -> list[Line]:
         lines.append(())
         lines.extend(_target(target, look))
     lines.append(_summary(made))
+    lacking = {p for t in made.targets for one in t.verified for p in one.judgement.permissions}
+    if lacking:
+        named = f"Not allowed: {', '.join(sorted(lacking))}. "
+        chosen = "".join(f" --source {name}" for name in made.question.sources)
+        fix = f"reconciler permissions --for verify{chosen} prints the policy."
+        lines.append(line(data(named, "bold"), fix))
     return lines
 
 
@@ -41,7 +48,10 @@ def _target(target: VerifiedTarget, look: Look) -> Iterator[Line]:
     for name, group in groupby(ordered, key=lambda one: one.profile):
         listed = list(group)
         yield _profile(name, listed)
-        yield from _instances(listed, look)
+        first, *others = dict.fromkeys(_mark(one) for one in listed)
+        if not others:
+            yield line("  ", data(f"mark: {first}", "dim"))
+        yield from _instances(listed, look, has_marks=bool(others))
         yield ()
     if target.at_rest:
         noun = "consumer" if target.at_rest == 1 else "consumers"
@@ -64,44 +74,70 @@ def _profile(name: str | None, listed: list[Verified]) -> Line:
     )
 
 
-def _instances(listed: list[Verified], look: Look) -> Iterator[Line]:
+def _instances(listed: list[Verified], look: Look, *, has_marks: bool) -> Iterator[Line]:
     for status in _ORDER:
         found = [one for one in listed if one.judgement.status == status]
-        for reason, group in _by_reason(found):
+        for group in _alike(found):
+            if len(group) > 1 and group[0].judgement.seen_at is None:
+                yield from _all_of(group, look)
+                continue
             shown = group if look.is_full else group[:MANY]
             for one in shown:
-                yield from _instance(one, look)
+                yield from _instance(one, look, has_marks=has_marks)
             if len(group) > len(shown):
-                more = f"  {status:<12} {len(group) - len(shown)} more: {reason} (-v)"
+                more = f"  {status:<12} {len(group) - len(shown)} more: {_in_short(group[0])} (-v)"
                 yield line(data(more, _STYLES[status]))
 
 
-def _by_reason(found: list[Verified]) -> Iterable[tuple[str, list[Verified]]]:
-    """Those for which the same is said of the same role belong together."""
+def _alike(found: list[Verified]) -> Iterator[list[Verified]]:
+    """Those of which the same is said: in the same words where nothing was seen of them."""
     groups: dict[tuple[str, str | None], list[Verified]] = {}
     for one in found:
-        groups.setdefault((one.judgement.how, one.judgement.role), []).append(one)
-    for (how, role), group in groups.items():
-        named = f", {role_address(role)}" if role is not None else ""
-        yield f"{how}{named}", group
+        judged = one.judgement
+        said = judged.because if judged.seen_at is None else judged.role
+        groups.setdefault((judged.how, said), []).append(one)
+    yield from groups.values()
 
 
-def _instance(one: Verified, look: Look) -> Iterator[Line]:
-    judged, key = one.judgement, one.instance.key
-    name = one.instance.tags.get("Name")
-    called = f" ({name})" if name else ""
+def _in_short(one: Verified) -> str:
+    role = one.judgement.role
+    return f"{one.judgement.how}, {role_address(role)}" if role is not None else one.judgement.how
+
+
+def _all_of(group: list[Verified], look: Look) -> Iterator[Line]:
+    """Many of which nothing was seen, for one reason."""
+    judged = group[0].judgement
     yield line(
         "  ",
         Piece(f"{judged.status:<12} ", _STYLES[judged.status]),
-        data(key.instance, "bold"),
-        data(f"{called} in {key.region}"),
+        data(f"{len(group)} instances", "bold"),
+        data(f": {judged.because}"),
+    )
+    names = [_called(one) for one in group]
+    most = len(names) if look.is_full else MANY
+    yield line("      ", data(few(names, most=most), "dim"))
+
+
+def _instance(one: Verified, look: Look, *, has_marks: bool) -> Iterator[Line]:
+    judged = one.judgement
+    name, _, rest = _called(one).partition(" ")
+    yield line(
+        "  ",
+        Piece(f"{judged.status:<12} ", _STYLES[judged.status]),
+        data(name, "bold"),
+        data(f" {rest}"),
     )
     source = f" [{judged.source}]" if judged.source is not None else ""
     yield line("      ", data(f"{judged.because}{source}"))
-    yield from (line("      ", data(f"also: {said}")) for said in _also(one))
-    is_usual = one.mark.status == "known" and one.mark.role == one.role
-    if look.is_full or not is_usual:
+    if look.is_full or judged.status != "proved":
+        yield from (line("      ", data(f"also: {said}", "dim")) for said in _also(one))
+    if has_marks:
         yield line("      ", data(f"mark: {_mark(one)}", "dim"))
+
+
+def _called(one: Verified) -> str:
+    key, name = one.instance.key, one.instance.tags.get("Name")
+    return f"{key.instance}{f' ({name})' if name else ''} in {key.region}"
 
 
 def _also(one: Verified) -> Iterator[str]:
