@@ -131,6 +131,8 @@ def _printed(world: World, command: Command, key: Key) -> str | None:
 
 def _agents(world: World, account: str, region: str) -> Iterator[Any]:
     """Instances whose agent may use the service, asleep or not."""
+    for name in [row.instance for row in world.rows_of(account, region) if not row.settled]:
+        settle(world, account, region, name)
     roles = iam_backends[account]["aws"].roles
     for instance in ec2_backends[account][region].all_running_instances():
         key = (account, region, instance.id)
