@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from reconciler.aws.run_command import RunCommand
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
 from reconciler.model.evidence import Associated, LastUsed, Metadata, Session, Silence
+from reconciler.model.partitions import IAM_REGIONS, partition_of
 from reconciler.ports import Associations, Clock
 from reconciler.threads import interruptible
 
@@ -38,6 +40,18 @@ class AwsEvidence:
         return dict(self._clients.counts)
 
     def sessions(self, region: str, instance: str) -> Iterator[Session]:
+        is_any = False
+        for one in self._sessions(region, instance):
+            is_any = True
+            yield one
+        home = IAM_REGIONS.get(partition_of(region))
+        if not is_any and home not in (None, region):
+            # Calls of IAM, and of other services without a region, are told there. It may be that
+            # only the region of the instance may be asked.
+            with suppress(AwsError):
+                yield from self._sessions(str(home), instance)
+
+    def _sessions(self, region: str, instance: str) -> Iterator[Session]:
         events = self._trail.lookup(region, "Username", instance)
         yield from filter(None, (_session(event, instance) for event in events))
 
@@ -107,7 +121,7 @@ def _session(event: Mapping[str, Any], instance: str) -> Session | None:
     issued_at = _epoch((context.get("attributes") or {}).get("creationDate"))
     if issued_at is None:
         return None
-    service = str(detail.get("eventSource") or "").removesuffix(".amazonaws.com")
+    service = str(detail.get("eventSource") or "").partition(".")[0]
     name = issuer.get("userName") or str(issuer.get("arn") or "").rpartition("/")[2]
     return Session(
         role_id,

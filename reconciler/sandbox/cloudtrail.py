@@ -63,11 +63,13 @@ class TrailLayer:
                 if here == (account, region) and _fits(change, key, value):
                     yield _event(number, change)
         if key == "Username" and value != CALLER:
-            settle(self._world, account, region, value)
             lags = self._world.lags
             now = self._world.clock.now() - lags.trail
-            for used in self._world.sessions.by((account, region, value), now, lags.calls):
-                yield _of_instance(used)
+            for there in {region, *(self._world.regions if region == GLOBAL else ())}:
+                settle(self._world, account, there, value)
+                for used in self._world.sessions.by((account, there, value), now, lags.calls):
+                    if region == (GLOBAL if used.service == "iam" else there):
+                        yield _of_instance(used)
 
 
 def settle(world: World, account: str, region: str, name: str) -> None:
@@ -202,7 +204,7 @@ def _of_instance(used: Used) -> dict[str, Any]:
         "eventTime": _moment(used.at),
         "eventSource": f"{used.service}.amazonaws.com",
         "eventName": used.operation,
-        "awsRegion": region,
+        "awsRegion": GLOBAL if used.service == "iam" else region,
         **({"errorCode": used.error} if used.error else {}),
     }
     return {

@@ -264,9 +264,9 @@ def test_who_is_verified(aws: Rig, fleet: list[str]) -> None:
 
 
 @contextmanager
-def refused_away(aws: Rig, operation: str, code: str) -> Iterator[None]:
+def refused_in(aws: Rig, region: str, operation: str, code: str) -> Iterator[None]:
     def listen(logged: Logged) -> None:
-        if (logged.operation, logged.region) == (operation, AWAY):
+        if (logged.operation, logged.region) == (operation, region):
             raise refused(logged.service, code, "refused by the test")
 
     with listening(aws.aws.before, listen):
@@ -277,7 +277,7 @@ def test_a_region_that_cannot_be_read_may_hide_a_consumer(aws: Rig, fleet: list[
     one, two, _ = fleet
     uses(aws, one)
     uses(aws, two)
-    with refused_away(aws, "DescribeInstances", "UnauthorizedOperation"):
+    with refused_in(aws, AWAY, "DescribeInstances", "UnauthorizedOperation"):
         made = asked(aws)
     assert set(statuses(made).values()) == {("proved", "session")}
     assert [n.what for n in made.targets[0].not_read] == [f"instances in {AWAY}"]
@@ -288,7 +288,7 @@ def test_throttling_of_one_region_leaves_the_others(aws: Rig, fleet: list[str]) 
     one, two, away = fleet
     for name, region in ((one, HOME), (two, HOME), (away, AWAY)):
         uses(aws, name, region)
-    with refused_away(aws, "LookupEvents", "ThrottlingException"):
+    with refused_in(aws, AWAY, "LookupEvents", "ThrottlingException"):
         made = judged(asked(aws))
     assert [made[name].status for name in fleet] == ["proved", "proved", "unknown"]
     assert made[away].how == "unreadable"
@@ -370,6 +370,36 @@ def test_a_session_that_somebody_named_after_an_instance_is_no_evidence(
     assert set(statuses(asked(aws)).values()) == {("unknown", "no-call")}
 
 
+def test_a_refused_association_began_nothing(
+    aws: Rig, fleet: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudTrail has refused calls too, and the dry runs by which a cut-over asks."""
+    one, _, _ = fleet
+    aws.write(SPEC.replace("ROLE", "web-v2"))
+    aws.settle()
+    aws.clock.sleep(MINUTE)
+    uses(aws, one)
+    plain = cloudtrail._event
+    seen = []
+
+    def refused_now(number: int, change: Any) -> dict[str, Any]:
+        event = plain(number, change)
+        if event["EventName"] == "AssociateIamInstanceProfile":
+            detail = json.loads(event["CloudTrailEvent"])
+            detail |= {"errorCode": "Client.DryRunOperation", "responseElements": None}
+            detail["requestParameters"] = {
+                "AssociateIamInstanceProfileRequest": {"InstanceId": one}
+            }
+            event |= {"EventTime": aws.clock.now(), "CloudTrailEvent": json.dumps(detail)}
+            seen.append(event)
+        return event
+
+    aws.clock.sleep(MINUTE)
+    monkeypatch.setattr(cloudtrail, "_event", refused_now)
+    assert judged(asked(aws, one))[one].status == "proved"
+    assert seen
+
+
 def test_an_old_process_that_is_busy_does_not_hide_the_new_session(
     aws: Rig, fleet: list[str]
 ) -> None:
@@ -383,6 +413,17 @@ def test_an_old_process_that_is_busy_does_not_hide_the_new_session(
         uses(aws, one, earlier=1)
     made = judged(asked(aws, one))[one]
     assert (made.status, made.role) == ("proved", "web-v2")
+
+
+def test_a_call_of_a_service_without_a_region_is_told_in_one_region(
+    aws: Rig, fleet: list[str]
+) -> None:
+    _, _, away = fleet
+    aws.served(away, AWAY)
+    aws.aws.sessions.use((ACCOUNT, AWAY, away), "iam:ListRoles", aws.clock.now())
+    assert statuses(asked(aws, away)) == {away: ("proved", "session")}
+    with refused_in(aws, HOME, "LookupEvents", "AccessDeniedException"):
+        assert statuses(asked(aws, away)) == {away: ("unknown", "no-call")}
 
 
 def test_lookups_keep_to_the_rate_of_cloudtrail(aws: Rig, fleet: list[str]) -> None:
