@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from reconciler.errors import DENIED, AwsError
+from reconciler.errors import DENIED, AwsError, StoppedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.model.address import Address
 from reconciler.model.evidence import (
@@ -85,10 +85,14 @@ class Gatherer:
         what = f"the answers of {len(names)} instances in {region}"
 
         def told() -> None:
+            if self.stop.is_set():
+                raise StoppedError
             self.progress.waiting(_METADATA, what, self.clock.now() - began)
 
         try:
             said = self.reader.metadata(region, names, told)
+        except StoppedError:
+            return {}
         except AwsError as error:
             silent = Evidence(silences=(silence_of("imds", error),))
             return {one.key: found[one.key] + silent for one in expected}

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from reconciler.commands.plan import make_plan
@@ -18,11 +19,14 @@ from reconciler.commands.verify import Question, Verification, verify, verify_pl
 from reconciler.drift.evidence import with_evidence
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.errors import RefusedError
+from reconciler.executor.evidence import Gatherer
 from reconciler.model.evidence import Judgement, LastUsed
+from reconciler.planner.expectations import expectation, let_go
 from reconciler.sandbox import cloudtrail
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.faults import refused
 from reconciler.sandbox.state import Logged
+from reconciler.spec.settings import Settings
 from tests.behaviour.faults import listening, refusing
 from tests.behaviour.test_ownership import TRUST
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
@@ -467,6 +471,64 @@ def test_strategy_wait_is_unknown_until_ec2_has_renewed(aws: Rig, fleet: list[st
     aws.clock.sleep(3 * HOUR)
     uses(aws, one)
     assert judged(asked(aws, one))[one].status == "proved"
+
+
+TARGETS = """
+version: 1
+owner: tests
+targets:
+  dev: {account_id: '222222222222', role_arn: 'arn:aws:iam::222222222222:role/x'}
+  prod: {account_id: '111111111111', role_arn: 'arn:aws:iam::111111111111:role/x'}
+"""
+
+
+def test_each_target_by_itself(aws: Rig) -> None:
+    aws.write(SPEC.replace("ROLE", "web-v1"), TARGETS)
+    aws.settle()
+    aws.clock.sleep(MINUTE)
+    ids = {}
+    for account in ("111111111111", "222222222222"):
+        given = aws.client("sts", HOME).assume_role(
+            RoleArn=f"arn:aws:iam::{account}:role/x", RoleSessionName="launch"
+        )["Credentials"]
+        ec2 = boto3.client(
+            "ec2",
+            region_name=HOME,
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+        )
+        (made,) = ec2.run_instances(
+            ImageId="ami-12c6146b", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "web"}
+        )["Instances"]
+        ids[account] = made["InstanceId"]
+    aws.clock.sleep(MINUTE)
+    prod = ids["111111111111"]
+    aws.aws.sessions.use(("111111111111", HOME, prod), "s3:ListBuckets", aws.clock.now())
+    made = asked(aws)
+    assert [(t.plan.target, [v.judgement.how for v in t.verified]) for t in made.targets] == [
+        ("dev", ["no-call"]),
+        ("prod", ["session"]),
+    ]
+    assert statuses(asked(aws, prod)) == {prod: ("proved", "session")}
+    assert made.exit_code == 1
+
+
+def test_a_run_that_is_to_stop_asks_no_further(aws: Rig, answering: list[str]) -> None:
+    """A cut-over asks too, and a signal must not wait for the agents of instances."""
+    aws.aws.lags = replace(aws.aws.lags, agent_sleep=HOUR)
+    context = make_plan(aws.request(), aws.commands(), keeps_context=True).targets[0].context
+    assert context is not None
+    instances = [i for i in context.live.instances.values() if i.is_running]
+    expected = [expectation(i, context, let_go(context)) for i in instances]
+    reader = aws.commands().connect(None, Settings()).evidence(aws.clock)
+    gatherer = Gatherer(reader, aws.clock, aws.progress)
+    gatherer.stop.set()
+    began = aws.clock.now()
+    found = gatherer.judged(expected, ("imds", "cloudtrail"))
+    assert {(j.status, j.how) for j in found.values()} == {("unknown", "not-asked")}
+    assert len(found) == len(answering)
+    assert aws.clock.now() == began
 
 
 def test_nothing_to_verify(aws: Rig) -> None:
