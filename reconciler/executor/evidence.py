@@ -82,7 +82,7 @@ class Gatherer:
 
     def _metadata(self, region: str, expected: list[Expectation], found: _Found) -> _Found:
         began, names = self.clock.now(), [one.key.instance for one in expected]
-        what = f"the answers of {len(names)} instances in {region}"
+        what = f"the answers of {_counted(expected)} in {region}"
 
         def told() -> None:
             if self.stop.is_set():
@@ -111,7 +111,7 @@ class Gatherer:
             if self.stop.is_set():
                 break
             # Told in the same words each time: so it is one wait, with what is left of it.
-            what = f"the calls of {len(expected)} instances in {region}"
+            what = f"the calls of {_counted(expected)} in {region}"
             about = LOOKUP_SECONDS * len(expected)
             self.progress.waiting(_TRAIL, what, self.clock.now() - began, about)
             try:
@@ -172,6 +172,10 @@ class Gatherer:
                 if one is not None:
                     made[key] = one
         return made
+
+
+def _counted(expected: Collection[Expectation]) -> str:
+    return f"{len(expected)} instance{'' if len(expected) == 1 else 's'}"
 
 
 _NO_CALL = Silence(

@@ -71,7 +71,7 @@ def test_text(aws: Rig, one: str, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr()
     assert f"proved       {one} (solo) in {HOME}" in printed.out
     assert printed.out.endswith("Verified: 1 proved, 0 unknown, 0 contradicted.\n")
-    assert "CloudTrail: waiting for the calls of 1 instances" in printed.err
+    assert "CloudTrail: waiting for the calls of 1 instance in us-east-1" in printed.err
     assert "\x1b" not in printed.out + printed.err
 
 
