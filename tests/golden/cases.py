@@ -280,7 +280,7 @@ def verified() -> Iterator[tuple[str, str]]:
         for instance in others:
             _use(aws, instance)
         question = Question(sources=SOURCES)
-        made = verify(question, aws.request(), aws.commands())
+        made = verify(question, _counted(aws).request(), aws.commands())
         for width in (100, 60):
             shown = [part for one in verify_lines(made, Look()) for part in wrapped(one, width)]
             yield f"verify.{width}.txt", plain(shown) + "\n"
