@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from moto.iam.models import iam_backends
 
+from reconciler.aws.access_analyzer import AwsPolicyAnalyzer
 from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.evidence import AwsEvidence
 from reconciler.aws.examiner import AwsExaminer
@@ -291,6 +292,7 @@ def _connection(
         trail,
         lambda clock: AwsEvidence(_of_evidence(name, made[0].session), clock),
         lambda: AwsExaminer(made[0], made[0]),
+        lambda region: AwsPolicyAnalyzer(made[0], region),
         members=AwsOrganization(made[0]).members,
     )
 

@@ -17,7 +17,7 @@ START: tuple[Example, ...] = (
 
 EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "validate": (
-        ("reconciler validate", "Check the specs in ./specs"),
+        ("reconciler validate --lint", "Check the specs in ./specs, and their policies closely"),
         (
             "reconciler validate --format concise --report sarif=specs.sarif",
             "A line for each finding, and a file for code scanning",
@@ -81,6 +81,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "reconciler verify instance-profile/web --wait 15m",
             "The consumers of one profile; ask again for a quarter of an hour",
         ),
+    ),
+    "graph": (
+        ("reconciler graph --format svg > plan.svg", "What the next apply changes, as a picture"),
+        ("reconciler graph --all --format html > graph.html", "Everything, as a page"),
     ),
     "init": (
         ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
@@ -227,6 +231,13 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         ExitCode.DIFFERENCES: "something is contradicted, whatever else is unknown",
         ExitCode.UNDECIDED: "the wrong account",
         ExitCode.USAGE: "wrong usage: a flag, or an address that means nothing",
+        **_STOPPED,
+    },
+    "graph": {
+        ExitCode.OK: "success, with or without changes",
+        **_ERROR,
+        ExitCode.UNDECIDED: "a conflict of ownership, or the wrong account",
+        **_USAGE,
         **_STOPPED,
     },
     "init": _OFFLINE,

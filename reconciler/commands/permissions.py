@@ -18,7 +18,7 @@ from reconciler.model.partitions import partition_of
 from reconciler.permissions.assuming import assuming
 from reconciler.permissions.of_plan import applying_plan
 from reconciler.permissions.of_specs import applying, destroying, forgetting
-from reconciler.permissions.reading import asking_instances, reading
+from reconciler.permissions.reading import analyzing, asking_instances, reading
 from reconciler.permissions.scope import ANY, Scope
 from reconciler.permissions.statements import Statement
 from reconciler.plan.authorization import Purpose
@@ -39,11 +39,15 @@ class Wanted:
 
 
 def wanted_for(
-    request: Request, purpose: Purpose, sources: Collection[Source] = ()
+    request: Request,
+    purpose: Purpose,
+    sources: Collection[Source] = (),
+    *,
+    access_analyzer: bool = False,
 ) -> tuple[Wanted, ...]:
     """One for each target, and one for who assumes their roles, if they have any. ``sources`` are
-    those of evidence, beyond what the purpose needs anyway. Raises ``RefusedError`` for invalid
-    specs and unknown targets."""
+    those of evidence, beyond what the purpose needs anyway; with ``access_analyzer`` it may be
+    asked about policies. Raises ``RefusedError`` for invalid specs and unknown targets."""
     # To forget takes addresses, and the policy is the same for all of them.
     asked = replace(request, destroy=purpose == "destroy", forget=("*",) * (purpose == "forget"))
     parsed = read(request.path)
@@ -54,8 +58,8 @@ def wanted_for(
         scope = scope_of_specs(asked, specs[name], target)
         shown = None if len(targets) == 1 else name
         statements = tuple(_statements(specs[name], scope, asked, purpose))
-        if "imds" in sources:
-            statements = (*statements, *asking_instances(scope))
+        statements += tuple(analyzing(scope)) if access_analyzer else ()
+        statements += tuple(asking_instances(scope)) if "imds" in sources else ()
         made.append(Wanted(shown, scope, statements))
     return (*made, *_caller(parsed.settings, targets, made))
 

@@ -13,6 +13,7 @@ from reconciler.ports import (
     EvidenceReader,
     Examiner,
     Member,
+    PolicyAnalyzer,
     Progress,
     Reader,
     Trail,
@@ -52,6 +53,8 @@ class Connection:
     """Creates the reader of evidence, of the role that instances are served."""
     examiner: Callable[[], Examiner]
     """Creates what a check-up asks with."""
+    analyzer: Callable[[str], PolicyAnalyzer]
+    """Creates what asks AWS about policy documents, in that region."""
     doubts: Callable[[], tuple[str, ...]] = tuple
     """Reasons why the expiry of the credentials is not known, so that ``outlives`` may be wrong."""
     members: Callable[

@@ -21,7 +21,7 @@ from reconciler.ports import Clock
 from reconciler.sandbox.fault_config import Broken, Chaos, Lags
 from reconciler.sandbox.sessions import Sessions
 
-READS = ("Get", "List", "Describe", "Simulate", "Lookup")
+READS = ("Get", "List", "Describe", "Simulate", "Lookup", "Validate", "Check")
 _PREFIXES = {"tagging": "tag", "resourcegroupstaggingapi": "tag"}
 """Services whose actions begin with another name."""
 

@@ -24,8 +24,10 @@ from reconciler.commands.planned import Planned
 from reconciler.commands.verify import Question, verify, verify_planned
 from reconciler.drift.evidence import with_evidence
 from reconciler.drift.findings import drift_of
+from reconciler.explain.graph import make_graph
 from reconciler.model.evidence import SOURCES
 from reconciler.render import formats
+from reconciler.render.graph.formats import FORMATS as GRAPHS
 from reconciler.render.json.apply import outcome_json
 from reconciler.render.json.explain import explain_json
 from reconciler.render.json.schemas import PRINTED, schema_of
@@ -252,6 +254,49 @@ def _explained(world: World, asked: str) -> str:
     return plain(explain_lines(world.explain(asked), Look())) + "\n"
 
 
+GRAPH = """
+policies:
+  read: {document: {Version: 2012-10-17, Statement: [
+    {Effect: Allow, Action: ACTION, Resource: '*'}]}}
+roles:
+  web-v1: {trust: ec2}
+  web-v2: {trust: ec2}
+  batch: {trust: ec2, managed_policies: [read]}
+  quiet: {trust: ec2}
+instance_profiles:
+  web: {role: WEB}
+  batch: {role: batch}
+  quiet: {role: quiet}
+associations:
+  web-fleet: {instance_profile: web, select: {tags: {app: web}}}
+  batch-fleet: {instance_profile: batch, select: {tags: {app: batch}}}
+"""
+
+
+@contextmanager
+def to_be_drawn() -> Iterator[Rig]:
+    """A role swap for a fleet in two regions, a policy that changes, and what does not change."""
+    with seeded() as aws:
+        aws.launch(14, tags={"app": "web", "Name": "web"})
+        aws.launch(3, region=AWAY, tags={"app": "web", "Name": "web"})
+        aws.launch(2, tags={"app": "batch", "Name": "batch"})
+        aws.launch(1, tags={"app": "other"})
+        aws.write(GRAPH.replace("WEB", "web-v1").replace("ACTION", "'s3:GetObject'"), SETTINGS)
+        aws.settle(parallelism=1)
+        aws.write(GRAPH.replace("WEB", "web-v2").replace("ACTION", "'s3:*'"), SETTINGS)
+        yield aws
+
+
+def drawn() -> Iterator[tuple[str, str]]:
+    with to_be_drawn() as aws:
+        for every, name in ((False, "graph"), (True, "graph-all")):
+            _counted(aws)
+            graph = make_graph(aws.request(), aws.commands(), every=every)
+            for form, make in GRAPHS.items():
+                if not every or form in ("mermaid", "json"):
+                    yield f"{name}.{form}.txt", make(graph, NOW)
+
+
 VERIFIED = """
 roles: {v1: {trust: ec2}, v2: {trust: ec2}, quiet: {trust: ec2}}
 instance_profiles: {web: {role: ROLE}, batch: {role: quiet}}
@@ -329,6 +374,7 @@ MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "removals": removals,
     "policies": policies,
     "explain": explained,
+    "graph": drawn,
     "verify": verified,
 }
 
