@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from reconciler.model.address import Address
+from reconciler.model.evidence import Associated, LastUsed, Metadata, Session, Silence
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import (
     AssociationRow,
@@ -217,6 +218,49 @@ class BatchCheck(Protocol):
 
     def failure(self, batch: Batch, is_over: Callable[[], bool]) -> str:
         """What it found wrong; empty if nothing. Ends early once ``is_over`` says so."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Associations:
+    """The newest call of each instance that gave it a profile, by its id; all of them that were
+    made from ``since`` on."""
+
+    made: Mapping[str, Associated]
+    since: float
+
+
+class EvidenceReader(Protocol):
+    """Asks AWS which role an instance is served. Nothing it can do changes anything, and nothing
+    it reads is secret. Times are in seconds of the epoch. Every method raises ``AwsError``."""
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """Calls made so far, by name, pages counted one by one."""
+        ...
+
+    def sessions(self, region: str, instance: str) -> Iterable[Session]:
+        """Calls that were made with credentials of the instance, the newest first; read as far as
+        they are taken, and never far."""
+        ...
+
+    def associations(self, region: str, since: float) -> Associations:
+        """Of the whole region, from then on; from later on where there are many."""
+        ...
+
+    def association(self, region: str, instance: str, since: float) -> Associated | None:
+        """The newest one of that instance, ``None`` for none since."""
+        ...
+
+    def metadata(
+        self, region: str, instances: Collection[str], told: Callable[[], None]
+    ) -> Mapping[str, Metadata | Silence]:
+        """Asks the metadata service of each of these, by a command that is run on it, and waits for
+        the answers. ``told`` is called again and again meanwhile."""
+        ...
+
+    def last_used(self, role: str) -> LastUsed | None:
+        """``None`` for a role that nobody used in the time that IAM tracks, or that is gone."""
         ...
 
 

@@ -13,6 +13,7 @@ from moto.iam.models import iam_backends
 
 from reconciler.aws.access_analyzer import AwsPolicyAnalyzer
 from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.evidence import AwsEvidence
 from reconciler.aws.examiner import AwsExaminer
 from reconciler.aws.gates import AwsGates
 from reconciler.aws.organizations import AwsOrganization
@@ -248,8 +249,16 @@ def save(planned: Planned, path: Path) -> None:
 
 _CLIENTS: dict[tuple[str, str], Any] = {}
 _OPENED: dict[str, tuple[Clients, Clients]] = {}
+_EVIDENCE: dict[str, Clients] = {}
 """A client takes a quarter of a second to make, so all tests of a process share them; only what was
 assumed in one sandbox is unknown in the next."""
+
+
+def _of_evidence(name: str, session: Session) -> Clients:
+    """Its calls are counted apart from those of the reader."""
+    found = _EVIDENCE.setdefault(name, reading(session))
+    found.counts.clear()
+    return found
 
 
 def _connection(
@@ -282,6 +291,7 @@ def _connection(
         HOME,
         lambda _seconds: True,
         trail,
+        lambda clock: AwsEvidence(_of_evidence(name, made[0].session), clock),
         lambda: AwsExaminer(made[0], made[0]),
         lambda region: AwsPolicyAnalyzer(made[0], region),
         members=AwsOrganization(made[0]).members,

@@ -1,4 +1,4 @@
-"""CloudTrail's event history: the principal that changed something.
+"""CloudTrail's event history: who changed something, and which session of an instance called.
 
 ``LookupEvents`` has the management events of the last 90 days. It takes one attribute per call, and
 two calls a second per account and region; events arrive minutes after the call.
@@ -9,44 +9,53 @@ Source: docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.h
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
+from reconciler.model.evidence import LOOKUP_SECONDS
 from reconciler.ports import Clock, Event
 from reconciler.threads import interruptible
 
-PAUSE_SECONDS = 0.5
 PAGE = 50
 MOST_PAGES = 4
 
 
-class Lookup:
-    """``LookupEvents``, no faster than AWS answers; several threads may ask."""
+class AwsTrail:
+    """A ``Trail`` over boto3."""
 
     def __init__(self, clients: Clients, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
         self._free: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
-    def pages(
-        self, region: str, attribute: str, value: str, since: float | None = None
+    def events(self, region: str, resource: str) -> Iterator[Event]:
+        """Changes of the resource of that name that AWS made, the newest first. Raises
+        ``AwsError``."""
+        yield from filter(None, map(_event, self.lookup(region, "ResourceName", resource)))
+
+    def lookup(
+        self,
+        region: str,
+        key: str,
+        value: str,
+        since: float | None = None,
+        most_pages: int = MOST_PAGES,
     ) -> Iterator[dict[str, Any]]:
-        """Events with that value, the newest first, of so many pages at most; ``since`` is in
-        seconds of the epoch. Raises ``AwsError``."""
+        """Events as CloudTrail answers them, the newest first; a page is asked for when it is
+        needed. ``since`` is in seconds of the epoch. Raises ``AwsError``."""
         asked: dict[str, Any] = {
-            "LookupAttributes": [{"AttributeKey": attribute, "AttributeValue": value}],
-            "MaxResults": PAGE,
+            "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}]
         }
         if since is not None:
             asked["StartTime"] = datetime.fromtimestamp(since, tz=UTC)
-        for _ in range(MOST_PAGES):
+        for _ in range(most_pages):
             self._wait(region)
-            page = self._page(region, **asked)
+            page = self._page(region, MaxResults=PAGE, **asked)
             yield from page.get("Events", ())
             if not page.get("NextToken"):
                 return
@@ -60,26 +69,13 @@ class Lookup:
             return answer
 
     def _wait(self, region: str) -> None:
-        """At most two calls a second."""
+        """At most two calls a second, from whatever thread."""
         with self._lock:
             now = self._clock.now()
-            turn = max(now, self._free.get(region, 0.0))
-            self._free[region] = turn + PAUSE_SECONDS
-        if turn > now:
-            self._clock.sleep(turn - now)
-
-
-class AwsTrail:
-    """A ``Trail`` over boto3."""
-
-    def __init__(self, clients: Clients, clock: Clock) -> None:
-        self._lookup = Lookup(clients, clock)
-
-    def events(self, region: str, resource: str) -> Iterator[Event]:
-        """Changes of the resource of that name that AWS made, the newest first. Raises
-        ``AwsError``."""
-        found = self._lookup.pages(region, "ResourceName", resource)
-        yield from filter(None, map(_event, found))
+            at = max(now, self._free.get(region, 0.0))
+            self._free[region] = at + LOOKUP_SECONDS
+        if at > now:
+            self._clock.sleep(at - now)
 
 
 def _event(answer: dict[str, Any]) -> Event | None:

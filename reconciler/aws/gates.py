@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from reconciler.aws.cloudtrail import Lookup
+from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
 from reconciler.model.ownership import InstanceKey
@@ -32,7 +32,7 @@ class AwsGates:
 
     def __init__(self, clients: Clients, clock: Clock) -> None:
         self._clients = clients
-        self._lookup = Lookup(clients, clock)
+        self._trail = AwsTrail(clients, clock)
 
     def alarms(self, region: str, names: Collection[str]) -> tuple[AlarmState, ...]:
         """Of any number. Raises ``AwsError``."""
@@ -67,7 +67,7 @@ class AwsGates:
 
     def denied(self, region: str, key: InstanceKey, since: float) -> tuple[DeniedCall, ...]:
         """Of sessions that EC2 made, which it names after the instance. Raises ``AwsError``."""
-        pages = self._lookup.pages(region, "Username", key.instance, since)
+        pages = self._trail.lookup(region, "Username", key.instance, since)
         return tuple(_denied(key, pages))
 
 

@@ -98,6 +98,7 @@ def role(detail: Answer, listed: Answer, prefix: str) -> LiveRole:
         aws_tags=tags.aws,
         malformed_marks=tags.malformed_marks,
         tags_known="Tags" in detail,
+        created_at=whole["CreateDate"].timestamp() if "CreateDate" in whole else 0.0,
     )
 
 

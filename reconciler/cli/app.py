@@ -46,6 +46,10 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "its group get. Reads only.",
         "graph": "Draw which instance gets which role through which profile, and what apply "
         "changes there. Reads only.",
+        "verify": "Say of every running consumer whether it is served the role that its profile "
+        "holds: what its association says, what the mark says, and what evidence says. "
+        "Exits with 0 if all of it is proved, 1 if something is unknown, 2 if something is "
+        "contradicted. Reads only.",
     },
     "Write specs": {
         "init": "Write a first set of specs, with comments. Overwrites nothing.",

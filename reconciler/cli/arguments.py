@@ -120,7 +120,7 @@ class OnlyFor(tuple[str, ...]):
 
 
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift", "graph"))
-_READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
+_READS_ALL = OnlyFor((*_PLANS, "forget", "explain", "verify"))
 _SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget"))
 _KNOWS_TARGETS = OnlyFor((*_READS_ALL, "doctor"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))

@@ -100,6 +100,7 @@ def _open(
     from reconciler.aws import (  # noqa: PLC0415 - validate must not load boto3
         access_analyzer,
         cloudtrail,
+        evidence,
         examiner,
         gates,
         organizations,
@@ -130,6 +131,7 @@ def _open(
         session.region,
         session.outlives,
         lambda clock: cloudtrail.AwsTrail(reading(session), clock),
+        lambda clock: evidence.AwsEvidence(reading(session), clock),
         lambda: examiner.AwsExaminer(examining(session), reading(session)),
         lambda region: access_analyzer.AwsPolicyAnalyzer(reads, region),
         session.doubts,

@@ -75,6 +75,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "Who uses a profile, and what new instances get, for a program",
         ),
     ),
+    "verify": (
+        ("reconciler verify", "Whether every consumer is served its profile's role"),
+        (
+            "reconciler verify instance-profile/web --wait 15m",
+            "The consumers of one profile; ask again for a quarter of an hour",
+        ),
+    ),
     "graph": (
         ("reconciler graph --format svg > plan.svg", "What the next apply changes, as a picture"),
         ("reconciler graph --all --format html > graph.html", "Everything, as a page"),
@@ -216,6 +223,14 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         ExitCode.ERROR: "error, or what is asked for does not exist",
         ExitCode.UNDECIDED: "the wrong account",
         ExitCode.USAGE: "wrong usage: a flag, or something that is no address",
+        **_STOPPED,
+    },
+    "verify": {
+        ExitCode.OK: "every running consumer is proved to be served its profile's role",
+        ExitCode.ERROR: "error, or something is unknown",
+        ExitCode.DIFFERENCES: "something is contradicted, whatever else is unknown",
+        ExitCode.UNDECIDED: "the wrong account",
+        ExitCode.USAGE: "wrong usage: a flag, or an address that means nothing",
         **_STOPPED,
     },
     "graph": {

@@ -88,14 +88,14 @@ def console_of(common: CommonArguments) -> Console:
     return Console(common.color.value, common.quiet, common.verbose)
 
 
-def duration(given: str | None) -> float | None:
-    """``--max-time`` in seconds. Raises a usage error if it is not a duration."""
+def duration(given: str | None, flag: str = "--max-time") -> float | None:
+    """In seconds. Raises a usage error if it is not a duration."""
     if given is None:
         return None
     try:
         return float(seconds_of(given))
     except ValueError as error:
-        message = f"--max-time takes a duration such as 90s, 30m or 2h, not {given!r}"
+        message = f"{flag} takes a duration such as 90s, 30m or 2h, not {given!r}"
         raise typer.BadParameter(message) from error
 
 

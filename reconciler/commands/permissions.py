@@ -13,11 +13,12 @@ from reconciler.commands.selection import (
     refuse_invalid,
     targets_of,
 )
+from reconciler.model.evidence import Source
 from reconciler.model.partitions import partition_of
 from reconciler.permissions.assuming import assuming
 from reconciler.permissions.of_plan import applying_plan
 from reconciler.permissions.of_specs import applying, destroying, forgetting
-from reconciler.permissions.reading import analyzing, reading
+from reconciler.permissions.reading import analyzing, asking_instances, reading
 from reconciler.permissions.scope import ANY, Scope
 from reconciler.permissions.statements import Statement
 from reconciler.plan.authorization import Purpose
@@ -38,11 +39,15 @@ class Wanted:
 
 
 def wanted_for(
-    request: Request, purpose: Purpose, *, access_analyzer: bool = False
+    request: Request,
+    purpose: Purpose,
+    sources: Collection[Source] = (),
+    *,
+    access_analyzer: bool = False,
 ) -> tuple[Wanted, ...]:
-    """One for each target, and one for who assumes their roles, if they have any. With
-    ``access_analyzer`` it may be asked about policies. Raises ``RefusedError`` for invalid specs
-    and unknown targets."""
+    """One for each target, and one for who assumes their roles, if they have any. ``sources`` are
+    those of evidence, beyond what the purpose needs anyway; with ``access_analyzer`` it may be
+    asked about policies. Raises ``RefusedError`` for invalid specs and unknown targets."""
     # To forget takes addresses, and the policy is the same for all of them.
     asked = replace(request, destroy=purpose == "destroy", forget=("*",) * (purpose == "forget"))
     parsed = read(request.path)
@@ -54,6 +59,7 @@ def wanted_for(
         shown = None if len(targets) == 1 else name
         statements = tuple(_statements(specs[name], scope, asked, purpose))
         statements += tuple(analyzing(scope)) if access_analyzer else ()
+        statements += tuple(asking_instances(scope)) if "imds" in sources else ()
         made.append(Wanted(shown, scope, statements))
     return (*made, *_caller(parsed.settings, targets, made))
 

@@ -10,6 +10,7 @@ from reconciler.commands.failures import FailureLimit
 from reconciler.planner.options import PlanFlags
 from reconciler.ports import (
     Clock,
+    EvidenceReader,
     Examiner,
     Gates,
     Member,
@@ -53,6 +54,8 @@ class Connection:
     outlives: Callable[[float], bool]
     trail: Callable[[Clock], Trail]
     """Creates the reader of CloudTrail events."""
+    evidence: Callable[[Clock], EvidenceReader]
+    """Creates the reader of evidence, of the role that instances are served."""
     examiner: Callable[[], Examiner]
     """Creates what a check-up asks with."""
     analyzer: Callable[[str], PolicyAnalyzer]

@@ -111,8 +111,8 @@ def _reaching(
     live, reader = context.live, account.reader
     has_all = reach(context) == "everywhere" or context.options.deletes_what_is_left
     if not has_all and any(concern.is_for_all_regions for concern in concerns):
-        regions = _for_consumers(context.options, reader)
-        more = _with_regions(live, regions, reader, progress)
+        regions = regions_of_consumers(context.options, reader)
+        more = with_regions(live, regions, reader, progress)
         if more is not live:
             whole = with_temporary_profiles(more)
             desired = DesiredState() if context.options.destroy else account.spec.desired
@@ -127,7 +127,7 @@ def _reaching(
     return with_blast_radius(planned, concerns, context, launches, place), context
 
 
-def _for_consumers(options: Options, reader: Reader) -> set[str]:
+def regions_of_consumers(options: Options, reader: Reader) -> set[str]:
     """The regions in which consumers are looked for; none further where they cannot be listed."""
     if options.consumer_regions is not None:
         return set(options.consumer_regions)
@@ -151,7 +151,7 @@ def _matchable(context: PlanContext, account: Account, progress: Progress) -> Ma
         if error.code not in UNREADABLE:
             raise
         return replace(known, has_unread_instances=True)
-    live = _with_regions(context.live, everywhere, account.reader, progress)
+    live = with_regions(context.live, everywhere, account.reader, progress)
     return matchable(replace(context, live=live), account.spec.desired)
 
 
@@ -290,7 +290,7 @@ def _read(
     if not is_sure and not needs_instances(contexts.of(live)):
         return contexts.of(live), ()
     _refuse_nowhere(options)
-    live = _with_regions(live, planned, reader, progress)
+    live = with_regions(live, planned, reader, progress)
     if unknown := not_found(contexts.of(live)):
         ended = {i.key: i for i in reader.instances(unknown) if i.is_gone}
         live = replace(live, instances={**live.instances, **ended})
@@ -304,7 +304,7 @@ def _read(
             if error.code not in UNREADABLE or needed != "planned":
                 raise
             found, told = (), (_unlisted(error, account),)
-        live = _with_regions(live, set(found), reader, progress)
+        live = with_regions(live, set(found), reader, progress)
     return contexts.of(live), told
 
 
@@ -319,7 +319,7 @@ def _unlisted(error: AwsError, account: Account) -> Diagnostic:
     return Diagnostic("warning", "unread-region", message, where, "set consumer_regions")
 
 
-def _with_regions(
+def with_regions(
     live: LiveState, regions: set[str], reader: Reader, progress: Progress
 ) -> LiveState:
     missing = regions - set(live.regions) - live.unread_regions.keys()

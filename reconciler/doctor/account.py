@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.commands.asking import Room, rooms
@@ -284,14 +284,20 @@ def _to_raise(near: Collection[Room]) -> Iterator[str]:
         yield f"delete {few(others)} that nothing needs"
 
 
-def cloudtrail(patient: Patient) -> Check:
-    return _evidence(
+def cloudtrail(patient: Patient, purpose: Reading) -> Check:
+    found = _evidence(
         "cloudtrail",
         patient,
         "cloudtrail:LookupEvents",
         {"MaxResults": 1},
-        "drift --who does not say who changed something",
+        "drift --who does not say who changed something, and verify proves nothing",
     )
+    if purpose != "verify" or found.status != "warning":
+        return found
+    return replace(found, status="failure", fix=f"{found.fix}; {_PRINTED}")
+
+
+_PRINTED = "reconciler permissions --for verify prints the policy"
 
 
 def ssm(patient: Patient) -> Check:
@@ -302,6 +308,8 @@ def ssm(patient: Patient) -> Check:
         {"MaxResults": _PAGE},
         "nobody can be asked on an instance which role it is served",
     )
+    if found.status == "warning":
+        return replace(found, fix=f"{found.fix}; {_PRINTED}, with --source imds")
     if found.status != "ok" or found.data["found"]:
         return found
     message = f"no instance of {patient.near} answers to Systems Manager"

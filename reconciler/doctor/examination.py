@@ -123,7 +123,7 @@ class Examination:
         if self.purpose == "apply":
             yield changes(patient, self.request, found)
         yield account.quotas(patient)
-        yield account.cloudtrail(patient)
+        yield account.cloudtrail(patient, self.purpose)
         yield account.ssm(patient)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from reconciler.commands.planned import Planned
+from reconciler.commands.verify import Verification
+from reconciler.drift.evidence import is_by_evidence_alone, is_known
 from reconciler.drift.findings import Drift, Finding, by_severity
 from reconciler.model.address import EVERYTHING, Address, matches_any
 
@@ -112,9 +114,9 @@ def _news(finding: Finding, missed: Finding | None) -> Finding | None:
     return None if finding.transition == "resolved" else replace(finding, transition="new")
 
 
-def coverage(planned: Planned) -> Covers:
+def coverage(planned: Planned, evidence: Verification | None = None) -> Covers:
     """Whether this run would report a finding if it still existed. False for what flags exclude,
-    and for what could not be read."""
+    for what could not be read, and for what only evidence shows where there is none."""
     request = planned.request
     targets = {one.plan.target: one for one in planned.targets}
 
@@ -126,6 +128,8 @@ def coverage(planned: Planned) -> Covers:
             # That is the one finding there is.
             return finding.address == EVERYTHING
         if finding.status == "unmanaged" and not request.unmanaged:
+            return False
+        if is_by_evidence_alone(finding) and not is_known(finding, evidence):
             return False
         address = finding.address
         chosen = target.spec.chosen

@@ -32,6 +32,12 @@ RULES: Mapping[str, Rule] = {
     "stale-credentials": Rule(
         "critical", "running instances may be served the credentials of another role"
     ),
+    "contradicted": Rule(
+        "critical",
+        "evidence (`--evidence`) shows that an instance is served another role than the one that "
+        "its profile holds",
+        "evidence contradicts its profile",
+    ),
     "interrupted": Rule(
         "critical",
         "a run died in the middle of a cut-over",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.explain.explanation import MarkInWords
 from reconciler.model import ownership
+from reconciler.model.hours import hour_of
 from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import (
     CREDENTIALS_SECONDS,
@@ -18,7 +19,6 @@ from reconciler.model.ownership import (
     in_flight_names,
 )
 from reconciler.planner.context import PlanContext
-from reconciler.planner.in_use import hour_of
 from reconciler.planner.served import role_name
 
 

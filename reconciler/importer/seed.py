@@ -107,7 +107,7 @@ class _Seed:
         made: dict[str, Any] = {"id": role.id}
         if resource.description:
             made["description"] = resource.description
-        made |= {**_path(role), "trust_policy": resource.trust_policy.value}
+        made |= {**_path(role), **_made_at(role), "trust_policy": resource.trust_policy.value}
         if resource.managed_policies:
             made["managed_policies"] = [self._named(arn) for arn in resource.managed_policies]
         if resource.inline_policies:
@@ -128,7 +128,7 @@ class _Seed:
 
     def _profile(self, profile: LiveProfile) -> dict[str, Any]:
         held = {"role": profile.resource.role} if profile.resource.role else {}
-        made_at = {"created_at": profile.created_at} if profile.created_at else {}
+        made_at = _made_at(profile)
         return {"id": profile.id, **held, **_path(profile), **made_at, **self._tags(profile)}
 
     def _instance(self, instance: LiveInstance) -> dict[str, Any]:
@@ -192,6 +192,10 @@ def _versions(policy: LivePolicy) -> dict[str, Any]:
 def _path(entity: LivePolicy | LiveRole | LiveProfile) -> dict[str, str]:
     path = entity.resource.path
     return {} if path == "/" else {"path": path}
+
+
+def _made_at(entity: LiveRole | LiveProfile) -> dict[str, float]:
+    return {"created_at": entity.created_at} if entity.created_at else {}
 
 
 def _sorted(part: Mapping[str, _Entity]) -> Iterator[_Entity]:

@@ -87,6 +87,8 @@ class Entity:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRole(Entity):
     resource: Role
+    created_at: float = 0.0
+    """Seconds of the epoch; 0 where AWS does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, statement
-from reconciler.plan.authorization import ANALYZING, READS, REGION, Reading, reads_for
+from reconciler.plan.authorization import (
+    ANALYZING,
+    COMMANDS,
+    ON_INSTANCES,
+    READS,
+    REGION,
+    Reading,
+    reads_for,
+)
 
 
 def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
@@ -45,6 +53,17 @@ def watching(*, alarms: bool, target_groups: bool, denied: bool) -> Iterator[Sta
         need.action for call, is_asked in asked.items() if is_asked for need in READS[call].needs
     ]
     yield from statement("WatchRollOuts", actions, ["*"])
+
+
+def asking_instances(scope: Scope) -> Iterator[Statement]:
+    """What it takes to run the command that asks the metadata service of instances. AWS cannot
+    narrow it to that command: whoever may run these documents may run anything."""
+    needs = [need for call in ON_INSTANCES for need in READS[call].needs]
+    everywhere = [need.action for need in needs if need.on == "*"]
+    yield from statement("FollowCommands", everywhere, ["*"])
+    sending = [need.action for need in needs if need.on == "instance"]
+    documents = [scope.aws_document(name) for name in COMMANDS]
+    yield from statement("AskInstances", sending, [*scope.instances(), *documents])
 
 
 _OF_AWS = ("iam:GetPolicy", "iam:GetPolicyVersion")

@@ -62,6 +62,10 @@ class Scope:
             for name in names
         )
 
+    def aws_document(self, name: str) -> str:
+        """Of Systems Manager, that AWS has in every region."""
+        return f"arn:{self.partition}:ssm:*::document/{name}"
+
     def in_regions(self) -> dict[str, dict[str, tuple[str, ...]]]:
         return {} if self.regions is None else {"StringEquals": {REGION: self.regions}}
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Purpose = Literal["plan", "apply", "destroy", "forget", "drift", "import"]
-Reading = Literal["plan", "apply", "drift", "import"]
+Purpose = Literal["plan", "apply", "destroy", "forget", "drift", "import", "verify"]
+Reading = Literal["plan", "apply", "drift", "import", "verify"]
 """What calls that read are for: ``destroy`` and ``forget`` read what ``apply`` reads."""
-On = Literal["*", "role", "policy", "instance-profile", "instance"]
+On = Literal["*", "role", "policy", "instance-profile", "instance", "document"]
 
 _START = "docs.aws.amazon.com/service-authorization/latest/reference/list_"
 PAGES: Final[Mapping[str, str]] = {
@@ -67,8 +67,8 @@ def _own(call: str, on: On, *keys: str) -> tuple[Need, ...]:
     return (Need(call, on, keys),)
 
 
-_ALL: tuple[Reading, ...] = ("plan", "apply", "drift", "import")
-_SPECS: tuple[Reading, ...] = ("plan", "apply", "drift")
+_ALL: tuple[Reading, ...] = ("plan", "apply", "drift", "import", "verify")
+_SPECS: tuple[Reading, ...] = ("plan", "apply", "drift", "verify")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,9 @@ READS: Final[Mapping[str, Read]] = {
     ),
     "cloudtrail:LookupEvents": Read(
         _own("cloudtrail:LookupEvents", "*"),
-        ("drift",),
-        "who changed something, with `--who`; `cutover.checks.denied`",
+        ("drift", "verify"),
+        "who changed something, with `--who`; calls of instances, as evidence; "
+        "`cutover.checks.denied`",
     ),
     # Composite alarms are answered only to those who may ask about all. Source:
     # docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
@@ -213,7 +214,19 @@ READS: Final[Mapping[str, Read]] = {
         _own("iam:SimulatePrincipalPolicy", "role"), (), "`doctor` and `apply --preflight`"
     ),
     "ssm:DescribeInstanceInformation": Read(
-        _own("ssm:DescribeInstanceInformation", "*"), (), "`doctor`: who answers to SSM"
+        _own("ssm:DescribeInstanceInformation", "*"),
+        (),
+        "`doctor`, and evidence with `imds`: who answers to SSM",
+    ),
+    # It runs a command that reads. Both resources are checked, each against the action. Source:
+    # docs.aws.amazon.com/systems-manager/latest/userguide/run-command-setting-up.html
+    "ssm:SendCommand": Read(
+        (Need("ssm:SendCommand", "instance"), Need("ssm:SendCommand", "document")),
+        (),
+        "evidence with `imds`: asks the metadata service on the instance",
+    ),
+    "ssm:ListCommandInvocations": Read(
+        _own("ssm:ListCommandInvocations", "*"), (), "evidence with `imds`: the answers"
     ),
     # Told as unknown where they are denied.
     "access-analyzer:ValidatePolicy": Read(
@@ -280,6 +293,15 @@ WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
     "ec2:DeleteTags": _own("ec2:DeleteTags", "instance", TAG_KEYS),
 }
 """What ``apply``, ``destroy`` and ``forget`` send, by ``ApiCall.name``."""
+
+ON_INSTANCES: Final = (
+    "ssm:DescribeInstanceInformation",
+    "ssm:SendCommand",
+    "ssm:ListCommandInvocations",
+)
+"""Calls that ask the metadata service of instances."""
+COMMANDS: Final = ("AWS-RunShellScript", "AWS-RunPowerShellScript")
+"""Documents of Systems Manager by which it is asked: on Linux and macOS, and on Windows."""
 
 
 def reads_for(purpose: Reading) -> tuple[Need, ...]:

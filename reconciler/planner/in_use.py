@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Literal
 
 from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.model import ownership
 from reconciler.model.address import PROFILE, Address, name_key, profile_address
+from reconciler.model.hours import hour_of
 from reconciler.model.live import (
     AssociationRow,
     LiveEntity,
@@ -225,10 +225,6 @@ def ids_in(profile: LiveProfile) -> tuple[str, ...]:
 def released_at(role: LiveRole) -> int | None:
     """When a running instance last stopped using it, in seconds of the epoch."""
     return ownership.decode_released(role.marks.get(ownership.RELEASED))
-
-
-def hour_of(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def counted(instances: Iterable[LiveInstance]) -> str:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.model.address import profile_address
+from reconciler.model.hours import hour_of
 from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model.ownership import (
     CREDENTIALS_SECONDS,
@@ -27,7 +28,6 @@ from reconciler.model.ownership import (
     holds_mark,
 )
 from reconciler.planner.context import PlanContext
-from reconciler.planner.in_use import hour_of
 
 Status = Literal["known", "unknown", "none"]
 How = Literal[

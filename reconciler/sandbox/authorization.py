@@ -165,8 +165,20 @@ def _questions(world: World, logged: Logged) -> Iterator[Asked]:
         yield from _ec2(world, logged)
     elif logged.name == "sts:AssumeRole":
         yield Asked(logged.name, logged.params["RoleArn"])
+    elif logged.name == "ssm:SendCommand":
+        yield from _sending(logged)
     else:
         yield Asked(logged.name, "*")
+
+
+def _sending(logged: Logged) -> Iterator[Asked]:
+    """The document and each of the instances.
+    Source: docs.aws.amazon.com/systems-manager/latest/userguide/run-command-setting-up.html"""
+    document = logged.params.get("DocumentName")
+    yield Asked(logged.name, f"arn:aws:ssm:{logged.region}::document/{document}")
+    start = f"arn:aws:ec2:{logged.region}:{logged.account}:instance"
+    for name in logged.params.get("InstanceIds") or ():
+        yield Asked(logged.name, f"{start}/{name}")
 
 
 _Found = dict[str, tuple[str, ...]]

@@ -55,6 +55,15 @@ class Lags:
     """For an instance to stop, and as long again to start."""
     latency: float = 0.0
     """For a request to reach AWS, and its answer to come back."""
+    renewing: float = 0.0
+    """Until EC2 renews the credentials of an instance, 0 for never: then it serves the role that is
+    in the profile by then."""
+    calls: float = 0.0
+    """Between two calls that each instance makes with its credentials by itself, 0 for none."""
+    trail: float = 0.0
+    """Until CloudTrail tells of a call."""
+    agent_sleep: float = 0.0
+    """For which the agent of Systems Manager sleeps once its instance was without a role."""
 
 
 LIKE_AWS = Lags(ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarting=25.0)

@@ -38,6 +38,10 @@ _EC2 = {
 _IAM_READS = (50.0, 10.0)
 _IAM_WRITES = (20.0, 5.0)
 _STS = (600.0, 600.0)
+_OF_OTHERS = {"cloudtrail": (2.0, 2.0), "ssm": (20.0, 5.0)}
+"""CloudTrail's is documented, that of Systems Manager a guess. Source:
+docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html"""
+_REGIONAL = ("ec2", *_OF_OTHERS)
 Key = tuple[str, str, str, str]
 """Service, account, region, operation."""
 
@@ -49,6 +53,8 @@ def rate(service: str, operation: str) -> tuple[float, float]:
         return _EC2.get(operation, _DESCRIBING if is_read else _MUTATING)
     if service == "sts":
         return _STS
+    if service in _OF_OTHERS:
+        return _OF_OTHERS[service]
     return _IAM_READS if is_read else _IAM_WRITES
 
 
@@ -206,19 +212,21 @@ class Faults:
             action = "iam:PassRole"
         if chaos.denied & {action, *(f"{action}@{name}" for name in instances)}:
             code = "UnauthorizedOperation" if logged.service == "ec2" else "AccessDenied"
+            code = "AccessDeniedException" if logged.service in _OF_OTHERS else code
             message = f"User: sandbox is not authorized to perform: {action}"
             raise refused(logged.service, code, message, 403)
 
     def _throttled(self, chaos: Chaos, logged: Logged, now: float) -> None:
         if not chaos.throttle:
             return
-        region = logged.region if logged.service == "ec2" else ""
+        region = logged.region if logged.service in _REGIONAL else ""
         key = (logged.service, logged.account, region, logged.operation)
         if self.buckets.takes(key, now, chaos.throttle):
             return
         if logged.service == "ec2":
             raise refused("ec2", "RequestLimitExceeded", "Request limit exceeded.", 503)
-        raise refused(logged.service, "Throttling", "Rate exceeded", 400)
+        code = "ThrottlingException" if logged.service in _OF_OTHERS else "Throttling"
+        raise refused(logged.service, code, "Rate exceeded", 400)
 
     def _not_known(self, logged: Logged, now: float) -> None:
         if logged.operation.startswith("Create") and logged.operation != "CreatePolicyVersion":

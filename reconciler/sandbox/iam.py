@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -131,6 +132,14 @@ class IamLayer:
             named = other.assume_role_policy_document.replace(f'"{role.arn}"', f'"{role.id}"')
             other.assume_role_policy_document = named
         return answer
+
+    def get_role(self, request: IamResponse) -> ActionResult:
+        """With when its credentials were last used, which AWS notes for instances too."""
+        role = request.backend.get_role(request._get_param("RoleName"))
+        used = self._world.sessions.last_used(role.id)
+        if used is not None:
+            role.last_used, role.last_used_region = _moment(used.at), used.key[1]
+        return self._originals["get_role"](request)
 
     def update_assume_role_policy(self, request: IamResponse) -> ActionResult:
         _refuse_unknown_principals(request, request._get_param("PolicyDocument"))
@@ -372,3 +381,8 @@ def _refuse_unknown_principals(request: IamResponse, document: str) -> None:
                 raise refused(
                     "iam", "MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{arn}"'
                 )
+
+
+def _moment(epoch: float) -> datetime:
+    """As moto keeps its dates."""
+    return datetime.fromtimestamp(epoch, tz=UTC).replace(tzinfo=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -23,13 +24,12 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.iam.responses import IamResponse
 from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
 
-from reconciler.sandbox import access_analyzer, iam_rules, launches, moto_speed
+from reconciler.sandbox import access_analyzer, iam_rules, launches, moto_speed, ssm
 from reconciler.sandbox.cloudtrail import TrailLayer, resources_of
 from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
 from reconciler.sandbox.faults import CutOffError, Faults
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.launches import EcsLayer
-from reconciler.sandbox.ssm import describe_instance_information
 from reconciler.sandbox.state import Logged, World
 from reconciler.sandbox.tag_index import TagIndexLayer
 from reconciler.sandbox.watched import describe_alarms, describe_target_health
@@ -46,11 +46,15 @@ FIRST_ERROR = 400
 _SERVICES = {"resourcegroupstaggingapi": "tag", "accessanalyzer": "access-analyzer"}
 """How permissions name a service, where moto names it otherwise."""
 _OF_OTHERS = {
-    ("ssm", "DescribeInstanceInformation"): describe_instance_information,
+    ("ssm", "DescribeInstanceInformation"): ssm.describe_instance_information,
+    ("ssm", "SendCommand"): ssm.send_command,
+    ("ssm", "ListCommandInvocations"): ssm.list_command_invocations,
     ("cloudwatch", "DescribeAlarms"): describe_alarms,
     ("elbv2", "DescribeTargetHealth"): describe_target_health,
 }
 """Answers of services whose part of moto takes seconds to load: not before they are asked."""
+_IN_JSON = ("cloudtrail", "ssm")
+"""Services whose requests moto leaves as they are."""
 _ABOUT_ONE = (
     "GetRole",
     "GetPolicy",
@@ -219,6 +223,9 @@ def _view(
 
 def _logged(request: Any, now: float) -> Logged:
     params = dict(getattr(request, "params", None) or {})
+    if request.service_name in _IN_JSON:
+        with contextlib.suppress(ValueError):
+            params = dict(json.loads(request.body or "{}"))
     if asked := request.data.get("DryRun"):
         # botocore's model, by which moto reads a request, lacks it for the calls of associations.
         params["DryRun"] = asked[0] if isinstance(asked, list) else asked

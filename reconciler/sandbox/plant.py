@@ -331,6 +331,8 @@ class _Planting:
                 self._associate(group, instance, *profile)
         if group.unlisted:
             self.world.unseen.update(ids)
+        if group.windows:
+            self.world.windows.update(ids)
         return Planted(group.region, tuple(ids))
 
     def _associated(
@@ -362,11 +364,12 @@ class _Planting:
         if group.associating:
             return
         if group.state == "running" and group.uses is None:
-            self.world.settle(row, role)
+            self.world.settle(row, role, self.world.clock.now())
         else:
             row.settled = True
             uses = group.uses if group.state == "running" else None
             self.world.served[here] = None if uses == NO_ROLE else uses
+            self.world.sessions.issue(here, self._backend.roles.get(uses), self.world.clock.now())
 
 
 def _arn(policy: str, arns: Mapping[str, str]) -> str:

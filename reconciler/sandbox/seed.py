@@ -119,6 +119,8 @@ class InstanceSeed(SpecModel):
     """From now on the region lists managed instances only when it is asked to."""
     unlisted: bool = False
     """``DescribeInstances`` never shows them, and their associations are listed all the same."""
+    windows: bool = False
+    """They run Windows."""
     id: str | None = Field(None, pattern="^i-[0-9a-f]{8,17}$")
     association: str | None = Field(None, pattern="^iip-assoc-[0-9a-f]{8,17}$")
     """The id of its association."""

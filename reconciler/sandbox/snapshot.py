@@ -166,6 +166,7 @@ def _instances(world: World, account: str) -> Iterator[InstanceSeed]:
                 operator=operator,
                 hidden=operator is not None and (account, region) in world.hiding,
                 unlisted=instance.id in world.unseen,
+                windows=instance.id in world.windows,
                 id=instance.id,
                 launched_at=_seconds(instance.launch_time),
                 **(_association(world, row, profiles, state) if row is not None else {}),

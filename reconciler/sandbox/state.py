@@ -19,8 +19,9 @@ from typing import Any, NoReturn
 from reconciler.clock import SystemClock
 from reconciler.ports import Clock
 from reconciler.sandbox.fault_config import Broken, Chaos, Lags
+from reconciler.sandbox.sessions import Sessions
 
-READS = ("Get", "List", "Describe", "Simulate", "Validate", "Check")
+READS = ("Get", "List", "Describe", "Simulate", "Lookup", "Validate", "Check")
 _PREFIXES = {
     "tagging": "tag",
     "resourcegroupstaggingapi": "tag",
@@ -114,6 +115,9 @@ class Row:
     settled: bool = False
 
 
+_ASSOCIATING = ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """``role``: the state is that only while an instance is served the role of that name."""
@@ -147,10 +151,26 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An event of CloudTrail: a request that changed something, and the names in it."""
+    """An event of CloudTrail: a request that changed something, and the names in it.
+    ``association`` is the id of the association that it made, ``instance`` of what."""
 
     logged: Logged
     resources: frozenset[str]
+    association: str | None = None
+    instance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What was sent to instances at a time; ``seconds`` is how long it waits for their agents."""
+
+    id: str
+    account: str
+    region: str
+    instances: tuple[str, ...]
+    text: str
+    at: float
+    seconds: float
 
 
 def _no_wire(how: Broken) -> NoReturn:
@@ -185,13 +205,14 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
     rows: list[Row] = field(default_factory=list)
     served: dict[_Key, str | None] = field(default_factory=dict)
-    _held: dict[_Key, list[tuple[float, str | None]]] = field(default_factory=dict)
-    """Whose credentials each instance was served, from when on."""
     alarms: dict[_Key, Alarm] = field(default_factory=dict)
     """By account, region and name."""
     targets: dict[tuple[str, str, str, str], Target] = field(default_factory=dict)
     """By account, region, target group and instance."""
     apps: list[App] = field(default_factory=list)
+    sessions: Sessions = field(default_factory=Sessions)
+    commands: dict[str, Command] = field(default_factory=dict)
+    """Those of Systems Manager, by id."""
     log: list[Logged] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     """Of these, what changed something."""
@@ -203,6 +224,8 @@ class World:
     unseen: set[str] = field(default_factory=set)
     """Instances that DescribeInstances does not show, whatever it is asked: as EC2 has it for a
     while after a launch."""
+    windows: set[str] = field(default_factory=set)
+    """Instances that run Windows, whatever moto has of their image."""
     moves: dict[_Key, tuple[float, str]] = field(default_factory=dict)
     """Instances that start or stop: until when, and the state that they will have then."""
     _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)
@@ -217,7 +240,15 @@ class World:
         """An association is known by its instance too."""
         off = {row.id: row.instance for row in self.rows}
         also = {off[name] for name in resources if name in off}
-        self.changes.append(Change(logged, resources | also))
+        made = self._made(logged, resources | also) if logged.operation in _ASSOCIATING else None
+        named = (made.id, made.instance) if made is not None else (None, None)
+        self.changes.append(Change(logged, resources | also, *named))
+
+    def _made(self, logged: Logged, named: frozenset[str]) -> Row | None:
+        """The association that a request has made."""
+        rows = self.rows_of(logged.account, logged.region)
+        there = (row for row in rows if row.instance in named and row.leaving_since is None)
+        return max(there, key=lambda row: row.made_at, default=None)
 
     def meets_chaos(self, logged: Logged) -> bool:
         return not self.chaos.is_calm and self.chaos.only in logged.user_agent
@@ -310,40 +341,42 @@ class World:
         if row.leaving_since is not None:
             return "disassociating"
         if row.settled:
+            if is_running:
+                self._renew(row, profile)
             return "associated"
         ready = row.made_at + self.lags.associating
         if not is_running or self.clock.now() < ready:
             return "associating"
-        role = self.role_seen_by_ec2(profile, max(ready, row.made_at)) if profile else None
-        return "associated" if self.settle(row, role) else "associating"
+        since = max(ready, row.made_at)
+        role = self.role_seen_by_ec2(profile, since) if profile else None
+        return "associated" if self.settle(row, role, since) else "associating"
 
-    def settle(self, row: Row, role: Any) -> bool:
+    def settle(self, row: Row, role: Any, since: float) -> bool:
         """Whether the association is in effect with this role, ``None`` for none."""
         if role is not None and EC2_TRUST not in role.assume_role_policy_document:
             return False
         row.settled = True
-        self.serve(row, role)
+        self.serve(row, role, since)
         return True
+
+    def _renew(self, row: Row, profile: Any) -> None:
+        """EC2 renews credentials with those of the role that it sees in the profile then."""
+        key = (row.account, row.region, row.instance)
+        while self.lags.renewing > 0 and (held := self.sessions.now(key)) is not None:
+            at = held.issued_at + self.lags.renewing
+            if profile is None or at > self.clock.now():
+                return
+            self.serve(row, self.role_seen_by_ec2(profile, at), at)
 
     def has_been_there(self) -> None:
         """EC2 sees IAM as it is now: nothing of it is new."""
         self._roles.clear()
 
-    def serve(self, row: Row, role: Any) -> None:
-        self._serves((row.account, row.region, row.instance), role.id if role else None)
+    def serve(self, row: Row, role: Any, since: float) -> None:
+        key = (row.account, row.region, row.instance)
+        self.served[key] = role.id if role else None
+        self.sessions.issue(key, role, since)
 
     def forget(self, account: str, region: str, instance: str) -> None:
-        self._serves((account, region, instance), None)
-
-    def _serves(self, key: _Key, role_id: str | None) -> None:
-        self.served[key] = role_id
-        self._held.setdefault(key, []).append((self.clock.now(), role_id))
-
-    def was_served(self, key: _Key, at: float) -> tuple[str, float] | None:
-        """The id of the role whose credentials the instance was served at a time, and since when:
-        those that it has now, if nothing has changed since the sandbox began."""
-        held = [one for one in self._held.get(key, ()) if one[0] <= at]
-        began, role_id = held[-1] if held else (0.0, None)
-        if not self._held.get(key):
-            role_id = self.served.get(key)
-        return None if role_id is None else (role_id, began)
+        self.served[account, region, instance] = None
+        self.sessions.lose((account, region, instance), self.clock.now())

@@ -1,5 +1,5 @@
-"""Faults, and what roll-outs watch, switched while the sandbox runs: POST requests to
-``/_sandbox/…``."""
+"""Faults, what roll-outs watch, and calls that instances make, switched while the sandbox runs:
+POST requests to ``/_sandbox/…``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from reconciler.model.checks import group_of
+from reconciler.sandbox.cloudtrail import settle
 from reconciler.sandbox.state import Alarm, App, Target, World
 
 Answering = Callable[[Any, Any], Iterable[bytes]]
@@ -158,6 +159,29 @@ def _calls(world: World, query: dict[str, list[str]]) -> None:
     )
 
 
+def _use(world: World, query: dict[str, list[str]]) -> None:
+    """Calls of instances with their credentials: of those that are named, or of all that have
+    any."""
+    call = query.get("call", ["sts:GetCallerIdentity"])[0]
+    error = query.get("error", [""])[0] or None
+    try:
+        earlier = int(query.get("earlier", ["0"])[0])
+    except ValueError:
+        earlier = -1
+    if not 0 <= earlier <= 100:
+        raise ValueError("earlier is how many sessions ago the credentials were issued, such as 1")
+    for row in list(world.rows):
+        settle(world, row.account, row.region, row.instance)
+    named = query.get("instance")
+    keys = [key for key in world.sessions.issued if named is None or key[2] in named]
+    if missing := sorted({*(named or ())} - {key[2] for key in keys}):
+        raise ValueError(f"no credentials were ever issued for {', '.join(missing)}")
+    now = world.clock.now()
+    for key in keys:
+        if named is not None or world.sessions.now(key) is not None:
+            world.sessions.use(key, call, now, error=error, earlier=earlier)
+
+
 _SWITCHES: dict[str, Callable[[World, dict[str, list[str]]], None]] = {
     "deny": _deny,
     "allow": _allow,
@@ -166,4 +190,5 @@ _SWITCHES: dict[str, Callable[[World, dict[str, list[str]]], None]] = {
     "alarm": _alarm,
     "target": _target,
     "calls": _calls,
+    "use": _use,
 }

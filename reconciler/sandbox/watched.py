@@ -9,10 +9,7 @@ docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-us
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
@@ -20,6 +17,7 @@ from moto.core.responses import ActionResult
 from moto.iam.models import iam_backends
 
 from reconciler.sandbox.faults import refused
+from reconciler.sandbox.sessions import Key, Used
 from reconciler.sandbox.simulator import simulated
 from reconciler.sandbox.state import App, World
 
@@ -85,33 +83,22 @@ def _state(
     return state if role in served else well
 
 
-@dataclass(frozen=True, slots=True)
-class SessionCall:
-    """A call of an application with the credentials that its instance was served."""
-
-    at: float
-    app: App
-    role: Any
-    session_began: float
-    is_denied: bool
-
-
-def calls_of(
-    world: World, account: str, region: str, instance: str, since: float, until: float
-) -> Iterator[SessionCall]:
-    """What the applications on an instance have called, as CloudTrail shows it by now."""
-    backend, key = iam_backends[account]["aws"], (account, region, instance)
-    now = world.clock.now()
+def calls_of(world: World, key: Key, until: float) -> Iterator[Used]:
+    """What the applications on an instance have called until then, as CloudTrail shows it by
+    now."""
+    backend, now = iam_backends[key[0]]["aws"], world.clock.now()
     for app in world.apps:
-        if app.instance not in (None, instance):
+        if app.instance not in (None, key[2]):
             continue
+        service, _, operation = app.action.partition(":")
         at = app.since
         while at <= min(until, now - app.late_seconds):
-            if at >= since and (held := world.was_served(key, at)) is not None:
-                role_id, began = held
-                role = backend.roles.get(role_id)
-                if role is not None:
-                    yield SessionCall(at, app, role, began, not _is_allowed(backend, role, app))
+            session = world.sessions.at(key, at)
+            role = backend.roles.get(session.role_id) if session is not None else None
+            if session is not None and role is not None:
+                denied = None if _is_allowed(backend, role, app) else app.resource
+                error = None if denied is None else "AccessDenied"
+                yield Used(key, session, at, service, operation, error, denied)
             at += app.every_seconds
 
 
@@ -123,55 +110,3 @@ def _is_allowed(backend: Any, role: Any, app: App) -> bool:
     }
     answer = simulated(backend, (), asked)["EvaluationResults"][0]
     return bool(answer["EvalDecision"] == "allowed")
-
-
-def event_of(number: int, call: SessionCall, account: str, region: str, instance: str) -> Any:
-    """As ``LookupEvents`` answers it."""
-    service, _, operation = call.app.action.partition(":")
-    session = f"arn:aws:sts::{account}:assumed-role/{call.role.name}/{instance}"
-    detail: dict[str, Any] = {
-        "eventVersion": "1.11",
-        "userIdentity": {
-            "type": "AssumedRole",
-            "principalId": f"{call.role.id}:{instance}",
-            "arn": session,
-            "accountId": account,
-            "sessionContext": {
-                "sessionIssuer": {
-                    "type": "Role",
-                    "principalId": call.role.id,
-                    "arn": call.role.arn,
-                    "accountId": account,
-                    "userName": call.role.name,
-                },
-                "attributes": {"creationDate": _time(call.session_began)},
-                "ec2RoleDelivery": "2.0",
-            },
-        },
-        "eventTime": _time(call.at),
-        "eventSource": f"{service}.amazonaws.com",
-        "eventName": operation,
-        "awsRegion": region,
-        "readOnly": True,
-    }
-    if call.is_denied:
-        detail["errorCode"] = "AccessDenied"
-        detail["errorMessage"] = (
-            f"User: {session} is not authorized to perform: {call.app.action} on resource: "
-            f"{call.app.resource} because no identity-based policy allows the {call.app.action} "
-            "action"
-        )
-    return {
-        "EventId": f"00000000-0000-0000-0001-{number:012d}",
-        "EventName": operation,
-        "ReadOnly": "true",
-        "EventTime": call.at,
-        "EventSource": f"{service}.amazonaws.com",
-        "Username": instance,
-        "Resources": [],
-        "CloudTrailEvent": json.dumps(detail),
-    }
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

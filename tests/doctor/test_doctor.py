@@ -144,6 +144,18 @@ def test_where_everything_is_denied(shell: Rig, capsys: pytest.CaptureFixture[st
     assert found["account"]["data"]["alias"] is None
 
 
+def test_verify_cannot_do_without_cloudtrail(
+    shell: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with refusing(shell, "LookupEvents", "AccessDenied"):
+        asked = examined(shell, capsys)
+        found = examined(shell, capsys, "--for", "verify", code=ExitCode.ERROR)
+    assert asked["cloudtrail"]["status"] == "warning"
+    assert found["cloudtrail"]["status"] == "failure"
+    assert "permissions --for verify" in found["cloudtrail"]["fix"]
+    assert "changes" not in found
+
+
 def test_without_credentials(
     shell: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

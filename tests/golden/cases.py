@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,20 +19,26 @@ from typer.testing import CliRunner
 import reconciler
 from reconciler.cli.app import app
 from reconciler.commands.apply import Applied
+from reconciler.commands.plan import make_plan
 from reconciler.commands.planned import Planned
+from reconciler.commands.verify import Question, verify, verify_planned
+from reconciler.drift.evidence import with_evidence
 from reconciler.drift.findings import drift_of
 from reconciler.explain.graph import make_graph
+from reconciler.model.evidence import SOURCES
 from reconciler.render import formats
 from reconciler.render.graph.formats import FORMATS as GRAPHS
 from reconciler.render.json.apply import outcome_json
 from reconciler.render.json.explain import explain_json
 from reconciler.render.json.record import record_json
 from reconciler.render.json.schemas import PRINTED, schema_of
+from reconciler.render.json.verify import verify_json
 from reconciler.render.record import record_markdown
-from reconciler.render.styled_text import plain
+from reconciler.render.styled_text import plain, wrapped
 from reconciler.render.text.apply import result_lines, stranded_lines
 from reconciler.render.text.explain import explain_lines
 from reconciler.render.text.look import Look
+from reconciler.render.text.verify import verify_lines
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.state import Alarm, App
 from tests.behaviour.explaining import World, in_the_middle
@@ -330,6 +337,74 @@ def drawn() -> Iterator[tuple[str, str]]:
                     yield f"{name}.{form}.txt", make(graph, NOW)
 
 
+VERIFIED = """
+roles: {v1: {trust: ec2}, v2: {trust: ec2}, quiet: {trust: ec2}}
+instance_profiles: {web: {role: ROLE}, batch: {role: quiet}}
+"""
+
+
+def verified() -> Iterator[tuple[str, str]]:
+    """After a cut-over: instances that are proved to have the new role, an old process, one that
+    was associated again while EC2 saw the old role, and some that nothing is known of."""
+    with seeded() as aws:
+        aws.write(VERIFIED.replace("ROLE", "v1"))
+        aws.settle(parallelism=1)
+        aws.clock.sleep(60)
+        mock_random.seed(7)
+        ids = sorted(aws.launch(16, profile="web", tags={"Name": "web"}))
+        aws.launch(1, profile="batch", region=AWAY)
+        (stopped,) = aws.launch(1, profile="batch")
+        aws.ec2().stop_instances(InstanceIds=[stopped])
+        aws.clock.sleep(3600)
+        aws.write(VERIFIED.replace("ROLE", "v2"))
+        aws.settle(parallelism=1)
+        aws.clock.sleep(600)
+        _late(aws, ids[0])
+        old, *others = ids[1:]
+        _use(aws, old, earlier=1)
+        for instance in others:
+            _use(aws, instance)
+        question = Question(sources=SOURCES)
+        made = verify(question, _counted(aws).request(), aws.commands())
+        for width in (100, 60):
+            shown = [part for one in verify_lines(made, Look()) for part in wrapped(one, width)]
+            yield f"verify.{width}.txt", plain(shown) + "\n"
+        yield "verify.full.txt", plain(verify_lines(made, Look(is_full=True))) + "\n"
+        yield "verify.json.txt", _json(verify_json(made, NOW))
+        aws.aws.chaos = replace(aws.aws.chaos, denied=frozenset({"cloudtrail:LookupEvents"}))
+        made = verify(Question(), aws.request(), aws.commands())
+        yield "verify-denied.txt", plain(verify_lines(made, Look())) + "\n"
+        planned = make_plan(aws.request(for_drift=True), aws.commands(), keeps_context=True)
+        aws.aws.chaos = replace(aws.aws.chaos, denied=frozenset())
+        evidence = verify_planned(Question(), planned, aws.commands())
+        report = drift_report(with_evidence(drift_of(planned), evidence))
+        for form in ("text", "markdown", "json"):
+            yield f"verify.drift.{form}.txt", formats.DRIFT[form](report)
+
+
+def _use(aws: Rig, instance: str, earlier: int = 0) -> None:
+    aws.served(instance)
+    key = (ACCOUNT, HOME, instance)
+    aws.aws.sessions.use(key, "s3:ListBuckets", aws.clock.now(), earlier=earlier)
+
+
+def _late(aws: Rig, instance: str) -> None:
+    """EC2 serves the role that was in the profile an hour ago."""
+    (row,) = aws.ec2().describe_iam_instance_profile_associations(
+        Filters=[{"Name": "instance-id", "Values": [instance]}]
+    )["IamInstanceProfileAssociations"]
+    lags = aws.aws.lags
+    aws.aws.lags = replace(lags, ec2_sees_iam=3600.0)
+    aws.ec2().disassociate_iam_instance_profile(AssociationId=row["AssociationId"])
+    aws.clock.sleep(30)
+    aws.ec2().associate_iam_instance_profile(
+        InstanceId=instance, IamInstanceProfile={"Arn": row["IamInstanceProfile"]["Arn"]}
+    )
+    aws.clock.sleep(60)
+    _use(aws, instance)
+    aws.aws.lags = lags
+
+
 MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "help": helped,
     "schemas": schemas,
@@ -341,6 +416,7 @@ MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "policies": policies,
     "explain": explained,
     "graph": drawn,
+    "verify": verified,
 }
 
 

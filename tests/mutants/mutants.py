@@ -1027,4 +1027,81 @@ EXPLAINING = (
         "what was not read is drawn as added",
     ),
 )
-MUTANTS = (*EXPLAINING, *REHEARSAL, *CUTOVER, *PLANNER, *KINDS, *EXECUTOR, *FLEET, *PERMISSIONS)
+JUDGE, SEEN = "model/test_evidence.py", "behaviour/test_evidence.py"
+EVIDENCE = (
+    Mutant(
+        "reconciler/model/evidence.py",
+        "    if seen.issued_at < began or is_doubtful:\n",
+        "    if False:\n",
+        (f"{JUDGE}::test_calls_of_the_instance",),
+        "credentials from before the association began prove something",
+    ),
+    Mutant(
+        "reconciler/model/evidence.py",
+        "        if seen.issued_at >= put_in:\n",
+        "        if True:\n",
+        (f"{JUDGE}::test_a_role_that_was_put_in_lately",),
+        "credentials from before the role was put in prove that it is served",
+    ),
+    Mutant(
+        "reconciler/model/evidence.py",
+        "    if now >= ends_at:\n",
+        "    if False:\n",
+        (f"{JUDGE}::test_calls_of_the_instance",),
+        "credentials that have ended contradict",
+    ),
+    Mutant(
+        "reconciler/model/evidence.py",
+        "    if not is_certain:\n",
+        "    if False:\n",
+        (f"{JUDGE}::test_a_role_that_was_let_go_of",),
+        "an old process contradicts before CloudTrail has the association",
+    ),
+    Mutant(
+        "reconciler/model/evidence.py",
+        "    newest = max(found.seen, key=_of_moment)\n",
+        "    newest = found.seen[0]\n",
+        (f"{JUDGE}::test_what_ec2_served_last_counts_whoever_says_so",),
+        "what came first counts, not what was issued last",
+    ),
+    Mutant(
+        "reconciler/aws/evidence.py",
+        '    if not context.get("ec2RoleDelivery") or not _ROLE_ID.fullmatch(role_id):\n',
+        "    if not role_id:\n",
+        (f"{SEEN}::test_a_session_that_somebody_named_after_an_instance_is_no_evidence",),
+        "anybody may forge evidence by the name of a session",
+    ),
+    Mutant(
+        "reconciler/aws/evidence.py",
+        '    if detail.get("errorCode"):\n        return None\n    answered',
+        "    answered",
+        (f"{SEEN}::test_a_refused_association_began_nothing",),
+        "a call that was refused, or a dry run, counts as an association",
+    ),
+    Mutant(
+        "reconciler/commands/verify.py",
+        '        if found["contradicted"]:\n            return ExitCode.DIFFERENCES\n',
+        "",
+        (f"{SEEN}::test_the_metadata_service_contradicts",),
+        "a contradiction has the exit code of what is unknown",
+    ),
+    Mutant(
+        "reconciler/drift/baseline.py",
+        "        if is_by_evidence_alone(finding) and not is_known(finding, evidence):\n"
+        "            return False\n",
+        "",
+        ("cli/test_verify.py::test_drift_tells_a_contradiction_until_it_is_known_to_be_gone",),
+        "a drift that did not look for evidence resolves a contradiction",
+    ),
+)
+MUTANTS = (
+    *EXPLAINING,
+    *REHEARSAL,
+    *CUTOVER,
+    *PLANNER,
+    *KINDS,
+    *EXECUTOR,
+    *FLEET,
+    *PERMISSIONS,
+    *EVIDENCE,
+)

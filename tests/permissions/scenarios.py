@@ -257,6 +257,29 @@ def nowhere(aws: Rig) -> tuple[str, dict[str, Any]]:
     return "plan", {}
 
 
+def verified(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """One instance answers to Systems Manager, the other has called AWS."""
+    core = "managed_policies: [AmazonSSMManagedInstanceCore]"
+    roles = (
+        f"roles: {{asked: {{trust: ec2, {core}}}, old: {{trust: ec2}}, quiet: {{trust: ec2}}}}\n"
+    )
+    roles += f"policies: {{read: {{document: {DOCUMENT}}}}}\n"
+    profiles = "instance_profiles: {asked: {role: asked}, quiet: {role: old}}\n"
+    aws.write(roles + profiles, NARROW)
+    aws.settle()
+    aws.clock.sleep(60)
+    aws.launch(1, profile="asked")
+    (quiet,) = aws.launch(1, profile="quiet")
+    aws.clock.sleep(60)
+    aws.write(roles + profiles.replace("role: old", "role: quiet"), NARROW)
+    aws.settle()
+    aws.clock.sleep(60)
+    aws.served(quiet)
+    key = ("123456789012", HOME, quiet)
+    aws.aws.sessions.use(key, "s3:ListBuckets", aws.clock.now())
+    return "verify", {}
+
+
 GONE = frozenset({("delete", "9"), ("consumers", "*"), ("release", "*")})
 
 
@@ -304,5 +327,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     drifted_in_part,
     destroyed,
     forgotten,
+    verified,
 )
-SAMPLE = ("create", "swap_hop", "watched", "destroyed", "forgotten", "drifted_in_part", "imported")
+SAMPLE = (
+    *("create", "verified", "swap_hop", "watched", "destroyed", "forgotten", "drifted_in_part"),
+    "imported",
+)

@@ -107,6 +107,21 @@ def test_what_goes_is_known_by_its_owner_alone(
     assert "Condition" not in found["ReadInstances"]
 
 
+def test_the_policy_of_verify_runs_commands_only_if_it_is_asked_to(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = statements(json.loads(printed(capsys, str(specs), "--for", "verify")))
+    assert "cloudtrail:LookupEvents" in found["ReadAccount"]["Action"]
+    assert "ssm:" not in str(found)
+    more = ("--source", "cloudtrail", "--source", "imds")
+    found = statements(json.loads(printed(capsys, str(specs), "--for", "verify", *more)))
+    assert found["AskInstances"]["Action"] == ["ssm:SendCommand"]
+    assert [arn for arn in found["AskInstances"]["Resource"] if ":ssm:" in arn] == [
+        "arn:aws:ssm:*::document/AWS-RunPowerShellScript",
+        "arn:aws:ssm:*::document/AWS-RunShellScript",
+    ]
+
+
 def test_the_policy_of_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with rig(tmp_path) as aws:
         aws.write(SPEC, SETTINGS)
@@ -143,7 +158,7 @@ def test_the_roles_of_a_pipeline(specs: Path, capsys: pytest.CaptureFixture[str]
         (["--for", "plan", "--github", "a/b"], ExitCode.USAGE, "--for does not go with"),
         (["--github", "a"], ExitCode.USAGE, "--github: 'a' is not a repository"),
         (["--github", "a/b", "--gitlab", "a/b"], ExitCode.USAGE, "pass one"),
-        (["--for", "verify"], ExitCode.USAGE, "this version has no command verify"),
+        (["--for", "plan", "--source", "imds"], ExitCode.USAGE, "--source goes with --for verify"),
         (["--for", "aply"], ExitCode.USAGE, "not 'aply'; did you mean apply?"),
         (["--for", "plan", "--target", "x"], ExitCode.USAGE, "there is no target 'x'"),
     ],

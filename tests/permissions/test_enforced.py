@@ -11,27 +11,37 @@ from typing import Any
 import pytest
 
 from reconciler.commands.permissions import wanted_for, wanted_for_plan
+from reconciler.commands.verify import Question, verify
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.findings import drift_of
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.into_set import import_source
+from reconciler.model.evidence import SOURCES
 from reconciler.model.policy_decision import Asked, decide
 from reconciler.permissions.statements import documents
-from reconciler.plan.authorization import READS, WRITES, Purpose
+from reconciler.plan.authorization import ON_INSTANCES, READS, WRITES, Purpose
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.spec.settings import Settings
 from tests.behaviour.faults import refusing
 from tests.behaviour.test_organizations import SETTINGS as IN_ORGANIZATION
 from tests.behaviour.test_organizations import Organization
 from tests.permissions.enforcing import Enforcer, document
-from tests.permissions.scenarios import SAMPLE, SCENARIOS, Scenario, prune_associations, swap
+from tests.permissions.scenarios import (
+    SAMPLE,
+    SCENARIOS,
+    Scenario,
+    prune_associations,
+    swap,
+    verified,
+)
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.sampling import sampled
 
 
 def statements(aws: Rig, purpose: Purpose, **flags: Any) -> list[dict[str, Any]]:
-    (wanted,) = wanted_for(aws.request(**flags), purpose)
+    sources = SOURCES if purpose == "verify" else ()
+    (wanted,) = wanted_for(aws.request(**flags), purpose, sources)
     return [one for document in documents(wanted.statements) for one in document["Statement"]]
 
 
@@ -68,6 +78,10 @@ def run(aws: Rig, what: str, flags: dict[str, Any]) -> int | None:
         planned = aws.plan(for_drift=True, **flags)
         found = Attributor(planned.targets, aws.clock).named(drift_of(planned))
         assert all(one.status != "unknown" for one in found.findings)
+    elif what == "verify":
+        made = verify(Question(sources=SOURCES), aws.request(**flags), aws.commands())
+        assert made.summary == {"proved": 2, "unknown": 0, "contradicted": 0}
+        assert made.exit_code == 0
     else:
         connection = aws.commands().connect(None, Settings())
         import_source(connection, Settings(), None, (), lambda _what: None)
@@ -112,7 +126,7 @@ def test_what_is_printed_is_enough_and_none_of_it_is_too_much(tmp_path: Path) ->
         seen |= met.seen
     assert printed == used
     flagged = {call for call, one in READS.items() if not one.purposes}
-    assert seen - flagged == (READS.keys() | WRITES.keys()) - flagged
+    assert seen - flagged - {*ON_INSTANCES} == (READS.keys() | WRITES.keys()) - flagged
 
 
 @pytest.mark.parametrize(
@@ -124,6 +138,19 @@ def test_without_a_statement_it_is_denied(sid: str, tmp_path: Path) -> None:
         allowed = [one for one in statements(aws, "apply", **flags) if one["Sid"] != sid]
         with enforced(aws, allowed) as enforcer, suppress(AwsError):
             aws.apply(**flags)
+        assert enforcer.denied
+
+
+@pytest.mark.parametrize("sid", ["ReadAccount", "FollowCommands", "AskInstances", "ReadInstances"])
+def test_without_a_statement_nothing_is_proved(sid: str, tmp_path: Path) -> None:
+    with rig(tmp_path) as aws:
+        _, flags = verified(aws)
+        allowed = [one for one in statements(aws, "verify", **flags) if one["Sid"] != sid]
+        assert len(allowed) == len(statements(aws, "verify", **flags)) - 1
+        with enforced(aws, allowed) as enforcer, suppress(AwsError):
+            made = verify(Question(sources=SOURCES), aws.request(**flags), aws.commands())
+            # The other source tells of one of them, or neither where none is shown at all.
+            assert sid == "ReadInstances" or made.summary["proved"] < 2
         assert enforcer.denied
 
 

@@ -18,6 +18,7 @@ class For(StrEnum):
     apply = "apply"
     drift = "drift"
     import_ = "import"
+    verify = "verify"
 
 
 ForFlag = Annotated[

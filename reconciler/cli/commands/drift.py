@@ -25,6 +25,14 @@ Who = Annotated[
         "--who", help="Look up the author of each change in CloudTrail.", rich_help_panel=OUTPUT
     ),
 ]
+EvidenceFlag = Annotated[
+    bool,
+    typer.Option(
+        "--evidence",
+        help="Also look in CloudTrail for instances that use another role than their profile's.",
+        rich_help_panel=SCOPE,
+    ),
+]
 ACCEPTING = "Accepting a drift"
 AcceptFlag = Annotated[
     list[str] | None,
@@ -94,6 +102,7 @@ def drift(
     report: o.Report = None,
     unmanaged: Unmanaged = False,
     who: Who = False,
+    evidence: EvidenceFlag = False,
     baseline: BaselineFlag = None,
     notify: NotifyFlag = None,
     metrics: MetricsFlag = None,
@@ -111,6 +120,7 @@ def drift(
         report,
         unmanaged,
         who,
+        evidence,
         baseline,
         notify,
         metrics,

@@ -10,6 +10,7 @@ import typer
 from reconciler.cli import completion
 from reconciler.cli.arguments import Color, ColorFlag, QuietFlag, SpecsOrPlan, Var
 from reconciler.cli.panels import OUTPUT, OWNERSHIP, SCOPE
+from reconciler.cli.sources import SourceName
 from reconciler.diagnostics import meant
 
 PIPELINE = "Roles of a pipeline"
@@ -24,6 +25,7 @@ class For(StrEnum):
     forget = "forget"
     drift = "drift"
     import_ = "import"
+    verify = "verify"
 
 
 class Format(StrEnum):
@@ -35,9 +37,7 @@ class Format(StrEnum):
 
 
 def purpose_of(given: str) -> For:
-    """Raises a usage error for what is no command, or none of this version."""
-    if given == "verify":
-        raise typer.BadParameter("--for verify: this version has no command verify")
+    """Raises a usage error for what is no command."""
     known = [str(one) for one in For]
     if given not in known:
         message = f"--for takes {', '.join(known)}; not {given!r}{meant(given, known)}"
@@ -54,6 +54,14 @@ ForFlag = Annotated[
         rich_help_panel=SCOPE,
         parser=purpose_of,
         autocompletion=completion.purposes,
+    ),
+]
+SourceFlag = Annotated[
+    list[SourceName] | None,
+    typer.Option(
+        "--source",
+        help="With --for verify: where evidence comes from, as verify takes it; repeat for more.",
+        rich_help_panel=SCOPE,
     ),
 ]
 FormatFlag = Annotated[
@@ -147,6 +155,7 @@ def permissions(
     context: typer.Context,
     specs: SpecsOrPlan = "specs",
     purpose: ForFlag = None,
+    source: SourceFlag = None,
     output: FormatFlag = Format.json,
     target: Targets = None,
     region: Regions = None,
@@ -168,6 +177,7 @@ def permissions(
         context=context,
         specs=specs,
         purpose=purpose,
+        source=source,
         output=output,
         target=target,
         region=region,

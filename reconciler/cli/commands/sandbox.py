@@ -62,6 +62,18 @@ Disassociating = Annotated[
 ]
 Restarting = Annotated[float | None, _delay("--restarting", "to stop, and again to start")]
 Latency = Annotated[float | None, _delay("--latency", "from a request to its answer")]
+Renewing = Annotated[
+    float | None,
+    _delay("--renewing", "until EC2 renews the credentials of an instance; 0 for never"),
+]
+Calls = Annotated[
+    float | None, _delay("--calls", "between two calls of each instance to AWS; 0 for none")
+]
+TrailLag = Annotated[float | None, _delay("--trail-lag", "until CloudTrail tells of a call")]
+AgentSleep = Annotated[
+    float | None,
+    _delay("--agent-sleep", "that the agent of Systems Manager sleeps after a time without a role"),
+]
 StaleGets = Annotated[
     float | None, _seconds("--stale-gets", "by which a read of one IAM resource may be outdated")
 ]
@@ -144,6 +156,10 @@ def sandbox(
     disassociating: Disassociating = None,
     restarting: Restarting = None,
     latency: Latency = None,
+    renewing: Renewing = None,
+    calls: Calls = None,
+    trail_lag: TrailLag = None,
+    agent_sleep: AgentSleep = None,
     stale_gets: StaleGets = None,
     stale_lists: StaleLists = None,
     stale_index: StaleIndex = None,
@@ -171,6 +187,10 @@ def sandbox(
         disassociating=disassociating,
         restarting=restarting,
         latency=latency,
+        renewing=renewing,
+        calls=calls,
+        trail_lag=trail_lag,
+        agent_sleep=agent_sleep,
         stale_gets=stale_gets,
         stale_lists=stale_lists,
         stale_index=stale_index,

@@ -21,6 +21,7 @@ _PURPOSES: dict[For, Reading] = {
     For.apply: "apply",
     For.drift: "drift",
     For.import_: "import",
+    For.verify: "verify",
 }
 
 

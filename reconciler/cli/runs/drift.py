@@ -17,10 +17,12 @@ from reconciler.cli.progress import Quiet, planning, shown
 from reconciler.cli.reports import ReportRequests, report_requests
 from reconciler.commands.planned import Planned, refuse_unmatched
 from reconciler.commands.request import Request, RunPorts
+from reconciler.commands.verify import Question, Verification, verify_planned
 from reconciler.drift.accept import accept as accept_findings
 from reconciler.drift.accept import patch
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.baseline import compared, coverage
+from reconciler.drift.evidence import with_evidence
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.drift.severity import Severity
 from reconciler.exit_codes import ExitCode
@@ -39,6 +41,7 @@ def run(
     report: list[str] | None,
     unmanaged: bool,
     who: bool,
+    evidence: bool,
     baseline: str | None,
     notify: list[str] | None,
     metrics: str | None,
@@ -56,21 +59,34 @@ def run(
     if accept:
         raise typer.Exit(_accept(planning(request, ports, console), console, accept, write))
     with notifier.writing_metrics():
-        found = _found(request, ports, notifier, reports, who)
+        found = _found(request, ports, notifier, reports, who=who, evidence=evidence)
     raise typer.Exit(notifier.exit_code(found, fail_on))
 
 
 def _found(
-    request: Request, ports: RunPorts, notifier: Notifier, reports: ReportRequests, who: bool
+    request: Request,
+    ports: RunPorts,
+    notifier: Notifier,
+    reports: ReportRequests,
+    *,
+    who: bool,
+    evidence: bool,
 ) -> Drift:
     """Finds the drift, prints and reports it, and sends the notifications."""
     before = notifier.stored_baseline()
     with reports.annotating(notifier.console):
-        planned = planning(request, ports, notifier.console)
+        planned = planning(request, ports, notifier.console, keeps_context=evidence)
     now = now_as_text()
     found = drift_of(planned)
+    verified: Verification | None = None
+    if evidence:
+        with shown(notifier.console) as progress:
+            asking = replace(ports, progress=progress)
+            verified = verify_planned(Question(), planned, asking)
+        found = with_evidence(found, verified)
+    covers = coverage(planned, verified)
     if before is not None:
-        found = compared(found, before, coverage(planned), now)
+        found = compared(found, before, covers, now)
     if who:
         with shown(notifier.console) as progress:
             progress.reading("CloudTrail")
@@ -86,7 +102,7 @@ def _found(
     with notifier.reporting_errors():
         reports.write_drift(found, document, notifier.console)
     if before is not None:
-        notifier.notify(found, document, before, coverage(planned))
+        notifier.notify(found, document, before, covers)
     return found
 
 

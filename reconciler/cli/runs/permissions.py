@@ -15,6 +15,7 @@ from reconciler.cli.commands.permissions import For, Format
 from reconciler.cli.console import Console
 from reconciler.cli.files import is_saved_plan, saved_plan
 from reconciler.cli.given import pairs, typed
+from reconciler.cli.sources import SourceName, sources_of
 from reconciler.commands.permissions import Wanted, wanted_for, wanted_for_plan
 from reconciler.commands.planfile import saved_from
 from reconciler.commands.request import Request
@@ -31,6 +32,7 @@ def run(
     context: typer.Context,
     specs: str,
     purpose: For | None,
+    source: list[SourceName] | None,
     output: Format,
     target: list[str] | None,
     region: list[str] | None,
@@ -47,6 +49,8 @@ def run(
     quiet: bool,
 ) -> None:
     console = Console(color=color.value, quiet=quiet)
+    if source and purpose is not For.verify:
+        raise typer.BadParameter("--source goes with --for verify")
     pipeline = _pipeline(github, gitlab, gitlab_host, branch, environment)
     if is_saved_plan(Path(specs)):
         made = _of_plan(Path(specs), context, purpose, pipeline)
@@ -68,7 +72,12 @@ def run(
         elif access_analyzer and purpose is not For.plan:
             raise typer.BadParameter("--access-analyzer is for --for plan")
         else:
-            wanted = wanted_for(request, _purpose(purpose), access_analyzer=access_analyzer)
+            wanted = wanted_for(
+                request,
+                _purpose(purpose),
+                sources_of(source),
+                access_analyzer=access_analyzer,
+            )
             made = _policies(wanted, purpose.value)
     _warn(made, console)
     console.out_text(FORMATS[output.value](made))
@@ -97,6 +106,7 @@ def _purpose(given: For) -> Purpose:
         For.forget: "forget",
         For.drift: "drift",
         For.import_: "import",
+        For.verify: "verify",
     }
     return found[given]
 

@@ -42,6 +42,10 @@ _FLAGS_OF_LAGS = {
     "disassociating": "--disassociating",
     "restarting": "--restarting",
     "latency": "--latency",
+    "renewing": "--renewing",
+    "calls": "--calls",
+    "trail": "--trail-lag",
+    "agent_sleep": "--agent-sleep",
 }
 
 
@@ -72,6 +76,10 @@ def run(
     disassociating: float | None,
     restarting: float | None,
     latency: float | None,
+    renewing: float | None,
+    calls: float | None,
+    trail_lag: float | None,
+    agent_sleep: float | None,
     stale_gets: float | None,
     stale_lists: float | None,
     stale_index: float | None,
@@ -93,6 +101,10 @@ def run(
         "disassociating": disassociating,
         "restarting": restarting,
         "latency": latency,
+        "renewing": renewing,
+        "calls": calls,
+        "trail": trail_lag,
+        "agent_sleep": agent_sleep,
     }
     knobs = {
         "stale_gets": stale_gets,

@@ -63,7 +63,7 @@ class DoctorShape(TypedDict):
     reconciler: str
     created_at: Annotated[str, Field(description="UTC, as 2026-11-23T20:00:00Z.")]
     command: Annotated[
-        Literal["plan", "apply", "drift", "import"],
+        Literal["plan", "apply", "drift", "import", "verify"],
         Field(description="What the permissions were asked for, by --for."),
     ]
     checks: list[CheckShape]

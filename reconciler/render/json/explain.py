@@ -55,7 +55,7 @@ def _answer(one: Explanation) -> types.AnswerShape:
         **target_header(one.plan),
         "address": str(one.address),
         "instance": _instance(one.instance, one.origin) if one.instance is not None else None,
-        "served": _served(one.served) if one.served is not None else None,
+        "served": served_json(one.served) if one.served is not None else None,
         "association": _association(one.association) if one.association is not None else None,
         "instance_profiles": [_profile(part) for part in one.profiles],
         "roles": [_role(part) for part in one.roles],
@@ -68,7 +68,7 @@ def _answer(one: Explanation) -> types.AnswerShape:
     }
 
 
-def _time(seconds: float | None) -> str | None:
+def moment(seconds: float | None) -> str | None:
     if not seconds:
         return None
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -80,20 +80,20 @@ def _instance(instance: LiveInstance, origin: Origin | None) -> types.InstanceSh
         "region": instance.key.region,
         "name": instance.tags.get("Name"),
         "state": instance.state,
-        "launched_at": _time(instance.launched_at),
+        "launched_at": moment(instance.launched_at),
         "started_by": origin_json(origin),
         "managed_by": instance.operator,
     }
 
 
-def _served(served: Served) -> types.ServedShape:
+def served_json(served: Served) -> types.ServedShape:
     return {
         "status": served.status,
         "role": served.role,
         "how": served.how,
         "because": served.because,
         "candidates": list(served.candidates),
-        "until": _time(served.until),
+        "until": moment(served.until),
     }
 
 

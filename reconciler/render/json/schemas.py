@@ -12,12 +12,14 @@ from reconciler.render.json.graph_types import GraphShape
 from reconciler.render.json.record_types import RecordShape
 from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
+from reconciler.render.json.verify_types import VerifyShape
 
 PRINTED: dict[str, Any] = {
     "plan": PlanShape,
     "drift": DriftShape,
     "explain": ExplainShape,
     "graph": GraphShape,
+    "verify": VerifyShape,
     "apply": Event,
     "diagnostics": list[DiagnosticShape],
     "log": LogShape,
@@ -31,6 +33,7 @@ _TITLES = {
     "drift": "reconciler drift --json",
     "explain": "reconciler explain --json",
     "graph": "reconciler graph --format json",
+    "verify": "reconciler verify --json",
     "apply": "a line of reconciler apply --json",
     "diagnostics": "reconciler validate --format json",
     "log": "a line of --log-file",

@@ -27,11 +27,11 @@ from reconciler.model.address import (
     role_address,
     same_name,
 )
+from reconciler.model.hours import hour_of
 from reconciler.model.launch_sources import NAMES
 from reconciler.model.live import LiveInstance
 from reconciler.model.policy_document import statements_of
 from reconciler.plan.changes import CutOverInstance
-from reconciler.planner.in_use import hour_of
 from reconciler.planner.served import Served
 from reconciler.render.json.plan import consumers_json
 from reconciler.render.phrases import few, note
