@@ -241,6 +241,16 @@ class CommonArguments:
         ),
         _ADOPTS,
     ] = None
+    impact: Annotated[
+        bool,
+        typer.Option(
+            "--impact",
+            help="Warn of permissions that roles in use would lose and that AWS knows they used.",
+            envvar="RECONCILER_IMPACT",
+            rich_help_panel=OUTPUT,
+        ),
+        _ADOPTS,
+    ] = False
     allow: Annotated[
         list[str] | None,
         typer.Option(

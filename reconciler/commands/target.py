@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.commands.impact import with_impact
 from reconciler.commands.patience import patient
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
@@ -93,19 +94,21 @@ def plan_account(
         documents = _documents(planned, context.live, account.reader)
         planned = replace(planned, documents=documents)
     elif written is None and not request.forget:
-        planned = _reaching(planned, context, account, ports.progress)
+        planned, whole = _reaching(planned, context, account, ports.progress)
+        place = Location(account.spec.root)
+        planned = with_impact(planned, whole, account.connection, ports, place)
     known = _matchable(context, account, ports.progress)
     return PlannedAccount(planned, known, idle_rules(context, spec), context)
 
 
 def _reaching(
     planned: TargetPlan, context: PlanContext, account: Account, progress: Progress
-) -> TargetPlan:
-    """The plan with whom it reaches. Reads more only if a change reaches running instances, and
-    nothing from EC2 that the plan had not to do with."""
+) -> tuple[TargetPlan, PlanContext]:
+    """The plan with whom it reaches, and the context with what was read for it. Reads more only if
+    a change reaches running instances, and nothing from EC2 that the plan had not to do with."""
     concerns = concerned(planned.changes, context)
     if not concerns or not context.live.regions:
-        return planned
+        return planned, context
     live, reader = context.live, account.reader
     has_all = reach(context) == "everywhere" or context.options.deletes_what_is_left
     if not has_all and any(concern.is_for_all_regions for concern in concerns):
@@ -122,7 +125,7 @@ def _reaching(
         progress.reading(f"what starts new instances in {where}")
     launches = reader.launch_sources(queries) if queries else LaunchSources()
     place = Location(account.spec.root)
-    return with_blast_radius(planned, concerns, context, launches, place)
+    return with_blast_radius(planned, concerns, context, launches, place), context
 
 
 def _for_consumers(options: Options, reader: Reader) -> set[str]:

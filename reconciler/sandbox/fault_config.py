@@ -55,9 +55,13 @@ class Lags:
     """For an instance to stop, and as long again to start."""
     latency: float = 0.0
     """For a request to reach AWS, and its answer to come back."""
+    reports: float = 1.0
+    """For a report of what a role has used."""
 
 
-LIKE_AWS = Lags(ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarting=25.0)
+LIKE_AWS = Lags(
+    ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarting=25.0, reports=10.0
+)
 """As it is usual on AWS; not measured there."""
 
 

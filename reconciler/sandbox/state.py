@@ -20,7 +20,7 @@ from reconciler.clock import SystemClock
 from reconciler.ports import Clock
 from reconciler.sandbox.fault_config import Broken, Chaos, Lags
 
-READS = ("Get", "List", "Describe", "Simulate")
+READS = ("Get", "List", "Describe", "Simulate", "GenerateServiceLastAccessedDetails")
 _PREFIXES = {"tagging": "tag", "resourcegroupstaggingapi": "tag"}
 """Services whose actions begin with another name."""
 
@@ -117,6 +117,24 @@ class Change:
     resources: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """The last use. ``at`` is in seconds of the epoch."""
+
+    at: float
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A report of what a role has used, by action or only by service."""
+
+    account: str
+    arn: str
+    made_at: float
+    has_actions: bool
+
+
 def _no_wire(how: Broken) -> NoReturn:
     raise AssertionError(f"this server cannot {how}")
 
@@ -165,6 +183,10 @@ class World:
     _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)
     _issued: set[str] = field(default_factory=set)
     past: Past = field(default_factory=Past)
+    used: dict[tuple[str, str], dict[str, Used]] = field(default_factory=dict)
+    """By account and id of a role: an action as ``s3:PutObject``, or a service alone (``sqs``) of
+    which single actions are not recorded."""
+    jobs: dict[str, Job] = field(default_factory=dict)
     _dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:

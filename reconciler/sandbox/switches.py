@@ -1,17 +1,23 @@
-"""Faults that are switched on and off while the sandbox runs: POST requests to ``/_sandbox/…``."""
+"""Faults that are switched on and off while the sandbox runs, and what roles use: POST requests to
+``/_sandbox/…``."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
-from reconciler.sandbox.state import World
+from moto.iam.models import iam_backends
+
+from reconciler.sandbox.seed import USED
+from reconciler.sandbox.state import Used, World
 
 Answering = Callable[[Any, Any], Iterable[bytes]]
 _ROOT = "/_sandbox/"
+DAY_SECONDS = 86_400
 
 
 def with_switches(world: World, application: Answering) -> Answering:
@@ -66,6 +72,26 @@ def _expire(world: World, _query: dict[str, list[str]]) -> None:
     world.chaos = replace(world.chaos, expired=world.chaos.expired | runs)
 
 
+def _use(world: World, query: dict[str, list[str]]) -> None:
+    """A role of the sandbox's own account used something, so many days ago."""
+    (name,), actions = query.get("role", [""])[:1], query.get("action", ())
+    roles = iam_backends[world.account]["aws"].roles.values()
+    role = next((r for r in roles if r.name == name), None)
+    if role is None:
+        raise ValueError(f"there is no role {name!r}: name one, such as ?role=web")
+    if not actions or not all(re.fullmatch(USED, action) for action in actions):
+        raise ValueError(
+            "action is needed, such as &action=s3:PutObject, or a service: &action=sqs"
+        )
+    days = query.get("days", ["0"])[0]
+    if not re.fullmatch("[0-9]{1,5}", days):
+        raise ValueError("days is a number, such as &days=2")
+    at = world.clock.now() - int(days) * DAY_SECONDS
+    region = query.get("region", ["us-east-1"])[0]
+    held = world.used.setdefault((world.account, role.id), {})
+    held.update(dict.fromkeys(actions, Used(at, region)))
+
+
 def _outage(world: World, query: dict[str, list[str]]) -> None:
     try:
         seconds = float(query["seconds"][0])
@@ -82,4 +108,5 @@ _SWITCHES: dict[str, Callable[[World, dict[str, list[str]]], None]] = {
     "allow": _allow,
     "expire": _expire,
     "outage": _outage,
+    "use": _use,
 }
