@@ -21,7 +21,7 @@ from reconciler.plan.changes import Guard
 from reconciler.plan.impact import Impact, Loss, Usage
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.context import PlanContext
-from reconciler.ports import Clock, Examiner, Progress, Reader
+from reconciler.ports import NO_REPORT, Clock, Examiner, Progress, Reader
 from reconciler.threads import each
 
 MOST_SECONDS = 180.0
@@ -199,7 +199,14 @@ def _answers(
         else:
             policies, boundary = documents.policies, documents.boundary
             found += asking.examiner.simulate_documents(policies, boundary, question)
-    return {(one.action.casefold(), one.resource): one for one in found}
+    made = {(one.action.casefold(), one.resource): one for one in found}
+    for question in asked:
+        for action in question.actions:
+            for resource in question.resources:
+                if (action.casefold(), resource) not in made:
+                    message = f"no answer about {action} on {resource}"
+                    raise AwsError("iam:SimulateCustomPolicy", NO_REPORT, message)
+    return made
 
 
 def _told(
@@ -210,13 +217,14 @@ def _told(
 ) -> TargetPlan:
     impacts: dict[Address, tuple[Impact, ...]] = {}
     warnings: dict[str, Diagnostic] = {}
-    for taking, impact in made:
+    for taking, found_out in made:
+        impact = replace(found_out, now=context.options.now)
         if not impact.losses and not impact.unknown:
             continue
         for change in taking.changes:
             impacts[change.address] = (*impacts.get(change.address, ()), impact)
         where = taking.changes[0].source or place
-        for found in _warnings(impact, context.options.now, where):
+        for found in _warnings(impact, where):
             warnings.setdefault(found.message, found)
     guards = tuple(_guards(impacts, context)) if context.options.impact_mode == "guard" else ()
     return replace(
@@ -227,10 +235,10 @@ def _told(
     )
 
 
-def _warnings(impact: Impact, now: float, place: Location) -> Iterator[Diagnostic]:
+def _warnings(impact: Impact, place: Location) -> Iterator[Diagnostic]:
     for loss in impact.losses:
         hint = f"allow it in {role_address(impact.after)}, unless nothing needs it any more"
-        yield Diagnostic("warning", "used-permission-lost", impact.told(loss, now), place, hint)
+        yield Diagnostic("warning", "used-permission-lost", impact.told(loss), place, hint)
     for reason in impact.unknown:
         message = f"whether a role in use loses what it needs cannot be told: {reason}"
         yield Diagnostic("warning", "impact-unknown", message, place)

@@ -8,10 +8,10 @@ Source: docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.htm
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from reconciler.impact.reduction import Documents, reduction
 from reconciler.model.policy_effect import Effect, conditions
@@ -22,18 +22,19 @@ MOST_RESOURCES = 50
 MOST_ACTIONS = 100
 """Of a question, so that an answer is not long: AWS names no limit of either."""
 EVERYWHERE = "*"
+VARIABLE = re.compile(r"\$\{[^}]*\}")
 Answers = Mapping[tuple[str, str], Simulated]
 """By action in lower case, and resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """An action that was used, and the resources on which it is asked for. ``is_cut`` if there are
-    more than are asked for, or some that cannot be: with variables in their names."""
+    """An action that was used, and the resources on which it is asked for. ``unasked`` are others:
+    more than a question has room for, or with variables in their names."""
 
     action: str
     resources: tuple[str, ...]
-    is_cut: bool = False
+    unasked: tuple[str, ...] = ()
 
 
 def suspects(usage: Usage, before: Documents, after: Documents) -> tuple[Suspect, ...]:
@@ -50,8 +51,8 @@ def _suspect(action: str, before: Documents, after: Documents) -> Suspect:
     patterns = [pattern for effect in about for pattern in effect.on]
     named = {EVERYWHERE if p.is_exclusion else p.text for p in patterns} - {""}
     known = sorted(name for name in named if "${" not in name)
-    shown = known[:MOST_RESOURCES] or [EVERYWHERE]
-    return Suspect(action, tuple(shown), is_cut=len(shown) < len(named))
+    asked = known[:MOST_RESOURCES]
+    return Suspect(action, tuple(asked), tuple(sorted(named - {*asked})))
 
 
 def questions(found: tuple[Suspect, ...]) -> tuple[Question, ...]:
@@ -99,28 +100,32 @@ def _loss(
     before: tuple[Documents, Answers],
     after: tuple[Documents, Answers],
 ) -> Loss | None:
-    action = suspect.action
+    action, use = suspect.action, usage.actions[suspect.action]
+    states = {
+        resource: (_state(action, resource, *before), _state(action, resource, *after))
+        for resource in suspect.resources
+    }
+    if not after[0].may_allow(action):
+        was_allowed = suspect.unasked or any(was != "denied" for was, _ in states.values())
+        return Loss("denied", action, use) if was_allowed else None
     gone: list[str] = []
-    keys: dict[str, None] = {}
-    is_kept = suspect.is_cut
-    for resource in suspect.resources:
-        was, will = _state(action, resource, *before), _state(action, resource, *after)
-        if was == "denied":
-            continue
-        terms, earlier = _terms(action, resource, after[0]), _terms(action, resource, before[0])
-        if will == "denied":
+    depends: set[_Term] = set()
+    is_kept = bool(suspect.unasked)
+    for resource, (was, will) in states.items():
+        new = _terms(action, resource, after[0]) - _terms(action, resource, before[0])
+        if was != "denied" and will == "denied":
             gone.append(resource)
-        elif will == "allowed" or {*terms} <= {*earlier}:
+        elif was != "denied" and will == "conditional" and new:
+            depends |= new
+        elif was != "denied":
             is_kept = True
-        else:
-            keys |= dict.fromkeys(_keys(terms - earlier))
-    use = usage.actions[action]
-    if gone and not is_kept and not keys:
+    if gone and not is_kept and not depends:
         return Loss("denied", action, use)
     if gone:
         return Loss("fewer-resources", action, use, tuple(gone))
-    if keys or (suspect.is_cut and suspect.resources == (EVERYWHERE,)):
-        return Loss("conditions", action, use, tuple(sorted(keys)))
+    variables = {name for one in suspect.unasked for name in VARIABLE.findall(one)}
+    if depends or variables:
+        return Loss("conditions", action, use, tuple(sorted({*_keys(depends), *variables})))
     return None
 
 
@@ -143,18 +148,24 @@ def _is_on(effect: Effect, resource: str) -> bool:
     return any(pattern.matches(resource) for pattern in effect.on)
 
 
-_Term = tuple[str, frozenset[str]]
+_Term = tuple[str, frozenset[str], tuple[str, ...]]
 
 
 def _terms(action: str, resource: str, documents: Documents) -> frozenset[_Term]:
-    """What depends on conditions in the statements about it."""
+    """What depends on conditions in the statements about it: the effect, the conditions in their
+    one spelling, and the keys as they are written."""
     return frozenset(
-        (effect.effect, conditions(effect))
+        (effect.effect, conditions(effect), tuple(_written(effect.condition)))
         for effect in documents.about(action)
         if effect.condition is not None and _is_on(effect, resource)
     )
 
 
+def _written(condition: Any) -> Iterator[str]:
+    for keys in condition.values() if isinstance(condition, Mapping) else ():
+        yield from keys if isinstance(keys, Mapping) else ()
+
+
 def _keys(terms: Iterable[_Term]) -> Iterator[str]:
-    for _, held in terms:
-        yield from (json.loads(one)[1][0] for one in held)
+    for _, _, keys in terms:
+        yield from keys

@@ -47,8 +47,16 @@ class Documents:
 
     def about(self, action: str) -> tuple[Effect, ...]:
         """What its statements say of the action, those of the boundary too."""
-        found = [rule for side in self.sides for rule in rules(side)]
+        held = (*self.policies, *(() if self.boundary is None else (self.boundary,)))
+        found = (rule for one in held for rule in rules(one))
         return tuple(rule for rule in found if is_about(rule, action))
+
+    def may_allow(self, action: str) -> bool:
+        """Whether some statement does, on whatever resource."""
+        return all(
+            any(rule.effect == "Allow" and is_about(rule, action) for rule in rules(side))
+            for side in self.sides
+        )
 
 
 def _joined(documents: Iterable[Any]) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from reconciler.model.address import same_name
+
 DAY_SECONDS = 86_400
 KEPT_DAYS = 400
 """How long AWS remembers a use.
@@ -37,15 +39,17 @@ class Usage:
 
 LossKind = Literal["denied", "fewer-resources", "conditions", "service", "part-of-service"]
 """``denied``: nowhere any more. ``fewer-resources``: not on all resources, and AWS does not record
-which were used. ``conditions``: only under conditions, whose keys a simulation does not know.
+which were used. ``conditions``: only under conditions, or on resources with a variable in their
+name, and a simulation does not know the values.
 ``service`` and ``part-of-service``: of a service of which AWS does not record single actions, all
 or some of what was allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """``what`` is an action, or a service. ``detail`` are the resources, the condition keys or the
-    patterns of actions that ``kind`` is about, as they are written in policies."""
+    """``what`` is an action, or a service. ``detail`` are the resources, the condition keys and
+    variables, or the patterns of actions that ``kind`` is about, as they are written in policies.
+    """
 
     kind: LossKind
     what: str
@@ -62,19 +66,32 @@ class Impact:
     after: str
     losses: tuple[Loss, ...] = ()
     unknown: tuple[str, ...] = ()
+    now: float = 0.0
+    """When it was asked, in seconds of the epoch."""
 
-    def told(self, loss: Loss, now: float) -> str:
+    def told(self, loss: Loss) -> str:
         """A sentence without its full stop."""
         where = f" in {loss.use.region}" if loss.use.region else ""
-        used = f"used {ago(now - loss.use.at)} by role {self.before}{where}"
-        return f"{_what(loss, self.after)}, {used}"
+        by = "" if self.is_same_role else f" by role {self.before}"
+        used = f"used {ago(self.now - loss.use.at)}{by}{where}"
+        return f"{_what(loss, self.after, self.is_same_role)}, {used}"
+
+    @property
+    def is_same_role(self) -> bool:
+        return same_name(self.before, self.after)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All that is lost, and then what is not known, each without its full stop."""
+        why = (f"what {self.after} takes away cannot be told: {reason}" for reason in self.unknown)
+        return (*(self.told(loss) for loss in self.losses), *why)
 
 
-def _what(loss: Loss, role: str) -> str:
+def _what(loss: Loss, role: str, is_same_role: bool) -> str:
     detail = _listed(loss.detail)
     match loss.kind:
         case "denied":
-            return f"{role} does not allow {loss.what}"
+            return f"{role} {'no longer allows' if is_same_role else 'does not allow'} {loss.what}"
         case "fewer-resources":
             detail = "all" if "*" in loss.detail else detail
             unknown = f"no longer on {detail}; AWS does not record which were used"
