@@ -17,7 +17,7 @@ from reconciler.plan.impact import Usage, Use
 from reconciler.ports import NO_REPORT
 from reconciler.threads import interruptible
 
-_SWITCHES = frozenset({"aws:SecureTransport", "aws:ViaAWSService"})
+_SWITCHES = frozenset({"aws:securetransport", "aws:viaawsservice"})
 _GENERATE = "iam:GenerateServiceLastAccessedDetails"
 _GET = "iam:GetServiceLastAccessedDetails"
 _PAGE = 1000
@@ -41,7 +41,10 @@ class Simulator:
     def of_documents(
         self, documents: Iterable[Any], boundary: Any, question: Question
     ) -> tuple[Simulated, ...]:
-        asked: dict[str, Any] = {"PolicyInputList": [minified(one) for one in documents]}
+        asked: dict[str, Any] = {
+            "PolicyInputList": [minified(one) for one in documents],
+            "ContextEntries": [_entry(key, values) for key, values in question.context],
+        }
         if not asked["PolicyInputList"]:
             # AWS takes no empty list; and where no policy is, nothing is allowed.
             return tuple(
@@ -123,10 +126,15 @@ def _entries(context: Context, principal: str) -> Iterator[dict[str, Any]]:
         "aws:ViaAWSService": ("false",),
     }
     for key, values in sorted({**always, **dict(context)}.items()):
-        kind = "boolean" if key in _SWITCHES else "string"
-        # One of several values, however many there are.
-        kind = "stringList" if key == "aws:TagKeys" else kind
-        yield {"ContextKeyName": key, "ContextKeyType": kind, "ContextKeyValues": list(values)}
+        yield _entry(key, values)
+
+
+def _entry(key: str, values: Iterable[str]) -> dict[str, Any]:
+    given = list(values)
+    kind = "boolean" if key.casefold() in _SWITCHES else "string"
+    # One of several values, however many there are.
+    kind = "stringList" if key.casefold() == "aws:tagkeys" or len(given) > 1 else kind
+    return {"ContextKeyName": key, "ContextKeyType": kind, "ContextKeyValues": given}
 
 
 def _simulated(result: Mapping[str, Any], question: Question) -> Iterator[Simulated]:

@@ -44,6 +44,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "explain": "Explain one resource or instance: which role's credentials it holds and how "
         "that is known, its policies, what the next apply does and why, and what new instances of "
         "its group get. Reads only.",
+        "can": "Say whether the specs allow a role an action, and by which statement. Exits with 0 "
+        "if they do, 2 if not, 1 if that is not known. Needs no credentials and no network, unless "
+        "--online is given.",
     },
     "Write specs": {
         "init": "Write a first set of specs, with comments. Overwrites nothing.",

@@ -115,7 +115,8 @@ class OnlyFor(tuple[str, ...]):
 
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift"))
 _READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
-_KNOWS_TARGETS = OnlyFor((*_READS_ALL, "doctor"))
+_KNOWS_SHARDS = OnlyFor((*_READS_ALL, "doctor"))
+_KNOWS_TARGETS = OnlyFor((*_KNOWS_SHARDS, "can"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
 _CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
 _ADOPTS = OnlyFor(("plan", "apply", "rehearse"))
@@ -150,7 +151,7 @@ class CommonArguments:
             envvar="RECONCILER_SHARD",
             rich_help_panel=SCOPE,
         ),
-        _KNOWS_TARGETS,
+        _KNOWS_SHARDS,
     ] = None
     only: Annotated[
         list[str] | None,

@@ -75,6 +75,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "Who uses a profile, and what new instances get, for a program",
         ),
     ),
+    "can": (
+        ("reconciler can web s3:PutObject", "Whether role web may, and on which resources"),
+        (
+            "reconciler can web 's3:Get*' s3:ListBucket arn:aws:s3:::assets/*",
+            "Some actions on the objects of one bucket",
+        ),
+    ),
     "init": (
         ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
         ("reconciler init infra/iam --owner platform", "In another folder, for that owner"),
@@ -212,6 +219,14 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         ExitCode.ERROR: "error, or what is asked for does not exist",
         ExitCode.UNDECIDED: "the wrong account",
         ExitCode.USAGE: "wrong usage: a flag, or something that is no address",
+        **_STOPPED,
+    },
+    "can": {
+        ExitCode.OK: "allowed",
+        ExitCode.ERROR: "error, or what was asked is not known",
+        ExitCode.DIFFERENCES: "denied, or only a part of it is allowed",
+        ExitCode.UNDECIDED: "the wrong account, with --online",
+        ExitCode.USAGE: "wrong usage: a flag, an action, or a role that the specs do not have",
         **_STOPPED,
     },
     "init": _OFFLINE,

@@ -63,6 +63,34 @@ def covers(pattern: str, other: str) -> bool:
     return all(char == "*" for char in pattern[at:])
 
 
+def overlap(first: str, second: str) -> bool:
+    """Whether something is matched by both, which have IAM's ``*`` and ``?``."""
+    reached = {0}  # the places in ``second`` that the part of ``first`` so far comes to
+    reached = _beyond_stars(reached, second)
+    for char in first:
+        if char == "*":
+            reached = set(range(min(reached), len(second) + 1)) if reached else reached
+        else:
+            step = set[int]()
+            for place in reached:
+                other = second[place : place + 1]
+                if other == "*":
+                    step.add(place)
+                elif other and (other == char or "?" in (other, char)):
+                    step.add(place + 1)
+            reached = step
+        reached = _beyond_stars(reached, second)
+    return len(second) in reached
+
+
+def _beyond_stars(places: Iterable[int], pattern: str) -> set[int]:
+    found = set(places)
+    for place in range(len(pattern)):
+        if place in found and pattern[place] == "*":
+            found.add(place + 1)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What statements allow or deny: each of the actions on each of the resources; in a trust

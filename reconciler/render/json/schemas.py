@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from reconciler.render.json.can_types import CanShape
 from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
 from reconciler.render.json.rehearsal_types import RehearsalShape
@@ -20,6 +21,7 @@ PRINTED: dict[str, Any] = {
     "log": LogShape,
     "doctor": DoctorShape,
     "rehearse": RehearsalShape,
+    "can": CanShape,
 }
 """By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
 _TITLES = {
@@ -31,6 +33,7 @@ _TITLES = {
     "log": "a line of --log-file",
     "doctor": "reconciler doctor --json",
     "rehearse": "reconciler rehearse --json",
+    "can": "reconciler can --json",
 }
 
 
