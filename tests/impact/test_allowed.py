@@ -68,7 +68,8 @@ def test_a_question_with_wildcards(
 
 
 def test_on_any_resource_it_says_where() -> None:
-    found = asked([allow(GET, [f"{BUCKET}/*", HOME]), deny(GET, f"{BUCKET}/a")], GET, None)
+    other = "arn:aws:s3:::c/${aws:username}/*"
+    found = asked([allow(GET, [f"{BUCKET}/*", other]), deny(GET, f"{BUCKET}/a")], GET, None)
     assert (found.outcome, found.on) == ("allowed", (f"{BUCKET}/*",))
     assert {(one.effect, one.name) for one in found.by} >= {("Allow", "statement 1")}
 

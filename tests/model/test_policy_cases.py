@@ -9,7 +9,7 @@ and values (reference_policies_condition-logic-multiple-context-keys-or-values.h
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -19,7 +19,9 @@ BUCKET = "arn:aws:s3:::b"
 KEY = f"{BUCKET}/k"
 ROLE = "arn:aws:iam::111111111111:role/app/web"
 QUEUE = "arn:aws:sqs:eu-west-1:111111111111:q"
-ALLOWED, NONE, DENIED = "allowed", "implicitDeny", "explicitDeny"
+ALLOWED: Final = "allowed"
+NONE: Final = "implicitDeny"
+DENIED: Final = "explicitDeny"
 Rows = list[tuple[str, Outcome, list[dict[str, Any]], str, str, dict[str, Any]]]
 
 
