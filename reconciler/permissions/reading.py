@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, statement
-from reconciler.plan.authorization import REGION, Reading, reads_for
+from reconciler.plan.authorization import OF_IMPACT, READS, REGION, Reading, reads_for
 
 
 def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
@@ -25,6 +25,12 @@ def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
     aws = (scope.arns.aws_managed("/", "*"),) if own else ()
     yield from statement("ReadPolicies", policies, (*scope.every("policy"), *aws))
     yield from statement("ReadInstances", in_regions, ["*"], scope.in_regions())
+    if scope.asks_impact and purpose in ("plan", "apply"):
+        asked = [need for call in OF_IMPACT for need in READS[call].needs]
+        alone = [need.action for need in asked if need.on == "*"]
+        of_roles = [need.action for need in asked if need.on == "role"]
+        yield from statement("AskImpact", alone, ["*"])
+        yield from statement("AskImpactOnRoles", of_roles, scope.every("role"))
 
 
 _OF_AWS = ("iam:GetPolicy", "iam:GetPolicyVersion")

@@ -223,6 +223,14 @@ READS: Final[Mapping[str, Read]] = {
 }
 """By call. What is not of a printed policy's purposes is for the reader of the docs."""
 
+OF_IMPACT: Final = (
+    "iam:GenerateServiceLastAccessedDetails",
+    "iam:GetServiceLastAccessedDetails",
+    "iam:SimulateCustomPolicy",
+    "iam:SimulatePrincipalPolicy",
+)
+"""Reads by which a plan finds out what roles in use would lose, where that is asked for."""
+
 WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
     # Tags in the request are checked as a call of their own. Source:
     # docs.aws.amazon.com/IAM/latest/UserGuide/id_tags_roles.html, and the pages beside it.

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.rig import AWAY, HOME, Rig
+from reconciler.sandbox.state import Used
+from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 SETTINGS = f"version: 1\nowner: tests\nregions: [{HOME}, {AWAY}]\naccount_id: '123456789012'\n"
 NARROW = SETTINGS + f"consumer_regions: [{HOME}, {AWAY}]\n"
@@ -63,6 +64,32 @@ def swap(strategy: str, settings: str = NARROW) -> Scenario:
 
     made.__name__ = f"swap_{strategy}"
     return made
+
+
+def taken(settings: str, name: str, **flags: Any) -> Scenario:
+    """Consumers lose a role that is used for one that is changed, and that one changes itself."""
+
+    def made(aws: Rig) -> tuple[str, dict[str, Any]]:
+        text = SWAP.replace("STRATEGY", "reassociate")
+        own = "trust: ec2, managed_policies: [AmazonSQSFullAccess], inline_policies: {own: DOC}"
+        text = text.replace("trust: ec2", own)
+        wide = DOCUMENT.replace("s3:GetObject", "s3:*")
+        aws.write(text.replace("ROLE", "v1").replace("DOC", wide), NARROW)
+        aws.settle()
+        aws.clock.sleep(60)
+        aws.launch(1, profile="web")
+        at = aws.clock.now() - 86_400
+        for role in ("v1", "v2"):
+            used = aws.aws.used.setdefault((ACCOUNT, aws.role_id(role)), {})
+            used["s3:PutObject"] = Used(at, HOME)
+        aws.write(text.replace("ROLE", "v2").replace("DOC", DOCUMENT), settings)
+        return name, flags
+
+    made.__name__ = f"taken_{name}"
+    return made
+
+
+WARNED = NARROW + "impact: warn\n"
 
 
 def update(aws: Rig) -> tuple[str, dict[str, Any]]:
@@ -267,6 +294,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     swap("hop"),
     swap("restart"),
     swap("wait"),
+    taken(WARNED, "apply"),
+    taken(NARROW, "plan", impact=True),
     associate,
     by_id,
     move,
@@ -290,4 +319,12 @@ SCENARIOS: tuple[Scenario, ...] = (
     destroyed,
     forgotten,
 )
-SAMPLE = ("create", "swap_hop", "destroyed", "forgotten", "drifted_in_part", "imported")
+SAMPLE = (
+    "create",
+    "swap_hop",
+    "taken_apply",
+    "destroyed",
+    "forgotten",
+    "drifted_in_part",
+    "imported",
+)
