@@ -116,7 +116,7 @@ def _documents(arns: Iterable[str], asking: _Asking) -> tuple[Mapping[str, Any],
 
 
 def _reason(what: str, error: AwsError) -> str:
-    return f"{what} is not known ({error.call}: {error.code})"
+    return f"{what} cannot be found out ({error.call}: {error.code})"
 
 
 def _unknown(taking: Taking, reasons: Sequence[str]) -> Impact:
@@ -149,7 +149,7 @@ def _usages(roles: Iterable[Permissions], asking: _Asking) -> Mapping[str, Usage
         if not jobs or waited >= MOST_SECONDS:
             break
     late = f"(no report within {MOST_SECONDS:.0f} s)"
-    return found | {arn: f"what {by_arn[arn]} has used is not known {late}" for arn in jobs}
+    return found | {arn: f"what {by_arn[arn]} has used cannot be found out {late}" for arn in jobs}
 
 
 def _waits(asking: _Asking, left: Callable[[], Sequence[str]]) -> Iterator[float]:
@@ -240,8 +240,9 @@ def _warnings(impact: Impact, place: Location) -> Iterator[Diagnostic]:
         hint = f"allow it in {role_address(impact.after)}, unless nothing needs it any more"
         yield Diagnostic("warning", "used-permission-lost", impact.told(loss), place, hint)
     for reason in impact.unknown:
-        message = f"whether a role in use loses what it needs cannot be told: {reason}"
-        yield Diagnostic("warning", "impact-unknown", message, place)
+        message = f"what is used may be lost: {reason}"
+        hint = "`reconciler permissions --for plan` prints what the caller needs"
+        yield Diagnostic("warning", "impact-unknown", message, place, hint)
 
 
 def _guards(impacts: Mapping[Address, Sequence[Impact]], context: PlanContext) -> Iterator[Guard]:

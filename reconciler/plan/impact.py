@@ -83,7 +83,7 @@ class Impact:
     @property
     def sentences(self) -> tuple[str, ...]:
         """All that is lost, and then what is not known, each without its full stop."""
-        why = (f"what {self.after} takes away cannot be told: {reason}" for reason in self.unknown)
+        why = (f"what is used may be lost: {reason}" for reason in self.unknown)
         return (*(self.told(loss) for loss in self.losses), *why)
 
 

@@ -380,10 +380,10 @@ def test_the_flag_makes_no_less_of_the_setting(aws: Rig) -> None:
 @pytest.mark.parametrize(
     ("denied", "asked_for"),
     [
-        ("iam:GenerateServiceLastAccessedDetails", "what roles have used is not known"),
-        ("iam:GetServiceLastAccessedDetails", "what role/web has used is not known"),
-        ("iam:SimulatePrincipalPolicy", "what role/web will be allowed is not known"),
-        ("iam:SimulateCustomPolicy", "what role/web will be allowed is not known"),
+        ("iam:GenerateServiceLastAccessedDetails", "what roles have used cannot be found out"),
+        ("iam:GetServiceLastAccessedDetails", "what role/web has used cannot be found out"),
+        ("iam:SimulatePrincipalPolicy", "what role/web will be allowed cannot be found out"),
+        ("iam:SimulateCustomPolicy", "what role/web will be allowed cannot be found out"),
     ],
 )
 def test_what_is_denied_is_unknown_and_stops_with_a_guard(
@@ -418,7 +418,7 @@ def test_a_policy_of_aws_that_may_not_be_read_is_unknown(aws: Rig) -> None:
     begun(aws, case)
     with refusing(aws, "GetPolicyVersion", "AccessDenied"):
         (told,) = warnings(aws.plan(impact=True))
-    assert "AmazonSQSFullAccess is not known (iam:GetPolicyVersion: AccessDenied)" in told
+    assert "AmazonSQSFullAccess cannot be found out (iam:GetPolicyVersion: AccessDenied)" in told
 
 
 def test_a_report_that_takes_its_time_is_waited_for_and_told(aws: Rig) -> None:
@@ -435,7 +435,7 @@ def test_a_report_that_does_not_come_is_unknown(aws: Rig) -> None:
     begun(aws, SWAP)
     aws.aws.lags = replace(aws.aws.lags, reports=1e6)
     (told,) = warnings(aws.plan(impact=True))
-    assert told.endswith("what role/web-v1 has used is not known (no report within 180 s)")
+    assert told.endswith("what role/web-v1 has used cannot be found out (no report within 180 s)")
 
 
 def test_a_saved_plan_asks_again_and_apply_stops(

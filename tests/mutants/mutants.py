@@ -808,8 +808,8 @@ PERMISSIONS = (
         "an endpoint without dry runs gives an instance a profile before the plan is approved",
     ),
     Mutant(
-        "reconciler/aws/examiner.py",
-        'decision: Decision = "unknown" if lacking else "denied"',
+        "reconciler/aws/simulator.py",
+        'decision: Decision = "unknown" if found.lacking else "denied"',
         'decision: Decision = "denied"',
         (f"{PREFLIGHT}::test_a_key_that_nobody_knows_makes_it_not_known",),
         "a plan is refused for a denial that may be none",

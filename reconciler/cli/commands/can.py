@@ -21,7 +21,7 @@ Role = Annotated[
 Words = Annotated[
     list[str],
     typer.Argument(
-        metavar="ACTION... [RESOURCE...]",
+        metavar="ACTION [RESOURCE]",
         help="Actions such as s3:GetObject or 's3:Get*', then ARNs or '*'; without an ARN, "
         "whether it is allowed on any resource.",
     ),

@@ -62,6 +62,9 @@ Disassociating = Annotated[
 ]
 Restarting = Annotated[float | None, _delay("--restarting", "to stop, and again to start")]
 Latency = Annotated[float | None, _delay("--latency", "from a request to its answer")]
+Reports = Annotated[
+    float | None, _delay("--reports", "until a report of what a role has used is made")
+]
 StaleGets = Annotated[
     float | None, _seconds("--stale-gets", "by which a read of one IAM resource may be outdated")
 ]
@@ -143,6 +146,7 @@ def sandbox(
     associating: Associating = None,
     disassociating: Disassociating = None,
     restarting: Restarting = None,
+    reports: Reports = None,
     latency: Latency = None,
     stale_gets: StaleGets = None,
     stale_lists: StaleLists = None,
@@ -170,6 +174,7 @@ def sandbox(
         associating=associating,
         disassociating=disassociating,
         restarting=restarting,
+        reports=reports,
         latency=latency,
         stale_gets=stale_gets,
         stale_lists=stale_lists,

@@ -42,6 +42,7 @@ _FLAGS_OF_LAGS = {
     "disassociating": "--disassociating",
     "restarting": "--restarting",
     "latency": "--latency",
+    "reports": "--reports",
 }
 
 
@@ -72,6 +73,7 @@ def run(
     disassociating: float | None,
     restarting: float | None,
     latency: float | None,
+    reports: float | None,
     stale_gets: float | None,
     stale_lists: float | None,
     stale_index: float | None,
@@ -93,6 +95,7 @@ def run(
         "disassociating": disassociating,
         "restarting": restarting,
         "latency": latency,
+        "reports": reports,
     }
     knobs = {
         "stale_gets": stale_gets,

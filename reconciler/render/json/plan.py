@@ -21,6 +21,7 @@ from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unmet, Unread
 from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan, Step, TargetPlan, summary
 from reconciler.render.json import types
+from reconciler.render.json.impact_types import ImpactShape
 from reconciler.render.json.planfile import sealed
 from reconciler.render.json.types import DiagnosticShape, SourceShape
 
@@ -128,7 +129,7 @@ def change_json(
     return made
 
 
-def _impact(impact: Impact) -> types.ImpactShape:
+def _impact(impact: Impact) -> ImpactShape:
     return {
         "role": impact.before,
         "role_after": impact.after,

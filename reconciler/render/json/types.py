@@ -18,8 +18,8 @@ from reconciler.model.launch_sources import LaunchKind
 from reconciler.model.policy_widening import Kind
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
-from reconciler.plan.impact import LossKind
 from reconciler.render.json.checkup_types import PreflightMembers
+from reconciler.render.json.impact_types import ImpactShape
 
 CLOSED = ConfigDict(extra="forbid")
 Address = Annotated[str, Field(description="KIND/NAME, such as role/web or association/i-0abc.")]
@@ -119,34 +119,6 @@ class WideningShape(TypedDict):
 
 
 @with_config(CLOSED)
-class LossShape(TypedDict):
-    """Something that a role used and that whoever has it will not be allowed."""
-
-    kind: Annotated[
-        LossKind,
-        Field(
-            description="denied: nowhere; fewer-resources: not on those in detail; conditions: "
-            "only under conditions, whose keys are in detail; service, part-of-service: AWS does "
-            "not record which actions, and all or those in detail are lost."
-        ),
-    ]
-    what: Annotated[str, Field(description="An action, or the prefix of a service's actions.")]
-    detail: list[str]
-    used_at: Time
-    region: str | None
-
-
-@with_config(CLOSED)
-class ImpactShape(TypedDict):
-    """What a change takes from a role in use."""
-
-    role: Annotated[str, Field(description="The role that used it.")]
-    role_after: Annotated[str, Field(description="The role in its place, or the same role.")]
-    losses: list[LossShape]
-    unknown: Annotated[list[str], Field(description="What could not be found out, and why.")]
-
-
-@with_config(CLOSED)
 class ChangeShape(TypedDict):
     """The difference between the specs and AWS for one resource."""
 
@@ -166,9 +138,7 @@ class ChangeShape(TypedDict):
     blast_radius: NotRequired[
         Annotated[BlastRadiusShape, Field(description="If it reaches running instances.")]
     ]
-    impact: NotRequired[
-        Annotated[list[ImpactShape], Field(description="If it was asked for, and there is any.")]
-    ]
+    impact: NotRequired[list[ImpactShape]]
     intent: Annotated[dict[str, Any], Field(description="Other decisions, such as limits.")]
     source: SourceShape | None
 
