@@ -312,6 +312,31 @@ def test_a_loss_is_told_wherever_a_plan_is(aws: Rig) -> None:
         assert LOST in unescaped(PLAN[name](plan_report(planned))), name
 
 
+def test_new_conditions_are_told_as_such(aws: Rig) -> None:
+    begun(aws, CASES["a condition that comes"])
+    assert warnings(aws.plan(impact=True)) == [
+        "web allows s3:GetObject only under conditions (aws:SourceVpce), used 2 days ago in "
+        "eu-west-1"
+    ]
+
+
+def test_some_of_the_resources_are_told_as_such(aws: Rig) -> None:
+    begun(aws, CASES["one bucket of two"])
+    (told,) = warnings(aws.plan(impact=True))
+    assert told.startswith(
+        "web allows s3:PutObject on fewer resources (no longer on arn:aws:s3:::assets-b/*; AWS "
+        "does not record which were used)"
+    )
+
+
+def test_a_service_is_told_as_such(aws: Rig) -> None:
+    begun(aws, CASES["some of a service without its actions"])
+    assert warnings(aws.plan(impact=True)) == [
+        "web allows less of sqs (no longer sqs:*; AWS does not record which actions were used), "
+        "used 2 days ago in eu-west-1"
+    ]
+
+
 def test_a_role_without_running_instances_is_swapped_without_a_word(aws: Rig) -> None:
     aws.write(spec(SWAP.roles, None, SWAP.held))
     aws.settle()
