@@ -3,7 +3,15 @@ that plans has no writer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,9 +31,10 @@ from reconciler.model.live import (
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.policy_document import PolicyUse
 from reconciler.model.resources import Identity
-from reconciler.plan.authorization import Question, Verdict
+from reconciler.plan.authorization import Question, Simulated, Verdict
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.gates import AlarmState, DeniedCall, TargetState
+from reconciler.plan.impact import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +294,8 @@ class Endpoint:
 
 NOT_SIMULATED = "NotSimulated"
 """Our own code for an identity whose policies AWS's simulator does not take."""
+NO_REPORT = "NoReport"
+"""Our own code for a report that AWS did not make, without a reason."""
 
 
 class Examiner(Protocol):
@@ -317,6 +328,25 @@ class Examiner(Protocol):
 
     def simulate(self, principal: str, question: Question) -> tuple[Verdict, ...]:
         """By AWS's simulator."""
+        ...
+
+    def simulate_role(self, role: str, question: Question) -> tuple[Simulated, ...]:
+        """The same of a role, given by its ARN, and what the simulator says in full."""
+        ...
+
+    def simulate_documents(
+        self, documents: Sequence[Any], boundary: Any, question: Question
+    ) -> tuple[Simulated, ...]:
+        """Of policy documents that need not exist; ``boundary`` is ``None`` for none."""
+        ...
+
+    def begin_report(self, role: str) -> str:
+        """Lets AWS find out what a role, given by its ARN, has used. Returns the id of the job."""
+        ...
+
+    def report(self, job: str) -> Usage | None:
+        """``None`` while AWS is at it. The code is AWS's reason, or ``NO_REPORT``, if the job
+        failed."""
         ...
 
 

@@ -28,7 +28,7 @@ LAYERS = (
     ("kinds", "lint", "permissions"),
     ("cutover",),
     ("planner",),
-    ("executor",),
+    ("executor", "impact"),
     ("aws",),
     ("commands",),
     ("doctor", "drift", "explain", "importer"),

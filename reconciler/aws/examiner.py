@@ -1,10 +1,10 @@
-"""What a check-up asks: credentials, endpoints, clocks, single reads, and AWS's simulator of
-policies. Reads only."""
+"""What a check-up asks: credentials, endpoints, clocks and single reads. AWS's simulator of
+policies is in ``simulator.py``. Reads only."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from time import time as now
 from typing import Any
@@ -13,9 +13,11 @@ from botocore import exceptions as boto
 
 from reconciler.aws.origins import masked
 from reconciler.aws.session import Clients
+from reconciler.aws.simulator import Simulator, verdict_of
 from reconciler.errors import AwsError
 from reconciler.model.resources import Identity
-from reconciler.plan.authorization import READS, Context, Decision, Question, Verdict
+from reconciler.plan.authorization import READS, Question, Simulated, Verdict
+from reconciler.plan.impact import Usage
 from reconciler.ports import NOT_SIMULATED, Credentials, Endpoint
 from reconciler.threads import interruptible
 
@@ -28,7 +30,6 @@ _KNOCKS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 _CLIENTS = {"tag": "resourcegroupstaggingapi"}
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _NO_PROXY = ("NO_PROXY", "no_proxy")
-_SWITCHES = frozenset({"aws:SecureTransport", "aws:ViaAWSService"})
 _SESSION = re.compile(r"arn:[\w-]+:sts::[0-9]+:assumed-role/(?P<role>[^/]+)/.+")
 _USER = re.compile(r"arn:[\w-]+:iam::[0-9]+:user/.+")
 
@@ -39,7 +40,7 @@ class AwsExaminer:
 
     def __init__(self, clients: Clients, patient: Clients) -> None:
         self._clients = clients
-        self._patient = patient
+        self._simulator = Simulator(patient)
         self._session = clients.session
 
     @interruptible
@@ -107,76 +108,22 @@ class AwsExaminer:
         role = self.ask("iam:GetRole", RoleName=session["role"])["Role"]
         return str(role["Arn"])
 
-    @interruptible
     def simulate(self, principal: str, question: Question) -> tuple[Verdict, ...]:
-        """Source: docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
-        call = "iam:SimulatePrincipalPolicy"
-        asked = {
-            "PolicySourceArn": principal,
-            "ActionNames": list(question.actions),
-            "ResourceArns": list(question.resources),
-            "ContextEntries": list(_entries(question.context, principal)),
-        }
-        pages = self._patient.get("iam").get_paginator("simulate_principal_policy")
-        with self._session.calling(call):
-            results = [r for page in pages.paginate(**asked) for r in page["EvaluationResults"]]
-        return tuple(verdict for result in results for verdict in _verdicts(result, question))
+        return tuple(verdict_of(one) for one in self.simulate_role(principal, question))
+
+    def simulate_role(self, role: str, question: Question) -> tuple[Simulated, ...]:
+        return self._simulator.of_principal(role, question)
+
+    def simulate_documents(
+        self, documents: Sequence[Any], boundary: Any, question: Question
+    ) -> tuple[Simulated, ...]:
+        return self._simulator.of_documents(documents, boundary, question)
+
+    def begin_report(self, role: str) -> str:
+        return self._simulator.begin_report(role)
+
+    def report(self, job: str) -> Usage | None:
+        return self._simulator.report(job)
 
     def _client(self, service: str, region: str | None) -> Any:
         return self._clients.get(service, region)
-
-
-def _entries(context: Context, principal: str) -> Iterator[dict[str, Any]]:
-    """With what is so of every call of ours."""
-    always = {
-        "aws:PrincipalArn": (principal,),
-        "aws:PrincipalAccount": (principal.split(":")[4],),
-        "aws:SecureTransport": ("true",),
-        "aws:ViaAWSService": ("false",),
-    }
-    for key, values in sorted({**always, **dict(context)}.items()):
-        kind = "boolean" if key in _SWITCHES else "string"
-        # One of several values, however many there are.
-        kind = "stringList" if key == "aws:TagKeys" else kind
-        yield {"ContextKeyName": key, "ContextKeyType": kind, "ContextKeyValues": list(values)}
-
-
-def _verdicts(result: Mapping[str, Any], question: Question) -> Iterator[Verdict]:
-    """Of each resource by itself: the result as a whole is that of the worst of them."""
-    action = str(result["EvalActionName"])
-    single = result.get("ResourceSpecificResults")
-    if not single:
-        for resource in question.resources:
-            yield _verdict(action, resource, result["EvalDecision"], result, result)
-        return
-    for one in single:
-        resource = str(one["EvalResourceName"])
-        yield _verdict(action, resource, one["EvalResourceDecision"], one, result)
-
-
-def _verdict(
-    action: str, resource: str, found: str, one: Mapping[str, Any], whole: Mapping[str, Any]
-) -> Verdict:
-    if found == "allowed":
-        return Verdict(action, resource, "allowed")
-    lacking = one.get("MissingContextValues") or whole.get("MissingContextValues") or ()
-    decision: Decision = "unknown" if lacking else "denied"
-    why = _why(found, one, whole)
-    if lacking:
-        named = ", ".join(sorted(map(str, lacking)))
-        why = f"{why}, as far as can be told without {named}"
-    return Verdict(action, resource, decision, why)
-
-
-def _why(found: str, one: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
-    organization = whole.get("OrganizationsDecisionDetail") or {}
-    boundary = one.get("PermissionsBoundaryDecisionDetail") or whole.get(
-        "PermissionsBoundaryDecisionDetail"
-    )
-    if organization.get("AllowedByOrganizations") is False:
-        return "a policy of the organization does not allow it"
-    if found == "explicitDeny":
-        return "a policy denies it"
-    if boundary and boundary.get("AllowedByPermissionsBoundary") is False:
-        return "the permissions boundary does not allow it"
-    return "no policy allows it"

@@ -50,6 +50,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "holds: what its association says, what the mark says, and what evidence says. "
         "Exits with 0 if all of it is proved, 1 if something is unknown, 2 if something is "
         "contradicted. Reads only.",
+        "can": "Say whether the specs allow a role an action, and by which statement. Exits with 0 "
+        "if they do, 2 if not, 1 if that is not known. Needs no credentials and no network, unless "
+        "--online is given.",
     },
     "Write specs": {
         "init": "Write a first set of specs, with comments. Overwrites nothing.",

@@ -122,7 +122,8 @@ class OnlyFor(tuple[str, ...]):
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift", "graph"))
 _READS_ALL = OnlyFor((*_PLANS, "forget", "explain", "verify"))
 _SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget"))
-_KNOWS_TARGETS = OnlyFor((*_READS_ALL, "doctor"))
+_KNOWS_SHARDS = OnlyFor((*_READS_ALL, "doctor"))
+_KNOWS_TARGETS = OnlyFor((*_KNOWS_SHARDS, "can"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
 _CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
 _ADOPTS = OnlyFor(("plan", "apply", "rehearse", "graph"))
@@ -157,7 +158,7 @@ class CommonArguments:
             envvar="RECONCILER_SHARD",
             rich_help_panel=SCOPE,
         ),
-        _KNOWS_TARGETS,
+        _KNOWS_SHARDS,
     ] = None
     only: Annotated[
         list[str] | None,
@@ -248,6 +249,16 @@ class CommonArguments:
         ),
         _ADOPTS,
     ] = None
+    impact: Annotated[
+        bool,
+        typer.Option(
+            "--impact",
+            help="Warn of permissions that roles in use would lose and that AWS knows they used.",
+            envvar="RECONCILER_IMPACT",
+            rich_help_panel=OUTPUT,
+        ),
+        _ADOPTS,
+    ] = False
     allow: Annotated[
         list[str] | None,
         typer.Option(

@@ -86,6 +86,13 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ("reconciler graph --format svg > plan.svg", "What the next apply changes, as a picture"),
         ("reconciler graph --all --format html > graph.html", "Everything, as a page"),
     ),
+    "can": (
+        ("reconciler can web s3:PutObject", "Whether role web may, and on which resources"),
+        (
+            "reconciler can web 's3:Get*' s3:ListBucket arn:aws:s3:::assets/*",
+            "Some actions on the objects of one bucket",
+        ),
+    ),
     "init": (
         ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
         ("reconciler init infra/iam --owner platform", "In another folder, for that owner"),
@@ -238,6 +245,14 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         **_ERROR,
         ExitCode.UNDECIDED: "a conflict of ownership, or the wrong account",
         **_USAGE,
+        **_STOPPED,
+    },
+    "can": {
+        ExitCode.OK: "allowed",
+        ExitCode.ERROR: "error, or what was asked is not known",
+        ExitCode.DIFFERENCES: "denied, or only a part of it is allowed",
+        ExitCode.UNDECIDED: "the wrong account, with --online",
+        ExitCode.USAGE: "wrong usage: a flag, an action, or a role that the specs do not have",
         **_STOPPED,
     },
     "init": _OFFLINE,

@@ -85,6 +85,7 @@ def wanted_for_plan(document: Mapping[str, Any], request: Request) -> tuple[Want
             document["owner"],
             settings,
         )
+        scope = replace(scope, asks_impact=_asks_impact(request, spec.settings))
         is_only = len(document["targets"]) == 1
         statements = tuple(applying_plan(target, scope, role_in))
         made.append(Wanted(None if is_only else name, scope, statements))
@@ -161,7 +162,12 @@ def scope_of_specs(request: Request, spec: SpecSet, target: TargetSpec | None) -
         regions,
         request.owner or settings.owner,
         settings.tag_prefix,
+        asks_impact=_asks_impact(request, settings),
     )
+
+
+def _asks_impact(request: Request, settings: Settings) -> bool:
+    return request.impact or settings.impact != "off"
 
 
 def _regions(spec: SpecSet, request: Request, own: tuple[str, ...]) -> tuple[str, ...] | None:

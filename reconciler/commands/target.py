@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.commands.impact import with_impact
 from reconciler.commands.patience import patient
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
@@ -96,6 +97,8 @@ def plan_account(
     idle = idle_rules(context, spec)
     if not request.for_drift and written is None and not request.forget:
         planned, context = _reaching(planned, context, account, ports.progress)
+        place = Location(account.spec.root)
+        planned = with_impact(planned, context, account.connection, ports, place)
     return PlannedAccount(planned, known, idle, context)
 
 

@@ -35,6 +35,12 @@ class Pattern:
             return self.key == other.key and self.is_exclusion == other.is_exclusion
         return covers(self.key, other.key)
 
+    def matches(self, text: str) -> bool:
+        """Whether it is about this, in the form of its ``key``; wildcards in it are characters."""
+        if not self.is_exclusion:
+            return covers(self.key, text)
+        return not any(covers(one, text) for one in json.loads(self.key))
+
 
 def covers(pattern: str, other: str) -> bool:
     """Whether all that ``other`` matches is matched by ``pattern``, both with IAM's ``*`` and
@@ -55,6 +61,34 @@ def covers(pattern: str, other: str) -> bool:
         else:
             return False
     return all(char == "*" for char in pattern[at:])
+
+
+def overlap(first: str, second: str) -> bool:
+    """Whether something is matched by both, which have IAM's ``*`` and ``?``."""
+    reached = {0}  # the places in ``second`` that the part of ``first`` so far comes to
+    reached = _beyond_stars(reached, second)
+    for char in first:
+        if char == "*":
+            reached = set(range(min(reached), len(second) + 1)) if reached else reached
+        else:
+            step = set[int]()
+            for place in reached:
+                other = second[place : place + 1]
+                if other == "*":
+                    step.add(place)
+                elif other and (other == char or "?" in (other, char)):
+                    step.add(place + 1)
+            reached = step
+        reached = _beyond_stars(reached, second)
+    return len(second) in reached
+
+
+def _beyond_stars(places: Iterable[int], pattern: str) -> set[int]:
+    found = set(places)
+    for place in range(len(pattern)):
+        if place in found and pattern[place] == "*":
+            found.add(place + 1)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +122,7 @@ class Comparison:
 
 def compared(before: object, after: object) -> Comparison:
     """What is no document allows nothing."""
-    first, second = _rules(before), _rules(after)
+    first, second = rules(before), rules(after)
     return Comparison(
         tuple(_with_conditions(_uncovered(second, first), first)),
         tuple(_with_conditions(_uncovered(first, second), second)),
@@ -113,7 +147,8 @@ def _is_read_alike(before: object, after: object) -> bool:
     return len(versions) < 2 or "${" not in json.dumps([before, after])
 
 
-def _rules(document: object) -> list[Effect]:
+def rules(document: object) -> list[Effect]:
+    """Of each statement; none of what is no document."""
     if not isinstance(document, Mapping):
         return []
     listed = as_list(document.get("Statement", []))
@@ -168,8 +203,8 @@ def _exclusion(words: str, value: Any, *, fold: bool = False) -> Pattern:
     return Pattern(key, f"{words} {', '.join(listed)}", is_exclusion=True)
 
 
-def _conditions(rule: Effect) -> frozenset[str]:
-    """Each operator with one key and its values; all of them must hold."""
+def conditions(rule: Effect) -> frozenset[str]:
+    """Each operator with one key and its values, as JSON; all of them must hold."""
     made = canonical({"Statement": [{"Condition": rule.condition or {}}]})["Statement"][0]
     held = made.get("Condition", {})
     if not isinstance(held, Mapping):
@@ -181,11 +216,11 @@ def _conditions(rule: Effect) -> frozenset[str]:
     )
 
 
-def _uncovered(rules: Iterable[Effect], others: Sequence[Effect]) -> Iterator[Effect]:
-    """What the rules have and the others do not, each with what stays of its actions."""
-    known = [(other, _conditions(other)) for other in others]
-    for rule in rules:
-        asked = _conditions(rule)
+def _uncovered(first: Iterable[Effect], others: Sequence[Effect]) -> Iterator[Effect]:
+    """What the first have and the others do not, each with what stays of its actions."""
+    known = [(other, conditions(other)) for other in others]
+    for rule in first:
+        asked = conditions(rule)
         alike = [o for o, required in known if o.effect == rule.effect and required <= asked]
         left = [set(range(len(rule.on))) for _ in rule.actions]
         for other in alike:

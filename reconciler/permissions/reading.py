@@ -9,6 +9,7 @@ from reconciler.permissions.statements import Statement, statement
 from reconciler.plan.authorization import (
     ANALYZING,
     COMMANDS,
+    OF_IMPACT,
     ON_INSTANCES,
     READS,
     REGION,
@@ -33,6 +34,12 @@ def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
     aws = (scope.arns.aws_managed("/", "*"),) if own else ()
     yield from statement("ReadPolicies", policies, (*scope.every("policy"), *aws))
     yield from statement("ReadInstances", in_regions, ["*"], scope.in_regions())
+    if scope.asks_impact and purpose in ("plan", "apply"):
+        asked = [need for call in OF_IMPACT for need in READS[call].needs]
+        alone = [need.action for need in asked if need.on == "*"]
+        of_roles = [need.action for need in asked if need.on == "role"]
+        yield from statement("AskImpact", alone, ["*"])
+        yield from statement("AskImpactOnRoles", of_roles, scope.every("role"))
 
 
 def analyzing(scope: Scope) -> Iterator[Statement]:

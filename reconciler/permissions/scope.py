@@ -22,13 +22,16 @@ _SERVICES = {"aws-cn": ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")}
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """An account. ``regions`` are those of instances, ``None`` for all."""
+    """An account, and what plans of it ask for. ``regions`` are those of instances, ``None`` for
+    all."""
 
     partition: str
     account_id: str
     regions: tuple[str, ...] | None
     owner: str
     prefix: str
+    asks_impact: bool = False
+    """Whether plans ask what roles in use would lose."""
 
     @property
     def arns(self) -> Arns:

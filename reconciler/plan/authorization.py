@@ -211,7 +211,25 @@ READS: Final[Mapping[str, Read]] = {
     ),
     "s3:PutObject": Read(_own("s3:PutObject", "*"), (), "`--baseline s3://...`"),
     "iam:SimulatePrincipalPolicy": Read(
-        _own("iam:SimulatePrincipalPolicy", "role"), (), "`doctor` and `apply --preflight`"
+        _own("iam:SimulatePrincipalPolicy", "role"),
+        (),
+        "`doctor`, `apply --preflight`, `--impact`: what a role is allowed",
+    ),
+    # What roles in use would lose. None of it is needed: what is denied is told as unknown.
+    "iam:GenerateServiceLastAccessedDetails": Read(
+        _own("iam:GenerateServiceLastAccessedDetails", "role"),
+        (),
+        "`impact` in the settings, or `--impact`: what roles have used",
+    ),
+    "iam:GetServiceLastAccessedDetails": Read(
+        _own("iam:GetServiceLastAccessedDetails", "*"),
+        (),
+        "`impact` in the settings, or `--impact`: what roles have used",
+    ),
+    "iam:SimulateCustomPolicy": Read(
+        _own("iam:SimulateCustomPolicy", "*"),
+        (),
+        "`impact` in the settings, or `--impact`: what roles will be allowed; `can --online`",
     ),
     "ssm:DescribeInstanceInformation": Read(
         _own("ssm:DescribeInstanceInformation", "*"),
@@ -242,6 +260,13 @@ READS: Final[Mapping[str, Read]] = {
 
 ANALYZING: Final = ("access-analyzer:ValidatePolicy", "access-analyzer:CheckNoNewAccess")
 """Calls of `plan --access-analyzer`."""
+OF_IMPACT: Final = (
+    "iam:GenerateServiceLastAccessedDetails",
+    "iam:GetServiceLastAccessedDetails",
+    "iam:SimulateCustomPolicy",
+    "iam:SimulatePrincipalPolicy",
+)
+"""Reads by which a plan finds out what roles in use would lose, where that is asked for."""
 
 WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
     # Tags in the request are checked as a call of their own. Source:
@@ -321,6 +346,20 @@ class Question:
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     context: Context = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What AWS's simulator says of one action on one resource. ``lacking`` are condition keys that
+    some policy names and the question has not; ``is_bounded`` is whether the permissions boundary
+    does not allow it, ``is_organization`` whether a policy of the organization does not."""
+
+    action: str
+    resource: str
+    decision: Literal["allowed", "explicitDeny", "implicitDeny"]
+    lacking: tuple[str, ...] = ()
+    is_bounded: bool = False
+    is_organization: bool = False
 
 
 @dataclass(frozen=True, slots=True)

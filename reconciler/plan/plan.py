@@ -35,6 +35,7 @@ from reconciler.plan.changes import (
 )
 from reconciler.plan.cut_over import CutOver, Observation, PreviewStep
 from reconciler.plan.graph import OrderedStep
+from reconciler.plan.impact import Impact
 
 Work = ApiCall | Wait | CutOver
 
@@ -114,6 +115,9 @@ class TargetPlan:
     step."""
     blast_radius: Mapping[Address, BlastRadius] = field(default_factory=dict)
     """Whom a change reaches, by its address: of changes that reach running instances."""
+    impact: Mapping[Address, tuple[Impact, ...]] = field(default_factory=dict)
+    """What a change takes from roles in use, by its address; only where it was asked for, and with
+    something to tell."""
     users: Mapping[Address, Users] = field(default_factory=dict)
     """The known users of each profile that is deleted, or without a role for a time: any other user
     by then was not part of the plan."""

@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.diagnostics import meant
 from reconciler.model.address import Address, matches_any
 from reconciler.model.resources import RollOut
-from reconciler.spec.settings import IgnoreRule, Settings
+from reconciler.spec.settings import IgnoreRule, ImpactMode, Settings
 
 ALLOW = {
     "delete": "`N` deletions exceed the share in `guards`; N is the number in the plan",
@@ -24,6 +24,7 @@ ALLOW = {
     "consumers": "instances would be left without a profile, or without a role that EC2 can assume",
     "self": "trust or permissions of the calling identity's role would change",
     "growth": "for `apply PLAN.json`: there are over a quarter more running instances than then",
+    "impact": "with `impact: guard`, a role in use would lose what it used, or that is not known",
     "release": "instances or processes may hold the credentials of a role that would be deleted",
 }
 """What each key of ``--allow`` lifts. ``delete`` and ``change`` take a number, all else a glob of
@@ -57,10 +58,11 @@ class PlanFlags:
     command line, the request, ``Options`` and a saved plan have it from here by its name.
 
     ``allow`` holds pairs such as ``("replace", "role/web")``; ``refresh`` are patterns of profiles
-    whose consumers are cut over although nothing differs; ``unmanaged`` is whether what is in no
-    spec and not ours is looked for; ``destroy`` whether everything that the owner has is to go, in
-    which case the specs give the owner and the targets; ``forget`` are patterns of addresses that
-    lose our tags, in place of everything else."""
+    whose consumers are cut over although nothing differs; ``impact`` is whether what roles in use
+    would lose is asked for, even where the settings do not say so; ``unmanaged`` is whether what is
+    in no spec and not ours is looked for; ``destroy`` whether everything that the owner has is to
+    go, in which case the specs give the owner and the targets; ``forget`` are patterns of addresses
+    that lose our tags, in place of everything else."""
 
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ class PlanFlags:
     refresh_adopted: bool = False
     refresh: tuple[str, ...] = ()
     allow: frozenset[tuple[str, str]] = frozenset()
+    impact: bool = False
     destroy: bool = False
     for_drift: bool = False
     unmanaged: bool = False
@@ -95,6 +98,12 @@ class Options(PlanFlags):
     consumer_regions: tuple[str, ...] | None = None
     prune: bool = False
     chosen: frozenset[Address] | None = None
+
+    @property
+    def impact_mode(self) -> ImpactMode:
+        """The flag never makes less of the setting."""
+        given = self.settings.impact
+        return "warn" if self.impact and given == "off" else given
 
     @property
     def own_regions(self) -> frozenset[str]:

@@ -28,10 +28,12 @@ from reconciler.sandbox.state import Logged, World
 _ON_NOTHING = (
     "GetAccountAuthorizationDetails",
     "GetAccountSummary",
+    "GetServiceLastAccessedDetails",
     "ListAccountAliases",
     "ListInstanceProfiles",
     "ListPolicies",
     "ListRoles",
+    "SimulateCustomPolicy",
 )
 _BOUND = (
     "AttachRolePolicy",
@@ -221,8 +223,9 @@ def _tagged(start: str, tags: Mapping[str, str]) -> _Found:
 def _subject(logged: Logged, backend: Any) -> tuple[str, Any]:
     """The ARN of what a call is about, as it is in the account, and what is there."""
     params, account = logged.params, logged.account
-    if "PolicySourceArn" in params:
-        return params["PolicySourceArn"], None
+    for name in ("PolicySourceArn", "Arn"):
+        if name in params:
+            return params[name], None
     start = f"arn:aws:iam::{account}"
     path = params.get("Path") or "/"
     if "PolicyArn" in params and "RoleName" not in params:

@@ -64,9 +64,13 @@ class Lags:
     """Until CloudTrail tells of a call."""
     agent_sleep: float = 0.0
     """For which the agent of Systems Manager sleeps once its instance was without a role."""
+    reports: float = 1.0
+    """For a report of what a role has used."""
 
 
-LIKE_AWS = Lags(ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarting=25.0)
+LIKE_AWS = Lags(
+    ec2_sees_iam=20.0, associating=5.0, disassociating=5.0, restarting=25.0, reports=10.0
+)
 """As it is usual on AWS; not measured there."""
 
 

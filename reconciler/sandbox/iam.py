@@ -12,9 +12,9 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy
 from moto.iam.responses import IamResponse
 
-from reconciler.sandbox import iam_rules
+from reconciler.sandbox import iam_rules, last_accessed
 from reconciler.sandbox.faults import refused
-from reconciler.sandbox.simulator import simulated
+from reconciler.sandbox.simulator import simulated, simulated_documents
 from reconciler.sandbox.state import World
 
 _ROLE_FIELDS = {"Path": "path", "RoleName": "name", "RoleId": "id", "Arn": "arn"}
@@ -227,6 +227,28 @@ class IamLayer:
     def simulate_principal_policy(self, request: IamResponse) -> ActionResult:
         denied = self._world.chaos.denied
         return ActionResult(simulated(request.backend, denied, request.params))
+
+    def simulate_custom_policy(self, request: IamResponse) -> ActionResult:
+        return ActionResult(simulated_documents(request.params))
+
+    def generate_service_last_accessed_details(self, request: IamResponse) -> ActionResult:
+        level = request._get_param("Granularity") or "SERVICE_LEVEL"
+        account, arn = request.current_account, str(request._get_param("Arn"))
+        job = last_accessed.begin(self._world, request.backend, account, arn, level)
+        return ActionResult({"JobId": job})
+
+    def get_service_last_accessed_details(self, request: IamResponse) -> ActionResult:
+        job, account = str(request._get_param("JobId")), request.current_account
+        answer, services = last_accessed.report(self._world, request.backend, account, job)
+        page, more = self._cut(request, services)
+        return ActionResult(
+            {
+                **answer,
+                "ServicesLastAccessed": page,
+                "IsTruncated": more is not None,
+                "Marker": more,
+            }
+        )
 
     def create_user(self, request: IamResponse) -> ActionResult:
         boundary = request._get_param("PermissionsBoundary")

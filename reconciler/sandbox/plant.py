@@ -41,13 +41,14 @@ from reconciler.sandbox.seed import (
     UserSeed,
     accounts,
 )
-from reconciler.sandbox.state import Change, Logged, Row, World
+from reconciler.sandbox.state import Change, Logged, RoleUse, Row, World
 from reconciler.spec.desired import Place
 from reconciler.spec.yaml.tree import Mapping as Tree
 
 IMAGE = "ami-12c6146b"
 PARTITION = "aws"
 NO_ROLE = "-"
+DAY_SECONDS = 86_400
 PLANTING = "x-reconciler-planting"
 """The header of requests that fill a sandbox, which are answered before it is open."""
 
@@ -135,6 +136,7 @@ class _Planting:
         for name, role in seed.roles.items():
             with self._at("roles", name):
                 self._role(name, role, arns)
+                self._usage(name, role)
         for name, profile in seed.instance_profiles.items():
             with self._at("instance_profiles", name):
                 self._profile(name, profile)
@@ -251,6 +253,13 @@ class _Planting:
         for title, document in role.inline_policies.items():
             inline = {"PolicyName": title, "PolicyDocument": json.dumps(document)}
             self._iam.put_role_policy(RoleName=name, **inline)
+
+    def _usage(self, name: str, role: RoleSeed) -> None:
+        now, role_id = self.world.clock.now(), self._backend.get_role(name).id
+        for what, use in role.used.items():
+            at = use.at if use.at is not None else now - use.days_ago * DAY_SECONDS
+            held = self.world.used.setdefault((self.account, role_id), {})
+            held[what] = RoleUse(at, use.region)
 
     def _copied_role(
         self, name: str, role: RoleSeed, attached: list[str], boundary: str | None

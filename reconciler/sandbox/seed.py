@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -25,6 +25,8 @@ from reconciler.spec.yaml.parser import parse, read_text
 
 MOST_BYTES = 100 * 1024 * 1024
 ACCOUNT = "123456789012"
+USED = r"^[a-z0-9-]+(:[A-Za-z0-9]+)?$"
+"""An action or a service."""
 EC2_TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
@@ -81,8 +83,18 @@ class UserSeed(GroupSeed):
     permissions_boundary: str | None = None
 
 
+class UseSeed(SpecModel):
+    """The last use of an action, or of a service: some days ago, or at a time."""
+
+    days_ago: int = Field(0, ge=0, le=100_000)
+    at: float | None = _seconds()
+    region: str = "us-east-1"
+
+
 class RoleSeed(SpecModel):
-    """``managed_policies`` are ARNs, names of the file's policies, or names of AWS's."""
+    """``managed_policies`` are ARNs, names of the file's policies, or names of AWS's; ``used`` are
+    actions such as ``s3:PutObject``, and services of which AWS does not record single actions, such
+    as ``sqs``."""
 
     trust_policy: Document = Field(EC2_TRUST)
     path: str = "/"
@@ -92,6 +104,7 @@ class RoleSeed(SpecModel):
     inline_policies: dict[str, Document] = Field({})
     permissions_boundary: str | None = None
     tags: dict[str, str] = Field({})
+    used: dict[Annotated[str, Field(pattern=USED)], UseSeed] = Field({})
     id: str | None = _id("A")
     created_at: float | None = _seconds()
 

@@ -21,6 +21,7 @@ from reconciler.sandbox.seed import (
     RoleSeed,
     Seed,
     UserSeed,
+    UseSeed,
     VersionSeed,
 )
 from reconciler.sandbox.state import Row, World
@@ -40,7 +41,7 @@ def snapshot(world: World) -> Seed:
                 policies=dict(_policies(account)),
                 users=dict(_users(account)),
                 groups=dict(_groups(account)),
-                roles=dict(_roles(account)),
+                roles=dict(_roles(world, account)),
                 instance_profiles=dict(_profiles(account)),
                 instances=list(_instances(world, account)),
             )
@@ -114,7 +115,7 @@ def _groups(account: str) -> Iterator[tuple[str, GroupSeed]]:
         yield group.name, GroupSeed(path=group.path, managed_policies=attached, id=group.id)
 
 
-def _roles(account: str) -> Iterator[tuple[str, RoleSeed]]:
+def _roles(world: World, account: str) -> Iterator[tuple[str, RoleSeed]]:
     for role in iam_backends[account][PARTITION].roles.values():
         yield (
             role.name,
@@ -127,6 +128,10 @@ def _roles(account: str) -> Iterator[tuple[str, RoleSeed]]:
                 inline_policies={name: json.loads(text) for name, text in role.policies.items()},
                 permissions_boundary=role.permissions_boundary_arn or None,
                 tags={tag["Key"]: tag["Value"] for tag in role.tags},
+                used={
+                    what: UseSeed(at=use.at, region=use.region)
+                    for what, use in world.used.get((account, role.id), {}).items()
+                },
                 id=role.id,
                 created_at=_seconds(role.create_date),
             ),

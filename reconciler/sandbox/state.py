@@ -21,7 +21,10 @@ from reconciler.ports import Clock
 from reconciler.sandbox.fault_config import Broken, Chaos, Lags
 from reconciler.sandbox.sessions import Sessions
 
-READS = ("Get", "List", "Describe", "Simulate", "Lookup", "Validate", "Check")
+READS = (
+    *("Get", "List", "Describe", "Simulate", "Lookup", "Validate", "Check"),
+    "GenerateServiceLastAccessedDetails",
+)
 _PREFIXES = {
     "tagging": "tag",
     "resourcegroupstaggingapi": "tag",
@@ -173,6 +176,24 @@ class Command:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class RoleUse:
+    """The last use. ``at`` is in seconds of the epoch."""
+
+    at: float
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A report of what a role has used, by action or only by service."""
+
+    account: str
+    arn: str
+    made_at: float
+    has_actions: bool
+
+
 def _no_wire(how: Broken) -> NoReturn:
     raise AssertionError(f"this server cannot {how}")
 
@@ -231,6 +252,10 @@ class World:
     _roles: dict[str, list[tuple[float, Any]]] = field(default_factory=dict)
     _issued: set[str] = field(default_factory=set)
     past: Past = field(default_factory=Past)
+    used: dict[tuple[str, str], dict[str, RoleUse]] = field(default_factory=dict)
+    """By account and id of a role: an action as ``s3:PutObject``, or a service alone (``sqs``) of
+    which single actions are not recorded."""
+    jobs: dict[str, Job] = field(default_factory=dict)
     _dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:

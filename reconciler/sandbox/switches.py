@@ -1,21 +1,26 @@
-"""Faults, what roll-outs watch, and calls that instances make, switched while the sandbox runs:
-POST requests to ``/_sandbox/…``."""
+"""Faults, what roll-outs watch, what instances call and what roles have used, switched while the
+sandbox runs: POST requests to ``/_sandbox/…``."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+from moto.iam.models import iam_backends
+
 from reconciler.model.checks import group_of
 from reconciler.sandbox.cloudtrail import settle
-from reconciler.sandbox.state import Alarm, App, Target, World
+from reconciler.sandbox.seed import USED
+from reconciler.sandbox.state import Alarm, App, RoleUse, Target, World
 
 Answering = Callable[[Any, Any], Iterable[bytes]]
 _ROOT = "/_sandbox/"
 LONGEST = 3600
+DAY_SECONDS = 86_400
 
 
 def with_switches(world: World, application: Answering) -> Answering:
@@ -74,6 +79,26 @@ def _expire(world: World, _query: dict[str, list[str]]) -> None:
     """The credentials of every run so far; a run that starts later has new ones."""
     runs = frozenset(logged.user_agent for logged in world.log)
     world.chaos = replace(world.chaos, expired=world.chaos.expired | runs)
+
+
+def _used(world: World, query: dict[str, list[str]]) -> None:
+    """A role of the sandbox's own account used something, so many days ago."""
+    (name,), actions = query.get("role", [""])[:1], query.get("action", ())
+    roles = iam_backends[world.account]["aws"].roles.values()
+    role = next((r for r in roles if r.name == name), None)
+    if role is None:
+        raise ValueError(f"there is no role {name!r}: name one, such as ?role=web")
+    if not actions or not all(re.fullmatch(USED, action) for action in actions):
+        raise ValueError(
+            "action is needed, such as &action=s3:PutObject, or a service: &action=sqs"
+        )
+    days = query.get("days", ["0"])[0]
+    if not re.fullmatch("[0-9]{1,5}", days):
+        raise ValueError("days is a number, such as &days=2")
+    at = world.clock.now() - int(days) * DAY_SECONDS
+    region = query.get("region", ["us-east-1"])[0]
+    held = world.used.setdefault((world.account, role.id), {})
+    held.update(dict.fromkeys(actions, RoleUse(at, region)))
 
 
 def _outage(world: World, query: dict[str, list[str]]) -> None:
@@ -190,5 +215,6 @@ _SWITCHES: dict[str, Callable[[World, dict[str, list[str]]], None]] = {
     "alarm": _alarm,
     "target": _target,
     "calls": _calls,
+    "used": _used,
     "use": _use,
 }

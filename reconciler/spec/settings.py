@@ -69,6 +69,7 @@ class Allow(SpecModel):
     consumers: Text | None = Field(None, description="As --allow consumers=ADDR.")
     self: Text | None = Field(None, description="As --allow self=ADDR.")
     growth: Text | None = Field(None, description="As --allow growth=ADDR.")
+    impact: Text | None = Field(None, description="As --allow impact=ADDR.")
     release: Text | None = Field(None, description="As --allow release=ADDR.")
     reason: Text = Field(description="Why.")
     expires: date = Field(description="The entry is ignored from this day on.")
@@ -138,6 +139,8 @@ class TargetsFrom(SpecModel):
 
     organizations: FromOrganizations = Field(description="AWS Organizations.")
 
+
+ImpactMode = Literal["off", "warn", "guard"]
 
 PREFIX_LENGTH = (4, 64)
 
@@ -209,6 +212,11 @@ class Settings(SpecModel):
     )
     max_cutovers: Annotated[int, Field(ge=1, le=200)] = Field(
         10, description="Profiles that are cut over at a time, in each account."
+    )
+    impact: ImpactMode = Field(
+        "off",
+        description="What happens if a role in use would lose permissions that it used: off does "
+        "not ask AWS, warn warns, guard blocks apply.",
     )
     guards: Guards = Field(Guards(), description="What blocks apply.")
     quotas: Quotas = Field(Quotas(), description="AWS's adjustable quotas.")

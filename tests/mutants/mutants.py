@@ -867,6 +867,7 @@ FLEET = (
     ),
 )
 PREFLIGHT, DOCTOR = "permissions/test_preflight.py", "doctor/test_checks.py"
+LOSSES = "behaviour/test_impact.py::test_exactly_what_was_used_and_is_lost_is_named"
 PERMISSIONS = (
     Mutant(
         "reconciler/commands/preflight.py",
@@ -883,8 +884,8 @@ PERMISSIONS = (
         "an endpoint without dry runs gives an instance a profile before the plan is approved",
     ),
     Mutant(
-        "reconciler/aws/examiner.py",
-        'decision: Decision = "unknown" if lacking else "denied"',
+        "reconciler/aws/simulator.py",
+        'decision: Decision = "unknown" if found.lacking else "denied"',
         'decision: Decision = "denied"',
         (f"{PREFLIGHT}::test_a_key_that_nobody_knows_makes_it_not_known",),
         "a plan is refused for a denial that may be none",
@@ -1094,6 +1095,64 @@ EVIDENCE = (
         "a drift that did not look for evidence resolves a contradiction",
     ),
 )
+IMPACT = (
+    Mutant(
+        "reconciler/impact/questions.py",
+        '            return "conditional" if "Allow" in under else "denied"\n',
+        '            return "denied"\n',
+        ("behaviour/test_impact.py::test_new_conditions_are_told_as_such",),
+        "what depends on a condition is called denied",
+    ),
+    Mutant(
+        "reconciler/impact/reduction.py",
+        '        taken += [effect for effect in found.gained if effect.effect == "Deny"]\n',
+        "",
+        (f"{LOSSES}[a Deny is added]",),
+        "a new Deny takes nothing away",
+    ),
+    Mutant(
+        "reconciler/impact/questions.py",
+        '        return Loss("denied", action, use) if was_allowed else None\n',
+        '        return Loss("denied", action, use)\n',
+        (f"{LOSSES}[what was used was denied already]",),
+        "an attempt that was denied before is a loss",
+    ),
+    Mutant(
+        "reconciler/impact/services.py",
+        "        if any(at >= use.at - SAME_SECONDS for at in recorded):\n            continue\n",
+        "",
+        (f"{LOSSES}[a wildcard is narrowed]",),
+        "a service counts as lost though AWS records which of its actions were used",
+    ),
+    Mutant(
+        "reconciler/commands/impact.py",
+        "        if not impact.losses and not impact.unknown:\n",
+        "        if not impact.losses:\n",
+        ("behaviour/test_impact.py::test_what_is_denied_is_unknown_and_stops_with_a_guard",),
+        "what cannot be found out passes a guard",
+    ),
+    Mutant(
+        "reconciler/impact/allowed.py",
+        "    if but or not allowing:\n",
+        "    if not allowing:\n",
+        ("impact/test_allowed.py::test_a_question_with_wildcards",),
+        "all that a wildcard matches is called allowed though some of it is denied",
+    ),
+    Mutant(
+        "reconciler/impact/allowed.py",
+        '    if own.outcome in ("allowed", "partly") and held.denying:\n',
+        "    if False:\n",
+        ("impact/test_allowed.py::test_what_was_not_read_may_allow_or_deny",),
+        "a policy that was not read and may deny counts for nothing",
+    ),
+    Mutant(
+        "reconciler/model/policy_decision.py",
+        "        action = asked.action.casefold()\n",
+        "        action = asked.action\n",
+        ("model/test_policy_cases.py::test_what_a_policy_answers",),
+        "actions are compared by their case",
+    ),
+)
 MUTANTS = (
     *EXPLAINING,
     *REHEARSAL,
@@ -1104,4 +1163,5 @@ MUTANTS = (
     *FLEET,
     *PERMISSIONS,
     *EVIDENCE,
+    *IMPACT,
 )

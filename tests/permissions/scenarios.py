@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from reconciler.sandbox.state import Alarm, Target
-from tests.rig import AWAY, HOME, Rig
+from reconciler.sandbox.state import Alarm, RoleUse, Target
+from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 SETTINGS = f"version: 1\nowner: tests\nregions: [{HOME}, {AWAY}]\naccount_id: '123456789012'\n"
 NARROW = SETTINGS + f"consumer_regions: [{HOME}, {AWAY}]\n"
@@ -77,6 +77,32 @@ def watched(aws: Rig) -> tuple[str, dict[str, Any]]:
     more = f"bake: 5m, checks: {{{checks}}}, strategy: reassociate"
     aws.write(SWAP.replace("strategy: STRATEGY", more).replace("ROLE", "v2"), NARROW)
     return made
+
+
+def taken(settings: str, name: str, **flags: Any) -> Scenario:
+    """Consumers lose a role that is used for one that is changed, and that one changes itself."""
+
+    def made(aws: Rig) -> tuple[str, dict[str, Any]]:
+        text = SWAP.replace("STRATEGY", "reassociate")
+        own = "trust: ec2, managed_policies: [AmazonSQSFullAccess], inline_policies: {own: DOC}"
+        text = text.replace("trust: ec2", own)
+        wide = DOCUMENT.replace("s3:GetObject", "s3:*")
+        aws.write(text.replace("ROLE", "v1").replace("DOC", wide), NARROW)
+        aws.settle()
+        aws.clock.sleep(60)
+        aws.launch(1, profile="web")
+        at = aws.clock.now() - 86_400
+        for role in ("v1", "v2"):
+            used = aws.aws.used.setdefault((ACCOUNT, aws.role_id(role)), {})
+            used["s3:PutObject"] = RoleUse(at, HOME)
+        aws.write(text.replace("ROLE", "v2").replace("DOC", DOCUMENT), settings)
+        return name, flags
+
+    made.__name__ = f"taken_{name}"
+    return made
+
+
+WARNED = NARROW + "impact: warn\n"
 
 
 def update(aws: Rig) -> tuple[str, dict[str, Any]]:
@@ -305,6 +331,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     swap("restart"),
     swap("wait"),
     watched,
+    taken(WARNED, "apply"),
+    taken(NARROW, "plan", impact=True),
     associate,
     by_id,
     move,
@@ -331,5 +359,5 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 SAMPLE = (
     *("create", "verified", "swap_hop", "watched", "destroyed", "forgotten", "drifted_in_part"),
-    "imported",
+    *("taken_apply", "imported"),
 )

@@ -20,7 +20,7 @@ from reconciler.importer.into_set import import_source
 from reconciler.model.evidence import SOURCES
 from reconciler.model.policy_decision import Asked, decide
 from reconciler.permissions.statements import documents
-from reconciler.plan.authorization import ON_INSTANCES, READS, WRITES, Purpose
+from reconciler.plan.authorization import OF_IMPACT, ON_INSTANCES, READS, WRITES, Purpose
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.spec.settings import Settings
 from tests.behaviour.faults import refusing
@@ -126,7 +126,9 @@ def test_what_is_printed_is_enough_and_none_of_it_is_too_much(tmp_path: Path) ->
         seen |= met.seen
     assert printed == used
     flagged = {call for call, one in READS.items() if not one.purposes}
-    assert seen - flagged - {*ON_INSTANCES} == (READS.keys() | WRITES.keys()) - flagged
+    asked = {*ON_INSTANCES, *OF_IMPACT}
+    assert seen - flagged - asked == (READS.keys() | WRITES.keys()) - flagged
+    assert seen >= {*OF_IMPACT}
 
 
 @pytest.mark.parametrize(

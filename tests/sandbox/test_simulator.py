@@ -156,3 +156,78 @@ def test_a_user_has_the_policies_of_its_groups(aws: Rig) -> None:
         PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:user/me", ActionNames=["iam:GetRole"]
     )["EvaluationResults"]
     assert found["EvalDecision"] == "allowed"
+
+
+def custom(aws: Rig, statements: list[Any], **asked: Any) -> dict[str, Any]:
+    made = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    params = {"ActionNames": ["iam:GetRole"], "ResourceArns": [ARN], **asked}
+    answer = aws.iam.simulate_custom_policy(PolicyInputList=[made], **params)
+    found: dict[str, Any] = answer["EvaluationResults"][0]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("statements", "boundary", "decision"),
+    [
+        ([allowing()], None, "allowed"),
+        ([allowing(Action="s3:*")], None, "implicitDeny"),
+        ([allowing(), allowing(Effect="Deny")], None, "explicitDeny"),
+        ([{"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}], None, "allowed"),
+        ([{"Effect": "Allow", "Action": "*", "NotResource": ARN}], None, "implicitDeny"),
+        ([under("StringEquals", "a")], None, "implicitDeny"),
+        ([under("StringNotEquals", "a")], None, "allowed"),
+        ([allowing()], [allowing()], "allowed"),
+        ([allowing()], [allowing(Action="s3:*")], "implicitDeny"),
+        ([allowing()], [allowing(), allowing(Effect="Deny")], "explicitDeny"),
+        ([allowing(Action="s3:*")], [allowing()], "implicitDeny"),
+    ],
+)
+def test_documents_are_simulated_with_their_boundary(
+    aws: Rig, statements: list[Any], boundary: list[Any] | None, decision: str
+) -> None:
+    more: dict[str, Any] = {}
+    if boundary is not None:
+        made = json.dumps({"Version": "2012-10-17", "Statement": boundary})
+        more["PermissionsBoundaryPolicyInputList"] = [made]
+    found = custom(aws, statements, **more)
+    assert found["EvalDecision"] == decision
+    assert ("PermissionsBoundaryDecisionDetail" in str(found)) == (boundary is not None)
+
+
+def test_a_deny_in_a_boundary_is_explicit(aws: Rig) -> None:
+    made = json.dumps({"Version": "2012-10-17", "Statement": [allowing(Effect="Deny")]})
+    arn = aws.iam.create_policy(PolicyName="limit", PolicyDocument=made)["Policy"]["Arn"]
+    simulated(aws, [allowing()])
+    aws.iam.put_role_permissions_boundary(RoleName="caller", PermissionsBoundary=arn)
+    (found,) = aws.iam.simulate_principal_policy(
+        PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:role/caller", ActionNames=["iam:GetRole"]
+    )["EvaluationResults"]
+    assert found["EvalDecision"] == "explicitDeny"
+
+
+def test_a_wildcard_in_a_resource_is_a_character(aws: Rig) -> None:
+    statements = [allowing(Resource="arn:aws:s3:::b/a*", Action="s3:*")]
+    for resource, decision in (
+        ("arn:aws:s3:::b/*", "implicitDeny"),
+        ("arn:aws:s3:::b/a*", "allowed"),
+    ):
+        asked = {"ActionNames": ["s3:GetObject"], "ResourceArns": [resource]}
+        assert custom(aws, statements, **asked)["EvalDecision"] == decision
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ActionNames": ["s3:Get*"]},
+        {"ActionNames": ["GetObject"]},
+        {"PermissionsBoundaryPolicyInputList": ["{}"]},
+        {"PermissionsBoundaryPolicyInputList": ["no"]},
+        {"PolicyInputList": []},
+    ],
+)
+def test_what_the_simulator_does_not_take(aws: Rig, wrong: dict[str, Any]) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowing()]})
+    asked = {"PolicyInputList": [document], "ActionNames": ["iam:GetRole"], **wrong}
+    with pytest.raises(ClientError) as refused:
+        aws.iam.simulate_custom_policy(**asked)
+    assert refused.value.response["Error"]["Code"] in ("InvalidInput", "ValidationError")

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -90,6 +91,29 @@ def test_credentials_expire_now_and_a_new_run_has_others(address: str) -> None:
     iam(address, "two").list_roles()
 
 
+def test_a_role_uses_something(address: str) -> None:
+    client = iam(address, "one")
+    client.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
+    allowed = '{"Effect": "Allow", "Action": "*", "Resource": "*"}'
+    document = f'{{"Version": "2012-10-17", "Statement": [{allowed}]}}'
+    client.put_role_policy(RoleName="web", PolicyName="p", PolicyDocument=document)
+    asked = "role=web&action=s3:PutObject&action=sqs&days=2&region=eu-west-1"
+    assert post(address, f"used?{asked}")[0] == 200
+    assert post(address, f"used?{asked}&days=x".replace("days=2&", ""))[0] == 400
+    arn = client.get_role(RoleName="web")["Role"]["Arn"]
+    made = client.generate_service_last_accessed_details(Arn=arn, Granularity="ACTION_LEVEL")
+    for _ in range(50):
+        time.sleep(0.2)
+        answer = client.get_service_last_accessed_details(JobId=made["JobId"])
+        if answer["JobStatus"] == "COMPLETED":
+            break
+    found = {s["ServiceNamespace"]: s for s in answer["ServicesLastAccessed"]}
+    assert found["sqs"]["LastAuthenticatedRegion"] == "eu-west-1"
+    (action,) = found["s3"]["TrackedActionsLastAccessed"]
+    ago = datetime.now(UTC) - action["LastAccessedTime"]
+    assert (action["ActionName"], ago.days) == ("PutObject", 2)
+
+
 def test_an_outage_ends(address: str) -> None:
     client = iam(address, "one")
     client.list_roles()
@@ -115,6 +139,9 @@ def test_an_outage_ends(address: str) -> None:
         ("outage", "POST", {}, 400),
         ("outage?seconds=-1", "POST", {}, 400),
         ("outage?seconds=nan", "POST", {}, 400),
+        ("used", "POST", {}, 400),
+        ("used?role=nobody&action=s3:GetObject", "POST", {}, 400),
+        ("used?role=web", "POST", {}, 400),
         ("expire", "GET", {}, 405),
         ("expire", "POST", {"Origin": "https://web.example"}, 405),
     ],

@@ -13,7 +13,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from reconciler.diagnostics import Diagnostic
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.spec.check import policy_checks
-from reconciler.spec.check.aws_managed_policies import paths
+from reconciler.spec.check.aws_managed_policies import denying, paths
 from reconciler.spec.check.spots import Spot
 from reconciler.spec.desired import Place
 from reconciler.spec.loader import load
@@ -64,3 +64,14 @@ def test_names_and_paths() -> None:
     known = {name: held["Path"] for name, held in table().items()}
     assert {name: path for name, path in paths().items() if known.get(name, path) != path} == {}
     assert len(known.keys() & paths().keys()) > 1000
+
+
+def test_those_that_deny_something() -> None:
+    held = {name: policy_statements(found["Document"]) for name, found in table().items()}
+    known = {name for name, listed in held.items() if any(s["Effect"] == "Deny" for s in listed)}
+    assert known <= denying()
+
+
+def policy_statements(document: Any) -> list[Any]:
+    listed = document["Statement"]
+    return listed if isinstance(listed, list) else [listed]

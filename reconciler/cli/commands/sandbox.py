@@ -74,6 +74,9 @@ AgentSleep = Annotated[
     float | None,
     _delay("--agent-sleep", "that the agent of Systems Manager sleeps after a time without a role"),
 ]
+Reports = Annotated[
+    float | None, _delay("--reports", "until a report of what a role has used is made")
+]
 StaleGets = Annotated[
     float | None, _seconds("--stale-gets", "by which a read of one IAM resource may be outdated")
 ]
@@ -155,6 +158,7 @@ def sandbox(
     associating: Associating = None,
     disassociating: Disassociating = None,
     restarting: Restarting = None,
+    reports: Reports = None,
     latency: Latency = None,
     renewing: Renewing = None,
     calls: Calls = None,
@@ -186,6 +190,7 @@ def sandbox(
         associating=associating,
         disassociating=disassociating,
         restarting=restarting,
+        reports=reports,
         latency=latency,
         renewing=renewing,
         calls=calls,

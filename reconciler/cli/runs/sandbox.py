@@ -46,6 +46,7 @@ _FLAGS_OF_LAGS = {
     "calls": "--calls",
     "trail": "--trail-lag",
     "agent_sleep": "--agent-sleep",
+    "reports": "--reports",
 }
 
 
@@ -80,6 +81,7 @@ def run(
     calls: float | None,
     trail_lag: float | None,
     agent_sleep: float | None,
+    reports: float | None,
     stale_gets: float | None,
     stale_lists: float | None,
     stale_index: float | None,
@@ -105,6 +107,7 @@ def run(
         "calls": calls,
         "trail": trail_lag,
         "agent_sleep": agent_sleep,
+        "reports": reports,
     }
     knobs = {
         "stale_gets": stale_gets,

@@ -18,8 +18,10 @@ from reconciler.model.launch_sources import Origin
 from reconciler.plan.blast_radius import BlastRadius
 from reconciler.plan.calls import Wait, printable
 from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unmet, Unread, actions_of
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan, Step, TargetPlan, summary
 from reconciler.render.json import types
+from reconciler.render.json.impact_types import ImpactShape
 from reconciler.render.json.planfile import sealed
 from reconciler.render.json.types import DiagnosticShape, SourceShape
 
@@ -30,8 +32,9 @@ def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
     head, seconds, asked = header(plan, created_at), estimate(plan), request_json(planned.request)
     # A drift's own flags are in no plan, nor is a shard where there is none.
     saved = {name: asked[name] for name in types.RequestShape.__annotations__}
-    if saved["shard"] is None:
-        del saved["shard"]
+    for name in ("shard", "impact"):
+        if not saved[name]:
+            del saved[name]
     document: types.PlanShape = {
         "format_version": head["format_version"],
         "reconciler": head["reconciler"],
@@ -79,7 +82,11 @@ def _target(target: TargetPlan) -> types.TargetShape:
     return {
         **target_header(target),
         "changes": [
-            change_json(change, target.blast_radius.get(change.address))
+            change_json(
+                change,
+                target.blast_radius.get(change.address),
+                target.impact.get(change.address, ()),
+            )
             for change in target.changes
         ],
         "steps": [step_json(step) for step in target.steps],
@@ -94,7 +101,9 @@ def _target(target: TargetPlan) -> types.TargetShape:
     }
 
 
-def change_json(change: Change, radius: BlastRadius | None = None) -> types.ChangeShape:
+def change_json(
+    change: Change, radius: BlastRadius | None = None, impacts: Iterable[Impact] = ()
+) -> types.ChangeShape:
     made: types.ChangeShape = {
         "address": str(change.address),
         "kind": cast("Any", change.kind),
@@ -115,7 +124,31 @@ def change_json(change: Change, radius: BlastRadius | None = None) -> types.Chan
         made["widens"] = [{"kind": one.kind, "text": one.in_words} for one in change.widens]
     if radius is not None:
         made["blast_radius"] = _radius(radius)
+    if told := [_impact(one) for one in impacts]:
+        made["impact"] = told
     return made
+
+
+def _impact(impact: Impact) -> ImpactShape:
+    return {
+        "role": impact.before,
+        "role_after": impact.after,
+        "losses": [
+            {
+                "kind": loss.kind,
+                "what": loss.what,
+                "detail": list(loss.detail),
+                "used_at": _time(loss.use.at),
+                "region": loss.use.region,
+            }
+            for loss in impact.losses
+        ],
+        "unknown": list(impact.unknown),
+    }
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _radius(radius: BlastRadius) -> types.BlastRadiusShape:

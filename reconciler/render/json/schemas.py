@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from reconciler.render.json.can_types import CanShape
 from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
 from reconciler.render.json.graph_types import GraphShape
@@ -26,6 +27,7 @@ PRINTED: dict[str, Any] = {
     "doctor": DoctorShape,
     "rehearse": RehearsalShape,
     "record": RecordShape,
+    "can": CanShape,
 }
 """By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
 _TITLES = {
@@ -40,6 +42,7 @@ _TITLES = {
     "doctor": "reconciler doctor --json",
     "rehearse": "reconciler rehearse --json",
     "record": "reconciler apply --record",
+    "can": "reconciler can --json",
 }
 
 

@@ -19,6 +19,7 @@ from reconciler.model.policy_widening import Kind
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
 from reconciler.render.json.checkup_types import PreflightMembers
+from reconciler.render.json.impact_types import ImpactShape
 
 CLOSED = ConfigDict(extra="forbid")
 Address = Annotated[str, Field(description="KIND/NAME, such as role/web or association/i-0abc.")]
@@ -137,6 +138,7 @@ class ChangeShape(TypedDict):
     blast_radius: NotRequired[
         Annotated[BlastRadiusShape, Field(description="If it reaches running instances.")]
     ]
+    impact: NotRequired[list[ImpactShape]]
     intent: Annotated[dict[str, Any], Field(description="Other decisions, such as limits.")]
     source: SourceShape | None
 
@@ -308,6 +310,7 @@ class RequestShape(TypedDict):
     refresh: NotRequired[list[str]]
     forget: NotRequired[list[str]]
     allow: list[str]
+    impact: NotRequired[Annotated[bool, Field(description="If --impact was given.")]]
     variables: dict[str, str]
     parallelism: int
     destroy: bool

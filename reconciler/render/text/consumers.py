@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.plan.blast_radius import BlastRadius
 from reconciler.plan.changes import Change
+from reconciler.plan.impact import Impact
 from reconciler.render.json.plan import consumers_json
 from reconciler.render.json.types import ConsumersShape
 from reconciler.render.phrases import consumers_in_words
@@ -25,6 +26,16 @@ def consumer_lines(groups: Sequence[ConsumersShape], indent: str, look: Look) ->
     if len(shown) < len(groups):
         more = sum(group["count"] for group in groups[len(shown) :])
         yield line(Piece(f"{indent}and {more} more in other groups and regions (-v)", "dim"))
+
+
+def impact_lines(impacts: Iterable[Impact], look: Look) -> Iterator[Line]:
+    """What a change takes from roles in use, below what changes."""
+    told = [sentence for impact in impacts for sentence in impact.sentences]
+    shown = told if look.is_full else told[:MANY]
+    for sentence in shown:
+        yield line(Piece("      ! ", "bold yellow"), data(sentence, "yellow"))
+    if len(shown) < len(told):
+        yield line(Piece(f"      ! and {len(told) - len(shown)} more (-v)", "yellow"))
 
 
 def radius_lines(change: Change, radius: BlastRadius, look: Look) -> Iterator[Line]:

@@ -3,11 +3,10 @@ changes of a large plan are one, and so are the instances of a large cut-over.""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import groupby
 
 from reconciler.executor.estimate import duration, estimate
-from reconciler.model.address import Address
 from reconciler.plan.blast_radius import BlastRadius
 from reconciler.plan.changes import (
     Adopt,
@@ -26,7 +25,7 @@ from reconciler.plan.changes import (
 from reconciler.plan.plan import Plan, TargetPlan, summary
 from reconciler.render.phrases import note, stops_in_words
 from reconciler.render.styled_text import Line, Piece, data, line, plain
-from reconciler.render.text.consumers import radius_lines
+from reconciler.render.text.consumers import impact_lines, radius_lines
 from reconciler.render.text.cut_over import cut_over_lines, folded_instances
 from reconciler.render.text.header import header_lines
 from reconciler.render.text.look import Look
@@ -97,11 +96,10 @@ def _target(target: TargetPlan, look: Look) -> Iterator[Line]:
     yield _legend(target.changes, look)
     changes, instances = _parted(target.changes)
     is_large = len(changes) > MANY_CHANGES and not look.is_full
-    radii = target.blast_radius
     if is_large:
-        blocks = [*_folded(changes, radii, look)]
+        blocks = [*_folded(changes, target, look)]
     else:
-        blocks = [[*change_lines(c, look, radii.get(c.address))] for c in changes]
+        blocks = [_in_full(c, target, look) for c in changes]
     blocks.extend(folded_instances(instances, look, symbol))
     was_long = True
     for block in blocks:
@@ -118,20 +116,24 @@ def _parted(changes: tuple[Change, ...]) -> tuple[list[Change], list[CutOverInst
     return [c for c in changes if not isinstance(c, CutOverInstance)], instances
 
 
-def _folded(
-    changes: list[Change], radii: Mapping[Address, BlastRadius], look: Look
-) -> Iterator[list[Line]]:
+def _in_full(change: Change, target: TargetPlan, look: Look) -> list[Line]:
+    radius, impacts = target.blast_radius.get(change.address), target.impact.get(change.address, ())
+    return [*change_lines(change, look, radius), *impact_lines(impacts, look)]
+
+
+def _folded(changes: list[Change], target: TargetPlan, look: Look) -> Iterator[list[Line]]:
     """The changes by kind, each kind with its counts; those that read alike are one, but for those
-    that reach running instances."""
+    that reach running instances or take something away."""
+    apart = target.blast_radius.keys() | target.impact.keys()
     for kind, of_kind in groupby(changes, key=lambda change: change.kind):
         alike: dict[tuple[object, ...], list[Change]] = {}
         for change in of_kind:
             body = plain([*_details(change, look)])
-            reached = change.address if change.address in radii else None
+            reached = change.address if change.address in apart else None
             alike.setdefault((type(change), body, _what(change), reached), []).append(change)
         for same in alike.values():
             if len(same) < 3:
-                yield from ([*change_lines(c, look, radii.get(c.address))] for c in same)
+                yield from (_in_full(c, target, look) for c in same)
                 continue
             head = line(
                 *_sign(same[0], look), data(f"{len(same)} {_PLURAL.get(kind, f'{kind}s')}", "bold")

@@ -23,3 +23,10 @@ def paths() -> Mapping[str, str]:
         else:
             found[line] = path
     return found
+
+
+@cache
+def denying() -> frozenset[str]:
+    """Names of those that deny something: what another policy allows they may take away."""
+    text = files(__package__).joinpath("aws_denying_policies.txt").read_text("utf-8")
+    return frozenset(text.splitlines())
