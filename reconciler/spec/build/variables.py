@@ -76,9 +76,8 @@ def _filled(scalar: Scalar, variables: MappingType[str, str], problems: list[Dia
             return variables[name]
         otherwise = "write $${ for a literal ${"
         near = Near(name, tuple(variables), "did you mean ${{{}}}?", otherwise)
-        message = f"unknown variable {name!r}"
-        code = "unknown-variable"
-        problems.append(Diagnostic("error", code, message, scalar.location, near=near))
+        message, place = f"unknown variable {name!r}", scalar.location
+        problems.append(Diagnostic("error", "unknown-variable", message, place, near=near))
         return match[0]
 
     return _TOKEN.sub(value, scalar.text or "")
