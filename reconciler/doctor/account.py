@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.commands.asking import Room, rooms
+from reconciler.commands.asking import rooms
 from reconciler.commands.request import Connection
 from reconciler.doctor.checks import Check, few, in_short, not_asked
 from reconciler.errors import DENIED, AwsError
@@ -76,19 +76,16 @@ def account(patient: Patient, found: Identity) -> tuple[Check, bool]:
         message = f"these credentials are for {found.account_id}, the settings are for {wanted}"
         fix = f"use credentials of {wanted}, or correct account_id in reconciler.yaml"
         return Check("account", "failure", message, fix, data), False
-    alias = _alias(patient.examiner)
+    try:
+        answer = patient.examiner.ask("iam:ListAccountAliases", MaxItems=1)
+    except AwsError:
+        answer = {}
+    listed = answer.get("AccountAliases")
+    alias = str(listed[0]) if listed else None
     data["alias"] = alias
     named = f" ({alias})" if alias else ""
     said = ", as the settings say" if wanted else ""
     return Check("account", "ok", f"{found.account_id}{named}{said}", data=data), True
-
-
-def _alias(examiner: Examiner) -> str | None:
-    try:
-        listed = examiner.ask("iam:ListAccountAliases", MaxItems=1).get("AccountAliases", ())
-    except AwsError:
-        return None
-    return str(listed[0]) if listed else None
 
 
 def regions(patient: Patient) -> Check:
@@ -178,8 +175,9 @@ def reads(patient: Patient, purpose: Reading, found: Identity) -> Check:
     params = _params(patient, found)
 
     def ask(call: str) -> AwsError | None:
+        region = IAM_REGIONS.get(found.partition) if call.startswith("tag:") else None
         try:
-            patient.examiner.ask(call, _region_of(call, found), **params[call])
+            patient.examiner.ask(call, region, **params[call])
         except AwsError as error:
             return None if error.code in _ANSWERED else error
         return None
@@ -206,10 +204,6 @@ def reads(patient: Patient, purpose: Reading, found: Identity) -> Check:
 
 _ANSWERED = frozenset({"NoSuchEntity"})
 """Codes of a call that is allowed."""
-
-
-def _region_of(call: str, found: Identity) -> str | None:
-    return IAM_REGIONS.get(found.partition) if call.startswith("tag:") else None
 
 
 def _params(patient: Patient, found: Identity) -> Mapping[str, Mapping[str, Any]]:
@@ -264,24 +258,17 @@ def quotas(patient: Patient) -> Check:
         return not_asked("quotas", "iam:GetAccountSummary names none", _TRY_AGAIN)
     data = {room.what: {"used": room.used, "quota": room.most} for room in found}
     near = [room for room in found if room.used >= NEAR * room.most]
-    message = ", ".join(_in_words(room) for room in near or found)
+    message = ", ".join(f"{room.what} {room.used} of {room.most}" for room in near or found)
     if not near:
         return Check("quotas", "ok", message, data=data)
-    fix = " and ".join(_to_raise(near))
+    codes = [room.code for room in near if room.code]
+    others = [room.what for room in near if not room.code]
+    fixes = [f"raise {few(codes)} in Service Quotas of IAM"] if codes else []
+    if others:
+        fixes.append(f"delete {few(others)} that nothing needs")
+    fix = " and ".join(fixes)
     is_full = any(room.left <= 0 for room in near)
     return Check("quotas", "failure" if is_full else "warning", message, fix, data)
-
-
-def _in_words(room: Room) -> str:
-    return f"{room.what} {room.used} of {room.most}"
-
-
-def _to_raise(near: Collection[Room]) -> Iterator[str]:
-    codes = [room.code for room in near if room.code]
-    if codes:
-        yield f"raise {few(codes)} in Service Quotas of IAM"
-    if others := [room.what for room in near if not room.code]:
-        yield f"delete {few(others)} that nothing needs"
 
 
 def cloudtrail(patient: Patient, purpose: Reading) -> Check:

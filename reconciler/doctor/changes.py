@@ -156,23 +156,17 @@ def _first(found: Mapping[str, _D]) -> Mapping[str, _D]:
 
 def _known(desired: DesiredState, sample: DesiredState, scope: Scope, patient: Patient) -> Known:
     """Everything is where the specs say, or where AWS has it; of instances, any."""
-    arns = {
-        _key(one): (_live(one, patient) if one in sample.entities() else None) or _arn(one, scope)
-        for one in desired.entities()
-    }
+    arns = {}
+    for one in desired.entities():
+        kind, resource = one.resource.address.kind, one.resource
+        live = _live(one, patient) if one in sample.entities() else None
+        arn = live or scope.arns.of(kind, resource.path, resource.name)
+        arns[kind, name_key(resource.name)] = (arn,)
     touched = [
         instance_arn(scope.partition, region, scope.account_id, instance_address(_ABSENT))
         for region in patient.regions or ("us-east-1",)
     ]
-    return Known({key: (arn,) for key, arn in arns.items()}, touched=touched)
-
-
-def _key(one: Desired) -> tuple[str, str]:
-    return one.resource.address.kind, name_key(one.resource.name)
-
-
-def _arn(one: Desired, scope: Scope) -> str:
-    return scope.arns.of(one.resource.address.kind, one.resource.path, one.resource.name)
+    return Known(arns, touched=touched)
 
 
 def _live(one: Desired, patient: Patient) -> str | None:

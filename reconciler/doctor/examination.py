@@ -61,7 +61,10 @@ class Examination:
         reached = machine.endpoints(examiner)
         told += [machine.proxies(examiner, found), *reached.checks]
         told += [machine.clock(reached.ahead), credentials]
-        if (obstacle := _obstacle(credentials, reached)) is not None:
+        obstacle = None if "sts" in reached.services else "STS cannot be reached"
+        if credentials.status == "failure":
+            obstacle = "there are no credentials"
+        if obstacle is not None:
             return (*told, *(not_asked(name, obstacle) for name in self._names()))
         if source is not None:
             parsed, members = _with_members(parsed, self.request, ports)
@@ -100,8 +103,10 @@ class Examination:
             else:
                 patient = _patient(parsed, target, spec, connection, self.request)
                 found = list(self._of_account(patient))
-            named = {check.name for check in found}
-            found += [not_asked(n, _why(found)) for n in self._names() if n not in named]
+            named, why = {check.name for check in found}, "AWS does not say who is asking"
+            if found[-1].name == "account":
+                why = "this is another account"
+            found += [not_asked(n, why) for n in self._names() if n not in named]
             return [replace(check, target=name if is_named else None) for check in found]
 
         listed = each(of_target, targets, ports.target_parallelism)
@@ -125,19 +130,6 @@ class Examination:
         yield account.quotas(patient)
         yield account.cloudtrail(patient, self.purpose)
         yield account.ssm(patient)
-
-
-def _why(found: list[Check]) -> str:
-    if found[-1].name == "account":
-        return "this is another account"
-    return "AWS does not say who is asking"
-
-
-def _obstacle(credentials: Check, reached: machine.Reached) -> str | None:
-    """Why no account is asked."""
-    if credentials.status == "failure":
-        return "there are no credentials"
-    return None if "sts" in reached.services else "STS cannot be reached"
 
 
 def _spec(parsed: ParsedSet, target: TargetSpec | None, request: Request) -> SpecSet:

@@ -114,8 +114,9 @@ def clock(ahead: tuple[float, ...]) -> Check:
     # Of several answers the one that was least on the way.
     seconds = min(ahead, key=abs)
     data = {"seconds": round(seconds, 1)}
-    side = "ahead of" if seconds > 0 else "behind"
-    message = f"AWS's clock is {_lasting(abs(seconds))} {side} this machine's"
+    side, off = "ahead of" if seconds > 0 else "behind", abs(seconds)
+    lasting = f"{off:.0f} s" if off < 2 * SLOW_SECONDS else f"{off / 60:.0f} min"
+    message = f"AWS's clock is {lasting} {side} this machine's"
     if abs(seconds) <= _PRECISE:
         message = "AWS's clock and this machine's agree to a second"
     if abs(seconds) < SLOW_SECONDS:
@@ -124,10 +125,6 @@ def clock(ahead: tuple[float, ...]) -> Check:
     if abs(seconds) < MOST_SECONDS:
         return Check("clock", "warning", f"{message}; it refuses five minutes", fix, data)
     return Check("clock", "failure", f"{message}: it refuses what is signed now", fix, data)
-
-
-def _lasting(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 2 * SLOW_SECONDS else f"{seconds / 60:.0f} min"
 
 
 def proxies(examiner: Examiner, credentials: Credentials | None) -> Check:

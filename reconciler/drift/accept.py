@@ -158,14 +158,20 @@ class _Edit:
         live = difference.before
         match attribute:
             case "tags":
-                self._tag(key, live)
+                keys = (*self.keys, "tags", key)
+                if live is None and not self.editing.has(keys):
+                    raise NotWritableError(f"the tag {key} comes from `defaults` of its file")
+                self._put(keys, None if live is None else escaped(live))
             case "managed_policies":
                 self._policy(difference)
             case "inline_policies":
                 within = place_of_inline(self.entity.place.tree, self.keys[1], key)
                 self._put((*self.keys, *within), as_spec(live) if live else None)
             case "trust_policy":
-                self._trust(live)
+                ((name, value),) = trust_as_spec(PolicyDocument.of(live)).items()
+                other = "trust" if name == "trust_policy" else "trust_policy"
+                self.text = self.editing.set((*self.keys, name), value)
+                self._put((*self.keys, other), None)
             case "document":
                 self._put((*self.keys, "document"), as_spec(live))
             case "max_session_duration" | "description" | "path" | "permissions_boundary" | "role":
@@ -180,12 +186,6 @@ class _Edit:
         elif self.editing.has(keys):
             self.text = self.editing.remove(keys)
 
-    def _tag(self, key: str, live: Any) -> None:
-        keys = (*self.keys, "tags", key)
-        if live is None and not self.editing.has(keys):
-            raise NotWritableError(f"the tag {key} comes from `defaults` of its file")
-        self._put(keys, None if live is None else escaped(live))
-
     def _attribute(self, name: str, live: Any) -> None:
         value = escaped(live) if isinstance(live, str) else live
         if name == "role":
@@ -194,12 +194,6 @@ class _Edit:
             self._put((*self.keys, name), None)
         else:
             self._put((*self.keys, name), value)
-
-    def _trust(self, live: Any) -> None:
-        ((name, value),) = trust_as_spec(PolicyDocument.of(live)).items()
-        other = "trust" if name == "trust_policy" else "trust_policy"
-        self.text = self.editing.set((*self.keys, name), value)
-        self._put((*self.keys, other), None)
 
     def _policy(self, difference: Difference) -> None:
         name = difference.path.partition(".")[2]

@@ -113,21 +113,18 @@ def delete(live: LiveProfile, context: KindContext) -> Iterator[Step]:
     before, address = live.resource, live.resource.address
     name, noted, pending = before.name, released(address), Label("pending", address)
     if before.role is not None:
-        yield step(address, _pending(live, context), after={free(address)}, provides={pending})
+        # A run that finds the profile empty needs to know which role was in it, and why it was
+        # removed.
+        start = f"pending/{live.role_id}/{ownership.NO_ROLE}/"
+        tags = tag_list({context.prefix + ownership.ROLE_ID: Joined((start, NOW, "/", RUN))})
+        call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
+        yield step(address, call, after={free(address)}, provides={pending})
         call = iam("RemoveRoleFromInstanceProfile", InstanceProfileName=name, RoleName=before.role)
         after = {free(address), noted, pending}
         yield step(address, call, after=after, provides={Label("bare", address)})
     call = iam("DeleteInstanceProfile", InstanceProfileName=name)
     provides = {free(role_address(before.role))} if before.role else set()
     yield step(address, call, after={free(address), Label("bare", address)}, provides=provides)
-
-
-def _pending(live: LiveProfile, context: KindContext) -> ApiCall:
-    """A run that finds the profile empty needs to know which role was in it, and why it was
-    removed."""
-    start = f"pending/{live.role_id}/{ownership.NO_ROLE}/"
-    tags = tag_list({context.prefix + ownership.ROLE_ID: Joined((start, NOW, "/", RUN))})
-    return iam("TagInstanceProfile", InstanceProfileName=live.resource.name, Tags=tags)
 
 
 def replace(live: LiveProfile, after: InstanceProfile, context: KindContext) -> Iterator[Step]:

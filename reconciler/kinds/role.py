@@ -229,21 +229,17 @@ def _inline(before: Role, after: Role) -> Iterator[Step]:
 
 
 def _boundary(before: Role, after: Role, context: KindContext) -> Iterator[Step]:
-    arn, address = after.permissions_boundary, before.address
-    if arn == before.permissions_boundary:
+    was, arn, address = before.permissions_boundary, after.permissions_boundary, before.address
+    if arn == was:
         return
     provides = {ready(address)}
-    if before.permissions_boundary and not _is_made_again(before.permissions_boundary, arn):
-        provides.add(_freed(before.permissions_boundary))
+    if was and (arn is None or not same_resource(was, arn)):
+        # Nothing frees a policy that is deleted and created again at another path: the role would
+        # be without a boundary for a time, so a guard stops the plan.
+        provides.add(_freed(was))
     if arn is None:
         call = iam("DeleteRolePermissionsBoundary", RoleName=before.name)
         yield step(address, call, provides=provides)
     else:
         call = iam("PutRolePermissionsBoundary", RoleName=before.name, PermissionsBoundary=arn)
         yield step(address, call, requires=_policy_requirements(arn, context), provides=provides)
-
-
-def _is_made_again(before: str, after: str | None) -> bool:
-    """Whether the boundary is one policy, deleted and created again at another path. Nothing frees
-    it: the role would be without a boundary for a time, so a guard stops the plan."""
-    return after is not None and same_resource(before, after)

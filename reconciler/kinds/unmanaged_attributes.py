@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from reconciler.model.address import name_key, name_of, same_name
 from reconciler.model.ownership import exact
-from reconciler.model.resources import InstanceProfile, Policy, Role, Tags
+from reconciler.model.resources import InstanceProfile, Policy, Role
 
 _FIELDS = {"max_session_duration": "max_session_seconds", "trust_policy": "trust_policy"}
 
@@ -32,7 +32,10 @@ def _live_value(
     wanted, there = getattr(desired, attribute), getattr(live, attribute)
     match attribute:
         case "tags" if key:
-            return _tags_to_keep(wanted, there, key, name_key if isinstance(live, Role) else exact)
+            # AWS takes keys of a role's tags that differ in case for one.
+            same_key = name_key if isinstance(live, Role) else exact
+            others = {k: v for k, v in wanted.items() if same_key(k) != same_key(key)}
+            return {**others, **{k: v for k, v in there.items() if same_key(k) == same_key(key)}}
         case "managed_policies":
             return tuple({*wanted, *(p for p in there if not key or same_name(name_of(p), key))})
         case "inline_policies":
@@ -41,10 +44,3 @@ def _live_value(
             return tuple({**kept, **({} if key else dict(wanted)), **others}.items())
         case _:
             return there
-
-
-def _tags_to_keep(wanted: Tags, there: Tags, key: str, same_key: Callable[[str], str]) -> Tags:
-    """``same_key`` folds keys that AWS takes for one."""
-    name = same_key(key)
-    others = {k: v for k, v in wanted.items() if same_key(k) != name}
-    return {**others, **{k: v for k, v in there.items() if same_key(k) == name}}

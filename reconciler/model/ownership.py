@@ -388,8 +388,10 @@ def split_tags(
         elif same_key(key[: len(prefix)]) == same_key(prefix):
             name = same_key(key[len(prefix) :])
             mark, stray = _read(name, value, is_region)
-            if name in (TEMPORARY_OF, _SHADOW_OF) and of is not None and not _stands_in(of, mark):
-                mark, stray = "", value
+            if name in (TEMPORARY_OF, _SHADOW_OF) and of is not None:
+                home = decode_temporary_of({TEMPORARY_OF: mark})
+                if home is None or not same_name(temporary_name(home), of):
+                    mark, stray = "", value
             if mark:
                 marks[name] = mark
             if stray:
@@ -412,12 +414,6 @@ def _read(name: str, value: str, is_region: Callable[[str], bool]) -> tuple[str,
     if isinstance(found, Partial) and not all(map(is_region, found.regions)):
         found = None
     return (value, "") if found is not None else ("", value)
-
-
-def _stands_in(name: str, mark: str) -> bool:
-    """Whether a profile of that name is the temporary one of the profile that the mark names."""
-    home = decode_temporary_of({TEMPORARY_OF: mark})
-    return home is not None and same_name(temporary_name(home), name)
 
 
 _READS: Mapping[str, Callable[[str], object | None]] = {

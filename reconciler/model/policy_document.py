@@ -33,7 +33,11 @@ class PolicyDocument:
     @classmethod
     def of(cls, document: Json) -> PolicyDocument:
         """From a decoded document; one that AWS holds but that is no JSON stays a string."""
-        return cls(text=minified(_version_first(document)), canonical=_dump(canonical(document)))
+        written = document
+        if isinstance(document, Mapping) and "Version" in document:
+            # AWS refuses a ``Statement`` that is a mapping and comes before ``Version``.
+            written = {"Version": document["Version"], **document}
+        return cls(text=minified(written), canonical=_dump(canonical(document)))
 
     @property
     def value(self) -> Json:
@@ -43,13 +47,6 @@ class PolicyDocument:
     def size(self) -> int:
         """Characters that count against a quota: all but white space."""
         return len(re.sub(r"[ \t\r\n]", "", self.text))
-
-
-def _version_first(document: Json) -> Json:
-    """AWS refuses a ``Statement`` that is a mapping and comes before ``Version``."""
-    if not isinstance(document, Mapping) or "Version" not in document:
-        return document
-    return {"Version": document["Version"], **document}
 
 
 def minified(document: Json) -> str:
@@ -116,23 +113,19 @@ def _account(principal: Json) -> Json:
 def _condition_keys(keys: Json) -> Json:
     if not isinstance(keys, Mapping):
         return keys
-    pairs = [[k.casefold(), _unique(_scalar(v) for v in as_list(vs))] for k, vs in keys.items()]
+    pairs = []
+    for key, values in keys.items():
+        # AWS takes ``true`` for ``"true"`` and ``3600`` for ``"3600"``.
+        texts = [json.dumps(v) if isinstance(v, bool | int | float) else v for v in as_list(values)]
+        pairs.append([key.casefold(), _unique(texts)])
     return sorted(pairs, key=_dump)
 
 
-def _scalar(value: Json) -> Json:
-    """AWS takes ``true`` for ``"true"`` and ``3600`` for ``"3600"``."""
-    return json.dumps(value) if isinstance(value, bool | int | float) else value
-
-
 def _unique(values: Any) -> list[Json]:
-    return [value for _, value in sorted({_order(v): v for v in values}.items())]
-
-
-def _order(value: Json) -> tuple[bool, str]:
-    """Equal for equal values alone. Nearly all are text, and to write that as JSON takes long."""
-    is_text = isinstance(value, str)
-    return is_text, value if is_text else _dump(value)
+    # Keys are equal for equal values alone. Nearly all values are text, and to write that as JSON
+    # takes long.
+    keyed = {(isinstance(v, str), v if isinstance(v, str) else _dump(v)): v for v in values}
+    return [value for _, value in sorted(keyed.items())]
 
 
 def principals(document: Json) -> tuple[str, ...]:

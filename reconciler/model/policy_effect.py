@@ -151,39 +151,32 @@ def rules(document: object) -> list[Effect]:
     """Of each statement; none of what is no document."""
     if not isinstance(document, Mapping):
         return []
-    listed = as_list(document.get("Statement", []))
-    return [_rule(s) for s in listed if isinstance(s, Mapping) and _is_whole(s)]
-
-
-def _is_whole(statement: Mapping[str, Any]) -> bool:
-    return statement.get("Effect") in ("Allow", "Deny")
+    listed = [s for s in as_list(document.get("Statement", [])) if isinstance(s, Mapping)]
+    return [_rule(s) for s in listed if s.get("Effect") in ("Allow", "Deny")]
 
 
 def _rule(statement: Mapping[str, Any]) -> Effect:
     is_trust = "Principal" in statement or "NotPrincipal" in statement
-    on = _principals(statement) if is_trust else _resources(statement)
+    on = _principals(statement) if is_trust else _patterns(statement, "Resource")
     return Effect(
         statement["Effect"],
-        tuple(_actions(statement)),
+        tuple(_patterns(statement, "Action")),
         tuple(on) or (Pattern("", ""),),
         statement.get("Condition") or None,
         is_trust,
     )
 
 
-def _actions(statement: Mapping[str, Any]) -> Iterator[Pattern]:
-    if "NotAction" in statement:
-        yield _exclusion("all actions but", statement["NotAction"], fold=True)
-    for action in as_list(statement.get("Action", [])):
-        # AWS matches actions without regard to case.
-        yield Pattern(str(action).casefold(), str(action))
-
-
-def _resources(statement: Mapping[str, Any]) -> Iterator[Pattern]:
-    if "NotResource" in statement:
-        yield _exclusion("all but", statement["NotResource"])
-    for resource in as_list(statement.get("Resource", [])):
-        yield Pattern(str(resource), str(resource))
+def _patterns(
+    statement: Mapping[str, Any], element: Literal["Action", "Resource"]
+) -> Iterator[Pattern]:
+    """AWS matches actions without regard to case, and resources with it."""
+    is_action, opposite = element == "Action", f"Not{element}"
+    if opposite in statement:
+        words = "all actions but" if is_action else "all but"
+        yield _exclusion(words, statement[opposite], fold=is_action)
+    for text in map(str, as_list(statement.get(element, []))):
+        yield Pattern(text.casefold() if is_action else text, text)
 
 
 def _principals(statement: Mapping[str, Any]) -> Iterator[Pattern]:

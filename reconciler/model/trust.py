@@ -18,7 +18,8 @@ _ASSUME = "sts:assumerole"
 def trusts_ec2(document: Json) -> bool:
     """Whether a statement allows EC2 to assume the role, under whatever condition, and none denies
     it without one."""
-    about = [s for s in statements_of(document) if _is_about_ec2(s)]
+    assuming = [s for s in statements_of(document) if _has(s, "Action", _is_assume)]
+    about = [s for s in assuming if _has(s, "Principal", _names_ec2)]
     is_denied = any(s.get("Effect") == "Deny" and not s.get("Condition") for s in about)
     return not is_denied and any(s.get("Effect") == "Allow" for s in about)
 
@@ -37,10 +38,6 @@ def matcher(pattern: str) -> re.Pattern[str]:
     shortened = re.sub(r"\*+", "*", pattern)
     expression = "".join(parts.get(c) or re.escape(c) for c in shortened)
     return re.compile(expression, re.IGNORECASE | re.DOTALL)
-
-
-def _is_about_ec2(statement: Mapping[str, Json]) -> bool:
-    return _has(statement, "Action", _is_assume) and _has(statement, "Principal", _names_ec2)
 
 
 def _has(statement: Mapping[str, Json], element: str, covers: Callable[[Json], bool]) -> bool:

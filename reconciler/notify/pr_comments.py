@@ -7,7 +7,7 @@ Each comment starts with a hidden marker that has its kind and key, and the dige
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 from urllib.parse import quote
@@ -57,29 +57,23 @@ def bodies(
 ) -> dict[str, str]:
     """The text of the comment of each account, by kind and key: ``plan 123456789012/platform``; or
     of one for all of them: ``plan all/platform``."""
-    if together:
-        parts = [(f"all/{quote(document['owner'], safe='')}", document)]
-    else:
-        parts = [(_key(document["owner"], target), one) for target, one in _split(document)]
+    owner = quote(document["owner"], safe="")
+    parts = [(f"all/{owner}", document)] if together else []
+    for target, one in () if together else _split(document):
+        key = f"{target['account_id']}/{owner}"
+        if target["target"] != "default":
+            key += f"/{quote(target['target'], safe='')}"
+        parts.append((key, one))
     made = {}
     for key, one in parts:
-        kind, digest, text = _told(one)
-        head = f"<!-- reconciler:{kind} v=1 key={key}{digest} -->"
-        made[f"{kind} {key}"] = text(Page(COMMENT_BYTES, head, repository))
+        if is_drift(one):
+            head = f"<!-- reconciler:drift v=1 key={key} -->"
+            made[f"drift {key}"] = drift_markdown(one, Page(COMMENT_BYTES, head, repository))
+        else:
+            kind = "apply" if "outcome" in one else "plan"
+            head = f"<!-- reconciler:{kind} v=1 key={key} digest={one['digest']} -->"
+            made[f"{kind} {key}"] = plan_markdown(one, Page(COMMENT_BYTES, head, repository))
     return made
-
-
-def _key(owner: str, target: TargetHeader) -> str:
-    name = "" if target["target"] == "default" else f"/{quote(target['target'], safe='')}"
-    return f"{target['account_id']}/{quote(owner, safe='')}{name}"
-
-
-def _told(document: Document) -> tuple[str, str, Callable[[Page], str]]:
-    """The kind, what the marker says of the digest, and the text."""
-    if is_drift(document):
-        return "drift", "", lambda page: drift_markdown(document, page)
-    kind = "apply" if "outcome" in document else "plan"
-    return kind, f" digest={document['digest']}", lambda page: plan_markdown(document, page)
 
 
 def _split(document: Document) -> Iterator[tuple[TargetHeader, Document]]:

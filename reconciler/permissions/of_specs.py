@@ -31,7 +31,9 @@ def applying(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator[S
     )
     yield from _passing(desired, scope)
     yield from _instances(desired, scope, prunes=prunes)
-    yield from _left(scope, prunes=prunes)
+    # What has the owner's tag and is not in the specs: nobody knows its name. That instances let go
+    # of a role is noted on it in any case.
+    yield from _owned(_DELETES if prunes else {"role": ("TagRole",)}, scope)
 
 
 def actions_of(*calls: str, on: str) -> tuple[str, ...]:
@@ -48,7 +50,9 @@ def _roles(roles: tuple[DesiredRole, ...], scope: Scope) -> Iterator[Statement]:
     calls += ["DeleteRolePolicy", "TagRole", "UntagRole"]
     if any(role.resource.inline_policies for role in roles):
         calls.append("PutRolePolicy")
-    if any(_removes_boundary(role) for role in roles):
+    # An omitted boundary is left as it is.
+    given = [role for role in roles if "permissions_boundary" not in role.leave]
+    if any(role.resource.permissions_boundary is None for role in given):
         calls.append("DeleteRolePermissionsBoundary")
     yield from statement("Roles", _iam(calls, "role"), on)
     yield from _replaced("ReplaceRoles", "DeleteRole", "role", roles, scope)
@@ -58,16 +62,11 @@ def _roles(roles: tuple[DesiredRole, ...], scope: Scope) -> Iterator[Statement]:
         on = scope.named("role", having)
         yield from statement("AttachPolicies", ["iam:AttachRolePolicy"], on, {"ArnLike": arns})
     boundaries = {r.resource.name: r.resource.permissions_boundary for r in roles}
-    if given := {name: arn for name, arn in boundaries.items() if arn}:
-        arns = {BOUNDARY: scope.policies(given.values())}
-        on = scope.named("role", given)
+    if bounded := {name: arn for name, arn in boundaries.items() if arn}:
+        arns = {BOUNDARY: scope.policies(bounded.values())}
+        on = scope.named("role", bounded)
         action = "iam:PutRolePermissionsBoundary"
         yield from statement("SetBoundaries", [action], on, {"ArnLike": arns})
-
-
-def _removes_boundary(role: DesiredRole) -> bool:
-    """An omitted one is left as it is."""
-    return role.resource.permissions_boundary is None and "permissions_boundary" not in role.leave
 
 
 def _policies(desired: DesiredState, scope: Scope) -> Iterator[Statement]:
@@ -110,14 +109,11 @@ def _passing(desired: DesiredState, scope: Scope) -> Iterator[Statement]:
     """Of the roles in profiles; of the others of the set that a profile may have now, and which a
     roll-back puts back, those that EC2 may take."""
     named = {p.resource.role for p in desired.profiles.values() if p.resource.role is not None}
+    roles = [role.resource for role in desired.roles.values()]
     if desired.profiles:
-        named |= {r.resource.name for r in desired.roles.values() if _trusts_ec2(r)}
+        named |= {role.name for role in roles if trusts_ec2(role.trust_policy.value)}
     on = scope.named("role", named)
     yield from statement("PassRolesToEc2", ["iam:PassRole"], on, scope.passing())
-
-
-def _trusts_ec2(role: DesiredRole) -> bool:
-    return trusts_ec2(role.resource.trust_policy.value)
 
 
 def _instances(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator[Statement]:
@@ -141,15 +137,6 @@ def _instances(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator
     calls = ["StopInstances", "StartInstances"] if restarted else []
     limits = {"ArnLike": {OLD_PROFILE: scope.named(kind, restarted)}}
     yield from statement("RestartInstances", _ec2(calls), on, limits)
-
-
-def _left(scope: Scope, *, prunes: bool) -> Iterator[Statement]:
-    """What has the owner's tag and is not in the specs: nobody knows its name. That instances let
-    go of a role is noted on it in any case."""
-    if prunes:
-        yield from _owned(_DELETES, scope)
-    else:
-        yield from _owned({"role": ("TagRole",)}, scope)
 
 
 def destroying(scope: Scope) -> Iterator[Statement]:

@@ -92,23 +92,20 @@ def documents(statements: Iterable[Statement], most: int = MOST_CHARACTERS) -> t
     """As few as the order of the statements allows, each within the limit. A statement that is too
     long for one is split: its parts together allow what it allows."""
     made: list[list[Statement]] = []
-    for piece in (piece for one in statements for piece in _pieces(one, most)):
-        if made and size(_document([*made[-1], piece])) <= most:
-            made[-1].append(piece)
-        else:
-            made.append([piece])
+    for one in statements:
+        pieces = _fitting(one, most)
+        if len(pieces) > 1:
+            pieces = [replace(p, sid=f"{one.sid}Part{n}") for n, p in enumerate(pieces, 1)]
+        for piece in pieces:
+            if made and size(_document([*made[-1], piece])) <= most:
+                made[-1].append(piece)
+            else:
+                made.append([piece])
     return tuple(_document(one) for one in made)
 
 
 def _document(statements: list[Statement]) -> Document:
     return {"Version": "2012-10-17", "Statement": [one.as_json() for one in statements]}
-
-
-def _pieces(one: Statement, most: int) -> list[Statement]:
-    halves = _fitting(one, most)
-    if len(halves) == 1:
-        return halves
-    return [replace(half, sid=f"{one.sid}Part{n}") for n, half in enumerate(halves, 1)]
 
 
 def _fitting(one: Statement, most: int) -> list[Statement]:

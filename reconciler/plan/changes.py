@@ -236,7 +236,8 @@ def differences(before: Resource, after: Resource) -> tuple[Difference, ...]:
                 named.extend(_entries(name, left[name], right[name]))
         elif left[name] != right[name]:
             named.append(Difference(name, left[name], right[name]))
-    return tuple(d for d in named if not _same_meaning(d, before, after))
+    documents = ((d, _document(before, d.path), _document(after, d.path)) for d in named)
+    return tuple(d for d, was, wanted in documents if was is None or was != wanted)
 
 
 def _entries(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
@@ -247,12 +248,6 @@ def _entries(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     # The first step below the root is the entry; what lies deeper is the document inside it.
     keys = {level.path(output_format="list")[0] for group in tree.values() for level in group}
     return [Difference(f"{name}.{key}", before.get(key), after.get(key)) for key in sorted(keys)]
-
-
-def _same_meaning(difference: Difference, before: Resource, after: Resource) -> bool:
-    return _document(before, difference.path) is not None and (
-        _document(before, difference.path) == _document(after, difference.path)
-    )
 
 
 def _document(resource: Resource, path: str) -> object:

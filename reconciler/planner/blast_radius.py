@@ -122,8 +122,14 @@ def with_blast_radius(
             regions = tuple(sorted(context.live.regions))
             found[change.address] = BlastRadius(told, regions, others)
         for other in others:
+            wanted = other.wanted
+            named = "no instance profile" if wanted is None else f"instance-profile/{wanted}"
+            hint = f"let its launch template name {named}"
+            if (rule := other.association) is not None:
+                hint += f"; until then association {rule!r} moves new ones at each apply"
             where = change.source or place
-            warnings.setdefault(other.told, _warning(other, where))
+            warning = Diagnostic("warning", "new-instances-differ", other.told, where, hint)
+            warnings.setdefault(other.told, warning)
     return replace(
         plan,
         blast_radius=found,
@@ -173,17 +179,6 @@ def _other(
 
 def _role(profile: str | None, plan: TargetPlan, live: LiveState) -> str | None:
     return role_after(profile, plan.changes, live) if profile is not None else None
-
-
-def _warning(other: OtherLaunch, place: Location) -> Diagnostic:
-    hint = f"let its launch template name {_named(other.wanted)}"
-    if other.association is not None:
-        hint += f"; until then association {other.association!r} moves new ones at each apply"
-    return Diagnostic("warning", "new-instances-differ", other.told, place, hint)
-
-
-def _named(profile: str | None) -> str:
-    return f"instance-profile/{profile}" if profile is not None else "no instance profile"
 
 
 def _not_known(launches: LaunchSources) -> Iterator[Kept]:

@@ -60,15 +60,11 @@ def planned_cutovers(context: PlanContext) -> tuple[PlannedCutOver, ...]:
 
 
 def _all_planned(context: PlanContext) -> tuple[PlannedCutOver, ...]:
-    return tuple(_planned_cutovers(context))
-
-
-def _planned_cutovers(context: PlanContext) -> Iterator[PlannedCutOver]:
-    for wanted, live in interrupted_cutovers(context):
-        yield _in_place(wanted, live, context)
+    found = [_in_place(wanted, live, context) for wanted, live in interrupted_cutovers(context)]
     for entity in ordered(context.desired.profiles):
         if context.options.includes(entity.resource.address) and not set_aside(entity, context):
-            yield from _planned(entity, context)
+            found.extend(_planned(entity, context))
+    return tuple(found)
 
 
 def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver, LiveProfile]]:

@@ -12,7 +12,7 @@ from reconciler.cutover.run_state import is_covered
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.model import ownership
 from reconciler.model.address import ANY_INSTANCE, Address, instance_address, role_address
-from reconciler.model.live import LiveInstance, LiveProfile
+from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import (
     ROLLED_BACK,
     Failed,
@@ -49,6 +49,9 @@ from reconciler.planner.cutover_reasons import (
 from reconciler.planner.in_use import counted
 from reconciler.planner.ownership_checks import is_ours, waits_until
 from reconciler.planner.replacements import REPLACED
+
+_BY_STRATEGY = {"restart": "stopped and started", "hop": "through a temporary profile"}
+"""How an instance is cut over, if not by a new association."""
 
 
 def plan_cutovers(context: PlanContext) -> PlanFragment:
@@ -145,8 +148,8 @@ def _left_without_role(planned: PlannedCutOver, context: PlanContext) -> str | N
     was = planned.cutover.before
     if was is None:
         # Instances of a deleted profile still have the role that was in it.
-        users = context.in_use.consumers(planned.live)
-        lost = [i for i in users if i.is_running and not _is_on(i, planned.live)]
+        users = [i for i in context.in_use.consumers(planned.live) if i.is_running]
+        lost = [i for i in users if i.row and i.row.profile_id != planned.live.id]
         return (
             f"{counted(lost)} would be left without the role of the deleted one" if lost else None
         )
@@ -156,10 +159,6 @@ def _left_without_role(planned: PlannedCutOver, context: PlanContext) -> str | N
         if running := tuple(i for i in use.instances if i.is_running):
             return f"{counted(running)} would be left without role/{was.name}"
     return None
-
-
-def _is_on(instance: LiveInstance, profile: LiveProfile) -> bool:
-    return instance.row is None or instance.row.profile_id == profile.id
 
 
 def _not_restarted(planned: PlannedCutOver, context: PlanContext) -> Iterator[Diagnostic]:
@@ -337,8 +336,12 @@ def _refreshed(
             f"on the temporary profile {temporary.resource.name}; will be moved back",
             is_under_way=True,
         )
-    is_stale = instance.row is not None and instance.row.profile_id != observed.profile.id
-    return _cut_over(cutover, instance, before, "stale" if is_stale else _how(cutover, instance))
+    how = None
+    if instance.row is not None and instance.row.profile_id != observed.profile.id:
+        how = "stale"
+    elif instance.is_running:
+        how = _BY_STRATEGY.get(cutover.limits.strategy)
+    return _cut_over(cutover, instance, before, how)
 
 
 def _cut_over(
@@ -357,14 +360,6 @@ def _cut_over(
         reason=reason,
         is_under_way=is_under_way,
     )
-
-
-def _how(cutover: CutOver, instance: LiveInstance) -> str | None:
-    """How the instance is cut over, if not by a new association."""
-    if not instance.is_running:
-        return None
-    by_strategy = {"restart": "stopped and started", "hop": "through a temporary profile"}
-    return by_strategy.get(cutover.limits.strategy)
 
 
 def _restored(cutover: CutOver, observed: Observation, key: InstanceKey) -> Restore:

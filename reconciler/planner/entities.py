@@ -8,7 +8,7 @@ from dataclasses import replace as with_fields
 from reconciler.diagnostics import Diagnostic
 from reconciler.kinds import instance_profile, role
 from reconciler.kinds.registry import kind_of
-from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
+from reconciler.model.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.policy_document import dangling_principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
 from reconciler.plan.changes import (
@@ -60,16 +60,14 @@ def _entity(entity: Desired, context: PlanContext) -> PlanFragment:
         found = Diagnostic("error", "protected-resource", message, entity.place.here)
         return PlanFragment(unmet=(Unmet(entity.resource.address, found, status="unknown"),))
     if not is_ours(live, context):
-        return PlanFragment(conflicts=(_conflict(entity, live, context),))
+        address, place, other = entity.resource.address, entity.place.here, live.claimed_by
+        if other in (None, context.options.owner):
+            conflict = Conflict(address, unowned(live, context.options), "--adopt", place)
+        else:
+            why = f"belongs to the owner {other!r}"
+            conflict = Conflict(address, why, "--adopt --take-over", place, other)
+        return PlanFragment(conflicts=(conflict,))
     return _changed(entity, live, context)
-
-
-def _conflict(entity: Desired, live: LiveEntity, context: PlanContext) -> Conflict:
-    address, place = entity.resource.address, entity.place.here
-    other = live.claimed_by
-    if other in (None, context.options.owner):
-        return Conflict(address, unowned(live, context.options), "--adopt", place)
-    return Conflict(address, f"belongs to the owner {other!r}", "--adopt --take-over", place, other)
 
 
 def _changed(entity: Desired, live: LiveEntity, context: PlanContext) -> PlanFragment:
@@ -82,7 +80,9 @@ def _changed(entity: Desired, live: LiveEntity, context: PlanContext) -> PlanFra
     is_adopted = live.owner != context.options.owner
     if before.path != after.path:
         return merged([notes, plan_replacement(entity, live, after, found, context)])
-    refreshing = tuple(_refreshing(live, context))
+    refreshing: tuple[PendingWork, ...] = ()
+    if isinstance(live, LiveProfile) and is_to_refresh(live, context):
+        refreshing = tuple(instance_profile.refresh(live, context))
     if not found and not is_adopted:
         return merged([notes, PlanFragment(pending=refreshing)])
     changes = (_change(entity, live, after, found, is_adopted, context),)
@@ -95,11 +95,6 @@ def _changed(entity: Desired, live: LiveEntity, context: PlanContext) -> PlanFra
     return merged([notes, PlanFragment(changes=changes, pending=pending, guards=guards)])
 
 
-def _refreshing(live: LiveEntity, context: PlanContext) -> Iterator[PendingWork]:
-    if isinstance(live, LiveProfile) and is_to_refresh(live, context):
-        yield from instance_profile.refresh(live, context)
-
-
 def _change(
     entity: Desired,
     live: LiveEntity,
@@ -110,6 +105,10 @@ def _change(
 ) -> Change:
     made = Adopt if is_adopted else Update
     touched = {difference.path.partition(".")[0] for difference in found}
+    running: list[LiveInstance] = []
+    if is_adopted and isinstance(live, LiveProfile) and not context.options.refresh_adopted:
+        # They are assumed to have the role in it, since nothing else can be known.
+        running = [i for i in context.live.consumers(live.arn) if i.is_running]
     return made(
         address=live.resource.address,
         before=changed_attributes(found, live.resource),
@@ -118,17 +117,9 @@ def _change(
         source=entity.place.here,
         places=places_of(entity),
         reason=_reason(live, context, is_adopted),
-        consumers=_taken_to_hold(live, context) if is_adopted else (),
+        consumers=tuple(i.key.instance for i in running),
         unchanged={k: v for k, v in after.attributes().items() if k not in touched},
     )
-
-
-def _taken_to_hold(live: LiveEntity, context: PlanContext) -> tuple[str, ...]:
-    """Running consumers of an adopted profile: they are assumed to have the role in it, since
-    nothing else can be known."""
-    if not isinstance(live, LiveProfile) or context.options.refresh_adopted:
-        return ()
-    return tuple(i.key.instance for i in context.live.consumers(live.arn) if i.is_running)
 
 
 def _reason(live: LiveEntity, context: PlanContext, is_adopted: bool) -> str | None:

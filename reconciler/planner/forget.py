@@ -8,7 +8,7 @@ from reconciler.kinds import association
 from reconciler.kinds.registry import kind_of
 from reconciler.model import ownership
 from reconciler.model.address import instance_address, matches_any
-from reconciler.model.live import LiveEntity, LiveInstance, LiveProfile
+from reconciler.model.live import LiveEntity, LiveProfile
 from reconciler.model.ownership import Failed, Settled
 from reconciler.plan.changes import Difference, Guard, Update
 from reconciler.planner.context import PlanContext, PlanFragment, merged
@@ -55,7 +55,8 @@ def _unfinished(entity: LiveEntity, context: PlanContext) -> Iterator[Guard]:
 def _associations(context: PlanContext) -> Iterator[PlanFragment]:
     for _, instance in sorted(context.live.instances.items()):
         address = instance_address(instance.key.instance)
-        if not matches_any(address, context.options.forget) or not _is_ours(instance, context):
+        is_ours = ownership.ASSOCIATION in instance.marks and is_made(instance, context)
+        if not is_ours or not matches_any(address, context.options.forget):
             continue
         change = Update(
             address=address,
@@ -67,7 +68,3 @@ def _associations(context: PlanContext) -> Iterator[PlanFragment]:
         )
         pending = tuple(association.forget(instance, context))
         yield PlanFragment(changes=(change,), pending=pending)
-
-
-def _is_ours(instance: LiveInstance, context: PlanContext) -> bool:
-    return ownership.ASSOCIATION in instance.marks and is_made(instance, context)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.model import ownership
@@ -36,6 +36,8 @@ from reconciler.model.ownership import (
     Waiting,
 )
 from reconciler.model.trust import trusts_ec2
+
+_T = TypeVar("_T")
 
 UseKind = Literal["inside", "attached", "served", "released", "unknown"]
 """``inside``: a profile holds the role; ``attached``: something has the policy; ``served``: running
@@ -72,11 +74,17 @@ class InUse:
 
     @staticmethod
     def of(live: LiveState, now: float) -> InUse:
-        consumers = _by_profile(live)
+        consumers = _grouped(
+            (name_key(instance.row.profile_name), instance)
+            for _, instance in sorted(live.instances.items())
+            if instance.row is not None and not instance.is_gone
+        )
         times = ((role.id, released_at(role)) for role in live.roles.values())
         released = tuple((role_id, at) for role_id, at in times if at is not None)
-        profiles, policies = _by_role(live, consumers, released), _by_policy(live)
-        left, lost = _by_left_profile(live), tuple(_of_lost_profiles(live, consumers))
+        profiles = _grouped(_holders(live, consumers, released))
+        roles = [role for _, role in sorted(live.roles.items())]
+        policies = _grouped((arn, role) for role in roles for arn in role.resource.policies)
+        left, lost = _grouped(_left_profiles(live)), tuple(_of_lost_profiles(live, consumers))
         return InUse(live, now, consumers, profiles, policies, left, released, lost)
 
     def uses(self, entity: LiveEntity) -> tuple[Use, ...]:
@@ -85,7 +93,11 @@ class InUse:
             case LiveRole():
                 return tuple(self._uses_of_role(entity))
             case LiveProfile():
-                return tuple(self._uses_of_profile(entity))
+                users, unknown = self.consumers(entity), tuple(self._unknown(entity))
+                if not users:
+                    return unknown
+                reason = f"{counted(users)} would be left without it"
+                return (Use("served", reason, None, users), *unknown)
             case LivePolicy():
                 return tuple(self._uses_of_policy(entity))
 
@@ -173,12 +185,6 @@ class InUse:
             yield Use("served", reason, address, moved)
         yield from self._unknown(profile)
 
-    def _uses_of_profile(self, profile: LiveProfile) -> Iterator[Use]:
-        users = self.consumers(profile)
-        if users:
-            yield Use("served", f"{counted(users)} would be left without it", None, users)
-        yield from self._unknown(profile)
-
     def _unknown(self, profile: LiveProfile) -> Iterator[Use]:
         """Where consumers of the profile may be that were not seen."""
         address = profile.resource.address
@@ -237,12 +243,12 @@ def counted(instances: Iterable[LiveInstance]) -> str:
     return f"{len(listed)} {noun} ({stopped} stopped)"
 
 
-def _by_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
-    found: dict[str, list[LiveInstance]] = {}
-    for _, instance in sorted(live.instances.items()):
-        if instance.row is not None and not instance.is_gone:
-            found.setdefault(name_key(instance.row.profile_name), []).append(instance)
-    return {name: tuple(instances) for name, instances in found.items()}
+def _grouped(pairs: Iterable[tuple[str, _T]]) -> dict[str, tuple[_T, ...]]:
+    """By the first of each pair, in their order."""
+    found: dict[str, list[_T]] = {}
+    for key, one in pairs:
+        found.setdefault(key, []).append(one)
+    return {key: tuple(members) for key, members in found.items()}
 
 
 def _of_lost_profiles(
@@ -262,16 +268,14 @@ def _of_lost_profiles(
             yield Use("unknown", reason, address, tuple(lost))
 
 
-def _by_left_profile(live: LiveState) -> dict[str, tuple[LiveInstance, ...]]:
-    """Instances by the id of the profile that their tag names and that they do not have."""
-    found: dict[str, list[LiveInstance]] = {}
+def _left_profiles(live: LiveState) -> Iterator[tuple[str, LiveInstance]]:
+    """Instances, each with the id of the profile that its tag names and that it does not have."""
     for key, instance in sorted(live.instances.items()):
         mark = ownership.decode_association(instance.marks.get(ownership.ASSOCIATION))
         if mark is None or mark.instance != key.instance or not instance.is_running:
             continue
         if instance.row is None or instance.row.profile_id != mark.profile_id:
-            found.setdefault(mark.profile_id, []).append(instance)
-    return {profile_id: tuple(instances) for profile_id, instances in found.items()}
+            yield mark.profile_id, instance
 
 
 def _ids_before(
@@ -299,25 +303,15 @@ def _ids_before(
             yield role_id
 
 
-def _by_role(
+def _holders(
     live: LiveState,
     consumers: Mapping[str, tuple[LiveInstance, ...]],
     released: Iterable[tuple[str, int]],
-) -> dict[str, tuple[LiveProfile, ...]]:
-    """Profiles by the ids of the roles that their consumers may hold."""
-    found: dict[str, list[LiveProfile]] = {}
+) -> Iterator[tuple[str, LiveProfile]]:
+    """Profiles, each with the id of every role that its consumers may hold."""
     profiles = (*live.profiles.values(), *live.shadows.values())
     for profile in sorted(profiles, key=lambda p: p.resource.address):
         users = consumers.get(name_key(profile.resource.name), ())
         before = _ids_before(profile, users, released)
         for role_id in {profile.role_id or "", *ids_in(profile), *before}:
-            found.setdefault(role_id, []).append(profile)
-    return {role_id: tuple(held) for role_id, held in found.items()}
-
-
-def _by_policy(live: LiveState) -> dict[str, tuple[LiveRole, ...]]:
-    found: dict[str, list[LiveRole]] = {}
-    for _, role in sorted(live.roles.items()):
-        for arn in role.resource.policies:
-            found.setdefault(arn, []).append(role)
-    return {arn: tuple(roles) for arn, roles in found.items()}
+            yield role_id, profile

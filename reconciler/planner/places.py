@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.diagnostics import Location
 from reconciler.model.address import name_key, name_of
-from reconciler.spec.desired import Desired, DesiredAssociation, DesiredRole, Place
+from reconciler.spec.desired import Desired, DesiredAssociation, DesiredRole
 from reconciler.spec.yaml.policy_documents import place_of_inline, place_of_managed
 from reconciler.spec.yaml.tree import Scalar, Sequence, child
 
@@ -34,16 +34,12 @@ def places_of(entity: Desired) -> Mapping[str, Location]:
         if child(place.tree, (*place.path, key)) is not None
     }
     if isinstance(entity, DesiredRole):
-        found |= _inline(entity) | dict(_managed(entity))
+        role = str(place.path[-1])
+        for name, _ in entity.resource.inline_policies:
+            at = place_of_inline(place.tree, role, name)
+            found[f"inline_policies.{name_key(name)}"] = place.at(*at)
+        found |= _managed(entity)
     return found
-
-
-def _inline(entity: DesiredRole) -> dict[str, Location]:
-    place, role = entity.place, str(entity.place.path[-1])
-    return {
-        f"inline_policies.{name_key(name)}": place.at(*place_of_inline(place.tree, role, name))
-        for name, _ in entity.resource.inline_policies
-    }
 
 
 def _managed(entity: DesiredRole) -> Iterator[tuple[str, Location]]:
@@ -60,8 +56,4 @@ def place_of_instance(association: DesiredAssociation, instance: str) -> Mapping
     if instance not in association.instances:
         return {}
     number = association.instances.index(instance)
-    return {"instances": _item(association.place, "instances", number)}
-
-
-def _item(place: Place, key: str, number: int) -> Location:
-    return place.at(key, number)
+    return {"instances": association.place.at("instances", number)}

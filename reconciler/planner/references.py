@@ -143,22 +143,18 @@ def _trusted(role: DesiredRole, context: PlanContext) -> Iterator[Unmet]:
         name, address = name_of(arn), role_address(name_of(arn))
         if not context.arns.has(arn, ROLE) or address in context.live.unread:
             continue
-        place, known = role.place.value("trust_policy", *path), _arns_of(name, context)
+        place = role.place.value("trust_policy", *path)
+        # As it is, and as the specs want it.
+        live, wanted = context.live.role(name), context.desired.role(name)
+        known = [live.arn] if live is not None else []
+        if wanted is not None and not (live is not None and "path" in wanted.leave):
+            known.append(context.arns.of(ROLE, wanted.resource.path, wanted.resource.name))
         if not known:
             yield Unmet(address, _no_role(name, place, context), role.resource.address)
         elif arn not in known:
             message = f"role {name!r} is {known[-1]}, not {arn}"
             found = Diagnostic("error", "no-such-role", message, place, "correct its path")
             yield Unmet(address, found, role.resource.address)
-
-
-def _arns_of(name: str, context: PlanContext) -> tuple[str, ...]:
-    """The ARNs of a role: as it is, and as the specs want it."""
-    live, wanted = context.live.role(name), context.desired.role(name)
-    found = [live.arn] if live is not None else []
-    if wanted is not None and not (live is not None and "path" in wanted.leave):
-        found.append(context.arns.of(ROLE, wanted.resource.path, wanted.resource.name))
-    return tuple(found)
 
 
 def _no_role(name: str, place: Location, context: PlanContext) -> Diagnostic:

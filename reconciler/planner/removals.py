@@ -125,8 +125,13 @@ def _reason_to_keep(
         return _ReasonToKeep(f"{named[address]} in the specs names it")
     uses = context.in_use.uses(entity)
     match entity:
+        case LiveProfile() if context.options.allows("consumers", address):
+            return None
         case LiveProfile():
-            return _profile_held(address, uses, context)
+            # Known consumers are a guard; if there may be unknown ones, it is kept.
+            lift = f"--allow consumers={address} deletes it anyway"
+            unknown = (use for use in uses if use.kind == "unknown")
+            return next((_ReasonToKeep(f"{use.reason}; {lift}") for use in unknown), None)
         case LiveRole():
             return _role_held(entity, uses, going, context)
         case LivePolicy():
@@ -134,16 +139,6 @@ def _reason_to_keep(
                 u for u in uses if u.by is None or not _lets_go_of(u.by, entity, going, context)
             )
             return next((_ReasonToKeep(use.reason) for use in staying), None)
-
-
-def _profile_held(
-    address: Address, uses: Iterable[Use], context: PlanContext
-) -> _ReasonToKeep | None:
-    """Known consumers are a guard; if there may be unknown ones, the resource is kept."""
-    if context.options.allows("consumers", address):
-        return None
-    lift = f"--allow consumers={address} deletes it anyway"
-    return next((_ReasonToKeep(f"{u.reason}; {lift}") for u in uses if u.kind == "unknown"), None)
 
 
 def _role_held(

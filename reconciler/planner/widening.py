@@ -14,12 +14,11 @@ from reconciler.planner.context import PlanContext
 
 def with_widenings(changes: Iterable[Change], context: PlanContext) -> tuple[Change, ...]:
     """The changes, each with what it widens."""
-    return tuple(_with(change, context) for change in changes)
-
-
-def _with(change: Change, context: PlanContext) -> Change:
-    found = tuple(dict.fromkeys(_widened(change, context)))
-    return replace(change, widens=found) if found else change
+    made = []
+    for change in changes:
+        found = tuple(dict.fromkeys(_widened(change, context)))
+        made.append(replace(change, widens=found) if found else change)
+    return tuple(made)
 
 
 def _widened(change: Change, context: PlanContext) -> Iterator[Widening]:

@@ -27,7 +27,6 @@ from reconciler.spec.models import (
     CutOverSpec,
     Defaults,
     FileSpec,
-    InstanceProfileSpec,
     PolicySpec,
     RoleSpec,
 )
@@ -64,7 +63,10 @@ class Assembly:
                 self._add(self._profiles, DesiredProfile(beside, leave, place), is_chosen)
         for name, profile in spec.instance_profiles.items():
             place = Place(tree, ("instance_profiles", name))
-            self._add(self._profiles, _profile(name, profile, defaults, place), is_chosen)
+            path, leave = _path(profile.path, defaults)
+            wanted = InstanceProfile(name, profile.role, path, _tags(profile.tags, defaults))
+            limits = _limits(profile.cutover)
+            self._add(self._profiles, DesiredProfile(wanted, leave, place, limits), is_chosen)
         for name, association in spec.associations.items():
             self._associate(_association(name, association, tree), is_chosen)
 
@@ -111,13 +113,6 @@ def _tags(own: Mapping[str, str], defaults: Defaults) -> dict[str, str]:
     return {**defaults.tags, **own}
 
 
-def _role_tags(own: Mapping[str, str], defaults: Defaults) -> dict[str, str]:
-    """Keys of role tags are compared without regard to case, so ``Team`` is over ``team``."""
-    folded = {name_key(key) for key in own}
-    under = {key: value for key, value in defaults.tags.items() if name_key(key) not in folded}
-    return {**under, **own}
-
-
 def _policy(name: str, spec: PolicySpec, defaults: Defaults, place: Place) -> DesiredPolicy:
     path, leave = _path(spec.path, defaults)
     if spec.description is None:
@@ -141,6 +136,9 @@ def _role(name: str, spec: RoleSpec, defaults: Defaults, place: Place) -> Desire
     if not spec.inline_policies.exclusive:
         leave |= {"inline_policies"}
     inline = spec.inline_policies.policies.items()
+    # Keys of role tags are compared without regard to case, so ``Team`` is over ``team``.
+    own = {name_key(key) for key in spec.tags}
+    under = {key: value for key, value in defaults.tags.items() if name_key(key) not in own}
     resource = Role(
         name=name,
         trust_policy=PolicyDocument.of(_trust(spec)),
@@ -150,7 +148,7 @@ def _role(name: str, spec: RoleSpec, defaults: Defaults, place: Place) -> Desire
         inline_policies=tuple((key, PolicyDocument.of(document)) for key, document in inline),
         permissions_boundary=spec.permissions_boundary,
         max_session_seconds=spec.max_session_duration,
-        tags=_role_tags(spec.tags, defaults),
+        tags={**under, **spec.tags},
     )
     return DesiredRole(resource, leave, place)
 
@@ -182,14 +180,6 @@ def _with_aws_for_all(document: dict[str, Any]) -> dict[str, Any]:
     if isinstance(held, list):
         return {**document, "Statement": [spelled(one) for one in held]}
     return {**document, "Statement": spelled(held)} if isinstance(held, dict) else document
-
-
-def _profile(
-    name: str, spec: InstanceProfileSpec, defaults: Defaults, place: Place
-) -> DesiredProfile:
-    path, leave = _path(spec.path, defaults)
-    resource = InstanceProfile(name, spec.role, path, _tags(spec.tags, defaults))
-    return DesiredProfile(resource, leave, place, _limits(spec.cutover))
 
 
 def _limits(spec: CutOverSpec) -> RollOut:

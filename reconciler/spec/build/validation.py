@@ -95,7 +95,9 @@ def _diagnostic(details: ErrorDetails, tree: Tree, model: type[BaseModel]) -> Di
         # Our own kinds of error are codes; pydantic's are about the type, or about the value.
         code = "wrong-type" if kind.endswith("_type") else "invalid-value"
     if code == "unknown-key":
-        return _unknown_key(path, tree, model)
+        key, known = str(path[-1]), known_keys(model, path[:-1])
+        near = Near(key, known, otherwise=f"known keys: {', '.join(known)}")
+        return Diagnostic("error", code, f"unknown key {key!r}", locate(tree, path), near=near)
     if code == "missing-key":
         return Diagnostic("error", code, f"{path[-1]!r} is missing", locate(tree, path))
     name = next((str(p) for p in reversed(path) if isinstance(p, str)), "the file")
@@ -125,14 +127,6 @@ def _lowered(message: str) -> str:
     text = re.sub(r"a valid boolean\b.*", "true or false", text)
     text = re.sub(r" or instance of \w+", "", text)
     return f"must be {text}" if text != message else text[:1].lower() + text[1:]
-
-
-def _unknown_key(path: Path, tree: Tree, model: type[BaseModel]) -> Diagnostic:
-    key = str(path[-1])
-    known = known_keys(model, path[:-1])
-    near = Near(key, known, otherwise=f"known keys: {', '.join(known)}")
-    message = f"unknown key {key!r}"
-    return Diagnostic("error", "unknown-key", message, locate(tree, path), near=near)
 
 
 def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:

@@ -74,17 +74,13 @@ def _filled(scalar: Scalar, variables: MappingType[str, str], problems: list[Dia
             return match[0]
         if name in variables:
             return variables[name]
-        problems.append(_unknown(name, scalar, tuple(variables)))
+        otherwise = "write $${ for a literal ${"
+        near = Near(name, tuple(variables), "did you mean ${{{}}}?", otherwise)
+        message, place = f"unknown variable {name!r}", scalar.location
+        problems.append(Diagnostic("error", "unknown-variable", message, place, near=near))
         return match[0]
 
     return _TOKEN.sub(value, scalar.text or "")
-
-
-def _unknown(name: str, scalar: Scalar, variables: tuple[str, ...]) -> Diagnostic:
-    otherwise = "write $${ for a literal ${"
-    near = Near(name, variables, "did you mean ${{{}}}?", otherwise)
-    message = f"unknown variable {name!r}"
-    return Diagnostic("error", "unknown-variable", message, scalar.location, near=near)
 
 
 def escaped(text: str) -> str:

@@ -26,7 +26,11 @@ def of_account(
         match entity:
             case DesiredRole():
                 yield from _references(entity, account_id, partition)
-                yield from _documents(entity, partition)
+                role, place = entity.resource, entity.place
+                yield from _document(role.trust_policy, Spot(place, ("trust_policy",)), partition)
+                for name, document in role.inline_policies:
+                    spot = Spot(place, place_of_inline(place.tree, role.name, name))
+                    yield from _document(document, spot, partition)
             case DesiredPolicy():
                 document = entity.resource.document
                 yield from _document(document, Spot(entity.place, ("document",)), partition)
@@ -65,14 +69,6 @@ def _references(
             message = f"{reference} is in account {parts[4]}, and the role is in {account_id}"
             hint = "AWS attaches policies of the same account: write ${account_id}"
             yield spot.value_error("other-account", message, hint)
-
-
-def _documents(entity: DesiredRole, partition: str | None) -> Iterator[Diagnostic]:
-    role, place = entity.resource, entity.place
-    yield from _document(role.trust_policy, Spot(place, ("trust_policy",)), partition)
-    for name, document in role.inline_policies:
-        spot = Spot(place, place_of_inline(place.tree, role.name, name))
-        yield from _document(document, spot, partition)
 
 
 def _document(document: PolicyDocument, spot: Spot, partition: str | None) -> Iterator[Diagnostic]:

@@ -296,7 +296,10 @@ def _profile(entity: DesiredProfile, desired: DesiredState) -> Iterator[Diagnost
     if role is None or trusts_ec2(role.resource.trust_policy.value):
         return
     key = "trust" if role.place.at("trust") != role.place.here else "trust_policy"
-    if is_unread(role.place, key) or (key == "trust" and _is_misspelt(role.place)):
+    if is_unread(role.place, key):
+        return
+    # A service in the short form that is no service is told where it stands.
+    if key == "trust" and any(found.severity == "error" for found in _services(role.place)):
         return
     message = f"{role.resource.address} does not trust ec2.amazonaws.com: no instance can use it"
     hint = "add ec2 to the services of its trust"
@@ -305,11 +308,6 @@ def _profile(entity: DesiredProfile, desired: DesiredState) -> Iterator[Diagnost
     related = (("its trust policy", role.place.at(key)),)
     place = entity.place.at("role")
     yield Diagnostic("error", "ec2-trust", message, place, hint, related)
-
-
-def _is_misspelt(place: Place) -> bool:
-    """Whether a service in the short form is no service: that is told where it stands."""
-    return any(found.severity == "error" for found in _services(place))
 
 
 def _association(entity: DesiredAssociation) -> Iterator[Diagnostic]:

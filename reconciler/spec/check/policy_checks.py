@@ -124,7 +124,11 @@ def _statement(
     statement: dict[str, Any], spot: Spot, keys: tuple[str, ...], check: Check
 ) -> Iterator[Diagnostic]:
     yield from _known_keys(statement, keys, spot)
-    yield from _effect(statement, spot)
+    effect = statement.get("Effect", "")
+    if effect not in ("Allow", "Deny", None):
+        near = Near(effect, ("Allow", "Deny")) if isinstance(effect, str) else None
+        message = "Effect is Allow or Deny"
+        yield spot.inside("Effect").value_error("policy-effect", message, near=near)
     yield from _one_of(statement, ("Action", "NotAction"), spot)
     yield from _texts(statement, ("Action", "NotAction"), "policy-action", spot, check)
     if "Principal" in keys:
@@ -140,14 +144,6 @@ def _statement(
         yield spot.inside("Sid").value_error("policy-sid", message)
     if statement.get("Condition") is not None:
         yield from conditions(statement["Condition"], spot.inside("Condition"))
-
-
-def _effect(statement: dict[str, Any], spot: Spot) -> Iterator[Diagnostic]:
-    effect = statement.get("Effect", "")
-    if effect not in ("Allow", "Deny", None):
-        near = Near(effect, ("Allow", "Deny")) if isinstance(effect, str) else None
-        message = "Effect is Allow or Deny"
-        yield spot.inside("Effect").value_error("policy-effect", message, near=near)
 
 
 def _one_of(statement: dict[str, Any], names: tuple[str, str], spot: Spot) -> Iterator[Diagnostic]:

@@ -42,21 +42,21 @@ def conditions(value: Any, spot: Spot) -> Iterator[Diagnostic]:
         here = spot.inside(operator)
         # An operator with nothing to compare is taken, whatever its name.
         if operator not in OPERATORS and keys != {}:
-            yield _unknown(operator, here)
+            by_case = {known.casefold(): known for known in OPERATORS}
+            exact = by_case.get(operator.casefold())
+            near = Near(
+                operator,
+                (exact,) if exact else tuple(sorted(OPERATORS)),
+                otherwise="such as StringEquals",
+            )
+            message = f"there is no operator {operator!r}"
+            yield here.key_error("policy-condition", message, near=near)
         elif isinstance(keys, dict):
             for key, values in keys.items():
                 yield from _key(operator, key, values, here.inside(key))
         elif keys is not None:
             message = f"{operator} has a mapping of keys to values"
             yield here.value_error("policy-condition", message)
-
-
-def _unknown(operator: str, spot: Spot) -> Diagnostic:
-    by_case = {known.casefold(): known for known in OPERATORS}
-    exact = by_case.get(operator.casefold())
-    known = (exact,) if exact else tuple(sorted(OPERATORS))
-    near = Near(operator, known, otherwise="such as StringEquals")
-    return spot.key_error("policy-condition", f"there is no operator {operator!r}", near=near)
 
 
 def _key(operator: str, key: str, values: Any, spot: Spot) -> Iterator[Diagnostic]:

@@ -95,7 +95,11 @@ def _attach(
             made.spaced.add(id(after.place))
         _add(lines, comment, is_first=not lines)
         if _has_blank_above(document.text, after.index):
-            _note_gap(lines, document.text, comment)
+            # The empty line is between the last comment and what it stands above.
+            end = document.text.find("\n", comment.index)
+            following = document.text[end + 1 :].split("\n", 1)[0] if end >= 0 else ""
+            if not following.strip():
+                lines.append("")
         return
     if before is None:
         made.head.append(comment.text)
@@ -103,14 +107,6 @@ def _attach(
     fitting = [c for c in before.within if _column(c) <= comment.column]
     owner = fitting[-1] if fitting else before.within[0]
     _add(made.below.setdefault(id(owner), []), comment)
-
-
-def _note_gap(lines: list[str], text: str, comment: YamlComment) -> None:
-    """The empty line between the last comment and what it stands above."""
-    end = text.find("\n", comment.index)
-    following = text[end + 1 :].split("\n", 1)[0] if end >= 0 else ""
-    if not following.strip():
-        lines.append("")
 
 
 def _add(lines: list[str], comment: YamlComment, is_first: bool = False) -> None:

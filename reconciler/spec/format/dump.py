@@ -38,15 +38,15 @@ def entry(key: str, value: Any, indent: str, depth: int) -> list[str]:
 def block(value: Any, indent: str, depth: int) -> list[str]:
     if isinstance(value, dict):
         return [line for k, v in value.items() for line in entry(k, v, indent, depth + 1)]
-    return [line for item in value for line in _item(item, indent, depth + 1)]
-
-
-def _item(value: Any, indent: str, depth: int) -> list[str]:
-    line = f"{indent}- {inline(value)}"
-    if _is_short(value, line, max(depth, _ALWAYS_OPEN + 1)):
-        return [line]
-    inner = block(value, indent + INDENT, depth)
-    return [f"{indent}- {inner[0].lstrip()}", *inner[1:]]
+    lines: list[str] = []
+    for item in value:
+        line = f"{indent}- {inline(item)}"
+        if _is_short(item, line, max(depth, _ALWAYS_OPEN) + 1):
+            lines.append(line)
+        else:
+            inner = block(item, indent + INDENT, depth + 1)
+            lines += [f"{indent}- {inner[0].lstrip()}", *inner[1:]]
+    return lines
 
 
 def _is_short(value: Any, line: str, depth: int) -> bool:

@@ -33,10 +33,7 @@ def document(text: str, name: str, problems: list[Diagnostic]) -> Tree | None:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
-        raise unreadable(place, "yaml-syntax", _problem(error)) from error
+        problem = ", ".join(p for p in (error.context, error.problem) if p)
+        raise unreadable(place, "yaml-syntax", problem or "is not valid YAML") from error
     except YAMLError as error:
         raise unreadable(Location(name), "yaml-syntax", "is not valid YAML") from error
-
-
-def _problem(error: MarkedYAMLError) -> str:
-    return ", ".join(p for p in (error.context, error.problem) if p) or "is not valid YAML"

@@ -154,7 +154,11 @@ class Composer:
         while (event := next(self.events)).kind != "end":
             here = self.place(event)
             key = self.key(event, here)
-            value = _placed(next(self.events), event)
+            value = next(self.events)
+            is_left_out = value.kind == "scalar" and not value.text and not value.is_quoted
+            if is_left_out and value.anchor is None and value.tag is None:
+                # It stands behind the colon of its key.
+                value = value._replace(line=event.end_line, column=event.end_column + 1)
             if key.text == "<<" and not key.is_quoted:
                 merged.extend(self.merged(value))
             elif key.text in items:
@@ -196,11 +200,3 @@ class Composer:
             message = "<< takes a mapping, or a list of them"
             raise unreadable(self.place(event), "bad-merge", message)
         return mappings
-
-
-def _placed(value: Event, key: Event) -> Event:
-    """The value; one that is left out stands behind the colon of its key."""
-    is_left_out = value.kind == "scalar" and not value.text and not value.is_quoted
-    if is_left_out and value.anchor is None and value.tag is None:
-        return value._replace(line=key.end_line, column=key.end_column + 1)
-    return value
