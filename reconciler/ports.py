@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from reconciler.model.address import Address
 from reconciler.model.launch_sources import LaunchSources
@@ -20,6 +20,7 @@ from reconciler.model.live import (
     LiveState,
 )
 from reconciler.model.ownership import InstanceKey
+from reconciler.model.policy_document import PolicyUse
 from reconciler.model.resources import Identity
 from reconciler.plan.authorization import Question, Verdict
 from reconciler.plan.calls import ApiCall
@@ -232,6 +233,31 @@ class Examiner(Protocol):
 
     def simulate(self, principal: str, question: Question) -> tuple[Verdict, ...]:
         """By AWS's simulator."""
+        ...
+
+
+FindingKind = Literal["error", "security", "warning", "suggestion"]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFinding:
+    """``text`` and ``link`` are AWS's own; ``path`` leads to the place in the document, whose
+    single statement may count as the first of a list."""
+
+    kind: FindingKind
+    code: str
+    text: str
+    link: str
+    path: tuple[str | int, ...] = ()
+
+
+class PolicyAnalyzer(Protocol):
+    """AWS's own checks of policy documents, which are given as text. Raises ``AwsError``."""
+
+    def validate(self, document: str, use: PolicyUse) -> tuple[PolicyFinding, ...]: ...
+
+    def new_access(self, before: str, after: str, use: PolicyUse) -> tuple[str, ...]:
+        """Why ``after`` allows what ``before`` does not; empty if it does not."""
         ...
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from reconciler.spec.schema import json_schema
-from tests import demo_picture, picture
+from tests import demo_picture, graph_picture, picture
+from tests.beyond_reference import beyond_reference
 from tests.completions import completion
 from tests.manual import manual
 from tests.program import ROOT
@@ -39,6 +40,8 @@ MADE: Mapping[str, Callable[[], str]] = {
     **{page: partial(played, page) for page in PLAYED},
     **{f"docs/strategies/{name}.svg": partial(strategy, name) for name in PICTURES},
     "docs/demo.svg": demo_picture.picture,
+    "docs/graph.svg": graph_picture.picture,
+    "reconciler/lint/beyond_reference.txt": beyond_reference,
     "reconciler/render/ci/rules.md": rules,
     "share/man/man1/reconciler.1": manual,
     "share/bash-completion/completions/reconciler": partial(completion, "bash"),

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from moto.iam.models import iam_backends
 
+from reconciler.aws.access_analyzer import AwsPolicyAnalyzer
 from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.examiner import AwsExaminer
 from reconciler.aws.organizations import AwsOrganization
@@ -281,6 +282,7 @@ def _connection(
         lambda _seconds: True,
         trail,
         lambda: AwsExaminer(made[0], made[0]),
+        lambda region: AwsPolicyAnalyzer(made[0], region),
         members=AwsOrganization(made[0]).members,
     )
 

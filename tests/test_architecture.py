@@ -25,7 +25,7 @@ LAYERS = (
     ("plan",),
     ("ports",),
     ("spec",),
-    ("kinds", "permissions"),
+    ("kinds", "lint", "permissions"),
     ("cutover",),
     ("planner",),
     ("executor",),

@@ -11,8 +11,13 @@ from typing import Any
 from reconciler.ports import Attempt, CallLog, attempts_so_far
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.:/+=-]{1,200}")
-_PREFIXES = {"eventbridge": "events"}
-"""Services whose id in botocore's events is not the prefix of their actions in IAM."""
+PREFIXES = {
+    "accessanalyzer": "access-analyzer",
+    "eventbridge": "events",
+    "resource-groups-tagging-api": "tag",
+    "resourcegroupstaggingapi": "tag",
+}
+"""Services whose client, or id in botocore's events, is not named as their actions in IAM are."""
 
 
 class Tap:
@@ -78,7 +83,7 @@ class Tap:
             Attempt(
                 at=at,
                 run=self._run,
-                call=f"{_PREFIXES.get(service, service)}:{operation}",
+                call=f"{PREFIXES.get(service, service)}:{operation}",
                 region=context.get("client_region"),
                 number=self._number(attempt, is_refused=code is not None),
                 seconds=time.monotonic() - began,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from reconciler.aws import parse
+from reconciler.aws.call_log import PREFIXES
 from reconciler.aws.errors import CUT_OFF
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
@@ -31,8 +32,6 @@ _NOT_THERE = frozenset(
     {"ResponseParserError", "NotImplemented", "InvalidAction", "UnknownOperation"}
 )
 NOT_IMPLEMENTED = 501
-_ACTIONS = {"resourcegroupstaggingapi": "tag"}
-"""How permissions name a service, where botocore names it otherwise."""
 TRIES = 3
 """How often a call is made if its response arrives in part. botocore retries every other network
 failure by itself; it reports this one once it has stopped reading."""
@@ -146,6 +145,6 @@ def has_no_answer(error: AwsError) -> bool:
 
 
 def call_name(service: str, operation: str) -> str:
-    return f"{_ACTIONS.get(service, service)}:" + "".join(
+    return f"{PREFIXES.get(service, service)}:" + "".join(
         word.capitalize() for word in operation.split("_")
     )

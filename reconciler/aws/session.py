@@ -24,7 +24,7 @@ from botocore.utils import parse_timestamp
 
 from reconciler import __version__
 from reconciler.aws import models
-from reconciler.aws.call_log import Tap
+from reconciler.aws.call_log import PREFIXES, Tap
 from reconciler.aws.errors import CUT_OFF, translated
 from reconciler.aws.hooks import lean_session
 from reconciler.aws.origins import (
@@ -413,9 +413,11 @@ class Clients:
             return self._made[key]
 
     def _counted(self, service: str) -> Callable[..., None]:
+        prefix = PREFIXES.get(service, service)
+
         def count(event_name: str = "", **_: object) -> None:
             with self._lock:
-                self.counts[f"{service}:{event_name.rpartition('.')[2]}"] += 1
+                self.counts[f"{prefix}:{event_name.rpartition('.')[2]}"] += 1
 
         return count
 

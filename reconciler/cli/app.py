@@ -44,6 +44,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "explain": "Explain one resource or instance: which role's credentials it holds and how "
         "that is known, its policies, what the next apply does and why, and what new instances of "
         "its group get. Reads only.",
+        "graph": "Draw which instance gets which role through which profile, and what apply "
+        "changes there. Reads only.",
     },
     "Write specs": {
         "init": "Write a first set of specs, with comments. Overwrites nothing.",

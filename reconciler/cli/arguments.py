@@ -119,13 +119,13 @@ class OnlyFor(tuple[str, ...]):
     """Names of the command functions that have a flag."""
 
 
-_PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift"))
+_PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift", "graph"))
 _READS_ALL = OnlyFor((*_PLANS, "forget", "explain"))
 _SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget"))
 _KNOWS_TARGETS = OnlyFor((*_READS_ALL, "doctor"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
 _CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
-_ADOPTS = OnlyFor(("plan", "apply", "rehearse"))
+_ADOPTS = OnlyFor(("plan", "apply", "rehearse", "graph"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,14 @@ def _open(
     settings: Settings,
     caller: Session,
 ) -> Connection:
-    from reconciler.aws import cloudtrail, examiner, organizations, reader, writer  # noqa: PLC0415 - validate must not load boto3
+    from reconciler.aws import (  # noqa: PLC0415 - validate must not load boto3
+        access_analyzer,
+        cloudtrail,
+        examiner,
+        organizations,
+        reader,
+        writer,
+    )
     from reconciler.aws.session import examining, reading, writing  # noqa: PLC0415 - validate must not load boto3
 
     regions = tuple((spec.regions if spec else None) or settings.regions or ())
@@ -110,9 +117,10 @@ def _open(
         role_arn=spec.role_arn if spec else None,
         external_id=spec.external_id if spec else None,
     )
+    reads = reading(session)
     return Connection(
         reader.AwsReader(
-            reading(session),
+            reads,
             settings.tag_prefix,
             parallelism,
             uses_index=login.uses_tag_index,
@@ -122,6 +130,7 @@ def _open(
         session.outlives,
         lambda clock: cloudtrail.AwsTrail(reading(session), clock),
         lambda: examiner.AwsExaminer(examining(session), reading(session)),
+        lambda region: access_analyzer.AwsPolicyAnalyzer(reads, region),
         session.doubts,
         organizations.AwsOrganization(reading(session), parallelism).members,
         session.is_remote,

@@ -17,7 +17,7 @@ START: tuple[Example, ...] = (
 
 EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "validate": (
-        ("reconciler validate", "Check the specs in ./specs"),
+        ("reconciler validate --lint", "Check the specs in ./specs, and their policies closely"),
         (
             "reconciler validate --format concise --report sarif=specs.sarif",
             "A line for each finding, and a file for code scanning",
@@ -74,6 +74,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "reconciler explain instance-profile/web --json",
             "Who uses a profile, and what new instances get, for a program",
         ),
+    ),
+    "graph": (
+        ("reconciler graph --format svg > plan.svg", "What the next apply changes, as a picture"),
+        ("reconciler graph --all --format html > graph.html", "Everything, as a page"),
     ),
     "init": (
         ("reconciler init", "Write ./specs/reconciler.yaml and ./specs/web.yaml"),
@@ -212,6 +216,13 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         ExitCode.ERROR: "error, or what is asked for does not exist",
         ExitCode.UNDECIDED: "the wrong account",
         ExitCode.USAGE: "wrong usage: a flag, or something that is no address",
+        **_STOPPED,
+    },
+    "graph": {
+        ExitCode.OK: "success, with or without changes",
+        **_ERROR,
+        ExitCode.UNDECIDED: "a conflict of ownership, or the wrong account",
+        **_USAGE,
         **_STOPPED,
     },
     "init": _OFFLINE,

@@ -18,7 +18,7 @@ from reconciler.commands.planned import Planned
 from reconciler.commands.request import Request, RunPorts
 from reconciler.model.address import Address
 from reconciler.planner.options import PlanFlags
-from reconciler.ports import Within
+from reconciler.ports import Progress, Within
 from reconciler.render.escape import printable
 from reconciler.render.styled_text import data
 from reconciler.render.text.diagnostics import full
@@ -282,12 +282,15 @@ def planning(
     typed: PlanFlags | None = None,
     *,
     keeps_context: bool = False,
+    then: Callable[[Planned, Progress], Planned] | None = None,
 ) -> Planned:
     """The plan. Shows progress while AWS is read, then the warnings about the specs. Takes the
-    rest as ``make_plan``, and raises as that does."""
+    rest as ``make_plan``, and raises as that does; ``then`` asks more of AWS about the plan."""
     with shown(console) as progress:
         reading = replace(ports, progress=progress)
         planned = make_plan(request, reading, typed, keeps_context=keeps_context)
+        if then is not None:
+            planned = then(planned, progress)
     if request.shard is not None:
         console.note(data(f"Shard {request.shard}: {_number_of(planned)}."))
     console.err(*full(planned.diagnostics, planned.sources))

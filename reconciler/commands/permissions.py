@@ -17,7 +17,7 @@ from reconciler.model.partitions import partition_of
 from reconciler.permissions.assuming import assuming
 from reconciler.permissions.of_plan import applying_plan
 from reconciler.permissions.of_specs import applying, destroying, forgetting
-from reconciler.permissions.reading import reading
+from reconciler.permissions.reading import analyzing, reading
 from reconciler.permissions.scope import ANY, Scope
 from reconciler.permissions.statements import Statement
 from reconciler.plan.authorization import Purpose
@@ -37,9 +37,12 @@ class Wanted:
     is_caller: bool = False
 
 
-def wanted_for(request: Request, purpose: Purpose) -> tuple[Wanted, ...]:
-    """One for each target, and one for who assumes their roles, if they have any. Raises
-    ``RefusedError`` for invalid specs and unknown targets."""
+def wanted_for(
+    request: Request, purpose: Purpose, *, access_analyzer: bool = False
+) -> tuple[Wanted, ...]:
+    """One for each target, and one for who assumes their roles, if they have any. With
+    ``access_analyzer`` it may be asked about policies. Raises ``RefusedError`` for invalid specs
+    and unknown targets."""
     # To forget takes addresses, and the policy is the same for all of them.
     asked = replace(request, destroy=purpose == "destroy", forget=("*",) * (purpose == "forget"))
     parsed = read(request.path)
@@ -50,6 +53,7 @@ def wanted_for(request: Request, purpose: Purpose) -> tuple[Wanted, ...]:
         scope = scope_of_specs(asked, specs[name], target)
         shown = None if len(targets) == 1 else name
         statements = tuple(_statements(specs[name], scope, asked, purpose))
+        statements += tuple(analyzing(scope)) if access_analyzer else ()
         made.append(Wanted(shown, scope, statements))
     return (*made, *_caller(parsed.settings, targets, made))
 

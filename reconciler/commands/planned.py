@@ -42,6 +42,8 @@ class PlannedTarget:
         return self.account.connection
 
 
+_SUGGESTION = "access-analyzer-suggestion"
+"""A warning by its severity in the reports, which have nothing below."""
 PlanSeverity = Literal["critical", "warning", "info"]
 
 
@@ -80,7 +82,9 @@ class Planned:
         nothing of that."""
         if any(change.widens for change in self.plan.changes):
             return "critical"
-        if any(found.severity == "warning" for found in self.diagnostics):
+        if any(
+            found.severity == "warning" and found.code != _SUGGESTION for found in self.diagnostics
+        ):
             return "warning"
         return None if self.plan.is_empty else "info"
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.commands.failures import FailureLimit
 from reconciler.planner.options import PlanFlags
-from reconciler.ports import Clock, Examiner, Member, Progress, Reader, Trail, Writer
+from reconciler.ports import (
+    Clock,
+    Examiner,
+    Member,
+    PolicyAnalyzer,
+    Progress,
+    Reader,
+    Trail,
+    Writer,
+)
 from reconciler.spec.loader import ParsedSet
 from reconciler.spec.settings import Settings, TargetSpec
 
@@ -45,6 +54,8 @@ class Connection:
     """Creates the reader of CloudTrail events."""
     examiner: Callable[[], Examiner]
     """Creates what a check-up asks with."""
+    analyzer: Callable[[str], PolicyAnalyzer]
+    """Creates what asks AWS about policy documents, in that region."""
     doubts: Callable[[], tuple[str, ...]] = tuple
     """Reasons why the expiry of the credentials is not known, so that ``outlives`` may be wrong."""
     members: Callable[

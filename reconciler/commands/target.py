@@ -59,7 +59,7 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class PlannedAccount:
     """``idle`` are warnings about patterns of the settings that match nothing here, ``context`` is
-    what the plan was made from."""
+    what the plan was made from, with what was read for its blast radius."""
 
     plan: TargetPlan
     matchable: Matchable
@@ -92,20 +92,22 @@ def plan_account(
     if request.for_drift:
         documents = _documents(planned, context.live, account.reader)
         planned = replace(planned, documents=documents)
-    elif written is None and not request.forget:
-        planned = _reaching(planned, context, account, ports.progress)
     known = _matchable(context, account, ports.progress)
-    return PlannedAccount(planned, known, idle_rules(context, spec), context)
+    idle = idle_rules(context, spec)
+    if not request.for_drift and written is None and not request.forget:
+        planned, context = _reaching(planned, context, account, ports.progress)
+    return PlannedAccount(planned, known, idle, context)
 
 
 def _reaching(
     planned: TargetPlan, context: PlanContext, account: Account, progress: Progress
-) -> TargetPlan:
-    """The plan with whom it reaches. Reads more only if a change reaches running instances, and
-    nothing from EC2 that the plan had not to do with."""
+) -> tuple[TargetPlan, PlanContext]:
+    """The plan with whom it reaches, and its context with the instances read for that. Reads more
+    only if a change reaches running instances, and nothing from EC2 that the plan had not to do
+    with."""
     concerns = concerned(planned.changes, context)
     if not concerns or not context.live.regions:
-        return planned
+        return planned, context
     live, reader = context.live, account.reader
     has_all = reach(context) == "everywhere" or context.options.deletes_what_is_left
     if not has_all and any(concern.is_for_all_regions for concern in concerns):
@@ -122,7 +124,7 @@ def _reaching(
         progress.reading(f"what starts new instances in {where}")
     launches = reader.launch_sources(queries) if queries else LaunchSources()
     place = Location(account.spec.root)
-    return with_blast_radius(planned, concerns, context, launches, place)
+    return with_blast_radius(planned, concerns, context, launches, place), context
 
 
 def _for_consumers(options: Options, reader: Reader) -> set[str]:

@@ -18,6 +18,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.explain.chain import Known, explain_address, explain_instance
 from reconciler.explain.explanation import Explained, Explanation, NotRead
 from reconciler.explain.parts import Documents, aws_policies_named, live_of
+from reconciler.explain.regions import everywhere
 from reconciler.model.address import (
     ASSOCIATION,
     POLICY,
@@ -203,25 +204,12 @@ class _Reading:
 
     # Instances.
 
-    def _near(self) -> str:
-        """A region to ask which there are. Raises ``RefusedError``."""
-        regions = self.planned.options.regions
-        near = regions[0] if regions else self.target.connection.default_region
-        if near is None:
-            message = "no region is set; pass --region, or set AWS_REGION or regions"
-            raise RefusedError(message, ExitCode.ERROR)
-        return near
-
     def _everywhere(self) -> tuple[str, ...]:
-        """Every enabled region; those of the set where they cannot be listed."""
-        near = self._near()
-        try:
-            return self.reader.enabled_regions(near)
-        except AwsError as error:
-            if error.code not in UNREADABLE:
-                raise
-            self.not_read.append(NotRead("which regions are enabled", _why(error)))
-            return tuple(sorted({near, *self.planned.options.own_regions}))
+        options, connection = self.planned.options, self.target.connection
+        regions, refused = everywhere(options, connection, self.reader)
+        if refused is not None:
+            self.not_read.append(refused)
+        return regions
 
     def _found(self, name: str) -> LiveInstance | None:
         """The instance, in any state and any enabled region."""

@@ -27,11 +27,16 @@ def matches(pattern: str, text: str) -> bool:
     """Whether IAM's pattern, with ``*`` and ``?``, covers the text; case does not count."""
     if "*" not in pattern and "?" not in pattern:
         return pattern.casefold() == text.casefold()
+    return matcher(pattern).fullmatch(text) is not None
+
+
+def matcher(pattern: str) -> re.Pattern[str]:
+    """What texts that IAM's pattern covers match in full."""
     parts = {"*": ".*", "?": "."}
     # Stars in a row mean one, and would take the matcher forever.
     shortened = re.sub(r"\*+", "*", pattern)
     expression = "".join(parts.get(c) or re.escape(c) for c in shortened)
-    return re.fullmatch(expression, text, re.IGNORECASE | re.DOTALL) is not None
+    return re.compile(expression, re.IGNORECASE | re.DOTALL)
 
 
 def _is_about_ec2(statement: Mapping[str, Json]) -> bool:

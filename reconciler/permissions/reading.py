@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, statement
-from reconciler.plan.authorization import REGION, Reading, reads_for
+from reconciler.plan.authorization import ANALYZING, READS, REGION, Reading, reads_for
 
 
 def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
@@ -25,6 +25,12 @@ def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
     aws = (scope.arns.aws_managed("/", "*"),) if own else ()
     yield from statement("ReadPolicies", policies, (*scope.every("policy"), *aws))
     yield from statement("ReadInstances", in_regions, ["*"], scope.in_regions())
+
+
+def analyzing(scope: Scope) -> Iterator[Statement]:
+    """What `plan --access-analyzer` asks besides."""
+    actions = [need.action for call in ANALYZING for need in READS[call].needs]
+    yield from statement("AskAccessAnalyzer", actions, ["*"], scope.in_regions())
 
 
 _OF_AWS = ("iam:GetPolicy", "iam:GetPolicyVersion")

@@ -26,6 +26,7 @@ PAGES: Final[Mapping[str, str]] = {
     "ecs": f"{_START}amazonelasticcontainerservice.html",
     "tag": f"{_START}amazonresourcegrouptaggingapi.html",
     "cloudtrail": f"{_START}awscloudtrail.html",
+    "access-analyzer": f"{_START}awsiamaccessanalyzer.html",
     "sts": f"{_START}awssecuritytokenservice.html",
     "organizations": f"{_START}awsorganizations.html",
     "s3": f"{_START}amazons3.html",
@@ -200,10 +201,20 @@ READS: Final[Mapping[str, Read]] = {
     "ssm:DescribeInstanceInformation": Read(
         _own("ssm:DescribeInstanceInformation", "*"), (), "`doctor`: who answers to SSM"
     ),
+    # Told as unknown where they are denied.
+    "access-analyzer:ValidatePolicy": Read(
+        _own("access-analyzer:ValidatePolicy", "*", REGION), (), "`plan --access-analyzer`"
+    ),
+    "access-analyzer:CheckNoNewAccess": Read(
+        _own("access-analyzer:CheckNoNewAccess", "*", REGION), (), "`plan --access-analyzer`"
+    ),
     "sns:Publish": Read(_own("sns:Publish", "*"), (), "`--notify` with a topic"),
     "events:PutEvents": Read(_own("events:PutEvents", "*"), (), "`--notify` with an event bus"),
 }
 """By call. What is not of a printed policy's purposes is for the reader of the docs."""
+
+ANALYZING: Final = ("access-analyzer:ValidatePolicy", "access-analyzer:CheckNoNewAccess")
+"""Calls of `plan --access-analyzer`."""
 
 WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
     # Tags in the request are checked as a call of their own. Source:

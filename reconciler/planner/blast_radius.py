@@ -64,7 +64,7 @@ def _concern(change: Change, context: PlanContext) -> Concern | None:
         case "role" if is_gone or any(path.startswith(_OF_ROLES) for path in paths):
             names = _through([change.name], context)
         case "policy" if is_gone or "document" in paths:
-            names = _through(_roles_with(change.name, context), context)
+            names = _through(roles_with(change.name, context), context)
         case _:
             return None
     if isinstance(change, Create) or not names:
@@ -82,7 +82,7 @@ def _through(roles: Iterable[str], context: PlanContext) -> set[str]:
     }
 
 
-def _roles_with(policy: str, context: PlanContext) -> Iterator[str]:
+def roles_with(policy: str, context: PlanContext) -> Iterator[str]:
     live = context.live.policy(policy)
     for role in context.live.roles.values():
         if live is not None and live.arn in role.resource.policies:

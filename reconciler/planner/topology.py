@@ -6,7 +6,7 @@ deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from reconciler.kinds.context import iam, tag_list
 from reconciler.model import ownership
@@ -25,14 +25,20 @@ from reconciler.plan.graph import Label, PendingStep, free, released
 from reconciler.planner.context import PendingWork, PlanContext
 
 
-def links(context: PlanContext, changes: tuple[Change, ...]) -> tuple[Link, ...]:
+def links(
+    context: PlanContext,
+    changes: tuple[Change, ...],
+    *,
+    around: Collection[Address] = (),
+    every: bool = False,
+) -> tuple[Link, ...]:
     """Of every profile that the specs name, that something happens to, or whose role something
-    happens to; sorted."""
+    happens to, sorted; also of those whose role is ``around``, or of ``every`` one."""
     touched = {change.address: change for change in changes}
     names = set(context.desired.profiles)
     for name, live in context.live.profiles.items():
         role = role_address(live.resource.role or "")
-        if live.resource.address in touched or role in touched:
+        if every or live.resource.address in touched or role in touched or role in around:
             names.add(name)
     found = [link for name in names for link in _of(name, context, touched)]
     moved = (link for change in changes for link in _moved(change))
@@ -46,7 +52,7 @@ def _of(name: str, context: PlanContext, touched: Mapping[Address, Change]) -> I
         return
     address = entity.resource.address
     before = live.resource.role if live is not None else None
-    is_planned = wanted is not None and (live is None or context.options.includes(address))
+    is_planned = wanted is not None and context.options.includes(address)
     after = wanted.resource.role if wanted is not None and is_planned else before
     if isinstance(touched.get(address), Delete):
         after = None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from moto import backend_index
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.exceptions import ServiceException
@@ -22,7 +23,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.iam.responses import IamResponse
 from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
 
-from reconciler.sandbox import iam_rules, launches, moto_speed
+from reconciler.sandbox import access_analyzer, iam_rules, launches, moto_speed
 from reconciler.sandbox.cloudtrail import TrailLayer, resources_of
 from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
 from reconciler.sandbox.faults import CutOffError, Faults
@@ -41,7 +42,7 @@ _FIXED_STATES = (
 
 FEW_IMAGES = 5
 FIRST_ERROR = 400
-_SERVICES = {"resourcegroupstaggingapi": "tag"}
+_SERVICES = {"resourcegroupstaggingapi": "tag", "accessanalyzer": "access-analyzer"}
 """How permissions name a service, where moto names it otherwise."""
 _OF_OTHERS = {("ssm", "DescribeInstanceInformation"): describe_instance_information}
 """Answers of services whose part of moto takes seconds to load: not before they are asked."""
@@ -72,6 +73,9 @@ def installed(world: World) -> Iterator[World]:
     _patch(EcsLayer(ecs_originals), (EC2ContainerServiceResponse,), ecs_originals, undo)
     for owner, name, ours in launches.replacements(world):
         _replace(owner, name, ours, undo)
+    access_analyzer.module()
+    services = [*backend_index.backend_url_patterns, access_analyzer.PATTERN]
+    _replace(backend_index, "backend_url_patterns", services, undo)
     # Codes that AWS answers and botocore's models do not have; moto would say so each time.
     warnings.filterwarnings("ignore", ".*does not match an error shape", UserWarning)
     faults = Faults(world.seed)

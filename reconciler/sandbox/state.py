@@ -20,7 +20,7 @@ from reconciler.clock import SystemClock
 from reconciler.ports import Clock
 from reconciler.sandbox.fault_config import Broken, Chaos, Lags
 
-READS = ("Get", "List", "Describe", "Simulate")
+READS = ("Get", "List", "Describe", "Simulate", "Validate", "Check")
 _PREFIXES = {"tagging": "tag", "resourcegroupstaggingapi": "tag"}
 """Services whose actions begin with another name."""
 

@@ -8,7 +8,7 @@ what was not known.
 from __future__ import annotations
 
 import gc
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from collections.abc import Mapping as MappingType
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from reconciler.spec.build import builder
 from reconciler.spec.build.validation import validated_model
 from reconciler.spec.build.variables import Room, substituted
 from reconciler.spec.check import account_checks, checks
-from reconciler.spec.desired import Place, SpecSet
+from reconciler.spec.desired import DesiredState, Place, SpecSet
 from reconciler.spec.files import (
     YAML_SUFFIXES,
     Found,
@@ -120,8 +120,12 @@ def for_target(parsed: ParsedSet, target: TargetSpec | None) -> ParsedSet:
     return replace(parsed, files=tuple(chosen), diagnostics=(*parsed.diagnostics, *missing))
 
 
-def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
-    """The findings of the set as every one of its targets would have it."""
+def validated(
+    parsed: ParsedSet,
+    variables: MappingType[str, str],
+    more: Callable[[DesiredState], Iterable[Diagnostic]] | None = None,
+) -> SpecSet:
+    """The findings of the set as every one of its targets would have it, with ``more`` of each."""
     sets = []
     interpreter = Interpreter()
     targets = list(parsed.settings.targets.values())
@@ -134,9 +138,10 @@ def validated(parsed: ParsedSet, variables: MappingType[str, str]) -> SpecSet:
         caller = Caller(account or PLACEHOLDER_ACCOUNT, "aws", {**own, **variables})
         made = interpreter.of(for_target(parsed, target), caller)
         other = account_checks.of_account(made.desired, account, None)
-        sets.append(replace(made, diagnostics=(*made.diagnostics, *other)))
-    found = in_order(d for one in sets for d in one.diagnostics)
-    return replace(sets[0], diagnostics=found)
+        further = more(made.desired) if more is not None else ()
+        sets.append(replace(made, diagnostics=(*made.diagnostics, *other, *further)))
+    together = in_order(d for one in sets for d in one.diagnostics)
+    return replace(sets[0], diagnostics=together)
 
 
 @_collector_paused()

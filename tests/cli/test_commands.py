@@ -440,6 +440,10 @@ def test_the_demo(shell: Shell) -> None:
     assert "rolled back, the profile has the old role again" in result.stdout
     back = r"never touched:\n(    \S+  i-\w+  web-v2\n){3}"
     assert re.search(back, result.stdout)
+    explained = result.stdout.partition("$ reconciler explain i-")[2]
+    assert "holds the credentials of role/web-v2" in explained
+    assert "to role/web-v3 failed and was rolled back" in explained
+    assert "Override with --allow retry=instance-profile/web" in explained
     assert time.monotonic() - began < 60
 
 

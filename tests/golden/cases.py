@@ -20,7 +20,9 @@ from reconciler.cli.app import app
 from reconciler.commands.apply import Applied
 from reconciler.commands.planned import Planned
 from reconciler.drift.findings import drift_of
+from reconciler.explain.graph import make_graph
 from reconciler.render import formats
+from reconciler.render.graph.formats import FORMATS as GRAPHS
 from reconciler.render.json.apply import outcome_json
 from reconciler.render.json.explain import explain_json
 from reconciler.render.json.schemas import PRINTED, schema_of
@@ -245,6 +247,49 @@ def _explained(world: World, asked: str) -> str:
     return plain(explain_lines(world.explain(asked), Look())) + "\n"
 
 
+GRAPH = """
+policies:
+  read: {document: {Version: 2012-10-17, Statement: [
+    {Effect: Allow, Action: ACTION, Resource: '*'}]}}
+roles:
+  web-v1: {trust: ec2}
+  web-v2: {trust: ec2}
+  batch: {trust: ec2, managed_policies: [read]}
+  quiet: {trust: ec2}
+instance_profiles:
+  web: {role: WEB}
+  batch: {role: batch}
+  quiet: {role: quiet}
+associations:
+  web-fleet: {instance_profile: web, select: {tags: {app: web}}}
+  batch-fleet: {instance_profile: batch, select: {tags: {app: batch}}}
+"""
+
+
+@contextmanager
+def to_be_drawn() -> Iterator[Rig]:
+    """A role swap for a fleet in two regions, a policy that changes, and what does not change."""
+    with seeded() as aws:
+        aws.launch(14, tags={"app": "web", "Name": "web"})
+        aws.launch(3, region=AWAY, tags={"app": "web", "Name": "web"})
+        aws.launch(2, tags={"app": "batch", "Name": "batch"})
+        aws.launch(1, tags={"app": "other"})
+        aws.write(GRAPH.replace("WEB", "web-v1").replace("ACTION", "'s3:GetObject'"), SETTINGS)
+        aws.settle(parallelism=1)
+        aws.write(GRAPH.replace("WEB", "web-v2").replace("ACTION", "'s3:*'"), SETTINGS)
+        yield aws
+
+
+def drawn() -> Iterator[tuple[str, str]]:
+    with to_be_drawn() as aws:
+        for every, name in ((False, "graph"), (True, "graph-all")):
+            _counted(aws)
+            graph = make_graph(aws.request(), aws.commands(), every=every)
+            for form, make in GRAPHS.items():
+                if not every or form in ("mermaid", "json"):
+                    yield f"{name}.{form}.txt", make(graph, NOW)
+
+
 MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "help": helped,
     "schemas": schemas,
@@ -254,6 +299,7 @@ MAKERS: Mapping[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "removals": removals,
     "policies": policies,
     "explain": explained,
+    "graph": drawn,
 }
 
 

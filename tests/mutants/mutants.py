@@ -925,4 +925,67 @@ REHEARSAL = (
         "Terraform forgets what was not imported",
     ),
 )
-MUTANTS = (*REHEARSAL, *CUTOVER, *PLANNER, *KINDS, *EXECUTOR, *FLEET, *PERMISSIONS)
+_LINT, _ANALYSIS, _DRAWN = (
+    "lint/test_lint.py",
+    "behaviour/test_access_analyzer.py",
+    "render/test_graph.py",
+)
+EXPLAINING = (
+    Mutant(
+        "reconciler/lint/statements.py",
+        "        elif not _TRUE_WITHOUT_THE_KEY.search(operator):\n",
+        "        else:\n",
+        (f"{_LINT}::test_conditions_that_may_be_met",),
+        "a condition that a call without the key meets is flagged",
+    ),
+    Mutant(
+        "reconciler/lint/catalog.py",
+        '        for kind in details["resourceTypes"]:\n',
+        "        for kind in ():\n",
+        (f"{_LINT}::test_conditions_that_may_be_met",),
+        "condition keys of resources are not known",
+    ),
+    Mutant(
+        "reconciler/lint/statements.py",
+        "    if catalog.is_beyond(text) or catalog.matching(text):\n",
+        "    if catalog.matching(text):\n",
+        (f"{_LINT}::test_actions_that_there_are",),
+        "actions of AWS's own policies are flagged",
+    ),
+    Mutant(
+        "reconciler/commands/analysis.py",
+        "        if change is None or not _writes(change, written):\n",
+        "        if change is None:\n",
+        (f"{_ANALYSIS}::test_what_changes_is_compared_with_what_aws_has",),
+        "documents that do not change are asked about",
+    ),
+    Mutant(
+        "reconciler/commands/analysis.py",
+        "            if call in self.refused:\n                return ()\n",
+        "            if call in self.refused:\n                raise self.refused[call]\n",
+        (f"{_ANALYSIS}::test_what_is_denied_is_told_once_and_the_plan_is_whole",),
+        "a denied call ends the plan",
+    ),
+    Mutant(
+        "reconciler/render/graph/mermaid.py",
+        '        c if n >= start and (c.isalnum() or c in _PLAIN) else f"#{ord(c)};"\n',
+        "        c\n",
+        (f"{_DRAWN}::test_mermaid",),
+        "a name is markup of Mermaid",
+    ),
+    Mutant(
+        "reconciler/render/graph/dot.py",
+        """.replace("\\\\", "\\\\\\\\")""",
+        "",
+        (f"{_DRAWN}::test_every_text_is_text_in_every_format",),
+        "a backslash of a name is an escape of Graphviz",
+    ),
+    Mutant(
+        "reconciler/planner/topology.py",
+        "    is_planned = wanted is not None and context.options.includes(address)\n",
+        "    is_planned = wanted is not None\n",
+        ("behaviour/test_graph.py::test_what_is_not_planned_is_not_drawn",),
+        "what was not read is drawn as added",
+    ),
+)
+MUTANTS = (*EXPLAINING, *REHEARSAL, *CUTOVER, *PLANNER, *KINDS, *EXECUTOR, *FLEET, *PERMISSIONS)

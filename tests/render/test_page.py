@@ -128,7 +128,7 @@ def test_the_picture() -> None:
     drawn = picture(links, {"role/b": "comes"})
     assert re.findall(r"<text[^>]*>([^<]*)<", drawn) == [
         "Roles", "Instance profiles", "Instances",
-        "w", "↻ i-0", "↻ i-1", "↻ i-2", "50 instances", "a", "+ b",
+        "a", "+ b", "w", "↻ i-0", "↻ i-1", "↻ i-2", "50 instances",
     ]  # fmt: skip
     assert drawn.count("<line") == 6
     listed = re.findall(r"<li><span[^>]*>([^<]*)</span> <b[^>]*>([^<]*)</b>", drawn)

@@ -97,6 +97,14 @@ Prune = Annotated[
         rich_help_panel=OWNERSHIP,
     ),
 ]
+AccessAnalyzer = Annotated[
+    bool,
+    typer.Option(
+        "--access-analyzer",
+        help="Also what plan --access-analyzer asks.",
+        rich_help_panel=SCOPE,
+    ),
+]
 GitHub = Annotated[
     str | None,
     typer.Option(
@@ -145,6 +153,7 @@ def permissions(
     var: Var = None,
     owner: Owner = None,
     prune: Prune = None,
+    access_analyzer: AccessAnalyzer = False,
     github: GitHub = None,
     gitlab: GitLab = None,
     gitlab_host: Host = "gitlab.com",
@@ -165,6 +174,7 @@ def permissions(
         var=var,
         owner=owner,
         prune=prune,
+        access_analyzer=access_analyzer,
         github=github,
         gitlab=gitlab,
         gitlab_host=gitlab_host,

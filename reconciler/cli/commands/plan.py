@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.panels import OUTPUT
+from reconciler.cli.panels import OUTPUT, SCOPE
 from reconciler.drift.severity import Severity
 
 Out = Annotated[
@@ -32,6 +32,16 @@ FailOn = Annotated[
     ),
 ]
 
+AccessAnalyzer = Annotated[
+    bool,
+    typer.Option(
+        "--access-analyzer",
+        help="Also ask AWS's Access Analyzer about the policies that the plan writes: what it "
+        "finds in them, and whether changed ones allow more than before, for which AWS charges.",
+        rich_help_panel=SCOPE,
+    ),
+]
+
 
 @o.with_flags
 def plan(
@@ -41,9 +51,10 @@ def plan(
     report: o.Report = None,
     detailed_exitcode: Detailed = False,
     fail_on: FailOn = None,
+    access_analyzer: AccessAnalyzer = False,
     *,
     common: o.CommonArguments,
 ) -> None:
     from reconciler.cli.runs.plan import run
 
-    run(specs, out, as_json, report, detailed_exitcode, fail_on, common)
+    run(specs, out, as_json, report, detailed_exitcode, fail_on, access_analyzer, common)

@@ -15,6 +15,7 @@ class Of(StrEnum):
     plan = "plan"
     drift = "drift"
     explain = "explain"
+    graph = "graph"
     apply = "apply"
     diagnostics = "diagnostics"
     log = "log"

@@ -9,7 +9,7 @@ import typer
 
 from reconciler.cli.arguments import Color, ColorFlag, QuietFlag, Specs, Var
 from reconciler.cli.completion import reports
-from reconciler.cli.panels import OUTPUT
+from reconciler.cli.panels import OUTPUT, SCOPE
 
 
 class Format(StrEnum):
@@ -39,15 +39,26 @@ ReportFlag = Annotated[
     ),
 ]
 
+Lint = Annotated[
+    bool,
+    typer.Option(
+        "--lint",
+        help="Also compare policies with AWS's list of actions and condition keys: what does not "
+        "exist, or does not go together. Needs reconciler[lint] to be installed.",
+        rich_help_panel=SCOPE,
+    ),
+]
+
 
 def validate(
     specs: Specs = "specs",
     output: FormatFlag = Format.full,
     report: ReportFlag = None,
     var: Var = None,
+    lint: Lint = False,
     color: ColorFlag = Color.auto,
     quiet: QuietFlag = False,
 ) -> None:
     from reconciler.cli.runs.validate import run
 
-    run(specs, output, report, var, color, quiet)
+    run(specs, output, report, var, lint, color, quiet)

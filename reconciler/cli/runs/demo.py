@@ -23,10 +23,12 @@ from reconciler.commands.planned import Planned
 from reconciler.commands.request import Request, RunPorts
 from reconciler.drift.findings import drift_of
 from reconciler.exit_codes import ExitCode
+from reconciler.explain.reading import explain
 from reconciler.rehearsal.watching import Killed, Life, Watch
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.apply import result_lines
 from reconciler.render.text.drift import drift_lines
+from reconciler.render.text.explain import explain_lines
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import plan_lines
 from reconciler.sandbox.fault_config import Lags
@@ -115,6 +117,7 @@ class Story:
             self.cut_over(),
             self.by_hand(),
             self.bad_role(),
+            self.explained(),
         ]
         self.ending()
         return max(codes)
@@ -216,6 +219,16 @@ class Story:
             yield
         finally:
             self.aws.after.remove(listen)
+
+    def explained(self) -> int:
+        from reconciler.sandbox.server import credentials  # noqa: PLC0415 - moto is an extra
+
+        self.chapter("Whose credentials does an instance hold, and what changes that?")
+        instance = str(credentials(self.aws)[0]["instance"])
+        self.command(f"reconciler explain {instance}")
+        found = self.quietly(self.ports(), lambda ports: explain(instance, self.request(), ports))
+        self.console.out(explain_lines(found, Look(self.console.unicode)))
+        return 0
 
     def by_hand(self) -> int:
         self.chapter("AWS is changed by hand, outside of Git")

@@ -37,6 +37,7 @@ def run(
     var: list[str] | None,
     owner: str | None,
     prune: bool | None,
+    access_analyzer: bool,
     github: str | None,
     gitlab: str | None,
     gitlab_host: str,
@@ -61,16 +62,19 @@ def run(
         if pipeline is not None:
             if purpose is not None:
                 raise typer.BadParameter("--for does not go with the roles of a pipeline")
-            made = _roles(request, pipeline)
+            made = _roles(request, pipeline, access_analyzer=access_analyzer)
         elif purpose is None:
             raise typer.BadParameter(f"--for is missing: {', '.join(For)}")
+        elif access_analyzer and purpose is not For.plan:
+            raise typer.BadParameter("--access-analyzer is for --for plan")
         else:
-            made = _policies(wanted_for(request, _purpose(purpose)), purpose.value)
+            wanted = wanted_for(request, _purpose(purpose), access_analyzer=access_analyzer)
+            made = _policies(wanted, purpose.value)
     _warn(made, console)
     console.out_text(FORMATS[output.value](made))
 
 
-_OF_SPECS = ("target", "region", "var", "owner", "prune")
+_OF_SPECS = ("target", "region", "var", "owner", "prune", "access_analyzer")
 
 
 def _of_plan(
@@ -145,12 +149,13 @@ def _named(name: str, wanted: Wanted) -> dict[str, Any]:
     return {f"{name}-{n}": document for n, document in enumerate(found, 1)}
 
 
-def _roles(request: Request, pipeline: Pipeline) -> PolicySet:
+def _roles(request: Request, pipeline: Pipeline, *, access_analyzer: bool) -> PolicySet:
     """A role to plan and to look for drift, and one to apply, for each target."""
     policies: dict[str, Any] = {}
     roles = []
     for purpose, name in (("drift", "plan"), ("apply", "apply")):
-        for one in wanted_for(request, _purpose(For(purpose))):
+        asks = access_analyzer and name == "plan"
+        for one in wanted_for(request, _purpose(For(purpose)), access_analyzer=asks):
             if one.is_caller:
                 continue
             account = one.scope.account_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -12,6 +13,7 @@ from reconciler.cli.files import write_whole
 from reconciler.cli.given import console_of, login_of, request_of
 from reconciler.cli.progress import Quiet, planning
 from reconciler.cli.reports import report_requests
+from reconciler.commands.analysis import analyzed
 from reconciler.commands.planned import Planned
 from reconciler.drift.severity import SEVERITIES, Severity
 from reconciler.exit_codes import ExitCode
@@ -29,6 +31,7 @@ def run(
     report: list[str] | None,
     detailed_exitcode: bool,
     fail_on: Severity | None,
+    access_analyzer: bool,
     common: CommonArguments,
 ) -> None:
     request = request_of(common, specs)
@@ -36,8 +39,11 @@ def run(
     console = console_of(common)
     login = login_of(common, console)
     ports = run_ports(login, Quiet(console), request.parallelism)
+    then = None
+    if access_analyzer:
+        then = partial(analyzed, parallelism=request.parallelism, targets=ports.target_parallelism)
     with reports.annotating(console):
-        planned = planning(request, ports, console)
+        planned = planning(request, ports, console, then=then)
     is_read = as_json or out is not None or bool(reports.reports)
     document = plan_json(planned, now_as_text()) if is_read else None
     if as_json:

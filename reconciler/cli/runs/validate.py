@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import typer
 
 from reconciler.cli.arguments import Color
@@ -11,6 +13,8 @@ from reconciler.cli.given import pairs
 from reconciler.cli.reports import ReportRequests, report_requests, repository
 from reconciler.diagnostics import has_errors
 from reconciler.exit_codes import ExitCode
+from reconciler.lint.catalog import catalog
+from reconciler.lint.statements import findings
 from reconciler.render.formats import VALIDATE, ValidateReport
 from reconciler.render.styled_text import Piece
 from reconciler.render.text.diagnostics import concise, count, full
@@ -25,12 +29,14 @@ def run(
     output: Format,
     report: list[str] | None,
     var: list[str] | None,
+    lint: bool,
     color: Color,
     quiet: bool,
 ) -> None:
     requests = report_requests(report, VALIDATE, output not in _FOR_PEOPLE)
     console = Console(color=color.value, quiet=quiet)
-    spec = validated(read(specs), pairs(var, "--var"))
+    linter = partial(findings, catalog=catalog()) if lint else None
+    spec = validated(read(specs), pairs(var, "--var"), linter)
     subject = ValidateReport(spec.diagnostics, spec.sources, repository(specs))
     _show(spec, subject, output, requests, console)
     requests.write(VALIDATE, subject, console)

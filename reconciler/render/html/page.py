@@ -1,26 +1,19 @@
-"""One HTML file for a plan or a drift: nothing is fetched, nothing is run but its own script.
-
-Source: developer.mozilla.org/docs/Web/HTTP/Guides/CSP (hashes of inline styles and scripts)
-"""
+"""One HTML file for a plan or a drift."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from html import escape
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.plan.changes import Difference, Link, Mark
+from reconciler.plan.picture import MARKS
 from reconciler.render import phrases
 from reconciler.render.ci.repository import Repository
-from reconciler.render.escape import printable
 from reconciler.render.html.diagram import picture
+from reconciler.render.html.shell import page, text
 from reconciler.render.json.encode import json_text
 from reconciler.render.json.types import (
     ChangeShape,
@@ -34,15 +27,6 @@ from reconciler.render.styled_text import Line
 from reconciler.render.text.direction import HAPPENED, PLANNED, Direction
 from reconciler.render.text.values import difference_lines
 
-_MARKS: dict[str, Mark] = {
-    "create": "comes",
-    "adopt": "changes",
-    "update": "changes",
-    "restore": "changes",
-    "replace": "goes",
-    "delete": "goes",
-    "cutover": "fresh",
-}
 _SIGNS = {"missing": "-", "left": "+", "unmanaged": "+"}
 _LOOKS = {
     "modified": "update",
@@ -77,11 +61,6 @@ class _Item:
         yield from self.instances
 
 
-def text(value: object) -> str:
-    """Harmless in HTML, in text and in attributes."""
-    return escape(printable(value))
-
-
 def plan_page(
     document: PlanShape,
     links: Iterable[Link],
@@ -92,7 +71,7 @@ def plan_page(
     """``commands`` are those of the AWS CLI, by address; ``parts`` names the profile whose commands
     include those of an instance."""
     changes = phrases.changes_of(document)
-    marks = {change["address"]: _MARKS[phrases.verb_of(change)] for change in changes}
+    marks = {change["address"]: MARKS[change["actions"][0]] for change in changes}
     items = [item for target in document["targets"] for item in _changes(target, commands, parts)]
     stops = phrases.stops_of(document)
     counts = phrases.counts_in_words(phrases.counted(changes)) if changes else ""
@@ -199,15 +178,6 @@ def _finding(finding: FindingShape) -> _Item:
     )
 
 
-@cache
-def _own(name: str) -> str:
-    return files("reconciler.render.html").joinpath(name).read_text("utf-8")
-
-
-def _hash(content: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
-
 def _page(
     *,
     title: str,
@@ -219,11 +189,6 @@ def _page(
     document: PlanShape | DriftShape,
     repository: Repository,
 ) -> str:
-    css, script = _own("page.css"), _own("page.js")
-    policy = (
-        f"default-src 'none'; style-src '{_hash(css)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
     listed = "".join(f'<li class="{look}">{text(said)}</li>' for look, said in notes)
     parts = [
         f"<h1>{text(title)}</h1>",
@@ -234,18 +199,7 @@ def _page(
         _tools(items),
         "".join(_shown(item, repository) for item in items),
     ]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="referrer" content="no-referrer"><title>{text(title)}</title>'
-        f"<style>{css}</style>"
-    )
-    data = json_text(document, None).replace("<", "\\u003c")
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>{"".join(parts)}</main>'
-        f'<script type="application/json" id="document">{data}</script>'
-        f"<script>{script}</script></body></html>\n"
-    )
+    return page(title, "".join(parts), data=json_text(document, None))
 
 
 _LEGEND = '<p class="faint">+ create, - destroy, ~ change, ↻ cut over</p>'

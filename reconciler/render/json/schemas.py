@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
+from reconciler.render.json.graph_types import GraphShape
 from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
 
@@ -15,6 +16,7 @@ PRINTED: dict[str, Any] = {
     "plan": PlanShape,
     "drift": DriftShape,
     "explain": ExplainShape,
+    "graph": GraphShape,
     "apply": Event,
     "diagnostics": list[DiagnosticShape],
     "log": LogShape,
@@ -26,6 +28,7 @@ _TITLES = {
     "plan": "reconciler plan --json",
     "drift": "reconciler drift --json",
     "explain": "reconciler explain --json",
+    "graph": "reconciler graph --format json",
     "apply": "a line of reconciler apply --json",
     "diagnostics": "reconciler validate --format json",
     "log": "a line of --log-file",

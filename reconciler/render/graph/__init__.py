@@ -1,0 +1,1 @@
+"""Pictures of who holds what: as SVG, in a page, for Mermaid and for Graphviz."""

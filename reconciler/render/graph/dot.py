@@ -1,0 +1,64 @@
+"""A picture for Graphviz.
+
+In a quoted string only ``"`` ends it; in labels ``\\`` begins an escape, and entities of HTML are
+read. Source: graphviz.org/doc/info/lang.html, graphviz.org/docs/attr-types/escString
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.model.address import PROFILE, ROLE
+from reconciler.plan.changes import Mark
+from reconciler.render.escape import printable
+from reconciler.render.graph.links import Network, Vertex
+from reconciler.render.graph.rows import COLORS, WORDS
+
+_SHAPES = {ROLE: "oval", PROFILE: "box"}
+
+
+def dot(networks: Sequence[tuple[str, Network]], *, empty: str) -> str:
+    """Each picture with a title is a cluster."""
+    lines = [
+        "digraph reconciler {",
+        "  rankdir=LR;",
+        '  node [fontname="Courier", fontsize=11];',
+        '  edge [fontname="Helvetica", fontsize=10];',
+    ]
+    for place, (title, network) in enumerate(networks, 1):
+        pad = "  "
+        if title:
+            lines += [f"  subgraph cluster_{place} {{", f"    label={quoted(title)};"]
+            pad = "    "
+        lines += [f"{pad}{_vertex(vertex, place)}" for vertex in network.vertices]
+        if not network.vertices:
+            lines.append(f"{pad}e{place} [shape=plaintext, label={quoted(empty)}];")
+        for edge in network.edges:
+            said = f"label={quoted(WORDS[edge.mark])}, " if WORDS[edge.mark] else ""
+            style = f" [{said}{_look(edge.mark)}]" if COLORS[edge.mark] else ""
+            lines.append(f"{pad}n{place}_{edge.before} -> n{place}_{edge.after}{style};")
+        if title:
+            lines.append("  }")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _vertex(vertex: Vertex, place: int) -> str:
+    shape = _SHAPES.get(vertex.kind, "box")
+    look = f", {_look(vertex.mark, is_rounded=shape == 'box' and vertex.kind != PROFILE)}"
+    return f"n{place}_{vertex.number} [shape={shape}, label={quoted(*vertex.lines)}{look}];"
+
+
+def _look(mark: Mark, *, is_rounded: bool = False) -> str:
+    styles = [s for s, wanted in (("rounded", is_rounded), ("dashed", mark == "goes")) if wanted]
+    color = [f'color="{COLORS[mark]}"', "penwidth=2"] if COLORS[mark] else []
+    return ", ".join([*color, f'style="{",".join(styles) or "solid"}"'])
+
+
+def quoted(*texts: str) -> str:
+    """Lines as one string in quotes."""
+    return '"' + "\\n".join(_escaped(text) for text in texts) + '"'
+
+
+def _escaped(text: str) -> str:
+    plain = printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    return plain.replace("&", "&amp;")
