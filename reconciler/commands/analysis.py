@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -52,14 +52,21 @@ def analyzed(planned: Planned, progress: Progress, parallelism: int, targets: in
         diagnostics = in_order((*target.plan.diagnostics, *found))
         return replace(target, plan=replace(target.plan, diagnostics=diagnostics))
 
+    before = _calls(planned.targets)
     made = tuple(each(checked, planned.targets, targets))
-    calls: Counter[str] = Counter()
-    for reader in {id(t.connection.reader): t.connection.reader for t in made}.values():
-        calls.update(reader.calls)
+    # What planned may have been workers of an engine, whose calls no reader here has counted.
+    calls = Counter(planned.plan.api_calls) + (_calls(made) - before)
     plan = replace(
         planned.plan, targets=tuple(t.plan for t in made), api_calls=dict(sorted(calls.items()))
     )
     return replace(planned, plan=plan, targets=made)
+
+
+def _calls(targets: Iterable[PlannedTarget]) -> Counter[str]:
+    calls: Counter[str] = Counter()
+    for reader in {id(t.connection.reader): t.connection.reader for t in targets}.values():
+        calls.update(reader.calls)
+    return calls
 
 
 @dataclass(frozen=True, slots=True)
