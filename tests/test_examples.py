@@ -19,7 +19,7 @@ from tests.rig import AWAY, HOME, Rig
 
 EXAMPLES = ROOT / "examples"
 SPECS = sorted([*EXAMPLES.glob("*/specs"), ROOT / "specs"])
-TEXTS = sorted(p for p in EXAMPLES.rglob("*") if p.is_file() and p.suffix != ".timer")
+TEXTS = sorted(p for p in EXAMPLES.rglob("*") if p.is_file() and p.suffix not in (".timer", ".pyc"))
 PAGES = sorted(p for n in ("how-to", "strategies") for p in (ROOT / "docs" / n).glob("*.md"))
 SETTINGS = "regions: [us-east-1]\nconsumer_regions: [us-east-1]\npropagation: 0s\n"
 """What makes a rehearsal short."""

@@ -13,10 +13,13 @@ from botocore.utils import EVENT_ALIASES
 
 CALLED = frozenset(
     {
+        "accessanalyzer",
         "auto-scaling",
         "cloudtrail",
+        "cloudwatch",
         "ec2",
         "ecs",
+        "elastic-load-balancing-v2",
         "iam",
         "organizations",
         "resource-groups-tagging-api",

@@ -14,7 +14,7 @@ from typing import TypeVar
 from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.errors import DENIED, AwsError
-from reconciler.model.address import Address
+from reconciler.model.address import Address, name_key
 from reconciler.model.live import LiveEntity
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.plan.changes import Change, actions_of
@@ -91,8 +91,8 @@ def _asked(target: PlannedTarget) -> Iterator[_Asked]:
 def _writes(change: Change, written: Written) -> bool:
     if actions_of(change)[-1] == "create":
         return True
-    touched = {difference.path.casefold() for difference in change.differences}
-    return _attribute(written).casefold() in touched
+    touched = {name_key(difference.path) for difference in change.differences}
+    return name_key(_attribute(written)) in touched
 
 
 def _attribute(written: Written) -> str:

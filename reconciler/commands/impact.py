@@ -15,7 +15,7 @@ from reconciler.impact.questions import Answers, losses, questions, suspects
 from reconciler.impact.reduction import Documents, reduction
 from reconciler.impact.services import service_losses
 from reconciler.impact.takings import Permissions, Taking, takings
-from reconciler.model.address import Address, role_address
+from reconciler.model.address import Address, name_key, role_address
 from reconciler.plan.authorization import Question, Simulated
 from reconciler.plan.changes import Guard
 from reconciler.plan.impact import Impact, Loss, Usage
@@ -199,11 +199,11 @@ def _answers(
         else:
             policies, boundary = documents.policies, documents.boundary
             found += asking.examiner.simulate_documents(policies, boundary, question)
-    made = {(one.action.casefold(), one.resource): one for one in found}
+    made = {(name_key(one.action), one.resource): one for one in found}
     for question in asked:
         for action in question.actions:
             for resource in question.resources:
-                if (action.casefold(), resource) not in made:
+                if (name_key(action), resource) not in made:
                     message = f"no answer about {action} on {resource}"
                     raise AwsError("iam:SimulateCustomPolicy", NO_REPORT, message)
     return made

@@ -10,7 +10,11 @@ import pytest
 from reconciler.aws.hooks import CALLED, lean_session
 from reconciler.plan.authorization import READS, WRITES
 
-CLIENTS = {"tag": "resourcegroupstaggingapi"}
+CLIENTS = {
+    "access-analyzer": "accessanalyzer",
+    "elasticloadbalancing": "elbv2",
+    "tag": "resourcegroupstaggingapi",
+}
 """Of services that IAM names otherwise."""
 NOT_OF_TARGETS = {"aws", "events", "s3", "sns", "servicequotas"}
 """Called with the caller's own credentials, or not at all."""

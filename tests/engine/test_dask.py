@@ -84,6 +84,18 @@ def written(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_said_of_a_scheduler_and_its_workers() -> None:
+    """In a process of its own: dask leaves threads behind that use ``random``, by which Hypothesis
+    draws, and binds ports."""
+    path = Path(__file__).with_name("in_this_process.py")
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-o", "addopts=", "-q", str(path)]
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert " passed" in ended.stdout
+
+
+@pytest.mark.slow
 def test_a_worker_is_killed_in_the_middle_of_an_apply(tmp_path: Path) -> None:
     program = Program(tmp_path)
     written(tmp_path)

@@ -1,5 +1,5 @@
 """What is said of a scheduler and its workers that cannot be worked with. They are in this process,
-as far as they need not lack anything."""
+as far as they need not lack anything; so ``test_dask.py`` runs this file in a process of its own."""
 
 from __future__ import annotations
 
