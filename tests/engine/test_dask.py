@@ -3,6 +3,7 @@ of an apply."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import signal
@@ -14,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import distributed
 import pytest
 
 from tests.program import Program
@@ -151,7 +151,9 @@ def test_a_worker_without_the_package(tmp_path: Path) -> None:
     program, packages = Program(tmp_path), tmp_path / "packages"
     written(tmp_path)
     packages.mkdir()
-    for one in Path(distributed.__file__).parent.parent.iterdir():
+    found = importlib.util.find_spec("distributed")
+    assert found is not None
+    for one in Path(found.origin or "").parent.parent.iterdir():
         if not one.name.startswith(("reconciler", "_reconciler", "__editable__")):
             (packages / one.name).symlink_to(one)
     with cluster(program, packages) as (address, _):
