@@ -44,8 +44,9 @@ def imported(folder: Path, *arguments: str, **more: str) -> tuple[str, list[str]
         env={**Program(folder).environment, **more},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    assert ended.returncode == 0, ended.stderr
     return ended.stdout, ended.stderr.split()
 
 
