@@ -20,8 +20,9 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 # What is compiled is kept: each worker, and each program that a test starts, would compile it again.
+unit: export PYTHONDONTWRITEBYTECODE =
 unit: $(VENV)/installed
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4
+	$(BIN)/pytest -n 4
 
 sweep: $(VENV)/installed  #? the slow tests that `make test` leaves out
 	$(BIN)/pytest -n 2 -m slow

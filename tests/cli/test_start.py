@@ -40,7 +40,9 @@ BASH = {"_RECONCILER_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
 def imported(folder: Path, *arguments: str, **more: str) -> tuple[str, list[str]]:
     """What it prints, and which of the slow modules and of the commands it imports."""
     ended = subprocess.run(
-        [sys.executable, "-c", IMPORTED, *arguments],
+        # From bash, whatever runs the tests: the shell to complete in is looked for among the
+        # processes above. One that is told to do more than one thing stays there.
+        ["bash", "-c", '"$@"; exit $?', "bash", sys.executable, "-c", IMPORTED, *arguments],
         env={**Program(folder).environment, **more},
         capture_output=True,
         text=True,
