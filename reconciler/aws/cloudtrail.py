@@ -69,13 +69,15 @@ class AwsTrail:
             return answer
 
     def _wait(self, region: str) -> None:
-        """At most two calls a second, from whatever thread."""
-        with self._lock:
-            now = self._clock.now()
-            at = max(now, self._free.get(region, 0.0))
-            self._free[region] = at + LOOKUP_SECONDS
-        if at > now:
-            self._clock.sleep(at - now)
+        """At most two calls a second, from whatever thread; also after one that came late."""
+        while True:
+            with self._lock:
+                now = self._clock.now()
+                left = self._free.get(region, 0.0) - now
+                if left <= 0:
+                    self._free[region] = now + LOOKUP_SECONDS
+                    return
+            self._clock.sleep(left)
 
 
 def _event(answer: dict[str, Any]) -> Event | None:

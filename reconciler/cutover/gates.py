@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import floor
 
 from reconciler.cutover.calls import Calls
 from reconciler.cutover.decisions import (
@@ -224,16 +225,18 @@ def _denied(fleet: Fleet, gates: GateAnswers) -> Iterator[str]:
     limit = fleet.cutover.limits.checks.denied
     if limit is None:
         return
+    given = fleet.observed.after_id
     for session in gates.sessions:
         calls = [call for call in gates.denied if call.key == session.key]
-        was = {c.what for c in calls if session.before <= c.at < session.began_at}
+        # CloudTrail tells times to the second, by its own clock: whatever its time, a call of the
+        # role that was given says nothing of before. Nor does one of the role before say anything
+        # of the new one: processes may use its credentials for hours.
+        was = {c.what for c in calls if c.role_id != given and session.before <= c.at}
+        began = floor(session.began_at)
         new = Counter(
             call.what
             for call in calls
-            if session.began_at <= call.at <= session.until
-            # Processes may use the credentials of the role before for hours.
-            and call.role_id == fleet.observed.after_id
-            and call.what not in was
+            if call.role_id == given and began <= call.at <= session.until and call.what not in was
         )
         if new.total() > limit.most:
             yield f"{session.key.instance} ({session.key.region}) is denied {_counted(new)}"

@@ -4,12 +4,15 @@ meanwhile."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from reconciler.executor.interrupt import Interrupt
 from reconciler.plan.calls import Wait
 from reconciler.plan.changes import CutOverInstance
+from reconciler.sandbox import cloudtrail
+from reconciler.sandbox.sessions import Used
 from reconciler.sandbox.state import Alarm, App, Logged, Target
 from tests.behaviour.faults import Crash, crashing, listening, refusing
 from tests.prepared import prepared
@@ -438,6 +441,28 @@ def test_an_app_that_is_denied_after_the_canary_stops_at_one_instance(
     assert "rolled back" in failed.reason
     assert given(aws, began) == {fleet.ids[0]}
     assert fleet.with_role("v1") == 3
+
+
+@pytest.mark.parametrize("behind", [1, 20])
+def test_a_call_when_the_role_was_given_hides_no_later_one(
+    aws: Rig, monkeypatch: pytest.MonkeyPatch, behind: int
+) -> None:
+    """CloudTrail tells times to the second, by a clock that may be behind."""
+    fleet = with_apps(aws, 3)
+    aws.aws.apps[:] = [App("secretsmanager:GetSecretValue", SECRET, aws.clock.now(), 0.25)]
+    told = cloudtrail._of_instance
+
+    def earlier(used: Used) -> dict[str, Any]:
+        event = told(used)
+        return event | {"EventTime": event["EventTime"] - behind}
+
+    monkeypatch.setattr(cloudtrail, "_of_instance", earlier)
+    aws.aws.lags = replace(aws.aws.lags, associating=0.0)
+    aws.write(ROLES.format(role="v2", more="bake: 60s, checks: {denied: {max: 0, window: 60s}}"))
+    began = len(aws.aws.log)
+    (failed,) = [o for o in aws.apply().result.outcomes if o.status == "failed"]
+    assert "is denied secretsmanager:GetSecretValue" in failed.reason
+    assert given(aws, began) == {fleet.ids[0]}
 
 
 def test_a_run_that_died_in_the_bake_time_is_watched_by_the_next(

@@ -71,7 +71,6 @@ def rollout(tmp_path: Path) -> Iterator[Rollout]:
 RECORDS = ("--record", "record.json", "--record", "record.md")
 
 
-@pytest.mark.slow  # real seconds: a busy machine may notice the call after the canary's batch
 def test_an_app_that_is_denied_after_the_canary_is_rolled_back(rollout: Rollout) -> None:
     rollout.switch("calls", action="secretsmanager:GetSecretValue", resource=SECRET, every="1")
     rollout.wants("v2", "bake: 3s, checks: {denied: {max: 0, window: 3s}}")
