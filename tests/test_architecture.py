@@ -13,9 +13,6 @@ import pytest
 
 import reconciler
 
-# The tree of each module is made once, by one worker.
-pytestmark = pytest.mark.xdist_group("architecture")
-
 ROOT = Path(reconciler.__file__).parent
 
 LAYERS = (

@@ -25,7 +25,6 @@ from reconciler.sandbox.state import World
 from tests.program import ROOT, Program
 from tests.rig import Rig
 
-pytestmark = pytest.mark.xdist_group("emulators")
 LONGEST_START_SECONDS = 60.0
 
 

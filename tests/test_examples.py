@@ -72,10 +72,6 @@ def follow(program: Program) -> list[str]:
     return told
 
 
-group = pytest.mark.xdist_group("examples")
-
-
-@group
 @pytest.mark.parametrize("program", [("terminal", "app")], indirect=True)
 def test_at_a_terminal(program: Program) -> None:
     told = follow(program)
@@ -89,7 +85,6 @@ def test_at_a_terminal(program: Program) -> None:
     assert role["Description"] == "Application servers, second edition"
 
 
-@group
 @pytest.mark.parametrize("program", [("cutover", "fleet")], indirect=True)
 def test_a_role_change_for_a_fleet(program: Program) -> None:
     told = follow(program)
@@ -99,7 +94,6 @@ def test_a_role_change_for_a_fleet(program: Program) -> None:
     assert "role/fleet-v1: processes may hold its credentials until" in told[-1]
 
 
-@group
 @pytest.mark.parametrize("program", [("adopt", "web")], indirect=True)
 def test_adopting_what_was_made_by_hand(program: Program) -> None:
     iam = client(program, "iam")

@@ -15,8 +15,6 @@ from tests.program import Program
 from tests.receiver import receiver
 from tests.test_pipelines import Job, committed, loaded, minutes
 
-pytestmark = pytest.mark.xdist_group("pipelines")
-
 PATH = "examples/fleet/fleet.yaml"
 COUNT = 6
 SETTINGS = "owner: fleet\nregions: [us-east-1]\nconsumer_regions: [us-east-1]\npropagation: 0s\n"

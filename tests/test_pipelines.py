@@ -29,8 +29,6 @@ from tests.program import ROOT, Program
 from tests.receiver import receiver
 from tests.rig import HOME
 
-pytestmark = pytest.mark.xdist_group("pipelines")
-
 EXAMPLES = ROOT / "examples"
 SETTINGS = "owner: pipe\nregions: [us-east-1]\nconsumer_regions: [us-east-1]\npropagation: 0s\n"
 SPEC = "roles:\n  app: {trust: ec2, instance_profile: true}\n"

@@ -21,8 +21,6 @@ from tests import zygote
 from tests.program import Program
 from tests.sampling import sampled
 
-pytestmark = pytest.mark.xdist_group("sandbox")
-
 SPEC = """
 roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}
 instance_profiles: {{web: {{role: {role}}}}}

@@ -14,8 +14,6 @@ import pytest
 from tests.program import Program
 from tests.receiver import Received, Receiver, Reply, receiver
 
-pytestmark = pytest.mark.xdist_group("story")
-
 SPEC = "roles: {a: {trust: ec2}, b: {trust: ec2}}\n"
 SETTINGS = "owner: tests\nregions: [us-east-1]\nconsumer_regions: [us-east-1]\npropagation: 0s\n"
 

@@ -16,7 +16,6 @@ from pydantic import TypeAdapter
 from reconciler.render.json.record_types import RecordShape
 from tests.program import Program
 
-pytestmark = pytest.mark.xdist_group("roll-outs")
 SEED = "instances:\n  - {count: 3, tags: {app: web}}\n"
 SPEC = """
 roles:

@@ -9,8 +9,6 @@ import pytest
 
 from tests.program import Program
 
-pytestmark = pytest.mark.xdist_group("sandbox-state")
-
 SEED = """
 instances:
   - {count: 2, tags: {app: web}}

@@ -30,7 +30,6 @@ from tests.rig import HOME
 from tests.sampling import sampled
 from tests.test_pipelines import Job, loaded
 
-pytestmark = pytest.mark.xdist_group("signals")
 SEED = "instances:\n  - {count: 1, tags: {app: web}}\n"
 
 

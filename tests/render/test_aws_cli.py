@@ -20,7 +20,6 @@ from tests.render.situations import FIRST, SECOND, everything
 from tests.render.situations import SETTINGS as SITUATION
 from tests.rig import Rig
 
-pytestmark = pytest.mark.xdist_group("aws-cli")
 AWS = shutil.which("aws", path=str(Path(sys.executable).parent))
 SETTINGS = "owner: cli\nregions: [us-east-1]\nconsumer_regions: [us-east-1]\npropagation: 0s\n"
 SPEC = """

@@ -29,7 +29,6 @@ from tests.render.situations import (
     plan_report,
 )
 
-pytestmark = pytest.mark.xdist_group("page")
 CHROMIUM = shutil.which("chromium")
 in_a_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="there is no chromium; on Debian: apt-get install chromium"

@@ -23,8 +23,6 @@ from reconciler.sandbox.server import serving
 from reconciler.sandbox.state import World
 from tests.sandbox.test_fidelity import TRUST
 
-pytestmark = pytest.mark.xdist_group("switches")
-
 
 @pytest.fixture
 def address() -> Iterator[str]:
