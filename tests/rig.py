@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import boto3
 from moto.iam.models import iam_backends
@@ -308,7 +310,9 @@ def rig(folder: Path, lags: Lags | None = None, seed: int = 0) -> Iterator[Rig]:
         regions=(HOME, AWAY),
         seed=seed,
     )
-    with embedded(world):
+    # botocore's pauses between its own tries pass on the same clock.
+    pauses = mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=clock.sleep))
+    with embedded(world), pauses:
         yield Rig(folder, world, clock)
     sent = {logged.name for logged in world.log if OURS in logged.user_agent}
     assert sent <= READS.keys() | WRITES.keys(), "a call that `permissions` does not know"

@@ -6,13 +6,9 @@ import json
 import random
 import tempfile
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from reconciler.commands.apply import Applied
 from reconciler.errors import AwsError, RefusedError
@@ -162,13 +158,6 @@ def _untold(outcome: Outcome) -> str:
     return ""
 
 
-@contextmanager
-def quick_retries(aws: Rig) -> Iterator[None]:
-    """botocore's pauses pass on the sandbox's clock."""
-    with mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=aws.clock.sleep)):
-        yield
-
-
 def soak(seed: int) -> Ended:
     dice = random.Random(seed)
     lags, chaos = mixture(seed, with_denials=dice.random() < 0.3)
@@ -176,7 +165,6 @@ def soak(seed: int) -> Ended:
     with (
         tempfile.TemporaryDirectory() as folder,
         rig(Path(folder), lags, seed) as aws,
-        quick_retries(aws),
     ):
         fleet = aws.launch(2, tags={"app": "web"})
         made = Soak(aws, replace(chaos, only=OURS), ended)
