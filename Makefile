@@ -25,7 +25,7 @@ unit: $(VENV)/installed
 	$(BIN)/pytest -n 4
 
 sweep: $(VENV)/installed  #? the slow tests that `make test` leaves out
-	$(BIN)/pytest -n 2 -m slow
+	$(BIN)/pytest -n 2 -m 'slow or hypothesis' --hypothesis-profile thorough
 
 mutants: $(VENV)/installed  #? a list of faults, each of which the fast tests must find
 	$(BIN)/python -m tests.mutants

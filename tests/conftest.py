@@ -21,13 +21,16 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Typer makes the commands anew for each run in this process.
 typer.main.get_command = functools.cache(typer.main.get_command)
 
-settings.register_profile(
-    "default",
-    deadline=None,  # machines here are noisy; time is measured by benchmarks
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-settings.load_profile("default")
+# `make sweep` takes the thorough one. No deadline: time is measured by benchmarks.
+for profile, examples in (("fast", 30), ("thorough", 300)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+settings.load_profile("fast")
 
 
 @pytest.hookimpl(tryfirst=True)

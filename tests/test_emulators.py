@@ -25,6 +25,8 @@ from reconciler.sandbox.state import World
 from tests.program import ROOT, Program
 from tests.rig import Rig
 
+pytestmark = pytest.mark.slow  # moto's own server, and moto before anything patched it
+
 LONGEST_START_SECONDS = 60.0
 
 
@@ -151,7 +153,6 @@ def test_moto_in_this_process(emulated: Rig) -> None:
     assert emulated.names() == {"roles": [], "profiles": [], "policies": []}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("program", ["examples/emulators/specs"], indirect=True)
 def test_moto_as_it_is(program: Program) -> None:
     """Made, found in order, swapped and cut over, changed, moved back by hand, and taken down."""
@@ -177,7 +178,6 @@ def test_moto_as_it_is(program: Program) -> None:
     assert client(program, "iam").list_instance_profiles()["InstanceProfiles"] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("program", ["specs"], indirect=True)
 def test_the_set_that_comes_with_it(program: Program) -> None:
     instances = launch(program, "web")

@@ -9,19 +9,18 @@ from multiprocessing import get_context
 import pytest
 
 from tests.crash_sweep.sweep import Point, struck
-from tests.sampling import sampled
 
-SAMPLE = sampled(
-    [Point(1, 9, is_after=True)],
-    [
-        Point(5, 9, is_after=True, way="killed twice"),
-        Point(1, 5, is_after=False, way="two at once"),
-        Point(1, 9, is_after=False, way="interrupted"),
-        Point(5, 9, is_after=True),
-        Point(7, 4, is_after=True, way="killed twice"),
-        Point(5, 8, is_after=False, way="beside another owner"),
-    ],
-)
+pytestmark = pytest.mark.slow  # a process of its own; tests/cutover/test_walk.py strikes as well
+
+SAMPLE = [
+    Point(1, 9, is_after=True),
+    Point(5, 9, is_after=True, way="killed twice"),
+    Point(1, 5, is_after=False, way="two at once"),
+    Point(1, 9, is_after=False, way="interrupted"),
+    Point(5, 9, is_after=True),
+    Point(7, 4, is_after=True, way="killed twice"),
+    Point(5, 8, is_after=False, way="beside another owner"),
+]
 
 
 @pytest.fixture(scope="module")
