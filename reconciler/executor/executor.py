@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.cutover.decisions import AGAIN
 from reconciler.errors import AwsError, InstanceEndedError, StoppedError
 from reconciler.executor.cutover_runner import CutOverRunner
+from reconciler.executor.evidence import Gatherer
 from reconciler.executor.gate_reader import GateReader
 from reconciler.executor.idempotency import ended, taken
 from reconciler.executor.interrupt import Deadline, Flights, Interrupt
@@ -41,7 +42,7 @@ from reconciler.plan.changes import Delete, Replace
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import Label, PendingStep, exists
 from reconciler.plan.plan import TargetPlan, Work
-from reconciler.ports import BatchCheck, Clock, Gates, Progress, Reader, Writer
+from reconciler.ports import BatchCheck, Clock, EvidenceReader, Gates, Progress, Reader, Writer
 
 ASSOCIATE = "AssociateIamInstanceProfile"
 LOOK_SECONDS = 0.5
@@ -67,6 +68,8 @@ class ExecutorDeps:
     """Calls a second that change something, of each service; ``None`` for no limit of our own."""
     gates: Gates | None = None
     """Asks about what a cut-over watches; without it, one that watches something is refused."""
+    evidence: EvidenceReader | None = None
+    """Says which role instances are served; without it, that is unknown."""
     batch_check: BatchCheck | None = None
     """A person's own check after each batch."""
 
@@ -244,6 +247,11 @@ class Executor:
             flights=self._flights,
             check=lambda seen: self._comparison.check_cut_over(cutover, made_id, seen),
             gates=GateReader(tools.gates, self._clock, self.stop, self.plan.identity, told),
+            evidence=None
+            if tools.evidence is None
+            else Gatherer(
+                tools.evidence, self._clock, tools.progress, tools.parallelism, self.stop
+            ),
             batch_check=tools.batch_check,
         ).execute()
 
