@@ -7,7 +7,7 @@ failed; who is not known to be served any says nothing about the role.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.cutover.decisions import AskEvidence, Decision, GiveUp, Pause, Verified
 from reconciler.cutover.fleet import CLOCKS_APART, Fleet
@@ -32,8 +32,8 @@ def proof(fleet: Fleet, ended: float) -> Decision | None:
     if not verify or run_state.is_verified:
         return None
     batch, found = _batch(fleet), run_state.evidence
-    if why := [told(key, found[key]) for key, _ in batch if _is_wrong(found.get(key))]:
-        return GiveUp(_first(why), roll_back=fleet.can_roll_back, advice=CONTRADICTED)
+    if why := [_wrong(key, found[key]) for key, _ in batch if _is_wrong(found.get(key))]:
+        return GiveUp(named(why), roll_back=fleet.can_roll_back, advice=CONTRADICTED)
     pending = [one for key, one in batch if key not in found or found[key].may_change]
     until, at = ended + verify.timeout_seconds, run_state.evidence_at
     if pending and (at is None or at < until):
@@ -51,21 +51,26 @@ def proof(fleet: Fleet, ended: float) -> Decision | None:
         if key not in found or found[key].status != "proved"
     ]
     if unknown and verify.on_unknown == "stop":
-        named = [
+        told = [
             f"it is not known which role {_where(key)} is served: {why}" for key, why in unknown
         ]
         lacking = sorted({p for key, _ in unknown if key in found for p in found[key].permissions})
         advice = f"grant the calling identity {', '.join(lacking)}, then apply again"
         return GiveUp(
-            f"{_first(named)}; no further batch begins", advice=advice if lacking else UNKNOWN
+            f"{named(told)}; no further batch begins", advice=advice if lacking else UNKNOWN
         )
     return Verified(tuple(unknown))
 
 
 def _batch(fleet: Fleet) -> list[tuple[InstanceKey, LiveInstance]]:
-    """Those that run. Of a run that died, what has the role is what its first batch was."""
-    keys = sorted(fleet.run_state.batch or fleet.refreshed())
-    known = [(key, fleet.observed.instances.get(key)) for key in keys]
+    """Those that run. Of a run that died, the profile records which its last batch was. A hop
+    leaves no record, and that of the first batch may be gone: then it is what has the role."""
+    run_state, refreshed = fleet.run_state, fleet.refreshed()
+    of_earlier = fleet.observed.profile.in_flight.intersection(refreshed)
+    keys = {*run_state.batch, *of_earlier}
+    if not keys and (run_state.on_trial or fleet.cutover.hops):
+        keys.update(refreshed)
+    known = [(key, fleet.observed.instances.get(key)) for key in sorted(keys)]
     return [(key, one) for key, one in known if one is not None and one.is_running]
 
 
@@ -73,7 +78,7 @@ def _is_wrong(found: Judgement | None) -> bool:
     return found is not None and found.status == "contradicted"
 
 
-def told(key: InstanceKey, found: Judgement) -> str:
+def _wrong(key: InstanceKey, found: Judgement) -> str:
     return f"{_where(key)} is not served the role of its profile: {found.because}"
 
 
@@ -81,9 +86,10 @@ def _where(key: InstanceKey) -> str:
     return f"{key.instance} ({key.region})"
 
 
-def _first(found: list[str]) -> str:
+def named(found: Sequence[str], between: str = "; ", last: str = "; and") -> str:
+    """The first of them, and how many there are beside."""
     more = len(found) - MOST_NAMED
-    return "; ".join(found[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+    return between.join(found[:MOST_NAMED]) + (f"{last} {more} more" if more > 0 else "")
 
 
 def expected(fleet: Fleet, instance: LiveInstance) -> Expectation:

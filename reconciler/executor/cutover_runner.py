@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -25,11 +25,9 @@ from reconciler.cutover.decisions import (
     RunCheck,
     Verified,
 )
-from reconciler.cutover.proof import MOST_NAMED
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
 from reconciler.errors import DENIED, THROTTLED, AwsError
-from reconciler.executor.evidence import Gatherer
 from reconciler.executor.gate_reader import GateReader
 from reconciler.executor.interrupt import Deadline, Flights, Interrupt
 from reconciler.executor.observer import Observer
@@ -44,9 +42,9 @@ from reconciler.executor.outcomes import (
 from reconciler.executor.record import Recorder
 from reconciler.executor.sender import Sender
 from reconciler.executor.waiter import FIRST_LOOK_SECONDS
+from reconciler.executor.witness import Witness
 from reconciler.model import ownership
 from reconciler.model.address import Address, instance_address
-from reconciler.model.evidence import Expectation, Judgement
 from reconciler.model.ownership import InstanceKey, Pending
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import POLL_SECONDS, ApiCall
@@ -109,7 +107,7 @@ class CutOverRunner:
     """Raises ``AwsError`` if the profile is no longer as planned; it is read again unless there is
     an observation."""
     gates: GateReader
-    evidence: Gatherer | None = None
+    witness: Witness = field(default_factory=Witness)
     batch_check: BatchCheck | None = None
     flights: Flights = field(default_factory=Flights)
     notes: list[str] = field(default_factory=list)
@@ -135,8 +133,6 @@ class CutOverRunner:
     """Reasons that ``progress`` has been told."""
     _wait: tuple[str, float] = ("", 0.0)
     """What is polled for, and since when."""
-    _unknown: dict[str, list[InstanceKey]] = field(default_factory=dict)
-    """Instances of which it is not known which role they are served, by the reason."""
     _answers: GateAnswers | None = None
     """The last answers about what is watched."""
 
@@ -199,7 +195,7 @@ class CutOverRunner:
             match decision:
                 case Done():
                     self._ended = self._those_ended(observed)
-                    return self._outcome("applied", "; ".join([*self.notes, *self._unproved()]))
+                    return self._outcome("applied", "; ".join([*self.notes, *self.witness.notes()]))
                 case GiveUp(reason, roll_back) if roll_back:
                     return self._roll_back(
                         cutover.reversed(observed.target, run_state.untouched), reason
@@ -220,14 +216,6 @@ class CutOverRunner:
         found = {i.key: i for i in self.reader.instances(missing)} if missing else {}
         ended = [k for k in sorted(missing) if k not in found or found[k].is_gone]
         return tuple(instance_address(key.instance) for key in ended)
-
-    def _unproved(self) -> Iterator[str]:
-        """What is not known, each reason once."""
-        for why, keys in self._unknown.items():
-            named = ", ".join(key.instance for key in keys[:MOST_NAMED])
-            more = len(keys) - MOST_NAMED
-            also = f" and {more} more" if more > 0 else ""
-            yield f"it is not known which role {named}{also} is served: {why}"
 
     def _roll_back(self, cutover: CutOver, reason: str) -> Outcome:
         """Restore the previous role, for the profile and for every instance that may have the new
@@ -318,26 +306,16 @@ class CutOverRunner:
                 run_state = states.answered_command(run_state, failure)
                 return self._look(cutover, observed, ()), run_state
             case AskEvidence(expected):
-                found = self._ask_evidence(cutover, expected)
+                found = self.witness.judged(expected, cutover.limits.verify.sources)
                 self._recorder.proved(run_state.batches, found)
-                return self._look(cutover, observed, ()), states.found_evidence(
-                    run_state, found, self.clock.now()
-                )
+                run_state = states.found_evidence(run_state, found, self.clock.now())
+                return self._look(cutover, observed, ()), run_state
             case Verified(unknown):
-                for key, why in unknown:
-                    self._unknown.setdefault(why, []).append(key)
+                self.witness.note(unknown)
                 return observed, states.verified(run_state)
             case BatchPassed():
                 self._recorder.passed(run_state.batches, self.clock.now())
                 return observed, states.passed_batch(run_state)
-
-    def _ask_evidence(
-        self, cutover: CutOver, expected: Collection[Expectation]
-    ) -> dict[InstanceKey, Judgement]:
-        if self.evidence is None:
-            nothing = Judgement("unknown", "not-asked", "this run has nothing to ask with")
-            return dict.fromkeys((one.key for one in expected), nothing)
-        return self.evidence.judged(expected, cutover.limits.verify.sources)
 
     def _check_batch(self, cutover: CutOver, asked: RunCheck) -> str:
         if self.batch_check is None:

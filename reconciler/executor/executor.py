@@ -35,6 +35,7 @@ from reconciler.executor.shared_reader import SharedReader
 from reconciler.executor.spec_places import place_of
 from reconciler.executor.stranded import stranded
 from reconciler.executor.waiter import TEXT, Waiter
+from reconciler.executor.witness import Witness
 from reconciler.model.address import POLICY, ROLE, Address, same_name
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
@@ -247,13 +248,16 @@ class Executor:
             flights=self._flights,
             check=lambda seen: self._comparison.check_cut_over(cutover, made_id, seen),
             gates=GateReader(tools.gates, self._clock, self.stop, self.plan.identity, told),
-            evidence=None
-            if tools.evidence is None
-            else Gatherer(
-                tools.evidence, self._clock, tools.progress, tools.parallelism, self.stop
-            ),
+            witness=Witness(self._gatherer()),
             batch_check=tools.batch_check,
         ).execute()
+
+    def _gatherer(self) -> Gatherer | None:
+        """It may wait, and lets others have its place meanwhile."""
+        tools, reader = self.tools, self.tools.evidence
+        if reader is None:
+            return None
+        return Gatherer(reader, self._clock, tools.progress, tools.parallelism, self.stop)
 
     def _call(self, pending: PendingStep[Work], call: ApiCall) -> None:
         refs = refs_in(call.params)

@@ -10,6 +10,9 @@ import pytest
 
 from reconciler.executor.outcomes import Outcome
 from reconciler.sandbox.fault_config import Lags
+from reconciler.sandbox.state import Logged
+from tests.behaviour.faults import listening
+from tests.behaviour.test_gates import ends_in
 from tests.rig import HOME, Rig, rig
 
 SPEC = """
@@ -51,12 +54,15 @@ class Fleet:
         return sum(self.aws.served(one, HOME) == role for one in self.ids)
 
     def taken(self) -> list[str]:
-        """Instances that lost something, in order, each once."""
-        made = [one for one in self.aws.aws.log[self.began :] if not one.is_dry_run]
-        taking = ("StopInstances", "ReplaceIamInstanceProfileAssociation")
-        keys = {"AssociateIamInstanceProfile": "InstanceId"}
-        found = [one.params[keys[one.operation]] for one in made if one.operation in keys]
-        found += [one.params["InstanceIds"][0] for one in made if one.operation == taking[0]]
+        """Instances that were given a profile, or stopped, in order, each once."""
+        found = []
+        for one in self.aws.aws.log[self.began :]:
+            if one.is_dry_run:
+                continue
+            if one.operation == "AssociateIamInstanceProfile":
+                found.append(one.params["InstanceId"])
+            elif one.operation == "StopInstances":
+                found += one.params["InstanceIds"]
         return list(dict.fromkeys(found))
 
     def silent(self) -> None:
@@ -175,3 +181,53 @@ def test_a_missing_permission_is_named_and_not_waited_for(
     assert fleet.with_role("v2") == 3
     assert any(f"not allowed to call {action}" in o.reason for o in applied.result.outcomes)
     assert aws.plan().plan.is_empty
+
+
+def test_the_batch_of_a_run_that_ended_before_it_was_verified_is_verified_by_the_next(
+    aws: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 is late with the role, and nothing calls AWS until the first run is gone."""
+    fleet = Fleet(aws)
+    fleet.lag(ec2_sees_iam=600.0, calls=0.0)
+    fleet.wants(TRAIL)
+    stop = ends_in(aws, 100, monkeypatch)
+    assert aws.apply(stop).exit_code == 130
+    monkeypatch.undo()
+    fleet.lag(calls=20.0)
+    reason = failed(aws).reason
+    assert f"{fleet.ids[0]} (us-east-1) is not served the role of its profile" in reason
+    assert "rolled back" in reason
+    assert fleet.taken() == [fleet.ids[0]]
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart"])
+def test_so_is_a_later_batch(aws: Rig, strategy: str) -> None:
+    """The profile records which it was."""
+    fleet = Fleet(aws)
+    fleet.wants(f"strategy: {strategy}, {STOPS}")
+
+    def listen(logged: Logged) -> None:
+        replaced = [one for one in aws.aws.log if one.operation.startswith("Replace")]
+        if len(fleet.taken()) == 2 or len(replaced) == 2:
+            fleet.silent()
+
+    with listening(aws.aws.after, listen):
+        assert f"which role {fleet.ids[1]} (us-east-1) is served" in failed(aws).reason
+    assert f"which role {fleet.ids[1]} (us-east-1) is served" in failed(aws).reason
+    assert fleet.with_role("v2") == 2
+    fleet.lag(calls=20.0)
+    aws.settle()
+    assert fleet.with_role("v2") == 3
+
+
+def test_a_run_that_looks_for_evidence_is_not_taken_for_dead(
+    aws: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = Fleet(aws)
+    fleet.silent()
+    fleet.wants("verify: {source: [cloudtrail], timeout: 30m}")
+    stop = ends_in(aws, 1200, monkeypatch)
+    assert aws.apply(stop).exit_code == 130
+    monkeypatch.undo()
+    (change,) = [c for c in aws.plan().plan.targets[0].changes if c.consumers]
+    assert "may still be watching its first batch" in (change.reason or "")
