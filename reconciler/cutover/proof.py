@@ -97,10 +97,12 @@ def expected(fleet: Fleet, instance: LiveInstance) -> Expectation:
     cutover, observed = fleet.cutover, fleet.observed
     assert cutover.after is not None
     row, mark = instance.row, observed.profile.mark
+    given_at, began_at = fleet.run_state.given_at, fleet.run_state.began_at
     since = put_in(observed.profile)
-    if isinstance(mark, Pending) and mark.after == observed.target:
-        # During a hop the role is in the temporary profile, and the mark on the other.
-        since = float(mark.epoch)
+    if cutover.hops:
+        # The role is in the temporary profile, and each run writes the mark of the other anew.
+        is_own = instance.key in given_at
+        since = float(mark.epoch) if isinstance(mark, Pending) and is_own else None
     # The metadata service knows roles by name alone. Its clock is AWS's.
     is_same_name = cutover.before is not None and same_name(cutover.before.name, cutover.after.name)
     return Expectation(
@@ -112,7 +114,7 @@ def expected(fleet: Fleet, instance: LiveInstance) -> Expectation:
         (since or 0.0) - CLOCKS_APART if is_same_name else 0.0,
         since,
         # One that an earlier run has given the role had it when this one began.
-        renewed_after=fleet.run_state.given_at.get(instance.key, fleet.run_state.began_at),
+        renewed_after=given_at.get(instance.key, began_at),
         spread=cutover.limits.propagation_seconds + CLOCKS_APART,
         obstacle=None if row is not None else "it has no association that stays",
     )

@@ -207,8 +207,9 @@ def test_so_is_a_later_batch(aws: Rig, strategy: str) -> None:
     fleet.wants(f"strategy: {strategy}, {STOPS}")
 
     def listen(logged: Logged) -> None:
-        replaced = [one for one in aws.aws.log if one.operation.startswith("Replace")]
-        if len(fleet.taken()) == 2 or len(replaced) == 2:
+        operations = [one.operation for one in aws.aws.log if not one.is_dry_run]
+        replaced = operations.count("ReplaceIamInstanceProfileAssociation")
+        if len(fleet.taken()) == 2 or replaced == 2:
             fleet.silent()
 
     with listening(aws.aws.after, listen):
