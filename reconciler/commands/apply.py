@@ -147,6 +147,7 @@ class Apply:
             parallelism=self.planned.request.parallelism,
             max_rps=self.max_rps,
             gates=None if connection.gates is None else connection.gates(clock),
+            evidence=connection.evidence(clock),
             batch_check=self.batch_check,
         )
 

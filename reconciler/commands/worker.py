@@ -211,6 +211,8 @@ def apply(
             deadline=Deadline(ports.clock, limits.ends_at, connection.outlives),
             parallelism=limits.parallelism,
             max_rps=limits.max_rps,
+            gates=None if connection.gates is None else connection.gates(ports.clock),
+            evidence=connection.evidence(ports.clock),
         )
         result = Executor(made.plan, deps, Interrupt()).execute()
     return Done(result, tuple(told.failures))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Literal
 
-from reconciler.model.ownership import (
-    InstanceKey,
-)
+from reconciler.model.evidence import Expectation
+from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import Observation
 from reconciler.plan.gates import Session
@@ -77,6 +76,21 @@ class RunCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class AskEvidence:
+    """Look for evidence of the roles that these instances are served."""
+
+    expected: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """No further evidence is looked for. ``unknown`` are instances of which it is not known which
+    role they are served, each with the reason."""
+
+    unknown: tuple[tuple[InstanceKey, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BatchPassed:
     """The batch that has ended has stood its time, and all that is watched agrees."""
 
@@ -131,6 +145,8 @@ Decision = (
     | List
     | AskGates
     | RunCheck
+    | AskEvidence
+    | Verified
     | BatchPassed
     | GiveUpInstance
     | BatchDone

@@ -229,7 +229,9 @@ class Fleet:
         cutover, limits = self.cutover, self.cutover.limits
         if not self.is_unsettled or cutover.settle_as is not None or cutover.after is None:
             return False
-        return bool(limits.bake_seconds or limits.checks or self.run_state.has_command)
+        return bool(
+            limits.bake_seconds or limits.checks or limits.verify or self.run_state.has_command
+        )
 
     @property
     def can_roll_back(self) -> bool:

@@ -24,6 +24,7 @@ from reconciler.cutover.decisions import (
     RunCheck,
 )
 from reconciler.cutover.fleet import Fleet
+from reconciler.cutover.proof import proof
 from reconciler.model import ownership
 from reconciler.model.checks import alarm_of, group_name
 from reconciler.model.live import LiveInstance
@@ -70,9 +71,15 @@ def trial(fleet: Fleet) -> Decision | None:
     """Between the end of a batch and the next: the first batch stands for its time, everything that
     is watched is asked, and the command is run."""
     run_state, now = fleet.run_state, fleet.observed.now
-    if not run_state.on_trial or run_state.failed or not fleet.is_gated:
+    if not run_state.batches or run_state.failed or not fleet.is_gated:
         return None
     ended = run_state.began_at if run_state.batch_ended_at is None else run_state.batch_ended_at
+    if decision := proof(fleet, ended):
+        # Looked for while the batch stands, since both take their time.
+        is_wait = isinstance(decision, Pause)
+        return (is_wait and (watched(fleet, ended) or run_state.closed)) or decision
+    if not run_state.on_trial:
+        return None
     bake = fleet.cutover.limits.bake_seconds if run_state.batches == 1 else 0
     left = ended + bake - now
     if left > 0 and bake:

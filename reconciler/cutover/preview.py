@@ -8,12 +8,13 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from reconciler.cutover import gates
+from reconciler.cutover import gates, proof
 from reconciler.cutover import run_state as states
 from reconciler.cutover.decide import decide
 from reconciler.cutover.decisions import (
     Act,
     Ask,
+    AskEvidence,
     AskGates,
     BatchDone,
     BatchPassed,
@@ -23,6 +24,7 @@ from reconciler.cutover.decisions import (
     GiveUpInstance,
     List,
     Pause,
+    Verified,
 )
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
@@ -174,6 +176,11 @@ def _after(
             return replace(observed, listed_at=observed.now), run_state
         case AskGates():
             return replace(observed, gates=gates.all_well(cutover, observed.now)), run_state
+        case AskEvidence(expected):
+            found = proof.all_proved(expected)
+            return observed, states.found_evidence(run_state, found, observed.now)
+        case Verified():
+            return observed, states.verified(run_state)
         case BatchPassed():
             return observed, states.passed_batch(run_state)
         case BatchDone():

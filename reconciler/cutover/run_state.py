@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from reconciler.cutover.decisions import Ask, GiveUp
 from reconciler.model import ownership
+from reconciler.model.evidence import Judgement
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import (
     HOLDS,
@@ -262,11 +263,25 @@ def ended_batch(run_state: RunState, now: float) -> RunState:
         batch=frozenset(run_state.away),
         on_trial=True,
         command_answer=None,
+        evidence=MappingProxyType({}),
+        evidence_at=None,
+        is_verified=False,
     )
 
 
 def passed_batch(run_state: RunState) -> RunState:
     return replace(run_state, on_trial=False)
+
+
+def found_evidence(
+    run_state: RunState, found: Mapping[InstanceKey, Judgement], now: float
+) -> RunState:
+    known = MappingProxyType({**run_state.evidence, **found})
+    return replace(run_state, evidence=known, evidence_at=now)
+
+
+def verified(run_state: RunState) -> RunState:
+    return replace(run_state, is_verified=True)
 
 
 def answered_command(run_state: RunState, failure: str) -> RunState:
@@ -405,6 +420,14 @@ class RunState:
     """Whether a command is run after each batch."""
     command_answer: str | None = None
     """What it found wrong with the last batch, empty for nothing; ``None`` before it has run."""
+    evidence: Mapping[InstanceKey, Judgement] = field(
+        default_factory=lambda: MappingProxyType[InstanceKey, Judgement]({})
+    )
+    """What is known of the role that instances of the last batch are served."""
+    evidence_at: float | None = None
+    """When that was last asked."""
+    is_verified: bool = False
+    """Whether all has been asked about the last batch."""
     checkpoint: int | None = None
     """The checkpoint that this run has recorded: it ends there."""
     changed_at: float = 0.0

@@ -12,6 +12,7 @@ from reconciler.cutover.decisions import (
     AGAIN,
     Act,
     Ask,
+    AskEvidence,
     AskGates,
     BatchDone,
     BatchPassed,
@@ -22,6 +23,7 @@ from reconciler.cutover.decisions import (
     List,
     Pause,
     RunCheck,
+    Verified,
 )
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
@@ -40,6 +42,7 @@ from reconciler.executor.outcomes import (
 from reconciler.executor.record import Recorder
 from reconciler.executor.sender import Sender
 from reconciler.executor.waiter import FIRST_LOOK_SECONDS
+from reconciler.executor.witness import Witness
 from reconciler.model import ownership
 from reconciler.model.address import Address, instance_address
 from reconciler.model.ownership import InstanceKey, Pending
@@ -104,6 +107,7 @@ class CutOverRunner:
     """Raises ``AwsError`` if the profile is no longer as planned; it is read again unless there is
     an observation."""
     gates: GateReader
+    witness: Witness = field(default_factory=Witness)
     batch_check: BatchCheck | None = None
     flights: Flights = field(default_factory=Flights)
     notes: list[str] = field(default_factory=list)
@@ -191,7 +195,7 @@ class CutOverRunner:
             match decision:
                 case Done():
                     self._ended = self._those_ended(observed)
-                    return self._outcome("applied", "; ".join(self.notes))
+                    return self._outcome("applied", "; ".join([*self.notes, *self.witness.notes()]))
                 case GiveUp(reason, roll_back) if roll_back:
                     return self._roll_back(
                         cutover.reversed(observed.target, run_state.untouched), reason
@@ -255,7 +259,7 @@ class CutOverRunner:
                 return self._act(cutover, decision, observed, run_state)
             case Pause():
                 return self._pause(cutover, decision, observed), run_state
-            case AskGates() | RunCheck() | BatchPassed():
+            case AskGates() | RunCheck() | AskEvidence() | Verified() | BatchPassed():
                 return self._prove(cutover, decision, observed, run_state)
             case List():
                 return self._observe(cutover, run_state), run_state
@@ -287,7 +291,7 @@ class CutOverRunner:
     def _prove(
         self,
         cutover: CutOver,
-        decision: AskGates | RunCheck | BatchPassed,
+        decision: AskGates | RunCheck | AskEvidence | Verified | BatchPassed,
         observed: Observation,
         run_state: RunState,
     ) -> tuple[Observation, RunState]:
@@ -301,6 +305,14 @@ class CutOverRunner:
                 self._recorder.commanded(run_state.batches, failure)
                 run_state = states.answered_command(run_state, failure)
                 return self._look(cutover, observed, ()), run_state
+            case AskEvidence(expected):
+                found = self.witness.judged(expected, cutover.limits.verify.sources)
+                self._recorder.proved(run_state.batches, found)
+                run_state = states.found_evidence(run_state, found, self.clock.now())
+                return self._look(cutover, observed, ()), run_state
+            case Verified(unknown):
+                self.witness.note(unknown)
+                return observed, states.verified(run_state)
             case BatchPassed():
                 self._recorder.passed(run_state.batches, self.clock.now())
                 return observed, states.passed_batch(run_state)

@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.cutover.decisions import AGAIN
 from reconciler.errors import AwsError, InstanceEndedError, StoppedError
 from reconciler.executor.cutover_runner import CutOverRunner
+from reconciler.executor.evidence import Gatherer
 from reconciler.executor.gate_reader import GateReader
 from reconciler.executor.idempotency import ended, taken
 from reconciler.executor.interrupt import Deadline, Flights, Interrupt
@@ -34,6 +35,7 @@ from reconciler.executor.shared_reader import SharedReader
 from reconciler.executor.spec_places import place_of
 from reconciler.executor.stranded import stranded
 from reconciler.executor.waiter import TEXT, Waiter
+from reconciler.executor.witness import Witness
 from reconciler.model.address import POLICY, ROLE, Address, same_name
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
@@ -41,7 +43,7 @@ from reconciler.plan.changes import Delete, Replace
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import Label, PendingStep, exists
 from reconciler.plan.plan import TargetPlan, Work
-from reconciler.ports import BatchCheck, Clock, Gates, Progress, Reader, Writer
+from reconciler.ports import BatchCheck, Clock, EvidenceReader, Gates, Progress, Reader, Writer
 
 ASSOCIATE = "AssociateIamInstanceProfile"
 LOOK_SECONDS = 0.5
@@ -67,6 +69,8 @@ class ExecutorDeps:
     """Calls a second that change something, of each service; ``None`` for no limit of our own."""
     gates: Gates | None = None
     """Asks about what a cut-over watches; without it, one that watches something is refused."""
+    evidence: EvidenceReader | None = None
+    """Says which role instances are served; without it, that is unknown."""
     batch_check: BatchCheck | None = None
     """A person's own check after each batch."""
 
@@ -244,8 +248,16 @@ class Executor:
             flights=self._flights,
             check=lambda seen: self._comparison.check_cut_over(cutover, made_id, seen),
             gates=GateReader(tools.gates, self._clock, self.stop, self.plan.identity, told),
+            witness=Witness(self._gatherer()),
             batch_check=tools.batch_check,
         ).execute()
+
+    def _gatherer(self) -> Gatherer | None:
+        """It may wait, and lets others have its place meanwhile."""
+        tools, reader = self.tools, self.tools.evidence
+        if reader is None:
+            return None
+        return Gatherer(reader, self._clock, tools.progress, tools.parallelism, self.stop)
 
     def _call(self, pending: PendingStep[Work], call: ApiCall) -> None:
         refs = refs_in(call.params)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from reconciler.model.evidence import Judgement
 from reconciler.model.ownership import HOLDS, InstanceKey
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver
@@ -55,6 +56,8 @@ class BatchRecord:
     unhealthy: tuple[TargetState, ...] = ()
     denied: tuple[DeniedCall, ...] = ()
     command: str | None = None
+    evidence: Mapping[InstanceKey, Judgement] = field(default_factory=dict)
+    """What was known last of the role that each instance is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,11 @@ class Recorder:
     def commanded(self, number: int, failure: str) -> None:
         if number in self._batches:
             self._batches[number] = replace(self._batches[number], command=failure)
+
+    def proved(self, number: int, found: Mapping[InstanceKey, Judgement]) -> None:
+        if number in self._batches:
+            one = self._batches[number]
+            self._batches[number] = replace(one, evidence={**one.evidence, **found})
 
     def passed(self, number: int, at: float) -> None:
         if number in self._batches:

@@ -1,9 +1,13 @@
-"""What is watched while a cut-over goes on: alarms, the health of targets, refused calls."""
+"""What is watched while a cut-over goes on: alarms, the health of targets, refused calls; and what
+proves that a batch has the role."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.model.evidence import Source
 
 _ALARM_ARN = re.compile(r"arn:[a-z0-9-]+:cloudwatch:([a-z0-9-]+):([0-9]{12}):alarm:(.+)", re.DOTALL)
 _GROUP_ARN = re.compile(
@@ -41,6 +45,19 @@ class Checks:
 
     def __bool__(self) -> bool:
         return bool(self.alarms or self.target_groups or self.denied)
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """After each batch: where evidence of the role that its instances are served is looked for, how
+    long, and what becomes of the run if there is none by then. Without sources nothing is."""
+
+    sources: tuple[Source, ...] = ()
+    timeout_seconds: int = 600
+    on_unknown: Literal["continue", "stop"] = "continue"
+
+    def __bool__(self) -> bool:
+        return bool(self.sources)
 
 
 def alarm_of(text: str) -> InRegion:

@@ -16,7 +16,7 @@ from reconciler.model.address import (
     profile_address,
     role_address,
 )
-from reconciler.model.checks import Checks
+from reconciler.model.checks import Checks, Verify
 from reconciler.model.policy_document import PolicyDocument
 
 Tags = Mapping[str, str]
@@ -167,6 +167,7 @@ class RollOut:
     bake_seconds: int = 0
     checkpoints: tuple[int, ...] = ()
     checks: Checks = field(default_factory=Checks)
+    verify: Verify = field(default_factory=Verify)
 
     def at_once(self, running: int, *, is_first: bool = False) -> int:
         """How many of ``running`` consumers may be away at a time, in the first batch or later; at

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model.address import ASSOCIATION, name_of
-from reconciler.permissions.reading import reading, watching
+from reconciler.permissions.reading import reading, verifying, watching
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, merged, statement
 from reconciler.plan.authorization import (
@@ -56,6 +56,7 @@ def applying_plan(target: Mapping[str, Any], scope: Scope, role_in: RoleIn) -> I
         target_groups=any(intent.get("target_groups") for intent in intents),
         denied=any(intent.get("denied") for intent in intents),
     )
+    yield from verifying(scope, {s for i in intents for s in i.get("verify", {}).get("source", ())})
     steps = [step for step in target["steps"] if "call" in step]
     found = _Steps(steps, scope, _of_rules(target))
     yield from merged(found.statements())

@@ -7,7 +7,7 @@ from itertools import chain
 
 from reconciler.model.ownership import temporary_name
 from reconciler.model.trust import trusts_ec2
-from reconciler.permissions.reading import reading, watching
+from reconciler.permissions.reading import reading, verifying, watching
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Conditions, Statement, statement
 from reconciler.plan.authorization import BOUNDARY, NEW_PROFILE, OLD_PROFILE, POLICY_ARN, WRITES
@@ -29,6 +29,7 @@ def applying(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator[S
         target_groups=any(p.limits.checks.target_groups for p in profiles),
         denied=any(p.limits.checks.denied for p in profiles),
     )
+    yield from verifying(scope, {one for p in profiles for one in p.limits.verify.sources})
     yield from _passing(desired, scope)
     yield from _instances(desired, scope, prunes=prunes)
     # What has the owner's tag and is not in the specs: nobody knows its name. That instances let go

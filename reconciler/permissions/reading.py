@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from reconciler.permissions.scope import Scope
 from reconciler.permissions.statements import Statement, statement
@@ -60,6 +60,15 @@ def watching(*, alarms: bool, target_groups: bool, denied: bool) -> Iterator[Sta
         need.action for call, is_asked in asked.items() if is_asked for need in READS[call].needs
     ]
     yield from statement("WatchRollOuts", actions, ["*"])
+
+
+def verifying(scope: Scope, sources: Collection[str]) -> Iterator[Statement]:
+    """What roll-outs that prove each batch ask."""
+    if "cloudtrail" in sources:
+        actions = [need.action for need in READS["cloudtrail:LookupEvents"].needs]
+        yield from statement("VerifyRollOuts", actions, ["*"])
+    if "imds" in sources:
+        yield from asking_instances(scope)
 
 
 def asking_instances(scope: Scope) -> Iterator[Statement]:

@@ -177,7 +177,7 @@ READS: Final[Mapping[str, Read]] = {
         _own("cloudtrail:LookupEvents", "*"),
         ("drift", "verify"),
         "who changed something, with `--who`; calls of instances, as evidence; "
-        "`cutover.checks.denied`",
+        "`cutover.checks.denied` and `cutover.verify`",
     ),
     # Composite alarms are answered only to those who may ask about all. Source:
     # docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
@@ -241,7 +241,7 @@ READS: Final[Mapping[str, Read]] = {
     "ssm:SendCommand": Read(
         (Need("ssm:SendCommand", "instance"), Need("ssm:SendCommand", "document")),
         (),
-        "evidence with `imds`: asks the metadata service on the instance",
+        "evidence with `imds`, also of `cutover.verify`: asks the metadata service on the instance",
     ),
     "ssm:ListCommandInvocations": Read(
         _own("ssm:ListCommandInvocations", "*"), (), "evidence with `imds`: the answers"

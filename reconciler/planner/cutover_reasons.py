@@ -100,10 +100,11 @@ def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
 
 
 def may_bake(planned: PlannedCutOver, now: float) -> bool:
-    """Whether the run that wrote the mark may still let its first batch stand: meanwhile it writes
-    nothing."""
-    mark, bake = planned.live.mark, planned.cutover.limits.bake_seconds
-    if not bake or not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS + bake:
+    """Whether the run that wrote the mark may still let its first batch stand, or look for evidence
+    of its role: meanwhile it writes nothing."""
+    mark, limits = planned.live.mark, planned.cutover.limits
+    stands = max(limits.bake_seconds, limits.verify.timeout_seconds if limits.verify else 0)
+    if not stands or not isinstance(mark, Pending) or now - mark.epoch >= YOUNG_SECONDS + stands:
         return False
     return initial_state(planned.cutover, planned.observed, mark.run).on_trial
 

@@ -264,6 +264,12 @@ def _gates(limits: RollOut) -> dict[str, Any]:
     }
     if denied is not None:
         found["denied"] = {"max": denied.most, "window": denied.window_seconds}
+    if verify := limits.verify:
+        found["verify"] = {
+            "source": list(verify.sources),
+            "timeout": verify.timeout_seconds,
+            "on_unknown": verify.on_unknown,
+        }
     return {name: value for name, value in found.items() if value}
 
 

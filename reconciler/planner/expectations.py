@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from reconciler.cutover.fleet import CLOCKS_APART
+from reconciler.cutover.proof import put_in
 from reconciler.model.address import (
     PROFILE,
     ROLE,
@@ -16,7 +17,6 @@ from reconciler.model.address import (
 )
 from reconciler.model.evidence import Expectation
 from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
-from reconciler.model.ownership import Pending, Waiting
 from reconciler.model.resources import InstanceProfile
 from reconciler.planner.context import PlanContext
 from reconciler.planner.in_use import released_at
@@ -124,7 +124,7 @@ def expectation(
         row.id,
         seen.launched_at,
         role.created_at if role is not None else 0.0,
-        _put_in(profile),
+        put_in(profile),
         let_go=released,
         spread=context.options.settings.propagation + CLOCKS_APART,
     )
@@ -146,21 +146,6 @@ def _associated_with(row: AssociationRow, context: PlanContext) -> LiveProfile |
     if context.live.not_whole is not None:
         return f"{address} was not read: {context.live.not_whole}"
     return f"it is associated with {address}, which was deleted"
-
-
-def _put_in(profile: LiveProfile) -> float | None:
-    """When the role was put into the profile, where a mark says so; not before."""
-    found: list[float] = []
-    match profile.mark:
-        case Pending(after=role_id, epoch=epoch) | Waiting(role_id, epoch):
-            if role_id == profile.role_id:
-                found.append(epoch)
-        case _:
-            pass
-    swapped = profile.swapped
-    if swapped is not None and swapped.role_id == profile.role_id:
-        found.append(swapped.epoch)
-    return min(found, default=None)
 
 
 def _impossible(instance: LiveInstance, why: str) -> Expectation:

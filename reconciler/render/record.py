@@ -101,5 +101,8 @@ def _watched(batch: BatchRecordShape) -> Iterator[str]:
     for call in batch["denied"]:
         told = f"{code(call['action'])} on {code(call['resource'])}"
         yield f"{code(call['instance'])} denied {told} at {words(call['at'])}"
+    for one in batch["evidence"]:
+        told = f"{words(one['status'])}: {words(one['evidence']['because'])}"
+        yield f"{code(one['instance'])} {told}"
     if batch["command"] is not None:
         yield f"command: {words(batch['command'] or 'passed')}"

@@ -164,6 +164,23 @@ class ChecksSpec(SpecModel):
     )
 
 
+class VerifySpec(SpecModel):
+    """Evidence of the role that the instances of a batch are served."""
+
+    source: list[Literal["imds", "cloudtrail"]] = Field(
+        [],
+        description="Where it comes from: imds asks the metadata service of each instance by a "
+        "command of Systems Manager, cloudtrail looks up its calls. Without any, nothing is "
+        "verified.",
+    )
+    timeout: Seconds = Field(600, description="How long a batch is asked about until it is known.")
+    on_unknown: Literal["continue", "stop"] = Field(
+        "continue",
+        description="What to do if it is not known by then: go on and say why, or end the run, "
+        "without a roll-back.",
+    )
+
+
 class CutOverSpec(SpecModel):
     """What happens to running instances when the role in their profile changes."""
 
@@ -189,6 +206,11 @@ class CutOverSpec(SpecModel):
     )
     checks: ChecksSpec = Field(
         ChecksSpec(), description="What is watched; a batch fails if one of it speaks against it."
+    )
+    verify: VerifySpec = Field(
+        VerifySpec(),
+        description="After each batch: evidence that its instances are served the new role; a "
+        "batch fails if one is served another.",
     )
 
 

@@ -20,6 +20,7 @@ from reconciler.render.json.record_types import (
     TurnShape,
     WithoutShape,
 )
+from reconciler.render.json.verify import evidence_json
 
 
 def record_json(applied: Applied, exit_code: ExitCode, run: str, written_at: str) -> RecordShape:
@@ -101,6 +102,15 @@ def _batch(batch: BatchRecord) -> BatchRecordShape:
             for call in batch.denied
         ],
         "command": batch.command,
+        "evidence": [
+            {
+                "instance": key.instance,
+                "region": key.region,
+                "status": judged.status,
+                "evidence": evidence_json(judged),
+            }
+            for key, judged in sorted(batch.evidence.items())
+        ],
     }
 
 

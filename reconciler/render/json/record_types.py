@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
+
+from reconciler.render.json.verify_types import EvidenceShape
 
 
 class WithoutShape(TypedDict):
@@ -32,22 +34,20 @@ class TurnShape(TypedDict):
     ]
 
 
-class EvidenceShape(TypedDict):
-    """How it is known whose credentials an instance is served, where that was looked for."""
-
-    source: Literal["imds", "cloudtrail", "last-used"]
-    verdict: Literal["proved", "unknown", "contradicted"]
-    role: str | None
-    at: str | None
-    reason: str | None
-
-
 class InstanceRecordShape(TypedDict):
     instance: str
     region: str
     turns: list[TurnShape]
     failure: str | None
-    evidence: NotRequired[list[EvidenceShape]]
+
+
+class InstanceEvidenceShape(TypedDict):
+    """What was known last of the role that an instance of the batch is served."""
+
+    instance: str
+    region: str
+    status: Literal["proved", "unknown", "contradicted"]
+    evidence: EvidenceShape
 
 
 class WatchedAlarmShape(TypedDict):
@@ -86,6 +86,9 @@ class BatchRecordShape(TypedDict):
     ]
     command: Annotated[
         str | None, Field(description="What --check found wrong; empty for nothing.")
+    ]
+    evidence: Annotated[
+        list[InstanceEvidenceShape], Field(description="Of each instance, with cutover.verify.")
     ]
 
 

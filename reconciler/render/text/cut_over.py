@@ -45,6 +45,8 @@ def cut_over_lines(change: Change) -> Iterator[Line]:
     yield line(Piece(f"      # {_EACH[strategy]}", "dim"))
     if watched := _watched(intent):
         yield line("      # ", data(f"watched: {watched}", "dim"))
+    if verify := intent.get("verify"):
+        yield line(Piece(f"      # {_verified(verify)}", "dim"))
     if shares := intent.get("checkpoints"):
         ends = " and ".join(shares)
         told = f"apply ends at {ends} of the instances, and goes on when it is run again"
@@ -60,6 +62,19 @@ def _watched(intent: Mapping[str, Any]) -> str:
         window = duration_text(denied["window"])
         told.append(f"calls that are newly denied (at most {denied['max']} in {window})")
     return ", ".join(told)
+
+
+_SOURCES = {"imds": "the metadata service of each instance", "cloudtrail": "CloudTrail"}
+
+
+def _verified(verify: Mapping[str, Any]) -> str:
+    """``each batch verified by CloudTrail, for up to 10m; goes on where it is not known``."""
+    sources = " and ".join(_SOURCES[name] for name in verify["source"])
+    ends = "stops" if verify["on_unknown"] == "stop" else "goes on"
+    return (
+        f"each batch verified by {sources}, for up to {duration_text(verify['timeout'])}; {ends} "
+        "where that does not tell"
+    )
 
 
 def batches_in_words(intent: Mapping[str, Any], running: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.model.address import Address, name_key
-from reconciler.model.checks import Checks, DeniedLimit
+from reconciler.model.checks import Checks, DeniedLimit, Verify
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import InstanceProfile, Policy, Role, RollOut
 from reconciler.spec.check.aws_limits import SERVICE
@@ -192,6 +192,11 @@ def _limits(spec: CutOverSpec) -> RollOut:
         bake_seconds=spec.bake,
         checkpoints=tuple(spec.checkpoints),
         checks=_checks(spec.checks),
+        verify=Verify(
+            sources=tuple(dict.fromkeys(spec.verify.source)),
+            timeout_seconds=spec.verify.timeout,
+            on_unknown=spec.verify.on_unknown,
+        ),
     )
 
 

@@ -55,6 +55,7 @@ def _strategy(limits: RollOut, place: Place) -> Iterator[Diagnostic]:
         "bake": limits.bake_seconds,
         "checkpoints": limits.checkpoints,
         "checks": limits.checks,
+        "verify": limits.verify,
     }
     if limits.strategy == "wait":
         for key in (name for name, value in given.items() if value):

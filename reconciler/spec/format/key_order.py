@@ -39,6 +39,7 @@ _MODELS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("instance_profiles", "*", "cutover"): _fields(models.CutOverSpec),
     ("instance_profiles", "*", "cutover", "checks"): _fields(models.ChecksSpec),
     ("instance_profiles", "*", "cutover", "checks", "denied"): _fields(models.DeniedSpec),
+    ("instance_profiles", "*", "cutover", "verify"): _fields(models.VerifySpec),
     ("associations", "*"): _fields(models.AssociationSpec),
     ("guards",): _fields(Guards),
     ("quotas",): _fields(Quotas),

@@ -1,0 +1,37 @@
+"""What a cut-over learns of the roles that its instances are served, and what stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from reconciler.cutover.proof import named
+from reconciler.executor.evidence import Gatherer
+from reconciler.model.evidence import Expectation, Judgement, Source
+from reconciler.model.ownership import InstanceKey
+
+
+@dataclass
+class Witness:
+    """``gatherer`` is ``None`` where nothing can be asked."""
+
+    gatherer: Gatherer | None = None
+    _unknown: dict[str, list[InstanceKey]] = field(default_factory=dict)
+
+    def judged(
+        self, expected: Collection[Expectation], sources: Collection[Source]
+    ) -> dict[InstanceKey, Judgement]:
+        if self.gatherer is None:
+            nothing = Judgement("unknown", "not-asked", "this run has nothing to ask with")
+            return dict.fromkeys((one.key for one in expected), nothing)
+        return self.gatherer.judged(expected, sources)
+
+    def note(self, unknown: Iterable[tuple[InstanceKey, str]]) -> None:
+        for key, why in unknown:
+            self._unknown.setdefault(why, []).append(key)
+
+    def notes(self) -> Iterator[str]:
+        """What is not known, each reason once."""
+        for why, keys in self._unknown.items():
+            which = named([key.instance for key in keys], ", ", " and")
+            yield f"it is not known which role {which} is served: {why}"
