@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from reconciler.drift.causes import Cause, words_of
 from reconciler.executor.estimate import about_in_words
+from reconciler.explain.stops import Stop
 from reconciler.model.address import EVERYTHING
 from reconciler.model.launch_sources import NAMES
 from reconciler.plan.changes import WHOLE_ACCOUNT
@@ -99,6 +100,20 @@ def stops_in_words(conflicts: int, unmet: int, unread: int) -> str:
     if unread:
         words.append(f"{unread} could not be read")
     return ", ".join(words)
+
+
+def stop_counts(stops: Collection[Stop], also: str = "") -> str:
+    """``2 guards and 1 conflict stop``."""
+    conflicts = sum(stop.key is None for stop in stops)
+    counted = ((len(stops) - conflicts, "guard"), (conflicts, "conflict"))
+    told = " and ".join(f"{n} {noun}" if n == 1 else f"{n} {noun}s" for n, noun in counted if n)
+    return f"{told} {also}{'stops' if len(stops) == 1 else 'stop'}"
+
+
+def stop_in_words(stop: Stop) -> str:
+    """The reason, and the flag that lifts it."""
+    lift = f"override with {stop.lift}" if stop.lift.startswith("--allow") else stop.lift
+    return f"{stop.reason}; {lift if stop.key is not None else f'use {stop.lift} to manage it'}"
 
 
 def account(target: TargetHeader) -> str:
