@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from reconciler.diagnostics import Location
+from reconciler.explain.stops import Stop
 from reconciler.model.address import Address
 from reconciler.model.consumers import ConsumerGroup
 from reconciler.model.launch_sources import Origin
@@ -111,7 +112,8 @@ class AssociationPart:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What the plan of today has about the chain."""
+    """What the plan of today has about the chain. ``elsewhere`` is what stops the apply though it
+    is about something else."""
 
     changes: tuple[Change, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
@@ -119,6 +121,12 @@ class Next:
     kept: tuple[Kept, ...] = ()
     unread: tuple[Unread, ...] = ()
     unmet: tuple[Unmet, ...] = ()
+    elsewhere: tuple[Stop, ...] = ()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an apply changes nothing at all before a flag is given."""
+        return bool(self.conflicts or self.guards or self.elsewhere)
 
     @property
     def is_nothing(self) -> bool:
@@ -134,7 +142,8 @@ or it started consumers of the profile."""
 class NewInstances:
     """What new instances get, and what the running ones have or get by the specs.
 
-    ``role`` is in the profile now, ``role_after`` once the plan is applied. ``differs`` is whether
+    ``role`` is in the profile now, ``role_after`` once the plan is applied; while the apply is
+    blocked (``Next.is_blocked``) that is not the next one. ``differs`` is whether
     they would get another profile than the specs give the running ones (``wanted``)."""
 
     launch: Launch

@@ -12,6 +12,7 @@ from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import Request, RunPorts
 from reconciler.explain.explanation import NotRead
 from reconciler.explain.regions import everywhere
+from reconciler.explain.stops import Stop, stops_of
 from reconciler.model.address import PROFILE
 from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.plan.picture import Picture
@@ -39,6 +40,11 @@ class Graph:
     has_all: bool
     """Whether it has also what does not change."""
     api_calls: Mapping[str, int]
+
+    @property
+    def stops(self) -> tuple[Stop, ...]:
+        """What must be allowed before anything of the picture happens."""
+        return tuple(stops_of(target.plan for target in self.targets))
 
     @property
     def is_empty(self) -> bool:

@@ -19,6 +19,7 @@ from reconciler.explain.chain import Known, explain_address, explain_instance
 from reconciler.explain.explanation import Explained, Explanation, NotRead
 from reconciler.explain.parts import Documents, aws_policies_named, live_of
 from reconciler.explain.regions import everywhere
+from reconciler.explain.stops import stops_of
 from reconciler.model.address import (
     ASSOCIATION,
     POLICY,
@@ -40,7 +41,8 @@ from reconciler.model.live import (
     LiveState,
 )
 from reconciler.model.ownership import InstanceKey
-from reconciler.plan.changes import WHOLE_ACCOUNT
+from reconciler.plan.changes import WHOLE_ACCOUNT, Conflict, Guard
+from reconciler.plan.plan import TargetPlan
 from reconciler.planner.associations import claim_of
 from reconciler.planner.context import PlanContext, with_temporary_profiles
 from reconciler.planner.patterns import suggestion
@@ -67,7 +69,8 @@ def explain(asked: str, request: Request, ports: RunPorts) -> Explained:
         return reading.explanation(address), reading
 
     found = each(answered, planned.targets, ports.target_parallelism)
-    answers = tuple(answer for answer, _ in found if answer is not None)
+    plans = [target.plan for target in planned.targets]
+    answers = tuple(_with_stops(answer, plans) for answer, _ in found if answer is not None)
     if not answers:
         raise _nothing(asked, address, planned, [r for _, r in found if r is not None])
     calls: dict[str, int] = {}
@@ -75,6 +78,12 @@ def explain(asked: str, request: Request, ports: RunPorts) -> Explained:
         for name, count in target.connection.reader.calls.items():
             calls[name] = calls.get(name, 0) + count
     return Explained(asked, planned.plan.owner, answers, dict(sorted(calls.items())))
+
+
+def _with_stops(answer: Explanation, plans: Collection[TargetPlan]) -> Explanation:
+    told: list[Guard | Conflict] = [*answer.next.guards, *answer.next.conflicts]
+    elsewhere = tuple(stops_of(plans, told))
+    return replace(answer, next=replace(answer.next, elsewhere=elsewhere))
 
 
 def _address(asked: str) -> Address:

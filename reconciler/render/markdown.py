@@ -149,6 +149,8 @@ def _notes(document: PlanShape, repository: Repository) -> Iterator[str]:
         for unread in target["unread"]:
             name = phrases.unread(unread)
             yield f"- **Unknown:** {code(name)} cannot be read: {words(unread['reason'])}"
+    if (told := phrases.assumed(document)) is not None:
+        yield f"- **Assumed:** {words(told)}"
     yield from _warnings(document, repository)
 
 

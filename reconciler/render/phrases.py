@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from reconciler.drift.causes import Cause, words_of
 from reconciler.executor.estimate import about_in_words
-from reconciler.model.address import EVERYTHING
+from reconciler.explain.stops import Stop
+from reconciler.model.address import EVERYTHING, PROFILE
 from reconciler.model.launch_sources import NAMES
 from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.render.json.types import (
@@ -99,6 +100,42 @@ def stops_in_words(conflicts: int, unmet: int, unread: int) -> str:
     if unread:
         words.append(f"{unread} could not be read")
     return ", ".join(words)
+
+
+def stop_counts(stops: Collection[Stop], also: str = "") -> str:
+    """``2 guards and 1 conflict stop``."""
+    conflicts = sum(stop.key is None for stop in stops)
+    counted = ((len(stops) - conflicts, "guard"), (conflicts, "conflict"))
+    told = " and ".join(f"{n} {noun}" if n == 1 else f"{n} {noun}s" for n, noun in counted if n)
+    return f"{told} {also}{'stops' if len(stops) == 1 else 'stop'}"
+
+
+def stop_in_words(stop: Stop) -> str:
+    """The reason, and the flag that lifts it."""
+    lift = f"override with {stop.lift}" if stop.lift.startswith("--allow") else stop.lift
+    return f"{stop.reason}; {lift if stop.key is not None else f'use {stop.lift} to manage it'}"
+
+
+def assumed_in_words(count: int) -> str:
+    """Of ``count`` running instances whose profiles are adopted."""
+    noun = "instance is" if count == 1 else "instances are"
+    return (
+        f"{count} running {noun} taken to have the role that is in the adopted profile: nobody has "
+        "recorded it. --refresh-adopted cuts them over, to make sure"
+    )
+
+
+def assumed(document: PlanShape) -> str | None:
+    """What an adoption takes for granted; ``None`` if nothing."""
+    count = sum(
+        len(change["consumers"])
+        for change in changes_of(document)
+        if change["kind"] == PROFILE
+        and "adopt" in change["actions"]
+        and "strategy" not in change["intent"]
+        and not (change["reason"] or "").startswith("taken over")
+    )
+    return assumed_in_words(count) if count else None
 
 
 def account(target: TargetHeader) -> str:

@@ -52,6 +52,6 @@ def test_a_conflict_of_ownership_has_its_exit_code(
     assert run(flags) == ExitCode.UNDECIDED
     told = capsys.readouterr()
     assert "role/one" in told.err
-    assert "apply refuses" in told.err
+    assert "the next apply changes nothing: 1 conflict stops it" in told.err
     assert told.out.startswith("flowchart LR")
     assert run([*flags, "--adopt"]) == ExitCode.OK

@@ -14,7 +14,9 @@ from reconciler.explain.graph import Graph, make_graph
 from reconciler.render.graph import formats
 from reconciler.render.graph.mermaid import MOST_CHARACTERS, MOST_LINKS
 from reconciler.render.json.plan import now_as_text
+from reconciler.render.phrases import stop_counts, stop_in_words
 from reconciler.render.styled_text import data
+from reconciler.render.text.explain import FEW_STOPS
 
 
 def run(specs: str, form: Format, every: bool, common: CommonArguments) -> None:
@@ -35,8 +37,12 @@ def _notes(made: Graph, form: Format, drawn: str) -> list[str]:
     """What the picture does not show by itself."""
     notes = [f"{n.what} not read: {n.reason}" for target in made.targets for n in target.not_read]
     for target in made.targets:
-        notes += [f"{c.address}: {c.reason}: apply refuses" for c in target.plan.conflicts]
         notes += [f"{u.address} is left alone: {u.found.message}" for u in target.plan.unmet]
+    if made.stops:
+        notes.append(f"the next apply changes nothing: {stop_counts(made.stops)} it")
+        notes += [stop_in_words(stop) for stop in made.stops[:FEW_STOPS]]
+        if (more := len(made.stops) - FEW_STOPS) > 0:
+            notes.append(f"and {more} more, which a plan lists")
     if made.is_empty and not made.has_all:
         notes.append("nothing changes; --all draws everything")
     is_much = formats.count_links(made) > MOST_LINKS or len(drawn) > MOST_CHARACTERS

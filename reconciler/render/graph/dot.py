@@ -17,14 +17,16 @@ from reconciler.render.graph.rows import COLORS, WORDS
 _SHAPES = {ROLE: "oval", PROFILE: "box"}
 
 
-def dot(networks: Sequence[tuple[str, Network]], *, empty: str) -> str:
-    """Each picture with a title is a cluster."""
+def dot(networks: Sequence[tuple[str, Network]], *, empty: str, below: str = "") -> str:
+    """Each picture with a title is a cluster. ``below`` is the label of the whole."""
     lines = [
         "digraph reconciler {",
         "  rankdir=LR;",
         '  node [fontname="Courier", fontsize=11];',
         '  edge [fontname="Helvetica", fontsize=10];',
     ]
+    if below:
+        lines.append(f"  label={quoted(below)};")
     for place, (title, network) in enumerate(networks, 1):
         pad = "  "
         if title:

@@ -14,6 +14,7 @@ from reconciler.render.graph.rows import Row, rows
 from reconciler.render.graph.svg import svg_file
 from reconciler.render.json.encode import json_text
 from reconciler.render.json.graph import graph_json
+from reconciler.render.phrases import stop_counts
 
 MOST = 12
 """Instances of a profile to which the same happens that are drawn one by one."""
@@ -39,7 +40,8 @@ def _as_page(graph: Graph, created_at: str) -> str:
         sections.append(Section("", []))
     account = _title(graph, 0) if len(graph.targets) == 1 else f"{len(graph.targets)} accounts"
     about = f"Roles, instance profiles and instances: {what}. Created at {created_at}."
-    return graph_page(f"Graph of {owner}, {account}", about, sections, _empty(graph))
+    title = f"Graph of {owner}, {account}"
+    return graph_page(title, about, sections, _empty(graph), stopped(graph))
 
 
 def _named(graph: Graph) -> list[tuple[str, list[Row]]]:
@@ -63,14 +65,25 @@ def _title(graph: Graph, number: int) -> str:
     )
 
 
+def stopped(graph: Graph) -> str:
+    """That an apply does nothing of what is drawn before some flags are given; empty if it does."""
+    if not graph.stops:
+        return ""
+    return f"Not before this is allowed: {stop_counts(graph.stops)} the next apply"
+
+
 def _empty(graph: Graph) -> str:
     return "There is nothing." if graph.has_all else "Nothing changes."
 
 
 FORMATS: Mapping[str, Callable[[Graph, str], str]] = {
-    "mermaid": lambda g, _: mermaid([(t, network(r)) for t, r in _named(g)], empty=_empty(g)),
-    "dot": lambda g, _: dot([(t, network(r)) for t, r in _named(g)], empty=_empty(g)),
-    "svg": lambda g, _: svg_file(_named(g), empty=_empty(g)),
+    "mermaid": lambda g, _: mermaid(
+        [(t, network(r)) for t, r in _named(g)], empty=_empty(g), below=stopped(g)
+    ),
+    "dot": lambda g, _: dot(
+        [(t, network(r)) for t, r in _named(g)], empty=_empty(g), below=stopped(g)
+    ),
+    "svg": lambda g, _: svg_file(_named(g), empty=_empty(g), below=stopped(g)),
     "html": _as_page,
     "json": lambda g, created_at: json_text(graph_json(g, created_at)) + "\n",
 }

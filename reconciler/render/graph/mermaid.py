@@ -25,8 +25,8 @@ MOST_LINKS, MOST_CHARACTERS = 500, 50_000
 Source: mermaid.js.org/config/schema-docs/config.html (maxEdges, maxTextSize)"""
 
 
-def mermaid(networks: Sequence[tuple[str, Network]], *, empty: str) -> str:
-    """A flowchart; each picture with a title is a subgraph."""
+def mermaid(networks: Sequence[tuple[str, Network]], *, empty: str, below: str = "") -> str:
+    """A flowchart; each picture with a title is a subgraph. ``below`` is a box by itself."""
     lines = ["flowchart LR"]
     marked: dict[Mark, list[int]] = {}
     number = 0
@@ -46,6 +46,8 @@ def mermaid(networks: Sequence[tuple[str, Network]], *, empty: str) -> str:
             number += 1
         if title:
             lines.append("  end")
+    if below:
+        lines.append(f'  stops["{label(below)}"]')
     used = {vertex.mark for _, network in networks for vertex in network.vertices}
     for mark, color in COLORS.items():
         if color and mark in used:

@@ -20,9 +20,13 @@ class Section:
     notes: tuple[str, ...] = ()
 
 
-def graph_page(title: str, about: str, sections: Iterable[Section], empty: str) -> str:
+def graph_page(
+    title: str, about: str, sections: Iterable[Section], empty: str, below: str = ""
+) -> str:
     parts = [f"<h1>{text(title)}</h1>", f'<p class="about">{text(about)}</p>']
     parts.append(f'<p class="faint">{LEGEND}</p>')
+    if below:
+        parts.append(f'<ul class="notes"><li class="warning">{text(below)}</li></ul>')
     for section in sections:
         if section.title:
             parts.append(f"<h2>{text(section.title)}</h2>")

@@ -27,7 +27,9 @@ def embedded(drawing: Drawing) -> str:
     )
 
 
-def svg_file(parts: Sequence[tuple[str, Sequence[Row]]], *, empty: str = NOTHING) -> str:
+def svg_file(
+    parts: Sequence[tuple[str, Sequence[Row]]], *, empty: str = NOTHING, below: str = ""
+) -> str:
     """One picture below the other, each with its title if it has one. Nothing is fetched; dark
     where the reader's system is."""
     shown: list[str] = []
@@ -46,6 +48,9 @@ def svg_file(parts: Sequence[tuple[str, Sequence[Row]]], *, empty: str = NOTHING
     if any(rows for _, rows in parts):
         shown.append(f'<text class="head" x="4" y="{top + 16}">{LEGEND}</text>')
         top += 28
+    if below:
+        shown.append(f'<text class="head" x="4" y="{top + 8}">{_text(below)}</text>')
+        top += 20
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top}" width="{width}" '
         f'height="{top}" role="img"><title>{TITLE}</title><style>{_style()}</style>'

@@ -326,6 +326,8 @@ def plan_notes(document: PlanShape) -> Iterator[Note]:
         for unread in target["unread"]:
             name = phrases.unread(unread)
             yield "stop", f"{name} cannot be read: {unread['reason']}"
+    if (told := phrases.assumed(document)) is not None:
+        yield "", told
     yield from warnings(document)
     for target in document["targets"]:
         for kept in (*target["kept"], *target["ignored"]):

@@ -19,6 +19,7 @@ from reconciler.explain.explanation import (
     ProfilePart,
     RolePart,
 )
+from reconciler.explain.stops import Stop
 from reconciler.model.launch_sources import Origin
 from reconciler.model.live import LiveInstance
 from reconciler.planner.served import Served
@@ -178,7 +179,22 @@ def _next(one: Explanation) -> types.NextShape:
         "kept": [kept_json(kept) for kept in following.kept],
         "unread": [unread_json(unread) for unread in following.unread],
         "unmet": [unmet_json(unmet) for unmet in following.unmet],
+        "blocked": following.is_blocked,
+        "elsewhere": stops_json(following.elsewhere),
     }
+
+
+def stops_json(stops: Iterable[Stop]) -> list[types.StopShape]:
+    return [
+        {
+            "target": stop.target,
+            "key": stop.key,
+            "reason": stop.reason,
+            "lift": stop.lift,
+            "addresses": [str(address) for address in stop.addresses],
+        }
+        for stop in stops
+    ]
 
 
 def _new(new: NewInstances) -> types.NewInstancesShape:

@@ -43,8 +43,8 @@ class InstanceShape(TypedDict):
 
 @with_config(CLOSED)
 class ServedShape(TypedDict):
-    """Whose credentials EC2 serves the instance. ``role`` is set only where that is known;
-    ``candidates`` only where it is not."""
+    """Whose credentials EC2 serves the instance. ``role`` is set only where that is known
+    or assumed; ``candidates`` only where it is not."""
 
     status: Status
     role: str | None
@@ -134,6 +134,17 @@ class PolicyPartShape(PartShape):
 
 
 @with_config(CLOSED)
+class StopShape(TypedDict):
+    """A guard or a conflict. One stops the whole apply."""
+
+    target: str
+    key: Annotated[str | None, Field(description="Of the guard; null for a conflict.")]
+    reason: str
+    lift: Annotated[str, Field(description="The flag that lifts it.")]
+    addresses: list[Address]
+
+
+@with_config(CLOSED)
 class NextShape(TypedDict):
     """What the plan of this moment has about the chain."""
 
@@ -143,6 +154,14 @@ class NextShape(TypedDict):
     kept: list[KeptShape]
     unread: list[UnreadShape]
     unmet: list[UnmetShape]
+    blocked: Annotated[
+        bool,
+        Field(description="Whether an apply changes nothing before guards and conflicts are gone."),
+    ]
+    elsewhere: Annotated[
+        list[StopShape],
+        Field(description="What stops the apply too, and is about something else."),
+    ]
 
 
 @with_config(CLOSED)
@@ -163,7 +182,10 @@ class NewInstancesShape(TypedDict):
         str | None, Field(description="Null for none, or where unknown says why.")
     ]
     role: Annotated[str | None, Field(description="In that profile now.")]
-    role_after: Annotated[str | None, Field(description="In that profile after the next apply.")]
+    role_after: Annotated[
+        str | None,
+        Field(description="In that profile once the plan is applied; see blocked in next."),
+    ]
     unknown: Annotated[str | None, Field(description="Why it is not known.")]
     replaces: Annotated[bool, Field(description="Whether it replaces instances that are lost.")]
     missing: Annotated[bool, Field(description="Whether the profile does not exist.")]

@@ -9,6 +9,7 @@ from reconciler import __version__
 from reconciler.explain.graph import Graph, PicturedTarget
 from reconciler.plan.changes import Mark
 from reconciler.render.json import graph_types as types
+from reconciler.render.json.explain import stops_json
 from reconciler.render.json.plan import target_header
 
 _MARKS: Mapping[Mark, types.Mark] = MappingProxyType(
@@ -31,6 +32,7 @@ def graph_json(graph: Graph, created_at: str) -> types.GraphShape:
         "owner": graph.planned.plan.owner,
         "digest": graph.planned.plan.digest,
         "all": graph.has_all,
+        "stops": stops_json(graph.stops),
         "targets": [_target(target) for target in graph.targets],
         "api_calls": dict(graph.api_calls),
     }

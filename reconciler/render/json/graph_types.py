@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from reconciler.render.json.explain_types import NotReadShape
+from reconciler.render.json.explain_types import NotReadShape, StopShape
 from reconciler.render.json.types import CLOSED, Address, Calls, Digest, Header, TargetHeader
 
 Mark = Literal["unchanged", "added", "removed", "cutover", "changed"]
@@ -52,5 +52,9 @@ class GraphShape(Header):
 
     digest: Annotated[Digest, Field(description="Of the plan.")]
     all: Annotated[bool, Field(description="Whether it has also what does not change.")]
+    stops: Annotated[
+        list[StopShape],
+        Field(description="Guards and conflicts: with one, an apply changes nothing at all."),
+    ]
     targets: list[GraphTargetShape]
     api_calls: Calls

@@ -34,7 +34,7 @@ from reconciler.model.policy_document import statements_of
 from reconciler.plan.changes import CutOverInstance
 from reconciler.planner.served import Served
 from reconciler.render.json.plan import consumers_json
-from reconciler.render.phrases import few, note
+from reconciler.render.phrases import few, note, stop_counts, stop_in_words
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.consumers import consumer_lines
 from reconciler.render.text.cut_over import folded_instances
@@ -53,6 +53,7 @@ from reconciler.render.text.values import difference_lines, statement_text
 
 MANY = 12
 """More names, groups or templates are counted."""
+FEW_STOPS = 3
 _SHORT_STATEMENTS = 4
 _LONGEST = 176
 _OURS = "managed by"
@@ -114,6 +115,10 @@ def _served(served: Served) -> Iterator[Line]:
             role = role_address(served.role or "")
             yield line("  holds the credentials of ", data(role, "bold green"))
             yield line("  how this is known: ", data(served.because))
+        case "assumed":
+            role = role_address(served.role or "")
+            yield line("  is assumed to hold the credentials of ", data(role, "bold yellow"))
+            yield line("  why it is assumed: ", data(served.because))
         case "none":
             yield line("  holds ", Piece("no credentials", "bold yellow"), " of any role")
             yield line("  why: ", data(served.because))
@@ -315,8 +320,27 @@ def _next(one: Explanation, look: Look) -> Iterator[Line]:
     for block in folded_instances(instances, look, symbol):
         yield from block
     yield from (_indented(guard_line(guard)) for guard in following.guards)
+    if following.changes:
+        yield from _elsewhere(one)
     for kept in following.kept:
         yield line(Piece("  ", "dim"), data(note(str(kept.address), kept.reason), "dim"))
+
+
+def _elsewhere(one: Explanation) -> Iterator[Line]:
+    """What stops the whole apply and is about something else, each with its flag."""
+    following = one.next
+    stops = following.elsewhere
+    if not stops:
+        return
+    also = "also " if following.guards or following.conflicts else ""
+    told = f"elsewhere in the plan, {stop_counts(stops, also)} it: apply then changes nothing"
+    yield line(Piece("  ! ", "bold red"), data(told))
+    for stop in stops[:FEW_STOPS]:
+        where = f"{stop.target}: " if stop.target != one.plan.target else ""
+        yield line("      ", data(f"{where}{stop_in_words(stop)}"))
+    if len(stops) > FEW_STOPS:
+        more = f"      and {len(stops) - FEW_STOPS} more, which a plan lists"
+        yield line(Piece(more, "dim"))
 
 
 def _indented(one: Line) -> Line:
@@ -381,10 +405,11 @@ def _new(new: NewInstances, one: Explanation) -> Iterator[Line]:
     if launch.unknown is not None:
         yield line("    gives them: ", Piece("unknown", "bold red"), data(f": {launch.unknown}"))
         return
+    blocked = one.next.is_blocked
     if launch.profile is None:
         gives = "no instance profile"
     else:
-        gives = f"{profile_address(launch.profile)}{_role_of(new)}"
+        gives = f"{profile_address(launch.profile)}{_role_of(new, is_blocked=blocked)}"
     yield line("    gives them ", data(gives, "" if not new.differs else "yellow"))
     if launch.source is not None and not launch.source.replaces:
         yield line(Piece("    it replaces no instance that is lost", "dim"))
@@ -398,14 +423,15 @@ def _new(new: NewInstances, one: Explanation) -> Iterator[Line]:
             yield line("      ", data(told))
 
 
-def _role_of(new: NewInstances) -> str:
+def _role_of(new: NewInstances, *, is_blocked: bool) -> str:
     if new.is_missing:
         return ", which does not exist: launches fail"
     if same_name(new.role, new.role_after):
         return f", so {role_address(new.role)}" if new.role else ", which holds no role"
     now = str(role_address(new.role)) if new.role else "no role"
     after = str(role_address(new.role_after)) if new.role_after else "no role"
-    return f", so {now}, and {after} after the next apply"
+    when = "once what stops the next apply is allowed" if is_blocked else "after the next apply"
+    return f", so {now}, and {after} {when}"
 
 
 def _not_read(one: Explanation) -> Iterator[Line]:

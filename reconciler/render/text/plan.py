@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from reconciler.executor.estimate import duration, estimate
+from reconciler.model.live import LiveProfile
 from reconciler.plan.blast_radius import BlastRadius
 from reconciler.plan.changes import (
     Adopt,
@@ -23,7 +24,7 @@ from reconciler.plan.changes import (
     Update,
 )
 from reconciler.plan.plan import Plan, TargetPlan, summary
-from reconciler.render.phrases import note, stops_in_words
+from reconciler.render.phrases import assumed_in_words, note, stops_in_words
 from reconciler.render.styled_text import Line, Piece, data, line, plain
 from reconciler.render.text.consumers import impact_lines, radius_lines
 from reconciler.render.text.cut_over import cut_over_lines, folded_instances
@@ -49,6 +50,8 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
     if not plan.is_empty:
         lasts = f"Estimated duration: {duration(estimate(plan), is_full=look.is_full)}."
         lines.append(line(Piece(lasts, "dim")))
+    if count := sum(_assumed(target) for target in plan.targets):
+        lines.append(line(Piece(f"{assumed_in_words(count)}.", "yellow")))
     for target in plan.targets:
         lines.extend(_in_turns(target))
         if look.is_full and target.tag_index is not None:
@@ -77,6 +80,19 @@ def _headline(plan: Plan) -> Iterator[Line]:
         words = "managed resource matches" if count == 1 else "managed resources match"
         found = f" {count} {words} the specs." if count > 0 else ""
         yield line(Piece("No changes.", "bold green"), found)
+
+
+def _assumed(target: TargetPlan) -> int:
+    """Of how many running instances an adoption takes for granted what they are served."""
+    found = 0
+    for change in target.changes:
+        live = target.based_on.get(change.address)
+        if not isinstance(change, Adopt) or not isinstance(live, LiveProfile):
+            continue
+        is_recorded = live.claimed_by is not None and live.mark is not None
+        if live.role_id is not None and not is_recorded and "strategy" not in change.intent:
+            found += len(change.consumers)
+    return found
 
 
 def _in_turns(target: TargetPlan) -> Iterator[Line]:
