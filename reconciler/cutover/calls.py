@@ -46,17 +46,7 @@ class Calls:
         mark = final_mark(self._cutover, self._seen, run_state)
         left = left_with(self._cutover, self._seen)
         more = {} if left is None else {ownership.SWAPPED: ownership.encode_swapped(left)}
-        if self._makes_sure(mark):
-            # In the same call: a tag of its own to remove would be one more write to die at.
-            sure = ownership.Adopted(ownership.NO_ROLE, int(self._seen.now))
-            more[ownership.ADOPTED] = ownership.encode_adopted(sure)
         return self._tag({ownership.ROLE_ID: ownership.encode_role_mark(mark), **more})
-
-    def _makes_sure(self, mark: RoleMark) -> bool:
-        """Whether what was assumed at the adoption of the profile counts no more."""
-        adopted = self._seen.profile.adopted
-        is_sure = self._cutover.settle_as is None and isinstance(mark, Settled | Partial)
-        return is_sure and adopted is not None and adopted.role_id != ownership.NO_ROLE
 
     def mark_swapped(self, epoch: int, checkpoint: int | None = None) -> ApiCall:
         """``checkpoint`` is the percent of the fleet that has the role by now; ``None`` leaves it

@@ -86,8 +86,6 @@ def _of_profile(live: LiveProfile, context: PlanContext) -> dict[str, str]:
     found: dict[str, str] = {}
     if live.mark is not None:
         found[ownership.ROLE_ID] = _role_mark(live, context)
-    if (adopted := live.adopted) is not None:
-        found[ownership.ADOPTED] = _adopted(adopted, context)
     if (swapped := live.swapped) is not None:
         role, at = _role(swapped.role_id, context), hour_of(swapped.epoch)
         if live.left_with is not None:
@@ -106,14 +104,6 @@ def _of_profile(live: LiveProfile, context: PlanContext) -> dict[str, str]:
         what = [f"{f.key} must be {'started' if f.is_stop else 'given it back'}" for f in here]
         found[name] = f"in flight: {', '.join(what)}"
     return found
-
-
-def _adopted(mark: ownership.Adopted, context: PlanContext) -> str:
-    at = hour_of(mark.epoch)
-    if mark.role_id == NO_ROLE:
-        return f"what was assumed when it was adopted was made sure by a cut-over at {at}"
-    role = _role(mark.role_id, context)
-    return f"adopted at {at}: instances that ran then are assumed to have {role}"
 
 
 def _role_mark(live: LiveProfile, context: PlanContext) -> str:

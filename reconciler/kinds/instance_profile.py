@@ -64,10 +64,9 @@ def _create(after: InstanceProfile, tags: list[dict[str, object]]) -> ApiCall:
 
 
 def adopt(live: LiveProfile, context: KindContext) -> Iterator[Step]:
-    """Owner and role-id in one call, and that the role-id is assumed."""
-    name, assumed = live.resource.name, assumed_role(live, context)
-    more = {} if assumed is None else {ownership.ADOPTED: Joined((f"{assumed}/", NOW))}
-    tags = context.owned(name, no_tags(), role_id=adopted_role_mark(live, context), **more)
+    """Owner and role-id in one call."""
+    name = live.resource.name
+    tags = context.owned(name, no_tags(), role_id=adopted_role_mark(live, context))
     address = live.resource.address
     call = iam("TagInstanceProfile", InstanceProfileName=name, Tags=tags)
     yield step(address, call, provides={Label("adopted", address)})
@@ -82,12 +81,6 @@ def adopted_role_mark(live: LiveProfile, context: KindContext) -> str:
     if live.claimed_by is not None and live.mark is not None:
         return ownership.encode_role_mark(live.mark)
     return live.role_id or ownership.NO_ROLE
-
-
-def assumed_role(live: LiveProfile, context: KindContext) -> str | None:
-    """The id of the role that consumers are assumed to have; ``None`` where nothing is assumed."""
-    is_recorded = live.claimed_by is not None and live.mark is not None
-    return None if context.refresh_adopted or is_recorded else live.role_id
 
 
 def refresh(live: LiveProfile, context: KindContext) -> Iterator[Step]:

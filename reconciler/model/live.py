@@ -149,10 +149,6 @@ class LiveProfile(Entity):
         return ownership.decode_swapped(self.marks.get(ownership.SWAPPED))
 
     @property
-    def adopted(self) -> ownership.Adopted | None:
-        return ownership.decode_adopted(self.marks.get(ownership.ADOPTED))
-
-    @property
     def left_with(self) -> str | None:
         """The id of the role that every consumer was left with when a cut-over was rolled back.
         ``None`` if the last cut-over was not, or if that was not known of every consumer."""

@@ -18,7 +18,6 @@ from reconciler.model.address import name_key, same_name
 DEFAULT_PREFIX = "reconciler:"
 OWNER = "owner"
 ROLE_ID = "role-id"
-ADOPTED = "adopted"
 IN_FLIGHT = "in-flight"
 RELEASED = "released"
 ASSOCIATION = "association"
@@ -59,7 +58,6 @@ _WAITING = re.compile(rf"waiting/({_ROLE_ID})/([0-9]{{1,12}})")
 _PARTIAL = re.compile(rf"partial/({_ROLE_ID})/((?:{_REGION}(?: {_REGION})*)?)")
 _FAILED = re.compile(rf"failed/({_ROLE_ID})")
 _SETTLED = re.compile(_ROLE_ID)
-_ADOPTED = re.compile(rf"({_ROLE_ID})/([0-9]{{1,12}})")
 _SWAPPED = re.compile(rf"({_ROLE_ID})/([0-9]{{1,12}})(?:/([0-9]{{1,3}}))?")
 _FLIGHT = re.compile(rf"({_REGION})/({_INSTANCE})(/start)?")
 _IN_FLIGHT_NAME = re.compile(rf"{IN_FLIGHT}(?:\.[1-9][0-9]?)?")
@@ -209,27 +207,6 @@ def decode_role_mark(value: str | None) -> RoleMark | None:
     if found := _FAILED.fullmatch(text):
         return Failed(found[1])
     return Settled(text) if _SETTLED.fullmatch(text) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """The profile was adopted at ``epoch``, in seconds, with this role inside. That the instances
-    which ran then are served it was assumed: nobody had recorded it. The role is ``-`` once a
-    cut-over has made it sure."""
-
-    role_id: str
-    epoch: int
-
-
-def encode_adopted(mark: Adopted) -> str:
-    return f"{mark.role_id}/{mark.epoch}"
-
-
-def decode_adopted(value: str | None) -> Adopted | None:
-    """``None`` where there is no mark, or one that we did not write."""
-    found = _ADOPTED.fullmatch(value or "")
-    epoch = _epoch(found[2]) if found else None
-    return None if found is None or epoch is None else Adopted(found[1], epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +423,6 @@ _READS: Mapping[str, Callable[[str], object | None]] = {
     ASSOCIATION: decode_association,
     HOLDS: _HOLDS_MARK.fullmatch,
     SWAPPED: decode_swapped,
-    ADOPTED: decode_adopted,
     TEMPORARY_OF: lambda value: decode_temporary_of({TEMPORARY_OF: value}),
     _SHADOW_OF: lambda value: decode_temporary_of({_SHADOW_OF: value}),
 }

@@ -148,7 +148,4 @@ def adopted_marks(live: LiveProfile, context: PlanContext) -> LiveProfile:
     held = instance_profile.adopted_role_mark(live, context)
     owner = ownership.encode_owner(context.options.owner, live.resource.name)
     marks = {**live.marks, ownership.OWNER: owner, ownership.ROLE_ID: held}
-    if (assumed := instance_profile.assumed_role(live, context)) is not None:
-        made = ownership.Adopted(assumed, int(context.options.now))
-        marks[ownership.ADOPTED] = ownership.encode_adopted(made)
     return with_fields(live, marks=marks)

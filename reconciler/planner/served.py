@@ -29,10 +29,9 @@ from reconciler.model.ownership import (
 )
 from reconciler.planner.context import PlanContext
 
-Status = Literal["known", "assumed", "unknown", "none"]
+Status = Literal["known", "unknown", "none"]
 How = Literal[
     "profile-mark",
-    "adopted",
     "progress-tag",
     "launch-time",
     "time-passed",
@@ -56,10 +55,10 @@ How = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """``role`` is the name of the role whose credentials EC2 serves the instance: only where
-    ``status`` is ``known``, or ``assumed``: taken to be so at an adoption. ``candidates`` are roles
-    that it may be served, where that is not known. ``because`` continues the sentence; ``until`` is
-    when it will be known at the latest, in seconds of the epoch."""
+    """``role`` is the name of the role whose credentials EC2 serves the instance: known only where
+    ``status`` is ``known``. ``candidates`` are roles that it may be served, where that is not
+    known. ``because`` continues the sentence; ``until`` is when it will be known at the latest, in
+    seconds of the epoch."""
 
     status: Status
     how: How
@@ -159,7 +158,11 @@ def _by_mark(
                 return Served("none", "no-role", f"{address} holds no role")
             return _swapped_outside(profile, role_id, context)
         case Settled(_) | Partial(_, _):
-            return _recorded(instance, row, profile, context)
+            because = (
+                f"{address} carries our mark that every running instance has taken it up; if it "
+                "was adopted, that was assumed of those that ran then"
+            )
+            return _known("profile-mark", because, inside, context)
         case Failed() if profile.left_with not in {None, inside}:
             return _swapped_outside(profile, profile.left_with or NO_ROLE, context)
         case Failed(role_id) if role_id != inside and instance.untouchable is None:
@@ -171,31 +174,6 @@ def _by_mark(
             return _unknown("cut-over-in-progress", because, (role_id, inside), context)
         case None:
             return _unmarked(profile, context)
-
-
-def _recorded(
-    instance: LiveInstance, row: AssociationRow, profile: LiveProfile, context: PlanContext
-) -> Served:
-    """The mark is for the role that is inside."""
-    address, adopted = profile.resource.address, profile.adopted
-    if adopted is None or not _is_assumed(instance, row, profile):
-        because = f"{address} carries our mark that every running instance has taken it up"
-        return _known("profile-mark", because, profile.role_id, context)
-    because = (
-        f"{address} was adopted at {hour_of(adopted.epoch)} with this role inside, and nobody had "
-        f"recorded whether the instances that ran then have taken it up; apply --refresh {address} "
-        "makes sure"
-    )
-    return Served("assumed", "adopted", because, role_name(adopted.role_id, context))
-
-
-def _is_assumed(instance: LiveInstance, row: AssociationRow, profile: LiveProfile) -> bool:
-    """Whether that the instance has the role inside rests on the adoption of the profile alone."""
-    adopted = profile.adopted
-    if adopted is None or adopted.role_id != profile.role_id:
-        return False
-    is_tagged = instance.marks.get(HOLDS) == holds_mark(adopted.role_id, row.id)
-    return not is_tagged and instance.launched_at < adopted.epoch + CLOCKS_APART
 
 
 def _unmarked(profile: LiveProfile, context: PlanContext) -> Served:

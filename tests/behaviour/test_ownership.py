@@ -9,7 +9,6 @@ from moto.iam.models import iam_backends
 
 from reconciler.aws.reader import AwsReader
 from reconciler.errors import RefusedError
-from reconciler.explain.reading import explain
 from reconciler.render.json.plan import plan_json
 from reconciler.render.markdown import Page, plan_markdown
 from reconciler.render.styled_text import plain
@@ -65,16 +64,14 @@ def test_adoption_of_manual_resources(by_hand: Rig) -> None:
     assert [c.actions for c in plan.changes] == [("adopt",)] * 3
     profile = next(c for c in plan.changes if c.kind == "instance-profile")
     assert profile.consumers == (instance,)
-    tags = by_hand.profile_tags("web")
-    assert tags.pop("reconciler:adopted").startswith(f"{by_hand.role_id('web')}/")
-    assert tags == {
+    assert by_hand.profile_tags("web") == {
         "reconciler:owner": "tests/web",
         "reconciler:role-id": by_hand.role_id("web"),
         "team": "web",
     }
     tagging = [c for c in by_hand.writes() if c.operation == "TagInstanceProfile"]
     first = {t["Key"] for t in tagging[0].params["Tags"]}
-    assert first == {"reconciler:adopted", "reconciler:owner", "reconciler:role-id"}
+    assert first == {"reconciler:owner", "reconciler:role-id"}
     assert by_hand.served(instance) == "web"
     assert by_hand.plan().plan.is_empty
 
@@ -231,46 +228,6 @@ def test_adopted_consumers_may_be_refreshed(by_hand: Rig) -> None:
     assert by_hand.served(instance) == "other"
 
 
-def test_an_adoption_says_what_it_takes_for_granted(by_hand: Rig) -> None:
-    """Once in the plan; afterwards of each instance, until a cut-over has made sure."""
-    instance, other = by_hand.launch(2, profile="web")
-    text = plain(plan_lines(by_hand.plan(adopt=True).plan, Look()))
-    assert text.count("--refresh-adopted") == 1
-    assert "2 running instances are taken to have the role" in text
-    document = plan_json(by_hand.plan(adopt=True), "2026-11-23T20:00:00Z")
-    assert "--refresh-adopted" in plan_markdown(document, Page())
-    refreshed = by_hand.plan(adopt=True, refresh_adopted=True).plan
-    assert "--refresh-adopted" not in plain(plan_lines(refreshed, Look()))
-    by_hand.settle(adopt=True)
-    assert _served(by_hand, instance) == ("assumed", "web", "adopted")
-    by_hand.clock.sleep(600)
-    (young,) = by_hand.launch(1, profile="web")
-    assert _served(by_hand, young) == ("known", "web", "profile-mark")
-    by_hand.settle(refresh=("instance-profile/web",))
-    assert _served(by_hand, instance) == ("known", "web", "profile-mark")
-    assert by_hand.profile_tags("web")["reconciler:adopted"].startswith("-/")
-    assert by_hand.plan().plan.is_empty
-    assert other
-
-
-def _served(aws: Rig, instance: str) -> tuple[str, str | None, str]:
-    aws.opened.clear()
-    found = explain(instance, aws.request(), aws.commands()).answers[0].served
-    assert found is not None
-    return found.status, found.role, found.how
-
-
-def test_a_profile_that_is_adopted_with_another_role_is_known(by_hand: Rig) -> None:
-    """The cut-over makes sure at once, and there is nothing to say in the plan."""
-    (instance,) = by_hand.launch(1, profile="web")
-    by_hand.write("roles: {new: {trust: ec2}}\ninstance_profiles: {web: {role: new}}")
-    text = plain(plan_lines(by_hand.plan(adopt=True).plan, Look()))
-    assert "--refresh-adopted" not in text
-    by_hand.settle(adopt=True)
-    assert _served(by_hand, instance) == ("known", "new", "profile-mark")
-    assert by_hand.profile_tags("web")["reconciler:adopted"].startswith("-/")
-
-
 def test_the_quota_of_the_account_counts(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over AWS's default, the account's own number counts."""
     names = ", ".join(f"p{n}" for n in range(11))
@@ -286,3 +243,25 @@ def test_the_quota_of_the_account_counts(aws: Rig, monkeypatch: pytest.MonkeyPat
         aws.settle()
     attached = aws.iam.list_attached_role_policies(RoleName="r")["AttachedPolicies"]
     assert len(attached) == 11
+
+
+def test_an_adoption_says_what_it_takes_for_granted(by_hand: Rig) -> None:
+    """Once in the plan, and not where a cut-over makes sure."""
+    by_hand.launch(2, profile="web")
+    text = plain(plan_lines(by_hand.plan(adopt=True).plan, Look()))
+    assert text.count("--refresh-adopted") == 1
+    assert "2 running instances are taken to have the role" in text
+    document = plan_json(by_hand.plan(adopt=True), "2026-11-23T20:00:00Z")
+    assert "--refresh-adopted" in plan_markdown(document, Page())
+    refreshed = by_hand.plan(adopt=True, refresh_adopted=True).plan
+    assert "--refresh-adopted" not in plain(plan_lines(refreshed, Look()))
+    by_hand.settle(adopt=True)
+
+
+def test_a_profile_that_is_adopted_with_another_role_is_known(by_hand: Rig) -> None:
+    """The cut-over makes sure at once, and there is nothing to say in the plan."""
+    by_hand.launch(1, profile="web")
+    by_hand.write("roles: {new: {trust: ec2}}\ninstance_profiles: {web: {role: new}}")
+    text = plain(plan_lines(by_hand.plan(adopt=True).plan, Look()))
+    assert "--refresh-adopted" not in text
+    by_hand.settle(adopt=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.live import AssociationRow, LiveInstance, LiveState
-from reconciler.model.ownership import ADOPTED, HOLDS, IN_FLIGHT, ROLE_ID, SWAPPED, holds_mark
+from reconciler.model.ownership import HOLDS, IN_FLIGHT, ROLE_ID, SWAPPED, holds_mark
 from reconciler.plan.changes import CutOverInstance
 from reconciler.planner import Options, plan_context, plan_target
 from reconciler.planner.context import PlanContext
@@ -223,29 +223,3 @@ def test_who_is_known_to_have_the_role_is_left_alone(
         assert not refreshed
     if found.status == "unknown" and found.how != "waiting-for-aws":
         assert refreshed
-
-
-@pytest.mark.parametrize(
-    ("adopted", "launched", "status", "how"),
-    [
-        (f"{V1}/{BEGAN}", NOW - DAY, "assumed", "adopted"),
-        (f"{V1}/{BEGAN}", NOW - MINUTE, "known", "profile-mark"),
-        (f"-/{BEGAN}", NOW - DAY, "known", "profile-mark"),
-        (f"{V2}/{BEGAN}", NOW - DAY, "known", "profile-mark"),
-    ],
-)
-def test_what_an_adoption_took_for_granted(
-    adopted: str, launched: float, status: str, how: str
-) -> None:
-    """Of those that ran then; until a cut-over has made sure, or to another role."""
-    one = replace(instance(1, "web"), launched_at=launched)
-    found = answer(marked("v1", {ROLE_ID: V1, ADOPTED: adopted}, one))
-    assert (found.status, found.role, found.how) == (status, "v1", how)
-
-
-def test_an_instance_that_a_run_has_tagged_is_known_all_the_same() -> None:
-    one = instance(1, "web")
-    assert one.row is not None
-    tagged = replace(one, marks={**one.marks, HOLDS: holds_mark(V1, one.row.id)})
-    found = answer(marked("v1", {ROLE_ID: V1, ADOPTED: f"{V1}/{BEGAN}"}, tagged))
-    assert found.status == "known"

@@ -43,8 +43,8 @@ class InstanceShape(TypedDict):
 
 @with_config(CLOSED)
 class ServedShape(TypedDict):
-    """Whose credentials EC2 serves the instance. ``role`` is set only where that is known
-    or assumed; ``candidates`` only where it is not."""
+    """Whose credentials EC2 serves the instance. ``role`` is set only where that is known;
+    ``candidates`` only where it is not."""
 
     status: Status
     role: str | None

@@ -115,10 +115,6 @@ def _served(served: Served) -> Iterator[Line]:
             role = role_address(served.role or "")
             yield line("  holds the credentials of ", data(role, "bold green"))
             yield line("  how this is known: ", data(served.because))
-        case "assumed":
-            role = role_address(served.role or "")
-            yield line("  is assumed to hold the credentials of ", data(role, "bold yellow"))
-            yield line("  why it is assumed: ", data(served.because))
         case "none":
             yield line("  holds ", Piece("no credentials", "bold yellow"), " of any role")
             yield line("  why: ", data(served.because))

@@ -150,8 +150,6 @@ def _mark(one: Verified) -> str:
     mark = one.mark
     if mark.status == "known" and mark.role is not None:
         return f"{role_address(mark.role)}; {mark.because}"
-    if mark.status == "assumed" and mark.role is not None:
-        return f"assumed to be {role_address(mark.role)}; {mark.because}"
     if mark.status == "none":
         return f"no role; {mark.because}"
     return f"unknown; {mark.because}"

@@ -30,7 +30,7 @@ SESSION_SECONDS = (3600, 43_200)
 
 TAG_KEY_LENGTH = 128
 TAG_VALUE_LENGTH = 256
-USER_TAGS = {"role": 48, "policy": 49, "instance-profile": 43}
+USER_TAGS = {"role": 48, "policy": 49, "instance-profile": 44}
 """Of AWS's 50; the rest is kept for our own (``ownership``)."""
 
 INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
