@@ -136,7 +136,9 @@ def test_what_is_not_known_in_time_is_noted_and_gone_on_from(aws: Rig) -> None:
     assert fleet.with_role("v2") == 3
     (outcome,) = [o for o in applied.result.outcomes if o.what == "cut-over"]
     named = ", ".join(fleet.ids)
-    assert f"it is not known which role {named} is served: CloudTrail shows no" in outcome.reason
+    assert (
+        f"it is not known which role {named} is served: CloudTrail shows no" in outcome.unproved[0]
+    )
     assert aws.plan().plan.is_empty
 
 
@@ -179,7 +181,7 @@ def test_a_missing_permission_is_named_and_not_waited_for(
     applied = aws.apply()
     assert applied.exit_code == 0
     assert fleet.with_role("v2") == 3
-    assert any(f"not allowed to call {action}" in o.reason for o in applied.result.outcomes)
+    assert any(f"not allowed to call {action}" in str(o.unproved) for o in applied.result.outcomes)
     assert aws.plan().plan.is_empty
 
 
