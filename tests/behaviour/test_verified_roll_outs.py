@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.executor.estimate import estimate
 from reconciler.executor.outcomes import Outcome
+from reconciler.plan.calls import Wait
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
@@ -234,3 +236,18 @@ def test_a_run_that_looks_for_evidence_is_not_taken_for_dead(
     monkeypatch.undo()
     (change,) = [c for c in aws.plan().plan.targets[0].changes if c.consumers]
     assert "may still be watching its first batch" in (change.reason or "")
+
+
+def test_a_plan_has_a_wait_for_each_batch(aws: Rig) -> None:
+    """So that its bound holds, and its digest is another one."""
+    fleet = Fleet(aws)
+    fleet.wants("")
+    plain = aws.plan().plan
+    fleet.wants("verify: {source: [imds], timeout: 5m}")
+    plan = aws.plan().plan
+    waits = [s.action for s in plan.targets[0].steps if isinstance(s.action, Wait)]
+    assert [w.seconds for w in waits if w.condition == "verified"] == [300.0] * 3
+    assert estimate(plan).most - estimate(plain).most == 3 * 300
+    assert plan.digest != plain.digest
+    fleet.wants("verify: {source: [imds], timeout: 5m, on_unknown: stop}")
+    assert aws.plan().plan.digest != plan.digest
