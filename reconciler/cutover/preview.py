@@ -86,6 +86,10 @@ def _printed(cutover: CutOver, decision: Decision, observed: Observation) -> Ite
                         condition, ASSOCIATION_SECONDS, instance, cutover.profile, call.region
                     )
                     yield PreviewStep(wait, until, instance)
+        case AskEvidence():
+            most = float(cutover.limits.verify.timeout_seconds)
+            proved = Wait("verified", most, profile=cutover.profile)
+            yield PreviewStep(proved, proof.waits_for(cutover))
         case Pause(seconds, why, watch, is_poll):
             if not is_poll and not watch:
                 kind: Condition = "baked" if why == gates.BAKE else "propagated"

@@ -15,6 +15,7 @@ from reconciler.model.address import same_name
 from reconciler.model.evidence import Expectation, Judgement
 from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.model.ownership import InstanceKey, Pending, Waiting
+from reconciler.plan.cut_over import CutOver
 
 AGAIN_SECONDS = 30.0
 """How often what is not known yet is asked again."""
@@ -39,12 +40,11 @@ def proof(fleet: Fleet, ended: float) -> Decision | None:
     if pending and (at is None or at < until):
         if at is None or now - at >= AGAIN_SECONDS or now >= until:
             return AskEvidence(tuple(expected(fleet, one) for one in pending))
-        left, role = until - now, fleet.cutover.after.name if fleet.cutover.after else ""
+        left = until - now
         # The batch may have ended after what is observed: then all of it is left, not more.
         left = min(left, float(verify.timeout_seconds))
-        why_waits = f"evidence that the batch is served role/{role}"
-        again = at + AGAIN_SECONDS - now
-        return Pause(left, why_waits, whole=float(verify.timeout_seconds), at_most=again)
+        whole, again = float(verify.timeout_seconds), at + AGAIN_SECONDS - now
+        return Pause(left, waits_for(fleet.cutover), whole=whole, at_most=again)
     unknown = [
         (key, found[key].because if key in found else "it was not asked")
         for key, _ in batch
@@ -60,6 +60,11 @@ def proof(fleet: Fleet, ended: float) -> Decision | None:
             f"{named(told)}; no further batch begins", advice=advice if lacking else UNKNOWN
         )
     return Verified(tuple(unknown))
+
+
+def waits_for(cutover: CutOver) -> str:
+    role = cutover.after.name if cutover.after is not None else "none"
+    return f"evidence that the batch is served role/{role}"
 
 
 def _batch(fleet: Fleet) -> list[tuple[InstanceKey, LiveInstance]]:

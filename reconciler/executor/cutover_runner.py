@@ -195,7 +195,7 @@ class CutOverRunner:
             match decision:
                 case Done():
                     self._ended = self._those_ended(observed)
-                    return self._outcome("applied", "; ".join([*self.notes, *self.witness.notes()]))
+                    return self._outcome("applied", "; ".join(self.notes))
                 case GiveUp(reason, roll_back) if roll_back:
                     return self._roll_back(
                         cutover.reversed(observed.target, run_state.untouched), reason
@@ -311,7 +311,8 @@ class CutOverRunner:
                 run_state = states.found_evidence(run_state, found, self.clock.now())
                 return self._look(cutover, observed, ()), run_state
             case Verified(unknown):
-                self.witness.note(unknown)
+                for note in self.witness.noted(unknown):
+                    self.progress.started(cutover.address, note)
                 return observed, states.verified(run_state)
             case BatchPassed():
                 self._recorder.passed(run_state.batches, self.clock.now())
@@ -554,6 +555,7 @@ class CutOverRunner:
             in_flight=self._flying,
             ended=self._ended,
             at_checkpoint=self._at_checkpoint,
+            unproved=tuple(self.witness.notes()),
         )
 
 

@@ -35,8 +35,10 @@ USUAL_SECONDS: Mapping[Condition, float] = {
     "stable": 20.0,
     "stopped": 40.0,
     "running": 20.0,
+    "verified": 60.0,
 }
-"""What the waits usually take. No page of AWS says it, and it was not measured on AWS;
+"""What the waits usually take; evidence of CloudTrail takes longer, of the metadata
+service less. No page of AWS says it, and it was not measured on AWS;
 ``tests/executor/test_estimate.py`` compares the estimate with the sandbox at such delays."""
 
 
@@ -123,7 +125,8 @@ def _usual(steps: tuple[Step, ...]) -> Iterator[tuple[int, float]]:
             continue
         condition = step.action.condition
         usual = USUAL_SECONDS.get(condition)
-        yield step.id, step.action.seconds if usual is None else 0.0 if condition == last else usual
+        lasts = step.action.seconds if usual is None else min(usual, step.action.seconds)
+        yield step.id, 0.0 if usual is not None and condition == last else lasts
         last = condition
 
 

@@ -65,6 +65,8 @@ class Outcome:
     """Of a failed step: the place in the specs of what it was for."""
     at_checkpoint: bool = False
     """Of a cut-over: it ended at a share of the fleet, as the specs want it."""
+    unproved: tuple[str, ...] = ()
+    """Of a cut-over: what it went on from without knowing it, each a sentence."""
     record: CutOverRecord | None = field(default=None, repr=False)
     """Of a cut-over: what became of its instances."""
 

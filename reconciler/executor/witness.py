@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.cutover.proof import named
@@ -26,12 +26,27 @@ class Witness:
             return dict.fromkeys((one.key for one in expected), nothing)
         return self.gatherer.judged(expected, sources)
 
-    def note(self, unknown: Iterable[tuple[InstanceKey, str]]) -> None:
-        for key, why in unknown:
-            self._unknown.setdefault(why, []).append(key)
+    def noted(self, unknown: Iterable[tuple[InstanceKey, str]]) -> tuple[str, ...]:
+        """Keeps what is not known of a batch, and has it in sentences."""
+        of_batch = _by_reason(unknown)
+        for why, keys in of_batch.items():
+            kept = self._unknown.setdefault(why, [])
+            kept += [key for key in keys if key not in kept]
+        return tuple(_sentences(of_batch))
 
     def notes(self) -> Iterator[str]:
-        """What is not known, each reason once."""
-        for why, keys in self._unknown.items():
-            which = named([key.instance for key in keys], ", ", " and")
-            yield f"it is not known which role {which} is served: {why}"
+        """What is not known of all batches, each reason once."""
+        return _sentences(self._unknown)
+
+
+def _by_reason(unknown: Iterable[tuple[InstanceKey, str]]) -> dict[str, list[InstanceKey]]:
+    found: dict[str, list[InstanceKey]] = {}
+    for key, why in unknown:
+        found.setdefault(why, []).append(key)
+    return found
+
+
+def _sentences(unknown: Mapping[str, Sequence[InstanceKey]]) -> Iterator[str]:
+    for why, keys in unknown.items():
+        which = named([key.instance for key in keys], ", ", " and")
+        yield f"it is not known which role {which} is served: {why}"

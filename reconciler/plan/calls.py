@@ -69,7 +69,9 @@ class ApiCall:
         return replace(self, params={**self.params, "DryRun": True})
 
 
-Condition = Literal["propagated", "baked", "gone", "associated", "stable", "stopped", "running"]
+Condition = Literal[
+    "propagated", "baked", "verified", "gone", "associated", "stable", "stopped", "running"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class Wait:
     one it leaves), ``associated`` (the instance's only association names the profile and is in
     effect), ``propagated`` (``seconds`` have passed) and ``stable`` (the instance is neither
     starting nor stopping). The preview of a cut-over also has ``stopped`` and ``running``, and
-    ``baked`` (the first batch has stood for ``seconds``). ``seconds`` is the timeout, or the time
+    ``baked`` (the first batch has stood for ``seconds``) and ``verified`` (it is known which role a
+    batch is served; the run may go on without it). ``seconds`` is the timeout, or the time
     that ``propagated`` and ``baked`` wait.
     """
 

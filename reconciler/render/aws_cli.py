@@ -271,6 +271,10 @@ def _wait(wait: Wait) -> Iterator[str]:
     if wait.condition in ("propagated", "baked"):
         yield f"sleep {wait.seconds:g}"
         return
+    if wait.condition == "verified":
+        told = f"reconciler verify instance-profile/{wait.profile} says which role each is served"
+        yield f": {shlex.quote(told)}"
+        return
     region = f" --region {shlex.quote(wait.region)}" if wait.region else ""
     instance = shlex.quote(wait.instance or "")
     listed = _rows(wait.instance or "", wait.region, "State")

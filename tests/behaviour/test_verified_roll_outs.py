@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.executor.estimate import estimate
 from reconciler.executor.outcomes import Outcome
+from reconciler.plan.calls import Wait
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
@@ -136,7 +138,9 @@ def test_what_is_not_known_in_time_is_noted_and_gone_on_from(aws: Rig) -> None:
     assert fleet.with_role("v2") == 3
     (outcome,) = [o for o in applied.result.outcomes if o.what == "cut-over"]
     named = ", ".join(fleet.ids)
-    assert f"it is not known which role {named} is served: CloudTrail shows no" in outcome.reason
+    assert (
+        f"it is not known which role {named} is served: CloudTrail shows no" in outcome.unproved[0]
+    )
     assert aws.plan().plan.is_empty
 
 
@@ -179,7 +183,7 @@ def test_a_missing_permission_is_named_and_not_waited_for(
     applied = aws.apply()
     assert applied.exit_code == 0
     assert fleet.with_role("v2") == 3
-    assert any(f"not allowed to call {action}" in o.reason for o in applied.result.outcomes)
+    assert any(f"not allowed to call {action}" in str(o.unproved) for o in applied.result.outcomes)
     assert aws.plan().plan.is_empty
 
 
@@ -232,3 +236,18 @@ def test_a_run_that_looks_for_evidence_is_not_taken_for_dead(
     monkeypatch.undo()
     (change,) = [c for c in aws.plan().plan.targets[0].changes if c.consumers]
     assert "may still be watching its first batch" in (change.reason or "")
+
+
+def test_a_plan_has_a_wait_for_each_batch(aws: Rig) -> None:
+    """So that its bound holds, and its digest is another one."""
+    fleet = Fleet(aws)
+    fleet.wants("")
+    plain = aws.plan().plan
+    fleet.wants("verify: {source: [imds], timeout: 5m}")
+    plan = aws.plan().plan
+    waits = [s.action for s in plan.targets[0].steps if isinstance(s.action, Wait)]
+    assert [w.seconds for w in waits if w.condition == "verified"] == [300.0] * 3
+    assert estimate(plan).most - estimate(plain).most == 3 * 300
+    assert plan.digest != plain.digest
+    fleet.wants("verify: {source: [imds], timeout: 5m, on_unknown: stop}")
+    assert aws.plan().plan.digest != plan.digest

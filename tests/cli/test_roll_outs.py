@@ -109,6 +109,26 @@ def test_an_alarm_in_the_bake_time_is_rolled_back(rollout: Rollout) -> None:
     assert rollout.is_settled()
 
 
+def test_each_batch_is_verified(rollout: Rollout) -> None:
+    """Nothing calls AWS on these instances, so that nothing is known of them."""
+    rollout.wants("v2", "verify: {source: [cloudtrail], timeout: 1s}")
+    shown = rollout.run("plan").stdout
+    told = "each batch verified by CloudTrail, for up to 1s; goes on where that does not tell"
+    assert f"# {told}" in shown
+    ended = rollout.run("apply", "--auto-approve", *RECORDS)
+    assert ended.returncode == 0, ended.stderr
+    assert "it is not known which role i-" in ended.stdout
+    assert "is served: CloudTrail shows no call of it" in ended.stdout
+    assert rollout.roles() == ["v2"] * 3
+    batches = rollout.record()["targets"][0]["cutovers"][0]["batches"]
+    assert [len(batch["evidence"]) for batch in batches] == [1, 1, 1]
+    (one,) = batches[0]["evidence"]
+    assert (one["status"], one["evidence"]["how"]) == ("unknown", "no-call")
+    ticket = (rollout.folder / "record.md").read_text("utf-8")
+    assert "unknown: CloudTrail shows no call of it" in ticket
+    assert rollout.is_settled()
+
+
 def test_a_check_of_one_s_own(rollout: Rollout) -> None:
     """Also with a saved plan; what it is told stands in its environment, and no shell reads it."""
     rollout.put(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.cutover.decisions import Decision, Done, GiveUp
+from reconciler.model.checks import Verify
 from reconciler.model.ownership import Failed, Pending, Settled
 from tests.cutover.test_walk import STRATEGIES, ends_well, held, running
 from tests.cutover.walking import ALARM, Walk, cutover, planned, took_up
@@ -112,3 +113,16 @@ def test_a_death_at_a_checkpoint(strategy: str) -> None:
         again.walk(ended)
         assert [d for _, d in again.ended] == [Done()]
         took_up(again.ended[0][0])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_batch_is_proved_whatever_run_dies(strategy: str) -> None:
+    """Nobody who was given the role is found to be served another one, in whichever run."""
+    plain = running(2)
+    verify = Verify(sources=("imds",), on_unknown="stop")
+    walk = Walk(planned(plain, cutover(strategy=strategy, verify=verify)), crashes=1)
+    walk.walk(plain)
+    assert walk.ended
+    for ended, decision in walk.ended:
+        assert decision == Done()
+        took_up(ended)

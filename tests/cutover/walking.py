@@ -18,6 +18,7 @@ from reconciler.cutover.decide import decide
 from reconciler.cutover.decisions import (
     Act,
     Ask,
+    AskEvidence,
     AskGates,
     BatchDone,
     BatchPassed,
@@ -28,10 +29,12 @@ from reconciler.cutover.decisions import (
     List,
     Pause,
     RunCheck,
+    Verified,
 )
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
 from reconciler.model.checks import Checks
+from reconciler.model.evidence import Expectation, Judgement
 from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model.ownership import (
     Failed,
@@ -94,6 +97,14 @@ def told(world: World, *, alarm: bool) -> World:
     state = AlarmState(HERE, "errors", "ALARM" if rings else "OK")
     answers = GateAnswers(world.now, world.now + 1, (state,))
     return replace(world, now=world.now + 1, gates=answers, alarm=rings)
+
+
+def judged(world: World, one: Expectation) -> Judgement:
+    """The metadata service answers, and says what the instance is served."""
+    served = world.served[one.key]
+    if served == one.role_id:
+        return Judgement("proved", "metadata", "")
+    return Judgement("contradicted", "other-role", f"it is served {served}")
 
 
 def planned(world: World, plan: CutOver) -> CutOver:
@@ -263,6 +274,11 @@ def step(
             yield world, replace(run_state, changed_at=0.0), True
         case AskGates():
             yield told(world, alarm=False), run_state, True
+        case AskEvidence(expected):
+            found = {one.key: judged(world, one) for one in expected}
+            yield world, run_states.found_evidence(run_state, found, world.now), True
+        case Verified():
+            yield world, run_states.verified(run_state), True
         case RunCheck():
             yield world, run_states.answered_command(run_state, ""), True
         case BatchPassed():
@@ -512,12 +528,14 @@ def _gates_key(run_state: RunState, world: World, plan: CutOver) -> object:
     """How old the answers are, and how long the batch has stood; nothing where nothing is watched,
     so that equal worlds are walked once."""
     limits = plan.limits
-    if not (limits.bake_seconds or limits.checks or limits.checkpoints):
+    if not (limits.bake_seconds or limits.checks or limits.checkpoints or limits.verify):
         return None
     gates, ended = world.gates, run_state.batch_ended_at or run_state.began_at
     age = None if gates is None else (gates.asked_at - ended, world.now - gates.answered_at)
     stood = world.now - ended if run_state.on_trial else None
-    return age, stood, run_state.on_trial, min(run_state.batches, 2), run_state.checkpoint
+    proved = (run_state.is_verified, tuple(sorted(run_state.evidence)), tuple(run_state.batch))
+    told = proved if limits.verify else None
+    return age, stood, run_state.on_trial, min(run_state.batches, 2), run_state.checkpoint, told
 
 
 def _row(world: World, key: InstanceKey) -> str | None:

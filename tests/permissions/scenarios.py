@@ -79,6 +79,14 @@ def watched(aws: Rig) -> tuple[str, dict[str, Any]]:
     return made
 
 
+def proving(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """A roll-out that looks for evidence of each batch."""
+    made = swap("reassociate")(aws)
+    more = "strategy: reassociate, verify: {source: [imds, cloudtrail], timeout: 1m}"
+    aws.write(SWAP.replace("strategy: STRATEGY", more).replace("ROLE", "v2"), NARROW)
+    return made
+
+
 def taken(settings: str, name: str, **flags: Any) -> Scenario:
     """Consumers lose a role that is used for one that is changed, and that one changes itself."""
 
@@ -331,6 +339,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     swap("restart"),
     swap("wait"),
     watched,
+    proving,
     taken(WARNED, "apply"),
     taken(NARROW, "plan", impact=True),
     associate,
@@ -358,6 +367,15 @@ SCENARIOS: tuple[Scenario, ...] = (
     verified,
 )
 SAMPLE = (
-    *("create", "verified", "swap_hop", "watched", "destroyed", "forgotten", "drifted_in_part"),
+    *(
+        "create",
+        "verified",
+        "swap_hop",
+        "watched",
+        "proving",
+        "destroyed",
+        "forgotten",
+        "drifted_in_part",
+    ),
     *("taken_apply", "imported"),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.model.checks import Checks, DeniedLimit
+from reconciler.model.checks import Checks, DeniedLimit, Verify
 from reconciler.spec.check.account_checks import of_account
 from reconciler.spec.loader import load
 
@@ -124,6 +124,31 @@ WRONG = {
         "unused-check",
         "strategy hop has no checkpoints: until the next apply, instances would stay on the temporary profile",
     ),
+    "verify: {source: [last-used]}": (
+        "6:25",
+        "error",
+        "invalid-value",
+        "source: must be 'imds' or 'cloudtrail', not 'last-used'",
+    ),
+    "verify: {source: [imds], timeout: soon}": (
+        "6:41",
+        "error",
+        "invalid-duration",
+        "timeout: must be a duration such as 90s, 60m, 1h or 3600 (seconds), not 'soon'",
+    ),
+    "verify: {source: [imds], on_unknown: rollback}": (
+        "6:44",
+        "error",
+        "invalid-value",
+        "on_unknown: must be 'continue' or 'stop', not 'rollback'",
+    ),
+    "verify: {sources: [imds]}": ("6:16", "error", "unknown-key", "unknown key 'sources'"),
+    "strategy: wait\nverify: {source: [imds]}": (
+        "7:7",
+        "error",
+        "unused-check",
+        "strategy wait refreshes no instance, so verify would never be looked at",
+    ),
     "checks: {alarms: [a]}": (
         "6:7",
         "warning",
@@ -148,7 +173,8 @@ def test_what_is_wrong_and_where(tmp_path: Path, cutover: str) -> None:
 def test_all_of_it(tmp_path: Path) -> None:
     text = (
         f"bake: 10m\ncheckpoints: [10%, 50%]\nchecks:\n  alarms: [web errors, '{ALARM}']\n"
-        f"  target_groups: ['{GROUP}']\n  denied: {{}}"
+        f"  target_groups: ['{GROUP}']\n  denied: {{}}\n"
+        "verify: {source: [imds, cloudtrail, imds], timeout: 20m, on_unknown: stop}"
     )
     made = load(str(write(tmp_path, text)))
     assert not made.diagnostics
@@ -156,11 +182,15 @@ def test_all_of_it(tmp_path: Path) -> None:
     limits = profile.limits
     assert (limits.bake_seconds, limits.checkpoints) == (600, (10, 50))
     assert limits.checks == Checks(("web errors", ALARM), (GROUP,), DeniedLimit(0, 300))
+    assert limits.verify == Verify(("imds", "cloudtrail"), 1200, "stop")
 
 
 def test_nothing_is_watched_unless_it_is_written(tmp_path: Path) -> None:
-    (profile,) = load(str(write(tmp_path, "bake: 1m\nchecks: {}"))).desired.profiles.values()
+    (profile,) = load(
+        str(write(tmp_path, "bake: 1m\nchecks: {}\nverify: {}"))
+    ).desired.profiles.values()
     assert not profile.limits.checks
+    assert not profile.limits.verify
 
 
 @pytest.mark.parametrize(

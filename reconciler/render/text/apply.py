@@ -36,6 +36,7 @@ def result_lines(
         # What waits for a step of the same address is left out with it.
         if outcome.status != "applied" and outcome.cause != outcome.address:
             lines.extend(_broken(outcome, is_told=told(outcome)))
+        lines.extend(_unproved(outcome))
     lines.extend(
         line(Piece("not begun ", "yellow"), "target ", data(name, "bold"))
         for name in result.not_begun
@@ -115,6 +116,13 @@ def _broken(outcome: Outcome, *, is_told: bool) -> Iterator[Line]:
         yield line("  at ", data(outcome.source))
     for remaining in outcome.remaining:
         yield line("  not done: ", data(remaining))
+
+
+def _unproved(outcome: Outcome) -> Iterator[Line]:
+    where = f"{outcome.target}: " if outcome.target else ""
+    for told in outcome.unproved:
+        note = Piece("note ", "yellow")
+        yield line(note, data(where), data(outcome.address, "bold"), data(f": {told}"))
 
 
 def _left(applied: Applied) -> Iterator[Line]:
