@@ -299,7 +299,17 @@ def ssm(patient: Patient) -> Check:
         return replace(found, fix=f"{found.fix}; {_PRINTED}, with --source imds")
     if found.status != "ok" or found.data["found"]:
         return found
-    message = f"no instance of {patient.near} answers to Systems Manager"
+    for region in patient.regions[1:]:
+        try:
+            answer = patient.examiner.ask(
+                "ssm:DescribeInstanceInformation", region, MaxResults=_PAGE
+            )
+        except AwsError as error:
+            return Check("ssm", "warning", f"{region}: {in_short(error)}", _fix_of(error))
+        if listed := answer.get("InstanceInformationList"):
+            return replace(found, data={"found": len(listed)})
+    where = ", ".join(patient.regions) or patient.near
+    message = f"no instance in {where} answers to Systems Manager"
     fix = "attach AmazonSSMManagedInstanceCore to the roles of instances, if they are to be asked"
     return Check("ssm", "warning", message, fix, found.data)
 

@@ -85,7 +85,7 @@ def _of_role(live: LiveRole, context: PlanContext) -> dict[str, str]:
 def _of_profile(live: LiveProfile, context: PlanContext) -> dict[str, str]:
     found: dict[str, str] = {}
     if live.mark is not None:
-        found[ownership.ROLE_ID] = _role_mark(live, context)
+        found[ownership.ROLE_ID] = _role_mark(live, context) + _since(live, context)
     if (swapped := live.swapped) is not None:
         role, at = _role(swapped.role_id, context), hour_of(swapped.epoch)
         if live.left_with is not None:
@@ -104,6 +104,27 @@ def _of_profile(live: LiveProfile, context: PlanContext) -> dict[str, str]:
         what = [f"{f.key} must be {'started' if f.is_stop else 'given it back'}" for f in here]
         found[name] = f"in flight: {', '.join(what)}"
     return found
+
+
+def _since(live: LiveProfile, context: PlanContext) -> str:
+    """What has happened since the mark was written, and makes it prove nothing of today: the role
+    was swapped by another hand. A cut-over in progress has both roles in its mark."""
+    mark, inside = live.mark, live.role_id or NO_ROLE
+    if isinstance(mark, Failed):
+        recorded = live.left_with
+    elif isinstance(mark, Settled | Partial | Waiting):
+        recorded = mark.role_id
+    else:
+        recorded = None
+    if recorded in (None, inside):
+        return ""
+    return (
+        f". That was so when it was written: {_role(inside, context)} was put in since, outside of "
+        "reconciler, so it does not say what instances have now"
+        if inside != NO_ROLE
+        else ". That was so when it was written: the role was taken out since, outside of "
+        "reconciler, so it does not say what instances have now"
+    )
 
 
 def _role_mark(live: LiveProfile, context: PlanContext) -> str:

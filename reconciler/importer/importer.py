@@ -30,6 +30,9 @@ from reconciler.spec.build.variables import escaped
 from reconciler.spec.format.dump import document_as_spec, duration_as_spec, trust_as_spec
 from reconciler.spec.settings import SETTINGS_FILE
 
+OWNED = "with another owner"
+"""A reason to leave a resource out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -75,6 +78,8 @@ class Imported:
     managers: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
     regions: tuple[str, ...] = ()
     addresses: frozenset[Address] = frozenset()
+    owned: Mapping[Address, str] = field(default_factory=dict)
+    """The other owner of each resource that was left out for that."""
 
     @property
     def size(self) -> int:
@@ -111,6 +116,7 @@ def imported(
         making.managers(),
         tuple(sorted(making.regions)),
         making.addresses(),
+        dict(sorted(making.owned.items())),
     )
 
 
@@ -135,6 +141,7 @@ class _Importing:
         self.without = without
         self.known = known
         self.skipped: Counter[str] = Counter()
+        self.owned: dict[Address, str] = {}
         chosen = {e.resource.address: e for e in live.entities() if selection.takes(e)}
         self.profiles = self._kept(self._profiles(chosen))
         self.roles = self._kept(self._roles(chosen))
@@ -148,7 +155,8 @@ class _Importing:
         if entity.managed_by is not None:
             self.skipped[f"managed by {entity.managed_by}"] += 1
         elif entity.claimed_by not in (None, self.owner):
-            self.skipped["with another owner"] += 1
+            self.skipped[OWNED] += 1
+            self.owned[entity.resource.address] = str(entity.claimed_by)
         elif entity.resource.address in self.known:
             self.skipped["already in the specs"] += 1
         elif entity.resource.address in self.without:

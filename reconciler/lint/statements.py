@@ -62,21 +62,25 @@ def _keys(statement: Mapping[str, Any], spot: Spot) -> Iterator[tuple[str, str, 
 
 
 def _action(text: str, spot: Spot, catalog: Catalog) -> Iterator[Diagnostic]:
+    if (found := unlisted(text, catalog)) is not None:
+        yield spot.value_warning(found[0], found[1], near=found[2])
+
+
+def unlisted(text: str, catalog: Catalog) -> tuple[str, str, Near | None] | None:
+    """The code of the finding, what it says, and the names that may have been meant; ``None`` for
+    an action that there is."""
     service, _, name = text.partition(":")
     is_pattern = "*" in name or "?" in name
     if catalog.is_beyond(text) or catalog.matching(text):
-        return
+        return None
     if service.casefold() not in catalog.services:
         near = Near(text, catalog.alike(service, name)) if not is_pattern else None
         message = f"{text!r}: AWS lists no service {service!r}{_as_of(catalog)}"
-        yield spot.value_warning("unknown-action", message, near=near)
-    elif is_pattern:
-        message = f"{text!r} matches no action{_as_of(catalog)}"
-        yield spot.value_warning("action-matches-nothing", message)
-    else:
-        known = tuple(catalog.actions(service.casefold()).values())
-        message = f"AWS lists no action {text!r}{_as_of(catalog)}"
-        yield spot.value_warning("unknown-action", message, near=Near(text, known))
+        return "unknown-action", message, near
+    if is_pattern:
+        return "action-matches-nothing", f"{text!r} matches no action{_as_of(catalog)}", None
+    known = tuple(catalog.actions(service.casefold()).values())
+    return "unknown-action", f"AWS lists no action {text!r}{_as_of(catalog)}", Near(text, known)
 
 
 def _known_keys(key: str, catalog: Catalog) -> KeyNames | None:

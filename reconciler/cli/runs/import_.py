@@ -20,7 +20,7 @@ from reconciler.commands.patience import patient
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.from_terraform import chosen, released
-from reconciler.importer.importer import Selection
+from reconciler.importer.importer import OWNED, Imported, Selection
 from reconciler.importer.into_set import destination, import_into, import_source
 from reconciler.importer.seed import seed_of
 from reconciler.importer.terraform_state import read_state
@@ -76,6 +76,15 @@ def run(
         made, files = import_into(there, source, of_state.selection if of_state else selection)
     if made.missing:
         raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
+    if made.size == 0 and (made.owned or not made.addresses):
+        # Files without a resource would be in the way of the next attempt.
+        reasons = [f"{count}: {reason}" for reason, count in made.skipped.items()]
+        details = (*_owners(made), *(r for r in reasons if not (made.owned and OWNED in r)))
+        notes = [
+            f"{why}: {few(list(f))}" for why, f in (of_state.notes if of_state else {}).items()
+        ]
+        message = "there is nothing to import, and no file was written"
+        raise RefusedError(message, ExitCode.ERROR, details=(*details, *notes))
     _write(out, files)
     if removed is not None and of_state is not None:
         blocks, single = released(managed, of_state.taken, made.addresses)
@@ -88,6 +97,8 @@ def run(
         console.out([line("  not read ", data(f"{region}: {reason}"))])
     for reason, count in made.skipped.items():
         console.out([line("  skipped ", f"{count}: ", data(reason))])
+    for told in _owners(made):
+        console.out([line("    ", data(told))])
     for why, resources in (of_state.notes if of_state else {}).items():
         named = few(list(resources), most=12)
         console.out([line("  not imported, ", f"{why}: ", data(named))])
@@ -97,6 +108,21 @@ def run(
     if made.managers.keys() - {"CloudFormation"} or of_state:
         console.out([line("Take out of the other tool what you adopt, or both will change it.")])
     console.out([line("Next: reconciler plan ", data(out), " --adopt")])
+
+
+def _owners(made: Imported) -> list[str]:
+    """Which resources others manage, and what can be done about it."""
+    found = [
+        f"{address} is managed by the owner {owner!r}" for address, owner in made.owned.items()
+    ]
+    if found:
+        owner = next(iter(made.owned.values()))
+        found.append(
+            f"import with --owner {owner} to write specs for that owner; to manage them yourself, "
+            f"let that owner `reconciler forget ADDRESS` them first, or write specs and "
+            "`reconciler plan --adopt --take-over`"
+        )
+    return found
 
 
 def _check(states: list[str], removed: Path | None, *, is_chosen: bool) -> None:
