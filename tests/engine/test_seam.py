@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from moto.iam.models import iam_backends
 
@@ -33,7 +34,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.render.json.drift import drift_json
 from reconciler.render.json.plan import plan_json
 from reconciler.sandbox.embedded import embedded
-from reconciler.sandbox.state import Logged, World
+from reconciler.sandbox.state import Alarm, Logged, World
 from tests.sampling import deaths
 
 SITE = WorkerSite(AccessFlags(None, None, ("us-east-1",)), 10, "0123456789ab")
@@ -368,3 +369,30 @@ def test_what_is_a_part_of_what_was_approved(
     change: dict[str, Any], approved: dict[str, Any], is_part: bool
 ) -> None:
     assert worker._is_part(change, approved) is is_part
+
+
+def test_a_worker_asks_about_what_a_roll_out_watches(aws: World, request_of: Request) -> None:
+    """And for evidence of each batch, which is unknown here: nothing runs on the instance."""
+    account, workers = ACCOUNTS["t1"], Workers()
+    assert applied(request_of, ports(workers)).exit_code == 0
+    aws.alarms[account, "us-east-1", "errors"] = Alarm("OK")
+    role = f"arn:aws:iam::{account}:role/ci"
+    sts: Any = boto3.client("sts", region_name="us-east-1")
+    keys = sts.assume_role(RoleArn=role, RoleSessionName="somebody")["Credentials"]
+    ec2: Any = boto3.client(
+        "ec2",
+        region_name="us-east-1",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    ec2.run_instances(
+        ImageId="ami-12c6146b", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "web"}
+    )
+    more = "checks: {alarms: [errors]}, verify: {source: [cloudtrail], timeout: 1s}"
+    text = SPEC.replace("{role: web}", f"{{role: other, cutover: {{{more}}}}}")
+    (Path(request_of.path) / "a.yaml").write_text(text, "utf-8")
+    made = applied(replace(request_of, targets=("t1",)), ports(workers))
+    (outcome,) = [o for o in made.result.outcomes if o.what == "cut-over"]
+    assert (outcome.status, made.exit_code) == ("applied", 0), outcome.reason
+    assert "CloudTrail shows no call" in outcome.unproved[0]
