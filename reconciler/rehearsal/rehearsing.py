@@ -21,6 +21,7 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.permissions.scope import Scope
 from reconciler.plan.changes import Unread
 from reconciler.plan.plan import digest_of
+from reconciler.planner.served import served
 from reconciler.ports import Clock
 from reconciler.rehearsal.access import (
     Access,
@@ -48,11 +49,14 @@ PortsOfCopy = Callable[[Clock], RunPorts]
 
 @dataclass(frozen=True, slots=True)
 class InstanceResult:
-    """``before`` and ``after`` are the roles whose credentials it was served."""
+    """``before`` is the role whose credentials the account's instance is served, by all that is
+    known; ``after`` the one that the instance of the copy is served at the end. ``unknown`` is why
+    ``before`` is not known, and empty if it is."""
 
     trace: InstanceTrace
     before: str | None
     after: str | None
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,6 @@ class Stage:
 
     def _applied(self, log: Log) -> Rehearsed:
         with self._copied() as (world, clock):
-            before = _served(world)
             life = Life(clock)
             ports = self._following(self.ports(life))
             with self._enforced(world, log):
@@ -154,13 +157,24 @@ class Stage:
             copy=self.copy,
             is_same_plan=planned is not None and planned.plan.digest == wanted,
             applied=applied,
-            instances=tuple(InstanceResult(t, before.get(t.key), after.get(t.key)) for t in traces),
+            instances=tuple(self._instance(trace, after.get(trace.key)) for trace in traces),
             writes=len(watch.writes),
             took=took,
             about=estimate((planned or self.planned).plan).about,
             remaining=remaining,
             stopped=stopped,
         )
+
+    def _instance(self, trace: InstanceTrace, after: str | None) -> InstanceResult:
+        """A copy begins with what profiles have, which after a swap by hand is not what their
+        instances are served."""
+        context = self.target.context
+        live = context.live.instances.get(trace.key) if context is not None else None
+        if context is None or live is None:
+            return InstanceResult(trace, None, after, "it was not read")
+        found = served(live, context)
+        unknown = found.because if found.status == "unknown" else ""
+        return InstanceResult(trace, found.role, after, unknown)
 
     def _planned_within(self, ports: RunPorts) -> tuple[Planned | None, str]:
         """The plan of the copy, and why ``apply`` would not begin with it: with policies, a read

@@ -43,10 +43,10 @@ def _of(made: Rehearsed, unicode: bool) -> Iterator[Line]:
         yield from result_lines(made.applied, "rehearsal")
         yield from stranded_lines(made.applied)
         took = in_words(round(made.took))
-        yield line(
-            f"It made {made.writes} calls that change something, and took {took}; "
-            f"estimated: {about_in_words(round(made.about))}."
-        )
+        # Where nothing was changed, calls were refused, or only asked whether they are allowed.
+        calls = f"made {made.writes} calls that change something, and "
+        did = calls if made.applied.result.steps_applied else ""
+        yield line(f"It {did}took {took}; estimated: {about_in_words(round(made.about))}.")
     if made.crashes is not None:
         yield from _crashes(made.crashes)
     if made.access is not None:
@@ -68,7 +68,7 @@ def _instances(found: Sequence[InstanceResult], arrow: str) -> Iterator[Line]:
         yield line(
             f"  after {in_words(round(trace.at))}  ",
             data(f"{trace.key.instance} ({trace.key.region})"),
-            data(f"  {one.before or 'no role'} {arrow} {one.after or 'no role'}"),
+            data(f"  {_before(one)} {arrow} {one.after or 'no role'}"),
             f"  {', '.join(lost) or _unharmed(one)}",
         )
     if len(found) > MOST:
@@ -77,8 +77,12 @@ def _instances(found: Sequence[InstanceResult], arrow: str) -> Iterator[Line]:
         yield line(f"{more} at the most")
 
 
+def _before(one: InstanceResult) -> str:
+    return "not known" if one.unknown else one.before or "no role"
+
+
 def _unharmed(one: InstanceResult) -> str:
-    return "never without credentials" if one.before else "had none before"
+    return "never without credentials" if one.before or one.unknown else "had none before"
 
 
 def _crashes(found: CrashResult) -> Iterator[Line]:
@@ -133,6 +137,7 @@ def _target(made: Rehearsed) -> RehearsedShape:
                 "without_profile_seconds": round(one.trace.without_profile, 1),
                 "stopped_seconds": round(one.trace.stopped, 1),
                 "role_before": one.before,
+                "role_before_unknown": one.unknown or None,
                 "role_after": one.after,
             }
             for one in made.instances

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.cli.connection import run_ports
 from reconciler.cli.given import AccessFlags
+from reconciler.commands.plan import make_plan
 from reconciler.commands.planned import Planned
 from reconciler.commands.request import RunPorts
 from reconciler.ports import Clock
@@ -50,7 +51,7 @@ def staged(folder: Path, prepare: Prepare, allowed: Allowed | None = None) -> St
         aws.clock.seconds = time.time() - 3600  # a rehearsal begins now
         prepare(aws)
         aws.aws.log.clear()
-        planned = aws.plan()
+        planned = make_plan(aws.request(), aws.commands(), keeps_context=True)
         copy = copy_of(planned.targets[0], aws.progress.told.append)
         assert aws.writes() == []
         given = allowed(aws, planned) if allowed else None

@@ -52,6 +52,25 @@ def test_what_each_instance_goes_through(
         assert first.trace.at < second.trace.at
 
 
+def test_after_a_swap_by_hand_the_role_before_is_not_known(tmp_path: Path) -> None:
+    """The instances have the role of before the swap, or the other one if they were associated
+    since: the profile does not say which."""
+
+    def prepare(aws: Rig) -> None:
+        swapping("reassociate")(aws)
+        aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
+        aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v2")
+        aws.clock.sleep(600)
+
+    made = rehearsed(tmp_path, prepare)
+    assert made.is_well
+    assert [(one.before, one.after) for one in made.instances] == [(None, "v2")] * 2
+    text = plain(rehearsal_lines([made], unicode=False))
+    assert text.count("not known -> v2") == 2
+    (target,) = rehearsal_json([made], "now")["targets"]
+    assert all("outside" in (i["role_before_unknown"] or "") for i in target["instances"])
+
+
 def test_a_death_after_each_write(tmp_path: Path) -> None:
     made = rehearsed(tmp_path, creating, with_crashes=True)
     assert made.crashes is not None

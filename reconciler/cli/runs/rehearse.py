@@ -52,7 +52,7 @@ def run(
     request = replace(request, parallelism=common.parallelism)
     ports = _reading(run_ports(login, Quiet(console), request.parallelism))
     typed = PlanFlags(allow=allowances(common.allow)) if saved else None
-    planned = planning(request, ports, console, typed)
+    planned = planning(request, ports, console, typed, keeps_context=True)
     if saved:
         now = intended(planned.plan.targets, planned.plan.owner)
         refuse_stale(saved, now, planned.plan.digest, specs_digest(planned))

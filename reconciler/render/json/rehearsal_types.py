@@ -30,6 +30,9 @@ class RehearsedInstanceShape(TypedDict):
     without_profile_seconds: float
     stopped_seconds: float
     role_before: str | None
+    role_before_unknown: Annotated[
+        str | None, Field(description="Why it is not known; null if it is.")
+    ]
     role_after: str | None
 
 
