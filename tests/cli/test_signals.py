@@ -126,7 +126,12 @@ def test_the_action_returns_the_exit_code_after_a_signal(shell: Shell) -> None:
     )
     until(step, "ready")
     step.send_signal(signal.SIGINT)
-    step.communicate(timeout=30)
+    try:
+        step.communicate(timeout=7.5)
+    except subprocess.TimeoutExpired:
+        # A signal in the instant before `wait` is seen when that ends. A runner sends two.
+        step.send_signal(signal.SIGTERM)
+        step.communicate(timeout=30)
     assert step.returncode == 130
     assert job.outputs == {"exit_code": "130"}
 
