@@ -82,7 +82,9 @@ def _before(one: InstanceResult) -> str:
 
 
 def _unharmed(one: InstanceResult) -> str:
-    return "never without credentials" if one.before or one.unknown else "had none before"
+    if one.unknown:
+        return "never without its profile"
+    return "never without credentials" if one.before else "had none before"
 
 
 def _crashes(found: CrashResult) -> Iterator[Line]:

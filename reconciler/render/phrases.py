@@ -58,6 +58,9 @@ COUNTED: dict[Verb, str] = {
 }
 """The member of ``summary`` that each counts for."""
 
+FEW_STOPS = 3
+"""More of what stops an apply are counted."""
+
 
 def verb_of(change: ChangeShape) -> Verb:
     match change["actions"]:

@@ -17,16 +17,21 @@ from tests.cutover.world import NEW, OLD, World
 BAKE = 120
 
 
+def all_take_up(walk: Walk, begun: World) -> None:
+    """Wherever the walk ends, it ends well."""
+    walk.walk(begun)
+    assert walk.ended
+    for ended, decision in walk.ended:
+        assert decision == Done()
+        took_up(ended)
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_first_stands_for_its_time_whatever_run_dies(strategy: str) -> None:
     """The walk looks at every call that takes something, in every run."""
     plain = running(2)
     walk = Walk(planned(plain, cutover(strategy=strategy, bake_seconds=BAKE)), crashes=1)
-    walk.walk(plain)
-    assert walk.ended
-    for ended, decision in walk.ended:
-        assert decision == Done()
-        took_up(ended)
+    all_take_up(walk, plain)
 
 
 def off(world: World) -> World:
@@ -121,8 +126,4 @@ def test_every_batch_is_proved_whatever_run_dies(strategy: str) -> None:
     plain = running(2)
     verify = Verify(sources=("imds",), on_unknown="stop")
     walk = Walk(planned(plain, cutover(strategy=strategy, verify=verify)), crashes=1)
-    walk.walk(plain)
-    assert walk.ended
-    for ended, decision in walk.ended:
-        assert decision == Done()
-        took_up(ended)
+    all_take_up(walk, plain)

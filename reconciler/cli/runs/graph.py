@@ -14,9 +14,8 @@ from reconciler.explain.graph import Graph, make_graph
 from reconciler.render.graph import formats
 from reconciler.render.graph.mermaid import MOST_CHARACTERS, MOST_LINKS
 from reconciler.render.json.plan import now_as_text
-from reconciler.render.phrases import stop_counts, stop_in_words
+from reconciler.render.phrases import FEW_STOPS, stop_counts, stop_in_words
 from reconciler.render.styled_text import data
-from reconciler.render.text.explain import FEW_STOPS
 
 
 def run(specs: str, form: Format, every: bool, common: CommonArguments) -> None:

@@ -34,7 +34,7 @@ from reconciler.model.policy_document import statements_of
 from reconciler.plan.changes import CutOverInstance
 from reconciler.planner.served import Served
 from reconciler.render.json.plan import consumers_json
-from reconciler.render.phrases import few, note, stop_counts, stop_in_words
+from reconciler.render.phrases import FEW_STOPS, few, note, stop_counts, stop_in_words
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.consumers import consumer_lines
 from reconciler.render.text.cut_over import folded_instances
@@ -53,7 +53,6 @@ from reconciler.render.text.values import difference_lines, statement_text
 
 MANY = 12
 """More names, groups or templates are counted."""
-FEW_STOPS = 3
 _SHORT_STATEMENTS = 4
 _LONGEST = 176
 _OURS = "managed by"
