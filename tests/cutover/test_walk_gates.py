@@ -127,3 +127,50 @@ def test_every_batch_is_proved_whatever_run_dies(strategy: str) -> None:
     verify = Verify(sources=("imds",), on_unknown="stop")
     walk = Walk(planned(plain, cutover(strategy=strategy, verify=verify)), crashes=1)
     all_take_up(walk, plain)
+
+
+VERIFIED = Verify(sources=("imds",), on_unknown="stop")
+
+
+@pytest.mark.parametrize("on_failure", ["rollback", "stop"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_one_that_is_served_another_role(strategy: str, on_failure: str) -> None:
+    """In any batch, the first of which goes back; and whoever had the role keeps it otherwise."""
+    plain = running(2)
+    plan = planned(plain, cutover(strategy=strategy, on_failure=on_failure, verify=VERIFIED))
+    walk = Walk(plan, crashes=0, alarms=1)
+    walk.walk(plain)
+    outcomes = {_doubted(ended, decision) for ended, decision in walk.ended}
+    is_first = "rolled back" if on_failure == "rollback" else "stopped at 1"
+    assert outcomes == {"done", is_first, "stopped at 2"}
+    ends_well([ended for ended, _ in walk.ended], strategy, crashes=0)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_one_of_whom_nothing_is_known(strategy: str) -> None:
+    """It says nothing about the role: nobody goes back. A run that goes on comes to the end."""
+    plain = running(2)
+    plan = planned(plain, cutover(strategy=strategy, verify=VERIFIED))
+    walk = Walk(plan, crashes=0, alarms=1, evidence="unknown")
+    walk.walk(plain)
+    outcomes = {_doubted(ended, decision) for ended, decision in walk.ended}
+    assert outcomes == {"done", "stopped at 1", "stopped at 2"}
+    ends_well([ended for ended, _ in walk.ended], strategy, crashes=0)
+    goes_on = replace(VERIFIED, on_unknown="continue")
+    walk = Walk(
+        planned(plain, cutover(strategy=strategy, verify=goes_on)), 0, alarms=2, evidence="unknown"
+    )
+    all_take_up(walk, plain)
+
+
+def _doubted(ended: World, decision: Decision) -> str:
+    if ended.profile.mark == Failed(NEW):
+        assert decision == Done()
+        assert (ended.profile.role_id, set(held(ended))) == (OLD, {OLD})
+        return "rolled back"
+    if decision == Done():
+        took_up(ended)
+        return "done"
+    assert isinstance(decision, GiveUp)
+    assert "served" in decision.reason
+    return f"stopped at {held(ended)[NEW]}"

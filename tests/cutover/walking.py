@@ -34,7 +34,7 @@ from reconciler.cutover.decisions import (
 from reconciler.cutover.run_state import RunState
 from reconciler.cutover.simulate import simulate
 from reconciler.model.checks import Checks
-from reconciler.model.evidence import Expectation, Judgement
+from reconciler.model.evidence import Expectation, How, Judgement, Status
 from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
 from reconciler.model.ownership import (
     Failed,
@@ -105,6 +105,17 @@ def judged(world: World, one: Expectation) -> Judgement:
     if served == one.role_id:
         return Judgement("proved", "metadata", "")
     return Judgement("contradicted", "other-role", f"it is served {served}")
+
+
+def doubted(
+    run_state: RunState, asked: AskEvidence, status: Status, now: float
+) -> Iterator[RunState]:
+    """The answers of a source that knows nothing of one of them, or says something else."""
+    proved = {one.key: Judgement("proved", "metadata", "") for one in asked.expected}
+    other: How = "other-role" if status == "contradicted" else "denied"
+    for one in asked.expected:
+        found = {**proved, one.key: Judgement(status, other, "so it says")}
+        yield run_states.found_evidence(run_state, found, now)
 
 
 def planned(world: World, plan: CutOver) -> CutOver:
@@ -358,7 +369,9 @@ class Walk:
     crashes: int
     humans: int = 0
     alarms: int = 0
-    """How often the alarm may go off, anywhere; it goes on."""
+    """How often the alarm may go off, anywhere; it goes on. And how often evidence may be ..."""
+    evidence: Status = "contradicted"
+    """... this."""
     refusals: int = 0
     """How many calls AWS may refuse, anywhere; a roll-back that follows is walked as well."""
     observed: dict[object, int] = field(default_factory=dict)
@@ -421,6 +434,10 @@ class Walk:
                 has_begun = isinstance(world.profile.mark, Pending)
                 rung = replace(trail, refused=(has_begun, brought))
                 stack.append((rings, run_state, plan, (left, humans, refusals, alarms - 1), rung))
+            if alarms and isinstance(decision, AskEvidence):
+                fewer = (left, humans, refusals, alarms - 1)
+                for doubts in doubted(run_state, decision, self.evidence, world.now):
+                    stack.append((world, doubts, plan, fewer, trail))
             for after, remembered, is_whole in step(world, run_state, decision, plan):
                 has_way_back(after)
                 stood = trail.baked(plan, decision, world, after)
@@ -533,7 +550,8 @@ def _gates_key(run_state: RunState, world: World, plan: CutOver) -> object:
     gates, ended = world.gates, run_state.batch_ended_at or run_state.began_at
     age = None if gates is None else (gates.asked_at - ended, world.now - gates.answered_at)
     stood = world.now - ended if run_state.on_trial else None
-    proved = (run_state.is_verified, tuple(sorted(run_state.evidence)), tuple(run_state.batch))
+    found = tuple(sorted((key, one.status) for key, one in run_state.evidence.items()))
+    proved = (run_state.is_verified, found, tuple(run_state.batch))
     told = proved if limits.verify else None
     return age, stood, run_state.on_trial, min(run_state.batches, 2), run_state.checkpoint, told
 
