@@ -147,6 +147,17 @@ def test_one_that_is_served_another_role(strategy: str, on_failure: str) -> None
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_each_of_a_batch_counts(strategy: str) -> None:
+    plain = running(3)
+    plan = cutover("2", on_failure="stop", strategy=strategy, verify=VERIFIED)
+    walk = Walk(planned(plain, plan), crashes=0, alarms=1)
+    walk.walk(plain)
+    reasons = [decision.reason for _, decision in walk.ended if isinstance(decision, GiveUp)]
+    for key in plain.instances:
+        assert any(key.instance in reason for reason in reasons), key
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_of_whom_nothing_is_known(strategy: str) -> None:
     """It says nothing about the role: nobody goes back. A run that goes on comes to the end."""
     plain = running(2)

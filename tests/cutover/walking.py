@@ -100,7 +100,10 @@ def told(world: World, *, alarm: bool) -> World:
 
 
 def judged(world: World, one: Expectation) -> Judgement:
-    """The metadata service answers, and says what the instance is served."""
+    """The metadata service answers, and says what the instance is served. It may be late: so it is
+    asked with the time at which this run gave the role, or began."""
+    assert one.renewed_after is not None
+    assert World.now <= one.renewed_after <= world.now
     served = world.served[one.key]
     if served == one.role_id:
         return Judgement("proved", "metadata", "")

@@ -1153,6 +1153,97 @@ IMPACT = (
         "actions are compared by their case",
     ),
 )
+PROVES = f"{WALK_GATES}::test_every_batch_is_proved_whatever_run_dies"
+ANOTHER = f"{WALK_GATES}::test_one_that_is_served_another_role"
+NOBODY_KNOWS = f"{WALK_GATES}::test_one_of_whom_nothing_is_known"
+VERIFIED = "behaviour/test_verified_roll_outs.py"
+
+PROOF = (
+    Mutant(
+        "reconciler/cutover/gates.py",
+        "    if decision := proof(fleet, ended):\n",
+        "    if (decision := proof(fleet, ended)) and False:\n",
+        (ANOTHER,),
+        "no batch has to be proved",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        "        return GiveUp(named(why), roll_back=fleet.can_roll_back, advice=CONTRADICTED)\n",
+        "        return GiveUp(named(why), roll_back=False, advice=CONTRADICTED)\n",
+        (ANOTHER,),
+        "a canary that is served another role keeps the new one",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        '    return found is not None and found.status == "contradicted"\n',
+        "    return False\n",
+        (ANOTHER,),
+        "evidence that contradicts is waited for until it is unknown",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        '    if unknown and verify.on_unknown == "stop":\n',
+        "    if unknown:\n",
+        (NOBODY_KNOWS,),
+        "what is not known ends the run, though it may go on",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        '    if unknown and verify.on_unknown == "stop":\n',
+        "    if False:\n",
+        (NOBODY_KNOWS,),
+        "what is not known is gone on from, though it must end the run",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        "    return [(key, one) for key, one in known if one is not None and one.is_running]\n",
+        "    return [(key, one) for key, one in known if one is not None and one.is_running][:1]\n",
+        (f"{WALK_GATES}::test_each_of_a_batch_counts",),
+        "one of a batch stands for all",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        "    keys = {*run_state.batch, *of_earlier}\n",
+        "    keys = {*run_state.batch}\n",
+        (f"{VERIFIED}::test_so_is_a_later_batch",),
+        "the batch of a run that died is never proved",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        "    if not keys and (run_state.on_trial or fleet.cutover.hops):\n",
+        "    if False:\n",
+        (f"{VERIFIED}::test_so_is_a_later_batch",),
+        "nor is that of a hop",
+    ),
+    Mutant(
+        "reconciler/cutover/run_state.py",
+        "        evidence_at=None,\n        is_verified=False,\n",
+        "        evidence_at=None,\n",
+        (ANOTHER,),
+        "a proved batch proves all that follow",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        "    pending = [one for key, one in batch if key not in found or found[key].may_change]\n",
+        "    pending = [one for key, one in batch if key not in found]\n",
+        (VERIFIED,),
+        "it is asked once and never again",
+    ),
+    Mutant(
+        "reconciler/cutover/proof.py",
+        "        renewed_after=given_at.get(instance.key, began_at),\n",
+        "        renewed_after=0.0,\n",
+        (PROVES,),
+        "a metadata service that is late contradicts",
+    ),
+    Mutant(
+        "reconciler/executor/witness.py",
+        "        for why, keys in of_batch.items():\n",
+        "        for why, keys in ():\n",
+        (VERIFIED,),
+        "what stayed unknown is not told at the end",
+    ),
+)
 MUTANTS = (
     *EXPLAINING,
     *REHEARSAL,
@@ -1163,5 +1254,6 @@ MUTANTS = (
     *FLEET,
     *PERMISSIONS,
     *EVIDENCE,
+    *PROOF,
     *IMPACT,
 )
