@@ -1,8 +1,10 @@
 """What else changes roles and profiles, for ``tests/bench_against.py``: a shell script of ``aws``
-commands, as AWS's documentation teaches them, and Ansible with its collection ``amazon.aws``.
+commands, as AWS's documentation teaches them, Ansible with its collection ``amazon.aws``, and
+Terraform with its provider ``hashicorp/aws``.
 
-Both do one thing after the other, without a way back. Ansible does not associate a profile again
-whose role has changed: its instances keep the credentials of the old one.
+None has a way back, and the first two do one thing after the other. Neither Ansible nor Terraform
+associates a profile again whose role has changed: the instances keep the credentials of the old
+one. Terraform has no resource for an association, so it launches the instances itself.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from tests.bench_bare import TRUST
 
 PLAYBOOK_VARIABLE = "ANSIBLE_PLAYBOOK"
 """Names the program of Ansible, which most often has an environment of its own."""
+MIRROR_VARIABLE = "TERRAFORM_PLUGIN_DIR"
+"""Names a directory with the provider, as ``terraform providers mirror`` makes one."""
 
 
 def aws_program() -> str | None:
@@ -28,6 +32,10 @@ def aws_program() -> str | None:
 
 def ansible_program() -> str | None:
     return os.environ.get(PLAYBOOK_VARIABLE) or shutil.which("ansible-playbook")
+
+
+def terraform_program() -> str | None:
+    return shutil.which("terraform") if os.environ.get(MIRROR_VARIABLE) else None
 
 
 def shell_script(program: str, url: str, wanted: dict[str, Any], scenario: str) -> str:
@@ -106,3 +114,42 @@ def playbook(url: str, wanted: dict[str, Any], swapped: int) -> str:
         "tasks": tasks,
     }
     return json.dumps([play])
+
+
+def terraform_init(program: list[str]) -> list[str]:
+    return [*program, "init", "-input=false", f"-plugin-dir={os.environ[MIRROR_VARIABLE]}"]
+
+
+def terraform_files(url: str, wanted: dict[str, Any], swapped: int) -> str:
+    """All there should be, as ``*.tf.json``; the first ``swapped`` profiles have the other role."""
+    endpoints = dict.fromkeys(("iam", "ec2", "sts"), url)
+    skipped = ("credentials_validation", "metadata_api_check", "region_validation")
+    provider = {
+        "region": "us-east-1",
+        "endpoints": endpoints,
+        **{f"skip_{one}": True for one in skipped},
+    }
+    roles, profiles, instances = {}, {}, {}
+    for name in (*wanted["roles"], *wanted["others"]):
+        roles[name] = {"name": name, "assume_role_policy": TRUST}
+    for number, one in enumerate(wanted["profiles"]):
+        role = one["other"] if number < swapped else one["role"]
+        name = one["name"]
+        profiles[name] = {"name": name, "role": f"${{aws_iam_role.{role}.name}}"}
+        instances[name] = {
+            "ami": wanted["image"],
+            "instance_type": "t3.micro",
+            "iam_instance_profile": f"${{aws_iam_instance_profile.{name}.name}}",
+        }
+    resources = {
+        "aws_iam_role": roles,
+        "aws_iam_instance_profile": profiles,
+        "aws_instance": instances,
+    }
+    return json.dumps(
+        {
+            "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws"}}},
+            "provider": {"aws": provider},
+            "resource": resources,
+        }
+    )
