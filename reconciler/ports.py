@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from reconciler.model.address import Address
-from reconciler.model.evidence import Associated, LastUsed, Metadata, Session, Silence
+from reconciler.model.evidence import Associated, LastUsed, Metadata, RoleSession, Silence
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import (
     AssociationRow,
@@ -248,7 +248,7 @@ class EvidenceReader(Protocol):
         """Calls made so far, by name, pages counted one by one."""
         ...
 
-    def sessions(self, region: str, instance: str) -> Iterable[Session]:
+    def sessions(self, region: str, instance: str) -> Iterable[RoleSession]:
         """Calls that were made with credentials of the instance, the newest first; read as far as
         they are taken, and never far."""
         ...

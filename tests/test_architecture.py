@@ -121,6 +121,15 @@ def test_rooms_are_small(here: str) -> None:
                 assert body <= 90, f"{path}: {node.name}: {body} lines"
 
 
+def test_no_two_classes_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_there_are_no_drawers() -> None:
     assert not {part for path in MODULES for part in (path.stem, path.parent.name)} & DRAWERS
 

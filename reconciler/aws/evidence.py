@@ -15,7 +15,7 @@ from reconciler.aws.errors import translated
 from reconciler.aws.run_command import RunCommand
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
-from reconciler.model.evidence import Associated, LastUsed, Metadata, Session, Silence
+from reconciler.model.evidence import Associated, LastUsed, Metadata, RoleSession, Silence
 from reconciler.model.partitions import IAM_REGIONS, partition_of
 from reconciler.ports import Associations, Clock
 from reconciler.threads import interruptible
@@ -39,7 +39,7 @@ class AwsEvidence:
     def calls(self) -> Mapping[str, int]:
         return dict(self._clients.counts)
 
-    def sessions(self, region: str, instance: str) -> Iterator[Session]:
+    def sessions(self, region: str, instance: str) -> Iterator[RoleSession]:
         is_any = False
         for one in self._sessions(region, instance):
             is_any = True
@@ -51,7 +51,7 @@ class AwsEvidence:
             with suppress(AwsError):
                 yield from self._sessions(str(home), instance)
 
-    def _sessions(self, region: str, instance: str) -> Iterator[Session]:
+    def _sessions(self, region: str, instance: str) -> Iterator[RoleSession]:
         events = self._trail.lookup(region, "Username", instance)
         yield from filter(None, (_session(event, instance) for event in events))
 
@@ -105,7 +105,7 @@ def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _session(event: Mapping[str, Any], instance: str) -> Session | None:
+def _session(event: Mapping[str, Any], instance: str) -> RoleSession | None:
     """``None`` for what was not called with credentials of the instance's profile. A session may be
     named after an instance by anybody who may assume a role, and the identity that EC2 gives an
     instance beside its profile (``aws:ec2-instance``) is named after it too."""
@@ -123,7 +123,7 @@ def _session(event: Mapping[str, Any], instance: str) -> Session | None:
         return None
     service = str(detail.get("eventSource") or "").partition(".")[0]
     name = issuer.get("userName") or str(issuer.get("arn") or "").rpartition("/")[2]
-    return Session(
+    return RoleSession(
         role_id,
         str(name),
         issued_at,

@@ -41,7 +41,7 @@ _NO_TEMPLATE = (
 
 
 @dataclass
-class _Found:
+class _RegionReading:
     """One region, as it is read."""
 
     query: LaunchQuery
@@ -59,7 +59,7 @@ class LaunchReader:
 
     def read(self, queries: Collection[LaunchQuery], pool: ThreadPoolExecutor) -> LaunchSources:
         """Raises nothing that AWS answers: it is in ``unread``."""
-        found = {query.region: _Found(query) for query in queries}
+        found = {query.region: _RegionReading(query) for query in queries}
         started = {region: self._start(one.query, pool) for region, one in found.items()}
         for region, calls in started.items():
             for call, future in calls:
@@ -75,7 +75,7 @@ class LaunchReader:
                 found[region].configurations.update(named)
         return _merged(found)
 
-    def _answer(self, found: _Found, call: str, future: Future[_T]) -> _T | None:
+    def _answer(self, found: _RegionReading, call: str, future: Future[_T]) -> _T | None:
         try:
             return result_of(future)
         except AwsError as error:
@@ -153,7 +153,7 @@ class LaunchReader:
                 return found
             token = {"nextToken": following}
 
-    def _rest(self, found: _Found, pool: ThreadPoolExecutor) -> _Rest:
+    def _rest(self, found: _RegionReading, pool: ThreadPoolExecutor) -> _Rest:
         """What the sources name: versions of templates, and launch configurations."""
         query, region = found.query, found.query.region
         starts = [start for source in found.sources for start in source.starts]
@@ -234,7 +234,7 @@ class _Rest:
     configurations: list[tuple[str, Future[dict[str, str | None]]]] = field(default_factory=list)
 
 
-def _merged(found: Mapping[str, _Found]) -> LaunchSources:
+def _merged(found: Mapping[str, _RegionReading]) -> LaunchSources:
     regions = sorted(found)
     return LaunchSources(
         templates={(r, t): found[r].templates[t] for r in regions for t in found[r].templates},

@@ -13,7 +13,7 @@ from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
 from reconciler.model.policy_document import minified
 from reconciler.plan.authorization import Context, Decision, Question, Simulated, Verdict
-from reconciler.plan.impact import Usage, Use
+from reconciler.plan.impact import LastUse, Usage
 from reconciler.ports import NO_REPORT
 from reconciler.threads import interruptible
 
@@ -102,18 +102,18 @@ class Simulator:
 
 
 def _usage(services: Iterable[Mapping[str, Any]]) -> Usage:
-    actions: dict[str, Use] = {}
-    used: dict[str, Use] = {}
+    actions: dict[str, LastUse] = {}
+    used: dict[str, LastUse] = {}
     tracked: set[str] = set()
     for service in services:
         prefix = str(service["ServiceNamespace"])
         if at := service.get("LastAuthenticated"):
-            used[prefix] = Use(at.timestamp(), service.get("LastAuthenticatedRegion"))
+            used[prefix] = LastUse(at.timestamp(), service.get("LastAuthenticatedRegion"))
         for one in service.get("TrackedActionsLastAccessed") or ():
             name = f"{prefix}:{one['ActionName']}"
             tracked.add(name.casefold())
             if at := one.get("LastAccessedTime"):
-                actions[name] = Use(at.timestamp(), one.get("LastAccessedRegion"))
+                actions[name] = LastUse(at.timestamp(), one.get("LastAccessedRegion"))
     return Usage(actions, used, frozenset(tracked))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli.given import AccessFlags
 from reconciler.clock import SystemClock
 from reconciler.commands.failures import FailureLimit
-from reconciler.commands.recorder import Recorder
+from reconciler.commands.recorder import FailureRecorder
 from reconciler.commands.request import Connection, RunPorts
 from reconciler.ports import Clock, Progress
 from reconciler.spec.settings import Settings, TargetSpec
@@ -79,7 +79,7 @@ class WorkerSite:
     """The id of the run, also in the names of its sessions."""
 
     def __call__(self) -> RunPorts:
-        return run_ports(self.login, Recorder(), self.parallelism, run=self.run)
+        return run_ports(self.login, FailureRecorder(), self.parallelism, run=self.run)
 
 
 def aws_outputs(login: AccessFlags, run: str) -> AwsOutputs:

@@ -30,7 +30,7 @@ LEFT_WIDTH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class InstanceRow:
     """An instance in a cut-over. ``since`` is when its state began."""
 
     within: Within
@@ -48,7 +48,7 @@ class Live:
     told: Told = field(default_factory=Told)
     _open: dict[Address, str] = field(default_factory=dict)
     """What goes on; the newest last."""
-    _rows: dict[Address, Row] = field(default_factory=dict)
+    _rows: dict[Address, InstanceRow] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _live: RichLive | None = None
     _spinner: Spinner = field(default_factory=lambda: Spinner("dots", style="status.spinner"))
@@ -69,7 +69,7 @@ class Live:
         step = self.told.here(within.step)
         with self._lock:
             within = replace(within, step=step)
-            self._rows[self.told.here(address)] = Row(within, what, self.clock())
+            self._rows[self.told.here(address)] = InstanceRow(within, what, self.clock())
         self._show(step, f"{address.name}: {what}")
 
     def waiting(self, address: Address, what: str, seconds: float, of: float | None = None) -> None:
@@ -143,7 +143,7 @@ class Live:
             return brief
         return f"{brief[: max(room - LEFT_WIDTH - 1, 0)]}…{brief[-LEFT_WIDTH:]}"
 
-    def _table(self, rows: dict[Address, Row]) -> RenderableType:
+    def _table(self, rows: dict[Address, InstanceRow]) -> RenderableType:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("  instance", no_wrap=True)
         table.add_column("region", no_wrap=True)

@@ -21,7 +21,7 @@ MARKDOWN, JSON = "text/markdown; charset=utf-8", "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordPlace:
     """A file, or an object of S3; ``is_markdown`` by its name."""
 
     name: str
@@ -33,20 +33,20 @@ class Place:
         return self.name.casefold().endswith(".md")
 
 
-def record_places(given: list[str] | None) -> tuple[Place, ...]:
+def record_places(given: list[str] | None) -> tuple[RecordPlace, ...]:
     """Raises ``typer.BadParameter`` for a place that nothing can be written to."""
     return tuple(_place(text) for text in given or ())
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> RecordPlace:
     if not text.startswith("s3://"):
         if not text or Path(text).is_dir():
             raise typer.BadParameter(f"--record takes FILE or s3://BUCKET/KEY, not {text!r}")
-        return Place(text)
+        return RecordPlace(text)
     bucket, _, key = text.removeprefix("s3://").partition("/")
     if not bucket or not key:
         raise typer.BadParameter(f"--record takes FILE or s3://BUCKET/KEY, not {text!r}")
-    return Place(text, bucket, key)
+    return RecordPlace(text, bucket, key)
 
 
 Store = Callable[[str, str, str, str], None]
@@ -57,7 +57,7 @@ Store = Callable[[str, str, str, str], None]
 class RecordWriter:
     """``store`` is made when it is needed: most records are files."""
 
-    places: tuple[Place, ...] = ()
+    places: tuple[RecordPlace, ...] = ()
     store: Callable[[], Store] | None = None
 
     def write(self, applied: Applied, run: str, console: Console) -> bool:
@@ -69,7 +69,7 @@ class RecordWriter:
         written = [self._write(place, texts[place.is_markdown], console) for place in self.places]
         return all(written)
 
-    def _write(self, place: Place, text: str, console: Console) -> bool:
+    def _write(self, place: RecordPlace, text: str, console: Console) -> bool:
         try:
             if place.bucket and self.store is not None:
                 kind = MARKDOWN if place.is_markdown else JSON

@@ -70,14 +70,14 @@ def _calls(targets: Iterable[PlannedTarget]) -> Counter[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _WrittenDocument:
     """A document that the plan writes; ``before`` is the one that AWS has in its place."""
 
     written: Written
     before: PolicyDocument | None
 
 
-def _asked(target: PlannedTarget) -> Iterator[_Asked]:
+def _asked(target: PlannedTarget) -> Iterator[_WrittenDocument]:
     changes = {change.address: change for change in target.plan.changes}
     for written in documents(target.spec.desired):
         change = changes.get(written.address)
@@ -85,7 +85,7 @@ def _asked(target: PlannedTarget) -> Iterator[_Asked]:
             continue
         live = target.plan.based_on.get(written.address)
         is_new = actions_of(change)[-1] == "create"
-        yield _Asked(written, None if is_new or live is None else _live(live, written))
+        yield _WrittenDocument(written, None if is_new or live is None else _live(live, written))
 
 
 def _writes(change: Change, written: Written) -> bool:
@@ -126,7 +126,7 @@ class _Analysis:
     refused: dict[str, AwsError] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, asked: tuple[_Asked, ...], parallelism: int) -> tuple[Diagnostic, ...]:
+    def of(self, asked: tuple[_WrittenDocument, ...], parallelism: int) -> tuple[Diagnostic, ...]:
         regions = (*self.target.plan.regions, self.target.connection.default_region)
         region = next((one for one in regions if one), None)
         if region is None:
@@ -144,7 +144,7 @@ class _Analysis:
         ]
         return (*(one for several in found for one in several), *told)
 
-    def _checked(self, analyzer: PolicyAnalyzer, asked: _Asked) -> tuple[Diagnostic, ...]:
+    def _checked(self, analyzer: PolicyAnalyzer, asked: _WrittenDocument) -> tuple[Diagnostic, ...]:
         written, before = asked.written, asked.before
         text = written.document.text
         found = self._answered(

@@ -21,7 +21,7 @@ _SIMULATOR = "iam:SimulatePrincipalPolicy"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Verdicts:
     """``not_asked`` are reasons why something could not be asked; with any, the verdicts are not
     all."""
 
@@ -30,30 +30,30 @@ class Asked:
     is_no_principal: bool = False
     """Whether the caller is none whose policies the simulator knows."""
 
-    def __add__(self, other: Asked) -> Asked:
+    def __add__(self, other: Verdicts) -> Verdicts:
         reasons = dict.fromkeys((*self.not_asked, *other.not_asked))
         is_none = self.is_no_principal or other.is_no_principal
-        return Asked((*self.verdicts, *other.verdicts), tuple(reasons), is_none)
+        return Verdicts((*self.verdicts, *other.verdicts), tuple(reasons), is_none)
 
     def of(self, decision: str) -> tuple[Verdict, ...]:
         return tuple(one for one in self.verdicts if one.decision == decision)
 
 
-def simulate(questions: Sequence[Question], examiner: Examiner, identity: Identity) -> Asked:
+def simulate(questions: Sequence[Question], examiner: Examiner, identity: Identity) -> Verdicts:
     """By AWS's simulator. What is denied to ask once is not asked again."""
     if not questions:
-        return Asked()
+        return Verdicts()
     try:
         principal = examiner.principal(identity)
-        asked = Asked(examiner.simulate(principal, questions[0]))
+        asked = Verdicts(examiner.simulate(principal, questions[0]))
     except AwsError as error:
         if error.code == NOT_SIMULATED:
-            return Asked((), (error.message,), is_no_principal=True)
+            return Verdicts((), (error.message,), is_no_principal=True)
         return _failed(error)
 
-    def ask(question: Question) -> Asked:
+    def ask(question: Question) -> Verdicts:
         try:
-            return Asked(examiner.simulate(principal, question))
+            return Verdicts(examiner.simulate(principal, question))
         except AwsError as error:
             return _failed(error)
 
@@ -62,21 +62,21 @@ def simulate(questions: Sequence[Question], examiner: Examiner, identity: Identi
     return asked
 
 
-def _failed(error: AwsError) -> Asked:
-    return Asked((), (f"{error.call or _SIMULATOR}: {error.code}",))
+def _failed(error: AwsError) -> Verdicts:
+    return Verdicts((), (f"{error.call or _SIMULATOR}: {error.code}",))
 
 
-def dry_run(call: ApiCall, writer: Writer, resource: str) -> Asked:
+def dry_run(call: ApiCall, writer: Writer, resource: str) -> Verdicts:
     """Asks EC2 whether it would carry out a call."""
     try:
         writer.send(call.as_dry_run())
     except AwsError as error:
         if error.code == DRY_RUN:
-            return Asked((Verdict(call.name, resource, "allowed"),))
+            return Verdicts((Verdict(call.name, resource, "allowed"),))
         if error.code in DENIED:
-            return Asked((Verdict(call.name, resource, "denied", error.message),))
-        return Asked((), (f"{call.name} as a dry run: {error.code}",))
-    return Asked((), (f"{call.name} as a dry run: it is not supported here",))
+            return Verdicts((Verdict(call.name, resource, "denied", error.message),))
+        return Verdicts((), (f"{call.name} as a dry run: {error.code}",))
+    return Verdicts((), (f"{call.name} as a dry run: it is not supported here",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from reconciler.commands.selection import (
 from reconciler.diagnostics import Location, meant
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
-from reconciler.impact.allowed import Answer, Held, Outcome, Policy, answer, candidates
+from reconciler.impact.allowed import Answer, Held, Outcome, TitledPolicy, answer, candidates
 from reconciler.kinds.references import aws_policy_arn
 from reconciler.model.address import ROLE, name_of
 from reconciler.model.policy_decision import Context
@@ -46,7 +46,7 @@ BEYOND = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CanRequest:
     """``resources`` are empty for any. ``is_online`` is whether AWS is asked as well."""
 
     role: str
@@ -69,7 +69,7 @@ class RoleAnswer:
     is_online: bool = False
 
 
-def can(asked: Asked, request: Request, ports: RunPorts | None) -> tuple[RoleAnswer, ...]:
+def can(asked: CanRequest, request: Request, ports: RunPorts | None) -> tuple[RoleAnswer, ...]:
     """One for each target whose specs have the role. ``ports`` are needed to ask AWS. Raises
     ``RefusedError`` for invalid specs, and for a role that they do not have (``USAGE``);
     ``AwsError`` where AWS cannot be asked."""
@@ -111,7 +111,7 @@ def _no_role(name: str, specs: Sequence[SpecSet]) -> RefusedError:
     return RefusedError(message, ExitCode.USAGE)
 
 
-def _offline(target: str, asked: Asked, role: DesiredRole, spec: SpecSet) -> RoleAnswer:
+def _offline(target: str, asked: CanRequest, role: DesiredRole, spec: SpecSet) -> RoleAnswer:
     held = _held(role, spec, {})
     answers = tuple(
         answer(held, action, resource, asked.context) for action, resource in _pairs(asked)
@@ -120,7 +120,7 @@ def _offline(target: str, asked: Asked, role: DesiredRole, spec: SpecSet) -> Rol
     return RoleAnswer(target, role.resource.name, role.place.here, answers, not_counted)
 
 
-def _pairs(asked: Asked) -> Iterator[tuple[str, str | None]]:
+def _pairs(asked: CanRequest) -> Iterator[tuple[str, str | None]]:
     for action in asked.actions:
         for resource in asked.resources or (None,):
             yield action, resource
@@ -129,7 +129,7 @@ def _pairs(asked: Asked) -> Iterator[tuple[str, str | None]]:
 def _held(role: DesiredRole, spec: SpecSet, documents: Mapping[str, Any]) -> Held:
     """``documents`` are of policies that are not in the set, by ARN or name as written."""
     policies = [
-        Policy(f"inline policy {name}", document.value, _places(role, name, document.value))
+        TitledPolicy(f"inline policy {name}", document.value, _places(role, name, document.value))
         for name, document in role.resource.inline_policies
     ]
     unread = []
@@ -156,7 +156,7 @@ def _is_aws_managed(reference: str) -> bool:
     return not reference.startswith("arn:") or ":iam::aws:policy/" in reference
 
 
-def _policy(reference: str, spec: SpecSet, documents: Mapping[str, Any]) -> Policy | None:
+def _policy(reference: str, spec: SpecSet, documents: Mapping[str, Any]) -> TitledPolicy | None:
     """A policy of the set wins over one of AWS's of the same name; ``None`` if its document is not
     known."""
     own = None if ":iam::aws:" in reference else spec.desired.policy(name_of(reference))
@@ -168,10 +168,10 @@ def _policy(reference: str, spec: SpecSet, documents: Mapping[str, Any]) -> Poli
             own.place.at("document", "Statement", *((number,) if is_list else ()))
             for number in range(count)
         )
-        return Policy(str(own.resource.address), document, places)
+        return TitledPolicy(str(own.resource.address), document, places)
     if reference not in documents:
         return None
-    return Policy(f"policy {name_of(reference)}", documents[reference])
+    return TitledPolicy(f"policy {name_of(reference)}", documents[reference])
 
 
 def _places(role: DesiredRole, name: str, document: Any) -> tuple[Location, ...]:
@@ -209,7 +209,7 @@ def _placeholder(held: Held) -> Iterator[str]:
 
 
 def _online(
-    target: str, asked: Asked, offline: Offline, of: TargetSpec | None, ports: RunPorts
+    target: str, asked: CanRequest, offline: Offline, of: TargetSpec | None, ports: RunPorts
 ) -> RoleAnswer:
     settings = offline.parsed.settings
     connection = patient(ports.connect(of, settings), ports)

@@ -21,7 +21,7 @@ from reconciler import __version__
 from reconciler.commands import worker
 from reconciler.commands.planned import PlannedTarget
 from reconciler.commands.request import Request, RunPorts
-from reconciler.commands.worker import Done, Limits, Parcel, Read
+from reconciler.commands.worker import Limits, Parcel, WorkerPlan, WorkerResult
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.outcomes import Result
 from reconciler.model.address import Address
@@ -79,14 +79,14 @@ class Crew:
 
     def read(
         self, name: str, whose: Identity, written: frozenset[Address] | None, *, several: bool
-    ) -> Read:
+    ) -> WorkerPlan:
         """As ``read_target``. Raises ``AwsError``, also where the engine lost the task, and
         ``RefusedError``."""
         found = self._asked(worker.read, self.parcel, name, whose, written, several)
         self._count(found.calls)
         return found
 
-    def apply(self, target: PlannedTarget, limits: Limits) -> Done:
+    def apply(self, target: PlannedTarget, limits: Limits) -> WorkerResult:
         """Applies what is left of the plan. Raises nothing of AWS or the engine: a target that was
         lost has a failed outcome."""
         approved = intended_of(target.plan)
@@ -94,9 +94,9 @@ class Crew:
         try:
             return self._asked(worker.apply, self.parcel, name, whose, approved, limits)
         except AwsError as error:
-            return Done(Result((worker.undone(str(error), "apply again"),)))
+            return WorkerResult(Result((worker.undone(str(error), "apply again"),)))
         except RefusedError as error:
-            return Done(Result((worker.undone(error.message, ""),)))
+            return WorkerResult(Result((worker.undone(error.message, ""),)))
 
     def _asked(self, of: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         lost: tuple[type[Exception], ...] = (

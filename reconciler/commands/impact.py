@@ -12,7 +12,7 @@ from reconciler.commands.request import Connection, RunPorts
 from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.errors import AwsError
 from reconciler.impact.questions import Answers, losses, questions, suspects
-from reconciler.impact.reduction import Documents, reduction
+from reconciler.impact.reduction import LimitedPolicies, reduction
 from reconciler.impact.services import service_losses
 from reconciler.impact.takings import Permissions, Taking, takings
 from reconciler.model.address import Address, name_key, role_address
@@ -65,8 +65,8 @@ def with_impact(
         if lacking := sorted({why for arn in _to_fetch(taking) if (why := refused.get(arn))}):
             made.append((taking, _unknown(taking, lacking)))
             continue
-        before = Documents.of(taking.before, fetched)
-        after = Documents.of(taking.after, fetched)
+        before = LimitedPolicies.of(taking.before, fetched)
+        after = LimitedPolicies.of(taking.after, fetched)
         if reduction(before, after).taken:
             asked.append(_Asked(taking, before, after))
     usages = _usages([one.taking.before for one in asked], asking)
@@ -83,8 +83,8 @@ def with_impact(
 @dataclass(frozen=True, slots=True)
 class _Asked:
     taking: Taking
-    before: Documents
-    after: Documents
+    before: LimitedPolicies
+    after: LimitedPolicies
 
 
 def _to_fetch(taking: Taking) -> frozenset[str]:
@@ -185,7 +185,7 @@ def _impact(asked: _Asked, usages: Mapping[str, Usage | str], asking: _Asking) -
 
 
 def _answers(
-    of: Permissions, documents: Documents, asked: Sequence[Question], asking: _Asking
+    of: Permissions, documents: LimitedPolicies, asked: Sequence[Question], asking: _Asking
 ) -> Answers:
     """A role that AWS has exactly so is asked for itself, so that a policy of the organization
     counts too."""

@@ -19,7 +19,7 @@ from reconciler.permissions.assuming import assuming
 from reconciler.permissions.of_plan import applying_plan
 from reconciler.permissions.of_specs import applying, destroying, forgetting
 from reconciler.permissions.reading import analyzing, asking_instances, reading
-from reconciler.permissions.scope import ANY, Scope
+from reconciler.permissions.scope import ANY, PermissionScope
 from reconciler.permissions.statements import Statement
 from reconciler.plan.authorization import Purpose
 from reconciler.spec.desired import DesiredState, SpecSet
@@ -33,7 +33,7 @@ class Wanted:
     ``is_caller`` those of the identity that assumes the roles of the targets."""
 
     target: str | None
-    scope: Scope
+    scope: PermissionScope
     statements: tuple[Statement, ...]
     is_caller: bool = False
 
@@ -98,13 +98,13 @@ def scope_of_plan(
     regions: Collection[str],
     owner: str,
     settings: Mapping[str, Any],
-) -> Scope:
+) -> PermissionScope:
     """Of a target; ``settings`` are those that are part of its intent."""
     given = settings.get("consumer_regions")
     also = () if given in (None, "all") else given
     everywhere = given == "all"
     named = None if everywhere else tuple(sorted({*regions, *also}))
-    return Scope(partition, account_id, named or None, owner, settings["tag_prefix"])
+    return PermissionScope(partition, account_id, named or None, owner, settings["tag_prefix"])
 
 
 MEMBERS = "members"
@@ -147,7 +147,7 @@ def _caller(
         yield Wanted(None, scope, found, is_caller=True)
 
 
-def scope_of_specs(request: Request, spec: SpecSet, target: TargetSpec | None) -> Scope:
+def scope_of_specs(request: Request, spec: SpecSet, target: TargetSpec | None) -> PermissionScope:
     """Where a target is, as far as its specs and the request say."""
     settings = spec.settings
     account = (target.account_id if target else None) or settings.account_id
@@ -156,7 +156,7 @@ def scope_of_specs(request: Request, spec: SpecSet, target: TargetSpec | None) -
     own = request.regions or (target.regions if target else None) or settings.regions
     regions = _regions(spec, request, tuple(own or ()))
     named = next(iter(regions or own or ()), None)
-    return Scope(
+    return PermissionScope(
         partition_of(named),
         account or ANY,
         regions,
@@ -183,7 +183,7 @@ def _regions(spec: SpecSet, request: Request, own: tuple[str, ...]) -> tuple[str
 
 
 def _statements(
-    spec: SpecSet, scope: Scope, request: Request, purpose: Purpose
+    spec: SpecSet, scope: PermissionScope, request: Request, purpose: Purpose
 ) -> Iterator[Statement]:
     if purpose == "destroy":
         return destroying(scope)

@@ -13,7 +13,7 @@ from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import Plan, TargetPlan
 from reconciler.planner.context import PlanContext
-from reconciler.planner.patterns import Matchable, Pattern, unmatched
+from reconciler.planner.patterns import AddressPattern, Matchable, unmatched
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import (
     ParsedSet,
@@ -89,7 +89,7 @@ class Planned:
         return None if self.plan.is_empty else "info"
 
 
-def refuse_unmatched(asked: Iterable[Pattern], made: Iterable[PlannedTarget]) -> None:
+def refuse_unmatched(asked: Iterable[AddressPattern], made: Iterable[PlannedTarget]) -> None:
     """Raises ``RefusedError`` (``USAGE``) for patterns that match in none of the targets."""
     found = tuple(unmatched(asked, [one.matchable for one in made]))
     if not found:

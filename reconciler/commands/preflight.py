@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.commands.asking import Asked, Room, dry_run, instance_arn, rooms, simulate
+from reconciler.commands.asking import Room, Verdicts, dry_run, instance_arn, rooms, simulate
 from reconciler.commands.permissions import scope_of_plan
 from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.errors import AwsError
@@ -21,8 +21,8 @@ from reconciler.model import ownership
 from reconciler.model.address import Address, instance_address, name_key, name_of
 from reconciler.model.live import LiveEntity
 from reconciler.permissions.of_plan import applying_plan
-from reconciler.permissions.questions import Known, kind_of, questions
-from reconciler.permissions.scope import Scope
+from reconciler.permissions.questions import KnownResources, kind_of, questions
+from reconciler.permissions.scope import PermissionScope
 from reconciler.plan.authorization import Verdict
 from reconciler.plan.calls import ApiCall, printable
 from reconciler.plan.changes import actions_of
@@ -37,7 +37,7 @@ class Preflight:
 
     target: str
     account_id: str
-    asked: Asked
+    asked: Verdicts
     full: tuple[tuple[Room, int], ...] = ()
 
     @property
@@ -86,7 +86,7 @@ def _of_target(target: PlannedTarget, planned: Planned) -> Preflight:
     asked = replace(asked, not_asked=tuple(f"permissions: {why}" for why in asked.not_asked))
     asked += _dry_runs(target)
     full, not_asked = _full(target)
-    return Preflight(plan.target, scope.account_id, asked + Asked((), not_asked), full)
+    return Preflight(plan.target, scope.account_id, asked + Verdicts((), not_asked), full)
 
 
 def _document(plan: TargetPlan) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _calls(plan: TargetPlan) -> Iterator[tuple[Any, ApiCall]]:
             yield step, step.action
 
 
-def _known(target: PlannedTarget, scope: Scope) -> Known:
+def _known(target: PlannedTarget, scope: PermissionScope) -> KnownResources:
     """From the plan; what it does not change is where the specs say, or else where AWS has it."""
     plan = target.plan
     arns: dict[tuple[str, str], dict[str, None]] = {}
@@ -157,10 +157,12 @@ def _known(target: PlannedTarget, scope: Scope) -> Known:
             live[arn] = tags
             if name in named:
                 touched[arn] = None
-    return Known({key: tuple(found) for key, found in arns.items()}, live, given, tuple(touched))
+    return KnownResources(
+        {key: tuple(found) for key, found in arns.items()}, live, given, tuple(touched)
+    )
 
 
-def _created(call: ApiCall, params: Mapping[str, Any], scope: Scope) -> str | None:
+def _created(call: ApiCall, params: Mapping[str, Any], scope: PermissionScope) -> str | None:
     """The ARN of what the call makes, ``None`` if it makes nothing."""
     kind = _KINDS.get(call.operation)
     if kind is None:
@@ -184,7 +186,9 @@ def _arns_in(params: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def _role(target: PlannedTarget, scope: Scope, name: str) -> tuple[str, Mapping[str, str]]:
+def _role(
+    target: PlannedTarget, scope: PermissionScope, name: str
+) -> tuple[str, Mapping[str, str]]:
     """ARN and tags of a role that the plan does not change, as AWS has it; if it cannot be read,
     from the specs."""
     try:
@@ -198,7 +202,7 @@ def _role(target: PlannedTarget, scope: Scope, name: str) -> tuple[str, Mapping[
     return scope.arns.of("role", path, name), {}
 
 
-def _tags_of(entity: LiveEntity, scope: Scope) -> dict[str, str]:
+def _tags_of(entity: LiveEntity, scope: PermissionScope) -> dict[str, str]:
     tags = dict(entity.resource.tags)
     if entity.owner is not None:
         made = ownership.encode_owner(entity.owner, entity.resource.name)
@@ -206,7 +210,7 @@ def _tags_of(entity: LiveEntity, scope: Scope) -> dict[str, str]:
     return tags
 
 
-def _dry_runs(target: PlannedTarget) -> Asked:
+def _dry_runs(target: PlannedTarget) -> Verdicts:
     """One for each profile and region, on an instance that has a profile now."""
     plan = target.plan
     occupied: dict[str, dict[Address, None]] = {}
@@ -216,7 +220,7 @@ def _dry_runs(target: PlannedTarget) -> Asked:
                 address = instance_address(instance.key.instance)
                 occupied.setdefault(instance.key.region, {})[address] = None
     wanted: dict[tuple[str, str], Address] = {}
-    asked, bare = Asked(), 0
+    asked, bare = Verdicts(), 0
     for step, call in _calls(plan):
         region = call.region or ""
         if call.operation.startswith("Replace"):
@@ -236,7 +240,7 @@ def _dry_runs(target: PlannedTarget) -> Asked:
         resource = instance_arn(identity.partition, region, identity.account_id, address)
         asked += dry_run(call, target.connection.writer(), resource)
     if bare:
-        asked += Asked((), ("EC2 by dry runs: no instance there has a profile yet",))
+        asked += Verdicts((), ("EC2 by dry runs: no instance there has a profile yet",))
     return asked
 
 

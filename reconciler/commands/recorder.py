@@ -9,7 +9,7 @@ from reconciler.ports import Within
 
 
 @dataclass
-class Recorder:
+class FailureRecorder:
     """A progress that keeps the failures."""
 
     failures: list[tuple[Address, str, str, str]] = field(default_factory=list)

@@ -38,7 +38,7 @@ from reconciler.planner.expectations import (
     profiles_asked_for,
     verifiable,
 )
-from reconciler.planner.patterns import Matchable, Pattern, unmatched
+from reconciler.planner.patterns import AddressPattern, Matchable, unmatched
 from reconciler.planner.planner import plan_context
 from reconciler.planner.served import Served, served
 from reconciler.threads import each
@@ -49,7 +49,7 @@ _MORE = "calls that show what is unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class VerifyRequest:
     """What is verified: ``addresses`` are globs, empty for what the specs name. ``wait`` is how
     many seconds at most what is unknown is asked again."""
 
@@ -59,7 +59,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedConsumer:
     """One running consumer. ``role`` is the one in its profile, ``None`` for none, or where that
     is not known; ``mark`` what our marks say of it."""
 
@@ -82,7 +82,7 @@ class LetGo:
 
 
 @dataclass(frozen=True, slots=True)
-class NotRead:
+class UnknownConsumers:
     """Where there may be consumers that are not known, and why."""
 
     what: str
@@ -95,15 +95,15 @@ class VerifiedTarget:
     when they start."""
 
     plan: TargetPlan
-    verified: tuple[Verified, ...] = ()
+    verified: tuple[VerifiedConsumer, ...] = ()
     at_rest: int = 0
     let_go: tuple[LetGo, ...] = ()
-    not_read: tuple[NotRead, ...] = ()
+    not_read: tuple[UnknownConsumers, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    question: Question
+    question: VerifyRequest
     owner: str
     targets: tuple[VerifiedTarget, ...]
     api_calls: Mapping[str, int] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class Verification:
         return ExitCode.ERROR if found["unknown"] or is_unread else ExitCode.OK
 
 
-def verify(question: Question, request: Request, ports: RunPorts) -> Verification:
+def verify(question: VerifyRequest, request: Request, ports: RunPorts) -> Verification:
     """Raises as ``make_plan``, and ``RefusedError`` (``USAGE``) for an address that means
     nothing."""
     question = replace(question, addresses=tuple(map(_glob, question.addresses)))
@@ -132,17 +132,17 @@ def verify(question: Question, request: Request, ports: RunPorts) -> Verificatio
     return verify_planned(question, make_plan(asked, ports, keeps_context=True), ports)
 
 
-def verify_planned(question: Question, planned: Planned, ports: RunPorts) -> Verification:
+def verify_planned(question: VerifyRequest, planned: Planned, ports: RunPorts) -> Verification:
     """Of a plan that has kept what it was made from. Raises ``RefusedError``."""
     request = planned.request
-    readings = [_Reading(target, question, request, ports) for target in planned.targets]
-    each(_Reading.read, readings, ports.target_parallelism)
-    patterns = [Pattern("", glob) for glob in question.addresses]
+    readings = [_TargetReading(target, question, request, ports) for target in planned.targets]
+    each(_TargetReading.read, readings, ports.target_parallelism)
+    patterns = [AddressPattern("", glob) for glob in question.addresses]
     wrong = tuple(unmatched(patterns, [reading.matchable for reading in readings]))
     if wrong and all(reading.context is not None for reading in readings):
         rule = "an address must be of a profile, of the role in one, or of an instance"
         raise RefusedError(wrong[0], ExitCode.USAGE, details=(*wrong[1:], rule))
-    found = each(_Reading.verified, readings, ports.target_parallelism)
+    found = each(_TargetReading.verified, readings, ports.target_parallelism)
     calls: Counter[str] = Counter()
     for reader in {id(t.connection.reader): t.connection.reader for t in planned.targets}.values():
         calls.update(reader.calls)
@@ -166,18 +166,18 @@ def _glob(asked: str) -> str:
     return asked
 
 
-class _Reading:
+class _TargetReading:
     """One target. ``context`` grows as more is read; ``None`` if the account was not."""
 
     def __init__(
-        self, target: PlannedTarget, question: Question, request: Request, ports: RunPorts
+        self, target: PlannedTarget, question: VerifyRequest, request: Request, ports: RunPorts
     ) -> None:
         self.target = target
         self.question = question
         self.ports = ports
         self.parallelism = request.parallelism
         self.context = target.context
-        self.not_read: list[NotRead] = []
+        self.not_read: list[UnknownConsumers] = []
         self.connection: Connection = patient(target.connection, ports)
         self.evidence = target.connection.evidence(ports.clock)
 
@@ -190,7 +190,9 @@ class _Reading:
     def read(self) -> None:
         """Instances of every region in which consumers are looked for, and marks of profiles."""
         if self.context is None:
-            self.not_read += [NotRead(one.what, one.reason) for one in self.target.plan.unread]
+            self.not_read += [
+                UnknownConsumers(one.what, one.reason) for one in self.target.plan.unread
+            ]
             return
         names = profiles_asked_for(self.context, self.question.addresses)
         if not names and not self.question.addresses:
@@ -210,7 +212,7 @@ class _Reading:
         except AwsError as error:
             if error.code not in UNREADABLE:
                 raise
-            self.not_read.append(NotRead("which regions are enabled", _why(error)))
+            self.not_read.append(UnknownConsumers("which regions are enabled", _why(error)))
         live = with_regions(context.live, regions, reader, self.ports.progress)
         self._keep(live)
 
@@ -249,11 +251,11 @@ class _Reading:
         judged = self._judged([i.key for i in running])
         live = self.context.live
         not_read = [
-            NotRead(f"instances in {region}", why)
+            UnknownConsumers(f"instances in {region}", why)
             for region, why in sorted(live.unread_regions.items())
         ]
         if live.not_whole is not None and found:
-            not_read.append(NotRead(WHOLE_ACCOUNT, live.not_whole))
+            not_read.append(UnknownConsumers(WHOLE_ACCOUNT, live.not_whole))
         return VerifiedTarget(
             self.target.plan,
             tuple(self._one(live.instances[key], one) for key, one in sorted(judged.items())),
@@ -262,12 +264,12 @@ class _Reading:
             (*self.not_read, *(n for n in not_read if profiles or asked)),
         )
 
-    def _one(self, instance: LiveInstance, judgement: Judgement) -> Verified:
+    def _one(self, instance: LiveInstance, judgement: Judgement) -> VerifiedConsumer:
         assert self.context is not None
         name = profile_of(instance, self.context)
         profile = self.context.live.profile(name) if name is not None else None
         role = profile.resource.role if profile is not None else None
-        return Verified(instance, name, role, served(instance, self.context), judgement)
+        return VerifiedConsumer(instance, name, role, served(instance, self.context), judgement)
 
     def _judged(self, keys: Collection[InstanceKey]) -> dict[InstanceKey, Judgement]:
         """Asks again what may become known, as long as it is to be waited for."""

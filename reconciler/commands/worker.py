@@ -25,7 +25,7 @@ from typing import Any
 from reconciler import __version__
 from reconciler.commands.one_target import read_target
 from reconciler.commands.planned import PlannedTarget
-from reconciler.commands.recorder import Recorder
+from reconciler.commands.recorder import FailureRecorder
 from reconciler.commands.request import Connection, Request, RunPorts
 from reconciler.commands.selection import interpreted_offline, targets_of
 from reconciler.diagnostics import Diagnostic
@@ -75,7 +75,7 @@ class Whose:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class WorkerPlan:
     """What was found out about a target; ``diagnostics`` are of the specs."""
 
     plan: TargetPlan
@@ -86,7 +86,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class WorkerResult:
     """What was done. ``failures`` are the arguments of ``Progress.failed``: on a worker nobody was
     told of them."""
 
@@ -159,12 +159,12 @@ def read(
     whose: Identity,
     written: frozenset[Address] | None,
     several: bool,
-) -> Read:
+) -> WorkerPlan:
     """As ``read_target``."""
     here = _here(parcel)
     with _connected(here, name) as (connection, calls):
         made = _planned(here, name, whose, connection, here.ports, written, several)
-    return Read(made.plan, made.spec.diagnostics, made.matchable, made.idle, calls)
+    return WorkerPlan(made.plan, made.spec.diagnostics, made.matchable, made.idle, calls)
 
 
 def _planned(
@@ -191,17 +191,19 @@ def _planned(
 
 def apply(
     parcel: Parcel, name: str, whose: Identity, approved: Mapping[str, Any], limits: Limits
-) -> Done:
+) -> WorkerResult:
     """Plans the target, and applies that if it is a part of what was ``approved``, which is as
     ``intended_of`` has it. Raises ``AwsError`` if it cannot be read, and ``RefusedError``."""
     here = _here(parcel)
-    told = Recorder()
+    told = FailureRecorder()
     # The marks of a worker that died are those of another run.
     ports = replace(here.ports, run=secrets.token_hex(6), progress=told)
     with _connected(here, name) as (connection, _):
         made = _planned(here, name, whose, connection, ports, None, several=False)
         if why := not_approved(made.plan, approved):
-            return Done(Result((undone(why, "plan again: it was changed outside of this run"),)))
+            return WorkerResult(
+                Result((undone(why, "plan again: it was changed outside of this run"),))
+            )
         deps = ExecutorDeps(
             reader=connection.reader,
             writer=connection.writer(),
@@ -215,7 +217,7 @@ def apply(
             evidence=connection.evidence(ports.clock),
         )
         result = Executor(made.plan, deps, Interrupt()).execute()
-    return Done(result, tuple(told.failures))
+    return WorkerResult(result, tuple(told.failures))
 
 
 def undone(why: str, advice: str) -> Outcome:

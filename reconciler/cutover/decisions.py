@@ -11,7 +11,7 @@ from reconciler.model.evidence import Expectation
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import Observation
-from reconciler.plan.gates import Session
+from reconciler.plan.gates import WatchedSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class List:
 class AskGates:
     """Ask about everything that is watched; ``sessions`` are those whose denied calls count."""
 
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[WatchedSession, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

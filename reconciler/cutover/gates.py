@@ -30,7 +30,7 @@ from reconciler.model.checks import alarm_of, group_name
 from reconciler.model.live import LiveInstance
 from reconciler.model.ownership import InstanceKey, Pending
 from reconciler.plan.cut_over import CutOver
-from reconciler.plan.gates import AlarmState, GateAnswers, Session
+from reconciler.plan.gates import AlarmState, GateAnswers, WatchedSession
 
 LOOK_SECONDS = 30.0
 """How old an answer may be, and how often it is asked again during a wait."""
@@ -55,7 +55,9 @@ def before(fleet: Fleet, batch: Sequence[LiveInstance]) -> Decision | None:
     tried = {i.key.region: i.key for i in batch} if limits.checks.denied else {}
     # Nothing is compared yet: it shows that CloudTrail may be asked.
     if decision := _asked(
-        fleet, fleet.run_state.began_at, [Session(key, now, now, now) for key in tried.values()]
+        fleet,
+        fleet.run_state.began_at,
+        [WatchedSession(key, now, now, now) for key in tried.values()],
     ):
         return decision
     gates = _answers(fleet)
@@ -154,7 +156,9 @@ def _answers(fleet: Fleet) -> GateAnswers:
     return fleet.observed.gates or GateAnswers(0.0, 0.0)
 
 
-def _asked(fleet: Fleet, since: float, of: Sequence[Session] | None = None) -> AskGates | None:
+def _asked(
+    fleet: Fleet, since: float, of: Sequence[WatchedSession] | None = None
+) -> AskGates | None:
     """A question, unless there is an answer from ``since`` or later that is not too old."""
     gates, now = fleet.observed.gates, fleet.observed.now
     if gates and gates.asked_at >= since and now - gates.answered_at < LOOK_SECONDS:
@@ -162,7 +166,7 @@ def _asked(fleet: Fleet, since: float, of: Sequence[Session] | None = None) -> A
     return AskGates(tuple(sessions(fleet) if of is None else of))
 
 
-def sessions(fleet: Fleet) -> Iterator[Session]:
+def sessions(fleet: Fleet) -> Iterator[WatchedSession]:
     """The instances whose denied calls count: those that got the role last."""
     limit, run_state, now = fleet.cutover.limits.checks.denied, fleet.run_state, fleet.observed.now
     if limit is None or fleet.cutover.settle_as is not None:
@@ -171,7 +175,7 @@ def sessions(fleet: Fleet) -> Iterator[Session]:
     given = sorted(run_state.given_at.items(), key=lambda one: (-one[1], one[0]))
     recent = [(k, at) for k, at in given if now <= at + window + LATE_SECONDS]
     for key, at in recent[:MOST_SESSIONS]:
-        yield Session(key, at - window, at, at + window)
+        yield WatchedSession(key, at - window, at, at + window)
     mark = fleet.observed.profile.mark
     if not run_state.on_trial or not isinstance(mark, Pending):
         return
@@ -179,7 +183,7 @@ def sessions(fleet: Fleet) -> Iterator[Session]:
     of_earlier = [key for key in sorted(fleet.refreshed()) if key not in run_state.given_at]
     for key in of_earlier[: MOST_SESSIONS - len(recent[:MOST_SESSIONS])]:
         began = float(mark.epoch)
-        yield Session(key, began - window, began, run_state.began_at + window)
+        yield WatchedSession(key, began - window, began, run_state.began_at + window)
 
 
 _Why = tuple[str, str]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from reconciler.commands.asking import Asked, dry_run, instance_arn, simulate
+from reconciler.commands.asking import Verdicts, dry_run, instance_arn, simulate
 from reconciler.commands.permissions import scope_of_specs
 from reconciler.commands.request import Request
 from reconciler.doctor.account import Patient
@@ -15,8 +15,8 @@ from reconciler.errors import AwsError
 from reconciler.model.address import Address, instance_address, name_key, same_name
 from reconciler.model.resources import Identity
 from reconciler.permissions.of_specs import applying
-from reconciler.permissions.questions import Known, questions
-from reconciler.permissions.scope import Scope
+from reconciler.permissions.questions import KnownResources, questions
+from reconciler.permissions.scope import PermissionScope
 from reconciler.plan.authorization import READS, Verdict
 from reconciler.plan.calls import ApiCall
 from reconciler.spec.desired import Desired, DesiredState
@@ -56,7 +56,7 @@ def changes(patient: Patient, request: Request, found: Identity) -> Check:
     return _by_dry_runs(asked, patient, found)
 
 
-def _told(asked: Asked, more: str) -> Check:
+def _told(asked: Verdicts, more: str) -> Check:
     denied, unknown = asked.of("denied"), asked.of("unknown")
     data = {
         "allowed": len(asked.of("allowed")),
@@ -82,7 +82,7 @@ def _as_data(verdict: Verdict) -> dict[str, str]:
     return {"action": verdict.action, "resource": verdict.resource, "why": verdict.why}
 
 
-def _by_dry_runs(asked: Asked, patient: Patient, found: Identity) -> Check:
+def _by_dry_runs(asked: Verdicts, patient: Patient, found: Identity) -> Check:
     """IAM has no dry runs. EC2 has, and two of them change nothing, not even at an endpoint that
     takes no notice of them: to take off a tag that nothing has, and to give a profile to an
     instance that has one."""
@@ -104,7 +104,7 @@ def _by_dry_runs(asked: Asked, patient: Patient, found: Identity) -> Check:
     return Check("changes", "unknown", f"not asked: {why}{also}", fix, data)
 
 
-def _tried(patient: Patient, found: Identity) -> Asked:
+def _tried(patient: Patient, found: Identity) -> Verdicts:
     call = "ec2:DescribeIamInstanceProfileAssociations"
     for region in patient.regions:
         try:
@@ -116,12 +116,12 @@ def _tried(patient: Patient, found: Identity) -> Asked:
                 instance = instance_address(str(row["InstanceId"]))
                 profile = str(row["IamInstanceProfile"]["Arn"])
                 return _of_instance(patient, found, region, instance, profile)
-    return Asked()
+    return Verdicts()
 
 
 def _of_instance(
     patient: Patient, found: Identity, region: str, instance: Address, profile: str
-) -> Asked:
+) -> Verdicts:
     tag = f"{patient.settings.tag_prefix}doctor"
     calls = (
         ApiCall(
@@ -135,7 +135,7 @@ def _of_instance(
         ),
     )
     resource = instance_arn(found.partition, region, found.account_id, instance)
-    asked = Asked()
+    asked = Verdicts()
     for call in calls:
         asked += dry_run(call, patient.connection.writer(), resource)
     return asked
@@ -154,7 +154,9 @@ def _first(found: Mapping[str, _D]) -> Mapping[str, _D]:
     return dict(list(found.items())[:SAMPLE])
 
 
-def _known(desired: DesiredState, sample: DesiredState, scope: Scope, patient: Patient) -> Known:
+def _known(
+    desired: DesiredState, sample: DesiredState, scope: PermissionScope, patient: Patient
+) -> KnownResources:
     """Everything is where the specs say, or where AWS has it; of instances, any."""
     arns = {}
     for one in desired.entities():
@@ -166,7 +168,7 @@ def _known(desired: DesiredState, sample: DesiredState, scope: Scope, patient: P
         instance_arn(scope.partition, region, scope.account_id, instance_address(_ABSENT))
         for region in patient.regions or ("us-east-1",)
     ]
-    return Known(arns, touched=touched)
+    return KnownResources(arns, touched=touched)
 
 
 def _live(one: Desired, patient: Patient) -> str | None:

@@ -12,58 +12,60 @@ from reconciler.plan.changes import Difference
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class CauseRule:
     severity: Severity
     meaning: str
     says: str = ""
     """What a finding says of it, with the ``text`` of its cause."""
 
 
-RULES: Mapping[str, Rule] = {
-    "no-profile": Rule(
+RULES: Mapping[str, CauseRule] = {
+    "no-profile": CauseRule(
         "critical", "a run took its profile from an instance and did not restore it"
     ),
-    "not-associated": Rule(
+    "not-associated": CauseRule(
         "critical",
         "an instance that the specs give a profile has none",
         "the instance has no profile",
     ),
-    "stopped": Rule("critical", "a run stopped an instance and did not start it again"),
-    "stale-credentials": Rule(
+    "stopped": CauseRule("critical", "a run stopped an instance and did not start it again"),
+    "stale-credentials": CauseRule(
         "critical", "running instances may be served the credentials of another role"
     ),
-    "contradicted": Rule(
+    "contradicted": CauseRule(
         "critical",
         "evidence (`--evidence`) shows that an instance is served another role than the one that "
         "its profile holds",
         "evidence contradicts its profile",
     ),
-    "interrupted": Rule(
+    "interrupted": CauseRule(
         "critical",
         "a run died in the middle of a cut-over",
         "a run died in the middle of its cut-over",
     ),
-    "trust-widened": Rule(
+    "trust-widened": CauseRule(
         "critical",
         "a trust policy lets in somebody that the specs do not (another account, everyone), or "
         "lacks a condition or a Deny of the specs",
         "the trust is wider than in the specs: {}",
     ),
-    "permissions-widened": Rule(
+    "permissions-widened": CauseRule(
         "critical",
         "a policy was attached or changed that allows `*`, `iam:PassRole`, or all but some actions",
         "{}",
     ),
-    "boundary-removed": Rule(
+    "boundary-removed": CauseRule(
         "critical", "a permissions boundary is missing", "the permissions boundary was removed"
     ),
-    "waiting": Rule("warning", "instances keep the old role until AWS renews their credentials"),
-    "differs": Rule("warning", "anything else that differs, is missing, or could not be read"),
-    "rolled-back": Rule(
+    "waiting": CauseRule(
+        "warning", "instances keep the old role until AWS renews their credentials"
+    ),
+    "differs": CauseRule("warning", "anything else that differs, is missing, or could not be read"),
+    "rolled-back": CauseRule(
         "info", "a roll-back left its mark, and the specs want the role that it went back to"
     ),
-    "tags": Rule("info", "nothing but tags differs"),
-    "not-in-specs": Rule("info", "in no spec: it left them, or is not ours"),
+    "tags": CauseRule("info", "nothing but tags differs"),
+    "not-in-specs": CauseRule("info", "in no spec: it left them, or is not ours"),
 }
 
 

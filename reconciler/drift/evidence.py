@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from reconciler.commands.verify import Verification, Verified, VerifiedTarget
+from reconciler.commands.verify import Verification, VerifiedConsumer, VerifiedTarget
 from reconciler.drift.causes import Cause
 from reconciler.drift.findings import Drift, Finding, by_severity
 from reconciler.model.address import instance_address, profile_address
@@ -36,7 +36,7 @@ def _add(findings: list[Finding], found: Finding) -> None:
     findings.append(found)
 
 
-def _contradiction(one: Verified, target: str) -> Finding:
+def _contradiction(one: VerifiedConsumer, target: str) -> Finding:
     key = one.instance.key
     return Finding(
         instance_address(key.instance),

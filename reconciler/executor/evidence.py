@@ -16,7 +16,7 @@ from reconciler.model.evidence import (
     Evidence,
     Expectation,
     Judgement,
-    Session,
+    RoleSession,
     Silence,
     Source,
     judge,
@@ -125,11 +125,11 @@ class Gatherer:
             answers[one.key] = found[one.key] + made
         return answers
 
-    def _newest(self, one: Expectation) -> Session | None:
+    def _newest(self, one: Expectation) -> RoleSession | None:
         """The call whose credentials were issued last. A busy process that holds old ones may hide
         it among its own calls, so more of them are read until something is known."""
         calls = iter(self.reader.sessions(one.key.region, one.key.instance))
-        newest: Session | None = None
+        newest: RoleSession | None = None
         while listed := list(islice(calls, AT_A_TIME)):
             held = [*listed, *([] if newest is None else [newest])]
             newest = max(held, key=lambda call: (call.issued_at, call.used_at))
@@ -141,9 +141,9 @@ class Gatherer:
         """When the associations of those began that have made a call. If that cannot be asked, the
         call proves nothing."""
         issued = {
-            one.key: max(s.issued_at for s in found[one.key].seen if isinstance(s, Session))
+            one.key: max(s.issued_at for s in found[one.key].seen if isinstance(s, RoleSession))
             for one in expected
-            if any(isinstance(s, Session) for s in found[one.key].seen)
+            if any(isinstance(s, RoleSession) for s in found[one.key].seen)
         }
         since = {key: at - LOOK_BACK_SECONDS for key, at in issued.items()}
         try:
@@ -193,5 +193,5 @@ def silence_of(source: Source, error: AwsError) -> Silence:
 
 
 def _without_sessions(found: Evidence, silence: Silence) -> Evidence:
-    seen = tuple(one for one in found.seen if not isinstance(one, Session))
+    seen = tuple(one for one in found.seen if not isinstance(one, RoleSession))
     return Evidence(seen, (*found.silences, silence))

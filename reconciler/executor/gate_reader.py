@@ -16,7 +16,14 @@ from reconciler.model.checks import InRegion, alarm_of, group_name, group_of
 from reconciler.model.partitions import IAM_REGIONS
 from reconciler.model.resources import Identity
 from reconciler.plan.cut_over import CutOver
-from reconciler.plan.gates import AlarmState, DeniedCall, GateAnswers, Session, TargetState, Unread
+from reconciler.plan.gates import (
+    AlarmState,
+    DeniedCall,
+    GateAnswers,
+    TargetState,
+    UnreadGate,
+    WatchedSession,
+)
 from reconciler.ports import Clock, Gates, repeating
 
 _T = TypeVar("_T")
@@ -32,9 +39,9 @@ class GateReader:
     stop: Interrupt
     identity: Identity
     told: Told = not_told
-    _unread: list[Unread] = field(default_factory=list)
+    _unread: list[UnreadGate] = field(default_factory=list)
 
-    def ask(self, cutover: CutOver, sessions: Sequence[Session]) -> GateAnswers:
+    def ask(self, cutover: CutOver, sessions: Sequence[WatchedSession]) -> GateAnswers:
         """Never raises ``AwsError``: what could not be read is in the answers."""
         self._unread = []
         asked_at = self.clock.now()
@@ -70,13 +77,13 @@ class GateReader:
             found += self._read(told, region, partial(_targets, region, arn)) or ()
         return found
 
-    def _denied(self, sessions: Sequence[Session]) -> list[DeniedCall]:
+    def _denied(self, sessions: Sequence[WatchedSession]) -> list[DeniedCall]:
         """Calls to global services are recorded in one region of the partition."""
         everywhere = IAM_REGIONS[self.identity.partition]
         found: list[DeniedCall] = []
         for session in sessions:
             if self.stop.is_set():
-                self._unread.append(Unread("denied calls", "interrupted"))
+                self._unread.append(UnreadGate("denied calls", "interrupted"))
                 return found
             for region in dict.fromkeys((session.key.region, everywhere)):
                 told = f"denied calls of {session.key.instance} in {region}"
@@ -89,7 +96,7 @@ class GateReader:
 
     def _read(self, what: str, region: str, read: Callable[[Gates], _T]) -> _T | None:
         if self.gates is None:
-            self._unread.append(Unread(what, "this run has nothing to ask with"))
+            self._unread.append(UnreadGate(what, "this run has nothing to ask with"))
             return None
         try:
             return self._with_retries(self.gates, read)
@@ -116,7 +123,7 @@ def _targets(region: str, group: str, gates: Gates) -> tuple[TargetState, ...]:
     return gates.targets(region, group)
 
 
-def _denied(region: str, session: Session, gates: Gates) -> tuple[DeniedCall, ...]:
+def _denied(region: str, session: WatchedSession, gates: Gates) -> tuple[DeniedCall, ...]:
     return gates.denied(region, session.key, session.before)
 
 
@@ -124,7 +131,7 @@ def _listed(noun: str, names: Sequence[str]) -> str:
     return f"the {noun} {names[0]}" if len(names) == 1 else f"{len(names)} {noun}s"
 
 
-def _unread(what: str, region: str, error: AwsError) -> Unread:
+def _unread(what: str, region: str, error: AwsError) -> UnreadGate:
     wanted = f"{error.call} on * in {region}" if error.code in DENIED else ""
     todo = CORRECT if error.code in _UNKNOWN else advice(error, wanted)
-    return Unread(what, refusal(error, wanted), todo)
+    return UnreadGate(what, refusal(error, wanted), todo)

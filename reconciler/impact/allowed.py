@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from reconciler.diagnostics import Location
-from reconciler.model.policy_decision import Asked, Context, decide, keys_of
+from reconciler.model.policy_decision import Context, PolicyQuestion, decide, keys_of
 from reconciler.model.policy_document import as_list, statements_of
 from reconciler.model.policy_effect import overlap
 
@@ -25,7 +25,7 @@ _Meets = Literal["all", "some", "depends", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class TitledPolicy:
     """``title`` names it in words; ``places`` are those of its statements, as far as known."""
 
     title: str
@@ -40,15 +40,15 @@ class Held:
     it is one of them."""
 
     role: str
-    policies: tuple[Policy, ...]
-    boundary: Policy | None = None
+    policies: tuple[TitledPolicy, ...]
+    boundary: TitledPolicy | None = None
     unread: tuple[str, ...] = ()
     denying: tuple[str, ...] = ()
     unread_boundary: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class DecidingStatement:
     """One that decided: ``name`` is its ``Sid`` or its number, ``keys`` are the condition keys that
     it depends on, ``resources`` what it is about."""
 
@@ -69,7 +69,7 @@ class Answer:
     resource: str | None
     outcome: Outcome
     why: str
-    by: tuple[Statement, ...] = ()
+    by: tuple[DecidingStatement, ...] = ()
     on: tuple[str, ...] = ()
 
 
@@ -79,7 +79,7 @@ class _Side:
 
     outcome: Outcome
     why: str
-    by: tuple[Statement, ...] = ()
+    by: tuple[DecidingStatement, ...] = ()
     is_explicit: bool = False
 
 
@@ -159,10 +159,10 @@ def _is_wild(text: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Found:
     meets: _Meets
-    statement: Statement
+    statement: DecidingStatement
 
 
-def _decided(policies: Iterable[Policy], asked: _Question, kind: str) -> _Side:
+def _decided(policies: Iterable[TitledPolicy], asked: _Question, kind: str) -> _Side:
     found = [one for policy in policies for one in _statements(policy, asked)]
     allows = [one for one in found if one.statement.effect == "Allow"]
     denies = [one for one in found if one.statement.effect == "Deny"]
@@ -185,15 +185,15 @@ def _decided(policies: Iterable[Policy], asked: _Question, kind: str) -> _Side:
     return _Side("allowed", f"a {kind} allows it", allowing)
 
 
-def _of(found: Iterable[_Found], meets: _Meets) -> tuple[Statement, ...]:
+def _of(found: Iterable[_Found], meets: _Meets) -> tuple[DecidingStatement, ...]:
     return tuple(one.statement for one in found if one.meets == meets)
 
 
-def _keys(statements: Iterable[Statement]) -> str:
+def _keys(statements: Iterable[DecidingStatement]) -> str:
     return ", ".join(dict.fromkeys(key for one in statements for key in one.keys))
 
 
-def _statements(policy: Policy, asked: _Question) -> Iterator[_Found]:
+def _statements(policy: TitledPolicy, asked: _Question) -> Iterator[_Found]:
     version = policy.document.get("Version") if isinstance(policy.document, Mapping) else None
     for number, value in enumerate(statements_of(policy.document)):
         if value.get("Effect") not in ("Allow", "Deny"):
@@ -206,7 +206,7 @@ def _statements(policy: Policy, asked: _Question) -> Iterator[_Found]:
         place = policy.places[number] if number < len(policy.places) else None
         name = str(value.get("Sid") or f"statement {number + 1}")
         effect: Any = value["Effect"]
-        made = Statement(policy.title, name, effect, tuple(listed), keys, place)
+        made = DecidingStatement(policy.title, name, effect, tuple(listed), keys, place)
         yield _Found(meets, made)
 
 
@@ -266,7 +266,7 @@ class _Matching:
         given = [
             str(one) for one in as_list(bare.get(f"Not{element}" if excluded else element, []))
         ]
-        about = Asked(asked, "x") if element == "Action" else Asked("x:x", asked)
+        about = PolicyQuestion(asked, "x") if element == "Action" else PolicyQuestion("x:x", asked)
         rest = {k: v for k, v in whole.items() if k != element}
         single = {**rest, "Effect": "Allow", element: given}
         is_covered = self._decides(single, about)
@@ -275,9 +275,9 @@ class _Matching:
             return "all" if is_covered else "some" if _is_wild(asked) and touches else "none"
         return "none" if is_covered else "some" if _is_wild(asked) and touches else "all"
 
-    def _decides(self, statement: Mapping[str, Any], about: Asked) -> bool:
+    def _decides(self, statement: Mapping[str, Any], about: PolicyQuestion) -> bool:
         document = {"Version": self.version, "Statement": [statement]}
-        asked = Asked(about.action, about.resource, self.asked.context)
+        asked = PolicyQuestion(about.action, about.resource, self.asked.context)
         return decide([document], asked).outcome != "implicitDeny"
 
     def _conditions_may_hold(self) -> bool:
@@ -291,7 +291,7 @@ class _Matching:
                     continue
                 one = {"Effect": "Allow", "Action": "*", "Resource": "*"}
                 if not self._decides(
-                    {**one, "Condition": {operator: {key: wanted}}}, Asked("x:x", "x")
+                    {**one, "Condition": {operator: {key: wanted}}}, PolicyQuestion("x:x", "x")
                 ):
                     return False
         return True

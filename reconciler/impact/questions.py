@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reconciler.impact.reduction import Documents, reduction
+from reconciler.impact.reduction import LimitedPolicies, reduction
 from reconciler.model.policy_effect import Effect, conditions
 from reconciler.plan.authorization import Question, Simulated
 from reconciler.plan.impact import Loss, Usage
@@ -37,7 +37,7 @@ class Suspect:
     unasked: tuple[str, ...] = ()
 
 
-def suspects(usage: Usage, before: Documents, after: Documents) -> tuple[Suspect, ...]:
+def suspects(usage: Usage, before: LimitedPolicies, after: LimitedPolicies) -> tuple[Suspect, ...]:
     """What was used and is not certainly kept, sorted."""
     taken = reduction(before, after)
     return tuple(
@@ -45,7 +45,7 @@ def suspects(usage: Usage, before: Documents, after: Documents) -> tuple[Suspect
     )
 
 
-def _suspect(action: str, before: Documents, after: Documents) -> Suspect:
+def _suspect(action: str, before: LimitedPolicies, after: LimitedPolicies) -> Suspect:
     """All resources that some statement about it names, since each may be the one that is lost."""
     about = (*before.about(action), *after.about(action))
     patterns = [pattern for effect in about for pattern in effect.on]
@@ -85,8 +85,8 @@ _State = Literal["allowed", "conditional", "denied"]
 def losses(
     found: tuple[Suspect, ...],
     usage: Usage,
-    before: tuple[Documents, Answers],
-    after: tuple[Documents, Answers],
+    before: tuple[LimitedPolicies, Answers],
+    after: tuple[LimitedPolicies, Answers],
 ) -> Iterator[Loss]:
     """Of single actions. Each side is the documents and what the simulator says of them."""
     for suspect in found:
@@ -97,8 +97,8 @@ def losses(
 def _loss(
     suspect: Suspect,
     usage: Usage,
-    before: tuple[Documents, Answers],
-    after: tuple[Documents, Answers],
+    before: tuple[LimitedPolicies, Answers],
+    after: tuple[LimitedPolicies, Answers],
 ) -> Loss | None:
     action, use = suspect.action, usage.actions[suspect.action]
     states = {
@@ -129,7 +129,7 @@ def _loss(
     return None
 
 
-def _state(action: str, resource: str, documents: Documents, answers: Answers) -> _State:
+def _state(action: str, resource: str, documents: LimitedPolicies, answers: Answers) -> _State:
     """What the simulator says, which gives no condition keys: so a condition may turn it."""
     answer = answers[action.casefold(), resource]
     about = [e for e in documents.about(action) if _is_on(e, resource)]
@@ -151,7 +151,7 @@ def _is_on(effect: Effect, resource: str) -> bool:
 _Term = tuple[str, frozenset[str], tuple[str, ...]]
 
 
-def _terms(action: str, resource: str, documents: Documents) -> frozenset[_Term]:
+def _terms(action: str, resource: str, documents: LimitedPolicies) -> frozenset[_Term]:
     """What depends on conditions in the statements about it: the effect, the conditions in their
     one spelling, and the keys as they are written."""
     return frozenset(

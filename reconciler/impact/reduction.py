@@ -20,14 +20,14 @@ ANYTHING: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
+class LimitedPolicies:
     """``policies`` allow, ``boundary`` limits them; ``None`` for no boundary."""
 
     policies: tuple[Any, ...]
     boundary: Any = None
 
     @staticmethod
-    def of(permissions: Permissions, fetched: Mapping[str, Any]) -> Documents:
+    def of(permissions: Permissions, fetched: Mapping[str, Any]) -> LimitedPolicies:
         """Raises ``KeyError`` for a document that is not known."""
 
         def document(arn: str) -> Any:
@@ -38,7 +38,9 @@ class Documents:
 
         managed = tuple(document(arn) for arn in permissions.managed)
         boundary = permissions.boundary
-        return Documents((*permissions.inline, *managed), document(boundary) if boundary else None)
+        return LimitedPolicies(
+            (*permissions.inline, *managed), document(boundary) if boundary else None
+        )
 
     @property
     def sides(self) -> tuple[Any, Any]:
@@ -83,7 +85,7 @@ class Reduction:
         return tuple(sorted({p.text for effect in self.taken for p in effect.actions}))
 
 
-def reduction(before: Documents, after: Documents) -> Reduction:
+def reduction(before: LimitedPolicies, after: LimitedPolicies) -> Reduction:
     if _reads_variables(before) != _reads_variables(after):
         return Reduction(tuple(rules(ANYTHING)))
     taken: list[Effect] = []
@@ -94,7 +96,7 @@ def reduction(before: Documents, after: Documents) -> Reduction:
     return Reduction(tuple(taken))
 
 
-def _reads_variables(documents: Documents) -> frozenset[str]:
+def _reads_variables(documents: LimitedPolicies) -> frozenset[str]:
     """In which versions of the language documents use ``${...}``: only the later has variables."""
     listed = (*documents.policies, documents.boundary)
     return frozenset(
@@ -104,10 +106,10 @@ def _reads_variables(documents: Documents) -> frozenset[str]:
     )
 
 
-def of_service(documents: Documents, service: str) -> Documents:
+def of_service(documents: LimitedPolicies, service: str) -> LimitedPolicies:
     """Only what they say of one service, in patterns of its own actions."""
     boundary = ANYTHING if documents.boundary is None else documents.boundary
-    return Documents(
+    return LimitedPolicies(
         tuple(_of_service(one, service) for one in documents.policies),
         _of_service(boundary, service),
     )
@@ -140,7 +142,7 @@ def _narrowed(patterns: Iterable[str], service: str) -> Iterator[str]:
             yield f"{service}:{pattern.partition(':')[2]}"
 
 
-def allows_some(documents: Documents) -> bool:
+def allows_some(documents: LimitedPolicies) -> bool:
     """Whether something is allowed that is not denied everywhere."""
     policies, boundary = (rules(side) for side in documents.sides)
     denied = [r for r in (*policies, *boundary) if r.effect == "Deny" and r.condition is None]

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.impact.reduction import Documents, allows_some, of_service, reduction
+from reconciler.impact.reduction import LimitedPolicies, allows_some, of_service, reduction
 from reconciler.plan.impact import Loss, Usage
 
 SAME_SECONDS = 3600
 """A use of a service is that of one of its actions if both were recorded this close together."""
 
 
-def service_losses(usage: Usage, before: Documents, after: Documents) -> Iterator[Loss]:
+def service_losses(usage: Usage, before: LimitedPolicies, after: LimitedPolicies) -> Iterator[Loss]:
     """Of each service that was last used by an action that AWS does not record: of some services it
     records none, of others (S3) not those on data.
     Source: docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html

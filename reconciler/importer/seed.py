@@ -31,7 +31,7 @@ HEADER = """\
 
 
 @dataclass(frozen=True, slots=True)
-class SeedFile:
+class SeedDocument:
     """``skipped`` counts what is left out, by reason."""
 
     text: str
@@ -39,14 +39,14 @@ class SeedFile:
     skipped: Mapping[str, int]
 
 
-def seed_of(live: LiveState, principals: Iterable[LivePrincipal], tag_prefix: str) -> SeedFile:
+def seed_of(live: LiveState, principals: Iterable[LivePrincipal], tag_prefix: str) -> SeedDocument:
     """Everything of ``live``, under its ids, with the users and groups that may use its policies;
     ``tag_prefix`` is that by which it was read."""
     making = _Seed(live, tuple(principals), tag_prefix)
     made = {name: part for name, part in making.sections() if part}
     text = HEADER.format(account=live.identity.account_id) + rendered(made)
     size = sum(len(part) for name, part in made.items() if name not in ("account_id", "regions"))
-    return SeedFile(text, size, making.skipped)
+    return SeedDocument(text, size, making.skipped)
 
 
 class _Seed:

@@ -4,8 +4,8 @@ One sentence is judged: *EC2 serves this instance the credentials of the role th
 holds.* ``judge`` finds it ``proved``, ``contradicted`` or ``unknown``.
 
 What is evidence. EC2 names the session of a role after the instance, so CloudTrail shows which role
-issued the credentials of a call, and when (``Session``). Anybody who may assume a role can name a
-session after an instance: only credentials that the metadata service has delivered count
+issued the credentials of a call, and when (``RoleSession``). Anybody who may assume a role can name
+a session after an instance: only credentials that the metadata service has delivered count
 (``ec2RoleDelivery``). The metadata service itself says which role it offers (``Metadata``).
 
 What is none. A process holds credentials for up to six hours, whatever EC2 serves meanwhile. So the
@@ -79,7 +79,7 @@ How = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class RoleSession:
     """A call that was made with credentials that EC2 delivered to the instance. Times are AWS's, in
     seconds of the epoch; ``call`` is such as ``s3:ListBuckets``, ``error`` AWS's code if it was
     refused, which proves as much."""
@@ -140,7 +140,7 @@ class Evidence:
     """All that was found about one instance. ``associated`` is the newest that CloudTrail shows,
     ``None`` for none since its newest session was issued."""
 
-    seen: tuple[Session | Metadata, ...] = ()
+    seen: tuple[RoleSession | Metadata, ...] = ()
     silences: tuple[Silence, ...] = ()
     associated: Associated | None = None
 
@@ -217,7 +217,7 @@ def judge(expected: Expectation, found: Evidence, now: float) -> Judgement:
     return _by_session(expected, newest, found, now)
 
 
-def _of_moment(seen: Session | Metadata) -> float:
+def _of_moment(seen: RoleSession | Metadata) -> float:
     """When EC2 served it, for all that is known."""
     return seen.asked_at if isinstance(seen, Metadata) else seen.issued_at
 
@@ -229,7 +229,7 @@ def _nothing_seen(silences: tuple[Silence, ...]) -> Judgement:
     return Judgement("unknown", silences[0].how, because, silences=silences)
 
 
-def _by_session(expected: Expectation, seen: Session, found: Evidence, now: float) -> Judgement:
+def _by_session(expected: Expectation, seen: RoleSession, found: Evidence, now: float) -> Judgement:
     associated = found.associated
     began = max(expected.launched_at, associated.at if associated else 0.0)
     put_in = expected.put_in or 0.0
@@ -278,7 +278,7 @@ def _by_session(expected: Expectation, seen: Session, found: Evidence, now: floa
 
 
 def _since(
-    expected: Expectation, seen: Session, associated: Associated | None, began: float
+    expected: Expectation, seen: RoleSession, associated: Associated | None, began: float
 ) -> float:
     """From when on credentials of another role contradict."""
     floor = expected.put_in or 0.0
@@ -355,7 +355,7 @@ def _named(role: str | None) -> str:
     return "no role" if role is None else f"role/{role}"
 
 
-def _used(seen: Session, expected: Expectation) -> str:
+def _used(seen: RoleSession, expected: Expectation) -> str:
     """``used role/web-v2 at … (s3:ListBuckets), with credentials issued at …``."""
     is_other = seen.role_id != expected.role_id and expected.role is not None
     earlier = (

@@ -36,7 +36,7 @@ _SPECIAL = {"*": _STAR, "?": _MARK, "$": "$"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PolicyQuestion:
     """One question of AWS: may the caller do the action on the resource."""
 
     action: str
@@ -56,7 +56,7 @@ class Decision:
         return self.outcome == "allowed"
 
 
-def decide(documents: Iterable[Mapping[str, Any]], asked: Asked) -> Decision:
+def decide(documents: Iterable[Mapping[str, Any]], asked: PolicyQuestion) -> Decision:
     """What the documents answer together. Raises ``ValueError`` for an operator that IAM has not.
 
     A condition whose key the request has not is met by what negates and by ``IfExists`` alone. A
@@ -68,7 +68,7 @@ def decide(documents: Iterable[Mapping[str, Any]], asked: Asked) -> Decision:
     return Decision("allowed" if met else "implicitDeny", tuple(met))
 
 
-def why_not(documents: Iterable[Mapping[str, Any]], asked: Asked) -> str:
+def why_not(documents: Iterable[Mapping[str, Any]], asked: PolicyQuestion) -> str:
     """In words, what the nearest statement lacks to allow what nothing allows and nothing denies:
     ``NO_ACTION``, ``NO_RESOURCE``, or the conditions that are not met."""
     found = NO_ACTION
@@ -109,17 +109,17 @@ class _Statement:
     def of(cls, document: Mapping[str, Any], value: Mapping[str, Any]) -> _Statement:
         return cls(value, document.get("Version") == _VARIABLES_SINCE)
 
-    def is_met_by(self, asked: Asked) -> bool:
+    def is_met_by(self, asked: PolicyQuestion) -> bool:
         return (
             self.names_action(asked) and self.names_resource(asked) and not any(self.unmet(asked))
         )
 
-    def names_action(self, asked: Asked) -> bool:
+    def names_action(self, asked: PolicyQuestion) -> bool:
         # AWS matches actions without regard to case.
         action = asked.action.casefold()
         return self._names("Action", lambda one: _like(action, one.casefold()))
 
-    def names_resource(self, asked: Asked) -> bool:
+    def names_resource(self, asked: PolicyQuestion) -> bool:
         def fits(pattern: str) -> bool:
             filled = self._filled(pattern, asked.context)
             return filled is not None and _is_resource(asked.resource, filled)
@@ -131,7 +131,7 @@ class _Statement:
             return not any(map(fits, _listed(self.value[f"Not{element}"])))
         return any(map(fits, _listed(self.value.get(element, ()))))
 
-    def unmet(self, asked: Asked) -> Iterator[str]:
+    def unmet(self, asked: PolicyQuestion) -> Iterator[str]:
         """The keys of the conditions that the request does not meet."""
         for name, keys in self.value.get("Condition", {}).items():
             for key, wanted in keys.items():

@@ -30,7 +30,7 @@ _REDIRECTS = range(300, 400)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookResponse:
     """An HTTP response."""
 
     status: int
@@ -57,7 +57,7 @@ class Web:
         url: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> WebhookResponse:
         """Sends ``body`` as JSON. Raises ``DeliveryError``. A request is sent again if its response
         was lost, so it may arrive twice."""
         host = host_of(url)
@@ -103,21 +103,21 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _sent(request: urllib.request.Request) -> Answer:
+def _sent(request: urllib.request.Request) -> WebhookResponse:
     opener = urllib.request.build_opener(_Stay)
     try:
         with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            return Answer(answer.status, answer.headers, _read(answer))
+            return WebhookResponse(answer.status, answer.headers, _read(answer))
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, error.headers, _read(error))
+            return WebhookResponse(error.code, error.headers, _read(error))
 
 
 def _read(answer: IO[bytes]) -> bytes:
     return answer.read(MOST_BYTES)
 
 
-def _good(answer: Answer, host: str) -> Answer:
+def _good(answer: WebhookResponse, host: str) -> WebhookResponse:
     if answer.status in _REDIRECTS:
         message = f"{host}: answered {answer.status}; redirects are not followed"
         raise DeliveryError(message, answer.status)

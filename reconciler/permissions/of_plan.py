@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.model.address import ASSOCIATION, name_of
 from reconciler.permissions.reading import reading, verifying, watching
-from reconciler.permissions.scope import Scope
+from reconciler.permissions.scope import PermissionScope
 from reconciler.permissions.statements import Statement, merged, statement
 from reconciler.plan.authorization import (
     BOUNDARY,
@@ -46,7 +46,9 @@ _SIDS["instance"] = "Instances"
 _REF = re.compile(r"\$\{[a-z-]+/([^{}]+)\.(?:id|arn)\}")
 
 
-def applying_plan(target: Mapping[str, Any], scope: Scope, role_in: RoleIn) -> Iterator[Statement]:
+def applying_plan(
+    target: Mapping[str, Any], scope: PermissionScope, role_in: RoleIn
+) -> Iterator[Statement]:
     """``target`` is one of plan JSON. Instances that a role change or a rule finds are looked up
     again when it is applied, so calls on them are allowed for every instance of the regions."""
     yield from reading(scope, "apply")
@@ -77,7 +79,7 @@ class _Steps:
     """The calls of a plan."""
 
     def __init__(
-        self, steps: list[Mapping[str, Any]], scope: Scope, of_rules: frozenset[str]
+        self, steps: list[Mapping[str, Any]], scope: PermissionScope, of_rules: frozenset[str]
     ) -> None:
         self._steps = steps
         self._scope = scope

@@ -8,7 +8,7 @@ from itertools import chain
 from reconciler.model.ownership import temporary_name
 from reconciler.model.trust import trusts_ec2
 from reconciler.permissions.reading import reading, verifying, watching
-from reconciler.permissions.scope import Scope
+from reconciler.permissions.scope import PermissionScope
 from reconciler.permissions.statements import Conditions, Statement, statement
 from reconciler.plan.authorization import BOUNDARY, NEW_PROFILE, OLD_PROFILE, POLICY_ARN, WRITES
 from reconciler.spec.desired import Desired, DesiredProfile, DesiredRole, DesiredState
@@ -16,7 +16,7 @@ from reconciler.spec.desired import Desired, DesiredProfile, DesiredRole, Desire
 HOP, RESTART = "hop", "restart"
 
 
-def applying(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator[Statement]:
+def applying(desired: DesiredState, scope: PermissionScope, *, prunes: bool) -> Iterator[Statement]:
     """Reads, and every change that the specs can lead to. ``prunes`` adds the deletion of what has
     the owner's tag and is not in the specs."""
     yield from reading(scope, "apply")
@@ -44,7 +44,7 @@ def actions_of(*calls: str, on: str) -> tuple[str, ...]:
     return tuple(n.action for n in needs if n.on == on and n.action != "iam:PassRole")
 
 
-def _roles(roles: tuple[DesiredRole, ...], scope: Scope) -> Iterator[Statement]:
+def _roles(roles: tuple[DesiredRole, ...], scope: PermissionScope) -> Iterator[Statement]:
     names = [role.resource.name for role in roles]
     on = scope.named("role", names)
     calls = ["CreateRole", "UpdateRole", "UpdateAssumeRolePolicy", "DetachRolePolicy"]
@@ -70,7 +70,7 @@ def _roles(roles: tuple[DesiredRole, ...], scope: Scope) -> Iterator[Statement]:
         yield from statement("SetBoundaries", [action], on, {"ArnLike": arns})
 
 
-def _policies(desired: DesiredState, scope: Scope) -> Iterator[Statement]:
+def _policies(desired: DesiredState, scope: PermissionScope) -> Iterator[Statement]:
     policies = tuple(desired.policies.values())
     calls = ["CreatePolicy", "CreatePolicyVersion", "DeletePolicyVersion", "TagPolicy"]
     on = scope.named("policy", [p.resource.name for p in policies])
@@ -78,7 +78,7 @@ def _policies(desired: DesiredState, scope: Scope) -> Iterator[Statement]:
     yield from _replaced("ReplacePolicies", "DeletePolicy", "policy", policies, scope)
 
 
-def _profiles(profiles: tuple[DesiredProfile, ...], scope: Scope) -> Iterator[Statement]:
+def _profiles(profiles: tuple[DesiredProfile, ...], scope: PermissionScope) -> Iterator[Statement]:
     kind = "instance-profile"
     names = [p.resource.name for p in profiles]
     calls = ["CreateInstanceProfile", "TagInstanceProfile", "UntagInstanceProfile"]
@@ -99,14 +99,14 @@ def _temporary(profiles: Iterable[DesiredProfile]) -> list[str]:
 
 
 def _replaced(
-    sid: str, call: str, kind: str, entities: Iterable[Desired], scope: Scope
+    sid: str, call: str, kind: str, entities: Iterable[Desired], scope: PermissionScope
 ) -> Iterator[Statement]:
     """Another path takes a deletion; without one in the specs, AWS's is kept."""
     names = [e.resource.name for e in entities if "path" not in e.leave]
     yield from statement(sid, _iam([call], kind), scope.named(kind, names))
 
 
-def _passing(desired: DesiredState, scope: Scope) -> Iterator[Statement]:
+def _passing(desired: DesiredState, scope: PermissionScope) -> Iterator[Statement]:
     """Of the roles in profiles; of the others of the set that a profile may have now, and which a
     roll-back puts back, those that EC2 may take."""
     named = {p.resource.role for p in desired.profiles.values() if p.resource.role is not None}
@@ -117,7 +117,9 @@ def _passing(desired: DesiredState, scope: Scope) -> Iterator[Statement]:
     yield from statement("PassRolesToEc2", ["iam:PassRole"], on, scope.passing())
 
 
-def _instances(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator[Statement]:
+def _instances(
+    desired: DesiredState, scope: PermissionScope, *, prunes: bool
+) -> Iterator[Statement]:
     """Which instances there are is known only from AWS, and changes: all of the regions."""
     on, kind, profiles = scope.instances(), "instance-profile", tuple(desired.profiles.values())
     names = {p.resource.name for p in profiles}
@@ -140,7 +142,7 @@ def _instances(desired: DesiredState, scope: Scope, *, prunes: bool) -> Iterator
     yield from statement("RestartInstances", _ec2(calls), on, limits)
 
 
-def destroying(scope: Scope) -> Iterator[Statement]:
+def destroying(scope: PermissionScope) -> Iterator[Statement]:
     """Reads, and the deletion of all that has the owner's tag, whatever the specs name."""
     yield from reading(scope, "apply")
     yield from _owned(_DELETES, scope)
@@ -149,7 +151,7 @@ def destroying(scope: Scope) -> Iterator[Statement]:
     yield from statement("MarkInstances", _ec2(["DeleteTags"]), scope.instances(), scope.our_tags())
 
 
-def forgetting(scope: Scope) -> Iterator[Statement]:
+def forgetting(scope: PermissionScope) -> Iterator[Statement]:
     """Reads, and the removal of our tags from what has the owner's."""
     yield from reading(scope, "apply")
     yield from _owned(_FORGETS, scope, scope.our_tags())
@@ -179,7 +181,7 @@ _OWNED = {
 
 
 def _owned(
-    calls: Mapping[str, tuple[str, ...]], scope: Scope, more: Conditions | None = None
+    calls: Mapping[str, tuple[str, ...]], scope: PermissionScope, more: Conditions | None = None
 ) -> Iterator[Statement]:
     """Of what has the owner's tag, by kind."""
     limits = {**scope.owned(), **(more or {})}

@@ -16,7 +16,7 @@ from itertools import product
 from reconciler.model import ownership
 from reconciler.model.address import name_key, name_of
 from reconciler.model.partitions import IAM_REGIONS
-from reconciler.permissions.scope import Scope
+from reconciler.permissions.scope import PermissionScope
 from reconciler.permissions.statements import Statement
 from reconciler.plan.authorization import (
     ASSOCIATED,
@@ -42,7 +42,7 @@ _Values = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownResources:
     """What is known of the account: the ARNs of roles, policies and profiles by kind and name (two
     where the path changes); ``live`` are the tags of those that exist, ``given`` those that calls
     put on them, both by ARN. ``touched`` are ARNs of everything that is read or changed."""
@@ -53,7 +53,9 @@ class Known:
     touched: Collection[str] = ()
 
 
-def questions(statements: Iterable[Statement], scope: Scope, known: Known) -> tuple[Question, ...]:
+def questions(
+    statements: Iterable[Statement], scope: PermissionScope, known: KnownResources
+) -> tuple[Question, ...]:
     """As few as ask the same. What is read of the whole account is not among them: to read it is
     the better proof."""
     actions: dict[tuple[str, Context], set[str]] = {}
@@ -72,7 +74,9 @@ def questions(statements: Iterable[Statement], scope: Scope, known: Known) -> tu
     )
 
 
-def _resources(patterns: Iterable[str], scope: Scope, known: Known) -> Iterator[str]:
+def _resources(
+    patterns: Iterable[str], scope: PermissionScope, known: KnownResources
+) -> Iterator[str]:
     found: set[str] = set()
     for pattern in patterns:
         if pattern == "*" or "/*/" in pattern:
@@ -101,7 +105,9 @@ def _fits(arn: str, pattern: str) -> bool:
     return is_there and is_same_kind and fnmatchcase(name_of(own), name_of(wanted))
 
 
-def _conditions(statement: Statement, scope: Scope, known: Known) -> Iterator[_Values]:
+def _conditions(
+    statement: Statement, scope: PermissionScope, known: KnownResources
+) -> Iterator[_Values]:
     """The keys that the statement looks at, with each of the values that it allows in turn."""
     given: dict[str, list[tuple[str, ...]]] = {}
     for keys in statement.conditions.values():
@@ -113,7 +119,9 @@ def _conditions(statement: Statement, scope: Scope, known: Known) -> Iterator[_V
     yield from (dict(zip(given, one, strict=True)) for one in product(*given.values()))
 
 
-def _concrete(key: str, values: Iterable[str], scope: Scope, known: Known) -> Iterable[str]:
+def _concrete(
+    key: str, values: Iterable[str], scope: PermissionScope, known: KnownResources
+) -> Iterable[str]:
     if key == ASSOCIATED:
         region = (scope.regions or (IAM_REGIONS[scope.partition],))[0]
         return [value.replace(":ec2:*:", f":ec2:{region}:") for value in values]
@@ -122,7 +130,9 @@ def _concrete(key: str, values: Iterable[str], scope: Scope, known: Known) -> It
     return values
 
 
-def _context(resource: str, asked: _Values, scope: Scope, known: Known) -> Context:
+def _context(
+    resource: str, asked: _Values, scope: PermissionScope, known: KnownResources
+) -> Context:
     region = resource.split(":")[3] if resource.count(":") >= 5 else ""
     made: _Values = dict.fromkeys(_KEYS, (_NONE,))
     made[REGION] = (region or IAM_REGIONS[scope.partition],)
@@ -136,7 +146,7 @@ def _context(resource: str, asked: _Values, scope: Scope, known: Known) -> Conte
     return tuple(sorted({**made, **asked}.items()))
 
 
-def _told(tags: Mapping[str, str], scope: Scope) -> Mapping[str, str]:
+def _told(tags: Mapping[str, str], scope: PermissionScope) -> Mapping[str, str]:
     """Of our own tags the owner alone, with the name that it ends with left out: no policy looks at
     the others, and questions about a hundred roles become one."""
     owner = f"{scope.prefix}{ownership.OWNER}"

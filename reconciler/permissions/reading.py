@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reconciler.permissions.scope import Scope
+from reconciler.permissions.scope import PermissionScope
 from reconciler.permissions.statements import Statement, statement
 from reconciler.plan.authorization import (
     ANALYZING,
@@ -18,7 +18,7 @@ from reconciler.plan.authorization import (
 )
 
 
-def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
+def reading(scope: PermissionScope, purpose: Reading) -> Iterator[Statement]:
     """Lists of everything name every resource, so details are not narrowed to those of the specs:
     roles that hold a profile of the specs, or their owner's mark, are known only from AWS."""
     needs = reads_for(purpose)
@@ -42,7 +42,7 @@ def reading(scope: Scope, purpose: Reading) -> Iterator[Statement]:
         yield from statement("AskImpactOnRoles", of_roles, scope.every("role"))
 
 
-def analyzing(scope: Scope) -> Iterator[Statement]:
+def analyzing(scope: PermissionScope) -> Iterator[Statement]:
     """What `plan --access-analyzer` asks besides."""
     actions = [need.action for call in ANALYZING for need in READS[call].needs]
     yield from statement("AskAccessAnalyzer", actions, ["*"], scope.in_regions())
@@ -62,7 +62,7 @@ def watching(*, alarms: bool, target_groups: bool, denied: bool) -> Iterator[Sta
     yield from statement("WatchRollOuts", actions, ["*"])
 
 
-def verifying(scope: Scope, sources: Collection[str]) -> Iterator[Statement]:
+def verifying(scope: PermissionScope, sources: Collection[str]) -> Iterator[Statement]:
     """What roll-outs that prove each batch ask."""
     if "cloudtrail" in sources:
         actions = [need.action for need in READS["cloudtrail:LookupEvents"].needs]
@@ -71,7 +71,7 @@ def verifying(scope: Scope, sources: Collection[str]) -> Iterator[Statement]:
         yield from asking_instances(scope)
 
 
-def asking_instances(scope: Scope) -> Iterator[Statement]:
+def asking_instances(scope: PermissionScope) -> Iterator[Statement]:
     """What it takes to run the command that asks the metadata service of instances. AWS cannot
     narrow it to that command: whoever may run these documents may run anything."""
     needs = [need for call in ON_INSTANCES for need in READS[call].needs]

@@ -21,7 +21,7 @@ _SERVICES = {"aws-cn": ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")}
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class PermissionScope:
     """An account, and what plans of it ask for. ``regions`` are those of instances, ``None`` for
     all."""
 

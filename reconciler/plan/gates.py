@@ -30,7 +30,7 @@ class TargetState:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class WatchedSession:
     """An instance whose calls are looked at. What was denied since ``before`` and before
     ``began_at`` is compared with what is denied from then on until ``until``; all in seconds of
     the epoch."""
@@ -59,7 +59,7 @@ class DeniedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadGate:
     """Something that could not be asked: what, why, and what to do about it."""
 
     what: str
@@ -76,7 +76,7 @@ class GateAnswers:
     answered_at: float
     alarms: tuple[AlarmState, ...] = ()
     targets: tuple[TargetState, ...] = ()
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[WatchedSession, ...] = ()
     """Of which instances calls were looked for."""
     denied: tuple[DeniedCall, ...] = ()
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[UnreadGate, ...] = ()

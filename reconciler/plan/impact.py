@@ -19,7 +19,7 @@ LATE_HOURS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class LastUse:
     """The last attempt, also one that was denied. ``at`` is in seconds of the epoch."""
 
     at: float
@@ -32,8 +32,8 @@ class Usage:
     ``services`` by the prefix of their actions. ``tracked`` are the actions whose use AWS would
     have told, in lower case; a service without any is known as a whole."""
 
-    actions: Mapping[str, Use] = field(default_factory=dict)
-    services: Mapping[str, Use] = field(default_factory=dict)
+    actions: Mapping[str, LastUse] = field(default_factory=dict)
+    services: Mapping[str, LastUse] = field(default_factory=dict)
     tracked: frozenset[str] = frozenset()
 
 
@@ -53,7 +53,7 @@ class Loss:
 
     kind: LossKind
     what: str
-    use: Use
+    use: LastUse
     detail: tuple[str, ...] = ()
 
 

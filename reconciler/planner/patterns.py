@@ -33,7 +33,7 @@ class Matchable:
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class AddressPattern:
     """A glob of addresses, and how the flag that gives it is written."""
 
     flag: str
@@ -64,14 +64,14 @@ class Pattern:
         return any(address.matches(self.glob) for address in known)
 
 
-def patterns(flags: PlanFlags) -> tuple[Pattern, ...]:
+def patterns(flags: PlanFlags) -> tuple[AddressPattern, ...]:
     """All patterns of the flags, sorted within each flag that has no order of its own."""
     return (
-        *(Pattern("--only ", glob) for glob in flags.only),
-        *(Pattern("--exclude ", glob) for glob in flags.exclude),
-        *(Pattern("--refresh ", glob) for glob in flags.refresh),
-        *(Pattern("", glob) for glob in flags.forget),
-        *(Pattern(f"--allow {k}=", v) for k, v in sorted(flags.allow) if k not in COUNTS),
+        *(AddressPattern("--only ", glob) for glob in flags.only),
+        *(AddressPattern("--exclude ", glob) for glob in flags.exclude),
+        *(AddressPattern("--refresh ", glob) for glob in flags.refresh),
+        *(AddressPattern("", glob) for glob in flags.forget),
+        *(AddressPattern(f"--allow {k}=", v) for k, v in sorted(flags.allow) if k not in COUNTS),
     )
 
 
@@ -102,7 +102,7 @@ def matchable(context: PlanContext, desired: DesiredState) -> Matchable:
     return Matchable(known, options.chosen, bool(live.unread_regions))
 
 
-def unmatched(asked: Iterable[Pattern], targets: Iterable[Matchable]) -> Iterator[str]:
+def unmatched(asked: Iterable[AddressPattern], targets: Iterable[Matchable]) -> Iterator[str]:
     """A sentence for each pattern that matches in none of the targets."""
     there = tuple(targets)
     for pattern in asked:

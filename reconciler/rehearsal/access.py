@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 
 from reconciler.executor.outcomes import Outcome
 from reconciler.model.address import Address
-from reconciler.model.policy_decision import Asked, Context, keys_of
-from reconciler.permissions.scope import Scope
+from reconciler.model.policy_decision import Context, PolicyQuestion, keys_of
+from reconciler.permissions.scope import PermissionScope
 from reconciler.permissions.statements import Document, Statement, documents, merged, statement
 from reconciler.plan.authorization import (
     NEW_PROFILE,
@@ -23,7 +23,7 @@ from reconciler.plan.authorization import (
     WRITES,
 )
 from reconciler.ports import Progress, Within
-from reconciler.sandbox.authorization import Answer, Authorizer, is_known
+from reconciler.sandbox.authorization import Authorizer, PolicyAnswer, is_known
 from reconciler.sandbox.state import World
 
 Phase = Literal["apply", "beyond", "recovery"]
@@ -56,7 +56,7 @@ class Denial:
     refused in its phase, or would be; ``calls`` are what asked for it; ``steps`` failed by it.
     Without what is not ``is_needed``, the plan and its apply are the same."""
 
-    asked: Asked
+    asked: PolicyQuestion
     why: str
     is_explicit: bool
     phase: Phase
@@ -90,13 +90,13 @@ class Log:
     """What was answered in one phase, each with the step that asked, ``None`` while planning."""
 
     phase: Phase
-    answers: list[tuple[Answer, Step | None]] = field(default_factory=list)
+    answers: list[tuple[PolicyAnswer, Step | None]] = field(default_factory=list)
 
-    def note(self, answer: Answer) -> None:
+    def note(self, answer: PolicyAnswer) -> None:
         self.answers.append((answer, _step.get()))
 
     @property
-    def denied(self) -> list[tuple[Answer, Step | None]]:
+    def denied(self) -> list[tuple[PolicyAnswer, Step | None]]:
         return [one for one in self.answers if not one[0].decision.is_allowed]
 
 
@@ -188,7 +188,7 @@ def _with(known: tuple[Any, ...], more: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys((*known, *more)))
 
 
-def allowing(found: Sequence[Denial], scope: Scope) -> tuple[Document, ...]:
+def allowing(found: Sequence[Denial], scope: PermissionScope) -> tuple[Document, ...]:
     """Policies that allow what is needed, and as little else as the requests tell: what a statement
     denies no other allows."""
     made = [
@@ -197,7 +197,7 @@ def allowing(found: Sequence[Denial], scope: Scope) -> tuple[Document, ...]:
     return documents(merged(made)) if made else ()
 
 
-def _allowed(denial: Denial, scope: Scope) -> Iterator[Statement]:
+def _allowed(denial: Denial, scope: PermissionScope) -> Iterator[Statement]:
     action, given = denial.asked.action, denial.asked.context
     limits: dict[str, Mapping[str, tuple[str, ...]]] = {}
     keys = {**_READS, **_CONDITIONS}.get(action, ())

@@ -18,7 +18,7 @@ from reconciler.executor.estimate import estimate
 from reconciler.exit_codes import ExitCode
 from reconciler.model.checks import alarm_of, group_of
 from reconciler.model.ownership import InstanceKey
-from reconciler.permissions.scope import Scope
+from reconciler.permissions.scope import PermissionScope
 from reconciler.plan.changes import Unread
 from reconciler.plan.plan import digest_of
 from reconciler.planner.served import served
@@ -217,7 +217,7 @@ class Stage:
         )
         plan, settings = self.target.plan, self.target.spec.settings
         account = plan.identity.account_id
-        scope = Scope(PARTITION, account, None, plan.owner, settings.tag_prefix)
+        scope = PermissionScope(PARTITION, account, None, plan.owner, settings.tag_prefix)
         questions = sum(len(log.answers) for log in logs[:1])
         access = Access(policies, found, questions, allowing(found, scope))
         return replace(made, access=access)

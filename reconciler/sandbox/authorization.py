@@ -21,7 +21,7 @@ from moto.core.exceptions import ServiceException
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 
-from reconciler.model.policy_decision import Asked, Decision, decide, why_not
+from reconciler.model.policy_decision import Decision, PolicyQuestion, decide, why_not
 from reconciler.sandbox.faults import refused
 from reconciler.sandbox.state import Logged, World
 
@@ -76,12 +76,12 @@ def is_known(key: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PolicyAnswer:
     """What the policies answer to one question about a request; ``why`` is empty if it is allowed.
     Of a request each question is asked until one is denied, unless nothing is refused."""
 
     logged: Logged
-    asked: Asked
+    asked: PolicyQuestion
     decision: Decision
     why: str = ""
 
@@ -98,11 +98,11 @@ class Authorizer:
     only: str = ""
     account: str | None = None
     refuses: bool = True
-    told: Callable[[Answer], None] | None = None
-    answers: list[Answer] = field(default_factory=list)
+    told: Callable[[PolicyAnswer], None] | None = None
+    answers: list[PolicyAnswer] = field(default_factory=list)
 
     @property
-    def denied(self) -> list[Asked]:
+    def denied(self) -> list[PolicyQuestion]:
         return [one.asked for one in self.answers if not one.decision.is_allowed]
 
     def __call__(self, logged: Logged) -> None:
@@ -110,21 +110,23 @@ class Authorizer:
             return
         for asked in questions(self.world, logged):
             decision = decide(self.documents, asked)
-            answer = Answer(logged, asked, decision, self._why(asked, decision))
+            answer = PolicyAnswer(logged, asked, decision, self._why(asked, decision))
             self.answers.append(answer)
             if self.told is not None:
                 self.told(answer)
             if self.refuses and not decision.is_allowed:
                 raise _refusal(logged, asked, decision, self.who)
 
-    def _why(self, asked: Asked, decision: Decision) -> str:
+    def _why(self, asked: PolicyQuestion, decision: Decision) -> str:
         if decision.outcome == "explicitDeny":
             sid = decision.by[0].get("Sid")
             return f"the statement {sid} denies it" if sid else "a statement denies it"
         return "" if decision.is_allowed else why_not(self.documents, asked)
 
 
-def _refusal(logged: Logged, asked: Asked, decision: Decision, who: str) -> ServiceException:
+def _refusal(
+    logged: Logged, asked: PolicyQuestion, decision: Decision, who: str
+) -> ServiceException:
     """In AWS's words; EC2's encoded message is left out.
     Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
     on = "" if asked.resource == "*" else f" on resource: {asked.resource}"
@@ -142,7 +144,7 @@ def _refusal(logged: Logged, asked: Asked, decision: Decision, who: str) -> Serv
     return refused(logged.service, "AccessDeniedException", message, 400)
 
 
-def questions(world: World, logged: Logged) -> Iterator[Asked]:
+def questions(world: World, logged: Logged) -> Iterator[PolicyQuestion]:
     """What AWS asks the policies of the caller for a request, in order."""
     now = datetime.fromtimestamp(logged.at, tz=UTC)
     context = {
@@ -155,10 +157,10 @@ def questions(world: World, logged: Logged) -> Iterator[Asked]:
     }
     for asked in _questions(world, logged):
         given = {key: values for key, values in asked.context.items() if any(values)}
-        yield Asked(asked.action, asked.resource, {**context, **given})
+        yield PolicyQuestion(asked.action, asked.resource, {**context, **given})
 
 
-def _questions(world: World, logged: Logged) -> Iterator[Asked]:
+def _questions(world: World, logged: Logged) -> Iterator[PolicyQuestion]:
     if logged.name == "sts:GetCallerIdentity":  # needs no permission
         return
     if logged.service == "iam":
@@ -166,30 +168,30 @@ def _questions(world: World, logged: Logged) -> Iterator[Asked]:
     elif logged.service == "ec2":
         yield from _ec2(world, logged)
     elif logged.name == "sts:AssumeRole":
-        yield Asked(logged.name, logged.params["RoleArn"])
+        yield PolicyQuestion(logged.name, logged.params["RoleArn"])
     elif logged.name == "ssm:SendCommand":
         yield from _sending(logged)
     else:
-        yield Asked(logged.name, "*")
+        yield PolicyQuestion(logged.name, "*")
 
 
-def _sending(logged: Logged) -> Iterator[Asked]:
+def _sending(logged: Logged) -> Iterator[PolicyQuestion]:
     """The document and each of the instances.
     Source: docs.aws.amazon.com/systems-manager/latest/userguide/run-command-setting-up.html"""
     document = logged.params.get("DocumentName")
-    yield Asked(logged.name, f"arn:aws:ssm:{logged.region}::document/{document}")
+    yield PolicyQuestion(logged.name, f"arn:aws:ssm:{logged.region}::document/{document}")
     start = f"arn:aws:ec2:{logged.region}:{logged.account}:instance"
     for name in logged.params.get("InstanceIds") or ():
-        yield Asked(logged.name, f"{start}/{name}")
+        yield PolicyQuestion(logged.name, f"{start}/{name}")
 
 
 _Found = dict[str, tuple[str, ...]]
 
 
-def _iam(logged: Logged) -> Iterator[Asked]:
+def _iam(logged: Logged) -> Iterator[PolicyQuestion]:
     params, backend = logged.params, iam_backends[logged.account]["aws"]
     if logged.operation in _ON_NOTHING:
-        yield Asked(logged.name, "*")
+        yield PolicyQuestion(logged.name, "*")
         return
     arn, existing = _subject(logged, backend)
     tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
@@ -202,10 +204,10 @@ def _iam(logged: Logged) -> Iterator[Asked]:
     }
     for start in ("aws:ResourceTag", "iam:ResourceTag"):
         context |= _tagged(start, _tags(existing))
-    yield Asked(logged.name, arn, context)
+    yield PolicyQuestion(logged.name, arn, context)
     if logged.operation.startswith("Create") and tags:
         kind = logged.operation.removeprefix("Create")
-        yield Asked(f"iam:Tag{kind}", arn, context)
+        yield PolicyQuestion(f"iam:Tag{kind}", arn, context)
     if logged.operation == "AddRoleToInstanceProfile":
         yield _passing(logged, backend, params["RoleName"])
 
@@ -257,7 +259,7 @@ def _tags(live: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in found}
 
 
-def _passing(logged: Logged, backend: Any, name: str) -> Asked:
+def _passing(logged: Logged, backend: Any, name: str) -> PolicyQuestion:
     """In the ARN of the instance AWS has no id, and for a profile no region.
     Source: docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html"""
     role = _by_name(backend.roles.values(), name)
@@ -267,14 +269,14 @@ def _passing(logged: Logged, backend: Any, name: str) -> Asked:
         "iam:passedtoservice": ("ec2.amazonaws.com",),
         "iam:associatedresourcearn": (f"arn:aws:ec2:{region}:{logged.account}:instance/*",),
     }
-    return Asked("iam:PassRole", arn, context)
+    return PolicyQuestion("iam:PassRole", arn, context)
 
 
-def _ec2(world: World, logged: Logged) -> Iterator[Asked]:
+def _ec2(world: World, logged: Logged) -> Iterator[PolicyQuestion]:
     params, region, account = logged.params, logged.region, logged.account
     context: _Found = {"ec2:region": (region,), "aws:resourceaccount": (account,)}
     if logged.operation.startswith("Describe"):
-        yield Asked(logged.name, "*", context)
+        yield PolicyQuestion(logged.name, "*", context)
         return
     if logged.operation in ("CreateTags", "DeleteTags"):
         tags = params.get("Tags") or params.get("Tag") or ()
@@ -291,7 +293,7 @@ def _ec2(world: World, logged: Logged) -> Iterator[Asked]:
         live = ec2_backends[account][region].tags.get(name, {})
         for start in ("aws:ResourceTag", "ec2:ResourceTag"):
             own |= _tagged(start, live)
-        yield Asked(logged.name, f"arn:aws:ec2:{region}:{account}:instance/{name}", own)
+        yield PolicyQuestion(logged.name, f"arn:aws:ec2:{region}:{account}:instance/{name}", own)
     for role in profile.roles if profile is not None else ():
         yield _passing(logged, iam_backends[account]["aws"], role.name)
 

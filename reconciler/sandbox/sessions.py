@@ -12,7 +12,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class IssuedSession:
     """Credentials of a role that EC2 has issued for an instance."""
 
     role_id: str
@@ -25,7 +25,7 @@ class Used:
     """A call that somebody on an instance made with its credentials."""
 
     key: Key
-    session: Session
+    session: IssuedSession
     at: float
     service: str
     operation: str
@@ -45,7 +45,7 @@ class Sessions:
     """Of all instances. ``lost`` is since when an instance is served nothing, ``left`` when it last
     was."""
 
-    issued: dict[Key, list[Session]] = field(default_factory=dict)
+    issued: dict[Key, list[IssuedSession]] = field(default_factory=dict)
     lost: dict[Key, float] = field(default_factory=dict)
     left: dict[Key, float] = field(default_factory=dict)
     used: dict[Key, list[Used]] = field(default_factory=dict)
@@ -56,18 +56,18 @@ class Sessions:
             self.lose(key, at)
             return
         self.lost.pop(key, None)
-        self.issued.setdefault(key, []).append(Session(role.id, role.name, at))
+        self.issued.setdefault(key, []).append(IssuedSession(role.id, role.name, at))
 
     def lose(self, key: Key, at: float) -> None:
         self.lost.setdefault(key, at)
         if key in self.issued:
             self.left[key] = at
 
-    def now(self, key: Key) -> Session | None:
+    def now(self, key: Key) -> IssuedSession | None:
         """What the instance is served."""
         return self.at(key, float("inf"))
 
-    def at(self, key: Key, when: float) -> Session | None:
+    def at(self, key: Key, when: float) -> IssuedSession | None:
         """What it was served then, as far as it is not without since."""
         lost = self.lost.get(key)
         if lost is not None and lost <= when:

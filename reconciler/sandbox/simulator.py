@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from reconciler.model.policy_decision import Asked, Outcome, decide, keys_of, statements
+from reconciler.model.policy_decision import Outcome, PolicyQuestion, decide, keys_of, statements
 from reconciler.sandbox.faults import refused
 
 
@@ -68,7 +68,7 @@ def _answer(
     results = []
     for action in asked["ActionNames"]:
         single = [
-            _on(Asked(action, resource, given), own, boundary, action in denied)
+            _on(PolicyQuestion(action, resource, given), own, boundary, action in denied)
             for resource in resources
         ]
         for one in single:
@@ -87,7 +87,7 @@ def _answer(
 
 
 def _on(
-    asked: Asked, own: list[Any], boundary: list[Any] | None, is_denied: bool
+    asked: PolicyQuestion, own: list[Any], boundary: list[Any] | None, is_denied: bool
 ) -> dict[str, Any]:
     found: Outcome = "implicitDeny" if is_denied else _decided(own, asked)
     made: dict[str, Any] = {"EvalResourceName": asked.resource, "MatchedStatements": []}
@@ -103,7 +103,7 @@ def _on(
 _ORDER: tuple[Outcome, ...] = ("allowed", "implicitDeny", "explicitDeny")
 
 
-def _decided(policies: list[Any], asked: Asked) -> Outcome:
+def _decided(policies: list[Any], asked: PolicyQuestion) -> Outcome:
     try:
         return decide(policies, asked).outcome
     except ValueError as error:

@@ -22,7 +22,7 @@ from moto.iam.models import iam_backends
 from reconciler.sandbox.cloudtrail import settle
 from reconciler.sandbox.faults import refused
 from reconciler.sandbox.sessions import Key
-from reconciler.sandbox.state import Command, World
+from reconciler.sandbox.state import SentCommand, World
 
 CORE = "policy/AmazonSSMManagedInstanceCore"
 DOCUMENTS = {"AWS-RunShellScript": "Linux", "AWS-RunPowerShellScript": "Windows"}
@@ -69,7 +69,7 @@ def send_command(world: World, request: Any) -> ActionResult:
     if any(_platform(world, name) != DOCUMENTS[document] for name in names):
         raise _wrong("UnsupportedPlatformType", "the document is for another platform")
     now = world.clock.now()
-    command = Command(
+    command = SentCommand(
         str(uuid5(NAMESPACE_OID, f"{len(world.commands)} {account} {region}")),
         account,
         region,
@@ -92,7 +92,7 @@ def list_command_invocations(world: World, request: Any) -> ActionResult:
     return ActionResult(_paged(world, asked, "CommandInvocations", found, 1))
 
 
-def _invocation(world: World, command: Command, name: str) -> dict[str, Any]:
+def _invocation(world: World, command: SentCommand, name: str) -> dict[str, Any]:
     key, now = (command.account, command.region, name), world.clock.now()
     wakes_at = world.sessions.left.get(key, 0.0) + world.lags.agent_sleep
     runs_at = max(command.at, wakes_at) if world.lags.agent_sleep else command.at
@@ -109,7 +109,7 @@ def _invocation(world: World, command: Command, name: str) -> dict[str, Any]:
     return {**made, "Status": status, "StatusDetails": status, "CommandPlugins": [plugin]}
 
 
-def _printed(world: World, command: Command, key: Key) -> str | None:
+def _printed(world: World, command: SentCommand, key: Key) -> str | None:
     """What the command prints: only the one that asks the metadata service is known."""
     asked = command.text
     if "/api/token" not in asked or "reconciler info" not in asked:

@@ -164,7 +164,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class SentCommand:
     """What was sent to instances at a time; ``seconds`` is how long it waits for their agents."""
 
     id: str
@@ -232,7 +232,7 @@ class World:
     """By account, region, target group and instance."""
     apps: list[App] = field(default_factory=list)
     sessions: Sessions = field(default_factory=Sessions)
-    commands: dict[str, Command] = field(default_factory=dict)
+    commands: dict[str, SentCommand] = field(default_factory=dict)
     """Those of Systems Manager, by id."""
     log: list[Logged] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)

@@ -18,7 +18,7 @@ from reconciler.diagnostics import Diagnostic, Location, in_order
 from reconciler.errors import UnreadableError
 from reconciler.spec.build import builder
 from reconciler.spec.build.validation import validated_model
-from reconciler.spec.build.variables import Room, substituted
+from reconciler.spec.build.variables import CharactersLeft, substituted
 from reconciler.spec.check import account_checks, checks
 from reconciler.spec.desired import DesiredState, Place, SpecSet
 from reconciler.spec.files import (
@@ -33,7 +33,7 @@ from reconciler.spec.models import FileSpec
 from reconciler.spec.settings import SETTINGS_FILE, Settings, TargetSpec
 from reconciler.spec.yaml.parser import parse, read_text
 from reconciler.spec.yaml.policy_documents import mapped_documents
-from reconciler.spec.yaml.tree import Mapping, Scalar, Tree, Unread, scalars
+from reconciler.spec.yaml.tree import Mapping, Scalar, Tree, UnreadDocument, scalars
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 """Placeholder for an unknown account, so that sizes can be counted offline."""
@@ -155,7 +155,7 @@ def interpret(parsed: ParsedSet, caller: Caller) -> SpecSet:
         **caller.variables,
     }
     made, part = builder.Assembly(problems), parsed.found.part
-    room = Room()
+    room = CharactersLeft()
     for file in parsed.files:
         tree = substituted(file.tree, variables, problems, room)
         spec = validated_model(FileSpec, tree, problems) if isinstance(tree, Mapping) else None
@@ -251,7 +251,7 @@ class _Including:
             return node
         value = node.items["file"]
         if (target := self._target(value)) is None:
-            return Unread({}, {}, node.location)
+            return UnreadDocument({}, {}, node.location)
         name = display_name(target)
         try:
             self.sources[name] = read_text(target, name)
@@ -260,7 +260,7 @@ class _Including:
         except UnreadableError as error:
             related = (("named here", value.location),)
             self.problems.append(replace(error.diagnostic, related=related))
-            return Unread({}, {}, node.location)
+            return UnreadDocument({}, {}, node.location)
 
     def _target(self, value: Tree) -> FilePath | None:
         """The file that is named, if it may be read: beside the spec or below, not hidden, and not

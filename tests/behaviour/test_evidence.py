@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from reconciler.commands.plan import make_plan
-from reconciler.commands.verify import Question, Verification, verify, verify_planned
+from reconciler.commands.verify import Verification, VerifyRequest, verify, verify_planned
 from reconciler.drift.evidence import with_evidence
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.errors import RefusedError
@@ -62,7 +62,7 @@ def uses(aws: Rig, instance: str, region: str = HOME, **how: Any) -> None:
 
 
 def asked(aws: Rig, *addresses: str, **more: Any) -> Verification:
-    return verify(Question(addresses, **more), aws.request(), aws.commands())
+    return verify(VerifyRequest(addresses, **more), aws.request(), aws.commands())
 
 
 def judged(made: Verification) -> dict[str, Judgement]:
@@ -152,7 +152,9 @@ def swap(aws: Rig, before: str, after: str) -> None:
 
 def drifted(aws: Rig) -> Drift:
     planned = make_plan(aws.request(for_drift=True), aws.commands(), keeps_context=True)
-    return with_evidence(drift_of(planned), verify_planned(Question(), planned, aws.commands()))
+    return with_evidence(
+        drift_of(planned), verify_planned(VerifyRequest(), planned, aws.commands())
+    )
 
 
 def test_unknown_evidence_is_no_drift(aws: Rig, fleet: list[str]) -> None:

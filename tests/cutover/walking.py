@@ -431,16 +431,9 @@ class Walk:
                     stack.append(
                         (after, remembered, plan, fewer, trail.with_refusal(world, decision))
                     )
-            if alarms and isinstance(decision, AskGates):
-                rings = told(world, alarm=True)
-                brought = sum(role == NEW for role in world.served.values())
-                has_begun = isinstance(world.profile.mark, Pending)
-                rung = replace(trail, refused=(has_begun, brought))
-                stack.append((rings, run_state, plan, (left, humans, refusals, alarms - 1), rung))
-            if alarms and isinstance(decision, AskEvidence):
-                fewer = (left, humans, refusals, alarms - 1)
-                for doubts in doubted(run_state, decision, self.evidence, world.now):
-                    stack.append((world, doubts, plan, fewer, trail))
+            fewer = (left, humans, refusals, alarms - 1)
+            bad = self._bad_answers(world, run_state, decision, trail) if alarms else ()
+            stack += [(after, memory, plan, fewer, rung) for after, memory, rung in bad]
             for after, remembered, is_whole in step(world, run_state, decision, plan):
                 has_way_back(after)
                 stood = trail.baked(plan, decision, world, after)
@@ -454,6 +447,18 @@ class Walk:
                     fresh = Trail(first_at=stood.first_at, refused=trail.refused)
                     fewer = (left - 1, humans, refusals, alarms)
                     stack.append((replace(after, gates=None), begun, again, fewer, fresh))
+
+    def _bad_answers(
+        self, world: World, run_state: RunState, decision: Decision, trail: Trail
+    ) -> Iterator[tuple[World, RunState, Trail]]:
+        match decision:
+            case AskGates():
+                brought = sum(role == NEW for role in world.served.values())
+                rung = replace(trail, refused=(isinstance(world.profile.mark, Pending), brought))
+                yield told(world, alarm=True), run_state, rung
+            case AskEvidence():
+                for doubts in doubted(run_state, decision, self.evidence, world.now):
+                    yield world, doubts, trail
 
     def _refused(
         self, world: World, run_state: RunState, decision: Decision, plan: CutOver, trail: Trail

@@ -24,7 +24,7 @@ from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.engine import Engine
 from reconciler.commands.failures import FailureLimit
 from reconciler.commands.plan import make_plan
-from reconciler.commands.recorder import Recorder
+from reconciler.commands.recorder import FailureRecorder
 from reconciler.commands.request import Request, RunPorts
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.drift.findings import drift_of
@@ -111,7 +111,7 @@ def request_of(tmp_path: Path) -> Request:
 
 
 def ports(workers: Workers | None = None, most_failures: int | None = None) -> RunPorts:
-    made = run_ports(SITE.login, Recorder(), 10)
+    made = run_ports(SITE.login, FailureRecorder(), 10)
     engine = None if workers is None else Engine(workers, SITE)
     return replace(made, engine=engine, failures=FailureLimit(most_failures))
 

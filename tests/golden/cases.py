@@ -21,7 +21,7 @@ from reconciler.cli.app import app
 from reconciler.commands.apply import Applied
 from reconciler.commands.plan import make_plan
 from reconciler.commands.planned import Planned
-from reconciler.commands.verify import Question, verify, verify_planned
+from reconciler.commands.verify import VerifyRequest, verify, verify_planned
 from reconciler.drift.evidence import with_evidence
 from reconciler.drift.findings import drift_of
 from reconciler.explain.graph import make_graph
@@ -364,7 +364,7 @@ def verified() -> Iterator[tuple[str, str]]:
         _use(aws, old, earlier=1)
         for instance in others:
             _use(aws, instance)
-        question = Question(sources=SOURCES)
+        question = VerifyRequest(sources=SOURCES)
         made = verify(question, _counted(aws).request(), aws.commands())
         for width in (100, 60):
             shown = [part for one in verify_lines(made, Look()) for part in wrapped(one, width)]
@@ -372,11 +372,11 @@ def verified() -> Iterator[tuple[str, str]]:
         yield "verify.full.txt", plain(verify_lines(made, Look(is_full=True))) + "\n"
         yield "verify.json.txt", _json(verify_json(made, NOW))
         aws.aws.chaos = replace(aws.aws.chaos, denied=frozenset({"cloudtrail:LookupEvents"}))
-        made = verify(Question(), aws.request(), aws.commands())
+        made = verify(VerifyRequest(), aws.request(), aws.commands())
         yield "verify-denied.txt", plain(verify_lines(made, Look())) + "\n"
         planned = make_plan(aws.request(for_drift=True), aws.commands(), keeps_context=True)
         aws.aws.chaos = replace(aws.aws.chaos, denied=frozenset())
-        evidence = verify_planned(Question(), planned, aws.commands())
+        evidence = verify_planned(VerifyRequest(), planned, aws.commands())
         report = drift_report(with_evidence(drift_of(planned), evidence))
         for form in ("text", "markdown", "json"):
             yield f"verify.drift.{form}.txt", formats.DRIFT[form](report)

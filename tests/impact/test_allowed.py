@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.impact.allowed import Answer, Held, Outcome, Policy, answer
+from reconciler.impact.allowed import Answer, Held, Outcome, TitledPolicy, answer
 from tests.model.test_policy_cases import BUCKET, GET, HOME, KEY, PUT, ROWS, allow, deny, under
 
 VPCE = "aws:SourceVpce"
 
 
-def policy(*statements: Any, title: str = "p") -> Policy:
-    return Policy(title, {"Version": "2012-10-17", "Statement": list(statements)})
+def policy(*statements: Any, title: str = "p") -> TitledPolicy:
+    return TitledPolicy(title, {"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def asked(held: Held | list[Any], action: str, resource: str | None, **context: str) -> Answer:

@@ -12,7 +12,7 @@ from reconciler.model.evidence import (
     Evidence,
     Expectation,
     Metadata,
-    Session,
+    RoleSession,
     Silence,
     judge,
 )
@@ -27,10 +27,10 @@ EXPECTED = Expectation(
 )
 
 
-def call(role: str, issued: float, used: float = 0.0, error: str | None = None) -> Session:
+def call(role: str, issued: float, used: float = 0.0, error: str | None = None) -> RoleSession:
     """With credentials that were issued so many seconds before now."""
     name = "web-v2" if role == NEW else "web-v1"
-    return Session(role, name, NOW - issued, NOW - used, "s3:ListBuckets", error)
+    return RoleSession(role, name, NOW - issued, NOW - used, "s3:ListBuckets", error)
 
 
 def said(
@@ -45,7 +45,7 @@ def made(ago: float, association: str | None = "iip-assoc-2") -> Associated:
 
 
 def answer(
-    seen: tuple[Session | Metadata, ...], associated: Associated | None = None, **known: Any
+    seen: tuple[RoleSession | Metadata, ...], associated: Associated | None = None, **known: Any
 ) -> tuple[str, str]:
     expected = replace(EXPECTED, **known)
     found = judge(expected, Evidence(seen, (), associated), NOW)
@@ -88,7 +88,7 @@ CONTRADICTED, NOT_RENEWED = ("contradicted", "other-role"), ("unknown", "not-ren
     ],
 )
 def test_calls_of_the_instance(
-    seen: tuple[Session, ...], associated: Associated | None, wanted: tuple[str, str]
+    seen: tuple[RoleSession, ...], associated: Associated | None, wanted: tuple[str, str]
 ) -> None:
     assert answer(seen, associated) == wanted
 
@@ -110,7 +110,7 @@ def test_calls_of_the_instance(
     ],
 )
 def test_a_role_that_was_put_in_lately(
-    seen: Session, associated: Associated | None, put_in: float, wanted: tuple[str, str]
+    seen: RoleSession, associated: Associated | None, put_in: float, wanted: tuple[str, str]
 ) -> None:
     assert answer((seen,), associated, put_in=NOW - put_in) == wanted
 
@@ -128,7 +128,7 @@ def test_a_role_that_was_put_in_lately(
     ],
 )
 def test_a_role_that_was_let_go_of(
-    seen: Session, associated: Associated | None, wanted: tuple[str, str]
+    seen: RoleSession, associated: Associated | None, wanted: tuple[str, str]
 ) -> None:
     assert answer((seen,), associated, let_go={OLD: NOW - HOUR}) == wanted
 

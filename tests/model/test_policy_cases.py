@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.model.policy_decision import Asked, Outcome, decide
+from reconciler.model.policy_decision import Outcome, PolicyQuestion, decide
 
 BUCKET = "arn:aws:s3:::b"
 KEY = f"{BUCKET}/k"
@@ -315,9 +315,9 @@ ROWS = [*PLAIN, *WILD, *BUT, *CONDITIONS, *VARIABLES]
 assert len(ROWS) >= 60
 
 
-def asked(action: str, resource: str, context: dict[str, Any]) -> Asked:
+def asked(action: str, resource: str, context: dict[str, Any]) -> PolicyQuestion:
     made = {k.casefold(): (v,) if isinstance(v, str) else tuple(v) for k, v in context.items()}
-    return Asked(action, resource, made)
+    return PolicyQuestion(action, resource, made)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])

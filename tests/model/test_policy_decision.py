@@ -10,7 +10,7 @@ import pytest
 from reconciler.model.policy_decision import (
     NO_ACTION,
     NO_RESOURCE,
-    Asked,
+    PolicyQuestion,
     decide,
     keys_of,
     why_not,
@@ -26,7 +26,7 @@ def allowing(version: str = "2012-10-17", **more: Any) -> dict[str, Any]:
 
 def is_allowed(document: dict[str, Any], resource: str = ROLE, **context: str) -> bool:
     given = {key.replace("_", ":"): (value,) for key, value in context.items()}
-    return decide([document], Asked("iam:GetRole", resource, given)).is_allowed
+    return decide([document], PolicyQuestion("iam:GetRole", resource, given)).is_allowed
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_set_of_values_that_is_not_there() -> None:
 
 def test_what_denies_wins_and_is_named() -> None:
     no = allowing(Effect="Deny", Sid="No")
-    found = decide([allowing(), no], Asked("iam:GetRole", ROLE))
+    found = decide([allowing(), no], PolicyQuestion("iam:GetRole", ROLE))
     assert found.outcome == "explicitDeny"
     assert [one["Sid"] for one in found.by] == ["No"]
 
@@ -112,7 +112,7 @@ def test_what_denies_wins_and_is_named() -> None:
 def test_an_operator_that_iam_has_not() -> None:
     document = allowing(Condition={"StringSame": {"aws:x": "a"}})
     with pytest.raises(ValueError, match="Invalid condition operator: StringSame"):
-        decide([document], Asked("iam:GetRole", ROLE, {"aws:x": ("a",)}))
+        decide([document], PolicyQuestion("iam:GetRole", ROLE, {"aws:x": ("a",)}))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_operator_that_iam_has_not() -> None:
 )
 def test_what_the_nearest_statement_lacks(more: dict[str, Any], why: str) -> None:
     documents = [allowing(Action="s3:*"), allowing(**more)]
-    assert why_not(documents, Asked("iam:GetRole", ROLE)) == why
+    assert why_not(documents, PolicyQuestion("iam:GetRole", ROLE)) == why
 
 
 def test_the_keys_that_a_document_names() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import reconciler
 from reconciler.model.partitions import partition_of
-from reconciler.permissions.scope import ANY, Scope
+from reconciler.permissions.scope import ANY, PermissionScope
 from reconciler.permissions.statements import (
     MOST_CHARACTERS,
     Statement,
@@ -24,7 +24,7 @@ from reconciler.permissions.trusts import Pipeline
 from reconciler.plan.authorization import NEW_PROFILE, PAGES, PASS_ROLE, READS, WRITES, reads_for
 from tests.golden.cases import FILES
 
-SCOPE = Scope("aws", "123456789012", ("us-east-1",), "tests", "reconciler:")
+SCOPE = PermissionScope("aws", "123456789012", ("us-east-1",), "tests", "reconciler:")
 
 
 def allowed(found: list[Statement] | tuple[Statement, ...]) -> set[tuple[str, str, str]]:
@@ -122,8 +122,8 @@ def test_passing_names_ec2_and_any_instance_of_the_account() -> None:
         "StringEquals": {"iam:PassedToService": ("ec2.amazonaws.com",)},
         "ArnLike": {"iam:AssociatedResourceArn": ("arn:aws:ec2:*:123456789012:instance/*",)},
     }
-    assert "ArnLike" not in Scope("aws", ANY, None, "o", "p:").passing()
-    china = Scope("aws-cn", ANY, None, "o", "p:").passing()["StringEquals"]
+    assert "ArnLike" not in PermissionScope("aws", ANY, None, "o", "p:").passing()
+    china = PermissionScope("aws-cn", ANY, None, "o", "p:").passing()["StringEquals"]
     assert china == {"iam:PassedToService": ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")}
 
 

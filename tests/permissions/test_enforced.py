@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from reconciler.commands.permissions import wanted_for, wanted_for_plan
-from reconciler.commands.verify import Question, verify
+from reconciler.commands.verify import VerifyRequest, verify
 from reconciler.drift.attribution import Attributor
 from reconciler.drift.findings import drift_of
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.importer.into_set import import_source
 from reconciler.model.evidence import SOURCES
-from reconciler.model.policy_decision import Asked, decide
+from reconciler.model.policy_decision import PolicyQuestion, decide
 from reconciler.permissions.statements import documents
 from reconciler.plan.authorization import OF_IMPACT, ON_INSTANCES, READS, WRITES, Purpose
 from reconciler.render.json.plan import now_as_text, plan_json
@@ -79,7 +79,7 @@ def run(aws: Rig, what: str, flags: dict[str, Any]) -> int | None:
         found = Attributor(planned.targets, aws.clock).named(drift_of(planned))
         assert all(one.status != "unknown" for one in found.findings)
     elif what == "verify":
-        made = verify(Question(sources=SOURCES), aws.request(**flags), aws.commands())
+        made = verify(VerifyRequest(sources=SOURCES), aws.request(**flags), aws.commands())
         assert made.summary == {"proved": 2, "unknown": 0, "contradicted": 0}
         assert made.exit_code == 0
     else:
@@ -150,7 +150,7 @@ def test_without_a_statement_nothing_is_proved(sid: str, tmp_path: Path) -> None
         allowed = [one for one in statements(aws, "verify", **flags) if one["Sid"] != sid]
         assert len(allowed) == len(statements(aws, "verify", **flags)) - 1
         with enforced(aws, allowed) as enforcer, suppress(AwsError):
-            made = verify(Question(sources=SOURCES), aws.request(**flags), aws.commands())
+            made = verify(VerifyRequest(sources=SOURCES), aws.request(**flags), aws.commands())
             # The other source tells of one of them, or neither where none is shown at all.
             assert sid == "ReadInstances" or made.summary["proved"] < 2
         assert enforcer.denied
@@ -258,9 +258,9 @@ def test_the_evaluator_knows_the_shapes_that_are_printed() -> None:
         "aws:requestedregion": ("us-east-1",),
         "ec2:instanceprofile": ("arn:aws:iam::1:instance-profile/app/web",),
     }
-    fits = Asked("ec2:CreateTags", "arn:aws:ec2:us-east-1:1:instance/i-1", context)
+    fits = PolicyQuestion("ec2:CreateTags", "arn:aws:ec2:us-east-1:1:instance/i-1", context)
 
-    def is_allowed(asked: Asked) -> bool:
+    def is_allowed(asked: PolicyQuestion) -> bool:
         return decide([document([one])], asked).is_allowed
 
     assert is_allowed(fits)

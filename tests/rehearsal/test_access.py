@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from reconciler.commands.permissions import wanted_for, wanted_for_plan
 from reconciler.commands.planned import Planned
 from reconciler.exit_codes import ExitCode
-from reconciler.model.policy_decision import Asked, Decision
-from reconciler.permissions.scope import Scope
+from reconciler.model.policy_decision import Decision, PolicyQuestion
+from reconciler.permissions.scope import PermissionScope
 from reconciler.permissions.statements import documents
 from reconciler.plan.authorization import Purpose
 from reconciler.rehearsal.access import Denial, Log, allowing, denials
@@ -22,7 +22,7 @@ from reconciler.rehearsal.telling import rehearsal_json, rehearsal_lines
 from reconciler.render.json.plan import now_as_text, plan_json
 from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.styled_text import plain
-from reconciler.sandbox.authorization import Answer
+from reconciler.sandbox.authorization import PolicyAnswer
 from reconciler.sandbox.state import Logged
 from tests.rehearsal.prepared import Allowed, rehearsed, staged, swapping
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
@@ -183,11 +183,11 @@ def test_a_read_in_two_regions_is_allowed_in_both() -> None:
     log = Log("apply")
     for region in (HOME, AWAY):
         logged = Logged("ec2", "DescribeInstances", ACCOUNT, region, {}, "")
-        asked = Asked("ec2:DescribeInstances", "*", {"aws:requestedregion": (region,)})
-        log.note(Answer(logged, asked, Decision("implicitDeny"), "no"))
+        asked = PolicyQuestion("ec2:DescribeInstances", "*", {"aws:requestedregion": (region,)})
+        log.note(PolicyAnswer(logged, asked, Decision("implicitDeny"), "no"))
     found = denials([log], ())
     assert [one.times for one in found] == [2]
-    (document,) = allowing(found, Scope("aws", ACCOUNT, None, "tests", "reconciler:"))
+    (document,) = allowing(found, PermissionScope("aws", ACCOUNT, None, "tests", "reconciler:"))
     (statement,) = document["Statement"]
     assert statement["Condition"] == {"StringEquals": {"aws:RequestedRegion": [AWAY, HOME]}}
 

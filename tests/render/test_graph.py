@@ -20,7 +20,7 @@ from reconciler.render.graph.layout import CHARACTER, Box, columns_of, laid_out
 from reconciler.render.graph.links import network
 from reconciler.render.graph.mermaid import label, mermaid
 from reconciler.render.graph.page import Section, graph_page
-from reconciler.render.graph.rows import LETTERS, Row, rows
+from reconciler.render.graph.rows import LETTERS, GraphRow, rows
 from reconciler.render.graph.svg import svg_file
 from tests.render.situations import HOSTILE
 from tests.render.test_page import Parsed
@@ -59,18 +59,18 @@ def swap(count: int = 1, name: str = "web", mark: Mark = "fresh") -> list[Link]:
     ]
 
 
-def hostile() -> list[Row]:
+def hostile() -> list[GraphRow]:
     nodes = [Node(instance(n), label=text, region="us-east-1") for n, text in enumerate(NAMES)]
     links = [Link(profile("web"), node.address, "fresh") for node in nodes]
     nodes.append(Node(profile("web"), "changes", reason=HOSTILE))
     return rows(Picture.of(links, nodes), MOST)
 
 
-def of(links: list[Link], *nodes: Node) -> list[Row]:
+def of(links: list[Link], *nodes: Node) -> list[GraphRow]:
     return rows(Picture.of(links, nodes), MOST)
 
 
-def told(listed: list[Row]) -> list[tuple[str, ...]]:
+def told(listed: list[GraphRow]) -> list[tuple[str, ...]]:
     return [(leaf.title, *leaf.details) for row in listed for leaf in row.leaves]
 
 

@@ -95,7 +95,9 @@ def test_every_command_counts(tmp_path: Path) -> None:
 def test_what_variables_come_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """340 kB took five gigabytes."""
     monkeypatch.setattr(variables, "MOST_CHARACTERS", 1_000_000)
-    monkeypatch.setattr(variables.Room, "__init__", lambda room: setattr(room, "left", 1_000_000))
+    monkeypatch.setattr(
+        variables.CharactersLeft, "__init__", lambda room: setattr(room, "left", 1_000_000)
+    )
     text = "roles:\n" + "".join(
         f"  r{n}:\n    trust: ec2\n    description: '{'${v}' * 30}'\n" for n in range(200)
     )

@@ -11,7 +11,7 @@ from reconciler.cli import arguments as o
 from reconciler.cli.panels import SCOPE
 
 
-class For(StrEnum):
+class CheckedCommand(StrEnum):
     """Commands whose permissions are asked about."""
 
     plan = "plan"
@@ -22,7 +22,7 @@ class For(StrEnum):
 
 
 ForFlag = Annotated[
-    For,
+    CheckedCommand,
     typer.Option(
         "--for",
         help="The command whose permissions are checked.",
@@ -34,7 +34,7 @@ ForFlag = Annotated[
 @o.with_flags
 def doctor(
     specs: o.Specs = "specs",
-    purpose: ForFlag = For.apply,
+    purpose: ForFlag = CheckedCommand.apply,
     as_json: o.Json = False,
     *,
     common: o.CommonArguments,

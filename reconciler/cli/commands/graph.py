@@ -11,7 +11,7 @@ from reconciler.cli import arguments as o
 from reconciler.cli.panels import OUTPUT
 
 
-class Format(StrEnum):
+class GraphFormat(StrEnum):
     """How it is drawn."""
 
     mermaid = "mermaid"
@@ -22,7 +22,7 @@ class Format(StrEnum):
 
 
 FormatFlag = Annotated[
-    Format,
+    GraphFormat,
     typer.Option(
         "--format",
         help="mermaid for Markdown, dot for Graphviz, svg and html as a file of its own, json for "
@@ -43,7 +43,7 @@ All = Annotated[
 @o.with_flags
 def graph(
     specs: o.Specs = "specs",
-    form: FormatFlag = Format.mermaid,
+    form: FormatFlag = GraphFormat.mermaid,
     every: All = False,
     *,
     common: o.CommonArguments,

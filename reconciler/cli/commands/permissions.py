@@ -16,7 +16,7 @@ from reconciler.diagnostics import meant
 PIPELINE = "Roles of a pipeline"
 
 
-class For(StrEnum):
+class PermittedCommand(StrEnum):
     """Commands whose permissions are printed."""
 
     plan = "plan"
@@ -28,7 +28,7 @@ class For(StrEnum):
     verify = "verify"
 
 
-class Format(StrEnum):
+class PermissionsFormat(StrEnum):
     """Output formats."""
 
     json = "json"
@@ -36,20 +36,20 @@ class Format(StrEnum):
     cloudformation = "cloudformation"
 
 
-def purpose_of(given: str) -> For:
+def purpose_of(given: str) -> PermittedCommand:
     """Raises a usage error for what is no command."""
-    known = [str(one) for one in For]
+    known = [str(one) for one in PermittedCommand]
     if given not in known:
         message = f"--for takes {', '.join(known)}; not {given!r}{meant(given, known)}"
         raise typer.BadParameter(message)
-    return For(given)
+    return PermittedCommand(given)
 
 
 ForFlag = Annotated[
-    For | None,
+    PermittedCommand | None,
     typer.Option(
         "--for",
-        metavar="|".join(For),
+        metavar="|".join(PermittedCommand),
         help="The command that is run. With a saved plan: apply.",
         rich_help_panel=SCOPE,
         parser=purpose_of,
@@ -65,7 +65,7 @@ SourceFlag = Annotated[
     ),
 ]
 FormatFlag = Annotated[
-    Format, typer.Option("--format", help="Output format.", rich_help_panel=OUTPUT)
+    PermissionsFormat, typer.Option("--format", help="Output format.", rich_help_panel=OUTPUT)
 ]
 Targets = Annotated[
     list[str] | None,
@@ -156,7 +156,7 @@ def permissions(
     specs: SpecsOrPlan = "specs",
     purpose: ForFlag = None,
     source: SourceFlag = None,
-    output: FormatFlag = Format.json,
+    output: FormatFlag = PermissionsFormat.json,
     target: Targets = None,
     region: Regions = None,
     var: Var = None,

@@ -12,7 +12,7 @@ from reconciler.cli.completion import reports
 from reconciler.cli.panels import OUTPUT, SCOPE
 
 
-class Format(StrEnum):
+class ValidateFormat(StrEnum):
     """Output formats."""
 
     full = "full"
@@ -25,7 +25,7 @@ class Format(StrEnum):
 
 
 FormatFlag = Annotated[
-    Format,
+    ValidateFormat,
     typer.Option("--format", help="Output format of the findings.", rich_help_panel=OUTPUT),
 ]
 ReportFlag = Annotated[
@@ -52,7 +52,7 @@ Lint = Annotated[
 
 def validate(
     specs: Specs = "specs",
-    output: FormatFlag = Format.full,
+    output: FormatFlag = ValidateFormat.full,
     report: ReportFlag = None,
     var: Var = None,
     lint: Lint = False,

@@ -12,7 +12,7 @@ from reconciler.cli.arguments import CommonArguments
 from reconciler.cli.connection import run_ports
 from reconciler.cli.given import console_of, login_of, request_of
 from reconciler.cli.progress import shown
-from reconciler.commands.can import Asked, can, exit_code, role_named
+from reconciler.commands.can import CanRequest, can, exit_code, role_named
 from reconciler.diagnostics import meant
 from reconciler.errors import RefusedError
 from reconciler.lint.catalog import catalog
@@ -42,7 +42,7 @@ def run(
             f"--online takes actions without wildcards, as AWS's simulator does, not {wild[0]!r}"
         )
         raise typer.BadParameter(message)
-    asked = Asked(role_named(role), actions, resources, context_of(context), online)
+    asked = CanRequest(role_named(role), actions, resources, context_of(context), online)
     request = replace(request_of(common, specs), prune=None)
     console = console_of(common)
     if online:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from reconciler.cli.arguments import CommonArguments
-from reconciler.cli.commands.doctor import For
+from reconciler.cli.commands.doctor import CheckedCommand
 from reconciler.cli.connection import run_ports
 from reconciler.cli.given import console_of, login_of, request_of
 from reconciler.cli.progress import shown
@@ -16,18 +16,18 @@ from reconciler.render.json.doctor import doctor_json
 from reconciler.render.json.plan import now_as_text
 from reconciler.render.text.doctor import doctor_lines
 
-_PURPOSES: dict[For, Reading] = {
-    For.plan: "plan",
-    For.apply: "apply",
-    For.drift: "drift",
-    For.import_: "import",
-    For.verify: "verify",
+_PURPOSES: dict[CheckedCommand, Reading] = {
+    CheckedCommand.plan: "plan",
+    CheckedCommand.apply: "apply",
+    CheckedCommand.drift: "drift",
+    CheckedCommand.import_: "import",
+    CheckedCommand.verify: "verify",
 }
 
 
 def run(
     specs: str,
-    purpose: For,
+    purpose: CheckedCommand,
     as_json: bool,
     common: CommonArguments,
 ) -> None:

@@ -17,7 +17,7 @@ from reconciler.cli.progress import Quiet, planning, shown
 from reconciler.cli.reports import ReportRequests, report_requests
 from reconciler.commands.planned import Planned, refuse_unmatched
 from reconciler.commands.request import Request, RunPorts
-from reconciler.commands.verify import Question, Verification, verify_planned
+from reconciler.commands.verify import Verification, VerifyRequest, verify_planned
 from reconciler.drift.accept import accept as accept_findings
 from reconciler.drift.accept import patch
 from reconciler.drift.attribution import Attributor
@@ -26,7 +26,7 @@ from reconciler.drift.evidence import with_evidence
 from reconciler.drift.findings import Drift, drift_of
 from reconciler.drift.severity import Severity
 from reconciler.exit_codes import ExitCode
-from reconciler.planner.patterns import Pattern
+from reconciler.planner.patterns import AddressPattern
 from reconciler.render import formats
 from reconciler.render.json.drift import drift_json
 from reconciler.render.json.plan import now_as_text
@@ -82,7 +82,7 @@ def _found(
     if evidence:
         with shown(notifier.console) as progress:
             asking = replace(ports, progress=progress)
-            verified = verify_planned(Question(), planned, asking)
+            verified = verify_planned(VerifyRequest(), planned, asking)
         found = with_evidence(found, verified)
     covers = coverage(planned, verified)
     if before is not None:
@@ -109,7 +109,7 @@ def _found(
 def _accept(planned: Planned, console: Console, patterns: list[str], write: bool) -> ExitCode:
     """Prints the patch to stdout, or with ``write`` edits the files. ``ERROR`` if a finding was not
     accepted."""
-    refuse_unmatched([Pattern("--accept ", glob) for glob in patterns], planned.targets)
+    refuse_unmatched([AddressPattern("--accept ", glob) for glob in patterns], planned.targets)
     made = accept_findings(planned, drift_of(planned), patterns)
     if write:
         for name, text in made.files.items():

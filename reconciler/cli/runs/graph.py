@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from reconciler.cli.arguments import CommonArguments
-from reconciler.cli.commands.graph import Format
+from reconciler.cli.commands.graph import GraphFormat
 from reconciler.cli.connection import run_ports
 from reconciler.cli.given import console_of, login_of, request_of
 from reconciler.cli.progress import shown
@@ -18,7 +18,7 @@ from reconciler.render.phrases import FEW_STOPS, stop_counts, stop_in_words
 from reconciler.render.styled_text import data
 
 
-def run(specs: str, form: Format, every: bool, common: CommonArguments) -> None:
+def run(specs: str, form: GraphFormat, every: bool, common: CommonArguments) -> None:
     request = request_of(common, specs)
     console = console_of(common)
     login = login_of(common, console)
@@ -32,7 +32,7 @@ def run(specs: str, form: Format, every: bool, common: CommonArguments) -> None:
     raise typer.Exit(_exit_code(made))
 
 
-def _notes(made: Graph, form: Format, drawn: str) -> list[str]:
+def _notes(made: Graph, form: GraphFormat, drawn: str) -> list[str]:
     """What the picture does not show by itself."""
     notes = [f"{n.what} not read: {n.reason}" for target in made.targets for n in target.not_read]
     for target in made.targets:
@@ -45,7 +45,7 @@ def _notes(made: Graph, form: Format, drawn: str) -> list[str]:
     if made.is_empty and not made.has_all:
         notes.append("nothing changes; --all draws everything")
     is_much = formats.count_links(made) > MOST_LINKS or len(drawn) > MOST_CHARACTERS
-    if form is Format.mermaid and is_much:
+    if form is GraphFormat.mermaid and is_much:
         notes.append(
             f"Mermaid draws up to {MOST_LINKS} links and {MOST_CHARACTERS} characters unless it "
             "is configured; --format svg has no limit"

@@ -13,7 +13,7 @@ from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.render import formats
 from reconciler.render.formats import as_text
-from reconciler.render.json.merge import Part, is_drift, merged
+from reconciler.render.json.merge import NamedDocument, is_drift, merged
 from reconciler.render.styled_text import data
 
 MOST_TOLD = 10
@@ -39,7 +39,7 @@ def run(
     console.note(data(f"Merged {len(files)} files: {len(document['targets'])} {noun}."))
 
 
-def _read(files: list[Path]) -> list[Part]:
+def _read(files: list[Path]) -> list[NamedDocument]:
     """The documents. Raises ``RefusedError`` that names every file that is none."""
     found, broken = [], []
     for path in files:
@@ -53,7 +53,7 @@ def _read(files: list[Path]) -> list[Part]:
             reason = error.strerror or type(error).__name__
             broken.append(RefusedError(f"{path}: {reason}", ExitCode.ERROR))
         else:
-            found.append(Part(str(path), document))
+            found.append(NamedDocument(str(path), document))
     if not broken:
         return found
     first, *others = broken

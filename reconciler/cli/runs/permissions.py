@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from reconciler.cli.arguments import Color
-from reconciler.cli.commands.permissions import For, Format
+from reconciler.cli.commands.permissions import PermissionsFormat, PermittedCommand
 from reconciler.cli.console import Console
 from reconciler.cli.files import is_saved_plan, saved_plan
 from reconciler.cli.given import pairs, typed
@@ -31,9 +31,9 @@ from reconciler.render.policies import FORMATS, NamedRole, PolicySet
 def run(
     context: typer.Context,
     specs: str,
-    purpose: For | None,
+    purpose: PermittedCommand | None,
     source: list[SourceName] | None,
-    output: Format,
+    output: PermissionsFormat,
     target: list[str] | None,
     region: list[str] | None,
     var: list[str] | None,
@@ -49,7 +49,7 @@ def run(
     quiet: bool,
 ) -> None:
     console = Console(color=color.value, quiet=quiet)
-    if source and purpose is not For.verify:
+    if source and purpose is not PermittedCommand.verify:
         raise typer.BadParameter("--source goes with --for verify")
     pipeline = _pipeline(github, gitlab, gitlab_host, branch, environment)
     if is_saved_plan(Path(specs)):
@@ -68,8 +68,8 @@ def run(
                 raise typer.BadParameter("--for does not go with the roles of a pipeline")
             made = _roles(request, pipeline, access_analyzer=access_analyzer)
         elif purpose is None:
-            raise typer.BadParameter(f"--for is missing: {', '.join(For)}")
-        elif access_analyzer and purpose is not For.plan:
+            raise typer.BadParameter(f"--for is missing: {', '.join(PermittedCommand)}")
+        elif access_analyzer and purpose is not PermittedCommand.plan:
             raise typer.BadParameter("--access-analyzer is for --for plan")
         else:
             wanted = wanted_for(
@@ -87,9 +87,9 @@ _OF_SPECS = ("target", "region", "var", "owner", "prune", "access_analyzer")
 
 
 def _of_plan(
-    path: Path, context: typer.Context, purpose: For | None, pipeline: Pipeline | None
+    path: Path, context: typer.Context, purpose: PermittedCommand | None, pipeline: Pipeline | None
 ) -> PolicySet:
-    if purpose not in (None, For.apply) or pipeline is not None:
+    if purpose not in (None, PermittedCommand.apply) or pipeline is not None:
         raise typer.BadParameter("a saved plan is for --for apply alone")
     if typed(context, _OF_SPECS):
         raise typer.BadParameter("planning flags cannot be combined with a saved plan")
@@ -98,15 +98,15 @@ def _of_plan(
     return _policies(wanted_for_plan(document, saved.request), "apply")
 
 
-def _purpose(given: For) -> Purpose:
-    found: dict[For, Purpose] = {
-        For.plan: "plan",
-        For.apply: "apply",
-        For.destroy: "destroy",
-        For.forget: "forget",
-        For.drift: "drift",
-        For.import_: "import",
-        For.verify: "verify",
+def _purpose(given: PermittedCommand) -> Purpose:
+    found: dict[PermittedCommand, Purpose] = {
+        PermittedCommand.plan: "plan",
+        PermittedCommand.apply: "apply",
+        PermittedCommand.destroy: "destroy",
+        PermittedCommand.forget: "forget",
+        PermittedCommand.drift: "drift",
+        PermittedCommand.import_: "import",
+        PermittedCommand.verify: "verify",
     }
     return found[given]
 
@@ -165,7 +165,7 @@ def _roles(request: Request, pipeline: Pipeline, *, access_analyzer: bool) -> Po
     roles = []
     for purpose, name in (("drift", "plan"), ("apply", "apply")):
         asks = access_analyzer and name == "plan"
-        for one in wanted_for(request, _purpose(For(purpose)), access_analyzer=asks):
+        for one in wanted_for(request, _purpose(PermittedCommand(purpose)), access_analyzer=asks):
             if one.is_caller:
                 continue
             account = one.scope.account_id

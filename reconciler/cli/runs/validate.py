@@ -7,7 +7,7 @@ from functools import partial
 import typer
 
 from reconciler.cli.arguments import Color
-from reconciler.cli.commands.validate import Format
+from reconciler.cli.commands.validate import ValidateFormat
 from reconciler.cli.console import Console
 from reconciler.cli.given import pairs
 from reconciler.cli.reports import ReportRequests, report_requests, repository
@@ -21,12 +21,12 @@ from reconciler.render.text.diagnostics import concise, count, full
 from reconciler.spec.desired import SpecSet
 from reconciler.spec.loader import read, validated
 
-_FOR_PEOPLE = (Format.full, Format.concise)
+_FOR_PEOPLE = (ValidateFormat.full, ValidateFormat.concise)
 
 
 def run(
     specs: str,
-    output: Format,
+    output: ValidateFormat,
     report: list[str] | None,
     var: list[str] | None,
     lint: bool,
@@ -46,7 +46,7 @@ def run(
 def _show(
     spec: SpecSet,
     subject: ValidateReport,
-    output: Format,
+    output: ValidateFormat,
     reports: ReportRequests,
     console: Console,
 ) -> None:
@@ -54,7 +54,7 @@ def _show(
         console.out_text(VALIDATE[output.value](subject))
         return
     if reports.shows_text:
-        is_full = output is Format.full
+        is_full = output is ValidateFormat.full
         found = spec.diagnostics
         console.out(full(found, spec.sources) if is_full else concise(found))
     found_in_words = count(spec.diagnostics)

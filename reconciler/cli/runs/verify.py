@@ -11,7 +11,7 @@ from reconciler.cli.connection import run_ports
 from reconciler.cli.given import console_of, duration, login_of, request_of
 from reconciler.cli.progress import shown
 from reconciler.cli.sources import SourceName, sources_of
-from reconciler.commands.verify import Question
+from reconciler.commands.verify import VerifyRequest
 from reconciler.commands.verify import verify as verified_by
 from reconciler.render.json.plan import now_as_text
 from reconciler.render.json.verify import verify_json
@@ -29,7 +29,7 @@ def run(
 ) -> None:
     request = replace(request_of(common, specs), prune=None)
     seconds = duration(wait, "--wait") or 0.0
-    question = Question(tuple(addresses or ()), sources_of(source), seconds)
+    question = VerifyRequest(tuple(addresses or ()), sources_of(source), seconds)
     console = console_of(common)
     login = login_of(common, console)
     with shown(console) as progress:

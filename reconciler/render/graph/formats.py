@@ -10,7 +10,7 @@ from reconciler.render.graph.dot import dot
 from reconciler.render.graph.links import network
 from reconciler.render.graph.mermaid import mermaid
 from reconciler.render.graph.page import Section, graph_page
-from reconciler.render.graph.rows import Row, rows
+from reconciler.render.graph.rows import GraphRow, rows
 from reconciler.render.graph.svg import svg_file
 from reconciler.render.json.encode import json_text
 from reconciler.render.json.graph import graph_json
@@ -44,14 +44,14 @@ def _as_page(graph: Graph, created_at: str) -> str:
     return graph_page(title, about, sections, _empty(graph), stopped(graph))
 
 
-def _named(graph: Graph) -> list[tuple[str, list[Row]]]:
+def _named(graph: Graph) -> list[tuple[str, list[GraphRow]]]:
     """Titled only where there is more than one; a shard may have none."""
     if len(graph.targets) > 1:
         return _parts(graph)
     return [("", listed) for _, listed in _parts(graph)] or [("", [])]
 
 
-def _parts(graph: Graph) -> list[tuple[str, list[Row]]]:
+def _parts(graph: Graph) -> list[tuple[str, list[GraphRow]]]:
     return [(_title(graph, n), rows(t.picture, MOST)) for n, t in enumerate(graph.targets)]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reconciler.model.address import Address
 from reconciler.plan.changes import Mark
 from reconciler.plan.picture import Node
-from reconciler.render.graph.rows import HEADS, LETTERS, Leaf, Row, name, signed
+from reconciler.render.graph.rows import HEADS, LETTERS, GraphRow, Leaf, name, signed
 
 CHARACTER, PAD = 8, 8
 """Of a character of the monospaced fonts of today, at 13 pixels, generously."""
@@ -69,7 +69,7 @@ class _Text:
 class _Placed:
     """A row, and where its middle is."""
 
-    row: Row
+    row: GraphRow
     profile: _Text | None
     leaves: tuple[_Text, ...]
     top: float
@@ -84,7 +84,7 @@ class _Placed:
         return self.top + self.height / 2
 
 
-def laid_out(rows: Iterable[Row]) -> Drawing:
+def laid_out(rows: Iterable[GraphRow]) -> Drawing:
     """Profiles are beside the middle of their instances, roles beside the middle of their
     profiles as far as there is room. What is longer than a line is cut, and the tooltip has all of
     it."""

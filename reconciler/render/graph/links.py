@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from reconciler.model.address import Address
 from reconciler.plan.changes import Mark
 from reconciler.plan.picture import Node
-from reconciler.render.graph.rows import KINDS, Leaf, Row, name, signed
+from reconciler.render.graph.rows import KINDS, GraphRow, Leaf, name, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Numbers:
         return self.made[key].number
 
 
-def network(rows: Iterable[Row]) -> Network:
+def network(rows: Iterable[GraphRow]) -> Network:
     """Several instances that are drawn as one are one vertex for each profile."""
     numbers = _Numbers()
     edges: list[Edge] = []

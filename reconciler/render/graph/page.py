@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reconciler.render.graph.rows import Row
+from reconciler.render.graph.rows import GraphRow
 from reconciler.render.graph.svg import LEGEND
 from reconciler.render.html.diagram import drawn
 from reconciler.render.html.shell import page, text
@@ -16,7 +16,7 @@ class Section:
     """One target; ``notes`` say what may be missing."""
 
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[GraphRow]
     notes: tuple[str, ...] = ()
 
 

@@ -62,7 +62,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GraphRow:
     """A profile, or roles that are in none. ``roles`` and ``leaves`` with what happens to the
     link."""
 
@@ -78,7 +78,7 @@ class Row:
         return marks != {"same"}
 
 
-def rows(picture: Picture, most: int) -> list[Row]:
+def rows(picture: Picture, most: int) -> list[GraphRow]:
     """What changes first, then profiles that have a role in common together, then by name; roles
     that are in no profile last. More than ``most`` instances of a profile to which the same happens
     are one."""
@@ -91,7 +91,7 @@ def rows(picture: Picture, most: int) -> list[Row]:
         else:
             users.setdefault(link.before, []).append(link)
     made = [
-        Row(
+        GraphRow(
             node,
             tuple((nodes[link.before], link.mark) for link in roles.get(node.address, ())),
             _leaves(users.get(node.address, []), nodes, most),
@@ -101,7 +101,7 @@ def rows(picture: Picture, most: int) -> list[Row]:
     ]
     held = {link.before for link in picture.links if link.before.kind == ROLE}
     free = [n for n in picture.nodes if n.address.kind == ROLE and n.address not in held]
-    made += [Row(None, ((role, role.mark),)) for role in free]
+    made += [GraphRow(None, ((role, role.mark),)) for role in free]
     first = _first_of_each_family(made)
 
     def place(number: int) -> tuple[bool, bool, int, int]:
@@ -111,7 +111,7 @@ def rows(picture: Picture, most: int) -> list[Row]:
     return [made[number] for number in sorted(range(len(made)), key=place)]
 
 
-def _first_of_each_family(made: list[Row]) -> list[int]:
+def _first_of_each_family(made: list[GraphRow]) -> list[int]:
     """For each row the first one with which it has a role in common, perhaps through others."""
     first = list(range(len(made)))
 

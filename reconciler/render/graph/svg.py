@@ -8,7 +8,7 @@ from html import escape
 from reconciler.plan.changes import Mark
 from reconciler.render.escape import printable
 from reconciler.render.graph.layout import LINE, PAD, Box, Drawing, Stroke, laid_out
-from reconciler.render.graph.rows import COLORS, Row
+from reconciler.render.graph.rows import COLORS, GraphRow
 
 TITLE = "Roles, the profiles that hold them, and the instances that use the profiles"
 LEGEND = "+ added, - removed, ~ changed, ↻ cut over"
@@ -28,7 +28,7 @@ def embedded(drawing: Drawing) -> str:
 
 
 def svg_file(
-    parts: Sequence[tuple[str, Sequence[Row]]], *, empty: str = NOTHING, below: str = ""
+    parts: Sequence[tuple[str, Sequence[GraphRow]]], *, empty: str = NOTHING, below: str = ""
 ) -> str:
     """One picture below the other, each with its title if it has one. Nothing is fetched; dark
     where the reader's system is."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reconciler.plan.changes import Link, Mark
 from reconciler.plan.picture import Node, Picture
 from reconciler.render.graph.layout import laid_out
-from reconciler.render.graph.rows import KINDS, Row, name, rows, signed, worse
+from reconciler.render.graph.rows import KINDS, GraphRow, name, rows, signed, worse
 from reconciler.render.graph.svg import embedded
 from reconciler.render.html.shell import text
 
@@ -25,7 +25,7 @@ def picture(links: Iterable[Link], marks: Mapping[str, Mark]) -> str:
     return drawn(rows(Picture.of(listed, nodes), FEW_INSTANCES), MOST_PROFILES)
 
 
-def drawn(given: Sequence[Row], most: int | None = None) -> str:
+def drawn(given: Sequence[GraphRow], most: int | None = None) -> str:
     """As much as is asked for, of what changes first."""
     shown = given[:most]
     if not shown:
@@ -39,7 +39,7 @@ def drawn(given: Sequence[Row], most: int | None = None) -> str:
     )
 
 
-def _listed(row: Row) -> str:
+def _listed(row: GraphRow) -> str:
     """A profile, and below it its roles and instances."""
     parts = [
         _part(KINDS[role.address.kind], name(role), worse(mark, role.mark))

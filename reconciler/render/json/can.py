@@ -6,8 +6,13 @@ from collections.abc import Sequence
 
 from reconciler import __version__
 from reconciler.commands.can import RoleAnswer
-from reconciler.impact.allowed import Answer, Statement
-from reconciler.render.json.can_types import AnswerShape, CanShape, RoleAnswerShape, StatementShape
+from reconciler.impact.allowed import Answer, DecidingStatement
+from reconciler.render.json.can_types import (
+    CanAnswerShape,
+    CanShape,
+    RoleAnswerShape,
+    StatementShape,
+)
 from reconciler.render.json.plan import source_json
 
 
@@ -31,7 +36,7 @@ def _role(found: RoleAnswer) -> RoleAnswerShape:
     }
 
 
-def _answer(answer: Answer) -> AnswerShape:
+def _answer(answer: Answer) -> CanAnswerShape:
     return {
         "action": answer.action,
         "resource": answer.resource,
@@ -42,7 +47,7 @@ def _answer(answer: Answer) -> AnswerShape:
     }
 
 
-def _statement(statement: Statement) -> StatementShape:
+def _statement(statement: DecidingStatement) -> StatementShape:
     return {
         "policy": statement.policy,
         "statement": statement.name,

@@ -25,7 +25,7 @@ class StatementShape(TypedDict):
 
 
 @with_config(CLOSED)
-class AnswerShape(TypedDict):
+class CanAnswerShape(TypedDict):
     """Whether one action is allowed on one resource."""
 
     action: str
@@ -48,7 +48,7 @@ class RoleAnswerShape(TypedDict):
     role: str
     source: SourceShape | None
     by: Literal["specs", "simulator"]
-    answers: list[AnswerShape]
+    answers: list[CanAnswerShape]
     not_counted: Annotated[
         list[str], Field(description="What may change the answers and was not looked at.")
     ]

@@ -46,7 +46,7 @@ _WORST = (130, 3, 5, 4, 1, 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class NamedDocument:
     """A document, and the name of its file for messages."""
 
     name: str
@@ -57,7 +57,7 @@ def is_drift(document: Document) -> TypeIs[DriftShape]:
     return "findings" in document
 
 
-def merged(parts: Sequence[Part]) -> Document:
+def merged(parts: Sequence[NamedDocument]) -> Document:
     """The documents as one, whatever their order. ``parts`` is not empty. Raises ``RefusedError``
     unless they are of one kind, version, owner, set of specs and flags, have no target or account
     twice, and are all shards where they are shards."""
@@ -83,7 +83,7 @@ def _kind(document: Document) -> str:
     return "the result of an apply" if "outcome" in document else "a plan"
 
 
-def _refuse_mixed(first: Part, other: Part) -> None:
+def _refuse_mixed(first: NamedDocument, other: NamedDocument) -> None:
     """Raises ``RefusedError`` for what cannot stand in one document."""
     compared: list[tuple[str, Callable[[Document], Any]]] = [
         ("kinds", _kind),
@@ -119,7 +119,7 @@ def shard_of(document: Document) -> Shard | None:
         raise RefusedError(str(error), ExitCode.ERROR) from error
 
 
-def _refuse_incomplete(parts: Sequence[Part]) -> None:
+def _refuse_incomplete(parts: Sequence[NamedDocument]) -> None:
     """Raises ``RefusedError`` if a shard is missing, or there twice: the document would say that
     nothing differs where nobody looked."""
     seen: dict[int, str] = {}
@@ -139,9 +139,9 @@ def _refuse_incomplete(parts: Sequence[Part]) -> None:
         _refuse(f"{len(missing)} {are} missing: {', '.join(missing[:5])}{more}")
 
 
-def _refuse_twice(parts: Sequence[Part]) -> None:
+def _refuse_twice(parts: Sequence[NamedDocument]) -> None:
     """Raises ``RefusedError`` if two documents have one target or one account."""
-    names: dict[str, Part] = {}
+    names: dict[str, NamedDocument] = {}
     accounts: dict[str, TargetHeader] = {}
     for part in parts:
         for target in part.document["targets"]:
@@ -155,7 +155,7 @@ def _refuse_twice(parts: Sequence[Part]) -> None:
             accounts[account] = target
 
 
-def _place(part: Part) -> tuple[str, str]:
+def _place(part: NamedDocument) -> tuple[str, str]:
     targets = [target["target"] for target in part.document["targets"]]
     return min(targets, default=""), part.name
 

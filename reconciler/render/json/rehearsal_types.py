@@ -11,7 +11,7 @@ CLOSED = ConfigDict(extra="forbid")
 
 
 @with_config(CLOSED)
-class FailureShape(TypedDict):
+class NotAppliedShape(TypedDict):
     """A step that was not applied on the copy."""
 
     address: str
@@ -111,7 +111,7 @@ class RehearsedShape(TypedDict):
     writes: int
     seconds: float
     estimated_seconds: float
-    failures: list[FailureShape]
+    failures: list[NotAppliedShape]
     instances: list[RehearsedInstanceShape]
     crashes: CrashesShape | None
     access: Annotated[AccessShape | None, Field(description="With --as-policy.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler import __version__
-from reconciler.commands.verify import LetGo, Verification, Verified, VerifiedTarget
+from reconciler.commands.verify import LetGo, Verification, VerifiedConsumer, VerifiedTarget
 from reconciler.model.evidence import Judgement
 from reconciler.render.json import verify_types as types
 from reconciler.render.json.explain import moment, served_json
@@ -34,7 +34,7 @@ def _target(target: VerifiedTarget) -> types.VerifiedTargetShape:
     }
 
 
-def _verified(one: Verified) -> types.VerifiedShape:
+def _verified(one: VerifiedConsumer) -> types.VerifiedShape:
     row = one.instance.row
     return {
         "instance": one.instance.key.instance,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reconciler.commands.can import RoleAnswer
-from reconciler.impact.allowed import Answer, Outcome, Statement
+from reconciler.impact.allowed import Answer, DecidingStatement, Outcome
 from reconciler.render.styled_text import Line, Piece, data, line
 
 _STYLES: dict[Outcome, str] = {
@@ -45,7 +45,7 @@ def _answer(answer: Answer) -> Iterator[Line]:
         yield from _statement(statement)
 
 
-def _statement(statement: Statement) -> Iterator[Line]:
+def _statement(statement: DecidingStatement) -> Iterator[Line]:
     verb = "allowed by" if statement.effect == "Allow" else "denied by"
     place = f"  {statement.place}" if statement.place is not None else ""
     named = f"{statement.policy}, {statement.name}"

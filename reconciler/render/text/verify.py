@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from reconciler.commands.verify import LetGo, Verification, Verified, VerifiedTarget
+from reconciler.commands.verify import LetGo, Verification, VerifiedConsumer, VerifiedTarget
 from reconciler.model.address import profile_address, role_address
 from reconciler.model.evidence import STATUSES, Status
 from reconciler.model.hours import hour_of
@@ -63,7 +63,7 @@ def _target(target: VerifiedTarget, look: Look) -> Iterator[Line]:
     yield from _not_read(target)
 
 
-def _profile(name: str | None, listed: list[Verified]) -> Line:
+def _profile(name: str | None, listed: list[VerifiedConsumer]) -> Line:
     noun = "instance" if len(listed) == 1 else "instances"
     if name is None:
         return line(Piece(f"no profile, for {len(listed)} running {noun}", "bold"))
@@ -74,7 +74,7 @@ def _profile(name: str | None, listed: list[Verified]) -> Line:
     )
 
 
-def _instances(listed: list[Verified], look: Look, *, has_marks: bool) -> Iterator[Line]:
+def _instances(listed: list[VerifiedConsumer], look: Look, *, has_marks: bool) -> Iterator[Line]:
     for status in _ORDER:
         found = [one for one in listed if one.judgement.status == status]
         for group in _alike(found):
@@ -89,9 +89,9 @@ def _instances(listed: list[Verified], look: Look, *, has_marks: bool) -> Iterat
                 yield line(data(more, _STYLES[status]))
 
 
-def _alike(found: list[Verified]) -> Iterator[list[Verified]]:
+def _alike(found: list[VerifiedConsumer]) -> Iterator[list[VerifiedConsumer]]:
     """Those of which the same is said: in the same words where nothing was seen of them."""
-    groups: dict[tuple[str, str | None], list[Verified]] = {}
+    groups: dict[tuple[str, str | None], list[VerifiedConsumer]] = {}
     for one in found:
         judged = one.judgement
         said = judged.because if judged.seen_at is None else judged.role
@@ -99,12 +99,12 @@ def _alike(found: list[Verified]) -> Iterator[list[Verified]]:
     yield from groups.values()
 
 
-def _in_short(one: Verified) -> str:
+def _in_short(one: VerifiedConsumer) -> str:
     role = one.judgement.role
     return f"{one.judgement.how}, {role_address(role)}" if role is not None else one.judgement.how
 
 
-def _all_of(group: list[Verified], look: Look) -> Iterator[Line]:
+def _all_of(group: list[VerifiedConsumer], look: Look) -> Iterator[Line]:
     """Many of which nothing was seen, for one reason."""
     judged = group[0].judgement
     yield line(
@@ -118,7 +118,7 @@ def _all_of(group: list[Verified], look: Look) -> Iterator[Line]:
     yield line("      ", data(few(names, most=most), "dim"))
 
 
-def _instance(one: Verified, look: Look, *, has_marks: bool) -> Iterator[Line]:
+def _instance(one: VerifiedConsumer, look: Look, *, has_marks: bool) -> Iterator[Line]:
     judged = one.judgement
     name, _, rest = _called(one).partition(" ")
     yield line(
@@ -135,18 +135,18 @@ def _instance(one: Verified, look: Look, *, has_marks: bool) -> Iterator[Line]:
         yield line("      ", data(f"mark: {_mark(one)}", "dim"))
 
 
-def _called(one: Verified) -> str:
+def _called(one: VerifiedConsumer) -> str:
     key, name = one.instance.key, one.instance.tags.get("Name")
     return f"{key.instance}{f' ({name})' if name else ''} in {key.region}"
 
 
-def _also(one: Verified) -> Iterator[str]:
+def _also(one: VerifiedConsumer) -> Iterator[str]:
     """What other sources did not say."""
     if one.judgement.source is not None or one.judgement.how == "not-served":
         yield from dict.fromkeys(s.because for s in one.judgement.silences)
 
 
-def _mark(one: Verified) -> str:
+def _mark(one: VerifiedConsumer) -> str:
     mark = one.mark
     if mark.status == "known" and mark.role is not None:
         return f"{role_address(mark.role)}; {mark.because}"

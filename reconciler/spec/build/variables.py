@@ -19,14 +19,14 @@ MOST_CHARACTERS = 10 * 1024 * 1024
 
 
 @dataclass(slots=True)
-class Room:
+class CharactersLeft:
     """How many characters are left for values with variables in them."""
 
     left: int = MOST_CHARACTERS
 
 
 def substituted(
-    tree: Tree, variables: MappingType[str, str], problems: list[Diagnostic], room: Room
+    tree: Tree, variables: MappingType[str, str], problems: list[Diagnostic], room: CharactersLeft
 ) -> Tree:
     """The tree with our variables filled in, the very same where it has none. ``${region}`` stays
     where associations are, since they are read once for each region. Nothing more is filled in once

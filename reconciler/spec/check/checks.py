@@ -30,7 +30,7 @@ from reconciler.spec.desired import (
 )
 from reconciler.spec.settings import Settings
 from reconciler.spec.yaml.policy_documents import place_of_inline, place_of_managed
-from reconciler.spec.yaml.tree import Scalar, Sequence, Unread, child
+from reconciler.spec.yaml.tree import Scalar, Sequence, UnreadDocument, child
 
 
 def check(desired: DesiredState, settings: Settings, place: Place | None) -> Iterator[Diagnostic]:
@@ -59,7 +59,7 @@ def _error(code: str, message: str, place: Place, *at: str | int) -> Diagnostic:
 
 def is_unread(place: Place, *at: str | int) -> bool:
     """Whether a policy document could not be read, which was reported."""
-    return isinstance(child(place.tree, (*place.path, *at)), Unread)
+    return isinstance(child(place.tree, (*place.path, *at)), UnreadDocument)
 
 
 def _common(entity: Desired, prefix: str) -> Iterator[Diagnostic]:

@@ -11,11 +11,11 @@ from ruamel.yaml.reader import ReaderError
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.spec.yaml.composer import Composer, unreadable
-from reconciler.spec.yaml.events import Event, events_of
+from reconciler.spec.yaml.events import YamlEvent, events_of
 from reconciler.spec.yaml.tree import Tree
 
 
-def read(text: str) -> Iterator[Event]:
+def read(text: str) -> Iterator[YamlEvent]:
     """Raises ruamel's ``YAMLError``."""
     return events_of(YAML(typ="safe", pure=True).parse(text))
 

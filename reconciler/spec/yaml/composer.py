@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Diagnostic, Location
 from reconciler.errors import UnreadableError
-from reconciler.spec.yaml.events import Event
+from reconciler.spec.yaml.events import YamlEvent
 from reconciler.spec.yaml.tree import Mapping, Scalar, Sequence, Tree
 
 MAX_NODES = 200_000
@@ -44,7 +44,7 @@ def unreadable(place: Location, code: str, message: str) -> UnreadableError:
 class _Anchored:
     """What an anchor stands for. ``tree`` is ``None`` while it is read: an alias inside itself."""
 
-    event: Event
+    event: YamlEvent
     tree: Tree | None = None
     count: int = 0
     size: int = 0
@@ -60,7 +60,7 @@ class Composer:
         self.depth = 0
         self.anchors: dict[str, _Anchored] = {}
 
-    def document(self, events: Iterator[Event]) -> Tree | None:
+    def document(self, events: Iterator[YamlEvent]) -> Tree | None:
         """Raises ``UnreadableError``, and what ``events`` raises."""
         self.events = events
         tree: Tree | None = None
@@ -75,10 +75,10 @@ class Composer:
                 tree = self.build(event)
         return tree
 
-    def place(self, event: Event) -> Location:
+    def place(self, event: YamlEvent) -> Location:
         return Location(self.name, event.line, event.column)
 
-    def build(self, event: Event) -> Tree:
+    def build(self, event: YamlEvent) -> Tree:
         if event.kind == "alias":
             return self.aliased(event)
         place = self.place(event)
@@ -100,7 +100,7 @@ class Composer:
         anchored.size = self.size - anchored.size
         return anchored.tree
 
-    def aliased(self, event: Event) -> Tree:
+    def aliased(self, event: YamlEvent) -> Tree:
         found = self.anchor(event)
         if found.tree is None:
             message = "an alias refers to a value that contains it"
@@ -109,7 +109,7 @@ class Composer:
         # What it stands for as a whole is wrong here; what is wrong inside of that is wrong there.
         return replace(found.tree, location=self.place(event))
 
-    def anchor(self, event: Event) -> _Anchored:
+    def anchor(self, event: YamlEvent) -> _Anchored:
         try:
             return self.anchors[event.text]
         except KeyError:
@@ -125,7 +125,7 @@ class Composer:
             message = f"expands to more than {MAX_CHARACTERS:,} characters"
             raise unreadable(place, "alias-bomb", message)
 
-    def value(self, event: Event, place: Location) -> Tree:
+    def value(self, event: YamlEvent, place: Location) -> Tree:
         if event.kind == "scalar":
             self.check_text(event.text, place)
             is_null = not event.is_quoted and event.text in _NULLS
@@ -173,7 +173,7 @@ class Composer:
                     items[name], keys[name] = inherited, other.keys[name]
         return Mapping(items, keys, place)
 
-    def key(self, event: Event, place: Location) -> Event:
+    def key(self, event: YamlEvent, place: Location) -> YamlEvent:
         """The scalar of a key, which may be an alias of one."""
         found = self.anchor(event).event if event.kind == "alias" else event
         if found.kind != "scalar":
@@ -192,7 +192,7 @@ class Composer:
         found = Diagnostic("error", "duplicate-key", message, place, related=related)
         self.problems.append(found)
 
-    def merged(self, event: Event) -> list[Mapping]:
+    def merged(self, event: YamlEvent) -> list[Mapping]:
         tree = self.build(event)
         listed = list(tree.items) if isinstance(tree, Sequence) else [tree]
         mappings = [item for item in listed if isinstance(item, Mapping)]

@@ -17,7 +17,7 @@ Kind = Literal["scalar", "alias", "sequence", "mapping", "end", "document"]
 """``end`` is of a sequence or mapping, ``document`` the start of one."""
 
 
-class Event(NamedTuple):
+class YamlEvent(NamedTuple):
     """Lines and columns count from 1."""
 
     kind: Kind
@@ -33,7 +33,7 @@ class Event(NamedTuple):
     tag: str | None = None
 
 
-Reader = Callable[[str], Iterator["Event"]]
+Reader = Callable[[str], Iterator["YamlEvent"]]
 
 
 class NotReadError(Exception):
@@ -68,7 +68,7 @@ def is_plain(text: str) -> bool:
     return bool(yaml.__with_libyaml__) and _DIFFERENT.search(text) is None
 
 
-def fast(text: str) -> Iterator[Event]:
+def fast(text: str) -> Iterator[YamlEvent]:
     """Raises ``NotReadError``, also for values with tags and for what is no mapping."""
     is_inside = False
     try:
@@ -81,7 +81,7 @@ def fast(text: str) -> Iterator[Event]:
         raise NotReadError from error
 
 
-def events_of(read: Any) -> Iterator[Event]:
+def events_of(read: Any) -> Iterator[YamlEvent]:
     """Of the events of either library."""
     for event in read:
         kind = _KINDS.get(type(event).__name__)
@@ -91,13 +91,15 @@ def events_of(read: Any) -> Iterator[Event]:
         at = (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
         match kind:
             case "scalar":
-                yield Event(kind, *at, event.value, bool(event.style), event.anchor, _tag(event))
+                yield YamlEvent(
+                    kind, *at, event.value, bool(event.style), event.anchor, _tag(event)
+                )
             case "alias":
-                yield Event(kind, *at, event.anchor)
+                yield YamlEvent(kind, *at, event.anchor)
             case "sequence" | "mapping":
-                yield Event(kind, *at, "", False, event.anchor, _tag(event))
+                yield YamlEvent(kind, *at, "", False, event.anchor, _tag(event))
             case _:
-                yield Event(kind, *at)
+                yield YamlEvent(kind, *at)
 
 
 def _tag(event: Any) -> str | None:

@@ -34,7 +34,7 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread(Mapping):
+class UnreadDocument(Mapping):
     """Stands for a policy document that could not be read, which was reported where it is named."""
 
 
@@ -95,7 +95,7 @@ def mapped(tree: Tree, change: Callable[[Scalar, Path], Scalar], path: Path = ()
         case Sequence(items, location):
             changed = (mapped(item, change, (*path, n)) for n, item in enumerate(items))
             return Sequence(tuple(changed), location)
-        case Unread():
+        case UnreadDocument():
             return tree
         case Mapping(items, keys, location):
             entries = {key: mapped(value, change, (*path, key)) for key, value in items.items()}
