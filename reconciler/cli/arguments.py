@@ -47,6 +47,16 @@ SpecsOrPlan = Annotated[
         envvar="RECONCILER_SPECS",
     ),
 ]
+SpecsFlag = Annotated[
+    str,
+    typer.Option(
+        "--specs",
+        metavar="SPECS",
+        help="File or folder of specs.",
+        envvar="RECONCILER_SPECS",
+        rich_help_panel=SCOPE,
+    ),
+]
 Var = Annotated[
     list[str] | None,
     typer.Option(

@@ -47,9 +47,6 @@ from reconciler.model.ownership import CREDENTIALS_SECONDS, InstanceKey
 
 Source = Literal["cloudtrail", "imds", "last-used"]
 SOURCES: tuple[Source, ...] = get_args(Source)
-TRAIL_SECONDS = 15 * 60.0
-"""How late CloudTrail may be. Source:
-docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html"""
 LOOKUP_SECONDS = 0.5
 """CloudTrail takes two lookups a second for an account and region. Source:
 docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html"""

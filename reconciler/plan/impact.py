@@ -11,11 +11,6 @@ from typing import Literal
 from reconciler.model.address import same_name
 
 DAY_SECONDS = 86_400
-KEPT_DAYS = 400
-"""How long AWS remembers a use.
-Source: docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html"""
-LATE_HOURS = 4
-"""How long it may take until AWS shows a use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +23,13 @@ class LastUse:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a role used within AWS's ``KEPT_DAYS``. ``actions`` are named as in a policy,
-    ``services`` by the prefix of their actions. ``tracked`` are the actions whose use AWS would
-    have told, in lower case; a service without any is known as a whole."""
+    """What a role used within the 400 days that AWS remembers; the last four hours may be missing.
+    ``actions`` are named as in a policy, ``services`` by the prefix of their actions. ``tracked``
+    are the actions whose use AWS would have told, in lower case; a service without any is known as
+    a whole.
+
+    Source: docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html
+    """
 
     actions: Mapping[str, LastUse] = field(default_factory=dict)
     services: Mapping[str, LastUse] = field(default_factory=dict)
