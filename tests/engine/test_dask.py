@@ -163,6 +163,14 @@ def test_a_worker_without_the_package(tmp_path: Path) -> None:
     assert "pip install 'reconciler[dask]==" in ended.stderr
 
 
+def test_a_command_of_this_machine_is_not_left_out(tmp_path: Path) -> None:
+    """On a worker it would not run, so nothing would hold the batch."""
+    given = ["--engine", "dask", "--scheduler", "tcp://x:1", "--check", "true"]
+    ended = Program(tmp_path).run("apply", *given)
+    assert ended.returncode == 64
+    assert "--check is a command of this machine" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -46,6 +46,8 @@ def run(
     reports = report_requests(report, formats.PLAN, as_json)
     if expect is not None and not DIGEST.fullmatch(expect):
         raise typer.BadParameter(f"--expect takes sha256: and 64 hex digits, not {expect[:80]!r}")
+    if check is not None and common.engine is not None:
+        raise typer.BadParameter("--check is a command of this machine; with --engine no batch is")
     batch_check, places = command_check(check), record_places(record)
     console = console_of(common)
     login = login_of(common, console, no_input=no_input)
