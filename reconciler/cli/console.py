@@ -14,7 +14,7 @@ from typing import Any, TextIO, cast
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from reconciler.cli.streams import LossyStream, is_nowhere, make_usable
+from reconciler.cli.streams import LossyStream, are_one, make_usable
 from reconciler.render.json.encode import json_text
 from reconciler.render.styled_text import Line, Piece, data, line, wrapped
 
@@ -78,8 +78,8 @@ class Console:
 
     @property
     def shows_stderr(self) -> bool:
-        """False if nobody can have read what was printed to stderr."""
-        return self._stderr.lost is None and not is_nowhere(self._stderr)
+        """Whether who reads stdout has read stderr as well: both are one terminal or one file."""
+        return self._stderr.lost is None and are_one(self._stdout, self._stderr)
 
     @property
     def stderr(self) -> RichConsole:

@@ -73,10 +73,12 @@ def _mute(stream: TextIO) -> None:
         return  # it has no file descriptor
 
 
-def is_nowhere(stream: LossyStream) -> bool:
-    """Whether what is written to the stream is discarded."""
+def are_one(stream: LossyStream, other: LossyStream) -> bool:
+    """Whether both are written to the same place, where somebody can read it."""
     try:
-        return os.path.samestat(os.fstat(stream.fileno()), Path(os.devnull).stat())
+        place = os.fstat(stream.fileno())
+        is_one = os.path.samestat(place, os.fstat(other.fileno()))
+        return is_one and not os.path.samestat(place, Path(os.devnull).stat())
     except (OSError, ValueError):
         return False  # it has no file descriptor
 

@@ -261,6 +261,7 @@ def test_a_reason_is_told_once_and_a_report_has_it_too(
     aws: Rig, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     stated(aws, monkeypatch)
+    monkeypatch.setattr(Console, "shows_stderr", True)
     with refusing(aws, "CreateRole", "AccessDenied"):
         assert run(["apply", "--auto-approve", "--report", "text=result.txt"]) == 3
     out, err = capsys.readouterr()
@@ -272,26 +273,31 @@ def test_a_reason_is_told_once_and_a_report_has_it_too(
     assert REASON in Path("result.txt").read_text()
 
 
-def test_a_reason_that_stderr_did_not_show_is_in_the_result(
+def test_who_reads_stdout_alone_reads_the_reason(
     aws: Rig, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     stated(aws, monkeypatch)
-    monkeypatch.setattr(Console, "shows_stderr", False)
     with refusing(aws, "CreateRole", "AccessDenied"):
         assert run(["apply", "--auto-approve"]) == 3
     assert REASON in capsys.readouterr().out
 
 
-def test_a_stderr_that_goes_nowhere_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Path("/dev/null").open("w") as nowhere:
-        monkeypatch.setattr("sys.stderr", nowhere)
-        assert not Console().shows_stderr
-    with Path("/dev/full").open("w") as full:
-        monkeypatch.setattr("sys.stderr", full)
-        console = Console()
-        assert console.shows_stderr
-        console.event("lost")
-        assert not console.shows_stderr
+def test_who_reads_stdout_reads_stderr_where_they_are_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shows(stdout: Path, stderr: Path) -> bool:
+        with stdout.open("w") as out, stderr.open("w") as err:
+            monkeypatch.setattr("sys.stdout", out)
+            monkeypatch.setattr("sys.stderr", err)
+            console = Console()
+            console.event("said")
+            return console.shows_stderr
+
+    log, other = tmp_path / "log", tmp_path / "other"
+    assert shows(log, log)
+    assert not shows(log, other)
+    assert not shows(Path("/dev/null"), Path("/dev/null"))
+    assert not shows(Path("/dev/full"), Path("/dev/full"))
 
 
 def test_a_rolled_back_cut_over_tells_its_reason_once(fleet: Rig, capsys: Capture) -> None:
