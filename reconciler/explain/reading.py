@@ -315,7 +315,15 @@ class _Reading:
             case "role":
                 roles = {name_key(address.name)}
             case _:
-                roles = {name_key(name) for name in _roles_with(address, context)}
+                # Of those that have the policy, in AWS or in the specs.
+                every = [role.resource for role in context.live.roles.values()]
+                every += [role.resource for role in context.desired.roles.values()]
+                policy = name_key(address.name)
+                roles = {
+                    name_key(role.name)
+                    for role in every
+                    if any(name_key(name_of(arn)) == policy for arn in role.policies)
+                }
         found: set[str] = set()
         for key in roles:
             live = context.live.roles.get(key)
@@ -369,14 +377,6 @@ class _Reading:
             for u in found.unread
         )
         return found
-
-
-def _roles_with(address: Address, context: PlanContext) -> set[str]:
-    """Names of the roles that have the policy, in AWS or in the specs."""
-    live = [role.resource for role in context.live.roles.values()]
-    every = [*live, *(role.resource for role in context.desired.roles.values())]
-    name = name_key(address.name)
-    return {r.name for r in every if any(name_key(name_of(arn)) == name for arn in r.policies)}
 
 
 def _why(error: AwsError) -> str:

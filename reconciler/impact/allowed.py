@@ -213,10 +213,6 @@ def _statements(policy: Policy, asked: _Question) -> Iterator[_Found]:
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 
 
-def _anything(pattern: str, unknown: Sequence[str]) -> str:
-    return _VARIABLE.sub("*", pattern) if unknown else pattern
-
-
 @dataclass(frozen=True, slots=True)
 class _Matching:
     """One statement, and what is asked."""
@@ -234,7 +230,8 @@ class _Matching:
         named = {one: [*self._unknown([one])] for one in listed}
         # A variable without a value may be anything: with nothing, and with all.
         least = self._extent({**bare, element: [one for one in listed if not named[one]]})
-        most = self._extent({**bare, element: [_anything(one, named[one]) for one in listed]})
+        widest = [_VARIABLE.sub("*", one) if named[one] else one for one in listed]
+        most = self._extent({**bare, element: widest})
         if least != most:
             self._open.extend(f"${{{key}}}" for keys in named.values() for key in keys)
         if (least == most == "none") or not self._conditions_may_hold():

@@ -35,7 +35,8 @@ def findings_of(value: Any, spot: Spot, catalog: Catalog) -> Iterator[Diagnostic
 def _statement(statement: Mapping[str, Any], spot: Spot, catalog: Catalog) -> Iterator[Diagnostic]:
     for name in ("Action", "NotAction"):
         for text, at in _texts(statement, name, spot):
-            yield from _action(text, at, catalog)
+            if (found := unlisted(text, catalog)) is not None:
+                yield at.value_warning(found[0], found[1], near=found[2])
     for operator, key, at in _keys(statement, spot):
         known = _known_keys(key, catalog)
         if known is None or catalog.is_beyond(key) or key in ANYWHERE_KEYS:
@@ -59,11 +60,6 @@ def _keys(statement: Mapping[str, Any], spot: Spot) -> Iterator[tuple[str, str, 
         for key in keys if isinstance(keys, dict) else ():
             if ":" in key:
                 yield operator, key, spot.inside("Condition", operator, key)
-
-
-def _action(text: str, spot: Spot, catalog: Catalog) -> Iterator[Diagnostic]:
-    if (found := unlisted(text, catalog)) is not None:
-        yield spot.value_warning(found[0], found[1], near=found[2])
 
 
 def unlisted(text: str, catalog: Catalog) -> tuple[str, str, Near | None] | None:
