@@ -246,7 +246,9 @@ def _by_session(expected: Expectation, seen: Session, found: Evidence, now: floa
             found.silences,
         )
 
-    if _is_of_another_association(expected, associated):
+    newest = associated.association if associated else None
+    # The newest call that CloudTrail shows made another association than the instance has.
+    if newest is not None and expected.association not in (None, newest):
         return judged(
             "unknown", "young-association", "; CloudTrail has no call that made its association yet"
         )
@@ -283,14 +285,6 @@ def _since(
         let_go = expected.let_go.get(seen.role_id, 0.0)
         floor = max(floor, let_go, expected.renewed_after or 0.0)
     return floor + expected.spread if floor > began else began
-
-
-def _is_of_another_association(expected: Expectation, associated: Associated | None) -> bool:
-    """Whether the newest call that CloudTrail shows made another association than the instance
-    has: the one that made this has not arrived."""
-    if associated is None or associated.association is None or expected.association is None:
-        return False
-    return associated.association != expected.association
 
 
 def _by_metadata(expected: Expectation, seen: Metadata, found: Evidence) -> Judgement:
