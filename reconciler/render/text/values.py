@@ -192,14 +192,11 @@ def statement_text(statement: Any) -> str:
         if name in statement:
             value = statement[name]
             kinds = value.values() if isinstance(value, dict) else (value,)
-            words.append(before + ", ".join(map(_listed, kinds)))
+            texts = (", ".join(map(str, k)) if isinstance(k, list) else str(k) for k in kinds)
+            words.append(before + ", ".join(texts))
     if statement.get("Condition"):
         words.append("if " + json.dumps(statement["Condition"], ensure_ascii=False))
     return sid + " ".join(words)
-
-
-def _listed(value: Any) -> str:
-    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
 
 
 _SHORT_STATEMENTS = 4
@@ -283,17 +280,15 @@ def differing(
     """Lines of a ``diff``: the address, and below it what differs."""
     lines = [f"{mark} {printable(address)}"]
     for path, before, after in differences:
-        shown_lines = difference_lines(Difference(path, before, after), direction)
-        lines.extend(_marked(plain([one])) for one in shown_lines)
+        for one in difference_lines(Difference(path, before, after), direction):
+            # The sign of a line in its first column, and the line where it was.
+            text = plain([one])
+            bare = text.lstrip()
+            sign, rest = bare[:1], bare[1:]
+            indent = " " * (len(text) - len(bare) - 2)
+            is_signed = sign in _MARKS
+            lines.append(f"{_MARKS[sign]}{indent}{rest}" if is_signed else f" {indent}{bare}")
     return "\n".join(lines)
-
-
-def _marked(text: str) -> str:
-    """The sign of a line in its first column, and the line where it was."""
-    bare = text.lstrip()
-    sign, rest = bare[:1], bare[1:]
-    indent = " " * (len(text) - len(bare) - 2)
-    return f"{_MARKS.get(sign, ' ')}{indent}{rest}" if sign in _MARKS else f" {indent}{bare}"
 
 
 def fenced(parts: list[str]) -> str:
