@@ -259,12 +259,6 @@ def progress_for(console: Console) -> Quiet | Lines | Live:
     return Live(console)
 
 
-def _number_of(planned: Planned) -> str:
-    """How many of the targets a shard has."""
-    whole = len(set(planned.request.targets) or planned.parsed.settings.targets) or 1
-    return f"{len(planned.targets)} of {whole} target{'' if whole == 1 else 's'}"
-
-
 @contextmanager
 def shown(console: Console) -> Iterator[Quiet | Lines | Live]:
     """Progress for people, for as long as the block lasts."""
@@ -292,6 +286,8 @@ def planning(
         if then is not None:
             planned = then(planned, progress)
     if request.shard is not None:
-        console.note(data(f"Shard {request.shard}: {_number_of(planned)}."))
+        whole = len(set(planned.request.targets) or planned.parsed.settings.targets) or 1
+        here = f"{len(planned.targets)} of {whole} target{'' if whole == 1 else 's'}"
+        console.note(data(f"Shard {request.shard}: {here}."))
     console.err(*full(planned.diagnostics, planned.sources))
     return planned
