@@ -26,16 +26,6 @@ Words = Annotated[
         "whether it is allowed on any resource.",
     ),
 ]
-SpecsFlag = Annotated[
-    str,
-    typer.Option(
-        "--specs",
-        metavar="SPECS",
-        help="File or folder of specs.",
-        envvar="RECONCILER_SPECS",
-        rich_help_panel=SCOPE,
-    ),
-]
 ContextFlag = Annotated[
     list[str] | None,
     typer.Option(
@@ -59,7 +49,7 @@ Online = Annotated[
 def can(
     role: Role,
     actions: Words,
-    specs: SpecsFlag = "specs",
+    specs: o.SpecsFlag = "specs",
     context: ContextFlag = None,
     online: Online = False,
     as_json: o.Json = False,

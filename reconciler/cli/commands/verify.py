@@ -8,7 +8,7 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli import completion
-from reconciler.cli.panels import RUN, SCOPE
+from reconciler.cli.panels import RUN
 from reconciler.cli.sources import SourceName
 
 Addresses = Annotated[
@@ -18,16 +18,6 @@ Addresses = Annotated[
         help="A profile, a role or an instance, such as instance-profile/web, 'role/web-*' or "
         "i-0abc1234; without any, all profiles of the specs.",
         autocompletion=completion.addresses,
-    ),
-]
-SpecsFlag = Annotated[
-    str,
-    typer.Option(
-        "--specs",
-        metavar="SPECS",
-        help="File or folder of specs.",
-        envvar="RECONCILER_SPECS",
-        rich_help_panel=SCOPE,
     ),
 ]
 SourceFlag = Annotated[
@@ -54,7 +44,7 @@ WaitFlag = Annotated[
 @o.with_flags
 def verify(
     addresses: Addresses = None,
-    specs: SpecsFlag = "specs",
+    specs: o.SpecsFlag = "specs",
     source: SourceFlag = None,
     wait: WaitFlag = None,
     as_json: o.Json = False,
