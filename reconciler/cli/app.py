@@ -99,7 +99,9 @@ class Command(HelpCommand):
         if name not in ("params", "callback"):
             raise AttributeError(f"{type(self).__name__} has no {name}")
         # What typer makes of the function of the command.
-        function = f"{self.name}_" if iskeyword(str(self.name)) else str(self.name)
+        function = str(self.name)
+        if iskeyword(function):
+            function += "_"
         module = import_module(f"reconciler.cli.commands.{function}")
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command()(getattr(module, function))

@@ -184,7 +184,7 @@ def _places(role: DesiredRole, name: str, document: Any) -> tuple[Location, ...]
 
 
 def _not_counted(held: Held, answers: Sequence[Answer], role: DesiredRole) -> Iterator[str]:
-    """What may still decide, and is not in the specs."""
+    """What may still decide: what was not read, and what the specs do not have."""
     if any(one.outcome != "denied" for one in answers):
         for name in held.unread:
             yield f"what {name_of(name)} says, which is not in the specs; --online reads it"
