@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-
-
-def _steady() -> Callable[[], float]:
-    """Counts on while the machine sleeps, where there is such a clock."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic
+from functools import partial
 
 
 class SystemClock:
@@ -18,7 +11,9 @@ class SystemClock:
     makes no wait longer or shorter."""
 
     def __init__(self) -> None:
-        self._count = _steady()
+        self._count = time.monotonic
+        if hasattr(time, "CLOCK_BOOTTIME"):  # it counts on while the machine sleeps
+            self._count = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
         self._epoch = time.time() - self._count()
 
     def now(self) -> float:

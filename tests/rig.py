@@ -25,6 +25,7 @@ from reconciler.aws.writer import AwsWriter
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import make_plan
 from reconciler.commands.planned import Planned
+from reconciler.commands.recorder import Silent
 from reconciler.commands.request import Connection, Request
 from reconciler.commands.request import RunPorts as Commands
 from reconciler.drift.findings import Drift, drift_of
@@ -49,27 +50,13 @@ OURS = "reconciler/"
 
 
 @dataclass
-class Silence:
+class Silence(Silent):
     """A progress that keeps what it was told."""
 
     told: list[str] = field(default_factory=list)
 
-    def reading(self, what: str) -> None: ...
-
-    def entering(self, target: str) -> None: ...
-
-    def target_ended(self, how: str, number: int, of: int) -> None: ...
-
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
         self.told.append(f"{address}: {what}")
-
-    def waiting(
-        self, address: Address, what: str, seconds: float, of: float | None = None
-    ) -> None: ...
-
-    def done(self, address: Address, what: str, seconds: float) -> None: ...
-
-    def skipped(self, address: Address, what: str, reason: str) -> None: ...
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
         self.told.append(f"{address}: {what} failed: {reason}")

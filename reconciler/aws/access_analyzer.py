@@ -6,7 +6,7 @@ API_CheckNoNewAccess.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -65,21 +65,16 @@ def _type_of(use: PolicyUse) -> str:
 
 def _finding(found: Mapping[str, Any]) -> PolicyFinding:
     places: Sequence[Mapping[str, Any]] = found.get("locations") or ({},)
+    # Up to the value: a ``substring`` is a part of it.
+    names = ("index", "key", "value")
+    path = places[0].get("path", ())
     return PolicyFinding(
         _KINDS.get(found["findingType"], "warning"),
         str(found["issueCode"]),
         _line(found["findingDetails"]),
         str(found.get("learnMoreLink") or ""),
-        tuple(_path(places[0].get("path", ()))),
+        tuple(element[name] for element in path for name in names if name in element),
     )
-
-
-def _path(elements: Any) -> Iterator[str | int]:
-    """Up to the value: a ``substring`` is a part of it."""
-    for element in elements:
-        for name in ("index", "key", "value"):
-            if name in element:
-                yield element[name]
 
 
 def _line(text: str) -> str:

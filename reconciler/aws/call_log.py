@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler.ports import Attempt, CallLog, attempts_so_far
@@ -43,7 +43,9 @@ class Tap:
 
     def _sending(self, request: Any, **_: object) -> None:
         self._sent.at = (time.time(), time.monotonic())
-        self._sent.request = _same(request)
+        # Equal for attempts of the same call: IAM's and EC2's parameters are the body.
+        body = request.body
+        self._sent.request = (request.url, body if isinstance(body, str | bytes) else None)
 
     def _received(
         self,
@@ -102,12 +104,6 @@ class Tap:
         if is_refused:
             earlier[self._sent.request] = number
         return number
-
-
-def _same(request: Any) -> Hashable:
-    """Equal for attempts of the same call: IAM's and EC2's parameters are the body."""
-    body = request.body
-    return (request.url, body if isinstance(body, str | bytes) else None)
 
 
 def _well_formed(text: object) -> str | None:

@@ -67,7 +67,13 @@ def translated(call: str) -> Iterator[None]:
         message = "the response is not from AWS, or was cut off"
         raise AwsError(call, "ResponseParserError", message, is_uncertain=True) from error
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
-        raise _other(call, error) from error
+        code = type(error).__name__
+        was_not_sent = isinstance(error, _NOT_SENT) or _in_handshake(error)
+        is_uncertain = not was_not_sent and isinstance(error, _UNCERTAIN)
+        message = _message(code, error)
+        raise AwsError(
+            call, code, message, is_uncertain=is_uncertain, was_not_sent=was_not_sent
+        ) from error
     except RuntimeError as error:
         # So botocore says that credentials that it renewed have expired all the same: those of the
         # environment or of a process. It has no exception of its own for that.
@@ -103,14 +109,6 @@ def _client_error(call: str, error: boto.ClientError) -> AwsError:
         request_id=str(metadata.get("RequestId", "")),
         is_uncertain=status >= 500 and code not in THROTTLED,
     )
-
-
-def _other(call: str, error: Exception) -> AwsError:
-    code = type(error).__name__
-    message = _message(code, error)
-    was_not_sent = isinstance(error, _NOT_SENT) or _in_handshake(error)
-    is_uncertain = not was_not_sent and isinstance(error, _UNCERTAIN)
-    return AwsError(call, code, message, is_uncertain=is_uncertain, was_not_sent=was_not_sent)
 
 
 def _message(code: str, error: Exception) -> str:

@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.errors import translated
+from reconciler.aws.parse import epoch_of
 from reconciler.aws.run_command import RunCommand
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
@@ -118,7 +118,7 @@ def _session(event: Mapping[str, Any], instance: str) -> RoleSession | None:
         return None
     if identity.get("principalId") != f"{role_id}:{instance}":
         return None
-    issued_at = _epoch((context.get("attributes") or {}).get("creationDate"))
+    issued_at = epoch_of((context.get("attributes") or {}).get("creationDate"))
     if issued_at is None:
         return None
     service = str(detail.get("eventSource") or "").partition(".")[0]
@@ -131,13 +131,6 @@ def _session(event: Mapping[str, Any], instance: str) -> RoleSession | None:
         f"{service}:{event.get('EventName') or detail.get('eventName')}",
         str(detail["errorCode"]) if detail.get("errorCode") else None,
     )
-
-
-def _epoch(text: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        return None
 
 
 def _associated(event: Mapping[str, Any]) -> tuple[str, Associated] | None:

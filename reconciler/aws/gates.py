@@ -50,7 +50,10 @@ class AwsGates:
             while True:
                 page = client.describe_alarms(AlarmNames=names, AlarmTypes=KINDS, **token)
                 rows = (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ()))
-                found += [_alarm(region, row) for row in rows]
+                for row in rows:
+                    reason = _short(str(row.get("StateReason") or ""))
+                    state = str(row["StateValue"])
+                    found.append(AlarmState(region, str(row["AlarmName"]), state, reason))
                 if not page.get("NextToken"):
                     return found
                 token = {"NextToken": page["NextToken"]}
@@ -69,11 +72,6 @@ class AwsGates:
         """Of sessions that EC2 made, which it names after the instance. Raises ``AwsError``."""
         pages = self._trail.lookup(region, "Username", key.instance, since)
         return tuple(_denied(key, pages))
-
-
-def _alarm(region: str, row: dict[str, Any]) -> AlarmState:
-    reason = str(row.get("StateReason") or "")
-    return AlarmState(region, str(row["AlarmName"]), str(row["StateValue"]), _short(reason))
 
 
 def _target(group: str, region: str, row: dict[str, Any]) -> TargetState:

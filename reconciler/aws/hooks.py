@@ -43,13 +43,9 @@ def lean_session() -> botocore.session.Session:
         handlers.REGISTER_LAST: events.register_last,
     }
     for name, handler, *when in handlers.BUILTIN_HANDLERS:
-        if _is_needed(name):
+        # An event is ``kind``, ``kind.service`` or ``kind.service.call``.
+        kind, _, rest = name.partition(".")
+        service = rest.partition(".")[0]
+        if kind != "docs" and (service in CALLED or service in {"", "*"}):
             (registered[when[0]] if when else events.register)(name, handler)
     return session
-
-
-def _is_needed(event: str) -> bool:
-    """An event is ``kind``, ``kind.service`` or ``kind.service.call``."""
-    kind, _, rest = event.partition(".")
-    service = rest.partition(".")[0]
-    return kind != "docs" and (service in CALLED or service in {"", "*"})

@@ -126,7 +126,14 @@ class LaunchReader:
         return [_spot_fleet(answer, region) for answer in alive]
 
     def _group_providers(self, region: str) -> list[LaunchSource]:
-        return [p for a in self._providers(region) if (p := _provider(a, region)) is not None]
+        """Those that have instances started by an Auto Scaling group."""
+        found = []
+        for answer in self._providers(region):
+            group = (answer.get("autoScalingGroupProvider") or {}).get("autoScalingGroupArn")
+            if group:
+                name, held = str(answer["name"]), name_of(group)
+                found.append(LaunchSource("capacity-provider", region, name, name, group=held))
+        return found
 
     def _own_providers(self, region: str) -> list[LaunchSource]:
         """Those that start instances themselves (ECS managed instances) are listed by cluster.
@@ -338,15 +345,6 @@ def _spot_fleet(answer: Mapping[str, Any], region: str) -> LaunchSource:
     replaces = config.get("Type", "maintain") == "maintain"
     starts = _unique((*templates, *specs))
     return LaunchSource("spot-fleet", region, name, name, starts, replaces=replaces)
-
-
-def _provider(answer: Mapping[str, Any], region: str) -> LaunchSource | None:
-    """One that has instances started by an Auto Scaling group."""
-    group = (answer.get("autoScalingGroupProvider") or {}).get("autoScalingGroupArn")
-    if not group:
-        return None
-    name = str(answer["name"])
-    return LaunchSource("capacity-provider", region, name, name, group=name_of(group))
 
 
 def _managed_provider(answer: Mapping[str, Any], region: str) -> LaunchSource | None:

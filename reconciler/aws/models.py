@@ -44,7 +44,9 @@ class Models:
                 # A loader of its own, since a loader keeps what it has read.
                 loader = botocore.loaders.create_loader(self._data_path)
                 whole = loader.load_service_model(service_name, type_name, api_version)
-                self._made[about] = _with_calls(whole, _calls_of(service_name))
+                calls = (call.partition(":") for call in (*READS, *WRITES))
+                own = frozenset(name for of, _, name in calls if of == service_name)
+                self._made[about] = _with_calls(whole, own)
             return self._made[about]
 
 
@@ -52,11 +54,6 @@ class Models:
 def shared(data_path: str | None) -> Models:
     """Of this process. ``data_path`` is where else botocore looks for models."""
     return Models(data_path)
-
-
-def _calls_of(service: str) -> frozenset[str]:
-    calls = (call.partition(":") for call in (*READS, *WRITES))
-    return frozenset(name for of, _, name in calls if of == service)
 
 
 def _with_calls(model: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from reconciler.model.address import name_key
@@ -218,10 +219,23 @@ def row(answer: Answer) -> AssociationRow | None:
     )
 
 
+def epoch_of(text: Any) -> float | None:
+    """``None`` for what is no time."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None
+
+
 def instance(answer: Answer, region: str, prefix: str) -> LiveInstance:
     """Without its associations. Raises ``IncompleteAnswerError``."""
     split = split_tags(tags_of(answer.get("Tags")), prefix)
     launched = answer.get("LaunchTime")
+    # The service that manages the instance is told by ``Managed``, its principal's name, or both.
+    # Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html
+    operator = answer.get("Operator", {})
+    principal = operator.get("Principal")
+    is_managed = operator.get("Managed", principal is not None)
     return LiveInstance(
         key=InstanceKey(region, need(answer, "InstanceId")),
         state=answer.get("State", {}).get("Name", UNKNOWN),
@@ -230,7 +244,7 @@ def instance(answer: Answer, region: str, prefix: str) -> LiveInstance:
         marks=split.marks,
         unstoppable=_unstoppable(answer, split.aws),
         malformed_marks=split.malformed_marks,
-        operator=_operator(answer),
+        operator=str(principal or "an AWS service") if is_managed else None,
     )
 
 
@@ -245,17 +259,6 @@ def unseen(key: InstanceKey, rows: Iterable[AssociationRow]) -> LiveInstance:
 
 def in_order(rows: Iterable[AssociationRow]) -> tuple[AssociationRow, ...]:
     return tuple(sorted(rows, key=lambda r: r.id))
-
-
-def _operator(answer: Answer) -> str | None:
-    """The service that manages the instance, from ``Managed``, the principal's name, or both.
-    Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html
-    """
-    operator = answer.get("Operator", {})
-    principal = operator.get("Principal")
-    if not operator.get("Managed", principal is not None):
-        return None
-    return str(principal or "an AWS service")
 
 
 def _unstoppable(answer: Answer, aws_tags: Mapping[str, str]) -> str | None:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final, Literal
 
 from reconciler.aws.errors import translated
+from reconciler.aws.parse import epoch_of
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
 from reconciler.model.evidence import Metadata, Silence
@@ -206,7 +206,12 @@ class RunCommand:
 def said(output: str, now: float) -> Metadata | Silence:
     """What the command has printed. The instance may print anything: what has not the form is
     nothing."""
-    found = dict(_lines(output))
+    found: dict[str, str] = {}
+    for line in output.splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if word == "reconciler":
+            name, _, value = rest.partition(" ")
+            found[name] = value
     if "off" in found:
         return _silent("no-answer", "its metadata service is switched off, or gives no token")
     told, role = found.get("info", "").strip(), found.get("role", "").strip()
@@ -223,24 +228,9 @@ def said(output: str, now: float) -> Metadata | Silence:
         now,
         role if _ROLE.fullmatch(role) else None,
         str(profile)[:128] if profile else None,
-        _epoch(info.get("LastUpdated")),
+        epoch_of(info.get("LastUpdated")),
         code[:64],
     )
-
-
-def _lines(output: str) -> Iterator[tuple[str, str]]:
-    for one in output.splitlines():
-        word, _, rest = one.strip().partition(" ")
-        if word == "reconciler":
-            name, _, value = rest.partition(" ")
-            yield name, value
-
-
-def _epoch(text: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(str(text)).timestamp() if text else None
-    except ValueError:
-        return None
 
 
 def _silent(how: Literal["no-agent", "no-answer"], because: str) -> Silence:

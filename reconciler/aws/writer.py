@@ -28,7 +28,13 @@ class AwsWriter:
     def send(self, call: ApiCall) -> Mapping[str, Any]:
         client = self._clients.get(call.service, call.region)
         if call.is_dry_run:
-            _let_ask(client)
+            # EC2 takes ``DryRun`` for every action, and botocore's model lacks it for the four
+            # calls about associations: there it would be refused before it is sent. Two handlers
+            # carry it past the model, in the context of that one request.
+            events = client.meta.events
+            with _LOCK:
+                for event, handler in _HANDLERS.items():
+                    events.register(f"{event}.ec2", handler, unique_id=f"reconciler-{event}")
         # boto3 has ``AddRoleToInstanceProfile`` as ``add_role_to_instance_profile``.
         method = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", call.operation).lower()
         with self._clients.session.in_flight(), translated(call.name):
@@ -37,16 +43,6 @@ class AwsWriter:
 
 
 _LOCK = threading.Lock()
-
-
-def _let_ask(client: Any) -> None:
-    """EC2 takes ``DryRun`` for every action, and botocore's model lacks it for the four calls about
-    associations: there it would be refused before it is sent. Two handlers carry it past the
-    model, in the context of that one request."""
-    with _LOCK:
-        for event, handler in (("before-parameter-build", _taken_out), ("before-call", _put_in)):
-            name = f"reconciler-{event}"
-            client.meta.events.register(f"{event}.ec2", handler, unique_id=name)
 
 
 def _taken_out(
@@ -60,3 +56,6 @@ def _taken_out(
 def _put_in(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
     if context.get("reconciler_dry_run"):
         params["body"]["DryRun"] = "true"
+
+
+_HANDLERS = {"before-parameter-build": _taken_out, "before-call": _put_in}

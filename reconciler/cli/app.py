@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -98,17 +98,16 @@ class Command(HelpCommand):
     def __getattr__(self, name: str) -> Any:
         if name not in ("params", "callback"):
             raise AttributeError(f"{type(self).__name__} has no {name}")
-        made = _made(str(self.name))
+        # What typer makes of the function of the command.
+        function = str(self.name)
+        if iskeyword(function):
+            function += "_"
+        module = import_module(f"reconciler.cli.commands.{function}")
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command()(getattr(module, function))
+        made = typer.main.get_command(alone)
         self.params, self.callback = made.params, made.callback
         return getattr(self, name)
-
-
-def _made(name: str) -> Any:
-    """What typer makes of the function of a command."""
-    function = f"{name}_" if iskeyword(name) else name
-    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    alone.command()(getattr(import_module(f"reconciler.cli.commands.{function}"), function))
-    return typer.main.get_command(alone)
 
 
 class Program(HelpGroup):
@@ -194,13 +193,9 @@ def main() -> None:
     for name in (signal.SIGINT, *termination_signals()):
         signal.signal(name, signal.SIG_IGN)
     if code == ExitCode.INTERRUPTED:
-        _leave_reads_behind(code)
+        # Python would wait for threads, which may wait minutes for a response to a read.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # closed, or nobody reads it
+                stream.flush()
+        os._exit(code)
     sys.exit(code)
-
-
-def _leave_reads_behind(code: int) -> NoReturn:
-    """Python would wait for threads, which may wait minutes for a response to a read."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or nobody reads it
-            stream.flush()
-    os._exit(code)

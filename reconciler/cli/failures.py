@@ -29,7 +29,10 @@ def failed(error: BaseException, arguments: list[str], program: str) -> ExitCode
         case RefusedError():
             return _refused(error, console)
         case AwsError():
-            return _aws_failed(error, console)
+            request = f" (request {error.request_id})" if error.request_id else ""
+            needs = f"the calling identity needs permission for {error.call}"
+            console.error(f"{error}{request}", needs if error.code in DENIED else error.hint)
+            return ExitCode.ERROR
         case BrokenPipeError():
             close_stdout()
             return ExitCode.ERROR
@@ -61,11 +64,3 @@ def _refused(error: RefusedError, console: Console) -> ExitCode:
         console.error(error.message)
     console.details(error.details)
     return error.exit_code
-
-
-def _aws_failed(error: AwsError, console: Console) -> ExitCode:
-    """Prints the error, and what to do about it if that is known."""
-    request = f" (request {error.request_id})" if error.request_id else ""
-    needs = f"the calling identity needs permission for {error.call}"
-    console.error(f"{error}{request}", needs if error.code in DENIED else error.hint)
-    return ExitCode.ERROR

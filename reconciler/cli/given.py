@@ -54,13 +54,20 @@ def request_of(common: CommonArguments, path: str) -> Request:
     }
     read = {"allow": allowances(common.allow), "variables": pairs(common.variables, "--var")}
     if common.shard is not None:
-        known["shard"] = _shard(common.shard)
+        try:
+            known["shard"] = str(Shard.parse(common.shard))
+        except ValueError as error:
+            raise typer.BadParameter(f"--shard: {error}") from error
     return Request(**{**known, **read}, path=path)
 
 
 def login_of(common: CommonArguments, console: Console, *, no_input: bool = False) -> AccessFlags:
     """Opens the log. Raises a usage error, or ``RefusedError`` if it cannot be opened."""
     log = opened(common.log_file, console)
+    if (common.engine is None) != (common.scheduler is None):
+        raise typer.BadParameter("--engine dask and --scheduler ADDRESS go together")
+    if common.scheduler is not None and common.log_file is not None:
+        raise typer.BadParameter("--log-file is of this machine; with --engine the calls are not")
     regions = tuple(common.regions or ())
     is_auto = common.tag_source is TagSource.auto
     return AccessFlags(
@@ -72,16 +79,8 @@ def login_of(common: CommonArguments, console: Console, *, no_input: bool = Fals
         log,
         common.target_parallelism,
         common.max_failures,
-        _scheduler(common),
+        common.scheduler,
     )
-
-
-def _scheduler(common: CommonArguments) -> str | None:
-    if (common.engine is None) != (common.scheduler is None):
-        raise typer.BadParameter("--engine dask and --scheduler ADDRESS go together")
-    if common.scheduler is not None and common.log_file is not None:
-        raise typer.BadParameter("--log-file is of this machine; with --engine the calls are not")
-    return common.scheduler
 
 
 def console_of(common: CommonArguments) -> Console:
@@ -108,13 +107,6 @@ def pairs(given: list[str] | None, flag: str) -> dict[str, str]:
             raise typer.BadParameter(f"{flag} takes NAME=VALUE, not {text!r}")
         found[name] = value
     return found
-
-
-def _shard(given: str) -> str:
-    try:
-        return str(Shard.parse(given))
-    except ValueError as error:
-        raise typer.BadParameter(f"--shard: {error}") from error
 
 
 def allowances(given: list[str] | None) -> frozenset[tuple[str, str]]:

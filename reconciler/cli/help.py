@@ -54,7 +54,11 @@ def _width() -> int:
 
 def _command_lines(command: Any, ctx: Any) -> Iterator[str]:
     arguments = [p for p in command.params if _is_argument(p)]
-    pieces = ["[FLAGS]", *(_in_usage(argument) for argument in arguments)]
+    pieces = ["[FLAGS]"]
+    for argument in arguments:
+        name = value_name(argument)
+        many = f"{name}..." if argument.nargs != 1 else name
+        pieces.append(many if argument.required else f"[{many}]")
     yield from _usage(ctx.command_path, pieces)
     yield from _paragraph(command.help)
     if arguments:
@@ -96,12 +100,6 @@ def _title(flag: Any) -> str:
 
 def _is_argument(parameter: Any) -> bool:
     return not parameter.opts[0].startswith("-")
-
-
-def _in_usage(argument: Any) -> str:
-    name = value_name(argument)
-    many = f"{name}..." if argument.nargs != 1 else name
-    return many if argument.required else f"[{many}]"
 
 
 def _form(flag: Any) -> str:
@@ -195,16 +193,16 @@ def _examples(examples: Iterable[_ROW]) -> Iterator[str]:
     yield "Examples:"
     for command, what in examples:
         yield from _wrapped(f"# {what}", "  ", "  # ")
-        yield from _command(command)
-
-
-def _command(text: str) -> Iterator[str]:
-    """Broken as a shell takes it."""
-    lines = textwrap.wrap(
-        text, _width() - 4, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-    yield from (f"  {line} \\" for line in lines[:-1])
-    yield f"  {lines[-1]}"
+        # Broken as a shell takes it.
+        *lines, last = textwrap.wrap(
+            command,
+            _width() - 4,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        yield from (f"  {line} \\" for line in lines)
+        yield f"  {last}"
 
 
 def _exits(exits: dict[ExitCode, str]) -> Iterator[_ROW]:

@@ -15,6 +15,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.told import Told, wait_in_words
 from reconciler.commands.plan import make_plan
 from reconciler.commands.planned import Planned
+from reconciler.commands.recorder import Silent
 from reconciler.commands.request import Request, RunPorts
 from reconciler.model.address import Address
 from reconciler.planner.options import PlanFlags
@@ -36,28 +37,14 @@ not both speak of one wait."""
 
 
 @dataclass
-class Quiet:
+class Quiet(Silent):
     """Prints failures only."""
 
     console: Console
     told: Told = field(default_factory=Told)
 
-    def reading(self, what: str) -> None: ...
-
     def entering(self, target: str) -> None:
         self.told.enter(target)
-
-    def target_ended(self, how: str, number: int, of: int) -> None: ...
-
-    def started(self, address: Address, what: str, within: Within | None = None) -> None: ...
-
-    def waiting(
-        self, address: Address, what: str, seconds: float, of: float | None = None
-    ) -> None: ...
-
-    def done(self, address: Address, what: str, seconds: float) -> None: ...
-
-    def skipped(self, address: Address, what: str, reason: str) -> None: ...
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
         self.told.failed(self.console, address, what, reason, brief)
@@ -259,12 +246,6 @@ def progress_for(console: Console) -> Quiet | Lines | Live:
     return Live(console)
 
 
-def _number_of(planned: Planned) -> str:
-    """How many of the targets a shard has."""
-    whole = len(set(planned.request.targets) or planned.parsed.settings.targets) or 1
-    return f"{len(planned.targets)} of {whole} target{'' if whole == 1 else 's'}"
-
-
 @contextmanager
 def shown(console: Console) -> Iterator[Quiet | Lines | Live]:
     """Progress for people, for as long as the block lasts."""
@@ -292,6 +273,8 @@ def planning(
         if then is not None:
             planned = then(planned, progress)
     if request.shard is not None:
-        console.note(data(f"Shard {request.shard}: {_number_of(planned)}."))
+        whole = len(set(planned.request.targets) or planned.parsed.settings.targets) or 1
+        here = f"{len(planned.targets)} of {whole} target{'' if whole == 1 else 's'}"
+        console.note(data(f"Shard {request.shard}: {here}."))
     console.err(*full(planned.diagnostics, planned.sources))
     return planned

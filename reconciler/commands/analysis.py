@@ -17,7 +17,7 @@ from reconciler.errors import DENIED, AwsError
 from reconciler.model.address import Address, name_key
 from reconciler.model.live import LiveEntity
 from reconciler.model.policy_document import PolicyDocument
-from reconciler.plan.changes import Change, actions_of
+from reconciler.plan.changes import actions_of
 from reconciler.ports import FindingKind, PolicyAnalyzer, PolicyFinding, Progress
 from reconciler.spec.check.documents import Written, documents
 from reconciler.threads import each
@@ -81,18 +81,14 @@ def _asked(target: PlannedTarget) -> Iterator[_WrittenDocument]:
     changes = {change.address: change for change in target.plan.changes}
     for written in documents(target.spec.desired):
         change = changes.get(written.address)
-        if change is None or not _writes(change, written):
+        if change is None:
+            continue
+        is_new = actions_of(change)[-1] == "create"
+        touched = {name_key(difference.path) for difference in change.differences}
+        if not is_new and name_key(_attribute(written)) not in touched:
             continue
         live = target.plan.based_on.get(written.address)
-        is_new = actions_of(change)[-1] == "create"
         yield _WrittenDocument(written, None if is_new or live is None else _live(live, written))
-
-
-def _writes(change: Change, written: Written) -> bool:
-    if actions_of(change)[-1] == "create":
-        return True
-    touched = {name_key(difference.path) for difference in change.differences}
-    return name_key(_attribute(written)) in touched
 
 
 def _attribute(written: Written) -> str:

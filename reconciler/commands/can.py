@@ -31,7 +31,7 @@ from reconciler.model.address import ROLE, name_of
 from reconciler.model.policy_decision import Context
 from reconciler.model.policy_document import as_list
 from reconciler.model.resources import Identity
-from reconciler.plan.authorization import Question, Simulated
+from reconciler.plan.authorization import Question
 from reconciler.spec.check import aws_managed_policies
 from reconciler.spec.desired import DesiredRole, SpecSet
 from reconciler.spec.loader import PLACEHOLDER_ACCOUNT, for_target, read
@@ -116,7 +116,7 @@ def _offline(target: str, asked: CanRequest, role: DesiredRole, spec: SpecSet) -
     answers = tuple(
         answer(held, action, resource, asked.context) for action, resource in _pairs(asked)
     )
-    not_counted = (*_unread(held, answers), *_left(role), *_placeholder(held), *BEYOND)
+    not_counted = tuple(_not_counted(held, answers, role))
     return RoleAnswer(target, role.resource.name, role.place.here, answers, not_counted)
 
 
@@ -183,13 +183,20 @@ def _places(role: DesiredRole, name: str, document: Any) -> tuple[Location, ...]
     return tuple(role.place.at(*at, "Statement", number) for number in numbers)
 
 
-def _unread(held: Held, answers: Sequence[Answer]) -> Iterator[str]:
-    """Policies that may still decide, where they were not read."""
+def _not_counted(held: Held, answers: Sequence[Answer], role: DesiredRole) -> Iterator[str]:
+    """What may still decide: what was not read, and what the specs do not have."""
     if any(one.outcome != "denied" for one in answers):
         for name in held.unread:
             yield f"what {name_of(name)} says, which is not in the specs; --online reads it"
     if held.unread_boundary is not None:
         yield f"the permissions boundary {name_of(held.unread_boundary)}; --online reads it"
+    yield from _left(role)
+    if any(PLACEHOLDER_ACCOUNT in json.dumps(policy.document) for policy in held.policies):
+        yield (
+            f"the account: without account_id in the settings ${{account_id}} is "
+            f"{PLACEHOLDER_ACCOUNT}"
+        )
+    yield from BEYOND
 
 
 def _left(role: DesiredRole) -> Iterator[str]:
@@ -198,14 +205,6 @@ def _left(role: DesiredRole) -> Iterator[str]:
         yield "a permissions boundary that the role may have in AWS"
     if role.leave & {"managed_policies", "inline_policies"}:
         yield "policies that the role may have in AWS besides those of the specs"
-
-
-def _placeholder(held: Held) -> Iterator[str]:
-    if any(PLACEHOLDER_ACCOUNT in json.dumps(policy.document) for policy in held.policies):
-        yield (
-            f"the account: without account_id in the settings ${{account_id}} is "
-            f"{PLACEHOLDER_ACCOUNT}"
-        )
 
 
 def _online(
@@ -278,15 +277,12 @@ def _simulated(
     if allowed:
         on = tuple(one.resource for one in allowed) if resource is None else ()
         return replace(own, outcome="allowed", why="AWS's simulator allows it", on=on)
-    return replace(own, outcome="denied", why=_why(found), on=())
-
-
-def _why(found: Sequence[Simulated]) -> str:
+    why = "no policy allows it"
     if any(one.decision == "explicitDeny" for one in found):
-        return "by AWS's simulator a policy denies it"
-    if any(one.is_bounded for one in found):
-        return "by AWS's simulator the permissions boundary does not allow it"
-    return "by AWS's simulator no policy allows it"
+        why = "a policy denies it"
+    elif any(one.is_bounded for one in found):
+        why = "the permissions boundary does not allow it"
+    return replace(own, outcome="denied", why=f"by AWS's simulator {why}", on=())
 
 
 def role_named(text: str) -> str:

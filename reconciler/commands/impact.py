@@ -253,16 +253,13 @@ def _guards(impacts: Mapping[Address, Sequence[Impact]], context: PlanContext) -
         unknown = [reason for impact in found for reason in impact.unknown]
         if named:
             before = ", ".join(sorted({f"role/{i.before}" for i in found if i.losses}))
-            reason = f"{address} takes away what {before} has used: {_listed(named)}"
+            once = tuple(dict.fromkeys(named))
+            more = f" and {len(once) - FEW} more" if len(once) > FEW else ""
+            lost = f"{', '.join(once[:FEW])}{more}"
+            reason = f"{address} takes away what {before} has used: {lost}"
         else:
             reason = f"{address} may take away what is used: {unknown[0]}"
         yield Guard("impact", reason, f"--allow impact={address}", (address,))
 
 
 FEW = 5
-
-
-def _listed(names: Sequence[str]) -> str:
-    once = tuple(dict.fromkeys(names))
-    more = f" and {len(once) - FEW} more" if len(once) > FEW else ""
-    return f"{', '.join(once[:FEW])}{more}"

@@ -99,7 +99,8 @@ def intended_of(document: Mapping[str, Any]) -> dict[str, Any]:
             "changes": [
                 {name: change[name] for name in _COVERED}
                 for change in target["changes"]
-                if _counts(change)
+                if change["actions"] not in (["cutover"], ["restore"])
+                and "select" not in change["intent"]
             ],
             "rules": target["rules"],
             "settings": target["settings"],
@@ -116,11 +117,6 @@ def _consumers(document: Mapping[str, Any]) -> dict[str, int]:
         for change in target["changes"]
         if change["kind"] == "instance-profile"
     }
-
-
-def _counts(change: Mapping[str, Any]) -> bool:
-    is_instance = change["actions"] in (["cutover"], ["restore"])
-    return not is_instance and "select" not in change["intent"]
 
 
 def refuse_stale(saved: Saved, now: Mapping[str, Any], digest: str, specs: str) -> None:

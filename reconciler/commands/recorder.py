@@ -8,11 +8,8 @@ from reconciler.model.address import Address
 from reconciler.ports import Within
 
 
-@dataclass
-class FailureRecorder:
-    """A progress that keeps the failures."""
-
-    failures: list[tuple[Address, str, str, str]] = field(default_factory=list)
+class Silent:
+    """A progress that says nothing; what is to be noticed overrides its part."""
 
     def reading(self, what: str) -> None: ...
 
@@ -29,6 +26,15 @@ class FailureRecorder:
     def done(self, address: Address, what: str, seconds: float) -> None: ...
 
     def skipped(self, address: Address, what: str, reason: str) -> None: ...
+
+    def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None: ...
+
+
+@dataclass
+class FailureRecorder(Silent):
+    """Keeps the failures."""
+
+    failures: list[tuple[Address, str, str, str]] = field(default_factory=list)
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
         self.failures.append((address, what, reason, brief))

@@ -221,10 +221,13 @@ def _options(account: Account, request: Request, ports: RunPorts) -> Options:
         message = "the spec set is empty: prune would delete every resource of the owner"
         raise RefusedError(message, ExitCode.ERROR)
     consumers = settings.consumer_regions
+    own = account.target.regions if account.target else None
+    default = account.connection.default_region
+    regions = request.regions or own or settings.regions or (() if default is None else (default,))
     return Options(
         settings=settings,
         owner=owner,
-        regions=_regions(account, request),
+        regions=tuple(sorted(set(regions))),
         now=ports.clock.now(),
         named_regions=tuple(
             sorted({r for a in account.spec.desired.associations for r in a.regions or ()})
@@ -235,13 +238,6 @@ def _options(account: Account, request: Request, ports: RunPorts) -> Options:
         chosen=account.spec.chosen,
         **{**request.asked(), "adopt": request.adopt or settings.adopt},
     )
-
-
-def _regions(account: Account, request: Request) -> tuple[str, ...]:
-    own = account.target.regions if account.target else None
-    given = request.regions or own or account.spec.settings.regions
-    default = account.connection.default_region
-    return tuple(sorted(set(given or (() if default is None else (default,)))))
 
 
 def _refuse_nowhere(options: Options) -> None:

@@ -334,7 +334,9 @@ class _TargetReading:
             try:
                 used = self.evidence.last_used(role.resource.name)
             except AwsError as error:
-                found.append(LetGo(role.resource.name, at, unread=_denied(error)))
+                is_denied = error.code in DENIED
+                why = f"not allowed to call {error.call}" if is_denied else _why(error)
+                found.append(LetGo(role.resource.name, at, unread=why))
             else:
                 found.append(LetGo(role.resource.name, at, used))
         return tuple(found)
@@ -342,7 +344,3 @@ class _TargetReading:
 
 def _why(error: AwsError) -> str:
     return f"{error.call}: {error.code}"
-
-
-def _denied(error: AwsError) -> str:
-    return f"not allowed to call {error.call}" if error.code in DENIED else _why(error)

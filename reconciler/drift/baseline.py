@@ -91,7 +91,15 @@ def undelivered(drift: Drift, pending_delivery: Iterable[Finding]) -> tuple[Find
     earlier notification failed and that are still current."""
     pending = {_key(f): f for f in pending_delivery}
     news = [f for f in (*drift.findings, *drift.resolved) if f.transition != "ongoing"]
-    unsent = [one for f in news if (one := _news(f, pending.get(_key(f)))) is not None]
+    unsent = []
+    for finding in news:
+        missed = pending.get(_key(finding))
+        if missed is None or missed.transition != "new":
+            unsent.append(finding)
+        elif finding.transition != "resolved":
+            # The notification that it is new failed, so it is still new to that destination. Once
+            # resolved, it is not sent at all.
+            unsent.append(replace(finding, transition="new"))
     handled = {_key(f) for f in news}
     present = {f.fingerprint: f for f in drift.findings}
     here = {_key(f) for f in drift.findings}
@@ -104,14 +112,6 @@ def undelivered(drift: Drift, pending_delivery: Iterable[Finding]) -> tuple[Find
         if finding.transition == "resolved" and _key(finding) not in here:
             unsent.append(finding)
     return tuple(sorted(unsent, key=by_severity))
-
-
-def _news(finding: Finding, missed: Finding | None) -> Finding | None:
-    """The finding as a destination should see it. If the notification that it is new failed, it is
-    still new to that destination; once resolved, it is not sent at all."""
-    if missed is None or missed.transition != "new":
-        return finding
-    return None if finding.transition == "resolved" else replace(finding, transition="new")
 
 
 def coverage(planned: Planned, evidence: Verification | None = None) -> Covers:

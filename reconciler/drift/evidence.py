@@ -29,9 +29,13 @@ def with_evidence(drift: Drift, made: Verification) -> Drift:
 
 
 def _add(findings: list[Finding], found: Finding) -> None:
+    """What was known of the instance counts on: a difference of its own, or a cut-over to come."""
     for number, known in enumerate(findings):
         if (known.target, known.address) == (found.target, found.address):
-            findings[number] = _joined(known, found)
+            reason = f"{known.reason}; {found.reason}" if known.reason else found.reason
+            status = found.status if known.status == "in_progress" else known.status
+            causes = (*known.causes, *found.causes)
+            findings[number] = replace(known, status=status, reason=reason, causes=causes)
             return
     findings.append(found)
 
@@ -48,13 +52,6 @@ def _contradiction(one: VerifiedConsumer, target: str) -> Finding:
     )
 
 
-def _joined(known: Finding, found: Finding) -> Finding:
-    """What was known of the instance counts on: a difference of its own, or a cut-over to come."""
-    reason = f"{known.reason}; {found.reason}" if known.reason else found.reason
-    status = found.status if known.status == "in_progress" else known.status
-    return replace(known, status=status, reason=reason, causes=(*known.causes, *found.causes))
-
-
 def _unknown(target: VerifiedTarget) -> list[Kept]:
     """What evidence does not say is no drift."""
     unknown = [one for one in target.verified if one.judgement.status == "unknown"]
@@ -62,15 +59,13 @@ def _unknown(target: VerifiedTarget) -> list[Kept]:
     for name in sorted({one.profile or "" for one in unknown} - {""}):
         here = [one.judgement for one in unknown if one.profile == name]
         number = sum(one.profile == name for one in target.verified)
-        counted = Counter(_why(j.how, j.permissions) for j in here)
+        counted = Counter(
+            f"lacks {', '.join(one.permissions)}" if one.permissions else one.how for one in here
+        )
         why = "; ".join(f"{n} {text}" for text, n in sorted(counted.items()))
         reason = f"evidence is unknown for {len(here)} of {number} running instances: {why}"
         made.append(Kept(profile_address(name), reason, "warning"))
     return made
-
-
-def _why(how: str, permissions: tuple[str, ...]) -> str:
-    return f"lacks {', '.join(permissions)}" if permissions else how
 
 
 def is_by_evidence_alone(finding: Finding) -> bool:

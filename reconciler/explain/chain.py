@@ -197,15 +197,10 @@ def _consumers(profiles: Iterable[str], context: PlanContext) -> tuple[LiveInsta
     for name in profiles:
         live = live_of(profile_address(name), context)
         if isinstance(live, LiveProfile):
-            users = [*context.in_use.consumers(live), *_temporarily_on(live, context)]
+            moved = context.live.on_temporary_profile.values()
+            users = [*context.in_use.consumers(live), *(i for i in moved if i.names(live.arn))]
             found.update((i.key, i) for i in users if i.is_running)
     return tuple(sorted(found.values(), key=lambda i: i.key))
-
-
-def _temporarily_on(profile: LiveProfile, context: PlanContext) -> Iterator[LiveInstance]:
-    for instance in context.live.on_temporary_profile.values():
-        if instance.names(profile.arn):
-            yield instance
 
 
 def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] = ()) -> Next:

@@ -78,9 +78,12 @@ def is_known(address: Address, context: PlanContext) -> bool:
 def _common(address: Address, context: PlanContext) -> dict[str, Any]:
     live, entity = live_of(address, context), desired_of(address, context)
     named = live.resource.address if live else entity.resource.address if entity else address
+    presence: Presence = "there"
+    if live is None:
+        presence = "unknown" if address in context.live.unread else "missing"
     found: dict[str, Any] = {
         "address": named,
-        "in_aws": _presence(address, live, context),
+        "in_aws": presence,
         "source": entity.place.here if entity is not None else None,
         "ownership": _ownership(live, entity, context),
         "arn": live.arn if live is not None else None,
@@ -93,12 +96,6 @@ def _common(address: Address, context: PlanContext) -> dict[str, Any]:
             after = desired_state_of(entity, live, context)
             found["differences"] = differences(live.resource, after)
     return found
-
-
-def _presence(address: Address, live: LiveEntity | None, context: PlanContext) -> Presence:
-    if live is not None:
-        return "there"
-    return "unknown" if address in context.live.unread else "missing"
 
 
 def _ownership(live: LiveEntity | None, entity: Desired | None, context: PlanContext) -> str:
@@ -162,7 +159,8 @@ def _policies(
     sides = [r for r in (before, after) if r is not None]
     arns = sorted({arn for r in sides for arn in r.managed_policies}, key=name_of)
     for arn in arns:
-        held = _held(arn, *(_arns(r) for r in (before, after)), has_specs=has_specs)
+        attached = [r.managed_policies if r else () for r in (before, after)]
+        held = _held(arn, *attached, has_specs=has_specs)
         yield _managed(arn, held, places, context, documents)
     names = sorted({name_key(n): n for r in sides for n, _ in r.inline_policies}.items())
     for key, name in names:
@@ -188,10 +186,6 @@ def _policies(
 
 def _inline(role: Role | None) -> dict[str, PolicyDocument]:
     return {name_key(n): d for n, d in role.inline_policies} if role is not None else {}
-
-
-def _arns(role: Role | None) -> tuple[str, ...]:
-    return role.managed_policies if role is not None else ()
 
 
 def _held(

@@ -42,7 +42,6 @@ from reconciler.model.live import (
 )
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.changes import WHOLE_ACCOUNT, Conflict, Guard
-from reconciler.plan.plan import TargetPlan
 from reconciler.planner.associations import claim_of
 from reconciler.planner.context import PlanContext, with_temporary_profiles
 from reconciler.planner.patterns import suggestion
@@ -70,20 +69,19 @@ def explain(asked: str, request: Request, ports: RunPorts) -> Explained:
 
     found = each(answered, planned.targets, ports.target_parallelism)
     plans = [target.plan for target in planned.targets]
-    answers = tuple(_with_stops(answer, plans) for answer, _ in found if answer is not None)
+    answers: list[Explanation] = []
+    for answer, _ in found:
+        if answer is not None:
+            told: list[Guard | Conflict] = [*answer.next.guards, *answer.next.conflicts]
+            elsewhere = tuple(stops_of(plans, told))
+            answers.append(replace(answer, next=replace(answer.next, elsewhere=elsewhere)))
     if not answers:
         raise _nothing(asked, address, planned, [r for _, r in found if r is not None])
     calls: dict[str, int] = {}
     for target in planned.targets:
         for name, count in target.connection.reader.calls.items():
             calls[name] = calls.get(name, 0) + count
-    return Explained(asked, planned.plan.owner, answers, dict(sorted(calls.items())))
-
-
-def _with_stops(answer: Explanation, plans: Collection[TargetPlan]) -> Explanation:
-    told: list[Guard | Conflict] = [*answer.next.guards, *answer.next.conflicts]
-    elsewhere = tuple(stops_of(plans, told))
-    return replace(answer, next=replace(answer.next, elsewhere=elsewhere))
+    return Explained(asked, planned.plan.owner, tuple(answers), dict(sorted(calls.items())))
 
 
 def _address(asked: str) -> Address:
@@ -315,7 +313,15 @@ class _Reading:
             case "role":
                 roles = {name_key(address.name)}
             case _:
-                roles = {name_key(name) for name in _roles_with(address, context)}
+                # Of those that have the policy, in AWS or in the specs.
+                every = [role.resource for role in context.live.roles.values()]
+                every += [role.resource for role in context.desired.roles.values()]
+                policy = name_key(address.name)
+                roles = {
+                    name_key(role.name)
+                    for role in every
+                    if any(name_key(name_of(arn)) == policy for arn in role.policies)
+                }
         found: set[str] = set()
         for key in roles:
             live = context.live.roles.get(key)
@@ -369,14 +375,6 @@ class _Reading:
             for u in found.unread
         )
         return found
-
-
-def _roles_with(address: Address, context: PlanContext) -> set[str]:
-    """Names of the roles that have the policy, in AWS or in the specs."""
-    live = [role.resource for role in context.live.roles.values()]
-    every = [*live, *(role.resource for role in context.desired.roles.values())]
-    name = name_key(address.name)
-    return {r.name for r in every if any(name_key(name_of(arn)) == name for arn in r.policies)}
 
 
 def _why(error: AwsError) -> str:

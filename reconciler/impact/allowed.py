@@ -114,7 +114,11 @@ def candidates(held: Held, action: str) -> tuple[str, ...]:
 
 def _answer(held: Held, action: str, resource: str, context: Context) -> Answer:
     asked = _Question(action, resource, context)
-    own = _with_unread(_decided(held.policies, asked, "policy"), held)
+    own = _decided(held.policies, asked, "policy")
+    if own.outcome == "denied" and not own.is_explicit and held.unread:
+        own = _Side("unknown", f"{_named(held.unread)} may allow it, and was not read")
+    elif own.outcome in ("allowed", "partly") and held.denying:
+        own = _Side("unknown", f"{_named(held.denying)} may deny it, and was not read", own.by)
     limit = _limit(held, asked)
     found = max((own, limit), key=lambda side: _RANK.index(side.outcome)) if limit else own
     by = (*own.by, *limit.by) if limit and found.outcome in ("allowed", "partly") else found.by
@@ -122,14 +126,6 @@ def _answer(held: Held, action: str, resource: str, context: Context) -> Answer:
 
 
 _RANK: tuple[Outcome, ...] = ("allowed", "partly", "unknown", "denied")
-
-
-def _with_unread(own: _Side, held: Held) -> _Side:
-    if own.outcome == "denied" and not own.is_explicit and held.unread:
-        return _Side("unknown", f"{_named(held.unread)} may allow it, and was not read")
-    if own.outcome in ("allowed", "partly") and held.denying:
-        return _Side("unknown", f"{_named(held.denying)} may deny it, and was not read", own.by)
-    return own
 
 
 def _limit(held: Held, asked: _Question) -> _Side | None:
@@ -213,10 +209,6 @@ def _statements(policy: TitledPolicy, asked: _Question) -> Iterator[_Found]:
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 
 
-def _anything(pattern: str, unknown: Sequence[str]) -> str:
-    return _VARIABLE.sub("*", pattern) if unknown else pattern
-
-
 @dataclass(frozen=True, slots=True)
 class _Matching:
     """One statement, and what is asked."""
@@ -234,7 +226,8 @@ class _Matching:
         named = {one: [*self._unknown([one])] for one in listed}
         # A variable without a value may be anything: with nothing, and with all.
         least = self._extent({**bare, element: [one for one in listed if not named[one]]})
-        most = self._extent({**bare, element: [_anything(one, named[one]) for one in listed]})
+        widest = [_VARIABLE.sub("*", one) if named[one] else one for one in listed]
+        most = self._extent({**bare, element: widest})
         if least != most:
             self._open.extend(f"${{{key}}}" for keys in named.values() for key in keys)
         if (least == most == "none") or not self._conditions_may_hold():

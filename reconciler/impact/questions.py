@@ -9,7 +9,7 @@ Source: docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.htm
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,7 +125,8 @@ def _loss(
         return Loss("fewer-resources", action, use, tuple(gone))
     variables = {name for one in suspect.unasked for name in VARIABLE.findall(one)}
     if depends or variables:
-        return Loss("conditions", action, use, tuple(sorted({*_keys(depends), *variables})))
+        keys = {key for _, _, written in depends for key in written}
+        return Loss("conditions", action, use, tuple(sorted(keys | variables)))
     return None
 
 
@@ -164,8 +165,3 @@ def _terms(action: str, resource: str, documents: LimitedPolicies) -> frozenset[
 def _written(condition: Any) -> Iterator[str]:
     for keys in condition.values() if isinstance(condition, Mapping) else ():
         yield from keys if isinstance(keys, Mapping) else ()
-
-
-def _keys(terms: Iterable[_Term]) -> Iterator[str]:
-    for _, _, keys in terms:
-        yield from keys

@@ -45,7 +45,9 @@ class LimitedPolicies:
     @property
     def sides(self) -> tuple[Any, Any]:
         """As one document each: what is allowed, and what the boundary allows of it."""
-        return _joined(self.policies), ANYTHING if self.boundary is None else self.boundary
+        statements = [one for policy in self.policies for one in statements_of(policy)]
+        policies = {"Version": "2012-10-17", "Statement": statements}
+        return policies, ANYTHING if self.boundary is None else self.boundary
 
     def about(self, action: str) -> tuple[Effect, ...]:
         """What its statements say of the action, those of the boundary too."""
@@ -59,11 +61,6 @@ class LimitedPolicies:
             any(rule.effect == "Allow" and is_about(rule, action) for rule in rules(side))
             for side in self.sides
         )
-
-
-def _joined(documents: Iterable[Any]) -> Any:
-    listed = [statement for one in documents for statement in statements_of(one)]
-    return {"Version": "2012-10-17", "Statement": listed}
 
 
 def is_about(effect: Effect, action: str) -> bool:

@@ -197,7 +197,9 @@ def _changed_roles(world: _World) -> Iterator[Taking]:
         own = world.change_of("role", live.resource.name)
         if isinstance(own, Delete):
             continue
-        by: list[Change] = [own] if own is not None and _is_of_permissions(own) else []
+        by: list[Change] = []
+        if own is not None and any(d.path.startswith(_OF_ROLES) for d in own.differences):
+            by.append(own)
         by += [
             change
             for arn in sorted(live.resource.policies)
@@ -208,7 +210,3 @@ def _changed_roles(world: _World) -> Iterator[Taking]:
         if by:
             name = name_key(live.resource.name)
             yield Taking(tuple(by), world.as_it_is(live), world.after(name))
-
-
-def _is_of_permissions(change: Change) -> bool:
-    return any(difference.path.startswith(_OF_ROLES) for difference in change.differences)

@@ -16,7 +16,7 @@ from reconciler.model.live import (
     LiveRole,
     LiveState,
 )
-from reconciler.model.ownership import MalformedMark, with_prefix
+from reconciler.model.ownership import with_prefix
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
 from reconciler.spec.format.dump import rendered
@@ -160,20 +160,15 @@ class _Seed:
 
     def _tags(self, entity: LivePolicy | LiveRole | LiveProfile | LiveInstance) -> dict[str, Any]:
         """All of them as they are: the user's, ours and those of AWS."""
-        made = _user_tags(entity) | with_prefix(entity.marks, self.prefix)
+        if isinstance(entity, LiveInstance):
+            tags = dict(entity.tags)
+        else:
+            tags = {**entity.resource.tags, **entity.aws_tags}
+        made = tags | with_prefix(entity.marks, self.prefix)
         for mark in entity.malformed_marks:
-            made[mark.key] = _whole(made.get(mark.key), mark)
+            valid = made.get(mark.key)
+            made[mark.key] = mark.value if valid is None else f"{valid} {mark.value}"
         return {"tags": dict(sorted(made.items()))} if made else {}
-
-
-def _whole(valid: str | None, mark: MalformedMark) -> str:
-    return mark.value if valid is None else f"{valid} {mark.value}"
-
-
-def _user_tags(entity: LivePolicy | LiveRole | LiveProfile | LiveInstance) -> dict[str, str]:
-    if isinstance(entity, LiveInstance):
-        return dict(entity.tags)
-    return {**entity.resource.tags, **entity.aws_tags}
 
 
 def _versions(policy: LivePolicy) -> dict[str, Any]:

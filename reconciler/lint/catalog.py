@@ -59,17 +59,14 @@ class KeyNames:
     def __init__(self, names: Iterable[str]) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._plain = {name.casefold() for name in self.names if not _PLACEHOLDER.search(name)}
-        forms = [_form(name) for name in self.names if _PLACEHOLDER.search(name)]
+        placed = [_PLACEHOLDER.split(name) for name in self.names if _PLACEHOLDER.search(name)]
+        forms = [".+".join(map(re.escape, parts)) for parts in placed]
         self._forms = re.compile("|".join(forms), re.IGNORECASE) if forms else None
 
     def __contains__(self, key: str) -> bool:
         if key.casefold() in self._plain:
             return True
         return self._forms is not None and self._forms.fullmatch(key) is not None
-
-
-def _form(name: str) -> str:
-    return ".+".join(re.escape(part) for part in _PLACEHOLDER.split(name))
 
 
 ANYWHERE_KEYS = KeyNames(ANYWHERE)

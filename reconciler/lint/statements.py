@@ -35,10 +35,16 @@ def findings_of(value: Any, spot: Spot, catalog: Catalog) -> Iterator[Diagnostic
 def _statement(statement: Mapping[str, Any], spot: Spot, catalog: Catalog) -> Iterator[Diagnostic]:
     for name in ("Action", "NotAction"):
         for text, at in _texts(statement, name, spot):
-            yield from _action(text, at, catalog)
+            if (found := unlisted(text, catalog)) is not None:
+                yield at.value_warning(found[0], found[1], near=found[2])
     for operator, key, at in _keys(statement, spot):
-        known = _known_keys(key, catalog)
-        if known is None or catalog.is_beyond(key) or key in ANYWHERE_KEYS:
+        prefix = key.partition(":")[0].casefold()
+        # The keys of identity providers have a host before the colon, and are what they say.
+        is_global = prefix == "aws"
+        if not is_global and prefix not in catalog.services:
+            continue
+        known = GLOBAL_KEYS if is_global else catalog.keys(prefix)
+        if catalog.is_beyond(key) or key in ANYWHERE_KEYS:
             continue
         if key not in known:
             yield _unknown_key(key, known, at, catalog)
@@ -61,11 +67,6 @@ def _keys(statement: Mapping[str, Any], spot: Spot) -> Iterator[tuple[str, str, 
                 yield operator, key, spot.inside("Condition", operator, key)
 
 
-def _action(text: str, spot: Spot, catalog: Catalog) -> Iterator[Diagnostic]:
-    if (found := unlisted(text, catalog)) is not None:
-        yield spot.value_warning(found[0], found[1], near=found[2])
-
-
 def unlisted(text: str, catalog: Catalog) -> tuple[str, str, Near | None] | None:
     """The code of the finding, what it says, and the names that may have been meant; ``None`` for
     an action that there is."""
@@ -81,15 +82,6 @@ def unlisted(text: str, catalog: Catalog) -> tuple[str, str, Near | None] | None
         return "action-matches-nothing", f"{text!r} matches no action{_as_of(catalog)}", None
     known = tuple(catalog.actions(service.casefold()).values())
     return "unknown-action", f"AWS lists no action {text!r}{_as_of(catalog)}", Near(text, known)
-
-
-def _known_keys(key: str, catalog: Catalog) -> KeyNames | None:
-    """Those with the prefix of the key; ``None`` if it is no service's. The keys of identity
-    providers have a host before the colon, and are what the provider says."""
-    prefix = key.partition(":")[0].casefold()
-    if prefix == "aws":
-        return GLOBAL_KEYS
-    return catalog.keys(prefix) if prefix in catalog.services else None
 
 
 def _unknown_key(key: str, known: KeyNames, spot: Spot, catalog: Catalog) -> Diagnostic:
@@ -108,11 +100,12 @@ def _unfit(
     statement, else one for each action."""
     verb = "denies" if statement.get("Effect") == "Deny" else "allows"
     given = [text for text, _ in members(statement.get("Action", []), spot.inside("Action"))]
-    unfit = [
-        (text, there)
-        for text, there in _texts(statement, "Action", spot)
-        if not catalog.is_beyond(text) and _lacks(text, key, catalog)
-    ]
+    unfit = []
+    for text, there in _texts(statement, "Action", spot):
+        # There are such actions, and none of them has the key.
+        found = () if catalog.is_beyond(text) else catalog.matching(text)
+        if found and not any(key in catalog.keys_of(action) for action in found):
+            unfit.append((text, there))
     if unfit and len(unfit) == len(given):
         whom = repr(given[0]) if len(given) == 1 else "any action of the statement"
         message = f"AWS lists no condition key {key!r} for {whom}, so the statement {verb} nothing"
@@ -122,13 +115,6 @@ def _unfit(
     for text, there in unfit:
         message = f"AWS lists no condition key {key!r} for {text!r}: the statement never {verb} it"
         yield there.value_warning("condition-does-not-fit", message)
-
-
-def _lacks(pattern: str, key: str, catalog: Catalog) -> bool:
-    """Whether there are such actions, and none of them has the key."""
-    found = catalog.matching(pattern)
-    keys: Iterator[KeyNames] = (catalog.keys_of(action) for action in found)
-    return bool(found) and not any(key in names for names in keys)
 
 
 def _as_of(catalog: Catalog) -> str:

@@ -206,8 +206,11 @@ def judge(expected: Expectation, found: Evidence, now: float) -> Judgement:
     """Whether EC2 serves the instance what its profile holds. ``now`` is by our clock."""
     if expected.obstacle is not None:
         return Judgement("unknown", "not-served", expected.obstacle, silences=found.silences)
+    if not found.seen and not found.silences:
+        return Judgement("unknown", "not-asked", "no source was asked")
     if not found.seen:
-        return _nothing_seen(found.silences)
+        because = "; ".join(dict.fromkeys(silence.because for silence in found.silences))
+        return Judgement("unknown", found.silences[0].how, because, silences=found.silences)
     newest = max(found.seen, key=_of_moment)
     if isinstance(newest, Metadata):
         return _by_metadata(expected, newest, found)
@@ -217,13 +220,6 @@ def judge(expected: Expectation, found: Evidence, now: float) -> Judgement:
 def _of_moment(seen: RoleSession | Metadata) -> float:
     """When EC2 served it, for all that is known."""
     return seen.asked_at if isinstance(seen, Metadata) else seen.issued_at
-
-
-def _nothing_seen(silences: tuple[Silence, ...]) -> Judgement:
-    if not silences:
-        return Judgement("unknown", "not-asked", "no source was asked")
-    because = "; ".join(dict.fromkeys(s.because for s in silences))
-    return Judgement("unknown", silences[0].how, because, silences=silences)
 
 
 def _by_session(expected: Expectation, seen: RoleSession, found: Evidence, now: float) -> Judgement:
@@ -247,7 +243,9 @@ def _by_session(expected: Expectation, seen: RoleSession, found: Evidence, now: 
             found.silences,
         )
 
-    if _is_of_another_association(expected, associated):
+    newest = associated.association if associated else None
+    # The newest call that CloudTrail shows made another association than the instance has.
+    if newest is not None and expected.association not in (None, newest):
         return judged(
             "unknown", "young-association", "; CloudTrail has no call that made its association yet"
         )
@@ -286,14 +284,6 @@ def _since(
     return floor + expected.spread if floor > began else began
 
 
-def _is_of_another_association(expected: Expectation, associated: Associated | None) -> bool:
-    """Whether the newest call that CloudTrail shows made another association than the instance
-    has: the one that made this has not arrived."""
-    if associated is None or associated.association is None or expected.association is None:
-        return False
-    return associated.association != expected.association
-
-
 def _by_metadata(expected: Expectation, seen: Metadata, found: Evidence) -> Judgement:
     at = hour_of(seen.asked_at)
 
@@ -320,7 +310,10 @@ def _by_metadata(expected: Expectation, seen: Metadata, found: Evidence) -> Judg
         return judged("contradicted", "no-credentials", none)
     offered = f"its metadata service offered {_named(seen.role)} at {at}"
     if expected.role is not None and same_name(seen.role, expected.role):
-        if _is_of_this_role(expected, seen):
+        # The service knows roles by name, and one may have been deleted and made again.
+        least = seen.asked_at - CREDENTIALS_SECONDS
+        got_at = least if seen.updated_at is None else seen.updated_at
+        if got_at >= expected.role_created_at:
             return judged("proved", "metadata", offered)
         return judged("contradicted", "other-role", f"{offered}, of an earlier role of that name")
     if _is_too_early(expected, seen):
@@ -331,12 +324,6 @@ def _by_metadata(expected: Expectation, seen: Metadata, found: Evidence) -> Judg
         return judged("unknown", "not-renewed", f"{offered}{rest}", until)
     rest = f", although its profile holds {_named(expected.role)}"
     return judged("contradicted", "other-role", f"{offered}{rest}")
-
-
-def _is_of_this_role(expected: Expectation, seen: Metadata) -> bool:
-    """The metadata service knows roles by name, and one may have been deleted and made again."""
-    got_at = seen.asked_at - CREDENTIALS_SECONDS if seen.updated_at is None else seen.updated_at
-    return got_at >= expected.role_created_at
 
 
 def _is_too_early(expected: Expectation, seen: Metadata) -> bool:

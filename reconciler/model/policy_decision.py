@@ -120,9 +120,17 @@ class _Statement:
         return self._names("Action", lambda one: _like(action, one.casefold()))
 
     def names_resource(self, asked: PolicyQuestion) -> bool:
+        """A ``*`` goes beyond a colon where it ends a part, and parts that are missing are ``*``.
+        Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+        """
+
         def fits(pattern: str) -> bool:
             filled = self._filled(pattern, asked.context)
-            return filled is not None and _is_resource(asked.resource, filled)
+            if filled is None:
+                return False
+            missing = _ARN_PARTS - 1 - filled.count(":")
+            whole = filled if filled == "*" or missing <= 0 else filled + ":*" * missing
+            return _form(whole, within_parts=True).fullmatch(asked.resource) is not None
 
         return self._names("Resource", fits)
 
@@ -205,14 +213,6 @@ def _equal(value: str, pattern: str) -> bool:
 
 def _like(value: str, pattern: str) -> bool:
     return _form(pattern, within_parts=False).fullmatch(value) is not None
-
-
-def _is_resource(arn: str, pattern: str) -> bool:
-    """A ``*`` goes beyond a colon where it ends a part, and parts that are missing are ``*``.
-    Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html"""
-    missing = _ARN_PARTS - 1 - pattern.count(":")
-    whole = pattern if pattern == "*" or missing <= 0 else pattern + ":*" * missing
-    return _form(whole, within_parts=True).fullmatch(arn) is not None
 
 
 def _arn_like(value: str, pattern: str) -> bool:

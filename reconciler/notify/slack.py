@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.notify.notice import Notice
 from reconciler.render import phrases
-from reconciler.render.escape import printable
+from reconciler.render.escape import printable, shortened
 from reconciler.render.json.types import FindingShape
 
 MOST_BLOCKS = 50
@@ -23,7 +23,7 @@ _MARKS = {"critical": ":rotating_light:", "warning": ":warning:", "info": ":info
 
 def slack_message(notice: Notice) -> dict[str, Any]:
     """The body for an incoming webhook. Findings that do not fit are counted."""
-    title = {"type": "plain_text", "text": _cut(notice.title, HEADER_CHARACTERS)}
+    title = {"type": "plain_text", "text": shortened(notice.title, HEADER_CHARACTERS)}
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": title},
         _section(f"*{mrkdwn(notice.counts)}*"),
@@ -36,7 +36,7 @@ def slack_message(notice: Notice) -> dict[str, Any]:
             blocks.append(_section(f"_and {len(lines) - number} more_"))
             break
         blocks.append(_section(line))
-    text = _cut(mrkdwn(f"{notice.title}: {notice.counts}"), SECTION_CHARACTERS)
+    text = shortened(mrkdwn(f"{notice.title}: {notice.counts}"), SECTION_CHARACTERS)
     return {"text": text, "blocks": blocks}
 
 
@@ -52,7 +52,7 @@ def _line(finding: FindingShape) -> str:
     what = mrkdwn(phrases.found(finding))
     who = f"; _{mrkdwn(phrases.who(finding['actor']))}_" if finding["actor"] else ""
     name = f"{finding['target']} {finding['address']}"
-    return _cut(f"{mark} {status} `{mrkdwn(name)}` {what}{who}", SECTION_CHARACTERS)
+    return shortened(f"{mark} {status} `{mrkdwn(name)}` {what}{who}", SECTION_CHARACTERS)
 
 
 def mrkdwn(text: object) -> str:
@@ -61,7 +61,3 @@ def mrkdwn(text: object) -> str:
     for mark in "`*_~":
         plain = plain.replace(mark, f"{mark}\u200b" if mark != "`" else "\u02cb")
     return plain
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from reconciler.executor.outcomes import Outcome
 from reconciler.model.address import Address
-from reconciler.model.policy_decision import Context, PolicyQuestion, keys_of
+from reconciler.model.policy_decision import PolicyQuestion, keys_of
 from reconciler.permissions.scope import PermissionScope
 from reconciler.permissions.statements import Document, Statement, documents, merged, statement
 from reconciler.plan.authorization import (
@@ -168,9 +168,12 @@ def denials(logs: Iterable[Log], outcomes: Iterable[Outcome]) -> tuple[Denial, .
                 calls=(),
             )
             is_here = known.phase == log.phase
+            context = dict(known.asked.context)
+            for key, values in asked.context.items():
+                context[key] = _with(context.get(key, ()), values)
             found[asked.action, asked.resource] = replace(
                 known,
-                asked=replace(asked, context=_joined(known.asked.context, asked.context)),
+                asked=replace(asked, context=context),
                 times=known.times + is_here,
                 calls=_with(known.calls, (answer.logged.name,)),
                 steps=_with(known.steps, (step,) if step in failed else ()),
@@ -178,10 +181,6 @@ def denials(logs: Iterable[Log], outcomes: Iterable[Outcome]) -> tuple[Denial, .
     phases = get_args(Phase)
     order = sorted(found.items(), key=lambda one: (phases.index(one[1].phase), one[0]))
     return tuple(denial for _, denial in order)
-
-
-def _joined(known: Context, more: Context) -> Context:
-    return {**known, **{key: _with(known.get(key, ()), values) for key, values in more.items()}}
 
 
 def _with(known: tuple[Any, ...], more: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -197,20 +196,6 @@ def allowing(found: Sequence[Denial], scope: PermissionScope) -> tuple[Document,
     return documents(merged(made)) if made else ()
 
 
-def _allowed(denial: Denial, scope: PermissionScope) -> Iterator[Statement]:
-    action, given = denial.asked.action, denial.asked.context
-    limits: dict[str, Mapping[str, tuple[str, ...]]] = {}
-    keys = {**_READS, **_CONDITIONS}.get(action, ())
-    if action == PASS_ROLE.action:
-        limits = {**scope.passing()}
-    elif TAG_KEYS in keys:
-        limits = {**scope.our_tags()}
-    for key, how in ((REGION, "StringEquals"), (NEW_PROFILE, "ArnLike"), (POLICY_ARN, "ArnLike")):
-        if key in keys and (values := given.get(key.casefold())):
-            limits[how] = {**limits.get(how, {}), key: values}
-    yield from statement(_sid(denial), [action], [denial.asked.resource], limits)
-
-
 _SIDS = {
     "role": "Roles",
     "policy": "Policies",
@@ -219,9 +204,19 @@ _SIDS = {
 }
 
 
-def _sid(denial: Denial) -> str:
-    if denial.asked.action == PASS_ROLE.action:
-        return "PassRolesToEc2"
+def _allowed(denial: Denial, scope: PermissionScope) -> Iterator[Statement]:
+    action, given = denial.asked.action, denial.asked.context
+    limits: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    keys = {**_READS, **_CONDITIONS}.get(action, ())
     kind = denial.asked.resource.split(":")[-1].partition("/")[0]
-    name = _SIDS.get(kind, "Account")
-    return f"Read{name}" if denial.asked.action in _READS else name
+    sid = _SIDS.get(kind, "Account")
+    if action in _READS:
+        sid = f"Read{sid}"
+    if action == PASS_ROLE.action:
+        sid, limits = "PassRolesToEc2", {**scope.passing()}
+    elif TAG_KEYS in keys:
+        limits = {**scope.our_tags()}
+    for key, how in ((REGION, "StringEquals"), (NEW_PROFILE, "ArnLike"), (POLICY_ARN, "ArnLike")):
+        if key in keys and (values := given.get(key.casefold())):
+            limits[how] = {**limits.get(how, {}), key: values}
+    yield from statement(sid, [action], [denial.asked.resource], limits)

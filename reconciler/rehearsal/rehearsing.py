@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,6 @@ from reconciler.exit_codes import ExitCode
 from reconciler.model.checks import alarm_of, group_of
 from reconciler.model.ownership import InstanceKey
 from reconciler.permissions.scope import PermissionScope
-from reconciler.plan.changes import Unread
 from reconciler.plan.plan import digest_of
 from reconciler.planner.served import served
 from reconciler.ports import Clock
@@ -147,7 +146,10 @@ class Stage:
                 watch, began = Watch(world, ports.run, life), clock.now()
                 applied = self._to_the_end(planned, ports) if planned and not stopped else None
             watch.end()
-            after = _served(world)
+            after = {  # by instance, the role whose credentials it is served
+                InstanceKey(str(c["region"]), str(c["instance"])): c["role"]
+                for c in credentials(world)
+            }
             took = clock.now() - began
             remaining = self._remaining(clock) if self.policies else ()
         traces = sorted(watch.traces.values(), key=lambda trace: (trace.at, trace.key))
@@ -191,8 +193,11 @@ class Stage:
             return planned, "what could not be read brings conflicts or guards"
         if planned.plan.is_whole:
             return planned, ""
-        unread = [f"{_named(one)}: {one.reason}" for one in planned.plan.unread]
-        return planned, "; ".join(["not everything could be planned", *dict.fromkeys(unread)])
+        unread: dict[str, None] = {}
+        for one in planned.plan.unread:
+            where = f" in {one.region}" if one.region else ""
+            unread[f"{one.address}{where}: {one.reason}"] = None
+        return planned, "; ".join(["not everything could be planned", *unread])
 
     def _remaining(self, clock: Clock) -> tuple[str, ...]:
         # What was to be refreshed would be so again.
@@ -301,14 +306,3 @@ class Stage:
 
     def _plan(self, ports: RunPorts, planned: Planned | None = None) -> Planned:
         return plan_copy(planned or self.planned, self.target, ports)
-
-
-def _named(unread: Unread) -> str:
-    return f"{unread.address} in {unread.region}" if unread.region else str(unread.address)
-
-
-def _served(world: World) -> Mapping[InstanceKey, str | None]:
-    """By instance, the role whose credentials it is served."""
-    return {
-        InstanceKey(str(c["region"]), str(c["instance"])): c["role"] for c in credentials(world)
-    }

@@ -65,26 +65,20 @@ def _instances(found: Sequence[InstanceResult], arrow: str) -> Iterator[Line]:
             )
             if seconds
         ]
+        before = one.before or "no role"
+        unharmed = "never without credentials" if one.before else "had none before"
+        if one.unknown:
+            before, unharmed = "not known", "never without its profile"
         yield line(
             f"  after {in_words(round(trace.at))}  ",
             data(f"{trace.key.instance} ({trace.key.region})"),
-            data(f"  {_before(one)} {arrow} {one.after or 'no role'}"),
-            f"  {', '.join(lost) or _unharmed(one)}",
+            data(f"  {before} {arrow} {one.after or 'no role'}"),
+            f"  {', '.join(lost) or unharmed}",
         )
     if len(found) > MOST:
         longest = max(one.trace.without_profile for one in found)
         more = f"  and {len(found) - MOST} more; without a profile for {in_words(round(longest))}"
         yield line(f"{more} at the most")
-
-
-def _before(one: InstanceResult) -> str:
-    return "not known" if one.unknown else one.before or "no role"
-
-
-def _unharmed(one: InstanceResult) -> str:
-    if one.unknown:
-        return "never without its profile"
-    return "never without credentials" if one.before else "had none before"
 
 
 def _crashes(found: CrashResult) -> Iterator[Line]:

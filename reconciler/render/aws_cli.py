@@ -85,7 +85,8 @@ def commands_for(target: TargetPlan, address: Address) -> list[str]:
     one has none of its own."""
     if part_of(target, address) is not None:
         return []
-    own = {address, *(a for a in _instances(target) if part_of(target, a) == address)}
+    instances = (change.address for change in target.changes if change.address.is_instance)
+    own = {address, *(one for one in instances if part_of(target, one) == address)}
     known: set[Ref] = set()
     lines: list[str] = []
     for step in target.steps:
@@ -108,10 +109,6 @@ def _pasted(step: Step) -> Iterator[str]:
                 yield f"""printf '%s' "$said" | grep {shlex.quote(step.refusal)}"""
         case ApiCall():
             yield _call(step.action)
-
-
-def _instances(target: TargetPlan) -> list[Address]:
-    return [change.address for change in target.changes if change.address.is_instance]
 
 
 def part_of(target: TargetPlan, address: Address) -> Address | None:

@@ -10,7 +10,6 @@ from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import name_of
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole, LiveState
-from reconciler.plan.changes import Change
 from reconciler.render.terraform import Import, comments, import_blocks
 
 _HEAD = (
@@ -69,10 +68,7 @@ def _instances(target: PlannedTarget) -> Iterator[str]:
     found = [change for change in target.plan.changes if change.address.is_instance]
     if found:
         yield "In the aws_instance of each of these, set iam_instance_profile:"
-    yield from (f"  {_instance(change, _live(target))}" for change in found)
-
-
-def _instance(change: Change, live: LiveState) -> str:
-    held = (i for i in live.in_region(change.region or "") if i.key.instance == change.name)
-    row = next((one.row for one in held), None)
-    return f"{change.name} ({change.region}): {row.profile_name if row else 'none'}"
+    for change in found:
+        here = _live(target).in_region(change.region or "")
+        row = next((one.row for one in here if one.key.instance == change.name), None)
+        yield f"  {change.name} ({change.region}): {row.profile_name if row else 'none'}"

@@ -55,6 +55,10 @@ class _Parts:
     foot: str
 
 
+_SIGNS = {"create": "+", "delete": "-"}
+"""Of the differences of a change."""
+
+
 def plan_markdown(document: PlanShape, page: Page) -> str:
     changes = phrases.changes_of(document)
     verb = "apply" if "outcome" in document else "plan"
@@ -63,6 +67,7 @@ def plan_markdown(document: PlanShape, page: Page) -> str:
     stops = phrases.stops_of(document)
     told = " · ".join(part for part in (told, f"**{stops}**" if stops else "") if part)
     several = len(document["targets"]) > 1
+    took = f"Estimated duration: {phrases.lasts(document)}. " if changes else ""
     parts = _Parts(
         title=f"reconciler {verb} · {_accounts(document)} · {told or _none('changes', document)}",
         columns=("", "Resource", "Change", "Spec"),
@@ -77,8 +82,12 @@ def plan_markdown(document: PlanShape, page: Page) -> str:
             for target in document["targets"]
             for kept in (*target["kept"], *target["ignored"])
         ],
-        diffs=[_difference(change) for change in changes if phrases.attributes(change)],
-        foot=_plan_foot(document),
+        diffs=[
+            differing(change["address"], _SIGNS.get(phrases.verb_of(change), "!"), differences)
+            for change in changes
+            if (differences := phrases.attributes(change))
+        ],
+        foot=f"{took}Digest `{document['digest']}`.",
     )
     return _fitted(parts, page)
 
@@ -176,18 +185,6 @@ def _warnings(document: PlanShape | DriftShape, repository: Repository) -> Itera
         yield f"- **{found['severity'].capitalize()}:** {said} {place}"
 
 
-def _difference(change: ChangeShape) -> str:
-    mark = {"create": "+", "delete": "-"}.get(phrases.verb_of(change), "!")
-    return differing(change["address"], mark, phrases.attributes(change))
-
-
-def _plan_foot(document: PlanShape) -> str:
-    took = ""
-    if phrases.changes_of(document):
-        took = f"Estimated duration: {phrases.lasts(document)}. "
-    return f"{took}Digest `{document['digest']}`."
-
-
 _MARKS = {"modified": "!", "missing": "-", "left": "+", "unmanaged": "+"}
 
 
@@ -201,7 +198,16 @@ def drift_markdown(document: DriftShape, page: Page) -> str:
         rows=[_finding_row(finding, several, page.repository) for finding in findings],
         notes=[*_warnings(document, page.repository)],
         asides=[f"- {code(n['address'])}: {words(n['reason'])}" for n in document["notes"]],
-        diffs=[_finding_difference(f) for f in findings if f["differences"]],
+        diffs=[
+            differing(
+                finding["address"],
+                _MARKS.get(finding["status"], "!"),
+                [(d["path"], d["before"], d["after"]) for d in finding["differences"]],
+                HAPPENED,
+            )
+            for finding in findings
+            if finding["differences"]
+        ],
         foot=f"Compared at {document['created_at']}.",
     )
     return _fitted(parts, page)
@@ -216,11 +222,6 @@ def _finding_row(finding: FindingShape, several: bool, repository: Repository) -
     resource = code(finding["address"]) + (f" {words(finding['target'])}" if several else "")
     shown = f"{status} ({since})" if since and since != "ongoing" else status
     return _row(shown, resource, said, _place(finding["source"], repository))
-
-
-def _finding_difference(finding: FindingShape) -> str:
-    pairs = [(d["path"], d["before"], d["after"]) for d in finding["differences"]]
-    return differing(finding["address"], _MARKS.get(finding["status"], "!"), pairs, HAPPENED)
 
 
 def _fitted(parts: _Parts, page: Page) -> str:

@@ -11,6 +11,7 @@ from reconciler.explain.stops import Stop
 from reconciler.model.address import EVERYTHING, PROFILE
 from reconciler.model.launch_sources import NAMES
 from reconciler.plan.changes import WHOLE_ACCOUNT
+from reconciler.render.escape import shortened
 from reconciler.render.json.types import (
     ActorShape,
     ChangeShape,
@@ -178,21 +179,17 @@ def what(change: ChangeShape) -> str:
     verb = verb_of(change)
     words = _PAST[verb]
     if verb == "cutover":
-        return words + _from_to(change)
+        before = (change["before"] or {}).get("role")
+        after = (change["after"] or {}).get("role")
+        if before and before != after:
+            return f"{words} from role {before} to {after}"
+        return f"{words} to role {after}" if after else words
     paths = [d["path"] for d in change["differences"]]
     if verb == "adopt" and paths:
         words += ", and change"
     if verb in ("update", "adopt", "replace") and paths:
         words += f"{':' if verb == 'replace' else ''} {few(paths)}"
     return words
-
-
-def _from_to(change: ChangeShape) -> str:
-    before = (change["before"] or {}).get("role")
-    after = (change["after"] or {}).get("role")
-    if before and before != after:
-        return f" from role {before} to {after}"
-    return f" to role {after}" if after else ""
 
 
 def few(names: list[str], between: str = ", ", most: int = _FEW) -> str:
@@ -230,7 +227,9 @@ def found(finding: FindingShape) -> str:
     told = [
         t for d in finding["differences"] for t in changed_texts(d["path"], d["before"], d["after"])
     ]
-    words = [*causes(finding), *([few([_cut(text) for text in told], "; ")] if told else [])]
+    words = [*causes(finding)]
+    if told:
+        words.append(few([shortened(text, _LONGEST) for text in told], "; "))
     if finding["reason"]:
         words.append(finding["reason"])
     return "; ".join(words) or headword(finding)
@@ -245,10 +244,6 @@ def headword(finding: FindingShape) -> str:
     """``critical: modified``: the severity where a finding is critical, and the status."""
     said = state(finding["status"], (d["path"] for d in finding["differences"]))
     return f"critical: {said}" if finding["severity"] == "critical" else said
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def state(status: str, paths: Iterable[str]) -> str:

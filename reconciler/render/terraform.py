@@ -41,14 +41,11 @@ def import_blocks(found: Iterable[Import]) -> Iterator[str]:
     """One for each, under names of their own."""
     taken: set[str] = set()
     for one in found:
-        to = _unused(f"{one.type}.{label('_'.join(one.names))}", taken)
+        name = f"{one.type}.{label('_'.join(one.names))}"
+        numbered = (f"{name}_{number}" for number in range(2, len(taken) + 3))
+        to = next(free for free in (name, *numbered) if free not in taken)
         taken.add(to)
         yield f"import {{\n  to = {to}\n  id = {hcl(one.id)}\n}}\n"
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    numbered = (f"{name}_{number}" for number in range(2, len(taken) + 3))
-    return next(one for one in (name, *numbered) if one not in taken)
 
 
 def removed_blocks(blocks: Iterable[str], single: Iterable[str] = ()) -> Iterator[str]:

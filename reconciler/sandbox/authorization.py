@@ -170,19 +170,15 @@ def _questions(world: World, logged: Logged) -> Iterator[PolicyQuestion]:
     elif logged.name == "sts:AssumeRole":
         yield PolicyQuestion(logged.name, logged.params["RoleArn"])
     elif logged.name == "ssm:SendCommand":
-        yield from _sending(logged)
+        # The document and each of the instances. Source:
+        # docs.aws.amazon.com/systems-manager/latest/userguide/run-command-setting-up.html
+        document = logged.params.get("DocumentName")
+        yield PolicyQuestion(logged.name, f"arn:aws:ssm:{logged.region}::document/{document}")
+        start = f"arn:aws:ec2:{logged.region}:{logged.account}:instance"
+        for name in logged.params.get("InstanceIds") or ():
+            yield PolicyQuestion(logged.name, f"{start}/{name}")
     else:
         yield PolicyQuestion(logged.name, "*")
-
-
-def _sending(logged: Logged) -> Iterator[PolicyQuestion]:
-    """The document and each of the instances.
-    Source: docs.aws.amazon.com/systems-manager/latest/userguide/run-command-setting-up.html"""
-    document = logged.params.get("DocumentName")
-    yield PolicyQuestion(logged.name, f"arn:aws:ssm:{logged.region}::document/{document}")
-    start = f"arn:aws:ec2:{logged.region}:{logged.account}:instance"
-    for name in logged.params.get("InstanceIds") or ():
-        yield PolicyQuestion(logged.name, f"{start}/{name}")
 
 
 _Found = dict[str, tuple[str, ...]]
@@ -195,11 +191,14 @@ def _iam(logged: Logged) -> Iterator[PolicyQuestion]:
         return
     arn, existing = _subject(logged, backend)
     tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
+    boundary = str(params.get("PermissionsBoundary", ""))
+    if logged.operation in _BOUND:
+        boundary = getattr(existing, "permissions_boundary_arn", None) or ""
     context: _Found = {
         "aws:tagkeys": tuple(params.get("TagKeys", tuple(tags))),
         "aws:resourceaccount": (arn.split(":")[4],),
         "iam:policyarn": (str(params.get("PolicyArn", "")),),
-        "iam:permissionsboundary": (_boundary(logged, existing),),
+        "iam:permissionsboundary": (boundary,),
         **_tagged("aws:RequestTag", tags),
     }
     for start in ("aws:ResourceTag", "iam:ResourceTag"):
@@ -210,12 +209,6 @@ def _iam(logged: Logged) -> Iterator[PolicyQuestion]:
         yield PolicyQuestion(f"iam:Tag{kind}", arn, context)
     if logged.operation == "AddRoleToInstanceProfile":
         yield _passing(logged, backend, params["RoleName"])
-
-
-def _boundary(logged: Logged, existing: Any) -> str:
-    if logged.operation in _BOUND:
-        return getattr(existing, "permissions_boundary_arn", None) or ""
-    return str(logged.params.get("PermissionsBoundary", ""))
 
 
 def _tagged(start: str, tags: Mapping[str, str]) -> _Found:
@@ -282,7 +275,11 @@ def _ec2(world: World, logged: Logged) -> Iterator[PolicyQuestion]:
         tags = params.get("Tags") or params.get("Tag") or ()
         context["aws:tagkeys"] = tuple(tag["Key"] for tag in tags)
         context |= _tagged("aws:RequestTag", {t["Key"]: t.get("Value") or "" for t in tags})
-    profile = _profile_of(params, iam_backends[account]["aws"])
+    given = params.get("IamInstanceProfile") or {}
+    profiles = iam_backends[account]["aws"].instance_profiles.values()
+    profile = next((one for one in profiles if given.get("Arn") == one.arn), None)
+    if given.get("Name"):
+        profile = _by_name(profiles, given["Name"])
     if profile is not None:
         context["ec2:newinstanceprofile"] = (profile.arn,)
     for name in sorted(world.instances_of(logged)):
@@ -296,11 +293,3 @@ def _ec2(world: World, logged: Logged) -> Iterator[PolicyQuestion]:
         yield PolicyQuestion(logged.name, f"arn:aws:ec2:{region}:{account}:instance/{name}", own)
     for role in profile.roles if profile is not None else ():
         yield _passing(logged, iam_backends[account]["aws"], role.name)
-
-
-def _profile_of(params: Mapping[str, Any], backend: Any) -> Any:
-    """The instance profile that a request names by ARN or by name."""
-    given = params.get("IamInstanceProfile") or {}
-    profiles = backend.instance_profiles.values()
-    by_arn = next((p for p in profiles if given.get("Arn") == p.arn), None)
-    return _by_name(profiles, given["Name"]) if given.get("Name") else by_arn

@@ -43,7 +43,9 @@ class TrailLayer:
         token = str(asked.get("NextToken") or "0")
         if not token.isdecimal():
             raise _invalid("NextToken", "The token is not valid.")
-        key, value = _of(attributes)
+        key, value = None, ""
+        if attributes:
+            key, value = str(attributes[0]["AttributeKey"]), str(attributes[0]["AttributeValue"])
         events = sorted(self._events(request, key, value), key=lambda e: e["EventTime"])[::-1]
         now = self._world.clock.now()
         oldest = max(float(asked.get("StartTime") or 0.0), now - DAYS * 86400)
@@ -98,12 +100,6 @@ def _invalid(what: str, message: str) -> ServiceException:
     return refused("cloudtrail", f"Invalid{what}Exception", message)
 
 
-def _of(attributes: list[Any]) -> tuple[str | None, str]:
-    if not attributes:
-        return None, ""
-    return str(attributes[0]["AttributeKey"]), str(attributes[0]["AttributeValue"])
-
-
 def _fits(change: Change, key: str | None, value: str) -> bool:
     match key:
         case "ResourceName":
@@ -148,6 +144,10 @@ def resources_of(logged: Logged) -> frozenset[str]:
 def _event(number: int, change: Change) -> dict[str, Any]:
     logged = change.logged
     arn = f"arn:aws:iam::{logged.account}:user/{CALLER}"
+    answer: dict[str, Any] | None = None
+    if change.association is not None:  # EC2's newer calls are told like this
+        made = {"associationId": change.association, "instanceId": change.instance}
+        answer = {f"{logged.operation}Response": {"iamInstanceProfileAssociation": made}}
     detail = {
         "eventVersion": "1.11",
         "userIdentity": {"type": "IAMUser", "arn": arn, "userName": CALLER},
@@ -156,7 +156,7 @@ def _event(number: int, change: Change) -> dict[str, Any]:
         "awsRegion": _region(logged),
         "userAgent": logged.user_agent,
         "readOnly": False,
-        "responseElements": _answered(change),
+        "responseElements": answer,
     }
     return {
         "EventId": f"00000000-0000-0000-0000-{number:012d}",
@@ -168,14 +168,6 @@ def _event(number: int, change: Change) -> dict[str, Any]:
         "Resources": [{"ResourceName": name} for name in sorted(change.resources)],
         "CloudTrailEvent": json.dumps(detail),
     }
-
-
-def _answered(change: Change) -> dict[str, Any] | None:
-    """What AWS answered, of what was associated; EC2's newer calls are told like this."""
-    if change.association is None:
-        return None
-    made = {"associationId": change.association, "instanceId": change.instance}
-    return {f"{change.logged.operation}Response": {"iamInstanceProfileAssociation": made}}
 
 
 def _of_instance(used: Used) -> dict[str, Any]:
@@ -198,13 +190,13 @@ def _of_instance(used: Used) -> dict[str, Any]:
                     "userName": session.role,
                 },
                 "attributes": {
-                    "creationDate": _moment(session.issued_at),
+                    "creationDate": moment(session.issued_at),
                     "mfaAuthenticated": "false",
                 },
                 "ec2RoleDelivery": "2.0",
             },
         },
-        "eventTime": _moment(used.at),
+        "eventTime": moment(used.at),
         "eventSource": f"{used.service}.amazonaws.com",
         "eventName": used.operation,
         "awsRegion": GLOBAL if used.service == "iam" else region,
@@ -229,6 +221,6 @@ def _of_instance(used: Used) -> dict[str, Any]:
     }
 
 
-def _moment(epoch: float) -> str:
+def moment(epoch: float) -> str:
     """To the second, as CloudTrail writes it."""
     return datetime.fromtimestamp(int(epoch), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

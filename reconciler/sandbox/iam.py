@@ -138,7 +138,9 @@ class IamLayer:
         role = request.backend.get_role(request._get_param("RoleName"))
         used = self._world.sessions.last_used(role.id)
         if used is not None:
-            role.last_used, role.last_used_region = _moment(used.at), used.key[1]
+            # As moto keeps its dates.
+            role.last_used = datetime.fromtimestamp(used.at, tz=UTC).replace(tzinfo=None)
+            role.last_used_region = used.key[1]
         return self._originals["get_role"](request)
 
     def update_assume_role_policy(self, request: IamResponse) -> ActionResult:
@@ -403,8 +405,3 @@ def _refuse_unknown_principals(request: IamResponse, document: str) -> None:
                 raise refused(
                     "iam", "MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{arn}"'
                 )
-
-
-def _moment(epoch: float) -> datetime:
-    """As moto keeps its dates."""
-    return datetime.fromtimestamp(epoch, tz=UTC).replace(tzinfo=None)

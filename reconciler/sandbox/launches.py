@@ -78,21 +78,17 @@ def _started(
 def _give(world: World, backend: Any, instances: Iterable[Any], named: Any) -> None:
     """An instance starts with its profile: there is no later association. One whose profile does
     not exist gets none here; on AWS it would not start."""
-    profile = _profile(backend.account_id, named)
+    # Templates name it by name or ARN, a launch configuration and a spot fleet by either alone.
+    given = named if isinstance(named, dict) else {"Name": named, "Arn": named}
+    wanted = {given.get("Name"), given.get("Arn")} - {None}
+    profiles = iam_backends[backend.account_id]["aws"].get_instance_profiles()
+    profile = next((p for p in profiles if wanted & {p.name, p.arn}), None)
     for instance in instances:
         here = (backend.account_id, backend.region_name, instance.id)
         world.rows[:] = [r for r in world.rows if (r.account, r.region, r.instance) != here]
         if profile is not None:
             row = world.associate(*here, profile)
             row.made_at -= world.lags.associating
-
-
-def _profile(account: str, named: Any) -> Any:
-    """Templates name it by name or ARN, a launch configuration and a spot fleet by either alone."""
-    given = named if isinstance(named, dict) else {"Name": named, "Arn": named}
-    wanted = {given.get("Name"), given.get("Arn")} - {None}
-    profiles = iam_backends[account]["aws"].get_instance_profiles()
-    return next((p for p in profiles if wanted & {p.name, p.arn}), None)
 
 
 class EcsLayer:

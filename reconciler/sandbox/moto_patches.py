@@ -166,17 +166,12 @@ def _guarded(world: World, faults: Faults, original: Any) -> Any:
                 headers["status"] = status = getattr(error, "http_status", status)
                 return status, headers, body
             finally:
-                _go_out(world, faults, logged)
+                if world.meets_chaos(logged):
+                    begun = faults.begins_outage(world.chaos, logged, world.clock.now())
+                    if begun is not None:
+                        world.goes_out(*begun)
 
     return call_action
-
-
-def _go_out(world: World, faults: Faults, logged: Logged) -> None:
-    if not world.meets_chaos(logged):
-        return
-    begun = faults.begins_outage(world.chaos, logged, world.clock.now())
-    if begun is not None:
-        world.goes_out(*begun)
 
 
 def _answered(world: World, faults: Faults, request: Any, logged: Logged, original: Any) -> Any:

@@ -95,10 +95,10 @@ def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = Non
     to the root of a host. Others go by werkzeug's test client."""
     scheme, _, place = url.partition("://")
     host, _, path = place.partition("/")
-    given = {
-        moto_request.environ_key_for_header(name): _decoded(value)
-        for name, value in headers.items()
-    }
+    given: dict[str, str] = {}
+    for name, value in headers.items():
+        text = value.decode() if isinstance(value, bytes) else value
+        given[moto_request.environ_key_for_header(name)] = text
     is_form = given.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     if method != "POST" or path or ":" in host or not is_form or not isinstance(body, str | bytes):
         return _normalized(method, url, headers, body)
@@ -127,10 +127,6 @@ def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = Non
         "CONTENT_LENGTH": str(len(sent)),
     }
     return kind(environ)
-
-
-def _decoded(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _random_string(
@@ -240,7 +236,10 @@ def _members_of(
         model = serializer.operation_model
         context = serialize.AttributePickerContext(value, key, member, model, model.service_model)
         names = tuple(dict.fromkeys(serializer._value_picker.get_possible_keys(context)))
-        meant = tuple((end, t) for end, t in transformers.items() if _may_end(f".{key}", end))
+        # A path that ends with the tail may end with these.
+        tail = f".{key}"
+        ends = [end for end in transformers if tail.endswith(end) or end.endswith(tail)]
+        meant = tuple((end, transformers[end]) for end in ends)
         kind = type(serializer)
         put = getattr(kind, f"_serialize_type_{member.type_name}", kind._default_serialize)
         about = member.serialization
@@ -256,11 +255,6 @@ def _members_of(
             about.get("name", key),
             None if is_text else put,
         )
-
-
-def _may_end(tail: str, end: str) -> bool:
-    """Whether a path that ends with ``tail`` may end with ``end``."""
-    return tail.endswith(end) or end.endswith(tail)
 
 
 def _written(body: Any, **options: Any) -> Any:

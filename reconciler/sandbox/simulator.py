@@ -21,7 +21,10 @@ def simulated(backend: Any, denied: Collection[str], asked: Mapping[str, Any]) -
     for a principal that does not exist."""
     principal = principal_of(backend, str(asked.get("PolicySourceArn")))
     own = [*policies_of(principal, backend), *_given(asked, "PolicyInputList")]
-    limits = _given(asked, _BOUNDARY) or _boundary(principal, backend)
+    limits = _given(asked, _BOUNDARY) or None
+    arn = getattr(principal, "permissions_boundary_arn", None)
+    if limits is None and arn:
+        limits = [json.loads(_default(backend.get_policy(arn)))]
     return _answer(own, limits, denied, asked)
 
 
@@ -126,11 +129,6 @@ def policies_of(principal: Any, backend: Any) -> list[Any]:
     texts = [text for holder in holders for text in holder.policies.values()]
     texts += [_default(p) for holder in holders for p in holder.managed_policies.values()]
     return [json.loads(text) for text in texts]
-
-
-def _boundary(principal: Any, backend: Any) -> list[Any] | None:
-    arn = getattr(principal, "permissions_boundary_arn", None)
-    return [json.loads(_default(backend.get_policy(arn)))] if arn else None
 
 
 def _default(policy: Any) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -19,7 +18,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 
-from reconciler.sandbox.cloudtrail import settle
+from reconciler.sandbox.cloudtrail import moment, settle
 from reconciler.sandbox.faults import refused
 from reconciler.sandbox.sessions import Key
 from reconciler.sandbox.state import SentCommand, World
@@ -121,7 +120,7 @@ def _printed(world: World, command: SentCommand, key: Key) -> str | None:
         return f"reconciler info {NOT_FOUND}\nreconciler role {NOT_FOUND}\n"
     info = {
         "Code": "Success" if session is not None else "InstanceProfileNotFound",
-        "LastUpdated": _moment(session.issued_at if session is not None else world.clock.now()),
+        "LastUpdated": moment(session.issued_at if session is not None else world.clock.now()),
         "InstanceProfileArn": row.profile_arn,
         "InstanceProfileId": row.profile_id,
     }
@@ -184,7 +183,3 @@ def _paged(
 
 def _wrong(code: str, message: str) -> ServiceException:
     return refused("ssm", code, message)
-
-
-def _moment(epoch: float) -> str:
-    return datetime.fromtimestamp(int(epoch), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

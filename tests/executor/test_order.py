@@ -10,6 +10,7 @@ from threading import Lock
 import pytest
 
 from reconciler.commands.apply import Apply
+from reconciler.commands.recorder import Silent
 from reconciler.commands.request import RunPorts
 from reconciler.executor import executor
 from reconciler.executor.places import Places
@@ -21,23 +22,13 @@ READ = "{Version: 2012-10-17, Statement: [{Effect: Allow, Action: 's3:Get*', Res
 
 
 @dataclass
-class Counting:
+class Counting(Silent):
     """A progress that counts what is open."""
 
     open: Counter[Address] = field(default_factory=Counter)
     most: int = 0
     most_of_one: int = 0
     lock: Lock = field(default_factory=Lock)
-
-    def reading(self, what: str) -> None: ...
-
-    def entering(self, target: str) -> None: ...
-
-    def target_ended(self, how: str, number: int, of: int) -> None: ...
-
-    def waiting(
-        self, address: Address, what: str, seconds: float, of: float | None = None
-    ) -> None: ...
 
     def started(self, address: Address, what: str, within: Within | None = None) -> None:
         with self.lock:
@@ -50,8 +41,6 @@ class Counting:
     def done(self, address: Address, what: str, seconds: float) -> None:
         with self.lock:
             self.open[address] -= 1
-
-    def skipped(self, address: Address, what: str, reason: str) -> None: ...
 
     def failed(self, address: Address, what: str, reason: str, brief: str = "") -> None:
         raise AssertionError(reason)

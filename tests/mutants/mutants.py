@@ -945,7 +945,7 @@ REHEARSAL = (
     ),
     Mutant(
         "reconciler/rehearsal/access.py",
-        "asked=replace(asked, context=_joined(known.asked.context, asked.context)),",
+        "asked=replace(asked, context=context),",
         "asked=asked,",
         (f"{_ACCESS}::test_a_read_in_two_regions_is_allowed_in_both",),
         "the suggested policy allows reads in one region of two",
@@ -994,8 +994,8 @@ EXPLAINING = (
     ),
     Mutant(
         "reconciler/commands/analysis.py",
-        "        if change is None or not _writes(change, written):\n",
-        "        if change is None:\n",
+        "        if not is_new and name_key(_attribute(written)) not in touched:\n",
+        "        if False:\n",
         (f"{_ANALYSIS}::test_what_changes_is_compared_with_what_aws_has",),
         "documents that do not change are asked about",
     ),
@@ -1140,8 +1140,8 @@ IMPACT = (
     ),
     Mutant(
         "reconciler/impact/allowed.py",
-        '    if own.outcome in ("allowed", "partly") and held.denying:\n',
-        "    if False:\n",
+        '    elif own.outcome in ("allowed", "partly") and held.denying:\n',
+        "    elif False:\n",
         ("impact/test_allowed.py::test_what_was_not_read_may_allow_or_deny",),
         "a policy that was not read and may deny counts for nothing",
     ),

@@ -46,18 +46,17 @@ def run(
         for key, body in bodies(read, repository(), together=together).items():
             console.note(data(f"{key}: {post(hoster, key, body)}"))
     except DeliveryError as error:
-        needs = _NEEDS[where] if error.status in (401, 403, 404) else None
-        hint = needs if error.status else f"its address is from {_origin(where, api_url)}"
+        hint = _NEEDS[where] if error.status in (401, 403, 404) else None
+        if not error.status:  # it was not reached, so its address may be wrong
+            name = "GITHUB_API_URL" if where is Where.github else "CI_API_V4_URL"
+            origin = f"{where.value}.com; --api-url or {name} sets another"
+            if api_url:
+                origin = "--api-url"
+            elif os.environ.get(name):
+                origin = name
+            hint = f"its address is from {origin}"
         console.error(str(error), hint)
         raise typer.Exit(ExitCode.ERROR) from error
-
-
-def _origin(where: Where, api_url: str | None) -> str:
-    """What set the address of the code host."""
-    name = "GITHUB_API_URL" if where is Where.github else "CI_API_V4_URL"
-    if api_url:
-        return "--api-url"
-    return name if os.environ.get(name) else f"{where.value}.com; --api-url or {name} sets another"
 
 
 def _hoster(where: Where, project: str | None, number: int | None, api_url: str | None) -> Hoster:

@@ -29,7 +29,9 @@ def run(specs: str, form: GraphFormat, every: bool, common: CommonArguments) -> 
     for note in _notes(made, form, drawn):
         console.note(data(note))
     console.out_text(drawn)
-    raise typer.Exit(_exit_code(made))
+    plan = made.planned.plan
+    code = ExitCode.OK if plan.is_whole else ExitCode.ERROR
+    raise typer.Exit(ExitCode.UNDECIDED if plan.conflicts else code)
 
 
 def _notes(made: Graph, form: GraphFormat, drawn: str) -> list[str]:
@@ -51,10 +53,3 @@ def _notes(made: Graph, form: GraphFormat, drawn: str) -> list[str]:
             "is configured; --format svg has no limit"
         )
     return list(dict.fromkeys(notes))
-
-
-def _exit_code(made: Graph) -> ExitCode:
-    plan = made.planned.plan
-    if plan.conflicts:
-        return ExitCode.UNDECIDED
-    return ExitCode.OK if plan.is_whole else ExitCode.ERROR

@@ -63,11 +63,6 @@ def _exit_code(planned: Planned, detailed: bool, fail_on: Severity | None) -> Ex
     if not plan.is_whole:
         return ExitCode.ERROR
     is_told = detailed and not plan.is_empty
-    return ExitCode.DIFFERENCES if is_told or _weighs(planned, fail_on) else ExitCode.OK
-
-
-def _weighs(planned: Planned, lowest: Severity | None) -> bool:
-    """Whether something in the plan is of that severity or higher."""
-    if lowest is None or planned.severity is None:
-        return False
-    return SEVERITIES.index(planned.severity) <= SEVERITIES.index(lowest)
+    if fail_on is not None and planned.severity is not None:
+        is_told |= SEVERITIES.index(planned.severity) <= SEVERITIES.index(fail_on)
+    return ExitCode.DIFFERENCES if is_told else ExitCode.OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -221,10 +221,16 @@ def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
 def _welcome(
     address: str, groups: tuple[Planted, ...], view: str, state: Path | None
 ) -> list[Line]:
+    instances: dict[str, list[str]] = {}
+    for group in groups:
+        instances.setdefault(group.region, []).extend(group.instances)
     return [
         line(Piece("A local AWS is running at ", "bold green"), Piece(address, "bold")),
         (),
-        *_found(groups),
+        *(
+            line("  ", data(f"{region:<14} {few(ids, most=MOST_LISTED)}"))
+            for region, ids in instances.items()
+        ),
         (),
         line("In another terminal:"),
         (),
@@ -235,11 +241,3 @@ def _welcome(
         *([] if state is None else [line("Its data is kept in ", data(state), ".")]),
         line("Press Ctrl-C to stop."),
     ]
-
-
-def _found(groups: tuple[Planted, ...]) -> Iterator[Line]:
-    """A line for each region, with its first instances."""
-    regions = dict.fromkeys(group.region for group in groups)
-    for region in regions:
-        ids = [name for group in groups if group.region == region for name in group.instances]
-        yield line("  ", data(f"{region:<14} {few(ids, most=MOST_LISTED)}"))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from reconciler.model.address import PROFILE, ROLE
 from reconciler.plan.changes import Mark
 from reconciler.render.escape import printable
-from reconciler.render.graph.links import Network, Vertex
+from reconciler.render.graph.links import Network
 from reconciler.render.graph.rows import COLORS, WORDS
 
 _SHAPES = {ROLE: "oval", PROFILE: "box"}
@@ -32,7 +32,11 @@ def dot(networks: Sequence[tuple[str, Network]], *, empty: str, below: str = "")
         if title:
             lines += [f"  subgraph cluster_{place} {{", f"    label={quoted(title)};"]
             pad = "    "
-        lines += [f"{pad}{_vertex(vertex, place)}" for vertex in network.vertices]
+        for vertex in network.vertices:
+            shape = _SHAPES.get(vertex.kind, "box")
+            is_rounded = shape == "box" and vertex.kind != PROFILE
+            look = f"{quoted(*vertex.lines)}, {_look(vertex.mark, is_rounded=is_rounded)}"
+            lines.append(f"{pad}n{place}_{vertex.number} [shape={shape}, label={look}];")
         if not network.vertices:
             lines.append(f"{pad}e{place} [shape=plaintext, label={quoted(empty)}];")
         for edge in network.edges:
@@ -44,12 +48,6 @@ def dot(networks: Sequence[tuple[str, Network]], *, empty: str, below: str = "")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _vertex(vertex: Vertex, place: int) -> str:
-    shape = _SHAPES.get(vertex.kind, "box")
-    look = f", {_look(vertex.mark, is_rounded=shape == 'box' and vertex.kind != PROFILE)}"
-    return f"n{place}_{vertex.number} [shape={shape}, label={quoted(*vertex.lines)}{look}];"
-
-
 def _look(mark: Mark, *, is_rounded: bool = False) -> str:
     styles = [s for s, wanted in (("rounded", is_rounded), ("dashed", mark == "goes")) if wanted]
     color = [f'color="{COLORS[mark]}"', "penwidth=2"] if COLORS[mark] else []
@@ -58,9 +56,5 @@ def _look(mark: Mark, *, is_rounded: bool = False) -> str:
 
 def quoted(*texts: str) -> str:
     """Lines as one string in quotes."""
-    return '"' + "\\n".join(_escaped(text) for text in texts) + '"'
-
-
-def _escaped(text: str) -> str:
-    plain = printable(text).replace("\\", "\\\\").replace('"', '\\"')
-    return plain.replace("&", "&amp;")
+    escaped = (printable(text).replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return '"' + "\\n".join(escaped).replace("&", "&amp;") + '"'

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reconciler.model.address import Address
 from reconciler.plan.changes import Mark
 from reconciler.plan.picture import Node
-from reconciler.render.graph.rows import HEADS, LETTERS, GraphRow, Leaf, name, signed
+from reconciler.render.graph.rows import HEADS, LETTERS, GraphRow, name, signed
 
 CHARACTER, PAD = 8, 8
 """Of a character of the monospaced fonts of today, at 13 pixels, generously."""
@@ -94,7 +94,8 @@ def laid_out(rows: Iterable[GraphRow]) -> Drawing:
     top = float(HEAD)
     for row in rows:
         profile = _of_node(row.profile) if row.profile is not None else None
-        one = _Placed(row, profile, tuple(map(_of_leaf, row.leaves)), top)
+        leaves = tuple(_text([leaf.title, *leaf.details], leaf.mark) for leaf in row.leaves)
+        one = _Placed(row, profile, leaves, top)
         placed.append(one)
         top += one.height + BETWEEN
         for role, _ in row.roles:
@@ -140,10 +141,6 @@ def _height(lines: int) -> int:
 
 def _of_node(node: Node) -> _Text:
     return _text([name(node), node.reason or ""], node.mark, f"{node.address.kind}/")
-
-
-def _of_leaf(leaf: Leaf) -> _Text:
-    return _text([leaf.title, *leaf.details], leaf.mark)
 
 
 def _text(lines: list[str], mark: Mark, kind: str = "") -> _Text:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from reconciler.model.address import Address
 from reconciler.plan.changes import Mark
 from reconciler.plan.picture import Node
-from reconciler.render.graph.rows import KINDS, GraphRow, Leaf, name, signed
+from reconciler.render.graph.rows import KINDS, GraphRow, name, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,12 @@ def network(rows: Iterable[GraphRow]) -> Network:
         own = numbers.of(row.profile)
         edges += [Edge(role, own, mark) for role, mark in held]
         for leaf in row.leaves:
-            edges.append(Edge(own, _of_leaf(leaf, row.profile.address, numbers), leaf.mark))
+            key, lines = tuple(node.address for node in leaf.nodes), (leaf.title, *leaf.details)
+            if len(key) == 1:
+                lines = (f"instance {leaf.title}", *leaf.details)
+                number = numbers.number(key, "instance", leaf.nodes[0].mark, lines)
+            else:
+                key = (row.profile.address, *key)
+                number = numbers.number(key, "instance", leaf.mark, lines)
+            edges.append(Edge(own, number, leaf.mark))
     return Network(tuple(numbers.made.values()), tuple(edges))
-
-
-def _of_leaf(leaf: Leaf, profile: Address, numbers: _Numbers) -> int:
-    key = tuple(node.address for node in leaf.nodes)
-    if len(key) == 1:
-        lines = f"instance {leaf.title}", *leaf.details
-        return numbers.number(key, "instance", leaf.nodes[0].mark, lines)
-    return numbers.number((profile, *key), "instance", leaf.mark, (leaf.title, *leaf.details))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from reconciler.model.address import PROFILE, ROLE
 from reconciler.plan.changes import Mark
 from reconciler.render.escape import printable
-from reconciler.render.graph.links import Network, Vertex
+from reconciler.render.graph.links import Network
 from reconciler.render.graph.rows import COLORS, WORDS
 
 _PLAIN = frozenset(" ._,/-")
@@ -35,7 +35,11 @@ def mermaid(networks: Sequence[tuple[str, Network]], *, empty: str, below: str =
         if title:
             lines.append(f'  subgraph t{place}["{label(title)}"]')
             pad = "    "
-        lines += [f"{pad}{_vertex(vertex, place)}" for vertex in network.vertices]
+        for vertex in network.vertices:
+            before, after = _SHAPES.get(vertex.kind, ("(", ")"))
+            said = "<br/>".join(label(line) for line in vertex.lines)
+            class_ = f":::{vertex.mark}" if vertex.mark != "same" else ""
+            lines.append(f'{pad}n{place}_{vertex.number}{before}"{said}"{after}{class_}')
         if not network.vertices:
             lines.append(f'{pad}e{place}["{label(empty)}"]')
         for edge in network.edges:
@@ -58,13 +62,6 @@ def mermaid(networks: Sequence[tuple[str, Network]], *, empty: str, below: str =
             listed = ",".join(map(str, numbers))
             lines.append(f"  linkStyle {listed} stroke:{COLORS[mark]},stroke-width:2px")
     return "\n".join(lines) + "\n"
-
-
-def _vertex(vertex: Vertex, place: int) -> str:
-    before, after = _SHAPES.get(vertex.kind, ("(", ")"))
-    said = "<br/>".join(label(line) for line in vertex.lines)
-    class_ = f":::{vertex.mark}" if vertex.mark != "same" else ""
-    return f'n{place}_{vertex.number}{before}"{said}"{after}{class_}'
 
 
 def label(text: str) -> str:

@@ -7,7 +7,7 @@ from html import escape
 
 from reconciler.plan.changes import Mark
 from reconciler.render.escape import printable
-from reconciler.render.graph.layout import LINE, PAD, Box, Drawing, Stroke, laid_out
+from reconciler.render.graph.layout import LINE, PAD, Box, Drawing, laid_out
 from reconciler.render.graph.rows import COLORS, GraphRow
 
 TITLE = "Roles, the profiles that hold them, and the instances that use the profiles"
@@ -60,37 +60,32 @@ def svg_file(
 
 def _inside(drawing: Drawing) -> str:
     heads = "".join(f'<text class="head" x="{x:g}" y="14">{h}</text>' for x, h in drawing.heads)
-    return heads + "".join(map(_line, drawing.strokes)) + "".join(map(_drawn, drawing.boxes))
+    lines = "".join(
+        f'<line class="{stroke.mark}" x1="{stroke.x1:g}" y1="{stroke.y1:g}" '
+        f'x2="{stroke.x2:g}" y2="{stroke.y2:g}"/>'
+        for stroke in drawing.strokes
+    )
+    return heads + lines + "".join(map(_drawn, drawing.boxes))
 
 
 def _drawn(box: Box) -> str:
     first, *rest = box.lines
     x = box.x + PAD
+    title = "\n".join(map(_text, box.whole.split("\n")))
     more = "".join(
         f'<text class="detail" x="{x:g}" y="{box.y + LINE * number:g}">{_text(text)}</text>'
         for number, text in enumerate(rest, 2)
     )
     return (
-        f'<g class="{box.mark}"><title>{_text_lines(box.whole)}</title>'
+        f'<g class="{box.mark}"><title>{title}</title>'
         f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{box.height}" rx="4"/>'
         f'<text x="{x:g}" y="{box.y + LINE:g}">{_text(first)}</text>{more}</g>'
-    )
-
-
-def _line(stroke: Stroke) -> str:
-    return (
-        f'<line class="{stroke.mark}" x1="{stroke.x1:g}" y1="{stroke.y1:g}" '
-        f'x2="{stroke.x2:g}" y2="{stroke.y2:g}"/>'
     )
 
 
 def _text(text: str) -> str:
     """Harmless in XML: no character that XML does not allow is printable."""
     return escape(printable(text))
-
-
-def _text_lines(text: str) -> str:
-    return "\n".join(_text(line) for line in text.split("\n"))
 
 
 def _style() -> str:

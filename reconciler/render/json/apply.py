@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from reconciler.cutover.decisions import AGAIN
 from reconciler.executor.outcomes import Outcome, Stranded
 from reconciler.exit_codes import ExitCode
-from reconciler.model.address import Address
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
@@ -25,6 +24,11 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
     not_begun = applied.result.not_begun if applied else ()
     left = applied.left if applied else None
     lost = applied.result.stranded if applied else ()
+    remaining: list[str] | None = None
+    if left is not None:
+        # What lacks something is named, not what it lacks.
+        lacking = dict.fromkeys(one.needed_by or one.address for one in left.unmet)
+        remaining = [str(one) for one in (*(change.address for change in left.changes), *lacking)]
     made: OutcomeShape = {
         "exit_code": int(exit_code),
         "applied": applied.result.steps_applied if applied else 0,
@@ -32,17 +36,11 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
         "skipped": sum(o.status == "skipped" for o in outcomes),
         "interrupted": applied.result.interrupted if applied else False,
         "failures": [_failure(o) for o in outcomes if o.status != "applied"],
-        "left": None if left is None else [str(address) for address in _remaining(left)],
+        "left": remaining,
         "stranded": [stranded_json(one) for one in lost],
         "advice": list(advised(applied)) if applied else [],
     }
     return {**made, "not_begun": list(not_begun)} if not_begun else made
-
-
-def _remaining(left: Plan) -> tuple[Address, ...]:
-    """What is not as the specs have it; what lacks something is named, not what it lacks."""
-    lacking = dict.fromkeys(one.needed_by or one.address for one in left.unmet)
-    return (*(change.address for change in left.changes), *lacking)
 
 
 def summary_json(
@@ -53,6 +51,11 @@ def summary_json(
     left = applied.left if applied else plan
     held = left.held if left is not None else plan.held
     result = applied.result if applied else None
+    if applied:
+        advice = [*advised(applied)]
+    else:  # what a person must decide before anything is done
+        advice = [f"{c.address} {c.reason}; use {c.lift} to manage it" for c in plan.conflicts]
+        advice += [f"{guard.reason}; {guard.lift}" for guard in (*plan.guards, *guards)]
     made: SummaryMembers = {
         "applied": result.steps_applied if result else 0,
         "failed": result.count("failed") if result else 0,
@@ -60,19 +63,11 @@ def summary_json(
         "remaining": (len(left.changes) + len(left.unmet) if left else 0) + len(held),
         "kept": [kept_json(kept) for kept in held],
         "stranded": [stranded_json(one) for one in (result.stranded if result else ())],
-        "advice": list(advised(applied) if applied else _undecided(plan, guards)),
+        "advice": advice,
     }
     if result and result.not_begun:
         made["not_begun"] = list(result.not_begun)
     return made
-
-
-def _undecided(plan: Plan, guards: Iterable[Guard]) -> Iterator[str]:
-    """What a person must decide before anything is done."""
-    for conflict in plan.conflicts:
-        yield f"{conflict.address} {conflict.reason}; use {conflict.lift} to manage it"
-    for guard in (*plan.guards, *guards):
-        yield f"{guard.reason}; {guard.lift}"
 
 
 def advised(applied: Applied) -> tuple[str, ...]:

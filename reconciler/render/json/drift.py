@@ -109,16 +109,13 @@ def baseline_of(text: str) -> Baseline:
     return Baseline(findings, owed)
 
 
-def _causes(value: FindingShape) -> tuple[Cause, ...]:
-    """A baseline of an earlier version has none: then what stands for its severity."""
-    if "causes" in value:
-        return tuple(Cause(c["rule"], c["text"]) for c in value["causes"])
-    rules = {"critical": "interrupted", "warning": "differs", "info": "not-in-specs"}
-    return (Cause(rules[value["severity"]]),)
-
-
 def finding_of(value: FindingShape) -> Finding:
     found, place = value["differences"], value["source"]
+    if "causes" in value:
+        causes = tuple(Cause(c["rule"], c["text"]) for c in value["causes"])
+    else:  # a baseline of an earlier version has none: then what stands for its severity
+        rules = {"critical": "interrupted", "warning": "differs", "info": "not-in-specs"}
+        causes = (Cause(rules[value["severity"]]),)
     return Finding(
         address=Address.parse(value["address"]),
         status=value["status"],
@@ -129,5 +126,5 @@ def finding_of(value: FindingShape) -> Finding:
         first_seen=value["first_seen"],
         target=value["target"],
         region=value["region"],
-        causes=_causes(value),
+        causes=causes,
     )

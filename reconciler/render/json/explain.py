@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from reconciler import __version__
@@ -16,7 +15,6 @@ from reconciler.explain.explanation import (
     Part,
     PolicyOfRole,
     PolicyPart,
-    ProfilePart,
     RolePart,
 )
 from reconciler.explain.stops import Stop
@@ -33,6 +31,7 @@ from reconciler.render.json.plan import (
     origin_json,
     source_json,
     target_header,
+    time_as_text,
     unmet_json,
     unread_json,
 )
@@ -58,7 +57,10 @@ def _answer(one: Explanation) -> types.AnswerShape:
         "instance": _instance(one.instance, one.origin) if one.instance is not None else None,
         "served": served_json(one.served) if one.served is not None else None,
         "association": _association(one.association) if one.association is not None else None,
-        "instance_profiles": [_profile(part) for part in one.profiles],
+        "instance_profiles": [
+            {**_part(part), "role": part.role, "wanted_role": part.wanted_role}
+            for part in one.profiles
+        ],
         "roles": [_role(part) for part in one.roles],
         "policies": [_policy(part) for part in one.policies],
         "consumers": [consumers_json(group) for group in one.consumers],
@@ -70,9 +72,7 @@ def _answer(one: Explanation) -> types.AnswerShape:
 
 
 def moment(seconds: float | None) -> str | None:
-    if not seconds:
-        return None
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time_as_text(seconds) if seconds else None
 
 
 def _instance(instance: LiveInstance, origin: Origin | None) -> types.InstanceShape:
@@ -131,10 +131,6 @@ def _part(part: Part) -> types.PartShape:
         "unread": part.unread,
         "source": source_json(part.source),
     }
-
-
-def _profile(part: ProfilePart) -> types.ProfilePartShape:
-    return {**_part(part), "role": part.role, "wanted_role": part.wanted_role}
 
 
 def _role(part: RolePart) -> types.RolePartShape:

@@ -31,7 +31,6 @@ from reconciler.render.json.types import (
     OutcomeShape,
     PlanShape,
     RequestShape,
-    SecondsShape,
     SummaryShape,
     TargetHeader,
 )
@@ -98,16 +97,12 @@ def _refuse_mixed(first: NamedDocument, other: NamedDocument) -> None:
         return
     if first.document["specs_digest"] != other.document["specs_digest"]:
         _refuse(f"{first.name} and {other.name} are of different specs: plan both again")
-    if flags := _differing(first.document["request"], other.document["request"]):
-        _refuse(f"{first.name} and {other.name} were made with different flags: {flags}")
-
-
-def _differing(one: RequestShape, other: RequestShape) -> str:
-    """Names of flags; those of shards have the same targets to choose from."""
-    own = _OWN - {"targets"} if "shard" in one else _OWN
-    left, right = dict(one), dict(other)
+    left, right = dict(first.document["request"]), dict(other.document["request"])
+    # Those of shards have the same targets to choose from.
+    own = _OWN - {"targets"} if "shard" in left else _OWN
     names = sorted((left.keys() | right.keys()) - own)
-    return ", ".join(name for name in names if left.get(name) != right.get(name))
+    if flags := ", ".join(name for name in names if left.get(name) != right.get(name)):
+        _refuse(f"{first.name} and {other.name} were made with different flags: {flags}")
 
 
 def shard_of(document: Document) -> Shard | None:
@@ -162,12 +157,17 @@ def _place(part: NamedDocument) -> tuple[str, str]:
 
 def _plan(plans: Sequence[PlanShape]) -> PlanShape:
     first = plans[0]
+    seconds = [plan["seconds"] for plan in plans]
     made: PlanShape = {
         **first,
         "created_at": min(plan["created_at"] for plan in plans),
         "targets": _by_name(target for plan in plans for target in plan["targets"]),
         "summary": cast("SummaryShape", _sums(plan["summary"] for plan in plans)),
-        "seconds": _longest([plan["seconds"] for plan in plans]),
+        "seconds": {
+            "about": max(one.get("about", one["least"]) for one in seconds),
+            "least": max(one["least"] for one in seconds),
+            "most": max(one["most"] for one in seconds),
+        },
         "api_calls": _sums(plan["api_calls"] for plan in plans),
         "diagnostics": _diagnostics(plans),
         "request": _request(plans),
@@ -230,14 +230,6 @@ def _sums(counts: Iterable[Any]) -> dict[str, int]:
         names |= dict.fromkeys(one)
         found.update(one)
     return {name: found[name] for name in names}
-
-
-def _longest(seconds: Sequence[SecondsShape]) -> SecondsShape:
-    return {
-        "about": max(one.get("about", one["least"]) for one in seconds),
-        "least": max(one["least"] for one in seconds),
-        "most": max(one["most"] for one in seconds),
-    }
 
 
 def _diagnostics(documents: Iterable[Document]) -> list[DiagnosticShape]:

@@ -54,8 +54,13 @@ def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
 
 
 def now_as_text() -> str:
-    """UTC, to the second: ``2026-11-23T20:00:00Z``."""
+    """As ``time_as_text`` has it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def time_as_text(epoch: float) -> str:
+    """UTC, to the second: ``2026-11-23T20:00:00Z``."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def header(plan: Plan, created_at: str) -> types.Header:
@@ -138,17 +143,13 @@ def _impact(impact: Impact) -> ImpactShape:
                 "kind": loss.kind,
                 "what": loss.what,
                 "detail": list(loss.detail),
-                "used_at": _time(loss.use.at),
+                "used_at": time_as_text(loss.use.at),
                 "region": loss.use.region,
             }
             for loss in impact.losses
         ],
         "unknown": list(impact.unknown),
     }
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _radius(radius: BlastRadius) -> types.BlastRadiusShape:

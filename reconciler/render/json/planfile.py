@@ -20,8 +20,21 @@ def file_digest(document: Mapping[str, Any]) -> str:
     specs lie, and where in them something stands."""
     covered = {k: v for k, v in document.items() if k not in ("created_at", "file_digest")}
     covered["request"] = _without(document["request"], "path")
-    covered["targets"] = [_target(target) for target in document["targets"]]
-    covered["diagnostics"] = [_finding(found) for found in document["diagnostics"]]
+    covered["targets"] = [
+        {
+            **target,
+            "changes": [_without(one, "source") for one in target["changes"]],
+            "conflicts": [_without(one, "source") for one in target["conflicts"]],
+        }
+        for target in document["targets"]
+    ]
+    covered["diagnostics"] = [
+        {
+            **_without(found, *_PLACES),
+            "related": [_without(one, *_PLACES) for one in found["related"]],
+        }
+        for found in document["diagnostics"]
+    ]
     text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -46,18 +59,6 @@ def plan_of(text: str, name: str) -> PlanShape:
         )
         raise RefusedError(message, ExitCode.STALE)
     return document
-
-
-def _target(target: Mapping[str, Any]) -> dict[str, Any]:
-    placed = {
-        part: [_without(one, "source") for one in target[part]] for part in ("changes", "conflicts")
-    }
-    return {**target, **placed}
-
-
-def _finding(found: Mapping[str, Any]) -> dict[str, Any]:
-    related = [_without(one, *_PLACES) for one in found["related"]]
-    return {**_without(found, *_PLACES), "related": related}
 
 
 def _without(value: Mapping[str, Any], *names: str) -> dict[str, Any]:

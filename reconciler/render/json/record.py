@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-
 from reconciler import __version__
 from reconciler.commands.apply import Applied
 from reconciler.executor.outcomes import Outcome
 from reconciler.executor.record import BatchRecord, CutOverRecord, InstanceRecord, Turn
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.plan import TargetPlan
+from reconciler.render.json.plan import time_as_text
 from reconciler.render.json.record_types import (
     BatchRecordShape,
     CutOverRecordShape,
@@ -44,14 +42,8 @@ def _target(applied: Applied, target: TargetPlan, *, several: bool) -> TargetRec
         "target": target.target,
         "account_id": target.identity.account_id,
         "caller": target.identity.arn,
-        "cutovers": list(_cutovers(outcomes)),
+        "cutovers": [_cutover(one, one.record) for one in outcomes if one.record is not None],
     }
-
-
-def _cutovers(outcomes: list[Outcome]) -> Iterator[CutOverRecordShape]:
-    for outcome in outcomes:
-        if outcome.record is not None:
-            yield _cutover(outcome, outcome.record)
 
 
 def _cutover(outcome: Outcome, record: CutOverRecord) -> CutOverRecordShape:
@@ -61,8 +53,8 @@ def _cutover(outcome: Outcome, record: CutOverRecord) -> CutOverRecordShape:
         "before": cutover.before.name if cutover.before else None,
         "after": cutover.after.name if cutover.after else None,
         "strategy": cutover.limits.strategy,
-        "began_at": _time(record.began_at),
-        "ended_at": _time(record.ended_at),
+        "began_at": time_as_text(record.began_at),
+        "ended_at": time_as_text(record.ended_at),
         "status": outcome.status,
         "reason": outcome.reason or None,
         "advice": (outcome.advice or None) if outcome.status != "applied" else None,
@@ -75,7 +67,7 @@ def _cutover(outcome: Outcome, record: CutOverRecord) -> CutOverRecordShape:
 def _batch(batch: BatchRecord) -> BatchRecordShape:
     return {
         "number": batch.number,
-        "ended_at": _time(batch.ended_at),
+        "ended_at": time_as_text(batch.ended_at),
         "passed_at": _maybe(batch.passed_at),
         "asked": batch.asked,
         "alarms": [
@@ -97,7 +89,7 @@ def _batch(batch: BatchRecord) -> BatchRecordShape:
                 "region": call.key.region,
                 "action": call.action,
                 "resource": call.resource,
-                "at": _time(call.at),
+                "at": time_as_text(call.at),
             }
             for call in batch.denied
         ],
@@ -124,27 +116,20 @@ def _instance(one: InstanceRecord) -> InstanceRecordShape:
 
 
 def _turn(turn: Turn) -> TurnShape:
+    without: WithoutShape | None = None
+    if turn.lost != "nothing" and turn.taken_at is not None:
+        seconds = None if turn.given_at is None else round(turn.given_at - turn.taken_at, 1)
+        since, until = time_as_text(turn.taken_at), _maybe(turn.given_at)
+        without = {"since": since, "until": until, "seconds": seconds}
     return {
         "role": turn.role,
         "batch": turn.batch,
         "lost": turn.lost,
-        "without": _without(turn),
+        "without": without,
         "given_at": _maybe(turn.given_at),
         "in_effect_at": _maybe(turn.in_effect_at),
     }
 
 
-def _without(turn: Turn) -> WithoutShape | None:
-    if turn.lost == "nothing" or turn.taken_at is None:
-        return None
-    seconds = None if turn.given_at is None else round(turn.given_at - turn.taken_at, 1)
-    since, until = _time(turn.taken_at), _maybe(turn.given_at)
-    return {"since": since, "until": until, "seconds": seconds}
-
-
 def _maybe(at: float | None) -> str | None:
-    return None if at is None else _time(at)
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at is None else time_as_text(at)

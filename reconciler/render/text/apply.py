@@ -79,18 +79,16 @@ def held_lines(held: tuple[Kept, ...]) -> list[Line]:
 def _over(plan: Plan, result: Result) -> list[tuple[Change, str]]:
     """Changes of instances that have terminated, each with its text."""
     several = len(plan.targets) > 1
-    return [
-        (change, ended(change.name) + _named(change))
-        for target in plan.targets
-        for change in target.changes
-        if (target.target if several else None, change.address) in result.ended
-    ]
-
-
-def _named(change: Change) -> str:
-    """The specs name an instance by its id where nothing selects it."""
-    is_by_id = change.source is not None and "select" not in change.intent
-    return "; the specs name it: remove it from them" if is_by_id else ""
+    found: list[tuple[Change, str]] = []
+    for target in plan.targets:
+        name = target.target if several else None
+        for change in target.changes:
+            if (name, change.address) in result.ended:
+                # The specs name an instance by its id where nothing selects it.
+                is_by_id = change.source is not None and "select" not in change.intent
+                advice = "; the specs name it: remove it from them" if is_by_id else ""
+                found.append((change, ended(change.name) + advice))
+    return found
 
 
 def _without(plan: Plan, over: list[tuple[Change, str]]) -> Plan:

@@ -105,7 +105,10 @@ def folded_instances(
     """One line for each instance, or for each role of many."""
     if len(instances) <= MANY_INSTANCES or look.is_full:
         for one in instances:
-            yield [*_instance(one, look, symbol)]
+            where = f" ({one.region})" if one.region else ""
+            why = data(f"  # {one.reason}" if one.reason else "", "dim")
+            words = data(one.address, "bold"), data(where), data(_roles(one)), why
+            yield [line("   ", symbol(one, look), " ", *words)]
         return
     groups: dict[tuple[str, str | None], list[CutOverInstance]] = {}
     for one in instances:
@@ -120,14 +123,6 @@ def folded_instances(
         if reason:
             told.insert(0, line("      # ", data(reason, "dim")))
         yield [head, *told]
-
-
-def _instance(
-    one: CutOverInstance, look: Look, symbol: Callable[[Change, Look], Piece]
-) -> Iterator[Line]:
-    where = f" ({one.region})" if one.region else ""
-    head = "   ", symbol(one, look), " ", data(one.address, "bold"), data(where), data(_roles(one))
-    yield line(*head, data(f"  # {one.reason}" if one.reason else "", "dim"))
 
 
 def _roles(one: CutOverInstance) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
 
 from reconciler.doctor.checks import Check, Status
 from reconciler.render.styled_text import Line, Piece, data, line
@@ -30,8 +29,13 @@ def doctor_lines(checks: Sequence[Check], *, is_whole: bool = False) -> list[Lin
 def _lines(checks: Sequence[Check], *, is_whole: bool) -> Iterator[Line]:
     parts = [(target, list(group)) for target, group in groupby(checks, lambda c: c.target)]
     targets = [target for target, _ in parts if target is not None]
-    fine = [t for t, group in parts if t is not None and _is_fine(group)]
-    folded = set(fine) if len(targets) > FOLDED and not is_whole else set()
+    folded: set[str] = set()
+    if len(targets) > FOLDED and not is_whole:
+        folded = {
+            target
+            for target, group in parts
+            if target is not None and all(check.status == "ok" for check in group)
+        }
     for target, group in parts:
         if target in folded:
             continue
@@ -39,22 +43,14 @@ def _lines(checks: Sequence[Check], *, is_whole: bool) -> Iterator[Line]:
             yield ()
             yield line(Piece("Target ", "bold"), data(target, "bold"))
         for check in group:
-            yield _line(check)
+            status = Piece(f"{check.status:<{_STATUS}}", _STYLES[check.status])
+            fix = [Piece(". Fix: ", "bold"), data(check.fix)] if check.fix else []
+            yield line(status, f"{check.name:<{_NAME}}", data(check.message), *fix)
             if is_whole and check.status != "ok":
                 yield from _details(check)
     if folded:
         yield ()
         yield line(f"{len(folded)} more targets: all ok")
-
-
-def _is_fine(checks: Iterable[Check]) -> bool:
-    return all(check.status == "ok" for check in checks)
-
-
-def _line(check: Check) -> Line:
-    status = Piece(f"{check.status:<{_STATUS}}", _STYLES[check.status])
-    fix = [Piece(". Fix: ", "bold"), data(check.fix)] if check.fix else []
-    return line(status, f"{check.name:<{_NAME}}", data(check.message), *fix)
 
 
 _LISTED = ("denied", "unknown", "not_asked", "unreadable")
@@ -66,11 +62,10 @@ def _details(check: Check) -> Iterator[Line]:
         found = check.data.get(key) or ()
         named = [f"{k}: {v}" for k, v in found.items()] if isinstance(found, dict) else found
         for one in named:
-            yield line("  ", data(f"{key.replace('_', ' ')}: {_told(one)}"))
-
-
-def _told(one: Any) -> str:
-    return f"{one['action']} on {one['resource']} ({one['why']})" if isinstance(one, dict) else one
+            told = one
+            if isinstance(one, dict):
+                told = f"{one['action']} on {one['resource']} ({one['why']})"
+            yield line("  ", data(f"{key.replace('_', ' ')}: {told}"))
 
 
 def counts(checks: Iterable[Check]) -> dict[Status, int]:

@@ -33,6 +33,7 @@ from reconciler.model.live import LiveInstance
 from reconciler.model.policy_document import statements_of
 from reconciler.plan.changes import CutOverInstance
 from reconciler.planner.served import Served
+from reconciler.render.escape import shortened
 from reconciler.render.json.plan import consumers_json
 from reconciler.render.phrases import FEW_STOPS, few, note, stop_counts, stop_in_words
 from reconciler.render.styled_text import Line, Piece, data, line
@@ -82,7 +83,9 @@ def _answer(one: Explanation, look: Look, *, several: bool) -> Iterator[Line]:
     if one.instance is not None or one.profiles:
         yield from _titled("What new instances get", _new_instances(one, look))
     if one.not_read:
-        yield from _titled("What could not be read", _not_read(one))
+        mark = Piece("  ! ", "bold red")
+        lines = (line(mark, data(f"{unread.what}: {unread.reason}")) for unread in one.not_read)
+        yield from _titled("What could not be read", lines)
 
 
 def _titled(title: str, lines: Iterable[Line]) -> Iterator[Line]:
@@ -276,15 +279,13 @@ def _policy_of_role(policy: PolicyOfRole, look: Look) -> Iterator[Line]:
 
 def _statements(document: Any, look: Look) -> Iterator[Line]:
     texts = [statement_text(s) for s in statements_of(document)]
-    shown = texts if look.is_full else [_cut(text) for text in texts[:_SHORT_STATEMENTS]]
+    shown = texts
+    if not look.is_full:
+        shown = [shortened(text, _LONGEST) for text in texts[:_SHORT_STATEMENTS]]
     for text in shown:
         yield line(Piece("      ", "dim"), data(text, "dim"))
     if len(shown) < len(texts):
         yield line(Piece(f"      and {len(texts) - len(shown)} more statements (-v)", "dim"))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _policy(part: PolicyPart, look: Look) -> Iterator[Line]:
@@ -361,7 +362,11 @@ def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
     own = [new for new in news if new.relation != "names-the-profile"]
     other = [new for new in news if new.relation == "names-the-profile"]
     if one.instance is not None and not own:
-        yield line("  ", data(_no_source(one)))
+        told = "unknown: no tag of AWS's says what started it, so it was probably launched by hand"
+        if one.origin is not None:
+            by = f"{NAMES[one.origin.kind]} {one.origin.name}"
+            told = f"{by}, which started it, starts no instance any more, or is not listed"
+        yield line("  ", data(told))
     shown = news if look.is_full or len(news) <= MANY else news[:MANY]
     for new in [*own, *other]:
         if new in shown:
@@ -371,13 +376,6 @@ def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
     if not news and one.instance is None:
         where = f" in {', '.join(one.searched)}" if one.searched else ""
         yield line("  ", data(f"no launch template, group or fleet names its profile{where}"))
-
-
-def _no_source(one: Explanation) -> str:
-    if one.origin is not None:
-        by = f"{NAMES[one.origin.kind]} {one.origin.name}"
-        return f"{by}, which started it, starts no instance any more, or is not listed"
-    return "unknown: no tag of AWS's says what started it, so it was probably launched by hand"
 
 
 _RELATIONS = {
@@ -427,8 +425,3 @@ def _role_of(new: NewInstances, *, is_blocked: bool) -> str:
     after = str(role_address(new.role_after)) if new.role_after else "no role"
     when = "once what stops the next apply is allowed" if is_blocked else "after the next apply"
     return f", so {now}, and {after} {when}"
-
-
-def _not_read(one: Explanation) -> Iterator[Line]:
-    for unread in one.not_read:
-        yield line(Piece("  ! ", "bold red"), data(f"{unread.what}: {unread.reason}"))

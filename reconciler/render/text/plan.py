@@ -53,7 +53,9 @@ def plan_lines(plan: Plan, look: Look) -> list[Line]:
     if count := sum(_assumed(target) for target in plan.targets):
         lines.append(line(Piece(f"{assumed_in_words(count)}.", "yellow")))
     for target in plan.targets:
-        lines.extend(_in_turns(target))
+        if (count := len(target.preview)) > target.most_cutovers:
+            told = f"{count} profiles are cut over, at most {target.most_cutovers} at a time"
+            lines.append(line(Piece(f"{told} (max_cutovers).", "dim")))
         if look.is_full and target.tag_index is not None:
             told = f"Tags were read one by one, not from AWS's index: {target.tag_index}"
             lines.append(line(data(told, "dim")))
@@ -68,7 +70,9 @@ def _headline(plan: Plan) -> Iterator[Line]:
     if not plan.is_empty:
         yield summary_line(plan)
     if plan.is_empty and plan.held:
-        yield line(Piece("Nothing can be destroyed: ", "bold yellow"), f"{_kept(len(plan.held))}.")
+        held = len(plan.held)
+        told = f"{held} resource is kept." if held == 1 else f"{held} resources are kept."
+        yield line(Piece("Nothing can be destroyed: ", "bold yellow"), told)
     if stops := stops_in_words(len(plan.conflicts), len(plan.unmet), len(plan.unread)):
         yield line(Piece("Not everything could be planned: ", "bold red"), f"{stops}.")
     elif not plan.targets:
@@ -95,22 +99,12 @@ def _assumed(target: TargetPlan) -> int:
     return found
 
 
-def _in_turns(target: TargetPlan) -> Iterator[Line]:
-    """That not all cut-overs begin at a time."""
-    if (count := len(target.preview)) > target.most_cutovers:
-        what = f"{count} profiles are cut over, at most {target.most_cutovers} at a time"
-        yield line(Piece(f"{what} (max_cutovers).", "dim"))
-
-
-def _kept(count: int) -> str:
-    return f"{count} resource is kept" if count == 1 else f"{count} resources are kept"
-
-
 def _target(target: TargetPlan, look: Look) -> Iterator[Line]:
     if not target.changes:
         return
     yield _legend(target.changes, look)
-    changes, instances = _parted(target.changes)
+    instances = [c for c in target.changes if isinstance(c, CutOverInstance)]
+    changes: list[Change] = [c for c in target.changes if not isinstance(c, CutOverInstance)]
     is_large = len(changes) > MANY_CHANGES and not look.is_full
     if is_large:
         blocks = [*_folded(changes, target, look)]
@@ -125,11 +119,6 @@ def _target(target: TargetPlan, look: Look) -> Iterator[Line]:
         yield from block
         was_long = len(block) > SHORT_LINES
     yield ()
-
-
-def _parted(changes: tuple[Change, ...]) -> tuple[list[Change], list[CutOverInstance]]:
-    instances = [c for c in changes if isinstance(c, CutOverInstance)]
-    return [c for c in changes if not isinstance(c, CutOverInstance)], instances
 
 
 def _in_full(change: Change, target: TargetPlan, look: Look) -> list[Line]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model.policy_effect import Effect, Pattern, compared
+from reconciler.render.escape import shortened
 from reconciler.render.styled_text import Line, data, line
 from reconciler.render.text.direction import Direction
 
@@ -40,20 +41,15 @@ def effect_lines(
         known = [_bare(one) for one in compared({}, {"Statement": [*shown]}).gained]
         for effect in effects:
             if _bare(effect) not in known:
-                yield _line(effect, direction, is_gained=is_gained, is_full=is_full)
+                # A Deny that comes takes something away.
+                is_more = is_gained == (effect.effect == "Allow")
+                sign, style = ("+ ", "green") if is_more else ("- ", "red")
+                text = effect_text(effect, direction, is_gained=is_gained, is_full=is_full)
+                yield line(sign, data(text, style))
 
 
 def _bare(effect: Effect) -> Effect:
     return replace(effect, other_has_some=False)
-
-
-def _line(effect: Effect, direction: Direction, *, is_gained: bool, is_full: bool) -> Line:
-    """A ``Deny`` that comes takes something away."""
-    is_more = is_gained == (effect.effect == "Allow")
-    sign, style = ("+ ", "green") if is_more else ("- ", "red")
-    return line(
-        sign, data(effect_text(effect, direction, is_gained=is_gained, is_full=is_full), style)
-    )
 
 
 def effect_text(
@@ -61,7 +57,10 @@ def effect_text(
 ) -> str:
     """``gains s3:PutObject on arn:aws:s3:::assets/*``; ``gains principal 222222222222``."""
     actions, on = _listed(effect.actions, is_full), _listed(effect.on, is_full)
-    condition = _condition(effect, is_full)
+    condition = ""
+    if effect.condition is not None:
+        text = json.dumps(effect.condition, ensure_ascii=False)
+        condition = f" if {text if is_full else shortened(text, LONGEST)}"
     verb = direction.gains if is_gained else direction.loses
     if effect.effect == "Deny":
         verb += " a Deny of"
@@ -71,14 +70,6 @@ def effect_text(
     is_plain = [action.key for action in effect.actions] == [_ASSUME]
     more = "" if is_plain else f" with {actions}"
     return f"{verb} {noun} {on}{more}{condition}{_otherwise(effect, is_gained)}"
-
-
-def _condition(effect: Effect, is_full: bool) -> str:
-    if effect.condition is None:
-        return ""
-    text = json.dumps(effect.condition, ensure_ascii=False)
-    shown = text if is_full or len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    return f" if {shown}"
 
 
 def _otherwise(effect: Effect, is_gained: bool) -> str:

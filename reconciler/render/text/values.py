@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.model.policy_document import as_list, canonical, statements_of
 from reconciler.plan.changes import Difference
-from reconciler.render.escape import fence_for, printable
+from reconciler.render.escape import fence_for, printable, shortened
 from reconciler.render.styled_text import Line, Piece, data, line, plain
 from reconciler.render.text.direction import HAPPENED, PLANNED, Direction
 from reconciler.render.text.policy_effect import effect_lines
@@ -77,7 +77,7 @@ def shown(value: Any, path: str = "", *, is_full: bool = False) -> str:
     if path in ("managed_policies", "permissions_boundary") and isinstance(value, str):
         return value.rpartition("/")[2] if ":iam::aws:policy/" in value else value
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{value}"'
-    return text if is_full or len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if is_full else shortened(text, LONGEST)
 
 
 def duration_text(seconds: int) -> str:
@@ -164,13 +164,9 @@ def _members(value: Any) -> list[str] | None:
     if value is None:
         return []
     if isinstance(value, dict):
-        listed = [as_list(members) for members in value.values()]
-        return [str(m) for many in listed for m in many] if _are_texts(listed) else None
+        found = [member for members in value.values() for member in as_list(members)]
+        return found if all(isinstance(member, str) for member in found) else None
     return [str(member) for member in as_list(value)]
-
-
-def _are_texts(listed: list[list[Any]]) -> bool:
-    return all(isinstance(member, str) for members in listed for member in members)
 
 
 def _key(statement: Any) -> str:
@@ -192,23 +188,20 @@ def statement_text(statement: Any) -> str:
     """``Read: Allow s3:GetObject on arn:aws:s3:::assets/*``."""
     sid = f"{statement['Sid']}: " if statement.get("Sid") else ""
     words = [str(statement.get("Effect", ""))]
-    words.extend(before + _who(statement[name]) for name, before in _ELEMENTS if name in statement)
+    for name, before in _ELEMENTS:
+        if name in statement:
+            value = statement[name]
+            kinds = value.values() if isinstance(value, dict) else (value,)
+            texts = (", ".join(map(str, k)) if isinstance(k, list) else str(k) for k in kinds)
+            words.append(before + ", ".join(texts))
     if statement.get("Condition"):
         words.append("if " + json.dumps(statement["Condition"], ensure_ascii=False))
     return sid + " ".join(words)
 
 
-def _listed(value: Any) -> str:
-    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
-
-
-def _who(value: Any) -> str:
-    if not isinstance(value, dict):
-        return _listed(value)
-    return ", ".join(_listed(members) for members in value.values())
-
-
 _SHORT_STATEMENTS = 4
+_LONG_STATEMENT = 2 * LONGEST
+"""Characters."""
 _NOTEWORTHY = ("trust_policy", "permissions_boundary", "managed_policies", "inline_policies")
 _EMPTY: tuple[Any, ...] = ("", None, {}, [])
 _DEFAULTS: tuple[Any, ...] = (*_EMPTY, "/", 3600)
@@ -262,17 +255,16 @@ def _made_document(
 ) -> Iterator[Line]:
     statements = [statement_text(s) for s in statements_of(document)]
     if not is_full and len(statements) == 1:
-        yield line(f"      {sign} ", data(f"{path}: "), data(_cut(statements[0]), style))
+        told = shortened(statements[0], _LONG_STATEMENT)
+        yield line(f"      {sign} ", data(f"{path}: "), data(told, style))
         return
     yield line(f"      {sign} ", data(path))
-    few = statements if is_full else [_cut(text) for text in statements[:_SHORT_STATEMENTS]]
+    few = statements
+    if not is_full:
+        few = [shortened(text, _LONG_STATEMENT) for text in statements[:_SHORT_STATEMENTS]]
     yield from (line("          ", data(text, style)) for text in few)
     if len(few) < len(statements):
         yield line(Piece(f"          and {len(statements) - len(few)} more (-v)", "dim"))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 2 * LONGEST else text[: 2 * LONGEST - 1] + "…"
 
 
 _MARKS = {"~": "!", "+": "+", "-": "-"}
@@ -288,17 +280,15 @@ def differing(
     """Lines of a ``diff``: the address, and below it what differs."""
     lines = [f"{mark} {printable(address)}"]
     for path, before, after in differences:
-        shown_lines = difference_lines(Difference(path, before, after), direction)
-        lines.extend(_marked(plain([one])) for one in shown_lines)
+        for one in difference_lines(Difference(path, before, after), direction):
+            # The sign of a line in its first column, and the line where it was.
+            text = plain([one])
+            bare = text.lstrip()
+            sign, rest = bare[:1], bare[1:]
+            indent = " " * (len(text) - len(bare) - 2)
+            is_signed = sign in _MARKS
+            lines.append(f"{_MARKS[sign]}{indent}{rest}" if is_signed else f" {indent}{bare}")
     return "\n".join(lines)
-
-
-def _marked(text: str) -> str:
-    """The sign of a line in its first column, and the line where it was."""
-    bare = text.lstrip()
-    sign, rest = bare[:1], bare[1:]
-    indent = " " * (len(text) - len(bare) - 2)
-    return f"{_MARKS.get(sign, ' ')}{indent}{rest}" if sign in _MARKS else f" {indent}{bare}"
 
 
 def fenced(parts: list[str]) -> str:
