@@ -66,16 +66,6 @@ Var = Annotated[
         rich_help_panel=SCOPE,
     ),
 ]
-SpecsFlag = Annotated[
-    str,
-    typer.Option(
-        "--specs",
-        metavar="SPECS",
-        help="File or folder of specs.",
-        envvar="RECONCILER_SPECS",
-        rich_help_panel=SCOPE,
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.", rich_help_panel=OUTPUT)]
 QuietFlag = Annotated[
     bool, typer.Option("--quiet", "-q", help="Hide progress.", rich_help_panel=OUTPUT)

@@ -28,12 +28,12 @@ def printable(text: object) -> str:
     return _LINE_COMMAND.sub(r"\1\\u003a", plain)
 
 
-@lru_cache(10_000)
 def shortened(text: str, most: int) -> str:
     """At most so many characters; the last shows that there were more."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+@lru_cache(10_000)
 def is_plain(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 
