@@ -100,7 +100,14 @@ def test_every_command_is_documented() -> None:
         assert f"`{name}" in text
 
 
-@pytest.mark.parametrize("name", MADE)
+WAITS = "docs/how-to/role-change.md"
+"""Its commands wait for minutes in all: that is what it shows."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name == WAITS else []) for name in MADE],
+)
 def test_what_is_made_is_of_this_code(name: str) -> None:
     assert (ROOT / name).read_text("utf-8") == MADE[name](), "make docs"
 
