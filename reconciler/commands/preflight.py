@@ -79,7 +79,7 @@ def _of_target(target: PlannedTarget, planned: Planned) -> Preflight:
         found = spec.desired.profile(profile)
         return found.resource.role if found else None
 
-    statements = tuple(applying_plan(_document(plan), scope, role_in))
+    statements = tuple(applying_plan(_document(plan), scope, role_in, least=True))
     known = _known(target, scope)
     examiner = target.connection.examiner()
     asked = simulate(questions(statements, scope, known), examiner, plan.identity)

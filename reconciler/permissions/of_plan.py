@@ -47,10 +47,12 @@ _REF = re.compile(r"\$\{[a-z-]+/([^{}]+)\.(?:id|arn)\}")
 
 
 def applying_plan(
-    target: Mapping[str, Any], scope: PermissionScope, role_in: RoleIn
+    target: Mapping[str, Any], scope: PermissionScope, role_in: RoleIn, *, least: bool = False
 ) -> Iterator[Statement]:
     """``target`` is one of plan JSON. Instances that a role change or a rule finds are looked up
-    again when it is applied, so calls on them are allowed for every instance of the regions."""
+    again when it is applied, so calls on them are allowed for every instance of the regions. With
+    ``least`` without what the plan goes on without: evidence, unless it stops where there is
+    none."""
     yield from reading(scope, "apply")
     intents = [change["intent"] for change in target["changes"]]
     yield from watching(
@@ -58,7 +60,9 @@ def applying_plan(
         target_groups=any(intent.get("target_groups") for intent in intents),
         denied=any(intent.get("denied") for intent in intents),
     )
-    yield from verifying(scope, {s for i in intents for s in i.get("verify", {}).get("source", ())})
+    verifies = [intent["verify"] for intent in intents if intent.get("verify")]
+    needed = [one for one in verifies if not least or one["on_unknown"] == "stop"]
+    yield from verifying(scope, {source for one in needed for source in one["source"]})
     steps = [step for step in target["steps"] if "call" in step]
     found = _Steps(steps, scope, _of_rules(target))
     yield from merged(found.statements())

@@ -149,6 +149,27 @@ def test_what_is_touched_must_be_read(sid: str, aws: Rig) -> None:
 READ = {"ReadRoles": "Role", "ReadPolicies": "Policy", "ReadInstanceProfiles": "InstanceProfile"}
 
 
+@pytest.mark.parametrize(
+    ("on_unknown", "denied"), [("continue", set()), ("stop", {"cloudtrail:LookupEvents"})]
+)
+def test_evidence_that_a_roll_out_does_without_is_not_asked_for(
+    on_unknown: str, denied: set[str], aws: Rig
+) -> None:
+    verify = f"{{source: [cloudtrail], on_unknown: {on_unknown}}}"
+    spec = "roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}\ninstance_profiles: {{web: {{role: {}{}}}}}"
+    aws.write(spec.format("v1", ""))
+    aws.settle()
+    aws.clock.sleep(60)  # until EC2 sees the profile
+    aws.launch(1, profile="web")
+    aws.write(spec.format("v2", f", cutover: {{verify: {verify}}}"))
+    planned = aws.plan()
+    allowed = of_plan(aws, planned)
+    assert any("cloudtrail:LookupEvents" in one["Action"] for one in allowed)
+    rest = [one for one in allowed if "cloudtrail:LookupEvents" not in one["Action"]]
+    allow(aws, [*rest, ASK])
+    assert {one.action for one in asked(aws, planned).denied} == denied
+
+
 def test_a_denied_call_is_named_with_its_resource(aws: Rig) -> None:
     aws.write("roles: {web: {trust: ec2, path: /app/}}\n")
     planned = aws.plan()
