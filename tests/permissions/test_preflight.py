@@ -150,12 +150,12 @@ READ = {"ReadRoles": "Role", "ReadPolicies": "Policy", "ReadInstanceProfiles": "
 
 
 @pytest.mark.parametrize(
-    ("on_unknown", "denied"), [("continue", set()), ("stop", {"cloudtrail:LookupEvents"})]
+    ("on_unknown", "denied"), [("continue", set()), ("stop", {"ssm:SendCommand"})]
 )
 def test_evidence_that_a_roll_out_does_without_is_not_asked_for(
     on_unknown: str, denied: set[str], aws: Rig
 ) -> None:
-    verify = f"{{source: [cloudtrail], on_unknown: {on_unknown}}}"
+    verify = f"{{source: [imds], on_unknown: {on_unknown}}}"
     spec = "roles: {{v1: {{trust: ec2}}, v2: {{trust: ec2}}}}\ninstance_profiles: {{web: {{role: {}{}}}}}"
     aws.write(spec.format("v1", ""))
     aws.settle()
@@ -164,8 +164,8 @@ def test_evidence_that_a_roll_out_does_without_is_not_asked_for(
     aws.write(spec.format("v2", f", cutover: {{verify: {verify}}}"))
     planned = aws.plan()
     allowed = of_plan(aws, planned)
-    assert any("cloudtrail:LookupEvents" in one["Action"] for one in allowed)
-    rest = [one for one in allowed if "cloudtrail:LookupEvents" not in one["Action"]]
+    assert any("ssm:SendCommand" in one["Action"] for one in allowed)
+    rest = [one for one in allowed if "ssm:SendCommand" not in one["Action"]]
     allow(aws, [*rest, ASK])
     assert {one.action for one in asked(aws, planned).denied} == denied
 
