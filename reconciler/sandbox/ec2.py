@@ -15,9 +15,12 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.iam.models import iam_backends
 
 from reconciler.sandbox.faults import refused
+from reconciler.sandbox.filters import is_met
 from reconciler.sandbox.state import Logged, Row, World
 
-_FILTERS = ("instance-id", "state")
+_FILTERS = {"instance-id": "InstanceId", "state": "State"}
+"""Of associations: the field of a row that each is about."""
+_OF_REGIONS = {"region-name": "name", "endpoint": "endpoint", "opt-in-status": "opt_in_status"}
 FEWEST_ON_A_PAGE = 5
 _GONE = ("shutting-down", "terminated")
 
@@ -107,20 +110,14 @@ class Ec2Layer:
     def describe_iam_instance_profile_associations(self, request: EC2BaseResponse) -> ActionResult:
         self._arrive(request)
         filters = request._filters_from_querystring()
-        if unknown := [name for name in filters if name not in _FILTERS]:
-            raise refused(
-                "ec2", "InvalidParameterValue", f"An unknown filter {unknown[0]} was given"
-            )
         rows = self._world.rows_of(request.current_account, request.region)
         shapes = [self._shape(request, row) for row in sorted(rows, key=lambda r: r.id)]
         if ids := request._get_param("AssociationIds", []):
             if not {shape["AssociationId"] for shape in shapes} >= set(ids):
                 raise refused("ec2", "InvalidParameterValue", "Invalid value for association-id.")
             shapes = [shape for shape in shapes if shape["AssociationId"] in ids]
-        if "instance-id" in filters:
-            shapes = [s for s in shapes if s["InstanceId"] in filters["instance-id"]]
-        if "state" in filters:
-            shapes = [s for s in shapes if s["State"] in filters["state"]]
+        for name, values in filters.items():
+            shapes = [s for s in shapes if is_met(s[_FILTERS[name]], values)]
         start, size = self._page_asked(request)
         end = start + size
         more = str(end) if end < len(shapes) else None
@@ -186,8 +183,11 @@ class Ec2Layer:
 
     def describe_regions(self, request: EC2BaseResponse) -> ActionResult:
         answer = self._originals["describe_regions"](request)
-        known = self._world.regions
-        return ActionResult({"Regions": [r for r in answer.result["Regions"] if r.name in known]})
+        shown = [r for r in answer.result["Regions"] if r.name in self._world.regions]
+        for name, values in request._filters_from_querystring().items():
+            field = _OF_REGIONS[name]
+            shown = [r for r in shown if is_met(getattr(r, field), values)]
+        return ActionResult({"Regions": shown})
 
     def run_instances(self, request: EC2BaseResponse) -> ActionResult:
         """Every instance gets the profile, not the first alone."""
