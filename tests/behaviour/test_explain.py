@@ -59,7 +59,7 @@ def test_a_stranger_answers_all_four_questions(world: World) -> None:
     instance of its group gets."""
     text = plain(explain_lines(world.explain(world.solo), Look()))
     assert "holds the credentials of role/web-v1" in text
-    assert "carries our mark that every running instance has taken it up" in text
+    assert "carries our mark that every running instance has taken up role/" in text
     assert 'role: "web-v1" -> "web-v2"' in text
     assert f'association/{world.solo} (us-east-1)  "web-v1" -> "web-v2"' in text
     assert "association 'web-fleet' of the specs selects it by its tags" in text
