@@ -27,6 +27,7 @@ from reconciler.model.address import (
     ROLE,
     Address,
     instance_address,
+    meant_by,
     name_key,
     name_of,
     profile_address,
@@ -92,11 +93,17 @@ def _address(asked: str) -> Address:
         return instance_address(asked)
     address = Address.parse(asked)
     if address.kind not in _KINDS or not address.name:
-        raise RefusedError(f"{asked!r} is no address", ExitCode.USAGE, details=(_FORM,))
+        raise _no_address(asked, _FORM)
     if address.is_instance and not _INSTANCE.fullmatch(address.name):
         told = "an association is named by its instance, such as association/i-0abc1234"
-        raise RefusedError(f"{asked!r} is no address", ExitCode.USAGE, details=(told,))
+        raise _no_address(asked, told)
     return address
+
+
+def _no_address(asked: str, rule: str) -> RefusedError:
+    near = meant_by(asked)
+    help_ = f"; did you mean {near}?" if near is not None and near != asked else ""
+    return RefusedError(f"{asked!r} is no address{help_}", ExitCode.USAGE, details=(rule,))
 
 
 def _nothing(

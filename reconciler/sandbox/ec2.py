@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -48,6 +49,20 @@ def dry_run(request: EC2BaseResponse, logged: Logged) -> None:
     raise refused("ec2", "DryRunOperation", message, PRECONDITION_FAILED)
 
 
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that no answer in XML can have: one of them in a tag, and nothing of the region could
+be read any more."""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for one in value.values() for text in _texts(one))
+    elif isinstance(value, list | tuple):
+        yield from (text for one in value for text in _texts(one))
+
+
 MOST_IDS = 1000
 MOST_VALUES = 200
 
@@ -57,6 +72,9 @@ def check_sizes(logged: Logged) -> None:
     code AWS gives the first is not documented. Source:
     docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html and
     docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html"""
+    if any(_NO_XML.search(text) for text in _texts(logged.params)):
+        message = "The request has a character that is not allowed"
+        raise refused("ec2", "InvalidParameterValue", message)
     for name in ("Resources", "InstanceIds", "AssociationIds"):
         if len(logged.params.get(name) or ()) > MOST_IDS:
             message = f"The maximum number of resources in a request is {MOST_IDS}"

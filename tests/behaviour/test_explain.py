@@ -20,6 +20,7 @@ from reconciler.render.styled_text import plain, wrapped
 from reconciler.render.text.explain import explain_lines
 from reconciler.render.text.look import Look
 from tests.behaviour.explaining import World, in_the_middle
+from tests.behaviour.faults import refusing
 from tests.rig import AWAY, HOME, rig
 
 
@@ -187,6 +188,14 @@ def test_whatever_else_is_denied_is_told_and_the_rest_is_there(world: World) -> 
     assert answer.roles[0].policies[0].unread == "iam:GetPolicy: AccessDenied"
 
 
+def test_a_region_that_cannot_be_read_may_hide_changes(world: World) -> None:
+    """So of a profile it is not said that the next apply does nothing."""
+    with refusing(world.aws, "DescribeInstances", "UnauthorizedOperation"):
+        answer = world.one("instance-profile/web")
+    assert not answer.next.is_nothing
+    assert {one.region for one in answer.next.unread} == {HOME}
+
+
 def test_marks_that_may_not_be_read_prove_nothing(world: World) -> None:
     with world.denying("iam:ListInstanceProfileTags", "iam:GetInstanceProfile", "tag:GetResources"):
         answer = world.one(world.solo)
@@ -212,7 +221,13 @@ def test_an_account_that_may_not_be_listed_is_read_one_by_one(world: World) -> N
         ("role/nothing-like-it-at-all", ExitCode.ERROR, "exists neither in the specs nor in"),
         ("i-00000000000000000", ExitCode.ERROR, "does not exist in account 123456789012"),
         ("web", ExitCode.USAGE, "'web' is no address"),
-        ("roles/web", ExitCode.USAGE, "'roles/web' is no address"),
+        ("roles/web", ExitCode.USAGE, "'roles/web' is no address; did you mean role/web?"),
+        ("Role/Web", ExitCode.USAGE, "did you mean role/Web?"),
+        ("profile/web", ExitCode.USAGE, "did you mean instance-profile/web?"),
+        ("I-0ABC1234", ExitCode.USAGE, "did you mean i-0abc1234?"),
+        ("instance/i-0abc1234", ExitCode.USAGE, "did you mean i-0abc1234?"),
+        ("arn:aws:iam::123456789012:role/a/b/web", ExitCode.USAGE, "did you mean role/web?"),
+        (f"arn:aws:ec2:{HOME}:123456789012:instance/i-0abc1234", ExitCode.USAGE, "i-0abc1234?"),
         ("association/web-fleet", ExitCode.USAGE, "is no address"),
     ],
 )

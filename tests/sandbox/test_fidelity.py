@@ -836,6 +836,17 @@ def test_an_unknown_filter_is_refused_and_no_failure(made: Rig, operation: str) 
         made.launch(1, profile="one")
 
 
+@pytest.mark.parametrize("text", ["a\x1bb", "\x00", "\ufffe"])
+def test_no_text_breaks_the_answers_about_others(made: Rig, text: str) -> None:
+    """XML has no such character."""
+    (instance,) = made.launch(1)
+    with pytest.raises(ClientError) as refusal:
+        made.ec2().create_tags(Resources=[instance], Tags=[{"Key": "Name", "Value": text}])
+    assert refusal.value.response["Error"]["Code"] == "InvalidParameterValue"
+    made.ec2().create_tags(Resources=[instance], Tags=[{"Key": "Name", "Value": "\t\u202e<&"}])
+    assert made.ec2().describe_instances()["Reservations"]
+
+
 def test_regions_are_filtered(aws: Rig) -> None:
     answer = aws.ec2().describe_regions(Filters=[{"Name": "region-name", "Values": ["eu-*"]}])
     assert [one["RegionName"] for one in answer["Regions"]] == [AWAY]
