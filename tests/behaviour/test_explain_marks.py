@@ -72,3 +72,24 @@ def test_what_it_has_by_now(aws: Rig) -> None:
     )
     aws.clock.sleep(60)
     assert marked(aws, web).endswith("; it has instance-profile/other now")
+
+
+@pytest.mark.parametrize("wanted", ["v1", "v2", "v3"])
+def test_a_swap_by_hand_is_not_what_instances_have(aws: Rig, wanted: str) -> None:
+    """The plan says what they were last known to have, and so does explain, whatever is to come."""
+    (web,) = aws.launch(1, tags={"app": "web"})
+    spec = SPEC.replace("{{v1:", "{{v3: {{trust: ec2}}, v1:")
+    aws.write(spec.format(role="v1", strategy="reassociate"))
+    aws.settle()
+    aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v2")
+    aws.write(spec.format(role=wanted, strategy="reassociate"))
+    (target,) = aws.plan().plan.targets
+    (cut,) = (c for c in target.changes if c.actions == ("cutover",))
+    assert cut.before == {"role": "v1"}
+    assert cut.after == {"role": wanted}
+    found = explained(aws, web).served
+    assert found is not None
+    assert found.candidates == ("v1", "v2")
+    aws.settle()
+    assert aws.served(web) == wanted
