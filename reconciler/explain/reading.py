@@ -115,16 +115,20 @@ def _nothing(
     help_ = f"; did you mean {meant}?" if meant else ""
     accounts = [target.plan.identity.account_id for target in planned.targets]
     where = f"account {accounts[0]}" if len(accounts) == 1 else f"any of {len(accounts)} accounts"
-    if address.is_instance:
-        message = f"instance {address.name} does not exist in {where}{help_}"
-        searched = sorted({region for r in readings for region in r.searched})
-        details = [f"searched: {', '.join(searched)}"] if searched else []
-    else:
-        message = f"{asked} exists neither in the specs nor in {where}{help_}"
-        details = []
-    details += [f"not read: {n.what}: {n.reason}" for r in readings for n in r.not_read]
     unread = [u for target in planned.targets for u in target.plan.unread if target.plan.is_unread]
+    details = [f"not read: {n.what}: {n.reason}" for r in readings for n in r.not_read]
     details += [f"not read: {one.what}: {one.reason}" for one in unread]
+    # What could not be read may have it.
+    is_certain = not details
+    if address.is_instance:
+        absent = "does not exist in" if is_certain else "was not found in what could be read of"
+        message = f"instance {address.name} {absent} {where}{help_}"
+        searched = sorted({region for r in readings for region in r.searched})
+        details = [*([f"searched: {', '.join(searched)}"] if searched else []), *details]
+    elif is_certain:
+        message = f"{asked} exists neither in the specs nor in {where}{help_}"
+    else:
+        message = f"{asked} is not in the specs, nor in what could be read of {where}{help_}"
     return RefusedError(message, ExitCode.ERROR, details=tuple(dict.fromkeys(details)))
 
 

@@ -238,6 +238,14 @@ def test_what_does_not_exist(world: World, asked: str, code: ExitCode, told: str
     assert told in refused.value.message
 
 
+def test_what_is_not_read_is_not_said_to_be_missing(world: World) -> None:
+    with world.denying("ec2:DescribeInstances"), pytest.raises(RefusedError) as refused:
+        world.explain("i-00000000000000000")
+    told = refused.value.message
+    assert "was not found in what could be read of account 123456789012" in told
+    assert any("ec2:DescribeInstances" in one for one in refused.value.details)
+
+
 def test_where_a_missing_instance_was_looked_for(world: World) -> None:
     with pytest.raises(RefusedError) as refused:
         world.explain("i-00000000000000000")
