@@ -4,7 +4,7 @@ only where a role is in several profiles."""
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.address import Address
@@ -143,12 +143,14 @@ def _of_node(node: Node) -> _Text:
 
 
 def _of_leaf(leaf: Leaf) -> _Text:
-    return _text([leaf.title, *leaf.details], leaf.mark)
+    return _text([leaf.title, *leaf.details], leaf.mark, cut=_cut_before_region)
 
 
-def _text(lines: list[str], mark: Mark, kind: str = "") -> _Text:
+def _text(
+    lines: list[str], mark: Mark, kind: str = "", cut: Callable[[str], str] | None = None
+) -> _Text:
     full = [line for line in lines if line]
-    shown = [_cut(signed(mark, full[0])), *map(_cut, full[1:])]
+    shown = [_cut(signed(mark, full[0])), *map(cut or _cut, full[1:])]
     return _Text(tuple(shown), kind + "\n".join(full), mark)
 
 
@@ -162,10 +164,18 @@ def columns_of(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _cut(text: str) -> str:
-    if columns_of(text) <= LETTERS:
+def _cut_before_region(text: str) -> str:
+    """A name may be as long as a tag: where the instance is stays, behind it."""
+    name, comma, region = text.rpartition(", ")
+    if not comma or columns_of(text) <= LETTERS or columns_of(region) >= LETTERS // 2:
+        return _cut(text)
+    return f"{_cut(name, LETTERS - columns_of(comma + region))}{comma}{region}"
+
+
+def _cut(text: str, most: int = LETTERS) -> str:
+    if columns_of(text) <= most:
         return text
-    while columns_of(text) >= LETTERS:
+    while columns_of(text) >= most:
         text = text[:-1]
     return f"{text}…"
 
