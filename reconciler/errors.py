@@ -15,7 +15,9 @@ A mistake in a spec is a ``Diagnostic``, not an exception.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic
@@ -36,6 +38,34 @@ def _made_again(
     made.args = args
     made.__dict__.update(attributes)
     return made
+
+
+_SAID = re.compile(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: ([^\s\"]+))?")
+_BECAUSE = re.compile(r"because no ([\w -]+?) allows|with an explicit (deny) in an? ([\w -]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The action and the resource that a refusal names. They are not always those of the call: it
+    may be one of several things that the call needs. ``resource`` is empty where none is named.
+    ``by`` is the kind of policy that does not allow it, empty if that is not told.
+
+    Source: docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+
+    action: str
+    resource: str = ""
+    by: str = ""
+    is_explicit: bool = False
+
+    @staticmethod
+    def read(message: str) -> Denied | None:
+        said = _SAID.search(message)
+        if said is None:
+            return None
+        because = _BECAUSE.search(message)
+        by = (because[1] or because[3]).strip() if because else ""
+        return Denied(said[1], said[2] or "", by, bool(because and because[2]))
 
 
 class AwsError(_TravellingError):
@@ -69,6 +99,11 @@ class AwsError(_TravellingError):
         self.is_uncertain = is_uncertain
         self.was_not_sent = was_not_sent
         self.hint = hint
+
+    @property
+    def denied(self) -> Denied | None:
+        """What AWS says that the caller lacks, if this is a refusal and its message tells."""
+        return Denied.read(self.message) if self.code in DENIED else None
 
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})

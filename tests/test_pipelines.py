@@ -656,12 +656,35 @@ def test_lambda(
     capfd.readouterr()
 
 
+def test_the_action_lints_on_request(program: Program) -> None:
+    """And installs what that takes."""
+    action = loaded("action.yml")
+    install, script = (step["run"] for step in action["runs"]["steps"][-2:])
+    given = {name.upper(): str(i["default"]) for name, i in action["inputs"].items()}
+    del given["TOKEN"]
+    statement = "{Effect: Allow, Action: s3:GetObjekt, Resource: '*'}"
+    (program.folder / "specs" / "app.yaml").write_text(
+        f"roles: {{app: {{trust: ec2, inline_policies: {{p: {{Statement: [{statement}]}}}}}}}}"
+    )
+    program.put(program.folder / ".bin" / "python", '#!/bin/sh\necho "$@"\n')
+    for wanted, extra in (("false", ""), ("true", "[lint]")):
+        switched = {**given, "COMMAND": "validate", "LINT": wanted}
+        done = Job(program).run(script, **switched)
+        assert done.returncode == 0, done.stderr
+        assert ("s3:GetObject" in done.stdout) is bool(extra)
+        done = Job(program).run(install, ACTION_PATH="/the action", **switched)
+        assert done.stdout.strip().endswith(f" /the action{extra}")
+
+
 def test_pre_commit_hooks(program: Program) -> None:
     known = set(chain(*COMMANDS.values()))
     for hook in loaded(".pre-commit-hooks.yaml"):
-        name, command = hook["entry"].split()
+        name, command, *flags = hook["entry"].split()
         assert name == "reconciler"
         assert command in known
+        # A part of its own that is installed only if the hook says so.
+        needs = [".[lint]"] if "--lint" in flags else []
+        assert hook.get("additional_dependencies", []) == needs
         assert hook["language"] == "python"
         files = ["specs/app.yaml"] if hook.get("pass_filenames", True) else []
         assert re.match(hook["files"], "specs/app.yaml")

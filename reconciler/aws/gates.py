@@ -11,6 +11,7 @@ from typing import Any
 from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
+from reconciler.errors import Denied
 from reconciler.model.ownership import InstanceKey
 from reconciler.plan.gates import AlarmState, DeniedCall, TargetState
 from reconciler.ports import Clock
@@ -22,9 +23,6 @@ KINDS = ["MetricAlarm", "CompositeAlarm"]
 """Composite ones are answered only where they are asked for."""
 MOST_TEXT = 200
 _REFUSED = re.compile(r"AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError")
-_SAID = re.compile(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: ([^\s\"]+))?")
-"""How most services say which action was refused, and on what. Source:
-docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
 
 
 class AwsGates:
@@ -110,8 +108,8 @@ def _what(detail: dict[str, Any]) -> tuple[str, str]:
     """Action and resource. Some operations have another name than the action that they need, and
     the message has that of the action."""
     resources = [str(r.get("ARN")) for r in detail.get("resources") or () if r.get("ARN")]
-    if said := _SAID.search(str(detail.get("errorMessage") or "")):
-        return said[1], said[2] or next(iter(resources), "*")
+    if said := Denied.read(str(detail.get("errorMessage") or "")):
+        return said.action, said.resource or next(iter(resources), "*")
     service = str(detail.get("eventSource") or "").partition(".")[0]
     return f"{service}:{detail.get('eventName')}", next(iter(resources), "*")
 

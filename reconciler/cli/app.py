@@ -122,11 +122,29 @@ class Program(HelpGroup):
     def get_params(self, ctx: Any) -> Any:
         """typer imports pydantic to check a switch without a default. Its own get one: --help,
         --install-completion and --show-completion."""
-        parameters = super().get_params(ctx)
+        parameters: list[Any] = super().get_params(ctx)
         for parameter in parameters:
             if getattr(parameter, "is_flag", False) and parameter.default is None:
                 parameter.default = False
+            if parameter.opts[0] in _COMPLETION:
+                parameter.metavar = "[SHELL]"
+                parameter.help = _COMPLETION[parameter.opts[0]]
         return parameters
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Completion is for any shell, by name."""
+        if args and args[0].partition("=")[0] in _COMPLETION:
+            from reconciler.cli.shells import complete
+
+            complete(NAME, args)
+        return super().parse_args(ctx, args)
+
+
+_SHELLS = "bash, zsh, fish, powershell or pwsh; without SHELL for the current one."
+_COMPLETION = {
+    "--install-completion": f"Install completion for {_SHELLS}",
+    "--show-completion": f"Print the completion script for {_SHELLS}",
+}
 
 
 app = typer.Typer(

@@ -116,7 +116,7 @@ def value_name(parameter: Any) -> str:
     """What stands for the value, such as ``ADDRESS`` or ``always|never``; empty for a switch."""
     kind = parameter.type_descriptor
     if getattr(parameter, "is_flag", False) or getattr(parameter, "count", False):
-        return ""
+        return str(parameter.metavar or "")  # of one that may have a value
     if kind.is_choice:
         return "|".join(str(getattr(choice, "value", choice)) for choice in kind.choices)
     if parameter.metavar:

@@ -16,7 +16,16 @@ from reconciler.commands.target import regions_of_consumers, with_regions
 from reconciler.errors import DENIED, UNREADABLE, AwsError, RefusedError
 from reconciler.executor.evidence import Gatherer
 from reconciler.exit_codes import ExitCode
-from reconciler.model.address import ASSOCIATION, PROFILE, ROLE, Address, name_key, profile_address
+from reconciler.model.address import (
+    ASSOCIATION,
+    POLICY,
+    PROFILE,
+    ROLE,
+    Address,
+    meant_by,
+    name_key,
+    profile_address,
+)
 from reconciler.model.evidence import (
     STATUSES,
     Expectation,
@@ -162,7 +171,10 @@ def _glob(asked: str) -> str:
     kind, slash, name = asked.partition("/")
     if kind not in _KINDS or not slash or not name:
         form = "ADDRESS is instance-profile/NAME, role/NAME, or the id of an instance"
-        raise RefusedError(f"{asked!r} is no address", ExitCode.USAGE, details=(form,))
+        near = meant_by(asked)
+        is_meant = near is not None and Address.parse(near).kind != POLICY
+        help_ = f"; did you mean {near}?" if is_meant else ""
+        raise RefusedError(f"{asked!r} is no address{help_}", ExitCode.USAGE, details=(form,))
     return asked
 
 

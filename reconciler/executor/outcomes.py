@@ -7,11 +7,12 @@ from typing import Literal
 
 from reconciler.cutover.decisions import AGAIN, SIGN_IN
 from reconciler.diagnostics import Location
-from reconciler.errors import DENIED, THROTTLED, AwsError
+from reconciler.errors import DENIED, THROTTLED, AwsError, Denied
 from reconciler.executor.precondition import CHANGED
 from reconciler.executor.record import CutOverRecord
 from reconciler.model.address import Address
 from reconciler.model.ownership import InstanceKey
+from reconciler.plan.authorization import PASS_ROLE
 from reconciler.plan.calls import ApiCall
 
 Status = Literal["applied", "failed", "skipped"]
@@ -86,14 +87,14 @@ def failed(address: Address, what: str, error: AwsError, wanted: str = "") -> Ou
 
 def refusal(error: AwsError, wanted: str = "") -> str:
     """Code and message, with the permission that is missing where the message does not name it."""
-    more = f"; needs {wanted}" if wanted and error.call not in error.message else ""
+    more = f"; needs {wanted}" if wanted and error.denied is None else ""
     return f"{error.code}: {error.message}{more}"
 
 
 def advice(error: AwsError, wanted: str = "") -> str:
     """What to do about a refusal: again only where that can help."""
     if error.code in DENIED:
-        return f"grant the calling identity {wanted or error.call}, then apply again"
+        return f"{_permission(error.denied, wanted or error.call)}, then apply again"
     if error.code == CHANGED:
         return "plan again: it was changed outside of this run"
     if error.code.startswith(_SIGN_IN):
@@ -101,6 +102,16 @@ def advice(error: AwsError, wanted: str = "") -> str:
     if error.code in THROTTLED or error.is_uncertain or error.code in _LOST:
         return AGAIN
     return CORRECT if error.code in _OF_THE_SPECS else MEND
+
+
+def _permission(denied: Denied | None, wanted: str) -> str:
+    """Where the permission is missing: one more statement of an identity lifts neither a Deny nor
+    what limits the identity."""
+    if denied is not None and denied.is_explicit:
+        return f"change the {denied.by} that denies the calling identity {wanted}"
+    if denied is not None and denied.by not in ("", _OF_IDENTITY):
+        return f"allow {wanted} in the {denied.by} that limits the calling identity"
+    return f"grant the calling identity {wanted}"
 
 
 StrandedAs = Literal["no_profile", "not_running", "no_role"]
@@ -180,6 +191,9 @@ _NAMED = (
 )
 
 
+_BEFORE_RESOURCE = 5
+"""Parts of an ARN."""
+_OF_IDENTITY = "identity-based policy"
 _PASSING = (
     "AddRoleToInstanceProfile",
     "AssociateIamInstanceProfile",
@@ -191,14 +205,25 @@ _PASSING = (
 def missing_permission(call: ApiCall, error: AwsError, instance: str | None = None) -> str:
     """The missing permission, as ``iam:CreateRole on role/web``; empty for any other refusal.
 
-    EC2 names neither action nor resource itself. The denied call may be a read that precedes
-    ``call``. ``instance`` is the one that the call is about, if it names an association.
+    What AWS's message names is the one; where it names none, it is all that the call needs. The
+    denied call may be a read that precedes ``call``. ``instance`` is the one that the call is
+    about, if it names an association.
     """
     if error.code not in DENIED:
         return ""
+    if (denied := error.denied) is not None:
+        return f"{denied.action} on {_denied_resource(denied, call, instance)}"
     is_own = error.call == call.name
     more = " and iam:PassRole on the role" if is_own and call.operation in _PASSING else ""
     return f"{error.call} on {resource_of(call, instance)}{more}"
+
+
+def _denied_resource(denied: Denied, call: ApiCall, instance: str | None) -> str:
+    if denied.resource.startswith("arn:"):
+        return denied.resource.split(":", _BEFORE_RESOURCE)[-1]
+    if denied.action == PASS_ROLE.action:
+        return f"role/{call.params['RoleName']}" if "RoleName" in call.params else "the role"
+    return resource_of(call, instance)
 
 
 def resource_of(call: ApiCall, instance: str | None = None) -> str:

@@ -39,7 +39,7 @@ from reconciler.model.address import (
 from reconciler.model.consumers import grouped
 from reconciler.model.launch_sources import LaunchSources, origin_of
 from reconciler.model.live import LiveInstance, LiveProfile
-from reconciler.plan.changes import Change, CutOverInstance, Restore
+from reconciler.plan.changes import Change, CutOverInstance, Restore, Unread
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.associations import claim_of, wanted_profile
 from reconciler.planner.context import PlanContext
@@ -214,17 +214,20 @@ def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] =
         is_instance = isinstance(change, CutOverInstance | Restore)
         return made.address.kind == PROFILE and is_instance and change.address in users
 
-    region = made.instance.key.region if made.instance is not None else None
+    def is_of_chain(unread: Unread) -> bool:
+        """Consumers of a profile may be in any region, and their changes are told for it."""
+        if unread.address in addresses or unread.region is None:
+            return unread.address in addresses
+        if made.instance is not None:
+            return unread.region == made.instance.key.region
+        return made.address.kind == PROFILE
+
     return Next(
         changes=tuple(c for c in plan.changes if is_about(c)),
         conflicts=tuple(c for c in plan.conflicts if c.address in addresses),
         guards=tuple(g for g in plan.guards if addresses & set(g.addresses)),
         kept=tuple(k for k in (*plan.kept, *plan.ignored) if k.address in addresses),
-        unread=tuple(
-            u
-            for u in plan.unread
-            if u.address in addresses or (region is not None and u.region == region)
-        ),
+        unread=tuple(u for u in plan.unread if is_of_chain(u)),
         unmet=tuple(u for u in plan.unmet if {u.address, u.needed_by} & addresses),
     )
 

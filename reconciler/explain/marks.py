@@ -168,9 +168,17 @@ def _association(
     named = next((p.resource.name for p in profiles if p.id == mark.profile_id), None)
     if named is None:
         return f"associated by {whose} with a profile that is gone"
-    is_so = instance.row is not None and instance.row.profile_id == mark.profile_id
     says = f"associated with instance-profile/{named} by {whose}"
-    return says if is_so else f"{says}, and changed since by another hand"
+    row = instance.row
+    if row is not None and row.profile_id == mark.profile_id:
+        return says
+    if any(instance.key in p.in_flight for p in profiles):
+        return f"{says}; a run has taken that from it since, and must give it back"
+    shadows = context.live.shadows.values()
+    if row is not None and any(s.id == row.profile_id for s in shadows):
+        return f"{says}; it is on a temporary profile now, for a cut-over"
+    now = "none" if row is None else f"instance-profile/{row.profile_name}"
+    return f"{says}; it has {now} now"
 
 
 def _role(role_id: str, context: PlanContext) -> str:

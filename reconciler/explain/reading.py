@@ -27,6 +27,7 @@ from reconciler.model.address import (
     ROLE,
     Address,
     instance_address,
+    meant_by,
     name_key,
     name_of,
     profile_address,
@@ -90,11 +91,17 @@ def _address(asked: str) -> Address:
         return instance_address(asked)
     address = Address.parse(asked)
     if address.kind not in _KINDS or not address.name:
-        raise RefusedError(f"{asked!r} is no address", ExitCode.USAGE, details=(_FORM,))
+        raise _no_address(asked, _FORM)
     if address.is_instance and not _INSTANCE.fullmatch(address.name):
         told = "an association is named by its instance, such as association/i-0abc1234"
-        raise RefusedError(f"{asked!r} is no address", ExitCode.USAGE, details=(told,))
+        raise _no_address(asked, told)
     return address
+
+
+def _no_address(asked: str, rule: str) -> RefusedError:
+    near = meant_by(asked)
+    help_ = f"; did you mean {near}?" if near is not None and near != asked else ""
+    return RefusedError(f"{asked!r} is no address{help_}", ExitCode.USAGE, details=(rule,))
 
 
 def _nothing(
@@ -106,16 +113,20 @@ def _nothing(
     help_ = f"; did you mean {meant}?" if meant else ""
     accounts = [target.plan.identity.account_id for target in planned.targets]
     where = f"account {accounts[0]}" if len(accounts) == 1 else f"any of {len(accounts)} accounts"
-    if address.is_instance:
-        message = f"instance {address.name} does not exist in {where}{help_}"
-        searched = sorted({region for r in readings for region in r.searched})
-        details = [f"searched: {', '.join(searched)}"] if searched else []
-    else:
-        message = f"{asked} exists neither in the specs nor in {where}{help_}"
-        details = []
-    details += [f"not read: {n.what}: {n.reason}" for r in readings for n in r.not_read]
     unread = [u for target in planned.targets for u in target.plan.unread if target.plan.is_unread]
+    details = [f"not read: {n.what}: {n.reason}" for r in readings for n in r.not_read]
     details += [f"not read: {one.what}: {one.reason}" for one in unread]
+    # What could not be read may have it.
+    is_certain = not details
+    if address.is_instance:
+        absent = "does not exist in" if is_certain else "was not found in what could be read of"
+        message = f"instance {address.name} {absent} {where}{help_}"
+        searched = sorted({region for r in readings for region in r.searched})
+        details = [*([f"searched: {', '.join(searched)}"] if searched else []), *details]
+    elif is_certain:
+        message = f"{asked} exists neither in the specs nor in {where}{help_}"
+    else:
+        message = f"{asked} is not in the specs, nor in what could be read of {where}{help_}"
     return RefusedError(message, ExitCode.ERROR, details=tuple(dict.fromkeys(details)))
 
 

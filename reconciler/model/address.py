@@ -8,6 +8,7 @@ Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -39,6 +40,39 @@ def by_name(items: Iterable[tuple[str, _V]]) -> dict[str, _V]:
 def named(items: Mapping[str, _V], name: str | None) -> _V | None:
     """From a mapping made by ``by_name``."""
     return items.get(name_key(name))
+
+
+_MEANT = {
+    **{kind: kind for kind in (ROLE, POLICY, PROFILE, ASSOCIATION)},
+    "roles": ROLE,
+    "policies": POLICY,
+    "profile": PROFILE,
+    "instance_profile": PROFILE,
+    "instance_profiles": PROFILE,
+    "instance": ASSOCIATION,
+    "associations": ASSOCIATION,
+}
+"""Kinds by what people write instead of them: as in the specs, as in an ARN."""
+_INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}", re.IGNORECASE)
+
+
+def meant_by(text: str) -> str | None:
+    """The address that somebody means who has written none: an ARN, another case, a kind as the
+    specs have it. ``None`` if that is not clear."""
+    resource = text.strip()
+    if resource.startswith("arn:"):
+        resource = resource.split(":", 5)[-1]
+        kind, _, path = resource.partition("/")
+        resource = f"{kind}/{name_of(path)}"
+    if _INSTANCE_ID.fullmatch(resource):
+        return resource.lower()
+    kind, _, name = resource.partition("/")
+    known = _MEANT.get(kind.strip().casefold())
+    if known is None or not name:
+        return None
+    if known == ASSOCIATION:
+        return name.lower() if _INSTANCE_ID.fullmatch(name) else None
+    return f"{known}/{name}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from reconciler.cutover.run_state import initial_state, noted_as_done
 from reconciler.model import ownership
 from reconciler.model.live import LiveProfile
-from reconciler.model.ownership import Failed, Partial, Pending
+from reconciler.model.ownership import Failed, Partial, Pending, Settled, Waiting
 from reconciler.plan.changes import Difference
 from reconciler.planner.context import PlanContext
 from reconciler.planner.cutover_plan import PlannedCutOver
@@ -49,6 +49,15 @@ def served(live: LiveProfile, context: PlanContext) -> str | None:
     if role is not None:
         return role.resource.name
     return None if role_id == ownership.NO_ROLE else role_id
+
+
+def was_swapped_outside(live: LiveProfile) -> bool:
+    """Whether the mark says that its instances have another role than the one inside, and no run is
+    at it: somebody else has put that in, and nobody has given it to the instances."""
+    mark = live.mark
+    if not isinstance(mark, Settled | Waiting | Partial):
+        return False
+    return mark.role_id != (live.role_id or ownership.NO_ROLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from reconciler.planner.cutover_reasons import (
     served,
     waited_for,
     was_interrupted,
+    was_swapped_outside,
     why,
     widened,
 )
@@ -293,8 +294,11 @@ def instance_changes(
     """A change for each instance that the preview touches, in the order of its steps."""
     cutover, observed = planned.cutover, planned.observed
     before, after = (role.name if role else None for role in (cutover.before, cutover.after))
-    # Where the role is in already, instances are served the one before, if that is known.
-    held = before if before != after else served(planned.live, context) or before
+    # Where the role is in already, or another hand has put one in, instances are served what they
+    # were last known to have, if that is known.
+    held = before
+    if before == after or was_swapped_outside(planned.live):
+        held = served(planned.live, context) or before
     off: dict[str, InstanceKey] = {}
     for instance in observed.instances.values():
         off.update({row.id: instance.key for row in instance.rows})

@@ -157,10 +157,11 @@ def _by_mark(
             if role_id == NO_ROLE and inside is None:
                 return Served("none", "no-role", f"{address} holds no role")
             return _swapped_outside(profile, role_id, context)
-        case Settled(_) | Partial(_, _):
+        case Settled(role_id) | Partial(role_id, _):
             because = (
-                f"{address} carries our mark that every running instance has taken it up; if it "
-                "was adopted, that was assumed of those that ran then"
+                f"{address} carries our mark that every running instance has taken up "
+                f"{_name(role_id, context)}; where reconciler adopted the profile and did not make "
+                "it, that was assumed, not checked, of the instances that ran at that time"
             )
             return _known("profile-mark", because, inside, context)
         case Failed() if profile.left_with not in {None, inside}:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -15,9 +16,12 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.iam.models import iam_backends
 
 from reconciler.sandbox.faults import refused
+from reconciler.sandbox.filters import is_met
 from reconciler.sandbox.state import Logged, Row, World
 
-_FILTERS = ("instance-id", "state")
+_FILTERS = {"instance-id": "InstanceId", "state": "State"}
+"""Of associations: the field of a row that each is about."""
+_OF_REGIONS = {"region-name": "name", "endpoint": "endpoint", "opt-in-status": "opt_in_status"}
 FEWEST_ON_A_PAGE = 5
 _GONE = ("shutting-down", "terminated")
 
@@ -45,6 +49,20 @@ def dry_run(request: EC2BaseResponse, logged: Logged) -> None:
     raise refused("ec2", "DryRunOperation", message, PRECONDITION_FAILED)
 
 
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that no answer in XML can have: one of them in a tag, and nothing of the region could
+be read any more."""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for one in value.values() for text in _texts(one))
+    elif isinstance(value, list | tuple):
+        yield from (text for one in value for text in _texts(one))
+
+
 MOST_IDS = 1000
 MOST_VALUES = 200
 
@@ -54,6 +72,9 @@ def check_sizes(logged: Logged) -> None:
     code AWS gives the first is not documented. Source:
     docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html and
     docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html"""
+    if any(_NO_XML.search(text) for text in _texts(logged.params)):
+        message = "The request has a character that is not allowed"
+        raise refused("ec2", "InvalidParameterValue", message)
     for name in ("Resources", "InstanceIds", "AssociationIds"):
         if len(logged.params.get(name) or ()) > MOST_IDS:
             message = f"The maximum number of resources in a request is {MOST_IDS}"
@@ -107,20 +128,14 @@ class Ec2Layer:
     def describe_iam_instance_profile_associations(self, request: EC2BaseResponse) -> ActionResult:
         self._arrive(request)
         filters = request._filters_from_querystring()
-        if unknown := [name for name in filters if name not in _FILTERS]:
-            raise refused(
-                "ec2", "InvalidParameterValue", f"An unknown filter {unknown[0]} was given"
-            )
         rows = self._world.rows_of(request.current_account, request.region)
         shapes = [self._shape(request, row) for row in sorted(rows, key=lambda r: r.id)]
         if ids := request._get_param("AssociationIds", []):
             if not {shape["AssociationId"] for shape in shapes} >= set(ids):
                 raise refused("ec2", "InvalidParameterValue", "Invalid value for association-id.")
             shapes = [shape for shape in shapes if shape["AssociationId"] in ids]
-        if "instance-id" in filters:
-            shapes = [s for s in shapes if s["InstanceId"] in filters["instance-id"]]
-        if "state" in filters:
-            shapes = [s for s in shapes if s["State"] in filters["state"]]
+        for name, values in filters.items():
+            shapes = [s for s in shapes if is_met(s[_FILTERS[name]], values)]
         start, size = self._page_asked(request)
         end = start + size
         more = str(end) if end < len(shapes) else None
@@ -186,8 +201,11 @@ class Ec2Layer:
 
     def describe_regions(self, request: EC2BaseResponse) -> ActionResult:
         answer = self._originals["describe_regions"](request)
-        known = self._world.regions
-        return ActionResult({"Regions": [r for r in answer.result["Regions"] if r.name in known]})
+        shown = [r for r in answer.result["Regions"] if r.name in self._world.regions]
+        for name, values in request._filters_from_querystring().items():
+            field = _OF_REGIONS[name]
+            shown = [r for r in shown if is_met(getattr(r, field), values)]
+        return ActionResult({"Regions": shown})
 
     def run_instances(self, request: EC2BaseResponse) -> ActionResult:
         """Every instance gets the profile, not the first alone."""

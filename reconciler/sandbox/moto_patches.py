@@ -15,6 +15,7 @@ from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
+from moto.ec2 import utils as ec2_utils
 from moto.ec2.models import amis
 from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
@@ -24,10 +25,17 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.iam.responses import IamResponse
 from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
 
-from reconciler.sandbox import access_analyzer, iam_rules, launches, moto_speed, ssm
+from reconciler.sandbox import (
+    access_analyzer,
+    filters,
+    iam_rules,
+    launches,
+    moto_speed,
+    ssm,
+)
 from reconciler.sandbox.cloudtrail import TrailLayer, resources_of
 from reconciler.sandbox.ec2 import Ec2Layer, check_sizes, dry_run
-from reconciler.sandbox.faults import CutOffError, Faults
+from reconciler.sandbox.faults import CutOffError, Faults, refused
 from reconciler.sandbox.iam import IamLayer
 from reconciler.sandbox.launches import EcsLayer
 from reconciler.sandbox.state import Logged, World
@@ -82,6 +90,7 @@ def installed(world: World) -> Iterator[World]:
     _patch(EcsLayer(ecs_originals), (EC2ContainerServiceResponse,), ecs_originals, undo)
     for owner, name, ours in launches.replacements(world):
         _replace(owner, name, ours, undo)
+    _replace(ec2_utils, "passes_filter_dict", filters.passes, undo)
     access_analyzer.module()
     services = [*backend_index.backend_url_patterns, access_analyzer.PATTERN]
     _replace(backend_index, "backend_url_patterns", services, undo)
@@ -161,10 +170,10 @@ def _guarded(world: World, faults: Faults, original: Any) -> Any:
                 return _answered(world, faults, request, logged, original)
             except CutOffError as cut:
                 return world.cut(cut.how)
+            except NotImplementedError as error:
+                return _refused(request, _beyond(logged, str(error)))
             except ServiceException as error:
-                status, headers, body = request.serialized(ActionResult(error))
-                headers["status"] = status = getattr(error, "http_status", status)
-                return status, headers, body
+                return _refused(request, error)
             finally:
                 if world.meets_chaos(logged):
                     begun = faults.begins_outage(world.chaos, logged, world.clock.now())
@@ -172,6 +181,24 @@ def _guarded(world: World, faults: Faults, original: Any) -> Any:
                         world.goes_out(*begun)
 
     return call_action
+
+
+def _refused(request: Any, error: ServiceException) -> Any:
+    status, headers, body = request.serialized(ActionResult(error))
+    headers["status"] = status = getattr(error, "http_status", status)
+    return status, headers, body
+
+
+def _beyond(logged: Logged, told: str) -> ServiceException:
+    """What moto has not, as an answer of the service: a caller makes nothing of a page in HTML.
+    ``told`` is what moto says of it."""
+    asked = logged.params.get("Filters") or logged.params.get("Filter") or ()
+    names = [str(one.get("Name")) for one in asked]
+    if logged.service == "ec2" and names:
+        name = next((one for one in names if one in told), names[0])
+        return filters.invalid(name)
+    code = "UnsupportedOperation" if logged.service == "ec2" else "NotImplemented"
+    return refused(logged.service, code, f"The sandbox has no {logged.name}: {told}")
 
 
 def _answered(world: World, faults: Faults, request: Any, logged: Logged, original: Any) -> Any:
@@ -185,6 +212,7 @@ def _answered(world: World, faults: Faults, request: Any, logged: Logged, origin
         iam_rules.check(request)
     if logged.service == "ec2":
         check_sizes(logged)
+        filters.check_known(logged)
         dry_run(request, logged)
     late = dice.random() if is_met else 0.0
     with _view(world, request, logged, late):

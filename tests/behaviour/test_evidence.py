@@ -150,6 +150,29 @@ def swap(aws: Rig, before: str, after: str) -> None:
     aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName=after)
 
 
+def test_after_a_swap_by_hand_the_old_role_is_a_contradiction_while_it_may_last(
+    aws: Rig, fleet: list[str]
+) -> None:
+    """No mark says when the role was put in, so the credentials of the old one may be from before.
+    It is not what the profile holds, all the same, and no run sees to it."""
+    one, two, _ = fleet
+    swap(aws, "web-v1", "web-v2")
+    aws.clock.sleep(10 * MINUTE)
+    uses(aws, one)
+    made = asked(aws)
+    assert statuses(made)[one] == ("contradicted", "other-role")
+    assert statuses(made)[two] == ("unknown", "no-call")
+    assert made.exit_code == 2
+    for wanted in ("web-v1", "web-v2"):
+        aws.write(SPEC.replace("ROLE", wanted))
+        (target,) = aws.plan().plan.targets
+        assert sum(change.actions == ("cutover",) for change in target.changes) == 3
+    aws.clock.sleep(8 * HOUR)
+    assert statuses(asked(aws))[one] == ("unknown", "expired-session")
+    aws.settle()
+    assert {aws.served(one), aws.served(two)} == {"web-v2"}
+
+
 def drifted(aws: Rig) -> Drift:
     planned = make_plan(aws.request(for_drift=True), aws.commands(), keeps_context=True)
     return with_evidence(

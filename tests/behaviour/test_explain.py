@@ -20,6 +20,7 @@ from reconciler.render.styled_text import plain, wrapped
 from reconciler.render.text.explain import explain_lines
 from reconciler.render.text.look import Look
 from tests.behaviour.explaining import World, in_the_middle
+from tests.behaviour.faults import refusing
 from tests.rig import AWAY, HOME, rig
 
 
@@ -59,7 +60,7 @@ def test_a_stranger_answers_all_four_questions(world: World) -> None:
     instance of its group gets."""
     text = plain(explain_lines(world.explain(world.solo), Look()))
     assert "holds the credentials of role/web-v1" in text
-    assert "carries our mark that every running instance has taken it up" in text
+    assert "carries our mark that every running instance has taken up role/" in text
     assert 'role: "web-v1" -> "web-v2"' in text
     assert f'association/{world.solo} (us-east-1)  "web-v1" -> "web-v2"' in text
     assert "association 'web-fleet' of the specs selects it by its tags" in text
@@ -187,6 +188,14 @@ def test_whatever_else_is_denied_is_told_and_the_rest_is_there(world: World) -> 
     assert answer.roles[0].policies[0].unread == "iam:GetPolicy: AccessDenied"
 
 
+def test_a_region_that_cannot_be_read_may_hide_changes(world: World) -> None:
+    """So of a profile it is not said that the next apply does nothing."""
+    with refusing(world.aws, "DescribeInstances", "UnauthorizedOperation"):
+        answer = world.one("instance-profile/web")
+    assert not answer.next.is_nothing
+    assert {one.region for one in answer.next.unread} == {HOME}
+
+
 def test_marks_that_may_not_be_read_prove_nothing(world: World) -> None:
     with world.denying("iam:ListInstanceProfileTags", "iam:GetInstanceProfile", "tag:GetResources"):
         answer = world.one(world.solo)
@@ -212,7 +221,13 @@ def test_an_account_that_may_not_be_listed_is_read_one_by_one(world: World) -> N
         ("role/nothing-like-it-at-all", ExitCode.ERROR, "exists neither in the specs nor in"),
         ("i-00000000000000000", ExitCode.ERROR, "does not exist in account 123456789012"),
         ("web", ExitCode.USAGE, "'web' is no address"),
-        ("roles/web", ExitCode.USAGE, "'roles/web' is no address"),
+        ("roles/web", ExitCode.USAGE, "'roles/web' is no address; did you mean role/web?"),
+        ("Role/Web", ExitCode.USAGE, "did you mean role/Web?"),
+        ("profile/web", ExitCode.USAGE, "did you mean instance-profile/web?"),
+        ("I-0ABC1234", ExitCode.USAGE, "did you mean i-0abc1234?"),
+        ("instance/i-0abc1234", ExitCode.USAGE, "did you mean i-0abc1234?"),
+        ("arn:aws:iam::123456789012:role/a/b/web", ExitCode.USAGE, "did you mean role/web?"),
+        (f"arn:aws:ec2:{HOME}:123456789012:instance/i-0abc1234", ExitCode.USAGE, "i-0abc1234?"),
         ("association/web-fleet", ExitCode.USAGE, "is no address"),
     ],
 )
@@ -221,6 +236,14 @@ def test_what_does_not_exist(world: World, asked: str, code: ExitCode, told: str
         world.explain(asked)
     assert refused.value.exit_code is code
     assert told in refused.value.message
+
+
+def test_what_is_not_read_is_not_said_to_be_missing(world: World) -> None:
+    with world.denying("ec2:DescribeInstances"), pytest.raises(RefusedError) as refused:
+        world.explain("i-00000000000000000")
+    told = refused.value.message
+    assert "was not found in what could be read of account 123456789012" in told
+    assert any("ec2:DescribeInstances" in one for one in refused.value.details)
 
 
 def test_where_a_missing_instance_was_looked_for(world: World) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.app import COMMANDS
+from reconciler.exit_codes import ExitCode
 from tests.bench_growth import served
 from tests.bench_server import Size, write_specs
 from tests.program import Program
@@ -171,3 +172,37 @@ def test_ctrl_c_during_imports(
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", said)
+
+
+@pytest.mark.parametrize(
+    ("shell", "printed"),
+    [
+        ("zsh", "#compdef reconciler"),
+        ("fish", "complete --command reconciler"),
+        ("pwsh", "Register-ArgumentCompleter"),
+        ("PowerShell", "Register-ArgumentCompleter"),
+        ("bash", "complete_bash"),
+    ],
+)
+def test_completion_is_for_the_shell_that_is_named(
+    tmp_path: Path, shell: str, printed: str
+) -> None:
+    """Whichever has started the program: here it is bash."""
+    for arguments in (["--show-completion", shell], [f"--show-completion={shell}"]):
+        text, _ = imported(tmp_path, *arguments)
+        assert printed in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--show-completion", "zhs"], "there is no completion for 'zhs'; did you mean zsh?"),
+        (["--install-completion=tcsh"], "there is no completion for 'tcsh'"),
+        (["--show-completion", "zsh", "fish"], "--show-completion takes one shell"),
+    ],
+)
+def test_a_shell_without_completion(tmp_path: Path, arguments: list[str], told: str) -> None:
+    done = Program(tmp_path).run(*arguments)
+    assert done.returncode == ExitCode.USAGE
+    assert told in done.stderr
+    assert "bash, zsh, fish, powershell, pwsh" in done.stderr

@@ -87,6 +87,7 @@ def test_what_is_missing_is_named(aws: Rig, one: str, capsys: pytest.CaptureFixt
     ("arguments", "says"),
     [
         (["web"], "'web' is no address"),
+        (["Instance-Profile/web"], "did you mean instance-profile/web?"),
         (["instance-profile/wbe"], "did you mean instance-profile/web?"),
         (["--source", "cloud"], "--source"),
         (["--wait", "soon"], "--wait takes a duration such as 90s, 30m or 2h, not 'soon'"),

@@ -66,3 +66,16 @@ def test_beside_what_is_imported(
     assert "role/web is managed by the owner 'tests'" in told
     assert "mine:" in written(out)
     assert "web:" not in written(out)
+
+
+def test_many_are_folded(
+    aws: Rig, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"r{number:02}" for number in range(20)]
+    aws.write(f"roles: {{{', '.join(f'{name}: {{trust: ec2}}' for name in names)}}}")
+    aws.settle()
+    out = tmp_path_factory.mktemp("import") / "specs"
+    flags = ["--out", str(out), "--region", HOME, "--owner", "others"]
+    assert run(["import", "--path-prefix", "/", *flags]) == ExitCode.ERROR
+    told = " ".join(capsys.readouterr().err.split())
+    assert "role/r11 and 8 more are managed by the owner 'tests'" in told

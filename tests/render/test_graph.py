@@ -154,9 +154,17 @@ def test_a_role_is_beside_the_profiles_that_change() -> None:
     assert tops["role/shared"] == tops["instance-profile/p00"]
 
 
-@given(st.text(max_size=80))
-def test_text_fits_its_box(text: str) -> None:
-    drawing = laid_out(of(swap(), Node(instance(0), label=text or "x")))
+@pytest.mark.parametrize("name", ["x" * 256, "a, b, " * 40, "名前" * 60])
+def test_the_region_is_there_however_long_the_name(name: str) -> None:
+    drawing = laid_out(of(swap(), Node(instance(0), label=name, region="ap-southeast-2")))
+    box: Box = next(box for box in drawing.boxes if box.whole.startswith("i-"))
+    assert box.lines[1].endswith("…, ap-southeast-2")
+    assert columns_of(box.lines[1]) <= LETTERS
+
+
+@given(st.text(max_size=80), st.sampled_from(["", "us-east-1"]))
+def test_text_fits_its_box(text: str, region: str) -> None:
+    drawing = laid_out(of(swap(), Node(instance(0), label=text or "x", region=region)))
     box: Box = next(box for box in drawing.boxes if box.whole.startswith("i-"))
     for line in box.lines:
         assert columns_of(line) * CHARACTER <= box.width

@@ -777,6 +777,89 @@ def test_no_filter_has_more_than_two_hundred_values(aws: Rig, operation: str) ->
     getattr(aws.ec2(), operation)(Filters=[{"Name": "instance-id", "Values": values[:200]}])
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "met"),
+    [
+        ("iam-instance-profile.arn", "{arn}", True),
+        ("iam-instance-profile.arn", "*:instance-profile/o?e", True),
+        ("iam-instance-profile.arn", "arn:aws:iam::123456789012:instance-profile/two", False),
+        ("iam-instance-profile.arn", r"*:instance-profile/\*", False),
+        ("iam-instance-profile.id", "{id}", True),
+        ("iam-instance-profile.name", "one", True),
+        ("instance-id", "i-*", True),
+        ("instance-state-code", "16", True),
+        ("tag:Name", "w*", True),
+        ("tag-key", "Name", True),
+        ("tenancy", "default", True),
+        ("operator.managed", "true", False),
+        ("metadata-options.http-tokens", "optional", True),
+        ("launch-time", "20*", True),
+        ("instance-lifecycle", "spot", False),
+    ],
+)
+def test_instances_are_filtered_as_ec2_does(made: Rig, name: str, value: str, met: bool) -> None:
+    (instance,) = made.launch(1, profile="one", tags={"Name": "web"})
+    made.launch(1)
+    profile = made.iam.get_instance_profile(InstanceProfileName="one")["InstanceProfile"]
+    wanted = value.format(arn=profile["Arn"], id=profile["InstanceProfileId"])
+    answer = made.ec2().describe_instances(Filters=[{"Name": name, "Values": [wanted]}])
+    found = [i["InstanceId"] for r in answer["Reservations"] for i in r["Instances"]]
+    assert (instance in found) is met
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "describe_instances",
+        "describe_iam_instance_profile_associations",
+        "describe_instance_status",
+        "describe_launch_templates",
+        "describe_launch_template_versions",
+        "describe_fleets",
+        "describe_tags",
+        "describe_regions",
+        "describe_vpcs",
+    ],
+)
+def test_an_unknown_filter_is_refused_and_no_failure(made: Rig, operation: str) -> None:
+    """Also where nothing is there that it could be asked of."""
+    ask = getattr(made.ec2(), operation)
+    some = {"LaunchTemplateName": "template"} if operation.endswith("versions") else {}
+    data = {"ImageId": "ami-12c6146b"}
+    made.ec2().create_launch_template(LaunchTemplateName="template", LaunchTemplateData=data)
+    for _ in range(2):
+        asked = [{"Name": "instance-profile", "Values": ["one"]}]
+        with pytest.raises(ClientError) as refusal:
+            ask(Filters=asked, **some)
+        assert refusal.value.response["Error"]["Code"] == "InvalidParameterValue"
+        assert "'instance-profile'" in refusal.value.response["Error"]["Message"]
+        made.launch(1, profile="one")
+
+
+@pytest.mark.parametrize("text", ["a\x1bb", "\x00", "\ufffe"])
+def test_no_text_breaks_the_answers_about_others(made: Rig, text: str) -> None:
+    """XML has no such character."""
+    (instance,) = made.launch(1)
+    with pytest.raises(ClientError) as refusal:
+        made.ec2().create_tags(Resources=[instance], Tags=[{"Key": "Name", "Value": text}])
+    assert refusal.value.response["Error"]["Code"] == "InvalidParameterValue"
+    made.ec2().create_tags(Resources=[instance], Tags=[{"Key": "Name", "Value": "\t\u202e<&"}])
+    assert made.ec2().describe_instances()["Reservations"]
+
+
+def test_regions_are_filtered(aws: Rig) -> None:
+    answer = aws.ec2().describe_regions(Filters=[{"Name": "region-name", "Values": ["eu-*"]}])
+    assert [one["RegionName"] for one in answer["Regions"]] == [AWAY]
+
+
+def test_what_the_sandbox_has_not_is_an_answer(aws: Rig) -> None:
+    with pytest.raises(ClientError) as refusal:
+        aws.ec2().describe_byoip_cidrs(MaxResults=5)
+    error = refusal.value.response
+    assert error["Error"]["Code"] == "UnsupportedOperation"
+    assert error["Error"]["Message"].startswith("The sandbox has no ec2:DescribeByoipCidrs")
+
+
 def test_the_faster_answers_are_the_same(aws: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every response, success or error, is byte for byte what moto writes without our shortcuts."""
     faster = {(owner, name): new for owner, name, new in moto_speed.replacements()}

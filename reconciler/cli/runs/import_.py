@@ -29,6 +29,9 @@ from reconciler.render.styled_text import Piece, data, line
 from reconciler.render.terraform import removed_blocks
 from reconciler.spec.settings import Settings
 
+MOST = 12
+"""Resources of which the same is told, by name."""
+
 
 def run(
     out: Path | None,
@@ -100,10 +103,10 @@ def run(
     for told in _owners(made):
         console.out([line("    ", data(told))])
     for why, resources in (of_state.notes if of_state else {}).items():
-        named = few(list(resources), most=12)
+        named = few(list(resources), most=MOST)
         console.out([line("  not imported, ", f"{why}: ", data(named))])
     for tool, addresses in made.managers.items():
-        named = few([str(address) for address in addresses], most=12)
+        named = few([str(address) for address in addresses], most=MOST)
         console.out([line("  looks managed by ", f"{tool}: ", data(named))])
     if made.managers.keys() - {"CloudFormation"} or of_state:
         console.out([line("Take out of the other tool what you adopt, or both will change it.")])
@@ -112,13 +115,18 @@ def run(
 
 def _owners(made: Imported) -> list[str]:
     """Which resources others manage, and what can be done about it."""
+    by_owner: dict[str, list[str]] = {}
+    for address, owner in made.owned.items():
+        by_owner.setdefault(owner, []).append(str(address))
     found = [
-        f"{address} is managed by the owner {owner!r}" for address, owner in made.owned.items()
+        f"{few(listed, most=MOST)} {'is' if len(listed) == 1 else 'are'} managed by the owner "
+        f"{owner!r}"
+        for owner, listed in by_owner.items()
     ]
     if found:
-        owner = next(iter(made.owned.values()))
+        whom = next(iter(by_owner)) if len(by_owner) == 1 else "OWNER"
         found.append(
-            f"import with --owner {owner} to write specs for that owner; to manage them yourself, "
+            f"import with --owner {whom} to write specs for that owner; to manage them yourself, "
             f"let that owner `reconciler forget ADDRESS` them first, or write specs and "
             "`reconciler plan --adopt --take-over`"
         )

@@ -4,7 +4,7 @@ only where a role is in several profiles."""
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.address import Address
@@ -94,7 +94,9 @@ def laid_out(rows: Iterable[GraphRow]) -> Drawing:
     top = float(HEAD)
     for row in rows:
         profile = _of_node(row.profile) if row.profile is not None else None
-        leaves = tuple(_text([leaf.title, *leaf.details], leaf.mark) for leaf in row.leaves)
+        leaves = tuple(
+            _text([leaf.title, *leaf.details], leaf.mark, cut=_cut_before_region) for leaf in row.leaves
+        )
         one = _Placed(row, profile, leaves, top)
         placed.append(one)
         top += one.height + BETWEEN
@@ -143,9 +145,11 @@ def _of_node(node: Node) -> _Text:
     return _text([name(node), node.reason or ""], node.mark, f"{node.address.kind}/")
 
 
-def _text(lines: list[str], mark: Mark, kind: str = "") -> _Text:
+def _text(
+    lines: list[str], mark: Mark, kind: str = "", cut: Callable[[str], str] | None = None
+) -> _Text:
     full = [line for line in lines if line]
-    shown = [_cut(signed(mark, full[0])), *map(_cut, full[1:])]
+    shown = [_cut(signed(mark, full[0])), *map(cut or _cut, full[1:])]
     return _Text(tuple(shown), kind + "\n".join(full), mark)
 
 
@@ -159,10 +163,18 @@ def columns_of(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _cut(text: str) -> str:
-    if columns_of(text) <= LETTERS:
+def _cut_before_region(text: str) -> str:
+    """A name may be as long as a tag: where the instance is stays, behind it."""
+    name, comma, region = text.rpartition(", ")
+    if not comma or columns_of(text) <= LETTERS or columns_of(region) >= LETTERS // 2:
+        return _cut(text)
+    return f"{_cut(name, LETTERS - columns_of(comma + region))}{comma}{region}"
+
+
+def _cut(text: str, most: int = LETTERS) -> str:
+    if columns_of(text) <= most:
         return text
-    while columns_of(text) >= LETTERS:
+    while columns_of(text) >= most:
         text = text[:-1]
     return f"{text}…"
 
