@@ -141,7 +141,13 @@ def test_each_code_of_aws_has_its_remedy(code: str) -> None:
 
 
 def test_own_codes_are_found() -> None:
-    assert {"NotBegun", "TimedOut", "MfaRequired", "InvalidConfiguration", "NoReport"} <= own_codes()
+    assert {
+        "NotBegun",
+        "TimedOut",
+        "MfaRequired",
+        "InvalidConfiguration",
+        "NoReport",
+    } <= own_codes()
 
 
 @pytest.mark.parametrize("code", [str(int(code)) for code in ExitCode])

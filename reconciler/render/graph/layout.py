@@ -95,7 +95,8 @@ def laid_out(rows: Iterable[GraphRow]) -> Drawing:
     for row in rows:
         profile = _of_node(row.profile) if row.profile is not None else None
         leaves = tuple(
-            _text([leaf.title, *leaf.details], leaf.mark, cut=_cut_before_region) for leaf in row.leaves
+            _text([leaf.title, *leaf.details], leaf.mark, cut=_cut_before_region)
+            for leaf in row.leaves
         )
         one = _Placed(row, profile, leaves, top)
         placed.append(one)
