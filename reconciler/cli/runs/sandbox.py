@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from reconciler.cli.console import Console
-from reconciler.cli.files import write_whole
+from reconciler.cli.files import read_foreign, write_whole
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
+from reconciler.probe.calibration import calibrated, read
+from reconciler.render.json.probe_types import ProbeShape
 from reconciler.render.phrases import few
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.sandbox.fault_config import Chaos, Lags, Outage, mixture
@@ -71,6 +74,7 @@ def run(
     port: int,
     seed: Path | None,
     state: Path | None,
+    calibrate: Path | None,
     chaos: int | None,
     ec2_lag: float | None,
     associating: float | None,
@@ -125,7 +129,20 @@ def run(
         "outage": _outage(outage),
         "denied": frozenset(deny) if deny else None,
     }
-    _serve(port, seed, state, chaos, lags, knobs)
+    drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
+    measured = None if calibrate is None else _measured(calibrate)
+    if measured is not None:
+        drawn = calibrated(*drawn, measured)
+    _serve(port, seed, state, drawn, lags, knobs)
+
+
+def _measured(file: Path) -> ProbeShape:
+    """Raises ``OSError``, and ``RefusedError`` for what is no document of ``probe``."""
+    try:
+        text = read_foreign(file)
+    except ValueError as error:
+        raise RefusedError(f"{file}: {error}", ExitCode.ERROR) from error
+    return read(text, str(file))
 
 
 def _outage(text: str | None) -> Outage | None:
@@ -140,11 +157,11 @@ def _serve(
     port: int,
     seed: Path | None,
     state: Path | None,
-    chaos: int | None,
+    drawn: tuple[Lags, Chaos],
     lags: Mapping[str, Any],
     knobs: Mapping[str, Any],
 ) -> None:
-    """Runs the sandbox until a signal. ``lags`` and ``knobs`` override the mixture of ``chaos``."""
+    """Runs the sandbox until a signal. ``lags`` and ``knobs`` override what was ``drawn``."""
     console = Console()
     try:
         from reconciler.sandbox.plant import plant  # noqa: PLC0415 - moto is an extra
@@ -162,7 +179,6 @@ def _serve(
     if goes_on and seed is not None:
         console.note(f"{state} exists, so the sandbox goes on from it; --seed is not used.")
     planted, file = _start(seed, state if goes_on else None)
-    drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
     world = World()
     filled = threading.Event()
     with serving(world, port, filled) as address:

@@ -1,0 +1,1 @@
+"""What AWS does on an account of one's own, beside what the sandbox does."""
