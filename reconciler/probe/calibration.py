@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
@@ -30,7 +31,7 @@ def read(text: str, name: str) -> ProbeShape:
     except ValidationError as error:
         wrong = tuple(
             f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}"
-            for one in error.errors()[:MOST_MISTAKES]
+            for one in sorted(error.errors(), key=_is_missing)[:MOST_MISTAKES]
         )
         message = f"{name} is not what probe writes"
         raise RefusedError(message, ExitCode.ERROR, details=wrong) from error
@@ -39,6 +40,11 @@ def read(text: str, name: str) -> ProbeShape:
 
 
 MOST_MISTAKES = 8
+
+
+def _is_missing(one: ErrorDetails) -> bool:
+    """What is wrong is told before what is not there."""
+    return one["type"] == "missing"
 
 
 def calibrated(lags: Lags, chaos: Chaos, probe: ProbeShape) -> tuple[Lags, Chaos]:

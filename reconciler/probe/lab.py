@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from reconciler.aws.paging import has_no_answer
 from reconciler.errors import THROTTLED, AwsError, StoppedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.model.evidence import Silence
@@ -33,6 +34,8 @@ Label = Literal["one", "two", "young", "empty"]
 TEMPORARY = "temporary"
 _GONE = frozenset({"NoSuchEntity", "InvalidAssociationID.NotFound"})
 _ATTEMPTS = 6
+NO_ANSWER = "NoAnswer"
+"""In the place of a code: an emulator does not have the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,8 @@ class Lab:
             try:
                 return Reply(ACCEPTED, answer=dict(self.guard.send(call)))
             except AwsError as error:
+                if has_no_answer(error) and (attempt > 1 or not is_read):
+                    return Reply(NO_ANSWER, self.mask(error.message))
                 lost = error.was_not_sent or (is_read and error.is_uncertain)
                 if attempt == _ATTEMPTS or not (lost or error.code in THROTTLED):
                     if error.status == 0:

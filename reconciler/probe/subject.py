@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.aws.paging import has_no_answer
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import same_name
@@ -131,9 +132,11 @@ def _of_profile(send: Send, name: str) -> Iterable[str]:
             raise
         return [f"the instance profile {name}, which the instance would get back, does not exist"]
     tags = tags_of(found.get("Tags"))
-    if not tags:
-        # Some answer without tags that are there.
-        tags = tags_of(send(ApiCall("iam", "ListInstanceProfileTags", params)).get("Tags"))
+    try:
+        tags |= tags_of(send(ApiCall("iam", "ListInstanceProfileTags", params)).get("Tags"))
+    except AwsError as error:
+        if not has_no_answer(error):
+            raise
     return list(_owned(f"the instance profile {name}", tags))
 
 

@@ -133,7 +133,7 @@ def run(
     measured = None if calibrate is None else _measured(calibrate)
     if measured is not None:
         drawn = calibrated(*drawn, measured)
-    _serve(port, seed, state, drawn, lags, knobs)
+    _serve(port, seed, state, drawn, lags, knobs, calibrate)
 
 
 def _measured(file: Path) -> ProbeShape:
@@ -160,6 +160,7 @@ def _serve(
     drawn: tuple[Lags, Chaos],
     lags: Mapping[str, Any],
     knobs: Mapping[str, Any],
+    calibrate: Path | None,
 ) -> None:
     """Runs the sandbox until a signal. ``lags`` and ``knobs`` override what was ``drawn``."""
     console = Console()
@@ -187,7 +188,8 @@ def _serve(
         world.chaos = _turned(drawn[1], knobs)
         filled.set()
         kept = _kept(state, world, console, StateFile) if state is not None else None
-        console.out(_welcome(address, groups, address + CREDENTIALS, state))
+        times = None if calibrate is None else _as_measured(calibrate, world)
+        console.out(_welcome(address, groups, address + CREDENTIALS, state, times))
         if not world.chaos.is_calm:
             console.out(_misbehaving(world.lags, world.chaos))
         stop = threading.Event()
@@ -235,7 +237,11 @@ def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
 
 
 def _welcome(
-    address: str, groups: tuple[Planted, ...], view: str, state: Path | None
+    address: str,
+    groups: tuple[Planted, ...],
+    view: str,
+    state: Path | None,
+    times: Line | None,
 ) -> list[Line]:
     return [
         line(Piece("A local AWS is running at ", "bold green"), Piece(address, "bold")),
@@ -249,8 +255,19 @@ def _welcome(
         (),
         line(f"Role that each instance is using: {view}"),
         *([] if state is None else [line("Its data is kept in ", data(state), ".")]),
+        *([] if times is None else [times]),
         line("Press Ctrl-C to stop."),
     ]
+
+
+_MEASURED = ("ec2_sees_iam", "associating", "disassociating", "restarting", "trail")
+
+
+def _as_measured(calibrate: Path, world: World) -> Line:
+    """The delays that it has now, those of other flags included."""
+    now = asdict(world.lags)
+    flags = [f"{_FLAGS_OF_LAGS[name]} {now[name]:g}" for name in _MEASURED]
+    return line("Times of ", data(calibrate), ": ", data(" ".join(flags)))
 
 
 def _found(groups: tuple[Planted, ...]) -> Iterator[Line]:
