@@ -134,7 +134,10 @@ def until_it_has_another(program: Program) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+)
 def test_a_signal_in_the_middle(program: Program, number: signal.Signals) -> None:
     process = program.start(*GIVEN, "--yes", "--experiment", "disassociate")
     until_it_has_another(program)
