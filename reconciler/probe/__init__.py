@@ -1,2 +1,3 @@
-"""What AWS does on an account of one's own, beside what the sandbox does. What is asked, what may be
-touched and how it is put back is here; how the sandbox answers is not."""
+"""Probes: experiments on an instance of an account that may be broken, beside the same ones on a
+sandbox. What is asked, what may be touched and how it is put back is here; how a sandbox answers is
+not."""

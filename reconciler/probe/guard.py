@@ -109,5 +109,7 @@ class Guard:
             keys = [tag["Key"] for tag in params["Tags"]]
             return params["Resources"] == [self.instance] and keys == [ORIGINAL_TAG]
         if name in RESTARTS:
-            return self.may_restart and params["InstanceIds"] == [self.instance]
+            # One that was stopped is started again in any case.
+            may = self.may_restart or name == "ec2:StartInstances"
+            return may and params["InstanceIds"] == [self.instance]
         return False

@@ -376,7 +376,7 @@ class Lab:
                 last = f"{found.outcome}: {found.words}"
             if self.clock.now() >= until:
                 why = f"the instance does not get what it shall have: {last or self.states()}"
-                raise AwsError("", "Timeout", why)
+                raise AwsError("", "", why)
             self.clock.sleep(self.limits.look)
 
     def _id_of(self, profile: str | None) -> str | None:
@@ -397,6 +397,7 @@ class Lab:
         """Notes what the instance has, before anything changes: who comes after a run that was
         killed reads it. What such a run has left is put right."""
         if self.subject.is_resumed:
+            self.start()
             self.have(self.subject.original)
         else:
             self._tag("ec2:CreateTags", Value=original_tag(self.subject.original))
@@ -405,9 +406,23 @@ class Lab:
     def restore(self) -> None:
         """Gives the instance back what it had, checks it, and takes everything else away. Raises
         ``AwsError``; then the note of what it had stays."""
+        self.start()
         self.have(self.subject.original)
         self.remove_profiles()
         self._tag("ec2:DeleteTags")
+
+    def power(self) -> str:
+        return str(self.instance()["State"]["Name"])
+
+    def start(self) -> None:
+        """It ran when it was first probed, and an experiment may have stopped it."""
+        until = self.clock.now() + self.limits.restart
+        while (state := self.power()) != "running":
+            if self.clock.now() >= until:
+                raise AwsError("", "", f"the instance does not run: it is {state}")
+            if state == "stopped":
+                self.read("ec2:StartInstances", InstanceIds=[self.subject.instance])
+            self.clock.sleep(self.limits.look)
 
     def _tag(self, call: str, **value: str) -> None:
         tags = [{"Key": ORIGINAL_TAG, **value}]

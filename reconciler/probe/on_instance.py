@@ -199,11 +199,11 @@ def restart(lab: Lab) -> Found:
     mine = [lab.subject.instance]
     began = lab.clock.now()
     yield lab.outcome("stop", "stop it", lab.reply("ec2:StopInstances", InstanceIds=mine))
-    yield lab.fact("stopping", "its state then", _power(lab))
+    yield lab.fact("stopping", "its state then", lab.power())
     yield lab.outcome("stopping-replace", "replace while it stops", lab.replace(row.id, "two"))
     yield lab.outcome("stopping-leave", "disassociate while it stops", lab.disassociate(row.id))
     yield lab.outcome("stopping-associate", "associate while it stops", lab.associate("two"))
-    stopped = lab.until({"": lambda: _power(lab) == "stopped"}, lab.limits.restart, began)[""]
+    stopped = lab.until({"": lambda: lab.power() == "stopped"}, lab.limits.restart, began)[""]
     yield lab.seconds("stopped", "until it is stopped", stopped)
     yield lab.fact("stopped-rows", "what is listed then", lab.states())
     for one in lab.rows():
@@ -215,14 +215,14 @@ def restart(lab: Lab) -> Found:
     yield lab.fact("stopped-state", "what is listed then", lab.states())
     began = lab.clock.now()
     yield lab.outcome("start", "start it", lab.reply("ec2:StartInstances", InstanceIds=mine))
-    yield lab.fact("pending", "its state then", _power(lab))
+    yield lab.fact("pending", "its state then", lab.power())
     rows = lab.rows()
     if rows:
         yield lab.outcome(
             "pending-replace", "replace while it starts", lab.replace(rows[0].id, "two")
         )
     yield lab.outcome("pending-associate", "associate while it starts", lab.associate("two"))
-    running = lab.until({"": lambda: _power(lab) == "running"}, lab.limits.restart, began)[""]
+    running = lab.until({"": lambda: lab.power() == "running"}, lab.limits.restart, began)[""]
     yield lab.seconds("running", "until it runs", running)
     looks: dict[str, Callable[[], bool]] = {"": lambda: " associated" in lab.states()}
     found = lab.until(looks, lab.limits.association, began)[""]
@@ -283,10 +283,6 @@ def _of_which(lab: Lab, name: str, asks: str, found: str | None, old: str) -> Ob
 
 def _served(lab: Lab, name: str, asks: str, value: str | None) -> Observation:
     return lab.fact(name, asks, value, "" if value is not None else lab.silence)
-
-
-def _power(lab: Lab) -> str:
-    return str(lab.instance()["State"]["Name"])
 
 
 def _ended(seen: Observation, name: str, asks: str, last: str) -> Observation:

@@ -63,7 +63,7 @@ def results(
             yield Result(one.name, "failed", tuple(found), STOPPED)
             raise
         except AwsError as error:
-            why = lab.mask(f"{error.code}: {error.message}")
+            why = lab.mask(f"{error.code}: {error.message}" if error.code else error.message)
             yield Result(one.name, "failed", tuple(found), why)
         else:
             yield Result(one.name, "done", tuple(found))

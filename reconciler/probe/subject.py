@@ -93,7 +93,9 @@ def tags_of(listed: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
 def _of_instance(found: Mapping[str, Any]) -> Iterable[str]:
     name, tags = found["InstanceId"], tags_of(found.get("Tags"))
     state = found["State"]["Name"]
-    if state != "running":
+    # A probe that was killed may have stopped it, and starts it again.
+    ours = ("stopping", "stopped", "pending") if ORIGINAL_TAG in tags else ()
+    if state not in ("running", *ours):
         yield f"{name} is {state}; it must be running"
     yield from _untagged(name, tags)
     if _GROUP in tags:

@@ -30,7 +30,7 @@ from reconciler.probe.guard import (
     NotOursError,
 )
 from reconciler.probe.lab import Lab, Limits, ProbeClock
-from reconciler.probe.on_instance import EXPERIMENTS
+from reconciler.probe.on_instance import EXPERIMENTS, restart
 from reconciler.probe.running import chosen, lab_of, results
 from reconciler.probe.subject import SSM_POLICY, Subject, subject_of
 from reconciler.probe.telling import Probed, intention_lines, probe_json, probe_lines
@@ -188,6 +188,22 @@ def test_whenever_it_is_killed_the_next_run_puts_it_right(ground: Ground, share:
         lab.begin()
         lab.restore()
         ground.is_as_before()
+
+
+def test_an_instance_that_was_left_stopped_is_started_again(ground: Ground) -> None:
+    lab, dying = ground.lab()
+    lab.begin()
+    with pytest.raises(Killed):
+        for one in restart(lab):
+            if one.name == "stop":
+                dying.after = 0
+    ground.rig.clock.sleep(30.0)
+    state = ground.rig.ec2().describe_instances(InstanceIds=[ground.instance])
+    assert state["Reservations"][0]["Instances"][0]["State"]["Name"] == "stopped"
+    lab, _ = ground.lab()
+    lab.begin()
+    lab.restore()
+    ground.is_as_before()
 
 
 def test_a_run_that_is_asked_to_stop_puts_it_right(ground: Ground) -> None:

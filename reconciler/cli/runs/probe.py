@@ -48,6 +48,8 @@ WHY = (
 )
 HOW = "if the account is your own, and may be broken, add --i-own-this-account"
 BEAT_SECONDS = 30.0
+LASTING_SECONDS = 45 * 60.0
+"""For which the credentials must be good: longer than a probe usually takes."""
 _TWO = 2
 
 
@@ -114,6 +116,11 @@ def run(given: Given) -> None:
     probed = Probed(subject, experiments, {}, sandbox, not connection.is_remote(), 0.0)
     if not given.as_json:
         console.out(intention_lines(subject, str(who["Account"]), experiments))
+    if not given.clean and not connection.outlives(LASTING_SECONDS):
+        minutes = f"{LASTING_SECONDS / 60:.0f} minutes"
+        what = f"the credentials expire within {minutes}, maybe before the instance is put right"
+        console.error(what, "sign in again, for longer")
+        raise typer.Exit(ExitCode.ERROR)
     if not _approved(given, console):
         raise typer.Exit(ExitCode.ERROR)
 
@@ -179,15 +186,20 @@ class Run:
         lab = make(clock)
         began = clock.now()
         say = lambda words: self.console.err(line(words))  # noqa: E731
+        failure: AwsError | None = None
         with handled_signals(self.stop, say, STOPPING, AT_ONCE):
             try:
                 self._probe(lab)
             except StoppedError:
                 pass
+            except AwsError as error:
+                failure = error
             finally:
                 self.probed = replace(self.probed, seconds=clock.now() - began)
                 self._put_right(lab)
         self._report()
+        if failure is not None:
+            raise failure
         return self._code()
 
     def _probe(self, lab: Lab) -> None:
