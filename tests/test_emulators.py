@@ -206,7 +206,7 @@ def test_a_probe_leaves_motos_own_server_as_it_was(tmp_path: Path, server: str) 
     )["Instances"]
     name = instance["InstanceId"]
     given = ("--instance", name, "--role", "a", "--role", "b", "--region", "us-east-1")
-    names = ("young", "lists", "refusals-iam", "refusals-ec2", "dry-run", "replace", "on-the-way")
+    names = ("young", "lists", "refusals-iam", "refusals-ec2", "dry-run", "on-the-way")
     only = [flag for one in names for flag in ("--experiment", one)]
     told = done(program, "probe", "--i-own-this-account", "--yes", *given, *only)
     assert "An emulator on this machine, and not AWS" in told
