@@ -65,6 +65,10 @@ def results(
         except AwsError as error:
             why = lab.mask(f"{error.code}: {error.message}" if error.code else error.message)
             yield Result(one.name, "failed", tuple(found), why)
+        except (LookupError, TypeError, AttributeError) as error:
+            # An answer that is not made as it is known is a finding, and no reason to end.
+            why = lab.mask(f"an answer has not the form that it should: {error!r}")
+            yield Result(one.name, "failed", tuple(found), why)
         else:
             yield Result(one.name, "done", tuple(found))
 

@@ -155,6 +155,7 @@ def test_all_experiments_are_made_and_leave_everything_as_it_was(ground: Ground)
     assert value("swap", "anew") == "role B"
     assert value("replace", "id") == "no"
     assert value("recreate", "replaced-id") == "of the deleted one"
+    assert value("lists", "details-profile") == "no"
     assert value("restart", "pending-associate") == "IncorrectInstanceState"
 
 
