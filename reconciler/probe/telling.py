@@ -159,9 +159,9 @@ def intention_lines(
     return [
         *told,
         (),
-        line("The instance is without a profile for minutes, and gets"),
-        line("other roles' credentials. It is not read what is secret."),
-        line("Nothing else is changed. It takes 10 to 40 minutes."),
+        line("The instance is without a profile at times, and gets"),
+        line("credentials of either role. Nothing secret is read, and"),
+        line("nothing else is changed. All takes 10 to 40 minutes."),
     ]
 
 
