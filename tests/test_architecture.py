@@ -32,7 +32,7 @@ LAYERS = (
     ("render",),
     ("notify",),
     ("sandbox",),
-    ("rehearsal",),
+    ("rehearsal", "probe"),
     ("cli", "__main__"),
 )
 """Lowest first. A module imports from lower layers, and from its own package."""

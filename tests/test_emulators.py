@@ -22,6 +22,7 @@ from werkzeug.exceptions import InternalServerError
 
 from reconciler.sandbox.embedded import JumpingClock
 from reconciler.sandbox.state import World
+from tests.behaviour.test_ownership import TRUST
 from tests.program import ROOT, Program
 from tests.rig import Rig
 
@@ -184,3 +185,34 @@ def test_the_set_that_comes_with_it(program: Program) -> None:
     done(program, "apply", "specs", "--auto-approve")
     assert set(held(program)) >= set(instances)
     done(program, "plan", "specs", "--detailed-exitcode")
+
+
+def test_a_probe_leaves_motos_own_server_as_it_was(tmp_path: Path, server: str) -> None:
+    """What differs there is told; nothing is left."""
+    urllib.request.urlopen(f"{server}/moto-api/reset", b"", timeout=30).close()
+    program = Program(tmp_path, server)
+    iam, ec2 = client(program, "iam"), client(program, "ec2")
+    tags = [{"Key": "reconciler:probe", "Value": "yes"}]
+    for role in "ab":
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST, Tags=tags)
+    iam.create_instance_profile(InstanceProfileName="mine")
+    iam.add_role_to_instance_profile(InstanceProfileName="mine", RoleName="a")
+    (instance,) = ec2.run_instances(
+        ImageId="ami-12c6146b",
+        MinCount=1,
+        MaxCount=1,
+        IamInstanceProfile={"Name": "mine"},
+        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+    )["Instances"]
+    name = instance["InstanceId"]
+    given = ("--instance", name, "--role", "a", "--role", "b", "--region", "us-east-1")
+    names = ("young", "lists", "refusals-iam", "refusals-ec2", "dry-run", "on-the-way")
+    only = [flag for one in names for flag in ("--experiment", one)]
+    told = done(program, "probe", "--i-own-this-account", "--yes", *given, *only)
+    assert "An emulator on this machine, and not AWS" in told
+    assert "differs replace-none: replace no existing association" in told
+    assert held(program) == {name: "mine"}
+    profiles = iam.list_instance_profiles()["InstanceProfiles"]
+    assert [one["InstanceProfileName"] for one in profiles] == ["mine"]
+    left = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [name]}])["Tags"]
+    assert [tag["Key"] for tag in left] == ["reconciler:probe"]

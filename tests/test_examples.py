@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,35 @@ def test_adopting_what_was_made_by_hand(program: Program) -> None:
     assert "Override with --allow strip=role/legacy-web" in told[2]
     attached = iam.list_attached_role_policies(RoleName="legacy-web")["AttachedPolicies"]
     assert [p["PolicyName"] for p in attached] == ["AmazonSSMManagedInstanceCore"]
+
+
+PROBE = EXAMPLES / "probe" / "probe.sh"
+
+
+def test_the_script_of_the_probe_is_one() -> None:
+    subprocess.run(["bash", "-n", PROBE], check=True)
+    if checker := shutil.which("shellcheck"):
+        subprocess.run([checker, PROBE], check=True)
+
+
+@pytest.mark.slow  # the AWS CLI takes a second for each call
+@pytest.mark.skipif(shutil.which("aws") is None, reason="needs the AWS CLI")
+@pytest.mark.parametrize("program", [("probe", "app")], indirect=True)
+def test_what_is_made_for_a_probe_is_destroyed(program: Program) -> None:
+    script = program.folder / "probe.sh"
+    script.write_text(PROBE.read_text("utf-8").replace("sleep 60", "sleep 1"), "utf-8")
+    own = {"AWS_REGION": HOME, "AWS_DEFAULT_REGION": HOME, "HOME": str(Path.home())}
+    for words in ("make", "run --experiment young", "destroy", "destroy"):
+        done = program.shell(f"./probe.sh {words}", **own)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+    iam, ec2 = client(program, "iam"), client(program, "ec2")
+    assert not iam.list_roles()["Roles"]
+    assert not iam.list_instance_profiles()["InstanceProfiles"]
+    filters = [
+        {"Name": "tag:reconciler:probe", "Values": ["yes"]},
+        {"Name": "instance-state-name", "Values": ["running"]},
+    ]
+    assert not ec2.describe_instances(Filters=filters)["Reservations"]
 
 
 @pytest.mark.parametrize("specs", SPECS, ids=lambda p: p.parent.name)

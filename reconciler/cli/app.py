@@ -75,6 +75,10 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Try it": {
         "sandbox": "Run a local AWS on 127.0.0.1 until Ctrl-C. "
         "Needs reconciler[sandbox] to be installed.",
+        "probe": "Find out what AWS does, on an account of your own, with one instance and two "
+        "roles that are there for this, and compare it with the sandbox. Changes the profile of "
+        "that instance, and profiles that it makes and deletes. "
+        "Needs reconciler[sandbox] to be installed.",
         "demo": "Show the whole workflow on an AWS in this process. "
         "Needs no account and no network.",
     },

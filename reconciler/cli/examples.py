@@ -150,6 +150,16 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "A copy of an account, kept for the next start",
         ),
     ),
+    "probe": (
+        (
+            "reconciler probe --i-own-this-account --instance i-0abc1234 --role a --role b",
+            "Say what it will do, ask, do it, and write probe.json",
+        ),
+        (
+            "reconciler probe --i-own-this-account --instance i-0abc1234 --role a --role b --clean",
+            "Put right what a run that was killed has left",
+        ),
+    ),
     "demo": (
         ("reconciler demo", "The whole workflow"),
         ("reconciler demo --color always | less -R", "With colors in a pager"),
@@ -286,6 +296,15 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
     "comment": _OFFLINE,
     "merge": _MERGES,
     "sandbox": _OFFLINE,
+    "probe": {
+        ExitCode.OK: "all experiments were made, and everything is as it was before",
+        ExitCode.ERROR: "error, a no at the prompt, or the instance is not as it was before",
+        ExitCode.DIFFERENCES: "refused: --i-own-this-account is missing; nothing was asked of AWS",
+        ExitCode.PARTLY_APPLIED: "an experiment failed; everything is as it was before",
+        ExitCode.UNDECIDED: "refused: the instance or a role is not there for this",
+        **_MISUSE,
+        ExitCode.INTERRUPTED: "interrupted; everything is as it was before",
+    },
     "demo": _OFFLINE,
     "version": _OFFLINE,
 }

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.exit_codes import ExitCode
@@ -67,10 +68,15 @@ Run apply again to restore them.
 """
 
 
-def _leave() -> None:
+STOPPING = (
+    "nothing new starts; instances in flight are restored. Press Ctrl-C again to stop at once."
+)
+
+
+def _leave(words: bytes = AT_ONCE) -> None:
     # Not through the stream: the signal may have interrupted a write to it.
     with suppress(OSError):
-        os.write(2, AT_ONCE)
+        os.write(2, words)
     os._exit(ExitCode.INTERRUPTED)
 
 
@@ -82,6 +88,8 @@ class SignalHandler:
     say: Callable[[str], None]
     leave: Callable[[], None] = _leave
     now: Callable[[], float] = time.monotonic
+    stopping: str = STOPPING
+    """Said at the first signal."""
     _interrupted_at: float | None = None
     _asked_at: float | None = None
     """Time of the last signal other than SIGINT."""
@@ -97,10 +105,7 @@ class SignalHandler:
             self._asked_at = now
         if not self.stop.is_set():
             self.stop.set()
-            self.say(
-                "nothing new starts; instances in flight are restored. "
-                "Press Ctrl-C again to stop at once."
-            )
+            self.say(self.stopping)
         elif is_interrupt and interrupted is not None:
             if now - interrupted >= MEANT_SECONDS:
                 self.leave()
@@ -110,14 +115,21 @@ class SignalHandler:
 
 
 @contextmanager
-def handled_signals(stop: Interrupt, say: Callable[[str], None]) -> Iterator[None]:
-    """Within the block, signals set ``stop``."""
+def handled_signals(
+    stop: Interrupt,
+    say: Callable[[str], None],
+    stopping: str = STOPPING,
+    at_once: bytes = AT_ONCE,
+) -> Iterator[None]:
+    """Within the block, signals set ``stop``. ``stopping`` is said at the first one, ``at_once``
+    where one ends the process."""
 
     def say_in_thread(words: str) -> None:
         # The handler may have interrupted a write, and streams are not reentrant.
         threading.Thread(target=say, args=(words,), daemon=True).start()
 
-    handler = SignalHandler(stop, say_in_thread)
+    leave = partial(_leave, at_once)
+    handler = SignalHandler(stop, say_in_thread, leave, stopping=stopping)
 
     def handle(number: int, _frame: Any) -> None:
         handler.receive(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.iam.aws_managed_policies import aws_managed_policies_data
-from moto.iam.models import AWSManagedPolicy
+from moto.iam.models import AWSManagedPolicy, Role
 from moto.iam.responses import IamResponse
 
 from reconciler.sandbox import iam_rules, last_accessed
@@ -53,7 +54,9 @@ class IamLayer:
         """One cursor over all kinds, as AWS has it: a page may hold some of each."""
         wanted = request._get_param("Filter", [])
         details = request.backend.get_account_authorization_details(wanted)
-        flat = [("RoleDetailList", role) for role in details["roles"]]
+        flat: list[tuple[str, Any]] = [
+            ("RoleDetailList", _role_detail(role)) for role in details["roles"]
+        ]
         policies = sorted(details["managed_policies"], key=lambda p: p.arn)
         flat += [
             ("Policies", _policy_detail(p, _bounded(request.backend, p.arn))) for p in policies
@@ -334,6 +337,25 @@ def _bounded(backend: Any, arn: str) -> int:
     """How many roles and users have the policy as their boundary; moto's users have none."""
     entities = (*backend.get_roles(), *backend.users.values())
     return sum(getattr(e, "permissions_boundary_arn", None) == arn for e in entities)
+
+
+class _RoleDetail(Role):  # type: ignore[misc]
+    """A role, whose profiles are told without tags and with part of a role, as in AWS's lists."""
+
+    @property
+    def instance_profile_list(self) -> list[Any]:
+        return self.shown  # type: ignore[no-any-return]
+
+
+def _role_detail(role: Role) -> Any:
+    made = copy.copy(role)
+    made.__class__ = _RoleDetail
+    # Of the role itself: moto looks for the profiles that have this very object.
+    made.shown = [_profile(one) for one in role.instance_profile_list]
+    return made
+
+
+_RoleDetail.__name__ = Role.__name__  # moto finds members of an answer by it
 
 
 def _policy_detail(policy: Any, bounded: int) -> dict[str, Any]:

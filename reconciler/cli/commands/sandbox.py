@@ -28,6 +28,15 @@ State = Annotated[
         help="Keep the sandbox in this file, and go on from it at the next start.",
     ),
 ]
+Calibrate = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibrate",
+        metavar="FILE",
+        help="Take as long as AWS took: times from what `probe` wrote. Other flags count more.",
+        rich_help_panel=_DELAYS,
+    ),
+]
 ChaosSeed = Annotated[
     int | None,
     typer.Option(
@@ -153,6 +162,7 @@ def sandbox(
     port: Port = 5000,
     seed: Start = None,
     state: State = None,
+    calibrate: Calibrate = None,
     chaos: ChaosSeed = None,
     ec2_lag: Ec2Lag = None,
     associating: Associating = None,
@@ -185,6 +195,7 @@ def sandbox(
         port=port,
         seed=seed,
         state=state,
+        calibrate=calibrate,
         chaos=chaos,
         ec2_lag=ec2_lag,
         associating=associating,

@@ -21,6 +21,7 @@ class Of(StrEnum):
     log = "log"
     doctor = "doctor"
     rehearse = "rehearse"
+    probe = "probe"
 
 
 OfFlag = Annotated[

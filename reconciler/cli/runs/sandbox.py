@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from reconciler.cli.console import Console
-from reconciler.cli.files import write_whole
+from reconciler.cli.files import read_foreign, write_whole
+from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
+from reconciler.probe.calibration import calibrated, read
+from reconciler.render.json.probe_types import ProbeShape
 from reconciler.render.phrases import few
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.sandbox.fault_config import Chaos, Lags, Outage, mixture
@@ -71,6 +74,7 @@ def run(
     port: int,
     seed: Path | None,
     state: Path | None,
+    calibrate: Path | None,
     chaos: int | None,
     ec2_lag: float | None,
     associating: float | None,
@@ -125,7 +129,20 @@ def run(
         "outage": _outage(outage),
         "denied": frozenset(deny) if deny else None,
     }
-    _serve(port, seed, state, chaos, lags, knobs)
+    drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
+    measured = None if calibrate is None else _measured(calibrate)
+    if measured is not None:
+        drawn = calibrated(*drawn, measured)
+    _serve(port, seed, state, drawn, lags, knobs, calibrate)
+
+
+def _measured(file: Path) -> ProbeShape:
+    """Raises ``OSError``, and ``RefusedError`` for what is no document of ``probe``."""
+    try:
+        text = read_foreign(file)
+    except ValueError as error:
+        raise RefusedError(f"{file}: {error}", ExitCode.ERROR) from error
+    return read(text, str(file))
 
 
 def _outage(text: str | None) -> Outage | None:
@@ -140,11 +157,12 @@ def _serve(
     port: int,
     seed: Path | None,
     state: Path | None,
-    chaos: int | None,
+    drawn: tuple[Lags, Chaos],
     lags: Mapping[str, Any],
     knobs: Mapping[str, Any],
+    calibrate: Path | None,
 ) -> None:
-    """Runs the sandbox until a signal. ``lags`` and ``knobs`` override the mixture of ``chaos``."""
+    """Runs the sandbox until a signal. ``lags`` and ``knobs`` override what was ``drawn``."""
     console = Console()
     try:
         from reconciler.sandbox.plant import plant  # noqa: PLC0415 - moto is an extra
@@ -162,7 +180,6 @@ def _serve(
     if goes_on and seed is not None:
         console.note(f"{state} exists, so the sandbox goes on from it; --seed is not used.")
     planted, file = _start(seed, state if goes_on else None)
-    drawn = (QUIET, Chaos()) if chaos is None else mixture(chaos)
     world = World()
     filled = threading.Event()
     with serving(world, port, filled) as address:
@@ -171,7 +188,8 @@ def _serve(
         world.chaos = _turned(drawn[1], knobs)
         filled.set()
         kept = _kept(state, world, console, StateFile) if state is not None else None
-        console.out(_welcome(address, groups, address + CREDENTIALS, state))
+        times = None if calibrate is None else _as_measured(calibrate, world)
+        console.out(_welcome(address, groups, address + CREDENTIALS, state, times))
         if not world.chaos.is_calm:
             console.out(_misbehaving(world.lags, world.chaos))
         stop = threading.Event()
@@ -219,7 +237,11 @@ def _misbehaving(lags: Lags, chaos: Chaos) -> list[Line]:
 
 
 def _welcome(
-    address: str, groups: tuple[Planted, ...], view: str, state: Path | None
+    address: str,
+    groups: tuple[Planted, ...],
+    view: str,
+    state: Path | None,
+    times: Line | None,
 ) -> list[Line]:
     instances: dict[str, list[str]] = {}
     for group in groups:
@@ -239,5 +261,16 @@ def _welcome(
         (),
         line(f"Role that each instance is using: {view}"),
         *([] if state is None else [line("Its data is kept in ", data(state), ".")]),
+        *([] if times is None else [times]),
         line("Press Ctrl-C to stop."),
     ]
+
+
+_MEASURED = ("ec2_sees_iam", "associating", "disassociating", "restarting", "trail")
+
+
+def _as_measured(calibrate: Path, world: World) -> Line:
+    """The delays that it has now, those of other flags included."""
+    now = asdict(world.lags)
+    flags = [f"{_FLAGS_OF_LAGS[name]} {now[name]:g}" for name in _MEASURED]
+    return line("Times of ", data(calibrate), ": ", data(" ".join(flags)))

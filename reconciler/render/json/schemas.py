@@ -10,6 +10,7 @@ from reconciler.render.json.can_types import CanShape
 from reconciler.render.json.checkup_types import DoctorShape
 from reconciler.render.json.explain_types import ExplainShape
 from reconciler.render.json.graph_types import GraphShape
+from reconciler.render.json.probe_types import ProbeShape
 from reconciler.render.json.record_types import RecordShape
 from reconciler.render.json.rehearsal_types import RehearsalShape
 from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
@@ -28,6 +29,7 @@ PRINTED: dict[str, Any] = {
     "rehearse": RehearsalShape,
     "record": RecordShape,
     "can": CanShape,
+    "probe": ProbeShape,
 }
 """By the name that ``schema`` takes; ``apply`` and ``log`` are one line."""
 _TITLES = {
@@ -43,6 +45,7 @@ _TITLES = {
     "rehearse": "reconciler rehearse --json",
     "record": "reconciler apply --record",
     "can": "reconciler can --json",
+    "probe": "reconciler probe --json",
 }
 
 
