@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.probe.findings import NO, YES, Observation
+from reconciler.probe.findings import NO, YES, ProbeObservation
 from reconciler.probe.guard import (
     INSTANCE_TAG,
     MALFORMED,
@@ -22,7 +22,7 @@ from reconciler.probe.guard import (
 from reconciler.probe.lab import Lab
 from reconciler.probe.subject import tags_of
 
-Found = Iterator[Observation]
+Found = Iterator[ProbeObservation]
 NOBODY = f"{START}nobody"
 """The name of a profile and of a role that do not exist."""
 
@@ -71,7 +71,9 @@ def young(lab: Lab) -> Found:
     yield lab.seconds("list", "until ListInstanceProfiles has it", found["list"])
     yield lab.seconds("put", "until AddRoleToInstanceProfile takes it", found["put"])
     codes = tuple(dict.fromkeys(refusals))
-    yield Observation("put-refusals", "states", "how AddRoleToInstanceProfile refuses it", codes)
+    yield ProbeObservation(
+        "put-refusals", "states", "how AddRoleToInstanceProfile refuses it", codes
+    )
     is_arn = YES if arns and arns[0].startswith("arn:") else NO
     yield lab.fact("arn", "whether the first answer has an ARN, and not an id in its place", is_arn)
 
@@ -113,18 +115,18 @@ def lists(lab: Lab) -> Found:
     yield _boundary(lab, by_name)
 
 
-def _has(lab: Lab, name: str, asks: str, found: Any, key: str) -> Observation:
+def _has(lab: Lab, name: str, asks: str, found: Any, key: str) -> ProbeObservation:
     return lab.fact(name, asks, YES if found.get(key) else NO)
 
 
-def _named(lab: Lab, name: str, asks: str, listed: Iterator[Any], profile: str) -> Observation:
+def _named(lab: Lab, name: str, asks: str, listed: Iterator[Any], profile: str) -> ProbeObservation:
     found = next((one for one in listed if one["InstanceProfileName"] == profile), None)
     if found is None:
         return lab.fact(name, asks, None, "the answer lacks the profile")
     return _has(lab, name, asks, found, "Tags")
 
 
-def _boundary(lab: Lab, by_name: dict[str, Any]) -> Observation:
+def _boundary(lab: Lab, by_name: dict[str, Any]) -> ProbeObservation:
     asks = "and the permissions boundary of a role"
     bounded = next((role for role in lab.subject.roles if role.has_boundary), None)
     if bounded is None:

@@ -18,7 +18,7 @@ YES, NO, UNKNOWN = "yes", "no", "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ObservedChange:
     """From ``seconds`` on something looked so."""
 
     seconds: float
@@ -26,7 +26,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class ProbeObservation:
     """``value`` is ``None`` for what was not seen; ``why`` says why, or in which words AWS refused.
     ``looks`` is how often it was asked, ``timeline`` what was seen when."""
 
@@ -36,7 +36,7 @@ class Observation:
     value: Value | None
     why: str = ""
     looks: int = 1
-    timeline: tuple[Change, ...] = ()
+    timeline: tuple[ObservedChange, ...] = ()
 
 
 Status = Literal["done", "failed", "skipped"]
@@ -45,19 +45,19 @@ Verdict = Literal["agrees", "differs", "unknown", "time"]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ProbeResult:
     """Of one experiment, on one side. ``why`` is empty if it is done."""
 
     experiment: str
     status: Status
-    observations: tuple[Observation, ...] = ()
+    observations: tuple[ProbeObservation, ...] = ()
     why: str = ""
 
-    def of(self, name: str) -> Observation | None:
+    def of(self, name: str) -> ProbeObservation | None:
         return next((one for one in self.observations if one.name == name), None)
 
 
-def verdict(aws: Observation | None, sandbox: Observation | None) -> Verdict:
+def verdict(aws: ProbeObservation | None, sandbox: ProbeObservation | None) -> Verdict:
     """A state that is short may be missed between two looks, so states agree if those of one side
     are among those of the other, in the same order."""
     if aws is None or sandbox is None:

@@ -66,7 +66,7 @@ class NotOursError(Exception):
 
 
 @dataclass
-class Guard:
+class WriteGuard:
     """Sends what a probe may send. ``associations`` are the ids of the instance's own, which grow
     as they are read."""
 

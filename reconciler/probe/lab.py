@@ -20,13 +20,13 @@ from reconciler.ports import Clock, EvidenceReader
 from reconciler.probe.findings import (
     ACCEPTED,
     UNKNOWN,
-    Change,
     Kind,
     Mask,
-    Observation,
+    ObservedChange,
+    ProbeObservation,
     Reply,
 )
-from reconciler.probe.guard import INSTANCE_TAG, ORIGINAL_TAG, PATH, PROBE_TAG, START, Guard
+from reconciler.probe.guard import INSTANCE_TAG, ORIGINAL_TAG, PATH, PROBE_TAG, START, WriteGuard
 from reconciler.probe.subject import Subject, original_tag, tags_of
 
 Label = Literal["one", "two", "young", "empty"]
@@ -39,7 +39,7 @@ NO_ANSWER = "NoAnswer"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProbeLimits:
     """Seconds after which something is taken not to happen, and between two looks."""
 
     association: float = ASSOCIATION_SECONDS
@@ -56,7 +56,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ProbeRow:
     """An association of the instance. ``profile`` is a label, or ``original``, or ``other``."""
 
     id: str
@@ -100,11 +100,11 @@ class Lab:
     they were made, by label, and ``names`` all that were asked for: a list may lack young ones."""
 
     subject: Subject
-    guard: Guard
+    guard: WriteGuard
     clock: ProbeClock
     evidence: EvidenceReader
     run: str
-    limits: Limits = field(default_factory=Limits)
+    limits: ProbeLimits = field(default_factory=ProbeLimits)
     ids: dict[str, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     silence: str = ""
@@ -182,10 +182,10 @@ class Lab:
             self.clock.sleep(self.limits.look)
         return found
 
-    def seconds(self, name: str, asks: str, found: tuple[float | None, int]) -> Observation:
+    def seconds(self, name: str, asks: str, found: tuple[float | None, int]) -> ProbeObservation:
         value, looks = found
         why = "" if value is not None else "not within the time that it was looked for"
-        return Observation(name, "seconds", asks, value, why, looks)
+        return ProbeObservation(name, "seconds", asks, value, why, looks)
 
     def watch(
         self,
@@ -194,29 +194,29 @@ class Lab:
         look: Callable[[], str],
         enough: Callable[[str], bool],
         limit: float,
-    ) -> Observation:
+    ) -> ProbeObservation:
         """What was seen one after the other, until ``enough`` of it or the limit."""
         began = self.clock.now()
-        changes: list[Change] = []
+        changes: list[ObservedChange] = []
         looks = 0
         while True:
             at = self.clock.now() - began
             seen, looks = look(), looks + 1
             if not changes or changes[-1].value != seen:
-                changes.append(Change(round(at, 1), seen))
+                changes.append(ObservedChange(round(at, 1), seen))
             if enough(seen) or at >= limit:
                 values = tuple(dict.fromkeys(one.value for one in changes))
-                return Observation(name, "states", asks, values, "", looks, tuple(changes))
+                return ProbeObservation(name, "states", asks, values, "", looks, tuple(changes))
             self.clock.sleep(self.limits.look)
 
-    def outcome(self, name: str, asks: str, found: Reply) -> Observation:
-        return Observation(name, "outcome", asks, found.outcome, found.words)
+    def outcome(self, name: str, asks: str, found: Reply) -> ProbeObservation:
+        return ProbeObservation(name, "outcome", asks, found.outcome, found.words)
 
-    def fact(self, name: str, asks: str, value: str | None, why: str = "") -> Observation:
+    def fact(self, name: str, asks: str, value: str | None, why: str = "") -> ProbeObservation:
         kind: Kind = "fact"
-        return Observation(name, kind, asks, value, why)
+        return ProbeObservation(name, kind, asks, value, why)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ProbeRow]:
         filters = [{"Name": "instance-id", "Values": [self.subject.instance]}]
         answer = self.read("ec2:DescribeIamInstanceProfileAssociations", Filters=filters)
         found = []
@@ -226,7 +226,7 @@ class Lab:
                 arn, profile_id = row["IamInstanceProfile"]["Arn"], row["IamInstanceProfile"]["Id"]
                 label = self.label(arn)
                 name = arn.rpartition("/")[2]
-                found.append(Row(row["AssociationId"], row["State"], label, name, profile_id))
+                found.append(ProbeRow(row["AssociationId"], row["State"], label, name, profile_id))
         return sorted(found, key=lambda one: (one.state == "disassociating", one.id))
 
     def states(self) -> str:
@@ -348,7 +348,7 @@ class Lab:
         call, new = "ec2:ReplaceIamInstanceProfileAssociation", {"Name": name}
         return self.reply(call, AssociationId=association, IamInstanceProfile=new)
 
-    def have(self, profile: str | None) -> Row | None:
+    def have(self, profile: str | None) -> ProbeRow | None:
         """The instance with the profile of that name and nothing else, in effect; ``None`` for
         without one. By a replacement where that is possible: agents on the instance sleep once it
         was without a role. Raises ``AwsError`` if that is not so in time."""
@@ -386,7 +386,7 @@ class Lab:
         made: str = found["InstanceProfile"]["InstanceProfileId"]
         return made
 
-    def has(self, label: Label) -> Row:
+    def has(self, label: Label) -> ProbeRow:
         found = self.have(self.name(label))
         assert found is not None
         return found

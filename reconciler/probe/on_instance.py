@@ -17,8 +17,8 @@ from reconciler.probe.experiments import (
     refusals_iam,
     young,
 )
-from reconciler.probe.findings import NO, YES, Observation, Reply
-from reconciler.probe.lab import Lab, Row
+from reconciler.probe.findings import NO, YES, ProbeObservation, Reply
+from reconciler.probe.lab import Lab, ProbeRow
 
 
 def disassociate(lab: Lab) -> Found:
@@ -38,7 +38,7 @@ def disassociate(lab: Lab) -> Found:
     seen = lab.watch("states", "what is listed", look, _is_none, lab.limits.association)
     yield seen
     yield _ended(seen, "gone", "until no association is listed", "none")
-    yield Observation(
+    yield ProbeObservation(
         "shown", "seconds", "until DescribeInstances shows none", shown[0] if shown else None
     )
     yield lab.outcome("after", "disassociate it once more", lab.disassociate(row.id))
@@ -76,7 +76,7 @@ def associate(lab: Lab) -> Found:
     yield lab.seconds("accepted", "until EC2 takes a profile that was just made", found)
     codes = tuple(dict.fromkeys(r.outcome for r in replies if not r.is_accepted))
     words = next((r.words for r in replies if not r.is_accepted), "")
-    yield Observation("refusals", "states", "how EC2 refuses it until then", codes, words)
+    yield ProbeObservation("refusals", "states", "how EC2 refuses it until then", codes, words)
     if not replies[-1].is_accepted:
         return
     yield _state(lab, replies[-1])
@@ -248,7 +248,7 @@ def trail(lab: Lab) -> Found:
         lab.clock.sleep(lab.limits.slow_look)
 
 
-def _with_one(lab: Lab) -> Row:
+def _with_one(lab: Lab) -> ProbeRow:
     lab.make("one", lab.subject.roles[0].name)
     return lab.has("one")
 
@@ -261,12 +261,12 @@ def _row(reply: Reply) -> Any:
     return reply.answer.get("IamInstanceProfileAssociation") or {}
 
 
-def _state(lab: Lab, reply: Reply, name: str = "state") -> Observation:
+def _state(lab: Lab, reply: Reply, name: str = "state") -> ProbeObservation:
     asks = "the state in its answer"
     return lab.fact(name, asks, _row(reply).get("State"), "" if reply.is_accepted else reply.words)
 
 
-def _same_id(lab: Lab, name: str, asks: str, reply: Reply, row: Row) -> Observation:
+def _same_id(lab: Lab, name: str, asks: str, reply: Reply, row: ProbeRow) -> ProbeObservation:
     if not reply.is_accepted:
         return lab.fact(name, asks, None, f"it was refused: {reply.outcome}")
     return lab.fact(name, asks, YES if _row(reply).get("AssociationId") == row.id else NO)
@@ -276,19 +276,19 @@ def _listed_id(lab: Lab) -> str | None:
     return next((row.profile_id for row in lab.rows() if row.state != "disassociating"), None)
 
 
-def _of_which(lab: Lab, name: str, asks: str, found: str | None, old: str) -> Observation:
+def _of_which(lab: Lab, name: str, asks: str, found: str | None, old: str) -> ProbeObservation:
     known = {None: "none", old: "of the deleted one", lab.ids["two"]: "of the new one"}
     return lab.fact(name, asks, known.get(found, "another"))
 
 
-def _served(lab: Lab, name: str, asks: str, value: str | None) -> Observation:
+def _served(lab: Lab, name: str, asks: str, value: str | None) -> ProbeObservation:
     return lab.fact(name, asks, value, "" if value is not None else lab.silence)
 
 
-def _ended(seen: Observation, name: str, asks: str, last: str) -> Observation:
+def _ended(seen: ProbeObservation, name: str, asks: str, last: str) -> ProbeObservation:
     at = next((one.seconds for one in seen.timeline if one.value == last), None)
     why = "" if at is not None else "not within the time that it was looked for"
-    return Observation(name, "seconds", asks, at, why, seen.looks)
+    return ProbeObservation(name, "seconds", asks, at, why, seen.looks)
 
 
 def _arriving(lab: Lab, label: str, role: str) -> Found:
@@ -310,7 +310,7 @@ def _arriving(lab: Lab, label: str, role: str) -> Found:
         found = lab.until({"": lambda: lab.shown() == label}, lab.limits.iam, began)[""]
         yield lab.seconds("shown", asks, found)
     else:
-        yield Observation("shown", "seconds", asks, shown[0])
+        yield ProbeObservation("shown", "seconds", asks, shown[0])
     if lab.served() is None:
         yield _served(lab, "served", "whether the metadata service offers its role", None)
         return

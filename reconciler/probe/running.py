@@ -14,9 +14,9 @@ from reconciler.executor.interrupt import Interrupt
 from reconciler.model.partitions import IAM_REGIONS
 from reconciler.ports import Clock
 from reconciler.probe.experiments import Experiment
-from reconciler.probe.findings import Observation, Result
-from reconciler.probe.guard import PROBE_TAG, Guard
-from reconciler.probe.lab import Lab, Limits, ProbeClock
+from reconciler.probe.findings import ProbeObservation, ProbeResult
+from reconciler.probe.guard import PROBE_TAG, WriteGuard
+from reconciler.probe.lab import Lab, ProbeClock, ProbeLimits
 from reconciler.probe.on_instance import EXPERIMENTS
 from reconciler.probe.subject import SSM_POLICY, Subject, subject_of
 from reconciler.sandbox import seed
@@ -48,29 +48,29 @@ def chosen(also: Sequence[str], only: Sequence[str] = ()) -> tuple[Experiment, .
 
 def results(
     lab: Lab, experiments: Sequence[Experiment], told: Callable[[str], None]
-) -> Iterator[Result]:
+) -> Iterator[ProbeResult]:
     """One after the other; what one could not do is no reason not to begin the next. Raises
     ``StoppedError`` once what was found until then is yielded."""
     for one in experiments:
         told(f"{one.name}: {one.does}")
-        found: list[Observation] = []
+        found: list[ProbeObservation] = []
         lab.silence = ""
         try:
             # Into the list at once: an error takes nothing back.
             for observation in one.run(lab):
                 found.append(observation)  # noqa: PERF402
         except StoppedError:
-            yield Result(one.name, "failed", tuple(found), STOPPED)
+            yield ProbeResult(one.name, "failed", tuple(found), STOPPED)
             raise
         except AwsError as error:
             why = lab.mask(f"{error.code}: {error.message}" if error.code else error.message)
-            yield Result(one.name, "failed", tuple(found), why)
+            yield ProbeResult(one.name, "failed", tuple(found), why)
         except (LookupError, TypeError, AttributeError) as error:
             # An answer that is not made as it is known is a finding, and no reason to end.
             why = lab.mask(f"an answer has not the form that it should: {error!r}")
-            yield Result(one.name, "failed", tuple(found), why)
+            yield ProbeResult(one.name, "failed", tuple(found), why)
         else:
-            yield Result(one.name, "done", tuple(found))
+            yield ProbeResult(one.name, "done", tuple(found))
 
 
 def lab_of(
@@ -78,18 +78,18 @@ def lab_of(
     clock: ProbeClock,
     subject: Subject,
     run: str,
-    limits: Limits,
+    limits: ProbeLimits,
     *,
     may_restart: bool,
 ) -> Lab:
     roles = frozenset(role.name for role in subject.roles)
-    guard = Guard(connection.writer(), subject.instance, roles, may_restart)
+    guard = WriteGuard(connection.writer(), subject.instance, roles, may_restart)
     return Lab(subject, guard, clock, connection.evidence(clock), run, limits)
 
 
 def on_sandbox(
-    subject: Subject, ports: PortsOfSandbox, experiments: Sequence[Experiment], limits: Limits
-) -> tuple[Result, ...]:
+    subject: Subject, ports: PortsOfSandbox, experiments: Sequence[Experiment], limits: ProbeLimits
+) -> tuple[ProbeResult, ...]:
     """The same experiments on a sandbox like AWS, whose clock jumps."""
     with _sandbox(subject) as (world, clock):
         connection = ports(world.clock)

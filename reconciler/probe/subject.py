@@ -24,7 +24,7 @@ _RESERVED = ("/aws-service-role/", "/aws-reserved/")
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class ProbedRole:
     name: str
     id: str
     has_boundary: bool
@@ -41,7 +41,7 @@ class Subject:
     home: str
     """The region of the calls that have none."""
     instance: str
-    roles: tuple[Role, Role]
+    roles: tuple[ProbedRole, ProbedRole]
     original: str | None
     is_resumed: bool
 
@@ -142,7 +142,7 @@ def _of_profile(send: Send, name: str) -> Iterable[str]:
     return list(_owned(f"the instance profile {name}", tags))
 
 
-def _role(send: Send, name: str) -> tuple[Role, list[str]]:
+def _role(send: Send, name: str) -> tuple[ProbedRole, list[str]]:
     found = send(ApiCall("iam", "GetRole", {"RoleName": name}))["Role"]
     refusals = list(_untagged(f"the role {name}", tags_of(found.get("Tags"))))
     if str(found.get("Path", "/")).startswith(_RESERVED):
@@ -152,4 +152,6 @@ def _role(send: Send, name: str) -> tuple[Role, list[str]]:
     listed = send(ApiCall("iam", "ListAttachedRolePolicies", {"RoleName": name}))
     attached = {one["PolicyName"] for one in listed.get("AttachedPolicies", ())}
     has_boundary = bool(found.get("PermissionsBoundary"))
-    return Role(found["RoleName"], found["RoleId"], has_boundary, SSM_POLICY in attached), refusals
+    return ProbedRole(
+        found["RoleName"], found["RoleId"], has_boundary, SSM_POLICY in attached
+    ), refusals

@@ -10,7 +10,7 @@ from typing import Any, cast
 from reconciler import __version__
 from reconciler.executor.estimate import in_words
 from reconciler.probe.experiments import Experiment
-from reconciler.probe.findings import Observation, Result, Value, Verdict, verdict
+from reconciler.probe.findings import ProbeObservation, ProbeResult, Value, Verdict, verdict
 from reconciler.probe.subject import TAGGED, Subject
 from reconciler.render.json.probe_types import (
     ExperimentShape,
@@ -44,15 +44,15 @@ class Probed:
 
     subject: Subject
     experiments: Sequence[Experiment]
-    aws: Mapping[str, Result]
-    sandbox: Mapping[str, Result]
+    aws: Mapping[str, ProbeResult]
+    sandbox: Mapping[str, ProbeResult]
     is_local: bool
     seconds: float
     is_complete: bool = False
     restored: bool | None = None
     trouble: str = ""
 
-    def pairs(self, name: str) -> Iterator[tuple[Observation | None, Observation | None]]:
+    def pairs(self, name: str) -> Iterator[tuple[ProbeObservation | None, ProbeObservation | None]]:
         """Of each question, what AWS did and what the sandbox did."""
         sides = [_side(self.aws, name), _side(self.sandbox, name)]
         for asked in dict.fromkeys(o.name for side in sides for o in side.observations):
@@ -60,11 +60,11 @@ class Probed:
             yield one, other
 
 
-def _side(results: Mapping[str, Result], name: str) -> Result:
-    return results.get(name, Result(name, "skipped", (), "it was not reached"))
+def _side(results: Mapping[str, ProbeResult], name: str) -> ProbeResult:
+    return results.get(name, ProbeResult(name, "skipped", (), "it was not reached"))
 
 
-def times(aws: Mapping[str, Result]) -> TimesShape:
+def times(aws: Mapping[str, ProbeResult]) -> TimesShape:
     found: dict[str, Any] = {}
     for flag, places in _TIMES.items():
         seen = [_side(aws, where).of(name) for where, name in places]
@@ -112,11 +112,13 @@ def _experiment(one: Experiment, probed: Probed) -> ExperimentShape:
     }
 
 
-def _side_json(side: Result) -> SideShape:
+def _side_json(side: ProbeResult) -> SideShape:
     return {"status": side.status, "why": side.why or None}
 
 
-def _observation(aws: Observation | None, sandbox: Observation | None) -> ObservationShape:
+def _observation(
+    aws: ProbeObservation | None, sandbox: ProbeObservation | None
+) -> ObservationShape:
     any_side = aws or sandbox
     assert any_side is not None
     return {
@@ -129,7 +131,7 @@ def _observation(aws: Observation | None, sandbox: Observation | None) -> Observ
     }
 
 
-def _seen(seen: Observation | None) -> SeenShape | None:
+def _seen(seen: ProbeObservation | None) -> SeenShape | None:
     if seen is None:
         return None
     return {

@@ -17,7 +17,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.plan.calls import ApiCall
 from reconciler.ports import Writer
 from reconciler.probe.calibration import calibrated, read
-from reconciler.probe.findings import Mask, Observation, Result, verdict
+from reconciler.probe.findings import Mask, ProbeObservation, ProbeResult, verdict
 from reconciler.probe.guard import (
     CALLS,
     INSTANCE_TAG,
@@ -26,10 +26,10 @@ from reconciler.probe.guard import (
     ORIGINAL_TAG,
     PATH,
     PROBE_TAG,
-    Guard,
     NotOursError,
+    WriteGuard,
 )
-from reconciler.probe.lab import Lab, Limits, ProbeClock
+from reconciler.probe.lab import Lab, ProbeClock, ProbeLimits
 from reconciler.probe.on_instance import EXPERIMENTS, restart
 from reconciler.probe.running import chosen, lab_of, results
 from reconciler.probe.subject import SSM_POLICY, Subject, subject_of
@@ -97,7 +97,7 @@ class Ground:
         self.runs += 1
         connection = self.rig.commands().connect(None, Settings())
         clock = ProbeClock(self.rig.clock, stop or Interrupt())
-        subject, limits = self.subject(), Limits()
+        subject, limits = self.subject(), ProbeLimits()
         run = f"run{self.runs}"
         lab = lab_of(connection, clock, subject, run, limits, may_restart=True)
         dying = Dying(lab.guard.writer, after)
@@ -128,7 +128,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
         yield Ground(here, instance)
 
 
-def probed(ground: Ground, *only: str) -> dict[str, Result]:
+def probed(ground: Ground, *only: str) -> dict[str, ProbeResult]:
     lab, _ = ground.lab()
     lab.begin()
     found = {one.experiment: one for one in results(lab, chosen((), only), lambda _: None)}
@@ -211,7 +211,7 @@ def test_a_run_that_is_asked_to_stop_puts_it_right(ground: Ground) -> None:
     stop = Interrupt()
     lab, dying = ground.lab(stop)
     lab.begin()
-    found: list[Result] = []
+    found: list[ProbeResult] = []
 
     def told(what: str) -> None:
         if what.startswith("disassociate"):
@@ -328,7 +328,7 @@ MINE = "i-0abc1234abc1234ab"
 )
 def test_nothing_else_is_ever_changed(service: str, operation: str, params: Any) -> None:
     writer = Nothing()
-    guard = Guard(writer, MINE, frozenset({A, B}))
+    guard = WriteGuard(writer, MINE, frozenset({A, B}))
     with pytest.raises(NotOursError):
         guard.send(ApiCall(service, operation, params))
     assert not writer.sent
@@ -345,8 +345,8 @@ def test_what_is_sent_is_what_is_known(ground: Ground) -> None:
     assert {NO_INSTANCE, MALFORMED}.isdisjoint({ground.instance})
 
 
-def seen(kind: Any, value: Any) -> Observation:
-    return Observation("name", kind, "asks", value)
+def seen(kind: Any, value: Any) -> ProbeObservation:
+    return ProbeObservation("name", kind, "asks", value)
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def seen(kind: Any, value: Any) -> Observation:
         (seen("states", ()), seen("states", ()), "agrees"),
     ],
 )
-def test_verdicts(aws: Observation, sandbox: Observation | None, expected: str) -> None:
+def test_verdicts(aws: ProbeObservation, sandbox: ProbeObservation | None, expected: str) -> None:
     assert verdict(aws, sandbox) == expected
 
 

@@ -83,7 +83,7 @@ def run(given: Given) -> None:
     instance, roles = _needed(given)
     try:
         from reconciler.probe import running  # noqa: PLC0415 - moto is an extra
-        from reconciler.probe.lab import Limits, ProbeClock  # noqa: PLC0415 - moto is an extra
+        from reconciler.probe.lab import ProbeClock, ProbeLimits  # noqa: PLC0415 - moto is an extra
         from reconciler.probe.on_instance import EXPERIMENTS  # noqa: PLC0415 - moto is an extra
         from reconciler.probe.subject import subject_of  # noqa: PLC0415 - moto is an extra
         from reconciler.probe.telling import Probed, intention_lines  # noqa: PLC0415 - moto is an extra
@@ -107,7 +107,7 @@ def run(given: Given) -> None:
         raise typer.BadParameter("--region is needed, with the region of the instance")
     partition, home = running.place(str(who["Arn"]), region)
     subject = subject_of(send, region, partition, home, instance, roles)
-    limits = Limits()
+    limits = ProbeLimits()
     sandbox = {}
     if experiments:
         console.note("the same experiments on a sandbox in this process first ...")
@@ -129,7 +129,7 @@ def run(given: Given) -> None:
         restarts = any(one.name == "restart" for one in experiments)
         return running.lab_of(connection, clock, subject, number, limits, may_restart=restarts)
 
-    raise typer.Exit(Run(given, console, probed).to_the_end(lab))
+    raise typer.Exit(ProbeRun(given, console, probed).to_the_end(lab))
 
 
 def _needed(given: Given) -> tuple[str, tuple[str, str]]:
@@ -169,7 +169,7 @@ def _approved(given: Given, console: Console) -> bool:
 
 
 @dataclass
-class Run:
+class ProbeRun:
     """From the first change to what is put right after the last one."""
 
     given: Given

@@ -12,7 +12,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
 @with_config(CLOSED)
-class ChangeShape(TypedDict):
+class ObservedChangeShape(TypedDict):
     """From then on something looked so."""
 
     seconds: Seconds
@@ -31,7 +31,7 @@ class SeenShape(TypedDict):
         str | None, Field(description="Why it was not seen, or in which words it was refused.")
     ]
     looks: Annotated[int, Field(description="How often it was asked.")]
-    timeline: list[ChangeShape]
+    timeline: list[ObservedChangeShape]
 
 
 @with_config(CLOSED)
