@@ -65,7 +65,7 @@ def is_as_before(program: Program) -> None:
 
 def test_it_refuses_what_it_must_not_begin(program: Program) -> None:
     bare = program.run("probe", *FLAGS, "--role", "b", "--yes")
-    assert bare.returncode == ExitCode.DIFFERENCES
+    assert bare.returncode == ExitCode.USAGE
     assert "it must not be run" in bare.stderr
     assert "--i-own-this-account" in bare.stderr
 

@@ -79,7 +79,7 @@ def run(given: Given) -> None:
     console = Console(given.color, given.quiet)
     if not given.owned:
         console.error(WHY, HOW)
-        raise typer.Exit(ExitCode.DIFFERENCES)
+        raise typer.Exit(ExitCode.USAGE)
     instance, roles = _needed(given)
     try:
         from reconciler.probe import running  # noqa: PLC0415 - moto is an extra
