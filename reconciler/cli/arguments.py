@@ -120,12 +120,12 @@ class OnlyFor(tuple[str, ...]):
 
 
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift", "graph"))
-_READS_ALL = OnlyFor((*_PLANS, "forget", "explain", "verify"))
-_SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget"))
+_READS_ALL = OnlyFor((*_PLANS, "forget", "explain", "verify", "rotate"))
+_SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget", "rotate"))
 _KNOWS_SHARDS = OnlyFor((*_READS_ALL, "doctor"))
 _KNOWS_TARGETS = OnlyFor((*_KNOWS_SHARDS, "can"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
-_CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
+_CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy", "rotate"))
 _ADOPTS = OnlyFor(("plan", "apply", "rehearse", "graph"))
 
 

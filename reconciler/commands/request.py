@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.commands.failures import FailureLimit
-from reconciler.planner.options import PlanFlags
+from reconciler.planner.options import PlanFlags, Rotation
 from reconciler.ports import (
     Clock,
     EvidenceReader,
@@ -41,6 +41,12 @@ class Request(PlanFlags):
     prune: bool | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     parallelism: int = 10
+
+
+def asked_once(request: Request) -> Request:
+    """The request without what is done once, and not again when it is planned again."""
+    rotation: Rotation = "rest" if request.rotate else request.rotation
+    return replace(request, refresh=(), rotation=rotation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from reconciler import __version__
 from reconciler.commands.one_target import read_target
 from reconciler.commands.planned import PlannedTarget
 from reconciler.commands.recorder import Recorder
-from reconciler.commands.request import Connection, Request, RunPorts
+from reconciler.commands.request import Connection, Request, RunPorts, asked_once
 from reconciler.commands.selection import interpreted_offline, targets_of
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import AwsError, RefusedError
@@ -183,7 +183,7 @@ def _planned(
     if own.account_id != whose.account_id:
         message = f"a worker's credentials are for account {own.account_id}, not {whose.account_id}"
         raise AwsError("", "WrongAccount", message, hint="set role_arn for the target")
-    request = here.request if written is None else replace(here.request, refresh=())
+    request = here.request if written is None else asked_once(here.request)
     return read_target(
         name, target, offline, whose, connection, request, ports, written, several=several
     )

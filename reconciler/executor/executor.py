@@ -38,7 +38,8 @@ from reconciler.executor.waiter import TEXT, Waiter
 from reconciler.executor.witness import Witness
 from reconciler.model.address import POLICY, ROLE, Address, same_name
 from reconciler.model.ownership import InstanceKey
-from reconciler.plan.calls import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
+from reconciler.model.revocation import moment
+from reconciler.plan.calls import BEGAN, NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
 from reconciler.plan.changes import Delete, Replace
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import Label, PendingStep, exists
@@ -90,6 +91,7 @@ class Executor:
 
     def __post_init__(self) -> None:
         identity, tools = self.plan.identity, self.tools
+        self._began = tools.clock.now()
         start = identity.arns.of(POLICY, "", "")
         paces = {service: Pace(tools.max_rps) for service in ("iam", "ec2")}
         self._places = Places(tools.parallelism)
@@ -264,6 +266,8 @@ class Executor:
         for ref in refs:
             if ref == NOW:
                 self._known[ref] = str(int(self.tools.clock.now()))
+            elif ref == BEGAN:
+                self._known[ref] = moment(self._began)
             elif ref == RUN:
                 self._known[ref] = self.tools.run
             elif ref.address.is_instance:

@@ -70,7 +70,7 @@ def patterns(flags: PlanFlags) -> tuple[Pattern, ...]:
         *(Pattern("--only ", glob) for glob in flags.only),
         *(Pattern("--exclude ", glob) for glob in flags.exclude),
         *(Pattern("--refresh ", glob) for glob in flags.refresh),
-        *(Pattern("", glob) for glob in flags.forget),
+        *(Pattern("", glob) for glob in (*flags.forget, *flags.rotate)),
         *(Pattern(f"--allow {k}=", v) for k, v in sorted(flags.allow) if k not in COUNTS),
     )
 

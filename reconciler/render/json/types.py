@@ -309,6 +309,8 @@ class RequestShape(TypedDict):
     refresh_adopted: bool
     refresh: NotRequired[list[str]]
     forget: NotRequired[list[str]]
+    rotate: NotRequired[list[str]]
+    rotation: NotRequired[Literal["fresh", "revoke", "revoke-first", "rest"]]
     allow: list[str]
     impact: NotRequired[Annotated[bool, Field(description="If --impact was given.")]]
     variables: dict[str, str]
