@@ -75,7 +75,15 @@ def _rotation(rotated: RotatedProfile, context: PlanContext) -> PlannedCutOver:
     """To the role that is inside, whatever the specs say by now: that is for an apply."""
     live = adopted_marks(rotated.live, context)
     wanted = DesiredCutOver(live.resource, rotated.limits, rotated.place)
-    return _in_place(wanted, live, context)
+    planned = _in_place(wanted, live, context)
+    if context.options.rotation not in ("revoke", "revoke-first"):
+        return planned
+    # No instance is touched before it is recorded what is owed; but one that a run has left without
+    # its profile waits for nothing.
+    noted = frozenset({Label("owed", role_address(live.resource.role or ""))})
+    if rotated.is_resumed:
+        return replace(planned, after=planned.after | noted)
+    return replace(planned, requires=planned.requires | noted)
 
 
 def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver, LiveProfile]]:

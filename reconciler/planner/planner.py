@@ -67,6 +67,7 @@ from reconciler.planner.removals import (
     removes_anything,
 )
 from reconciler.planner.replacements import replaced
+from reconciler.planner.revocations import plan_rest, plan_revocations, with_revocations
 from reconciler.planner.rotations import plan_rotations
 from reconciler.planner.topology import links, plan_releases
 from reconciler.planner.widening import with_widenings
@@ -208,11 +209,15 @@ def plan_target(context: PlanContext) -> TargetPlan:
 def _reconciling(context: PlanContext) -> tuple[PlanFragment, ...]:
     associations = plan_associations(context)
     removals = plan_removals(context, moved(associations))
-    return plan_entities(context), associations, removals
+    entities = plan_entities(context)
+    if not context.options.for_drift:
+        going = {c.address for c in removals.changes if isinstance(c, Delete)}
+        entities = with_revocations(entities, plan_rest(context, {*going, *context.replaced}))
+    return entities, associations, removals
 
 
 def _rotating(context: PlanContext) -> tuple[PlanFragment, ...]:
-    return (plan_rotations(context),)
+    return plan_rotations(context), plan_revocations(context)
 
 
 def _work(

@@ -167,15 +167,15 @@ def _of_others(context: PlanContext) -> Iterator[Kept]:
     """Instances that have a role which is asked for, by a profile that is not ours."""
     for role in rotated_roles(context):
         for profile in left_alone(role, context):
-            running = [i for i in context.live.consumers(profile.arn) if i.is_running]
+            running = [i for i in context.in_use.consumers(profile) if i.is_running]
             if running:
                 told = f"is not rotated: {counted(running)} keep the sessions of {_of(role)}"
                 yield Kept(profile.resource.address, f"it {told} that they have", "warning")
 
 
 def left_alone(role: LiveRole, context: PlanContext) -> Iterator[LiveProfile]:
-    """Profiles with the role inside whose consumers get no fresh session by this plan."""
+    """Profiles whose consumers may have the role and get no fresh session by this plan."""
     taken = {one.live.id for one in rotated_profiles(context) if one.obstacle is None}
-    for _, profile in sorted(context.live.profiles.items()):
-        if profile.role_id == role.id and profile.id not in taken:
+    for profile in context.in_use.profiles_of(role):
+        if profile.id not in taken:
             yield profile

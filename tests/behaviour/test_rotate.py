@@ -3,8 +3,13 @@ sessions that they had are denied everything."""
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
+from reconciler.model.policy_decision import Asked, decide
+from reconciler.model.revocation import REVOKED, moment
 from tests.behaviour.faults import Crash, dying
 from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
@@ -93,3 +98,132 @@ def test_a_cut_over_that_is_not_finished_comes_first(settled: Rig) -> None:
         settled.apply()
     (guard,) = settled.plan(rotate=("instance-profile/web",)).plan.guards
     assert (guard.key, guard.lift) == ("rotate", "Apply first, so that it ends")
+
+
+def policy(aws: Rig, role: str = "v1") -> list[Any]:
+    """The statements of the policy that revokes sessions."""
+    names = aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
+    if REVOKED not in names:
+        return []
+    found = aws.iam.get_role_policy(RoleName=role, PolicyName=REVOKED)["PolicyDocument"]
+    statements: list[Any] = found["Statement"]
+    return statements
+
+
+def revoked(aws: Rig, at: float, role: str = "v1") -> bool:
+    """Whether IAM denies a call to a session of the role that was issued then."""
+    statements = policy(aws, role)
+    context = {"aws:tokenissuetime": (moment(at),), "aws:currenttime": (moment(aws.clock.now()),)}
+    asked = Asked("s3:GetObject", "arn:aws:s3:::bucket/key", context)
+    return decide([{"Version": "2012-10-17", "Statement": statements}], asked).outcome == (
+        "explicitDeny"
+    )
+
+
+WEB = ("instance-profile/web",)
+
+
+@pytest.mark.parametrize("rotation", ["revoke", "revoke-first"])
+def test_old_sessions_are_denied_and_fresh_ones_are_not(settled: Rig, rotation: str) -> None:
+    before = issued(settled)
+    began = settled.clock.now()
+    settled.settle(rotate=WEB, rotation=rotation)
+    assert all(revoked(settled, at) for at in before.values())
+    assert not any(revoked(settled, at) for at in issued(settled).values())
+    assert revoked(settled, began - 1)
+    writes = [c.operation for c in settled.writes()]
+    last, first = writes[-1], writes.index("PutRolePolicy")
+    assert first < writes.index("DisassociateIamInstanceProfile", first)
+    assert (last == "PutRolePolicy") == (rotation == "revoke")
+    assert settled.plan().plan.is_empty
+    assert settled.drift().exit_code == 0
+
+
+def test_nothing_is_denied_before_all_have_fresh_sessions(settled: Rig) -> None:
+    before = issued(settled)
+    with dying(settled, "AssociateIamInstanceProfile"), pytest.raises(Crash):
+        settled.apply(rotate=WEB, rotation="revoke")
+    assert policy(settled)
+    assert not any(revoked(settled, at) for at in before.values())
+
+
+@pytest.mark.parametrize("by", ["apply", "rotate"])
+@pytest.mark.parametrize("call", ["PutRolePolicy", "TagInstanceProfile", "CreateTags"])
+def test_a_run_that_dies_owes_the_revocation(settled: Rig, by: str, call: str) -> None:
+    before = issued(settled)
+    with dying(settled, call), pytest.raises(Crash):
+        settled.apply(rotate=WEB, rotation="revoke")
+    settled.clock.sleep(1200)
+    again = {"rotate": WEB, "rotation": "revoke"}
+    settled.settle(**(again if by == "rotate" else {}))
+    after = issued(settled)
+    assert all(after[i] > at for i, at in before.items())
+    if (by, call) != ("apply", "TagInstanceProfile"):
+        # Otherwise it died before it had recorded what it owes.
+        assert all(revoked(settled, at) for at in before.values())
+    assert not any(revoked(settled, at) for at in after.values())
+    assert settled.plan().plan.is_empty
+
+
+def test_the_policy_goes_after_twelve_hours(settled: Rig) -> None:
+    settled.settle(rotate=WEB, rotation="revoke")
+    settled.clock.sleep(11 * 3600)
+    assert settled.plan().plan.is_empty
+    settled.clock.sleep(3600)
+    drift = settled.drift()
+    assert drift.exit_code == 0
+    assert [(str(f.address), f.severity) for f in drift.findings] == [("role/v1", "info")]
+    (change,) = settled.plan().plan.changes
+    assert str(change.address) == "role/v1"
+    assert not change.widens
+    settled.settle()
+    assert not policy(settled)
+
+
+def test_what_others_put_there_stays(settled: Rig) -> None:
+    theirs = {
+        "Effect": "Deny",
+        "Action": ["*"],
+        "Resource": ["*"],
+        "Condition": {"DateLessThan": {"aws:TokenIssueTime": "2026-11-01T00:00:00.000Z"}},
+    }
+    text = json.dumps({"Version": "2012-10-17", "Statement": [theirs]})
+    settled.iam.put_role_policy(RoleName="v1", PolicyName=REVOKED, PolicyDocument=text)
+    before = issued(settled)
+    settled.settle(rotate=WEB, rotation="revoke")
+    assert policy(settled)[0] == theirs
+    assert len(policy(settled)) == 2
+    assert all(revoked(settled, at) for at in before.values())
+    settled.clock.sleep(13 * 3600)
+    settled.settle()
+    assert policy(settled) == [theirs]
+    assert settled.plan().plan.is_empty
+
+
+def test_a_role_without_consumers_is_revoked_at_once(settled: Rig) -> None:
+    old = issued(settled)
+    settled.write(spec("v2"))
+    settled.settle()
+    settled.settle(rotate=("role/v1",), rotation="revoke")
+    assert all(revoked(settled, at) for at in old.values())
+    assert not policy(settled, "v2")
+    assert settled.plan().plan.is_empty
+
+
+def test_a_second_rotation_revokes_what_came_since(settled: Rig) -> None:
+    settled.settle(rotate=WEB, rotation="revoke")
+    since = issued(settled)
+    settled.clock.sleep(600)
+    settled.settle(rotate=WEB, rotation="revoke")
+    assert all(revoked(settled, at) for at in since.values())
+    assert len(policy(settled)) == 1
+
+
+def test_instances_that_would_be_cut_off_are_a_guard(settled: Rig) -> None:
+    settled.iam.create_instance_profile(InstanceProfileName="other")
+    settled.iam.add_role_to_instance_profile(InstanceProfileName="other", RoleName="v1")
+    settled.clock.sleep(60)
+    settled.launch(profile="other")
+    (guard,) = settled.plan(rotate=WEB, rotation="revoke").plan.guards
+    assert (guard.key, guard.lift) == ("consumers", "--allow consumers=role/v1")
+    assert not settled.plan(rotate=WEB).plan.guards

@@ -408,10 +408,7 @@ class PlanShape(Header):
     seconds: SecondsShape
     outcome: NotRequired[OutcomeShape]
     api_calls: Calls
-    diagnostics: Annotated[
-        list[DiagnosticShape],
-        Field(description="Warnings, and what is unmet."),
-    ]
+    diagnostics: Annotated[list[DiagnosticShape], Field(description="Warnings, and what is unmet.")]
     request: RequestShape
     specs_digest: Digest
     file_digest: Annotated[
