@@ -22,6 +22,7 @@ class For(StrEnum):
     plan = "plan"
     apply = "apply"
     destroy = "destroy"
+    rotate = "rotate"
     forget = "forget"
     drift = "drift"
     import_ = "import"

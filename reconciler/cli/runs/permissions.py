@@ -103,6 +103,7 @@ def _purpose(given: For) -> Purpose:
         For.plan: "plan",
         For.apply: "apply",
         For.destroy: "destroy",
+        For.rotate: "rotate",
         For.forget: "forget",
         For.drift: "drift",
         For.import_: "import",
