@@ -7,10 +7,9 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
-from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.cloudtrail import AwsTrail, epoch_of
 from reconciler.aws.errors import translated
 from reconciler.aws.run_command import RunCommand
 from reconciler.aws.session import Clients
@@ -118,7 +117,7 @@ def _session(event: Mapping[str, Any], instance: str) -> Session | None:
         return None
     if identity.get("principalId") != f"{role_id}:{instance}":
         return None
-    issued_at = _epoch((context.get("attributes") or {}).get("creationDate"))
+    issued_at = epoch_of((context.get("attributes") or {}).get("creationDate"))
     if issued_at is None:
         return None
     service = str(detail.get("eventSource") or "").partition(".")[0]
@@ -131,13 +130,6 @@ def _session(event: Mapping[str, Any], instance: str) -> Session | None:
         f"{service}:{event.get('EventName') or detail.get('eventName')}",
         str(detail["errorCode"]) if detail.get("errorCode") else None,
     )
-
-
-def _epoch(text: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        return None
 
 
 def _associated(event: Mapping[str, Any]) -> tuple[str, Associated] | None:
