@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.policy_decision import Asked, decide
-from reconciler.model.revocation import REVOKED, moment
+from reconciler.model.revocation import REVOKED
+from reconciler.sandbox.revoked import is_revoked
+from reconciler.sandbox.sessions import Session
+from reconciler.sandbox.switches import with_switches
 from tests.behaviour.faults import Crash, dying
 from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
@@ -112,12 +114,18 @@ def policy(aws: Rig, role: str = "v1") -> list[Any]:
 
 def revoked(aws: Rig, at: float, role: str = "v1") -> bool:
     """Whether IAM denies a call to a session of the role that was issued then."""
-    statements = policy(aws, role)
-    context = {"aws:tokenissuetime": (moment(at),), "aws:currenttime": (moment(aws.clock.now()),)}
-    asked = Asked("s3:GetObject", "arn:aws:s3:::bucket/key", context)
-    return decide([{"Version": "2012-10-17", "Statement": statements}], asked).outcome == (
-        "explicitDeny"
-    )
+    session = Session(aws.role_id(role), role, at)
+    return is_revoked(ACCOUNT, session, "s3:GetObject", "*", aws.clock.now())
+
+
+def errors(aws: Rig, earlier: int) -> list[str | None]:
+    """What becomes of a call of each instance, with the session that it was given so long ago."""
+    for key in aws.aws.sessions.used:
+        aws.aws.sessions.used[key].clear()
+    path, query = "/_sandbox/use", f"call=s3:ListBuckets&earlier={earlier}"
+    request = {"PATH_INFO": path, "REQUEST_METHOD": "POST", "QUERY_STRING": query}
+    with_switches(aws.aws, lambda *_: ())(request, lambda *_: None)
+    return [used.error for each in aws.aws.sessions.used.values() for used in each]
 
 
 WEB = ("instance-profile/web",)
@@ -131,6 +139,8 @@ def test_old_sessions_are_denied_and_fresh_ones_are_not(settled: Rig, rotation: 
     assert all(revoked(settled, at) for at in before.values())
     assert not any(revoked(settled, at) for at in issued(settled).values())
     assert revoked(settled, began - 1)
+    assert errors(settled, earlier=1) == ["AccessDenied"] * 3
+    assert errors(settled, earlier=0) == [None] * 3
     writes = [c.operation for c in settled.writes()]
     last, first = writes[-1], writes.index("PutRolePolicy")
     assert first < writes.index("DisassociateIamInstanceProfile", first)
