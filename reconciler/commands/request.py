@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.commands.failures import FailureLimit
+from reconciler.cutover.fleet import CLOCKS_APART
+from reconciler.errors import AwsError
 from reconciler.planner.options import PlanFlags, Rotation
 from reconciler.ports import (
     Clock,
@@ -80,6 +82,16 @@ class Connection:
     """Whether the instances are EC2's, and not those of a simulation on this machine."""
     release: Callable[[], None] = lambda: None
     """Lets go of what it holds open, which is opened again when it is needed."""
+
+
+def ahead_of_us(connection: Connection) -> float:
+    """By how many seconds AWS's clock is ahead of this machine's; 0 where it does not tell, or
+    where something on the way tells another time: AWS takes no request that is further off."""
+    try:
+        found = connection.examiner().ahead("iam") or 0.0
+    except AwsError:
+        return 0.0
+    return found if abs(found) <= CLOCKS_APART else 0.0
 
 
 class Connect(Protocol):

@@ -19,6 +19,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +27,7 @@ from reconciler import __version__
 from reconciler.commands.one_target import read_target
 from reconciler.commands.planned import PlannedTarget
 from reconciler.commands.recorder import Recorder
-from reconciler.commands.request import Connection, Request, RunPorts, asked_once
+from reconciler.commands.request import Connection, Request, RunPorts, ahead_of_us, asked_once
 from reconciler.commands.selection import interpreted_offline, targets_of
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import AwsError, RefusedError
@@ -213,6 +214,7 @@ def apply(
             max_rps=limits.max_rps,
             gates=None if connection.gates is None else connection.gates(ports.clock),
             evidence=connection.evidence(ports.clock),
+            ahead=partial(ahead_of_us, connection),
         )
         result = Executor(made.plan, deps, Interrupt()).execute()
     return Done(result, tuple(told.failures))

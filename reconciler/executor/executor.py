@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
@@ -74,6 +74,8 @@ class ExecutorDeps:
     """Says which role instances are served; without it, that is unknown."""
     batch_check: BatchCheck | None = None
     """A person's own check after each batch."""
+    ahead: Callable[[], float] = float
+    """By how many seconds AWS's clock is ahead of ours, as far as is known."""
 
 
 @dataclass
@@ -267,7 +269,9 @@ class Executor:
             if ref == NOW:
                 self._known[ref] = str(int(self.tools.clock.now()))
             elif ref == BEGAN:
-                self._known[ref] = moment(self._began)
+                if ref not in self._known:
+                    # Compared with times of AWS's clock.
+                    self._known[ref] = moment(self._began + self.tools.ahead())
             elif ref == RUN:
                 self._known[ref] = self.tools.run
             elif ref.address.is_instance:

@@ -27,6 +27,10 @@ LONGEST_SESSION_SECONDS = 12 * 3600
 """After that no session is left that it could deny. Source:
 docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_manage-assume.html"""
 
+DELIVERED_SECONDS = 6 * 3600
+"""How long credentials last at most that EC2 gives an instance. Source:
+docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html"""
+
 _ISSUED, _NOW = "aws:TokenIssueTime", "aws:CurrentTime"
 _NEVER = "1970-01-01T00:00:00Z"
 _SID = "ReconcilerRevokesFor"

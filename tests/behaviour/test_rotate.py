@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
+from reconciler.aws.examiner import AwsExaminer
+from reconciler.commands.apply import Applied
+from reconciler.model.hours import hour_of
 from reconciler.model.revocation import REVOKED
+from reconciler.render.json.apply import summary_json
+from reconciler.render.styled_text import plain
+from reconciler.render.text.apply import result_lines
 from reconciler.sandbox.revoked import is_revoked
 from reconciler.sandbox.sessions import Session
 from reconciler.sandbox.switches import with_switches
@@ -237,3 +243,32 @@ def test_instances_that_would_be_cut_off_are_a_guard(settled: Rig) -> None:
     (guard,) = settled.plan(rotate=WEB, rotation="revoke").plan.guards
     assert (guard.key, guard.lift) == ("consumers", "--allow consumers=role/v1")
     assert not settled.plan(rotate=WEB).plan.guards
+
+
+def told(applied: Applied) -> list[str]:
+    return [plain([one]) for one in result_lines(applied) if "older credentials" in plain([one])]
+
+
+def test_the_end_of_a_cut_over_says_how_long_old_credentials_last(settled: Rig) -> None:
+    settled.write(spec("v2"))
+    applied = settled.apply()
+    until = settled.clock.now() + 6 * 3600
+    (line,) = told(applied)
+    assert "role/v1" in line
+    assert line.endswith(f"reconciler rotate role/v1 --revoke --specs {settled.folder}")
+    assert hour_of(until)[:15] in line
+    (one,) = summary_json(applied.planned.plan, applied)["old_sessions"]
+    assert one["role"] == "role/v1"
+    assert told(settled.apply(rotate=WEB)) != []
+    assert told(settled.apply(rotate=WEB, rotation="revoke")) == []
+
+
+@pytest.mark.parametrize("ahead", [-240.0, 240.0])
+def test_the_time_is_that_of_awss_clock(
+    settled: Rig, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    monkeypatch.setattr(AwsExaminer, "ahead", lambda _self, _service: ahead)
+    began = settled.clock.now()
+    settled.settle(rotate=WEB, rotation="revoke-first")
+    assert revoked(settled, began + ahead - 2)
+    assert not revoked(settled, began + ahead + 60)
