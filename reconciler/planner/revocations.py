@@ -74,6 +74,8 @@ def told(role: LiveRole, context: PlanContext) -> str:
         since = moment(found.now.owed)
         return f"its sessions from before {since} will be revoked when its rotation has ended"
     since = moment(found.now.since or 0.0)
+    if found.now.until <= context.options.now:
+        return f"no session from before {since} is left: {rest} {what}"
     return f"its sessions from before {since} are revoked; {rest} {what} after {until}"
 
 
@@ -136,11 +138,12 @@ def _revoked(role: LiveRole, context: PlanContext, *, is_first: bool) -> PlanFra
     rotated = [one for one in _rotated(context) if one.live.role_id == role.id]
     marked = {Label("adopted", one.live.resource.address) for one in rotated}
     before = found.now
-    others = "its sessions are revoked at once" if is_first else "its older sessions are revoked"
+    denied = "processes that hold on to one are denied everything until they are restarted"
+    reason = f"its sessions issued until now are revoked: {denied}"
     if is_first or not rotated:
         return merged(
             [
-                _changed(found, (str(BEGAN), None), others, marked, {owed(role.resource.address)}),
+                _changed(found, (str(BEGAN), None), reason, marked, {owed(role.resource.address)}),
                 PlanFragment(guards=guards),
             ]
         )
@@ -148,7 +151,8 @@ def _revoked(role: LiveRole, context: PlanContext, *, is_first: bool) -> PlanFra
     kept = None if before.since is None else moment(before.since)
     noted = () if is_noted else (_put(found, (kept, since), marked, {owed(found.address)}),)
     served = {ready(one.live.resource.address) for one in rotated} | {owed(found.address)}
-    change = _changed(found, (since, None), f"{others}, when all have fresh ones", served)
+    reason = f"once all consumers have fresh sessions, the older ones are revoked: {denied}"
+    change = _changed(found, (since, None), reason, served)
     return PlanFragment(changes=change.changes, pending=(*noted, *change.pending), guards=guards)
 
 
@@ -252,7 +256,10 @@ def _is_in_specs(role: LiveRole, context: PlanContext) -> bool:
 
 
 def kept(role: LiveRole, context: PlanContext) -> Iterator[Kept]:
-    if not _is_in_specs(role, context) and revoking(role, context.options.owner).value is not None:
+    found = revoking(role, context.options.owner)
+    is_over = found.now.is_ours and found.now.until <= context.options.now
+    goes = is_over and not context.options.for_drift and not found.now.others
+    if found.value is not None and not goes and not _is_in_specs(role, context):
         yield Kept(role.resource.address, told(role, context), "revoked")
 
 

@@ -5,7 +5,7 @@ place of everything else that a plan may do. How the sessions that they had are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.kinds import instance_profile
 from reconciler.model import ownership
@@ -48,6 +48,8 @@ def _found(context: PlanContext) -> tuple[RotatedProfile, ...]:
             continue
         wanted = context.desired.profile(live.resource.name)
         limits = options.limits(wanted.limits if wanted else RollOut())
+        # There is no role to go back to.
+        limits = replace(limits, on_failure="stop")
         is_resumed = is_under_way(live)
         if options.rotation == "rest" and not is_resumed:
             continue

@@ -156,7 +156,7 @@ def test_a_role_of_nobody_here_is_not_revoked() -> None:
 
 def test_instances_outside_of_consumer_regions_are_a_guard() -> None:
     there = account("a", Settled(A), (instance(1, "web"),))
-    narrow = {"consumer_regions": ("us-east-1",)}
+    narrow: dict[str, Any] = {"consumer_regions": ("us-east-1",)}
     (guard,) = rotate(there, rotation="revoke", **narrow).guards
     assert (guard.key, guard.lift) == ("consumers", "--allow consumers=role/a")
     lifted = frozenset({("consumers", "role/a")})
