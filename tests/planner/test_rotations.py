@@ -51,7 +51,7 @@ def operations(planned: TargetPlan) -> list[str]:
     return [line.split()[2] for line in steps(planned)]
 
 
-MARKED = {
+MARKED: dict[str, tuple[RoleMark, str]] = {
     "settled": (Settled(A), "begins"),
     "settled in some regions": (Partial(A, ("us-east-1",)), "begins"),
     "after the strategy wait": (Waiting(A, int(NOW)), "begins"),
