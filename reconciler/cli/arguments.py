@@ -108,6 +108,36 @@ NoInput = Annotated[
     ),
 ]
 
+PreflightFlag = Annotated[
+    bool,
+    typer.Option(
+        "--preflight",
+        help="Before the first change, ask AWS whether the plan's calls are allowed and the quotas "
+        "suffice, and change nothing if not.",
+        rich_help_panel=RUN,
+    ),
+]
+Check = Annotated[
+    str | None,
+    typer.Option(
+        "--check",
+        metavar="COMMAND",
+        help="Run this command after each batch of a cut-over; the batch fails if it ends with "
+        "another exit code than 0.",
+        rich_help_panel=RUN,
+    ),
+]
+Record = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--record",
+        metavar="FILE|s3://BUCKET/KEY",
+        help="Write what became of each cut-over and instance, as JSON, or as Markdown if the name "
+        "ends in .md; repeat for both.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 
 class EngineName(StrEnum):
     """What shares targets out among machines."""

@@ -6,11 +6,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from reconciler.commands.apply import Applied
 from reconciler.model.address import Address, role_address, same_name
 from reconciler.model.revocation import DELIVERED_SECONDS
 from reconciler.plan.cut_over import CutOver
+
+if TYPE_CHECKING:
+    from reconciler.commands.apply import Applied
 
 REVOKING = ("revoke", "revoke-first")
 

@@ -9,7 +9,6 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli import completion
-from reconciler.cli.commands.apply import Check, PreflightFlag, Record
 from reconciler.cli.panels import OUTPUT, RUN, SCOPE
 
 Addresses = Annotated[
@@ -66,15 +65,15 @@ def rotate(
     revoke_first: RevokeFirst = False,
     specs: SpecsFlag = "specs",
     out: Out = None,
-    asks_first: PreflightFlag = False,
+    asks_first: o.PreflightFlag = False,
     auto_approve: o.AutoApprove = False,
     no_input: o.NoInput = False,
     as_json: o.Json = False,
     report: o.Report = None,
     max_time: o.MaxTime = None,
     max_rps: o.MaxRps = None,
-    check: Check = None,
-    record: Record = None,
+    check: o.Check = None,
+    record: o.Record = None,
     *,
     common: o.CommonArguments,
 ) -> None:
