@@ -113,6 +113,15 @@ def _guards(context: PlanContext) -> Iterator[Guard]:
             yield Guard("rotate", reason, lift, (one.live.resource.address,))
     if context.options.rotation != "rest":
         yield from _absent(context)
+    if context.options.rotation == "fresh" and not rotated_profiles(context):
+        yield from _without_profile(context)
+
+
+def _without_profile(context: PlanContext) -> Iterator[Guard]:
+    """Nothing would be done, which must not pass for done."""
+    for role in rotated_roles(context):
+        reason = f"{_of(role)}: no profile of this owner has it, so no instance gets a new session"
+        yield Guard("rotate", reason, "With --revoke, its sessions are denied", (_of(role),))
 
 
 def _absent(context: PlanContext) -> Iterator[Guard]:
@@ -136,6 +145,8 @@ def _conflicts(context: PlanContext) -> Iterator[Conflict]:
         live = context.live.entity(address)
         if live is None or address.kind not in (PROFILE, ROLE) or not is_asked(address, context):
             continue
+        if address.kind == ROLE and context.options.rotation not in ("revoke", "revoke-first"):
+            continue  # it is not touched
         if not may_take(live, context.options):
             yield Conflict(address, _whose(live, context), "apply --adopt", entity.place.here)
 

@@ -146,6 +146,13 @@ def test_a_policy_of_the_specs_is_theirs() -> None:
     assert "the specs have the inline policy" in guard.reason
 
 
+def test_a_role_in_no_profile_has_nobody_to_give_a_session() -> None:
+    there = account("a", Settled(A))
+    (guard,) = rotate(there, "role/b").guards
+    assert guard.key == "rotate"
+    assert operations(rotate(there, "role/b", "revoke")) == [PUT]
+
+
 def test_a_role_of_nobody_here_is_not_revoked() -> None:
     there = account("a", Settled(A))
     bare = replace(there.roles["a"], marks={})
