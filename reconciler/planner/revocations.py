@@ -16,7 +16,7 @@ from reconciler.kinds.context import iam, step
 from reconciler.model.address import Address, same_name
 from reconciler.model.hours import hour_of
 from reconciler.model.live import LiveProfile, LiveRole
-from reconciler.model.ownership import Partial, Pending, Settled, Waiting
+from reconciler.model.ownership import Partial, Pending, Settled
 from reconciler.model.policy_document import minified
 from reconciler.model.revocation import REVOKED, Revocation, document, moment, revocation_of
 from reconciler.plan.calls import BEGAN, Joined
@@ -68,15 +68,14 @@ def told(role: LiveRole, context: PlanContext) -> str:
     found = revoking(role, context.options.owner)
     if not found.now.is_ours:
         return f"its sessions were revoked; the inline policy {found.name} is left in place"
-    until, rest = hour_of(found.now.until), "apply removes"
     what = f"the inline policy {found.name}" if not found.now.others else f"ours in {found.name}"
+    since, until = moment(found.now.owed or found.now.since or 0.0), found.now.until
+    if until <= context.options.now:
+        return f"no session from before {since} is left: apply removes {what}"
     if found.now.owed is not None:
-        since = moment(found.now.owed)
         return f"its sessions from before {since} will be revoked when its rotation has ended"
-    since = moment(found.now.since or 0.0)
-    if found.now.until <= context.options.now:
-        return f"no session from before {since} is left: {rest} {what}"
-    return f"its sessions from before {since} are revoked; {rest} {what} after {until}"
+    hour = hour_of(until)
+    return f"its sessions from before {since} are revoked; apply removes {what} after {hour}"
 
 
 def plan_revocations(context: PlanContext) -> PlanFragment:
@@ -123,10 +122,12 @@ def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
 
 
 def _is_served(profile: LiveProfile, context: PlanContext) -> bool:
-    """Whether its consumers have fresh sessions, or will have by this plan."""
+    """Whether its consumers have fresh sessions, or will have by this plan. With the strategy
+    ``wait`` nobody knows when they have."""
     if profile.resource.address in context.cut_over:
-        return True
-    is_settled = isinstance(profile.mark, Settled | Partial | Waiting)
+        wanted = context.desired.profile(profile.resource.name)
+        return wanted is None or wanted.limits.strategy != "wait"
+    is_settled = isinstance(profile.mark, Settled | Partial)
     return is_settled and not is_under_way(profile) and not profile.flights
 
 

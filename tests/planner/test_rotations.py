@@ -136,6 +136,20 @@ def test_what_is_owed_waits_for_a_profile_that_is_left_out() -> None:
     assert operations(plan(specs("a"), there))[-1] == PUT
 
 
+def test_what_is_owed_waits_for_instances_that_aws_serves_by_itself() -> None:
+    there = with_policy(account("a", Settled(NO_ROLE)), ours(owed=NOW - HOURS))
+    text = specs("a").replace("{role: a}", "{role: a, cutover: {strategy: wait}}")
+    assert PUT not in operations(plan(text, there))
+    there = with_policy(account("a", Waiting(A, int(NOW))), ours(owed=NOW - HOURS))
+    assert PUT not in operations(plan(text, there))
+
+
+def test_what_is_owed_waits_for_a_swap_that_comes_in_between() -> None:
+    mark = Pending(NO_ROLE, A, int(NOW) - 900, "dead")
+    there = with_policy(account("a", mark), ours(owed=NOW - HOURS))
+    assert operations(plan(specs("b"), there))[-1] == PUT
+
+
 def test_a_policy_of_the_specs_is_theirs() -> None:
     there = with_policy(account("a", Settled(A)), ours(since=NOW - 13 * HOURS))
     own = f"inline_policies: {{{REVOKED}: {READ}}}"
