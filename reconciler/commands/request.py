@@ -84,6 +84,10 @@ class Connection:
     """Lets go of what it holds open, which is opened again when it is needed."""
 
 
+NOISE_SECONDS = 2.0
+"""Dates are told to the second, and answers take their time: what is less says nothing."""
+
+
 def ahead_of_us(connection: Connection) -> float:
     """By how many seconds AWS's clock is ahead of this machine's; 0 where it does not tell, or
     where something on the way tells another time: AWS takes no request that is further off."""
@@ -91,7 +95,7 @@ def ahead_of_us(connection: Connection) -> float:
         found = connection.examiner().ahead("iam") or 0.0
     except AwsError:
         return 0.0
-    return found if abs(found) <= CLOCKS_APART else 0.0
+    return found if NOISE_SECONDS <= abs(found) <= CLOCKS_APART else 0.0
 
 
 class Connect(Protocol):
