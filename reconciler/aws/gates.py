@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.cloudtrail import AwsTrail, epoch_of
 from reconciler.aws.errors import translated
 from reconciler.aws.session import Clients
 from reconciler.errors import Denied
@@ -101,7 +101,13 @@ def _denied(key: InstanceKey, events: Iterator[dict[str, Any]]) -> Iterator[Deni
                 action=_short(action),
                 resource=_short(resource),
                 role_id=role_id,
+                issued_at=_issued_at(detail),
             )
+
+
+def _issued_at(detail: dict[str, Any]) -> float | None:
+    context = (detail.get("userIdentity") or {}).get("sessionContext") or {}
+    return epoch_of((context.get("attributes") or {}).get("creationDate"))
 
 
 def _what(detail: dict[str, Any]) -> tuple[str, str]:

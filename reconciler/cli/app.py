@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "Needs reconciler[sandbox] to be installed.",
         "drift": "Report differences between the specs and AWS. Exits with 0 for none, 2 for some.",
         "destroy": "Delete every resource of the owner. Has a plan and guards, as apply does.",
+        "rotate": "Give running instances fresh sessions of the role that they have, as when "
+        "credentials leaked. With --revoke: deny everything to the sessions that they had.",
         "forget": "Stop managing resources: remove the tags of reconciler, and nothing else.",
     },
     "Understand": {

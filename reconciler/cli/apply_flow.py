@@ -169,7 +169,11 @@ def _warn_of_expiry(planned: Planned, console: Console) -> None:
             return
 
 
-_ASKED = {"destroy": "destroy these resources", "forget": "stop managing these resources"}
+_ASKED = {
+    "destroy": "destroy these resources",
+    "forget": "stop managing these resources",
+    "rotate": "give these instances fresh sessions",
+}
 
 
 def _question(plan: Plan, verb: str) -> str:

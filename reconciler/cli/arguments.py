@@ -118,6 +118,36 @@ NoInput = Annotated[
     ),
 ]
 
+PreflightFlag = Annotated[
+    bool,
+    typer.Option(
+        "--preflight",
+        help="Before the first change, ask AWS whether the plan's calls are allowed and the quotas "
+        "suffice, and change nothing if not.",
+        rich_help_panel=RUN,
+    ),
+]
+Check = Annotated[
+    str | None,
+    typer.Option(
+        "--check",
+        metavar="COMMAND",
+        help="Run this command after each batch of a cut-over; the batch fails if it ends with "
+        "another exit code than 0.",
+        rich_help_panel=RUN,
+    ),
+]
+Record = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--record",
+        metavar="FILE|s3://BUCKET/KEY",
+        help="Write what became of each cut-over and instance, as JSON, or as Markdown if the name "
+        "ends in .md; repeat for both.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 
 class EngineName(StrEnum):
     """What shares targets out among machines."""
@@ -130,12 +160,12 @@ class OnlyFor(tuple[str, ...]):
 
 
 _PLANS = OnlyFor(("plan", "apply", "rehearse", "destroy", "drift", "graph"))
-_READS_ALL = OnlyFor((*_PLANS, "forget", "explain", "verify"))
-_SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget"))
+_READS_ALL = OnlyFor((*_PLANS, "forget", "explain", "verify", "rotate"))
+_SHARES_TARGETS = OnlyFor(("plan", "apply", "destroy", "drift", "forget", "rotate"))
 _KNOWS_SHARDS = OnlyFor((*_READS_ALL, "doctor"))
 _KNOWS_TARGETS = OnlyFor((*_KNOWS_SHARDS, "can"))
 _READS_TAGS = OnlyFor((*_READS_ALL, "import_"))
-_CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy"))
+_CHANGES = OnlyFor(("plan", "apply", "rehearse", "destroy", "rotate"))
 _ADOPTS = OnlyFor(("plan", "apply", "rehearse", "graph"))
 
 

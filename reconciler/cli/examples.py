@@ -68,6 +68,16 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "Stop managing which instances have which profile",
         ),
     ),
+    "rotate": (
+        (
+            "reconciler rotate instance-profile/web --revoke",
+            "Fresh sessions for all of its instances, then deny the old ones everything",
+        ),
+        (
+            "reconciler rotate role/web-v1 --revoke --auto-approve",
+            "The same for every profile with the role; after a swap, the policy alone",
+        ),
+    ),
     "explain": (
         ("reconciler explain i-0abc1234", "Which role an instance holds, and what comes next"),
         (
@@ -226,6 +236,11 @@ EXITS: Mapping[str, dict[ExitCode, str]] = {
         **_STOPPED,
     },
     "destroy": {
+        **_WRITES,
+        **_USAGE,
+        ExitCode.INTERRUPTED: "interrupted: what was done and what remains is printed",
+    },
+    "rotate": {
         **_WRITES,
         **_USAGE,
         ExitCode.INTERRUPTED: "interrupted: what was done and what remains is printed",

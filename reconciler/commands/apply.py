@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from reconciler.commands.plan import plan_again
 from reconciler.commands.planned import Planned, PlannedTarget
-from reconciler.commands.request import RunPorts
+from reconciler.commands.request import RunPorts, ahead_of_us
 from reconciler.commands.worker import Limits
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.executor import Executor, ExecutorDeps
@@ -149,6 +150,7 @@ class Apply:
             gates=None if connection.gates is None else connection.gates(clock),
             evidence=connection.evidence(clock),
             batch_check=self.batch_check,
+            ahead=partial(ahead_of_us, connection),
         )
 
     def _left(self, result: Result) -> tuple[Plan | None, str]:

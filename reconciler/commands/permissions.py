@@ -17,7 +17,7 @@ from reconciler.model.evidence import Source
 from reconciler.model.partitions import partition_of
 from reconciler.permissions.assuming import assuming
 from reconciler.permissions.of_plan import applying_plan
-from reconciler.permissions.of_specs import applying, destroying, forgetting
+from reconciler.permissions.of_specs import applying, destroying, forgetting, rotating
 from reconciler.permissions.reading import analyzing, asking_instances, reading
 from reconciler.permissions.scope import ANY, PermissionScope
 from reconciler.permissions.statements import Statement
@@ -189,6 +189,8 @@ def _statements(
         return destroying(scope)
     if purpose == "forget":
         return forgetting(scope)
+    if purpose == "rotate":
+        return rotating(_chosen(spec), scope)
     if purpose != "apply":
         return reading(scope, purpose)
     prunes = spec.settings.prune if request.prune is None else request.prune

@@ -19,7 +19,7 @@ from reconciler.commands.one_target import (
 )
 from reconciler.commands.patience import patient
 from reconciler.commands.planned import Planned, PlannedTarget, refuse_unmatched
-from reconciler.commands.request import Connection, Request, RunPorts
+from reconciler.commands.request import Connection, Request, RunPorts, asked_once
 from reconciler.commands.selection import (
     ADJUSTABLE,
     interpreted_offline,
@@ -158,7 +158,7 @@ def plan_again(
     """Plans again after an apply, with the same specs and connections; spec files that changed
     meanwhile are not read again, nor are the targets ``not_begun``. What was to be refreshed has
     been, or its mark says that it is not. Raises as ``make_plan``."""
-    request = replace(planned.request, refresh=())
+    request = asked_once(planned.request)
     before = {one.account.name: one for one in planned.targets}
     several = len(before) > 1
     crew = ports.crew(planned.parsed, planned.request)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.commands.failures import FailureLimit
-from reconciler.planner.options import PlanFlags
+from reconciler.cutover.fleet import CLOCKS_APART
+from reconciler.errors import AwsError
+from reconciler.planner.options import PlanFlags, Rotation
 from reconciler.ports import (
     Clock,
     EvidenceReader,
@@ -43,6 +45,12 @@ class Request(PlanFlags):
     parallelism: int = 10
 
 
+def asked_once(request: Request) -> Request:
+    """The request without what is done once, and not again when it is planned again."""
+    rotation: Rotation = "rest" if request.rotate else request.rotation
+    return replace(request, refresh=(), rotation=rotation)
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """Access to the account of one target. ``writer`` creates the writer; planning never calls it.
@@ -74,6 +82,20 @@ class Connection:
     """Whether the instances are EC2's, and not those of a simulation on this machine."""
     release: Callable[[], None] = lambda: None
     """Lets go of what it holds open, which is opened again when it is needed."""
+
+
+NOISE_SECONDS = 2.0
+"""Dates are told to the second, and answers take their time: what is less says nothing."""
+
+
+def ahead_of_us(connection: Connection) -> float:
+    """By how many seconds AWS's clock is ahead of this machine's; 0 where it does not tell, or
+    where something on the way tells another time: AWS takes no request that is further off."""
+    try:
+        found = connection.examiner().ahead("iam") or 0.0
+    except AwsError:
+        return 0.0
+    return found if NOISE_SECONDS <= abs(found) <= CLOCKS_APART else 0.0
 
 
 class Connect(Protocol):

@@ -95,7 +95,7 @@ def plan_account(
         planned = replace(planned, documents=documents)
     known = _matchable(context, account, ports.progress)
     idle = idle_rules(context, spec)
-    if not request.for_drift and written is None and not request.forget:
+    if not (request.for_drift or request.forget or request.rotate) and written is None:
         planned, context = _reaching(planned, context, account, ports.progress)
         place = Location(account.spec.root)
         planned = with_impact(planned, context, account.connection, ports, place)
@@ -211,6 +211,8 @@ def _too_soon(account: Account) -> Iterator[Diagnostic]:
 def _options(account: Account, request: Request, ports: RunPorts) -> Options:
     settings = account.spec.settings
     prune = settings.prune if request.prune is None else request.prune
+    # A rotation does nothing besides, whatever the settings allow.
+    prune, adopts = (False, False) if request.rotate else (prune, settings.adopt)
     owner = request.owner or settings.owner
     is_given = request.owner is not None or "owner" in settings.model_fields_set
     if (prune or request.destroy) and not is_given:
@@ -236,7 +238,7 @@ def _options(account: Account, request: Request, ports: RunPorts) -> Options:
         consumer_regions=None if consumers is None else tuple(sorted(set(consumers))),
         prune=prune,
         chosen=account.spec.chosen,
-        **{**request.asked(), "adopt": request.adopt or settings.adopt},
+        **{**request.asked(), "adopt": request.adopt or adopts},
     )
 
 

@@ -19,6 +19,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +27,7 @@ from reconciler import __version__
 from reconciler.commands.one_target import read_target
 from reconciler.commands.planned import PlannedTarget
 from reconciler.commands.recorder import FailureRecorder
-from reconciler.commands.request import Connection, Request, RunPorts
+from reconciler.commands.request import Connection, Request, RunPorts, ahead_of_us, asked_once
 from reconciler.commands.selection import interpreted_offline, targets_of
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import AwsError, RefusedError
@@ -183,7 +184,7 @@ def _planned(
     if own.account_id != whose.account_id:
         message = f"a worker's credentials are for account {own.account_id}, not {whose.account_id}"
         raise AwsError("", "WrongAccount", message, hint="set role_arn for the target")
-    request = here.request if written is None else replace(here.request, refresh=())
+    request = here.request if written is None else asked_once(here.request)
     return read_target(
         name, target, offline, whose, connection, request, ports, written, several=several
     )
@@ -215,6 +216,7 @@ def apply(
             max_rps=limits.max_rps,
             gates=None if connection.gates is None else connection.gates(ports.clock),
             evidence=connection.evidence(ports.clock),
+            ahead=partial(ahead_of_us, connection),
         )
         result = Executor(made.plan, deps, Interrupt()).execute()
     return WorkerResult(result, tuple(told.failures))

@@ -28,9 +28,9 @@ from reconciler.cutover.proof import proof
 from reconciler.model import ownership
 from reconciler.model.checks import alarm_of, group_name
 from reconciler.model.live import LiveInstance
-from reconciler.model.ownership import InstanceKey, Pending
+from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending
 from reconciler.plan.cut_over import CutOver
-from reconciler.plan.gates import AlarmState, GateAnswers, WatchedSession
+from reconciler.plan.gates import AlarmState, DeniedCall, GateAnswers, WatchedSession
 
 LOOK_SECONDS = 30.0
 """How old an answer may be, and how often it is asked again during a wait."""
@@ -236,21 +236,34 @@ def _denied(fleet: Fleet, gates: GateAnswers) -> Iterator[str]:
     limit = fleet.cutover.limits.checks.denied
     if limit is None:
         return
-    given = fleet.observed.after_id
     for session in gates.sessions:
         calls = [call for call in gates.denied if call.key == session.key]
         # CloudTrail tells times to the second, by its own clock: whatever its time, a call of the
-        # role that was given says nothing of before. Nor does one of the role before say anything
-        # of the new one: processes may use its credentials for hours.
-        was = {c.what for c in calls if c.role_id != given and session.before <= c.at}
+        # session that was given says nothing of before. Nor does one of the session before say
+        # anything of the new one: processes may use its credentials for hours.
+        fresh = [call for call in calls if _is_of(call, session, fleet)]
+        was = {c.what for c in calls if c not in fresh and session.before <= c.at}
         began = floor(session.began_at)
         new = Counter(
             call.what
-            for call in calls
-            if call.role_id == given and began <= call.at <= session.until and call.what not in was
+            for call in fresh
+            if began <= call.at <= session.until and call.what not in was
         )
         if new.total() > limit.most:
             yield f"{session.key.instance} ({session.key.region}) is denied {_counted(new)}"
+
+
+def _is_of(call: DeniedCall, session: WatchedSession, fleet: Fleet) -> bool:
+    """Whether the call was made with credentials that the instance was given in this cut-over. They
+    are of the role that it is to have; where that is the role that it had, of a session that was
+    issued since."""
+    mark, target = fleet.observed.profile.mark, fleet.observed.after_id
+    if call.role_id != target:
+        return False
+    if not isinstance(mark, Pending) or mark.before not in (NO_ROLE, target):
+        return True
+    issued_at = call.at if call.issued_at is None else call.issued_at
+    return issued_at >= floor(session.began_at)
 
 
 def _counted(calls: Mapping[tuple[str, str], int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
@@ -38,7 +38,8 @@ from reconciler.executor.waiter import TEXT, Waiter
 from reconciler.executor.witness import Witness
 from reconciler.model.address import POLICY, ROLE, Address, same_name
 from reconciler.model.ownership import InstanceKey
-from reconciler.plan.calls import NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
+from reconciler.model.revocation import moment
+from reconciler.plan.calls import BEGAN, NOW, RUN, ApiCall, Ref, Wait, filled, refs_in
 from reconciler.plan.changes import Delete, Replace
 from reconciler.plan.cut_over import CutOver
 from reconciler.plan.graph import Label, PendingStep, exists
@@ -73,6 +74,8 @@ class ExecutorDeps:
     """Says which role instances are served; without it, that is unknown."""
     batch_check: BatchCheck | None = None
     """A person's own check after each batch."""
+    ahead: Callable[[], float] = float
+    """By how many seconds AWS's clock is ahead of ours, as far as is known."""
 
 
 @dataclass
@@ -90,6 +93,7 @@ class Executor:
 
     def __post_init__(self) -> None:
         identity, tools = self.plan.identity, self.tools
+        self._began = tools.clock.now()
         start = identity.arns.of(POLICY, "", "")
         paces = {service: Pace(tools.max_rps) for service in ("iam", "ec2")}
         self._places = Places(tools.parallelism)
@@ -264,6 +268,10 @@ class Executor:
         for ref in refs:
             if ref == NOW:
                 self._known[ref] = str(int(self.tools.clock.now()))
+            elif ref == BEGAN:
+                if ref not in self._known:
+                    # Compared with times of AWS's clock.
+                    self._known[ref] = moment(self._began + self.tools.ahead())
             elif ref == RUN:
                 self._known[ref] = self.tools.run
             elif ref.address.is_instance:

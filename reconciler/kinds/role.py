@@ -23,17 +23,12 @@ from reconciler.model.address import (
 from reconciler.model.live import LiveRole
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import Role, no_tags
+from reconciler.model.revocation import REVOKED
 from reconciler.model.trust import trusts_ec2
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.graph import Label, exists, free, gone, ready
 from reconciler.spec.check.aws_limits import INLINE_POLICIES_SIZE
 from reconciler.spec.desired import DesiredRole
-
-REVOKED = "AWSRevokeOlderSessions"
-"""The inline policy with which the console revokes sessions. It was added in an emergency, so it is
-deleted only if the specs say so, or with the role.
-Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
-"""
 
 NOBODY = PolicyDocument.of(
     {

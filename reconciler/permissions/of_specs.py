@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 
 from reconciler.model.ownership import temporary_name
@@ -24,17 +25,22 @@ def applying(desired: DesiredState, scope: PermissionScope, *, prunes: bool) -> 
     yield from _policies(desired, scope)
     profiles = tuple(desired.profiles.values())
     yield from _profiles(profiles, scope)
+    yield from _gated(profiles, scope)
+    yield from _passing(desired, scope)
+    yield from _instances(desired, scope, prunes=prunes)
+    # What has the owner's tag and is not in the specs: nobody knows its name. That instances let go
+    # of a role is noted on it in any case.
+    yield from _owned(_DELETES if prunes else {"role": ("TagRole",)}, scope)
+
+
+def _gated(profiles: tuple[DesiredProfile, ...], scope: PermissionScope) -> Iterator[Statement]:
+    """What holds roll-outs up."""
     yield from watching(
         alarms=any(p.limits.checks.alarms for p in profiles),
         target_groups=any(p.limits.checks.target_groups for p in profiles),
         denied=any(p.limits.checks.denied for p in profiles),
     )
     yield from verifying(scope, {one for p in profiles for one in p.limits.verify.sources})
-    yield from _passing(desired, scope)
-    yield from _instances(desired, scope, prunes=prunes)
-    # What has the owner's tag and is not in the specs: nobody knows its name. That instances let go
-    # of a role is noted on it in any case.
-    yield from _owned(_DELETES if prunes else {"role": ("TagRole",)}, scope)
 
 
 def actions_of(*calls: str, on: str) -> tuple[str, ...]:
@@ -87,10 +93,33 @@ def _profiles(profiles: tuple[DesiredProfile, ...], scope: PermissionScope) -> I
         calls.append("AddRoleToInstanceProfile")
     yield from statement("InstanceProfiles", _iam(calls, kind), scope.named(kind, names))
     yield from _replaced("ReplaceInstanceProfiles", "DeleteInstanceProfile", kind, profiles, scope)
+    yield from _temporary_ones(profiles, scope)
+
+
+def rotating(desired: DesiredState, scope: PermissionScope) -> Iterator[Statement]:
+    """Reads, fresh sessions for the consumers of the specs' profiles, and the policy that denies
+    the older ones."""
+    yield from reading(scope, "apply")
+    profiles, kind = tuple(desired.profiles.values()), "instance-profile"
+    on = scope.named("role", [role.resource.name for role in desired.roles.values()])
+    yield from statement("Roles", _iam(["PutRolePolicy"], "role"), on)
+    calls = ["TagInstanceProfile", "UntagInstanceProfile"]
+    on = scope.named(kind, [p.resource.name for p in profiles])
+    yield from statement("InstanceProfiles", _iam(calls, kind), on)
+    yield from _temporary_ones(profiles, scope)
+    yield from _gated(profiles, scope)
+    yield from _passing(desired, scope)
+    # Those of the specs' associations as well, but none gets another profile.
+    yield from _instances(replace(desired, associations=()), scope, prunes=False)
+
+
+def _temporary_ones(
+    profiles: tuple[DesiredProfile, ...], scope: PermissionScope
+) -> Iterator[Statement]:
     calls = ["CreateInstanceProfile", "TagInstanceProfile", "AddRoleToInstanceProfile"]
     calls += ["UntagInstanceProfile", "RemoveRoleFromInstanceProfile", "DeleteInstanceProfile"]
-    on = scope.named(kind, _temporary(profiles))
-    yield from statement("TemporaryInstanceProfiles", _iam(calls, kind), on)
+    on = scope.named("instance-profile", _temporary(profiles))
+    yield from statement("TemporaryInstanceProfiles", _iam(calls, "instance-profile"), on)
 
 
 def _temporary(profiles: Iterable[DesiredProfile]) -> list[str]:

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Purpose = Literal["plan", "apply", "destroy", "forget", "drift", "import", "verify"]
+Purpose = Literal["plan", "apply", "destroy", "rotate", "forget", "drift", "import", "verify"]
 Reading = Literal["plan", "apply", "drift", "import", "verify"]
-"""What calls that read are for: ``destroy`` and ``forget`` read what ``apply`` reads."""
+"""What calls that read are for: ``destroy``, ``rotate`` and ``forget`` read what ``apply`` does."""
 On = Literal["*", "role", "policy", "instance-profile", "instance", "document"]
 
 _START = "docs.aws.amazon.com/service-authorization/latest/reference/list_"
@@ -317,7 +317,7 @@ WRITES: Final[Mapping[str, tuple[Need, ...]]] = {
     "ec2:CreateTags": _own("ec2:CreateTags", "instance", TAG_KEYS),
     "ec2:DeleteTags": _own("ec2:DeleteTags", "instance", TAG_KEYS),
 }
-"""What ``apply``, ``destroy`` and ``forget`` send, by ``ApiCall.name``."""
+"""What ``apply``, ``destroy``, ``rotate`` and ``forget`` send, by ``ApiCall.name``."""
 
 ON_INSTANCES: Final = (
     "ssm:DescribeInstanceInformation",

@@ -19,7 +19,8 @@ POLL_SECONDS = 2.0
 class Ref:
     """A value that AWS invents, filled in by the executor once ``address`` exists.
 
-    ``attribute`` is one of ``id`` and ``arn``; of the address ``run`` it is ``time`` or ``id``.
+    ``attribute`` is one of ``id`` and ``arn``; of the address ``run`` it is ``time``, ``began`` or
+    ``id``.
     """
 
     address: Address
@@ -31,6 +32,9 @@ class Ref:
 
 NOW = Ref(Address("run"), "time")
 """The time of the call, in seconds of the epoch: a plan does not know when it is applied."""
+
+BEGAN = Ref(Address("run"), "began")
+"""When the apply of the plan began, as policies write times."""
 
 RUN = Ref(Address("run"), "id")
 """The id of the run that applies the plan."""

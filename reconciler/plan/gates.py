@@ -44,7 +44,8 @@ class WatchedSession:
 @dataclass(frozen=True, slots=True)
 class DeniedCall:
     """A call that AWS refused to a session of the instance. ``role_id`` is the id of the role whose
-    session it was, ``action`` is ``s3:PutObject``, ``resource`` is ``*`` if AWS does not name it.
+    session it was, ``issued_at`` is when that was issued, if it is known; ``action`` is
+    ``s3:PutObject``, ``resource`` is ``*`` if AWS does not name it.
     """
 
     key: InstanceKey
@@ -52,6 +53,7 @@ class DeniedCall:
     action: str
     resource: str
     role_id: str
+    issued_at: float | None = None
 
     @property
     def what(self) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from reconciler.plan.graph import Label, emptied, exists, free, ready
 from reconciler.planner.context import PlanContext
 from reconciler.planner.in_use import is_for_ec2
 from reconciler.planner.ownership_checks import adopted_marks, desired_state_of, is_ours, set_aside
+from reconciler.planner.rotations import RotatedProfile, rotated_profiles
 from reconciler.spec.desired import DesiredProfile, Place, ordered
 
 
@@ -60,11 +61,29 @@ def planned_cutovers(context: PlanContext) -> tuple[PlannedCutOver, ...]:
 
 
 def _all_planned(context: PlanContext) -> tuple[PlannedCutOver, ...]:
+    if context.options.rotate:
+        rotated = rotated_profiles(context)
+        return tuple(_rotation(one, context) for one in rotated if one.obstacle is None)
     found = [_in_place(wanted, live, context) for wanted, live in interrupted_cutovers(context)]
     for entity in ordered(context.desired.profiles):
         if context.options.includes(entity.resource.address) and not set_aside(entity, context):
             found.extend(_planned(entity, context))
     return tuple(found)
+
+
+def _rotation(rotated: RotatedProfile, context: PlanContext) -> PlannedCutOver:
+    """To the role that is inside, whatever the specs say by now: that is for an apply."""
+    live = adopted_marks(rotated.live, context)
+    wanted = DesiredCutOver(live.resource, rotated.limits, rotated.place)
+    planned = _in_place(wanted, live, context)
+    if context.options.rotation not in ("revoke", "revoke-first"):
+        return planned
+    # No instance is touched before it is recorded what is owed; but one that a run has left without
+    # its profile waits for nothing.
+    noted = frozenset({Label("owed", role_address(live.resource.role or ""))})
+    if rotated.is_resumed:
+        return replace(planned, after=planned.after | noted)
+    return replace(planned, requires=planned.requires | noted)
 
 
 def interrupted_cutovers(context: PlanContext) -> Iterator[tuple[DesiredCutOver, LiveProfile]]:

@@ -75,6 +75,8 @@ def asked_for(live: LiveProfile, context: PlanContext) -> Refresh | None:
     )
     if now is None or not is_to_refresh(now, context):
         return None
+    if context.options.rotate:
+        return Refresh(f"its instances get fresh sessions of role/{live.resource.role}")
     until = waits_until(now)
     if until is None or wanted is None or not waits(now, context):
         return Refresh()

@@ -24,6 +24,7 @@ from reconciler.plan.changes import (
     changed_attributes,
     differences,
 )
+from reconciler.planner import revocations
 from reconciler.planner.context import PendingWork, PlanContext, PlanFragment, merged
 from reconciler.planner.ownership_checks import (
     desired_state_of,
@@ -35,7 +36,7 @@ from reconciler.planner.ownership_checks import (
 )
 from reconciler.planner.places import places_of
 from reconciler.planner.replacements import REPLACED, is_without, plan_replacement
-from reconciler.spec.desired import Desired, DesiredRole
+from reconciler.spec.desired import Desired
 
 
 def plan_entities(context: PlanContext) -> PlanFragment:
@@ -74,7 +75,7 @@ def _changed(entity: Desired, live: LiveEntity, context: PlanContext) -> PlanFra
     after = desired_state_of(entity, live, context)
     before = live.resource
     notes = PlanFragment(
-        kept=tuple(_warnings(entity, live)), ignored=_ignored(entity, live, context)
+        kept=tuple(_warnings(entity, live, context)), ignored=_ignored(entity, live, context)
     )
     found = differences(before, after)
     is_adopted = live.owner != context.options.owner
@@ -132,7 +133,7 @@ def _reason(live: LiveEntity, context: PlanContext, is_adopted: bool) -> str | N
     return None
 
 
-def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:
+def _warnings(entity: Desired, live: LiveEntity, context: PlanContext) -> Iterator[Kept]:
     wanted = entity.resource
     if (
         isinstance(wanted, Policy)
@@ -142,10 +143,8 @@ def _warnings(entity: Desired, live: LiveEntity) -> Iterator[Kept]:
     ):
         reason = "its description cannot be changed in AWS"
         yield Kept(wanted.address, reason, "warning")
-    if isinstance(entity, DesiredRole) and isinstance(live, LiveRole):
-        for name, _ in role.revoking(entity, live):
-            reason = f"its sessions were revoked; the inline policy {name} is left in place"
-            yield Kept(live.resource.address, reason, "revoked")
+    if isinstance(live, LiveRole):
+        yield from revocations.kept(live, context)
 
 
 def _ignored(entity: Desired, live: LiveEntity, context: PlanContext) -> tuple[Kept, ...]:

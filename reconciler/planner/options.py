@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from reconciler.diagnostics import meant
 from reconciler.model.address import Address, matches_any
@@ -33,6 +33,9 @@ ALLOW_KEYS = tuple(ALLOW)
 COUNTS = ("delete", "change")
 """Keys of ``--allow`` whose value is a number."""
 _NUMBER = re.compile(r"[0-9]{1,12}")
+Rotation = Literal["fresh", "revoke", "revoke-first", "rest"]
+"""What ``rotate`` does besides giving fresh sessions: nothing; deny everything to the older ones,
+at the end or at the beginning. With ``rest`` nothing is begun: what a run left is shown."""
 
 
 def allowance(text: str) -> tuple[str, str]:
@@ -62,7 +65,9 @@ class PlanFlags:
     would lose is asked for, even where the settings do not say so; ``unmanaged`` is whether what is
     in no spec and not ours is looked for; ``destroy`` whether everything that the owner has is to
     go, in which case the specs give the owner and the targets; ``forget`` are patterns of addresses
-    that lose our tags, in place of everything else."""
+    that lose our tags, and ``rotate`` those of profiles and roles whose consumers get fresh
+    sessions, each in place of everything else; ``rotation`` is what else becomes of the sessions
+    that they have."""
 
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -76,6 +81,8 @@ class PlanFlags:
     for_drift: bool = False
     unmanaged: bool = False
     forget: tuple[str, ...] = ()
+    rotate: tuple[str, ...] = ()
+    rotation: Rotation = "fresh"
 
     def asked(self) -> dict[str, Any]:
         """Its values by their names, for the next that holds them."""

@@ -106,18 +106,31 @@ def gives_up(
 
 
 def is_to_refresh(live: LiveProfile, context: PlanContext) -> bool:
-    """Whether there is a cut-over of a profile that has the role of its mark: ``--refresh`` asks
-    for it, or instances wait. One that is not finished goes on by itself."""
+    """Whether there is a cut-over of a profile that has the role of its mark: ``--refresh`` or
+    ``rotate`` asks for it, or instances wait. One that is not finished goes on by itself."""
     mark = live.mark
     return (
         live.owner == context.options.owner
-        and (matches_any(live.resource.address, context.options.refresh) or waits(live, context))
+        and (_is_asked_for(live, context.options) or waits(live, context))
         and live.role_id is not None
         and isinstance(mark, ownership.Settled | ownership.Partial | ownership.Waiting)
         and mark.role_id == live.role_id
         and not live.flights
         and name_key(live.resource.name) not in context.live.shadows
     )
+
+
+def _is_asked_for(live: LiveProfile, options: Options) -> bool:
+    if matches_any(live.resource.address, options.refresh):
+        return True
+    return options.rotation != "rest" and to_rotate(live, options)
+
+
+def to_rotate(live: LiveProfile, options: Options) -> bool:
+    """Whether ``rotate`` names the profile, or the role inside."""
+    inside = live.resource.role
+    named = (live.resource.address, *((role_address(inside),) if inside is not None else ()))
+    return any(matches_any(address, options.rotate) for address in named)
 
 
 def waits(live: LiveProfile, context: PlanContext) -> bool:

@@ -70,7 +70,7 @@ def patterns(flags: PlanFlags) -> tuple[AddressPattern, ...]:
         *(AddressPattern("--only ", glob) for glob in flags.only),
         *(AddressPattern("--exclude ", glob) for glob in flags.exclude),
         *(AddressPattern("--refresh ", glob) for glob in flags.refresh),
-        *(AddressPattern("", glob) for glob in flags.forget),
+        *(AddressPattern("", glob) for glob in (*flags.forget, *flags.rotate)),
         *(AddressPattern(f"--allow {k}=", v) for k, v in sorted(flags.allow) if k not in COUNTS),
     )
 

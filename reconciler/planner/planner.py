@@ -67,6 +67,8 @@ from reconciler.planner.removals import (
     removes_anything,
 )
 from reconciler.planner.replacements import replaced
+from reconciler.planner.revocations import plan_rest, plan_revocations, with_revocations
+from reconciler.planner.rotations import plan_rotations
 from reconciler.planner.topology import links, plan_releases
 from reconciler.planner.widening import with_widenings
 from reconciler.spec.desired import DesiredState, ordered
@@ -89,10 +91,12 @@ def plan_context(desired: DesiredState, read: LiveState, options: Options) -> Pl
         options=options,
         in_use=InUse.of(live, options.now),
     )
-    unmet = unmet_references(context)
-    context = replace(context, unmet=unmet, blocked=blocked_by(unmet, context))
-    context = replace(context, replaced=replaced(context))
-    context = replace(context, cyclic=_trust_cycles(context))
+    if not options.rotate:
+        # What the specs want besides is for an apply: a rotation takes things as they are.
+        unmet = unmet_references(context)
+        context = replace(context, unmet=unmet, blocked=blocked_by(unmet, context))
+        context = replace(context, replaced=replaced(context))
+        context = replace(context, cyclic=_trust_cycles(context))
     cut_over = frozenset(profiles_to_cut_over(context))
     return replace(context, cut_over=cut_over, filled_by_cutover=filled_by_cutover(context))
 
@@ -143,10 +147,8 @@ def plan_target(context: PlanContext) -> TargetPlan:
     if options.forget:
         return _forgetting(context)
     cutovers = plan_cutovers(context)
-    entities = _joined(plan_entities(context), cutovers)
-    associations = plan_associations(context)
-    removals = plan_removals(context, moved(associations))
-    whole = merged([entities, replace(cutovers, changes=()), associations, removals])
+    parts = _rotating(context) if options.rotate else _reconciling(context)
+    whole = merged([_joined(parts[0], cutovers), replace(cutovers, changes=()), *parts[1:]])
     instances = [c for c in cutovers.changes if isinstance(c, CutOverInstance | Restore)]
     changes = _in_order((*whole.changes, *instances))
     if not options.for_drift:
@@ -202,6 +204,20 @@ def plan_target(context: PlanContext) -> TargetPlan:
         based_on=_based_on(context, changes, whole.pending),
         users=_users(context, changes, dict(whole.begins)),
     )
+
+
+def _reconciling(context: PlanContext) -> tuple[PlanFragment, ...]:
+    associations = plan_associations(context)
+    removals = plan_removals(context, moved(associations))
+    entities = plan_entities(context)
+    if not context.options.for_drift:
+        going = {c.address for c in removals.changes if isinstance(c, Delete)}
+        entities = with_revocations(entities, plan_rest(context, {*going, *context.replaced}))
+    return entities, associations, removals
+
+
+def _rotating(context: PlanContext) -> tuple[PlanFragment, ...]:
+    return plan_rotations(context), plan_revocations(context)
 
 
 def _work(

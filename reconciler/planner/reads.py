@@ -62,7 +62,7 @@ def scope_of(
         named=named,
         one_by_one=bool(options.only) and not takes_all and named.size <= ONE_BY_ONE,
         expected={}
-        if options.prune or takes_all
+        if options.prune or takes_all or options.rotate
         else dict(_expected(desired, options, written or frozenset())),
         # What this run has let go itself is among what it has written.
         released_since=options.now - INDEX_LAG_SECONDS if written is None else float("inf"),

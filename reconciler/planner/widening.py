@@ -6,10 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.model.address import POLICY, name_of
+from reconciler.model.address import POLICY, name_of, same_name
 from reconciler.model.policy_widening import OF_NEW_ROLES, Widening, widenings
+from reconciler.model.revocation import REVOKED
 from reconciler.plan.changes import Change, Create, Delete
 from reconciler.planner.context import PlanContext
+from reconciler.planner.revocations import REVOKES
+
+_REVOKED = f"inline_policies.{REVOKED}"
 
 
 def with_widenings(changes: Iterable[Change], context: PlanContext) -> tuple[Change, ...]:
@@ -34,6 +38,9 @@ def _widened(change: Change, context: PlanContext) -> Iterator[Widening]:
                         yield one
         case _:
             for difference in change.differences:
+                if REVOKES in change.intent and same_name(difference.path, _REVOKED):
+                    # What it denied is over, or is denied still by what comes in its place.
+                    continue
                 documents = _documents([difference.after], context)
                 yield from widenings(
                     difference.path, difference.before, difference.after, documents, account

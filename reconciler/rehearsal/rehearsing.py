@@ -12,7 +12,7 @@ from pathlib import Path
 from reconciler.commands.apply import Applied, Apply
 from reconciler.commands.plan import plan_copy
 from reconciler.commands.planned import Planned, PlannedTarget
-from reconciler.commands.request import RunPorts
+from reconciler.commands.request import RunPorts, asked_once
 from reconciler.errors import AwsError, RefusedError
 from reconciler.executor.estimate import estimate
 from reconciler.exit_codes import ExitCode
@@ -201,7 +201,7 @@ class Stage:
 
     def _remaining(self, clock: Clock) -> tuple[str, ...]:
         # What was to be refreshed would be so again.
-        again = replace(self.planned, request=replace(self.planned.request, refresh=()))
+        again = replace(self.planned, request=asked_once(self.planned.request))
         left = self._plan(self.ports(clock), again).plan
         return tuple(dict.fromkeys(str(change.address) for change in left.changes))
 
@@ -258,7 +258,7 @@ class Stage:
             self._to_the_end(self._plan(ports), ports)
         watch.life.is_over = True
         # What was to be refreshed is marked, so the next run needs no flag for it.
-        again = replace(self.planned, request=replace(self.planned.request, refresh=()))
+        again = replace(self.planned, request=asked_once(self.planned.request))
         following = self.ports(watch.world.clock)
         try:
             applied = self._to_the_end(self._plan(following, again), following)
@@ -273,7 +273,7 @@ class Stage:
 
     def _to_the_end(self, planned: Planned, ports: RunPorts) -> Applied:
         """At a checkpoint it is applied again, until all of it is done."""
-        again = replace(self.planned, request=replace(self.planned.request, refresh=()))
+        again = replace(self.planned, request=asked_once(self.planned.request))
         applied = Apply(planned, ports).execute()
         while applied.result.is_at_checkpoint:
             applied = Apply(self._plan(ports, again), ports).execute()

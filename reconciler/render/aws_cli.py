@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.model.address import PROFILE, Address
-from reconciler.plan.calls import NOW, RUN, ApiCall, Joined, Ref, Wait, refs_in
+from reconciler.plan.calls import BEGAN, NOW, RUN, ApiCall, Joined, Ref, Wait, refs_in
 from reconciler.plan.changes import CutOverInstance, Restore
 from reconciler.plan.plan import Plan, Step, TargetPlan
 from reconciler.render.escape import printable as spoken
@@ -242,6 +242,8 @@ def _asked(ref: Ref, region: str | None) -> str:
     """A command that answers with the value."""
     if ref == NOW:
         return '"$(date +%s)"'
+    if ref == BEGAN:
+        return '"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'
     if ref == RUN:
         return '"shell$$"'
     kind, name = ref.address.kind, ref.address.name

@@ -74,6 +74,15 @@ class Sessions:
             return None
         return next((s for s in reversed(self.issued.get(key, ())) if s.issued_at <= when), None)
 
+    def held(self, key: Key, earlier: int = 0) -> IssuedSession:
+        """Credentials that somebody on the instance has: those that it got ``earlier`` sessions
+        ago, which a process may hold on to. Raises ``ValueError`` if it has got none."""
+        held = self.issued.get(key, [])
+        is_bare = not earlier and key in self.lost
+        if earlier >= len(held) or is_bare:
+            raise ValueError(f"{key[2]} has no such credentials")
+        return held[-1 - earlier]
+
     def use(
         self,
         key: Key,
@@ -83,16 +92,12 @@ class Sessions:
         error: str | None = None,
         earlier: int = 0,
     ) -> None:
-        """Somebody on the instance calls AWS; with credentials that it got ``earlier`` sessions
-        ago, which a process may hold on to. Raises ``ValueError`` if it has got none."""
-        held = self.issued.get(key, [])
-        is_bare = not earlier and key in self.lost
-        if earlier >= len(held) or is_bare:
-            raise ValueError(f"{key[2]} has no such credentials")
+        """Somebody on the instance calls AWS, with the credentials of ``held``, which raises."""
+        session = self.held(key, earlier)
         service, _, operation = call.partition(":")
         if not service or not operation:
             raise ValueError(f"a call is such as s3:ListBuckets, not {call!r}")
-        made = Used(key, held[-1 - earlier], at, service, operation, error)
+        made = Used(key, session, at, service, operation, error)
         self.used.setdefault(key, []).append(made)
 
     def last_used(self, role_id: str) -> Used | None:

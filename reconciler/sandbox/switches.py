@@ -14,6 +14,7 @@ from moto.iam.models import iam_backends
 
 from reconciler.model.checks import group_of
 from reconciler.sandbox.cloudtrail import settle
+from reconciler.sandbox.revoked import is_revoked
 from reconciler.sandbox.seed import USED
 from reconciler.sandbox.state import Alarm, App, RoleUse, Target, World
 
@@ -204,7 +205,10 @@ def _use(world: World, query: dict[str, list[str]]) -> None:
     now = world.clock.now()
     for key in keys:
         if named is not None or world.sessions.now(key) is not None:
-            world.sessions.use(key, call, now, error=error, earlier=earlier)
+            held = world.sessions.held(key, earlier)
+            is_over = is_revoked(key[0], held, call, "*", now)
+            denied = "AccessDenied" if is_over else error
+            world.sessions.use(key, call, now, error=denied, earlier=earlier)
 
 
 _SWITCHES: dict[str, Callable[[World, dict[str, list[str]]], None]] = {

@@ -17,6 +17,7 @@ from moto.core.responses import ActionResult
 from moto.iam.models import iam_backends
 
 from reconciler.sandbox.faults import refused
+from reconciler.sandbox.revoked import is_revoked
 from reconciler.sandbox.sessions import Key, Used
 from reconciler.sandbox.simulator import simulated
 from reconciler.sandbox.state import App, World
@@ -96,7 +97,9 @@ def calls_of(world: World, key: Key, until: float) -> Iterator[Used]:
             session = world.sessions.at(key, at)
             role = backend.roles.get(session.role_id) if session is not None else None
             if session is not None and role is not None:
-                denied = None if _is_allowed(backend, role, app) else app.resource
+                is_over = is_revoked(key[0], session, app.action, app.resource, at)
+                is_allowed = not is_over and _is_allowed(backend, role, app)
+                denied = None if is_allowed else app.resource
                 error = None if denied is None else "AccessDenied"
                 yield Used(key, session, at, service, operation, error, denied)
             at += app.every_seconds

@@ -487,3 +487,26 @@ def test_what_was_denied_before_is_no_reason(aws: Rig) -> None:
     aws.write(ROLES.format(role="v2", more=DENIED))
     aws.settle()
     assert fleet.with_role("v2") == 2
+
+
+def test_in_a_rotation_what_the_session_before_was_denied_is_no_reason(aws: Rig) -> None:
+    """It has the same role: when it was issued tells it apart."""
+    fleet = with_apps(aws, 3)
+    aws.aws.apps[:] = [app for app in aws.aws.apps if app.action == "sqs:ListQueues"]
+    aws.write(ROLES.format(role="v1", more=DENIED))
+    aws.settle(rotate=("instance-profile/web",))
+    assert fleet.with_role("v1") == 3
+
+
+def test_in_a_rotation_what_a_fresh_session_alone_is_denied_stops_it(aws: Rig) -> None:
+    fleet = with_apps(aws, 3)
+    aws.aws.apps[:] = [App("sqs:SendMessage", "*", aws.clock.now() + 120)]
+    aws.write(ROLES.format(role="v1", more=DENIED))
+    began = len(aws.aws.log)
+    (failed,) = [
+        o
+        for o in aws.apply(rotate=("instance-profile/web",)).result.outcomes
+        if o.status == "failed"
+    ]
+    assert "is denied sqs:SendMessage" in failed.reason
+    assert given(aws, began) == {fleet.ids[0]}

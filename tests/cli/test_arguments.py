@@ -12,7 +12,7 @@ from reconciler.planner.options import Options, PlanFlags
 from reconciler.render.json.types import RequestShape
 
 OF_A_DRIFT = {"for_drift", "unmanaged"}
-OF_A_COMMAND = {"path", "destroy", "forget"}
+OF_A_COMMAND = {"path", "destroy", "forget", "rotate", "rotation"}
 
 
 def names(of: type[CommonArguments | PlanFlags]) -> set[str]:
@@ -39,4 +39,5 @@ def test_every_planning_flag_reaches_the_planner() -> None:
         "refresh_adopted",
         "unmanaged",
         "destroy",
+        "rotation",
     }

@@ -3,6 +3,7 @@ which role in the end."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,6 +62,8 @@ class Scenario:
     """With which an apply ends that nothing disturbs."""
     stays: tuple[str, ...] = ()
     """Roles that instances were served until now: they are there, with all their permissions."""
+    resumed_by: tuple[str, ...] = ()
+    """Commands that come after the run that was struck, by turns; left out, the same again."""
     other_commit: str | None = None
     """The specs of a second run that begins in the middle of the first."""
 
@@ -77,6 +80,12 @@ def _unreadable(stage: Stage) -> None:
     """While the first run is at work, EC2 answers nothing in the other region."""
     _launched(stage)
     stage.denied.add(AWAY)
+
+
+def _aged(stage: Stage) -> None:
+    """Times are compared to the second."""
+    _launched(stage)
+    time.sleep(1.1)
 
 
 def _one_stopped(stage: Stage) -> None:
@@ -199,6 +208,25 @@ SCENARIOS = (
     Scenario("replace", at("/a/"), at("/b/"), "v1", ALLOWED, arrange=_launched),
     Scenario(
         "adoption", None, swapped("v1"), "v1", ("--adopt", "--refresh-adopted"), arrange=_by_hand
+    ),
+    Scenario(
+        "rotation",
+        swapped("v1"),
+        swapped("v1"),
+        "v1",
+        arrange=_launched,
+        command="rotate",
+        resumed_by=("apply", "rotate"),
+    ),
+    Scenario(
+        "rotation, revoked",
+        swapped("v1"),
+        swapped("v1"),
+        "v1",
+        ("--revoke", "--allow", "consumers=role/v1"),
+        arrange=_aged,
+        command="rotate",
+        resumed_by=("apply", "rotate"),
     ),
     Scenario("stale association", swapped("v1"), swapped("v1"), "v1", arrange=_made_again),
 )

@@ -120,6 +120,8 @@ class Stage:
     longest: float = 0.0
     denied: set[str] = field(default_factory=set)
     """Regions that EC2 does not show to the program while it is struck."""
+    began: float = 0.0
+    """When the world was as the scenario begins with, in seconds of the epoch."""
     elsewhere: str = ""
     """An instance that the specs have nothing to do with."""
 
@@ -192,8 +194,10 @@ class Stage:
         self.beside.clear()
         return ended
 
-    def apply(self, *flags: str) -> tuple[int, str]:
-        """In this process, which is quicker."""
+    def apply(self, *flags: str, command: str | None = None) -> tuple[int, str]:
+        """In this process, which is quicker; ``command`` where it is not that of the scenario."""
+        if command == "apply":
+            return self.run("apply", "specs", "--auto-approve", "--quiet")
         return self.run(*self._apply(flags))
 
     def run(self, *arguments: str) -> tuple[int, str]:
@@ -210,6 +214,9 @@ class Stage:
 
     def _apply(self, flags: tuple[str, ...], specs: str = "specs") -> list[str]:
         command = self.scenario.command if specs == "specs" else "apply"
+        if command == "rotate":
+            where = ["rotate", "instance-profile/web", "--specs", specs]
+            return [*where, "--auto-approve", "--quiet", *flags]
         return [command, specs, "--auto-approve", "--quiet", *flags]
 
     def before(self, logged: Logged) -> None:
@@ -252,6 +259,12 @@ class Stage:
             self.ec2(region).describe_iam_instance_profile_associations()
         return {str(c["instance"]): c["role"] for c in credentials(self.world)}
 
+    def sessions(self) -> dict[str, float]:
+        """When the session of each running instance was issued."""
+        self.served()
+        found = {key: self.world.sessions.now((ACCOUNT, *key)) for key in self.running}
+        return {key[1]: one.issued_at for key, one in found.items() if one is not None}
+
     def look(self) -> None:
         """Who runs and has a profile, before anything is done."""
         for row in self.world.rows:
@@ -291,6 +304,7 @@ def staged(scenario: Scenario, folder: Path) -> Iterator[Stage]:
         stage.write(scenario.after)
         if scenario.other_commit is not None:
             stage.write(scenario.other_commit, "commit")
+        stage.began = time.time()
         world.before.append(stage.before)
         world.after.append(stage.after)
         yield stage

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -102,21 +103,23 @@ def _struck(point: Point) -> Ended:
             stage.strikes = {at: Strike(kill, is_after=at % 2 == 0)}
             stage.apply_struck(*scenario.flags)
             stage.strikes = {}
-        code, told = stage.apply(*scenario.flags)
+        by = scenario.resumed_by
+        command = by[point.at % len(by)] if by and point.way != "two at once" else None
+        code, told = stage.apply(*scenario.flags, command=command)
         if code != scenario.code:
             return Ended(point, f"the next apply ended with {code}: {told[-500:]}", stage.longest)
-        problem = problem_of(stage)
+        problem = problem_of(stage, command or scenario.command)
         if point.way == "beside another owner":
             problem = "; ".join(filter(None, (problem, *_of_others(stage, beside))))
         return Ended(point, problem, stage.longest)
 
 
-def problem_of(stage: Stage) -> str:
-    """What is not as it should be, in words."""
-    return "; ".join(_problems(stage, stage.scenario))
+def problem_of(stage: Stage, last: str | None = None) -> str:
+    """What is not as it should be, in words, after the command that came last."""
+    return "; ".join(_problems(stage, stage.scenario, last or stage.scenario.command))
 
 
-def _problems(stage: Stage, scenario: Scenario) -> Iterator[str]:
+def _problems(stage: Stage, scenario: Scenario, last: str) -> Iterator[str]:
     names = {
         p["InstanceProfileName"] for p in stage.iam.list_instance_profiles()["InstanceProfiles"]
     }
@@ -133,10 +136,34 @@ def _problems(stage: Stage, scenario: Scenario) -> Iterator[str]:
         yield from _of_a_role_that_stays(stage, role)
     if stage.elsewhere and stage.served().get(stage.elsewhere) is None and "web" in names:
         yield "the instance elsewhere lost its credentials"
-    if scenario.command == "apply":
-        code, told = stage.run("plan", "specs", "--detailed-exitcode", "--quiet", *scenario.flags)
+    if scenario.command == "rotate":
+        yield from _of_sessions(stage, last)
+    if scenario.command in ("apply", "rotate"):
+        flags = scenario.flags if scenario.command == "apply" else ()
+        code, told = stage.run("plan", "specs", "--detailed-exitcode", "--quiet", *flags)
         if code != 0:
             yield f"the plan is not empty: {told[-500:]}"
+
+
+def _of_sessions(stage: Stage, last: str) -> Iterator[str]:
+    """An apply ends what was begun, and begins nothing; a rotation always gives fresh sessions."""
+    issued = stage.sessions()
+    fresh = {instance for instance, at in issued.items() if at >= stage.began}
+    if fresh != issued.keys() and (fresh or last == "rotate"):
+        yield f"{sorted(issued.keys() - fresh)} still have the sessions that they had"
+    name = "AWSRevokeOlderSessions"
+    if name not in stage.iam.list_role_policies(RoleName="v1")["PolicyNames"]:
+        if "--revoke" in stage.scenario.flags and last == "rotate":
+            yield "no session was revoked"
+        return
+    found = stage.iam.get_role_policy(RoleName="v1", PolicyName=name)["PolicyDocument"]
+    (statement,) = found["Statement"]
+    (since,) = statement["Condition"]["DateLessThan"].values()
+    denied = datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    if too_old := sorted(i for i, at in issued.items() if at < denied):
+        yield f"{too_old} are denied everything"
+    if denied < stage.began - 1:
+        yield "sessions from before the rotation are not denied"
 
 
 def _of_a_role_that_stays(stage: Stage, role: str) -> Iterator[str]:

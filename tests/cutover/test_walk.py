@@ -13,7 +13,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.cutover.decisions import Done, GiveUp
-from reconciler.model.ownership import Failed, Pending, Settled
+from reconciler.model.ownership import Failed, Pending, RoleMark, Settled
+from reconciler.plan.cut_over import CutOver, RoleRef
 from tests.cutover.walking import (
     Walk,
     cutover,
@@ -250,3 +251,66 @@ def test_a_human_and_a_death(strategy: str, part: int) -> None:
     ends_well_though(TWO[part::8], strategy, crashes=1)
     ends_well_though(THREE[part::8], strategy)
     ends_well_though(SHADOWED[part::8], strategy)
+
+
+def rotation(strategy: str, most: str = "1") -> CutOver:
+    """To the role that is inside: nobody knows of a fresh session, and there is none to go back to."""
+    return replace(cutover(most, strategy=strategy), before=RoleRef("new", NEW), roll_back_to=None)
+
+
+def to_rotate(mark: RoleMark, count: int, *, stopped: bool = False) -> World:
+    """Instances that are served the role by sessions of before."""
+    states = (("running", "AIPAWEB"),) * count + ((("stopped", "AIPAWEB"),) if stopped else ())
+    made = world_of(NEW, mark, states)
+    served = {k: NEW if i.state == "running" else None for k, i in made.instances.items()}
+    return replace(made, served=served, history=((0.0, NEW),))
+
+
+def is_fresh(before: World, after: World) -> bool:
+    """Whether each running instance was associated, or started, anew."""
+    running = [k for k, i in before.instances.items() if i.state == "running"]
+    return all(
+        after.instances[k].rows != before.instances[k].rows
+        or after.instances[k].launched_at > before.instances[k].launched_at
+        for k in running
+        if not after.instances[k].is_gone
+    )
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("mark", [Settled("-"), Pending("-", NEW, 900, "dead")])
+def test_a_rotation_and_two_deaths(strategy: str, mark: RoleMark) -> None:
+    for start in (to_rotate(mark, 2), to_rotate(mark, 1, stopped=True)):
+        walk = Walk(rotation(strategy), crashes=2)
+        walk.walk(start)
+        assert walk.ended
+        for ended, decision in walk.ended:
+            assert decision == Done()
+            took_up(ended)
+            assert is_fresh(start, ended)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_rotation_that_dies_takes_nothing_twice(strategy: str) -> None:
+    """An instance that is noted to be done is not touched by the run that goes on."""
+    start = to_rotate(Pending("-", NEW, 900, "dead"), 2)
+    done, *_ = sorted(start.instances)
+    noted = replace(start.instances[done], marks={"holds": f"{NEW}/assoc-a"})
+    start = replace(start, instances={**start.instances, done: noted})
+    walk = Walk(rotation(strategy), crashes=1)
+    walk.walk(start)
+    for ended, decision in walk.ended:
+        assert decision == Done()
+        assert ended.instances[done].rows == noted.rows
+        assert ended.instances[done].launched_at == noted.launched_at
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_rotation_that_is_refused_goes_back_to_nothing(strategy: str) -> None:
+    start = to_rotate(Settled("-"), 2)
+    walk = Walk(rotation(strategy), 0, refusals=1)
+    walk.walk(start)
+    for ended, _ in walk.ended:
+        assert ended.profile.role_id == NEW
+        assert not isinstance(ended.profile.mark, Failed)
+        assert set(held(ended)) <= {NEW, None}

@@ -330,6 +330,19 @@ def forgotten(aws: Rig) -> tuple[str, dict[str, Any]]:
     return "forget", {"forget": ("*",)}
 
 
+def rotated(strategy: str) -> Scenario:
+    def made(aws: Rig) -> tuple[str, dict[str, Any]]:
+        swap(strategy)(aws)
+        aws.write(SWAP.replace("STRATEGY", strategy).replace("ROLE", "v1"), NARROW)
+        allow = frozenset({("consumers", "role/v1")})
+        rotation = "fresh" if strategy == "hop" else "revoke"
+        flags = {"rotate": ("instance-profile/web",), "rotation": rotation, "allow": allow}
+        return "rotate", flags if rotation == "revoke" else {**flags, "allow": frozenset()}
+
+    made.__name__ = f"rotated_{strategy}"
+    return made
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create,
     adopt,
@@ -363,6 +376,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     drifted,
     drifted_in_part,
     destroyed,
+    rotated("reassociate"),
+    rotated("hop"),
+    rotated("restart"),
     forgotten,
     verified,
 )
@@ -374,6 +390,8 @@ SAMPLE = (
         "watched",
         "proving",
         "destroyed",
+        "rotated_reassociate",
+        "rotated_hop",
         "forgotten",
         "drifted_in_part",
     ),

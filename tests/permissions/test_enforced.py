@@ -67,7 +67,7 @@ def enforced(
 
 def run(aws: Rig, what: str, flags: dict[str, Any]) -> int | None:
     """The exit code of an apply."""
-    if what in ("apply", "destroy", "forget"):
+    if what in ("apply", "destroy", "rotate", "forget"):
         return aws.apply(**flags).exit_code
     if what == "plan":
         assert not aws.plan(**flags).plan.unread
@@ -95,7 +95,9 @@ def enforced_in(folder: Path, scenario: Scenario) -> tuple[Purpose, set[str], En
         what, flags = scenario(aws)
         purpose: Any = "plan" if what == "refused" else what
         allowed = statements(aws, purpose, **flags)
-        exact = of_plan(aws, **flags) if what in ("apply", "destroy", "forget") else allowed
+        exact = (
+            of_plan(aws, **flags) if what in ("apply", "destroy", "rotate", "forget") else allowed
+        )
         aws.aws.log.clear()
         with enforced(aws, allowed) as specs, enforced(aws, exact) as plan:
             ended = run(aws, what, flags)

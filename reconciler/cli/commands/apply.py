@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import arguments as o
-from reconciler.cli.panels import OUTPUT, RUN
+from reconciler.cli.panels import RUN
 
 Expect = Annotated[
     str | None,
@@ -18,37 +18,6 @@ Expect = Annotated[
         rich_help_panel=RUN,
     ),
 ]
-PreflightFlag = Annotated[
-    bool,
-    typer.Option(
-        "--preflight",
-        help="Before the first change, ask AWS whether the plan's calls are allowed and the quotas "
-        "suffice, and change nothing if not.",
-        rich_help_panel=RUN,
-    ),
-]
-
-
-Check = Annotated[
-    str | None,
-    typer.Option(
-        "--check",
-        metavar="COMMAND",
-        help="Run this command after each batch of a cut-over; the batch fails if it ends with "
-        "another exit code than 0.",
-        rich_help_panel=RUN,
-    ),
-]
-Record = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--record",
-        metavar="FILE|s3://BUCKET/KEY",
-        help="Write what became of each cut-over and instance, as JSON, or as Markdown if the name "
-        "ends in .md; repeat for both.",
-        rich_help_panel=OUTPUT,
-    ),
-]
 
 
 @o.with_flags
@@ -56,15 +25,15 @@ def apply(
     context: typer.Context,
     specs: o.SpecsOrPlan = "specs",
     expect: Expect = None,
-    asks_first: PreflightFlag = False,
+    asks_first: o.PreflightFlag = False,
     auto_approve: o.AutoApprove = False,
     no_input: o.NoInput = False,
     as_json: o.Json = False,
     report: o.Report = None,
     max_time: o.MaxTime = None,
     max_rps: o.MaxRps = None,
-    check: Check = None,
-    record: Record = None,
+    check: o.Check = None,
+    record: o.Record = None,
     *,
     common: o.CommonArguments,
 ) -> None:

@@ -22,6 +22,7 @@ class PermittedCommand(StrEnum):
     plan = "plan"
     apply = "apply"
     destroy = "destroy"
+    rotate = "rotate"
     forget = "forget"
     drift = "drift"
     import_ = "import"

@@ -103,6 +103,7 @@ def _purpose(given: PermittedCommand) -> Purpose:
         PermittedCommand.plan: "plan",
         PermittedCommand.apply: "apply",
         PermittedCommand.destroy: "destroy",
+        PermittedCommand.rotate: "rotate",
         PermittedCommand.forget: "forget",
         PermittedCommand.drift: "drift",
         PermittedCommand.import_: "import",

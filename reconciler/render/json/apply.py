@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from reconciler.cutover.decisions import AGAIN
 from reconciler.executor.outcomes import Outcome, Stranded
 from reconciler.exit_codes import ExitCode
+from reconciler.model.revocation import moment
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
 from reconciler.render.json.plan import kept_json, source_json
+from reconciler.render.json.session_types import OldSessionsShape
 from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape, SummaryMembers
+from reconciler.render.old_sessions import old_sessions
 
 if TYPE_CHECKING:
     from reconciler.commands.apply import Applied
@@ -40,7 +43,11 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
         "stranded": [stranded_json(one) for one in lost],
         "advice": list(advised(applied)) if applied else [],
     }
-    return {**made, "not_begun": list(not_begun)} if not_begun else made
+    if not_begun:
+        made["not_begun"] = list(not_begun)
+    if applied is not None and (old := old_sessions_json(applied)):
+        made["old_sessions"] = old
+    return made
 
 
 def summary_json(
@@ -67,6 +74,22 @@ def summary_json(
     }
     if result and result.not_begun:
         made["not_begun"] = list(result.not_begun)
+    if applied is not None and (old := old_sessions_json(applied)):
+        made["old_sessions"] = old
+    return made
+
+
+def old_sessions_json(applied: Applied) -> list[OldSessionsShape]:
+    made: list[OldSessionsShape] = []
+    for one in old_sessions(applied):
+        told: OldSessionsShape = {
+            "target": one.target,
+            "role": str(one.role),
+            "until": moment(one.until),
+        }
+        if one.command:
+            told["command"] = one.command
+        made.append(told)
     return made
 
 

@@ -243,11 +243,14 @@ def _diagnostics(documents: Iterable[Document]) -> list[DiagnosticShape]:
 
 def _named(outcome: OutcomeShape, target: str | None) -> OutcomeShape:
     """With the target of what does not name its own, since it was the only one of its run."""
-    return {
+    made: OutcomeShape = {
         **outcome,
         "failures": [{**one, "target": one["target"] or target} for one in outcome["failures"]],
         "stranded": [{**one, "target": one["target"] or target} for one in outcome["stranded"]],
     }
+    if old := outcome.get("old_sessions"):
+        made["old_sessions"] = [{**one, "target": one["target"] or target} for one in old]
+    return made
 
 
 def _outcome(outcomes: Sequence[OutcomeShape]) -> OutcomeShape:
@@ -269,6 +272,8 @@ def _outcome(outcomes: Sequence[OutcomeShape]) -> OutcomeShape:
     }
     if untouched := sorted(_all(one.get("not_begun", []) for one in outcomes)):
         made["not_begun"] = untouched
+    if old := _all(one.get("old_sessions", []) for one in outcomes):
+        made["old_sessions"] = old
     return made
 
 

@@ -32,9 +32,11 @@ def plan_json(planned: Planned, created_at: str) -> types.PlanShape:
     head, seconds, asked = header(plan, created_at), estimate(plan), request_json(planned.request)
     # A drift's own flags are in no plan, nor is a shard where there is none.
     saved = {name: asked[name] for name in types.RequestShape.__annotations__}
-    for name in ("shard", "impact"):
+    for name in ("shard", "impact", "rotate"):
         if not saved[name]:
             del saved[name]
+    if "rotate" not in saved:
+        del saved["rotation"]
     document: types.PlanShape = {
         "format_version": head["format_version"],
         "reconciler": head["reconciler"],

@@ -20,6 +20,7 @@ from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
 from reconciler.render.json.checkup_types import PreflightMembers
 from reconciler.render.json.impact_types import ImpactShape
+from reconciler.render.json.session_types import OldSessions
 
 CLOSED = ConfigDict(extra="forbid")
 Address = Annotated[str, Field(description="KIND/NAME, such as role/web or association/i-0abc.")]
@@ -35,9 +36,7 @@ Shard = Annotated[
         description="Which part of the targets, as 2/8; left out for all of them.",
     ),
 ]
-NotBegun = Annotated[
-    list[str], Field(description="Targets that --max-failures left as they were, if any.")
-]
+NotBegun = Annotated[list[str], Field(description="Targets that --max-failures left alone.")]
 Calls = Annotated[dict[str, int], Field(description="Reads made, by call; pages one by one.")]
 
 
@@ -309,6 +308,8 @@ class RequestShape(TypedDict):
     refresh_adopted: bool
     refresh: NotRequired[list[str]]
     forget: NotRequired[list[str]]
+    rotate: NotRequired[list[str]]
+    rotation: NotRequired[Literal["fresh", "revoke", "revoke-first", "rest"]]
     allow: list[str]
     impact: NotRequired[Annotated[bool, Field(description="If --impact was given.")]]
     variables: dict[str, str]
@@ -392,6 +393,7 @@ class OutcomeShape(TypedDict):
     ]
     stranded: list[StrandedShape]
     not_begun: NotRequired[NotBegun]
+    old_sessions: NotRequired[OldSessions]
     advice: Annotated[list[str], Field(description="What to do next.")]
 
 
@@ -406,10 +408,7 @@ class PlanShape(Header):
     seconds: SecondsShape
     outcome: NotRequired[OutcomeShape]
     api_calls: Calls
-    diagnostics: Annotated[
-        list[DiagnosticShape],
-        Field(description="Warnings, and what is unmet."),
-    ]
+    diagnostics: Annotated[list[DiagnosticShape], Field(description="Warnings, and what is unmet.")]
     request: RequestShape
     specs_digest: Digest
     file_digest: Annotated[
@@ -548,6 +547,7 @@ class SummaryMembers(TypedDict):
     kept: Annotated[list[KeptShape], Field(description="What a destroy or a prune had to keep.")]
     stranded: list[StrandedShape]
     not_begun: NotRequired[NotBegun]
+    old_sessions: NotRequired[OldSessions]
     advice: Annotated[list[str], Field(description="What to do next.")]
 
 

@@ -8,9 +8,11 @@ from dataclasses import replace
 from reconciler.commands.apply import Applied
 from reconciler.executor.idempotency import ended
 from reconciler.executor.outcomes import Outcome, Result
+from reconciler.model.hours import hour_of
 from reconciler.plan.changes import Change, Kept
 from reconciler.plan.plan import Plan, TargetPlan, summary
 from reconciler.render.json.apply import advised, stranded_json
+from reconciler.render.old_sessions import old_sessions
 from reconciler.render.phrases import lacking, not_begun, sentence, steps_applied
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.look import Look
@@ -43,6 +45,7 @@ def result_lines(
     )
     over = _over(plan, result)
     lines.extend(line("  ", data(f"{change.address}: {why}")) for change, why in over)
+    lines.extend(_old_sessions(applied))
     if result.is_complete and left is not None and left.is_done:
         lines.append(
             line(
@@ -121,6 +124,14 @@ def _unproved(outcome: Outcome) -> Iterator[Line]:
     for told in outcome.unproved:
         note = Piece("note ", "yellow")
         yield line(note, data(where), data(outcome.address, "bold"), data(f": {told}"))
+
+
+def _old_sessions(applied: Applied) -> Iterator[Line]:
+    for one in old_sessions(applied):
+        where = f"{one.target}: " if one.target else ""
+        told = f": processes may use older credentials of it until {hour_of(one.until)}"
+        how = f"; to deny them everything: {one.command}" if one.command else ""
+        yield line(Piece("note ", "yellow"), data(where), data(one.role, "bold"), data(told + how))
 
 
 def _left(applied: Applied) -> Iterator[Line]:

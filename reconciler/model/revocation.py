@@ -1,0 +1,133 @@
+"""The inline policy that revokes the sessions of a role: the one place that writes or reads it.
+
+It denies everything to sessions that were issued before a time. The console puts one on a role
+under the same name; ours is a statement of its own in it, known by its ``Sid``, since an inline
+policy has no tags: what others wrote beside it stays as it is.
+
+Before a cut-over begins, our statement is put there as *owed*: it denies nothing, because it asks
+for a time that has long been, and tells any later run since when sessions are to be revoked once
+every instance has a fresh one.
+
+Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.model.policy_document import PolicyDocument, as_list
+
+REVOKED = "AWSRevokeOlderSessions"
+"""The name that the console gives it. What others put there was put in an emergency, so it is
+deleted only if the specs say so, or with the role."""
+LONGEST_SESSION_SECONDS = 12 * 3600
+"""After that no session is left that it could deny. Source:
+docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_manage-assume.html"""
+
+DELIVERED_SECONDS = 6 * 3600
+"""How long credentials last at most that EC2 gives an instance. Source:
+docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html"""
+
+_ISSUED, _NOW = "aws:TokenIssueTime", "aws:CurrentTime"
+_NEVER = "1970-01-01T00:00:00Z"
+_SID = "ReconcilerRevokesFor"
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What the policy of a role says. ``since`` and ``owed`` are ours, in seconds of the epoch:
+    sessions issued before ``since`` are denied, those before ``owed`` are to be. ``others`` are the
+    statements that are not ours."""
+
+    since: float | None = None
+    owed: float | None = None
+    others: tuple[Any, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        return self.since is not None or self.owed is not None
+
+    @property
+    def until(self) -> float:
+        """When none of our statements denies anything any longer."""
+        return max(self.since or 0.0, self.owed or 0.0) + LONGEST_SESSION_SECONDS
+
+
+def revocation_of(document: PolicyDocument, owner: str) -> Revocation:
+    value = document.value
+    listed = as_list(value.get("Statement", [])) if isinstance(value, Mapping) else [value]
+    since: float | None = None
+    owed: float | None = None
+    others = []
+    for statement in listed:
+        at = _ours(statement, owner)
+        if at is None:
+            others.append(statement)
+        elif _is_owed(statement):
+            owed = at
+        else:
+            since = at
+    return Revocation(since, owed, tuple(others))
+
+
+def document(owner: str, since: str | None, owed: str | None, others: Iterable[Any] = ()) -> Any:
+    """The policy's document. Times are as ``moment`` writes them, or stand for one that is not
+    known yet."""
+    ours = []
+    if since is not None:
+        ours.append(_statement(f"{_SID}{_as_sid(owner)}", {_ISSUED: since}))
+    if owed is not None:
+        ours.append(_statement(f"{_SID}{_as_sid(owner)}Owed", {_ISSUED: owed, _NOW: _NEVER}))
+    return {"Version": "2012-10-17", "Statement": [*others, *ours]}
+
+
+def moment(at: float) -> str:
+    """To the second, and not later: a session that is issued from then on is not denied."""
+    return datetime.fromtimestamp(int(at), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _statement(sid: str, times: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"DateLessThan": dict(times)},
+    }
+
+
+def _ours(statement: Any, owner: str) -> float | None:
+    """Since when sessions are revoked, if the statement is just as we write it."""
+    times = _times(statement)
+    at = _epoch(times.get(_ISSUED))
+    if at is None:
+        return None
+    since, owed = (moment(at), None) if _NOW not in times else (None, moment(at))
+    (made,) = document(owner, since, owed)["Statement"]
+    return at if statement == made else None
+
+
+def _is_owed(statement: Any) -> bool:
+    return _NOW in _times(statement)
+
+
+def _times(statement: Any) -> Mapping[str, Any]:
+    condition = statement.get("Condition") if isinstance(statement, Mapping) else None
+    found = condition.get("DateLessThan") if isinstance(condition, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _epoch(text: object) -> float | None:
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def _as_sid(owner: str) -> str:
+    """A ``Sid`` takes letters and digits alone. ``Z`` begins what stands for another character."""
+    plain = (c if c.isalnum() and c != "Z" else f"Z{ord(c):02X}" for c in owner)
+    return "".join(plain)

@@ -1,0 +1,287 @@
+"""The sessions that a rotation leaves behind: the policy of a role that denies everything to those
+issued before a time (``model/revocation.py``), from the moment that it is owed until no session is
+left that it could deny.
+
+With ``--revoke`` it is owed before the first instance is touched, so that any later run knows, and
+denies once every consumer has a fresh session. Others' statements in it stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.kinds.context import iam, step
+from reconciler.model.address import Address, same_name
+from reconciler.model.hours import hour_of
+from reconciler.model.live import LiveProfile, LiveRole
+from reconciler.model.ownership import Partial, Pending, Settled
+from reconciler.model.policy_document import minified
+from reconciler.model.revocation import REVOKED, Revocation, document, moment, revocation_of
+from reconciler.plan.calls import BEGAN, Joined
+from reconciler.plan.changes import Change, Difference, Guard, Kept, Update
+from reconciler.plan.graph import Label, ready
+from reconciler.planner.context import PendingWork, PlanContext, PlanFragment, merged
+from reconciler.planner.in_use import counted
+from reconciler.planner.rotations import (
+    RotatedProfile,
+    is_under_way,
+    left_alone,
+    rotated_profiles,
+    rotated_roles,
+)
+
+REVOKES = "revokes"
+"""In the intent of a change that is about this policy alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoking:
+    """The policy of one role, as it is: ``name`` as AWS spells it, ``value`` is ``None`` where
+    there is none."""
+
+    role: LiveRole
+    name: str
+    value: Any
+    now: Revocation
+
+    @property
+    def address(self) -> Address:
+        return self.role.resource.address
+
+
+def owed(address: Address) -> Label:
+    """It is recorded that sessions of the role are to be revoked."""
+    return Label("owed", address)
+
+
+def revoking(role: LiveRole, owner: str) -> Revoking:
+    for name, found in role.resource.inline_policies:
+        if same_name(name, REVOKED):
+            return Revoking(role, name, found.value, revocation_of(found, owner))
+    return Revoking(role, REVOKED, None, Revocation())
+
+
+def told(role: LiveRole, context: PlanContext) -> str:
+    """What the policy of the role means, where it has one and it stays."""
+    found = revoking(role, context.options.owner)
+    if not found.now.is_ours:
+        return f"its sessions were revoked; the inline policy {found.name} is left in place"
+    what = f"the inline policy {found.name}" if not found.now.others else f"ours in {found.name}"
+    since, until = moment(found.now.owed or found.now.since or 0.0), found.now.until
+    if until <= context.options.now:
+        return f"no session from before {since} is left: apply removes {what}"
+    if found.now.owed is not None:
+        return f"its sessions from before {since} will be revoked when its rotation has ended"
+    hour = hour_of(until)
+    return f"its sessions from before {since} are revoked; apply removes {what} after {hour}"
+
+
+def plan_revocations(context: PlanContext) -> PlanFragment:
+    """Of a rotation."""
+    mode = context.options.rotation
+    if mode in ("fresh", "rest"):
+        roles = [r for r in rotated_roles(context) if r.owner == context.options.owner]
+        return merged(_rest(role, context) for role in roles)
+    return merged(
+        _revoked(role, context, is_first=mode == "revoke-first") for role in rotated_roles(context)
+    )
+
+
+def plan_rest(context: PlanContext, going: Collection[Address]) -> PlanFragment:
+    """Of every other plan: what a rotation owes, and what has done its work. ``going`` are deleted,
+    or created again."""
+    roles = [
+        role
+        for _, role in sorted(context.live.roles.items())
+        if role.owner == context.options.owner
+        and role.protected is None
+        and role.resource.address not in going
+        and context.options.includes(role.resource.address)
+    ]
+    return merged(_rest(role, context) for role in roles)
+
+
+def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
+    found = revoking(role, context.options.owner)
+    if not found.now.is_ours or _is_in_specs(role, context):
+        return PlanFragment()
+    if found.now.until <= context.options.now:
+        reason = "no session is left that it could deny: the longest lasts twelve hours"
+        return _changed(found, None, reason, ())
+    if found.now.owed is None:
+        return PlanFragment()
+    users = [p for p in context.in_use.profiles_of(role) if p.owner == context.options.owner]
+    if not all(_is_served(profile, context) for profile in users):
+        return PlanFragment()
+    reason = "every consumer has a fresh session"
+    requires = {ready(profile.resource.address) for profile in users}
+    since = moment(max(found.now.owed, found.now.since or 0.0))
+    return _changed(found, (since, None), reason, requires)
+
+
+def _is_served(profile: LiveProfile, context: PlanContext) -> bool:
+    """Whether its consumers have fresh sessions, or will have by this plan. With the strategy
+    ``wait`` nobody knows when they have."""
+    if profile.resource.address in context.cut_over:
+        wanted = context.desired.profile(profile.resource.name)
+        return wanted is None or wanted.limits.strategy != "wait"
+    is_settled = isinstance(profile.mark, Settled | Partial)
+    return is_settled and not is_under_way(profile) and not profile.flights
+
+
+def _revoked(role: LiveRole, context: PlanContext, *, is_first: bool) -> PlanFragment:
+    guards = tuple(_guards(role, context))
+    if any(guard.key == "rotate" for guard in guards):
+        return PlanFragment(guards=guards)
+    found = revoking(role, context.options.owner)
+    rotated = [one for one in _rotated(context) if one.live.role_id == role.id]
+    marked = {Label("adopted", one.live.resource.address) for one in rotated}
+    before = found.now
+    denied = "processes that hold on to one are denied everything until they are restarted"
+    reason = f"its sessions issued until now are revoked: {denied}"
+    if is_first or not rotated:
+        return merged(
+            [
+                _changed(found, (str(BEGAN), None), reason, marked, {owed(role.resource.address)}),
+                PlanFragment(guards=guards),
+            ]
+        )
+    since, is_noted = _since(found, rotated)
+    kept = None if before.since is None else moment(before.since)
+    noted = () if is_noted else (_put(found, (kept, since), marked, {owed(found.address)}),)
+    served = {ready(one.live.resource.address) for one in rotated} | {owed(found.address)}
+    reason = f"once all consumers have fresh sessions, the older ones are revoked: {denied}"
+    change = _changed(found, (since, None), reason, served)
+    return PlanFragment(changes=change.changes, pending=(*noted, *change.pending), guards=guards)
+
+
+def _rotated(context: PlanContext) -> list[RotatedProfile]:
+    return [one for one in rotated_profiles(context) if one.obstacle is None]
+
+
+def _since(found: Revoking, rotated: Iterable[RotatedProfile]) -> tuple[str, bool]:
+    """Before which time sessions are revoked, and whether a run has recorded that already. If a run
+    began the rotation: as it began, since instances that it has done hold sessions from then on."""
+    begun = [one.live.mark for one in rotated if one.is_resumed]
+    if begun and found.now.owed is not None:
+        return moment(max(found.now.owed, found.now.since or 0.0)), True
+    epochs = [mark.epoch for mark in begun if isinstance(mark, Pending)]
+    if not epochs:
+        return str(BEGAN), False
+    return moment(max(float(min(epochs)), found.now.since or 0.0)), False
+
+
+def _changed(
+    found: Revoking,
+    times: tuple[str | None, str | None] | None,
+    reason: str,
+    requires: Collection[Label],
+    provides: Collection[Label] = (),
+) -> PlanFragment:
+    """The change, and its step. Without ``times`` our statements go."""
+    is_gone = times is None and not found.now.others
+    times = times or (None, None)
+    after = None if is_gone else _document(found, times)
+    pending = _put(found, times, requires, provides)
+    if is_gone:
+        call = iam("DeleteRolePolicy", RoleName=found.role.resource.name, PolicyName=found.name)
+        pending = step(found.address, call, requires=requires, provides=provides)
+    before = {} if found.value is None else {found.name: found.value}
+    change = Update(
+        address=found.address,
+        before={"inline_policies": before},
+        after={"inline_policies": {} if is_gone else {found.name: after}},
+        differences=(Difference(f"inline_policies.{found.name}", found.value, after),),
+        reason=reason,
+        intent={REVOKES: times[0]},
+    )
+    return PlanFragment(changes=(change,), pending=(pending,))
+
+
+def _put(
+    found: Revoking,
+    times: tuple[str | None, str | None],
+    requires: Collection[Label],
+    provides: Collection[Label] = (),
+) -> PendingWork:
+    text, at = minified(_document(found, times)), str(BEGAN)
+    parts: list[Any] = []
+    for piece in text.split(at):
+        parts += [piece, BEGAN]
+    written = text if len(parts) == 2 else Joined(tuple(parts[:-1]))
+    call = iam(
+        "PutRolePolicy",
+        RoleName=found.role.resource.name,
+        PolicyName=found.name,
+        PolicyDocument=written,
+    )
+    return step(found.address, call, requires=requires, provides=provides)
+
+
+def _document(found: Revoking, times: tuple[str | None, str | None]) -> Any:
+    since, to_come = times
+    return document(found.role.owner or "", since, to_come, found.now.others)
+
+
+def _guards(role: LiveRole, context: PlanContext) -> Iterator[Guard]:
+    address, options = role.resource.address, context.options
+    if role.owner != options.owner or role.protected is not None:
+        why = role.protected or "it is not managed here"
+        reason = f"{address}: its sessions cannot be revoked, since {why}"
+        yield Guard("rotate", reason, "Rotate without --revoke, or adopt the role", (address,))
+    if _is_in_specs(role, context):
+        reason = f"{address}: the specs have the inline policy {REVOKED} themselves"
+        yield Guard("rotate", reason, "Change the time there, or remove it and apply", (address,))
+    if options.allows("consumers", address):
+        return
+    for profile in left_alone(role, context):
+        running = [i for i in context.in_use.consumers(profile) if i.is_running]
+        if running:
+            told = f"{counted(running)} of {profile.resource.address} would be denied everything"
+            reason = f"{address}: {told}, for they get no fresh session"
+            yield Guard("consumers", reason, f"--allow consumers={address}", (address,))
+    rotated = any(one.live.role_id == role.id for one in _rotated(context))
+    if rotated and options.consumer_regions is not None:
+        where = ", ".join(options.consumer_regions)
+        reason = f"{address}: instances outside of {where} would be denied everything"
+        lift = f"--allow consumers={address}"
+        yield Guard("consumers", f"{reason}, for they get no fresh session", lift, (address,))
+
+
+def _is_in_specs(role: LiveRole, context: PlanContext) -> bool:
+    wanted = context.desired.role(role.resource.name)
+    named = wanted.resource.inline_policies if wanted is not None else ()
+    return any(same_name(name, REVOKED) for name, _ in named)
+
+
+def kept(role: LiveRole, context: PlanContext) -> Iterator[Kept]:
+    found = revoking(role, context.options.owner)
+    is_over = found.now.is_ours and found.now.until <= context.options.now
+    goes = is_over and not context.options.for_drift and not found.now.others
+    if found.value is not None and not goes and not _is_in_specs(role, context):
+        yield Kept(role.resource.address, told(role, context), "revoked")
+
+
+def with_revocations(entities: PlanFragment, rest: PlanFragment) -> PlanFragment:
+    """One change for each role: what the specs want of it, with what becomes of the policy."""
+    added = {change.address: change for change in rest.changes}
+    joined = [
+        change if (other := added.pop(change.address, None)) is None else _joined(change, other)
+        for change in entities.changes
+    ]
+    return merged(
+        [replace(entities, changes=(*joined, *added.values())), replace(rest, changes=())]
+    )
+
+
+def _joined(change: Change, other: Change) -> Change:
+    return replace(
+        change,
+        before={**(other.before or {}), **(change.before or {})},
+        after={**(other.after or {}), **(change.after or {})},
+        differences=(*change.differences, *other.differences),
+        reason=change.reason or other.reason,
+        intent={**change.intent, **other.intent},
+    )
