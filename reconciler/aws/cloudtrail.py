@@ -97,11 +97,3 @@ def _event(answer: dict[str, Any]) -> Event | None:
         by=str(by) if by else None,
         user_agent=str(detail.get("userAgent") or ""),
     )
-
-
-def epoch_of(text: object) -> float | None:
-    """Of a time in an event; ``None`` for what is none."""
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        return None

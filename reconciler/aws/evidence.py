@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from reconciler.aws.cloudtrail import AwsTrail, epoch_of
+from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.errors import translated
 from reconciler.aws.parse import epoch_of
 from reconciler.aws.run_command import RunCommand

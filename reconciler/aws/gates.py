@@ -8,8 +8,9 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from reconciler.aws.cloudtrail import AwsTrail, epoch_of
+from reconciler.aws.cloudtrail import AwsTrail
 from reconciler.aws.errors import translated
+from reconciler.aws.parse import epoch_of
 from reconciler.aws.session import Clients
 from reconciler.errors import Denied
 from reconciler.model.ownership import InstanceKey
