@@ -28,7 +28,7 @@ _VARIES = {
     r"sha256:[0-9a-f]{64}": "sha256:...",  # of what is intended, with the ids of roles
     r"(?<=Z, )\d+\.\d s": "1.1 s",
     # Of a rehearsal: the steps of a run are not always in the same order.
-    r"(?m)(?<=^  after )\d+ s(?=  i-)": "40 s",
+    r"(?m)(?<=^  after )\d\d+ s(?=  i-)": "40 s",
     r"(?<=took )\d+ min \d+ s(?=; estimated)": "1 min 10 s",
     r"\biip-assoc-[0-9a-f]{8,}\b": "iip-assoc-0c1d2e3f4a5b6c7d8",
     # After a death: whether the restored instance has to be cut over again depends on the time

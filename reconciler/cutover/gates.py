@@ -218,17 +218,15 @@ def unreadable(cutover: CutOver, gates: GateAnswers) -> _Why | None:
 
 def unwell(gates: GateAnswers, of: frozenset[InstanceKey]) -> Iterator[str]:
     """Alarms that ring, and those of the instances that are unhealthy."""
-    yield from (_ringing(state) for state in gates.alarms if state.state == "ALARM")
+    for alarm in gates.alarms:
+        if alarm.state == "ALARM":
+            why = f": {alarm.reason}" if alarm.reason else ""
+            yield f"the alarm {alarm.name} ({alarm.region}) is in ALARM{why}"
     for state in gates.targets:
         if state.state == UNHEALTHY and InstanceKey(state.region, state.target) in of:
             why = f": {state.reason}" if state.reason else ""
             group = group_name(state.group)
             yield f"{state.target} ({state.region}) is unhealthy in target group {group}{why}"
-
-
-def _ringing(state: AlarmState) -> str:
-    why = f": {state.reason}" if state.reason else ""
-    return f"the alarm {state.name} ({state.region}) is in ALARM{why}"
 
 
 def _denied(fleet: Fleet, gates: GateAnswers) -> Iterator[str]:

@@ -33,7 +33,10 @@ def proof(fleet: Fleet, ended: float) -> Decision | None:
     if not verify or run_state.is_verified:
         return None
     batch, found = _batch(fleet), run_state.evidence
-    if why := [_wrong(key, found[key]) for key, _ in batch if _is_wrong(found.get(key))]:
+    contradicted = [k for k, _ in batch if k in found and found[k].status == "contradicted"]
+    if contradicted:
+        not_served = "is not served the role of its profile"
+        why = [f"{_where(key)} {not_served}: {found[key].because}" for key in contradicted]
         return GiveUp(named(why), roll_back=fleet.can_roll_back, advice=CONTRADICTED)
     pending = [one for key, one in batch if key not in found or found[key].may_change]
     until, at = ended + verify.timeout_seconds, run_state.evidence_at
@@ -77,14 +80,6 @@ def _batch(fleet: Fleet) -> list[tuple[InstanceKey, LiveInstance]]:
         keys.update(refreshed)
     known = [(key, fleet.observed.instances.get(key)) for key in sorted(keys)]
     return [(key, one) for key, one in known if one is not None and one.is_running]
-
-
-def _is_wrong(found: Judgement | None) -> bool:
-    return found is not None and found.status == "contradicted"
-
-
-def _wrong(key: InstanceKey, found: Judgement) -> str:
-    return f"{_where(key)} is not served the role of its profile: {found.because}"
 
 
 def _where(key: InstanceKey) -> str:

@@ -150,7 +150,14 @@ class Gatherer:
             made = self._made(region, since)
         except AwsError as error:
             silence = silence_of("cloudtrail", error)
-            return {key: _without_sessions(found[key], silence) for key in issued}
+            rest = {
+                key: [s for s in found[key].seen if not isinstance(s, RoleSession)]
+                for key in issued
+            }
+            return {
+                key: Evidence(tuple(seen), (*found[key].silences, silence))
+                for key, seen in rest.items()
+            }
         return {key: replace(found[key], associated=made.get(key)) for key in issued}
 
     def _made(
@@ -190,8 +197,3 @@ def silence_of(source: Source, error: AwsError) -> Silence:
     return Silence(
         source, "unreadable", f"{error.call}: {error.code}" if error.call else str(error)
     )
-
-
-def _without_sessions(found: Evidence, silence: Silence) -> Evidence:
-    seen = tuple(one for one in found.seen if not isinstance(one, RoleSession))
-    return Evidence(seen, (*found.silences, silence))

@@ -135,7 +135,7 @@ class Executor:
                     is_closed = True
                     for n, before in schedule.close():
                         of = work[n].pending
-                        skipped = _unbegun(of, why)
+                        skipped = Outcome(of.address, describe(of), "skipped", why, advice=AGAIN)
                         outcomes[n] = skipped if before is None else _after(of, outcomes[before])
                 if schedule.is_over or self._begin(schedule, pool, finished):
                     continue
@@ -357,7 +357,3 @@ def _after(pending: PendingStep[Work], cause: Outcome) -> Outcome:
     how = "failed" if cause.status == "failed" else "was skipped"
     reason = f"depends on {cause.address} ({cause.what}), which {how}"
     return Outcome(pending.address, describe(pending), "skipped", reason, cause=cause.address)
-
-
-def _unbegun(pending: PendingStep[Work], why: str) -> Outcome:
-    return Outcome(pending.address, describe(pending), "skipped", why, advice=AGAIN)

@@ -85,7 +85,9 @@ class Recorder:
     def called(self, call: ApiCall, keys: Collection[InstanceKey], at: float, batch: int) -> None:
         """A call about these instances has taken effect; ``batch`` is the number of those that
         ended before."""
-        is_note = call.operation == "CreateTags" and _names(call, HOLDS)
+        is_note = call.operation == "CreateTags" and any(
+            tag["Key"].endswith(HOLDS) for tag in call.params["Tags"]
+        )
         for key in keys:
             one = self._instances.get(key, InstanceRecord(key))
             if call.operation in _LOSES:
@@ -148,10 +150,6 @@ class Recorder:
             tuple(self._instances[key] for key in sorted(self._instances)),
             tuple(self._batches[number] for number in sorted(self._batches)),
         )
-
-
-def _names(call: ApiCall, mark: str) -> bool:
-    return any(tag["Key"].endswith(mark) for tag in call.params["Tags"])
 
 
 def _changed(turns: tuple[Turn, ...], **times: float) -> tuple[Turn, ...]:

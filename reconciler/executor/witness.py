@@ -28,7 +28,9 @@ class Witness:
 
     def noted(self, unknown: Iterable[tuple[InstanceKey, str]]) -> tuple[str, ...]:
         """Keeps what is not known of a batch, and has it in sentences."""
-        of_batch = _by_reason(unknown)
+        of_batch: dict[str, list[InstanceKey]] = {}
+        for key, why in unknown:
+            of_batch.setdefault(why, []).append(key)
         for why, keys in of_batch.items():
             kept = self._unknown.setdefault(why, [])
             kept += [key for key in keys if key not in kept]
@@ -37,13 +39,6 @@ class Witness:
     def notes(self) -> Iterator[str]:
         """What is not known of all batches, each reason once."""
         return _sentences(self._unknown)
-
-
-def _by_reason(unknown: Iterable[tuple[InstanceKey, str]]) -> dict[str, list[InstanceKey]]:
-    found: dict[str, list[InstanceKey]] = {}
-    for key, why in unknown:
-        found.setdefault(why, []).append(key)
-    return found
 
 
 def _sentences(unknown: Mapping[str, Sequence[InstanceKey]]) -> Iterator[str]:

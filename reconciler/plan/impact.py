@@ -87,7 +87,9 @@ class Impact:
 
 
 def _what(loss: Loss, role: str, is_same_role: bool) -> str:
-    detail = _listed(loss.detail)
+    detail = ", ".join(loss.detail[:FEW])
+    if len(loss.detail) > FEW:
+        detail += f" and {len(loss.detail) - FEW} more"
     match loss.kind:
         case "denied":
             return f"{role} {'no longer allows' if is_same_role else 'does not allow'} {loss.what}"
@@ -106,11 +108,6 @@ def _what(loss: Loss, role: str, is_same_role: bool) -> str:
 
 
 FEW = 3
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:FEW])
-    return f"{shown} and {len(names) - FEW} more" if len(names) > FEW else shown
 
 
 def ago(seconds: float) -> str:

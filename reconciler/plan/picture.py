@@ -3,7 +3,7 @@ with what happens to it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -54,7 +54,10 @@ class Picture:
             marks.setdefault(link.after, set()).add(link.mark)
         for address, node in made.items():
             if address.is_instance:
-                made[address] = replace(node, mark=_mark_of(marks.get(address, {node.mark})))
+                # By its links: one that leaves a profile for another changes.
+                found = marks.get(address, {node.mark})
+                mark: Mark = next(iter(found)) if len(found) == 1 else "changes"
+                made[address] = replace(node, mark=mark)
         return cls(tuple(made[address] for address in sorted(made)), drawn)
 
     @property
@@ -70,8 +73,3 @@ class Picture:
         links = tuple(link for link in self.links if {link.before, link.after} & kept)
         ends = {end for link in links for end in (link.before, link.after)} | marked | kept
         return Picture(tuple(node for node in self.nodes if node.address in ends), links)
-
-
-def _mark_of(marks: Collection[Mark]) -> Mark:
-    """Of an instance by its links: one that leaves a profile for another changes."""
-    return next(iter(marks)) if len(marks) == 1 else "changes"

@@ -108,22 +108,19 @@ def gives_up(
 def is_to_refresh(live: LiveProfile, context: PlanContext) -> bool:
     """Whether there is a cut-over of a profile that has the role of its mark: ``--refresh`` or
     ``rotate`` asks for it, or instances wait. One that is not finished goes on by itself."""
-    mark = live.mark
+    mark, options = live.mark, context.options
+    is_asked_for = matches_any(live.resource.address, options.refresh) or (
+        options.rotation != "rest" and to_rotate(live, options)
+    )
     return (
-        live.owner == context.options.owner
-        and (_is_asked_for(live, context.options) or waits(live, context))
+        live.owner == options.owner
+        and (is_asked_for or waits(live, context))
         and live.role_id is not None
         and isinstance(mark, ownership.Settled | ownership.Partial | ownership.Waiting)
         and mark.role_id == live.role_id
         and not live.flights
         and name_key(live.resource.name) not in context.live.shadows
     )
-
-
-def _is_asked_for(live: LiveProfile, options: Options) -> bool:
-    if matches_any(live.resource.address, options.refresh):
-        return True
-    return options.rotation != "rest" and to_rotate(live, options)
 
 
 def to_rotate(live: LiveProfile, options: Options) -> bool:

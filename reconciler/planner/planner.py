@@ -147,8 +147,18 @@ def plan_target(context: PlanContext) -> TargetPlan:
     if options.forget:
         return _forgetting(context)
     cutovers = plan_cutovers(context)
-    parts = _rotating(context) if options.rotate else _reconciling(context)
+    if options.rotate:
+        parts: tuple[PlanFragment, ...] = plan_rotations(context), plan_revocations(context)
+    else:
+        parts = _reconciling(context)
     whole = merged([_joined(parts[0], cutovers), replace(cutovers, changes=()), *parts[1:]])
+    # The unmet references name those that need them directly.
+    direct = {one.needed_by for one in context.unmet}
+    blocked = [
+        Kept(address, reason, "blocked")
+        for address, reason in sorted(context.blocked.items())
+        if address not in direct
+    ]
     instances = [c for c in cutovers.changes if isinstance(c, CutOverInstance | Restore)]
     changes = _in_order((*whole.changes, *instances))
     if not options.for_drift:
@@ -175,7 +185,7 @@ def plan_target(context: PlanContext) -> TargetPlan:
         kept=_sorted(
             (
                 *whole.kept,
-                *_blocked(context),
+                *blocked,
                 *malformed_marks(context),
                 *made_elsewhere(context),
                 *managed_consumers(context, {c.address for c in changes}),
@@ -214,10 +224,6 @@ def _reconciling(context: PlanContext) -> tuple[PlanFragment, ...]:
         going = {c.address for c in removals.changes if isinstance(c, Delete)}
         entities = with_revocations(entities, plan_rest(context, {*going, *context.replaced}))
     return entities, associations, removals
-
-
-def _rotating(context: PlanContext) -> tuple[PlanFragment, ...]:
-    return plan_rotations(context), plan_revocations(context)
 
 
 def _work(
@@ -378,15 +384,6 @@ def _there(
     if context.options.for_drift:
         found |= {one.address for one in unmet}
     return frozenset(found)
-
-
-def _blocked(context: PlanContext) -> Iterator[Kept]:
-    """What the plan leaves alone because of something that it needs: the unmet references name
-    those that need them directly."""
-    direct = {one.needed_by for one in context.unmet}
-    for address, reason in sorted(context.blocked.items()):
-        if address not in direct:
-            yield Kept(address, reason, "blocked")
 
 
 def _unread(context: PlanContext, cutovers: PlanFragment) -> Iterator[Diagnostic]:

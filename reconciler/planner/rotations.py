@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from reconciler.kinds import instance_profile
 from reconciler.model import ownership
 from reconciler.model.address import PROFILE, ROLE, Address, matches_any, name_key, role_address
-from reconciler.model.live import LiveEntity, LiveProfile, LiveRole
+from reconciler.model.live import LiveProfile, LiveRole
 from reconciler.model.ownership import Failed, Pending, Settled
 from reconciler.model.resources import RollOut
 from reconciler.plan.changes import Conflict, Guard, Kept
@@ -114,14 +114,11 @@ def _guards(context: PlanContext) -> Iterator[Guard]:
     if context.options.rotation != "rest":
         yield from _absent(context)
     if context.options.rotation == "fresh" and not rotated_profiles(context):
-        yield from _without_profile(context)
-
-
-def _without_profile(context: PlanContext) -> Iterator[Guard]:
-    """Nothing would be done, which must not pass for done."""
-    for role in rotated_roles(context):
-        reason = f"{_of(role)}: no profile of this owner has it, so no instance gets a new session"
-        yield Guard("rotate", reason, "With --revoke, its sessions are denied", (_of(role),))
+        # Nothing would be done, which must not pass for done.
+        for role in rotated_roles(context):
+            told = "no profile of this owner has it, so no instance gets a new session"
+            lift = "With --revoke, its sessions are denied"
+            yield Guard("rotate", f"{_of(role)}: {told}", lift, (_of(role),))
 
 
 def _absent(context: PlanContext) -> Iterator[Guard]:
@@ -148,14 +145,11 @@ def _conflicts(context: PlanContext) -> Iterator[Conflict]:
         if address.kind == ROLE and context.options.rotation not in ("revoke", "revoke-first"):
             continue  # it is not touched
         if not may_take(live, context.options):
-            yield Conflict(address, _whose(live, context), "apply --adopt", entity.place.here)
-
-
-def _whose(live: LiveEntity, context: PlanContext) -> str:
-    other = live.claimed_by
-    if other in (None, context.options.owner):
-        return unowned(live, context.options)
-    return f"belongs to the owner {other!r}"
+            other = live.claimed_by
+            is_nobodys = other in (None, context.options.owner)
+            whose = f"belongs to the owner {other!r}"
+            reason = unowned(live, context.options) if is_nobodys else whose
+            yield Conflict(address, reason, "apply --adopt", entity.place.here)
 
 
 def rotated_roles(context: PlanContext) -> tuple[LiveRole, ...]:

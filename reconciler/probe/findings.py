@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -69,13 +68,10 @@ def verdict(aws: ProbeObservation | None, sandbox: ProbeObservation | None) -> V
         return "time"
     if isinstance(one, tuple) and isinstance(other, tuple):
         short, long = sorted((one, other), key=len)
-        return "agrees" if _is_within(short, long) else "differs"
+        rest = iter(long)
+        is_within = bool(short) == bool(long) and all(one in rest for one in short)
+        return "agrees" if is_within else "differs"
     return "agrees" if one == other else "differs"
-
-
-def _is_within(short: Sequence[str], long: Sequence[str]) -> bool:
-    rest = iter(long)
-    return bool(short) == bool(long) and all(one in rest for one in short)
 
 
 _HIDDEN = (

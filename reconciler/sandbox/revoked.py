@@ -7,9 +7,7 @@ Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.ht
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from moto.iam.models import iam_backends
 
@@ -26,12 +24,8 @@ def is_revoked(account: str, session: IssuedSession, action: str, resource: str,
         "aws:currenttime": (_moment(at),),
     }
     asked = PolicyQuestion(action, resource, context)
-    return decide(_inline(role), asked).outcome == "explicitDeny"
-
-
-def _inline(role: Any) -> Iterator[Mapping[str, Any]]:
-    for text in role.policies.values():
-        yield json.loads(text)
+    inline = (json.loads(text) for text in role.policies.values())
+    return decide(inline, asked).outcome == "explicitDeny"
 
 
 def _moment(epoch: float) -> str:

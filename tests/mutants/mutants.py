@@ -1175,8 +1175,8 @@ PROOF = (
     ),
     Mutant(
         "reconciler/cutover/proof.py",
-        '    return found is not None and found.status == "contradicted"\n',
-        "    return False\n",
+        '    contradicted = [k for k, _ in batch if k in found and found[k].status == "contradicted"]\n',
+        "    contradicted: list[InstanceKey] = []\n",
         (ANOTHER,),
         "evidence that contradicts is waited for until it is unknown",
     ),

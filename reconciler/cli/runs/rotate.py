@@ -43,7 +43,9 @@ def run(
     record: list[str] | None,
     common: CommonArguments,
 ) -> None:
-    rotation = _rotation(revoke, revoke_first)
+    if revoke and revoke_first:
+        raise typer.BadParameter("--revoke and --revoke-first exclude each other")
+    rotation: Rotation = "revoke-first" if revoke_first else "revoke" if revoke else "fresh"
     for address in addresses:
         if address.partition("/")[0] not in (PROFILE, ROLE):
             message = f"rotate takes instance-profile/NAME or role/NAME, not {address[:80]!r}"
@@ -64,7 +66,9 @@ def run(
             console.out(plan_lines(planned.plan, Look(console.unicode, console.verbose > 0)))
         write_whole(out, as_text(document))
         reports.write_plan(planned, console, document=document)
-        raise typer.Exit(_of_a_plan(planned.plan.conflicts, is_whole=planned.plan.is_whole))
+        if planned.plan.conflicts:
+            raise typer.Exit(ExitCode.UNDECIDED)
+        raise typer.Exit(ExitCode.OK if planned.plan.is_whole else ExitCode.ERROR)
     how = ApplyOptions(
         ports,
         "rotate",
@@ -79,15 +83,3 @@ def run(
         records=RecordWriter(places, lambda: aws_outputs(login, ports.run).write_object),
     )
     raise typer.Exit(run_apply_flow(planned, how, console, ()))
-
-
-def _rotation(revoke: bool, revoke_first: bool) -> Rotation:
-    if revoke and revoke_first:
-        raise typer.BadParameter("--revoke and --revoke-first exclude each other")
-    return "revoke-first" if revoke_first else "revoke" if revoke else "fresh"
-
-
-def _of_a_plan(conflicts: tuple[object, ...], *, is_whole: bool) -> ExitCode:
-    if conflicts:
-        return ExitCode.UNDECIDED
-    return ExitCode.OK if is_whole else ExitCode.ERROR

@@ -188,7 +188,11 @@ def _serve(
         world.chaos = _turned(drawn[1], knobs)
         filled.set()
         kept = _kept(state, world, console, StateFile) if state is not None else None
-        times = None if calibrate is None else _as_measured(calibrate, world)
+        times = None
+        if calibrate is not None:  # those that it has now, of other flags included
+            now = asdict(world.lags)
+            flags = [f"{_FLAGS_OF_LAGS[name]} {now[name]:g}" for name in _MEASURED]
+            times = line("Times of ", data(calibrate), ": ", data(" ".join(flags)))
         console.out(_welcome(address, groups, address + CREDENTIALS, state, times))
         if not world.chaos.is_calm:
             console.out(_misbehaving(world.lags, world.chaos))
@@ -267,10 +271,3 @@ def _welcome(
 
 
 _MEASURED = ("ec2_sees_iam", "associating", "disassociating", "restarting", "trail")
-
-
-def _as_measured(calibrate: Path, world: World) -> Line:
-    """The delays that it has now, those of other flags included."""
-    now = asdict(world.lags)
-    flags = [f"{_FLAGS_OF_LAGS[name]} {now[name]:g}" for name in _MEASURED]
-    return line("Times of ", data(calibrate), ": ", data(" ".join(flags)))
