@@ -93,7 +93,10 @@ def test_merging_allows_nothing_more() -> None:
 
 
 def test_the_table_has_every_call_of_the_code() -> None:
-    files = (p for p in Path(reconciler.__file__).parent.rglob("*.py") if "sandbox" not in p.parts)
+    # What a probe may call is in its own guard.
+    apart = {"sandbox", "probe"}
+    modules = Path(reconciler.__file__).parent.rglob("*.py")
+    files = (path for path in modules if not apart & set(path.parts))
     source = "\n".join(path.read_text("utf-8") for path in files)
     named = {f"iam:{name}" for name in re.findall(r'\b_?iam\(\s*"([A-Z]\w+)"', source)}
     named |= {f"{s}:{o}" for s, o in re.findall(r'ApiCall\(\s*"(\w+)",\s*"(\w+)"', source)}

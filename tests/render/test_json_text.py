@@ -64,6 +64,7 @@ MAY_DUMP = {
     "impact/reduction.py": "to find a variable in a statement",
     "importer/terraform_state.py": "words in a line that is escaped",
     "permissions/statements.py": "to count what fits into a policy",
+    "probe/running.py": "a seed that is read at once",
     "drift/findings.py": "to count a fingerprint",
     "model/policy_document.py": "the text that AWS gets",
     "model/policy_effect.py": "to tell equal conditions",
