@@ -94,7 +94,7 @@ def test_merging_allows_nothing_more() -> None:
 
 def test_the_table_has_every_call_of_the_code() -> None:
     # What a probe may call is in its own guard.
-    apart = {"sandbox", "probe"}
+    apart = {"sandbox", "probe", "probe.py"}
     modules = Path(reconciler.__file__).parent.rglob("*.py")
     files = (path for path in modules if not apart & set(path.parts))
     source = "\n".join(path.read_text("utf-8") for path in files)
