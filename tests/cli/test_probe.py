@@ -88,6 +88,7 @@ def test_it_refuses_what_it_must_not_begin(program: Program) -> None:
     assert not (program.folder / "probe.json").exists()
 
 
+@pytest.mark.slow  # it waits as long as the sandbox takes, in real time
 def test_it_writes_what_a_sandbox_is_calibrated_with(program: Program) -> None:
     names = ("young", "replace", "disassociate")
     only = [flag for name in names for flag in ("--experiment", name)]
@@ -136,7 +137,11 @@ def until_it_has_another(program: Program) -> None:
 
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_in_the_middle(program: Program, number: signal.Signals) -> None:
     process = program.start(*GIVEN, "--yes", "--experiment", "disassociate")
