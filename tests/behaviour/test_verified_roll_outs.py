@@ -10,7 +10,9 @@ import pytest
 
 from reconciler.executor.estimate import estimate
 from reconciler.executor.outcomes import Outcome
+from reconciler.exit_codes import ExitCode
 from reconciler.plan.calls import Wait
+from reconciler.render.json.apply import outcome_json, summary_json
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening
@@ -141,6 +143,10 @@ def test_what_is_not_known_in_time_is_noted_and_gone_on_from(aws: Rig) -> None:
     assert (
         f"it is not known which role {named} is served: CloudTrail shows no" in outcome.unproved[0]
     )
+    for made in (outcome_json(applied, ExitCode.OK), summary_json(applied.planned.plan, applied)):
+        (told,) = made["unproved"]
+        assert told["address"] == "instance-profile/web"
+        assert told["text"] == outcome.unproved[0]
     assert aws.plan().plan.is_empty
 
 

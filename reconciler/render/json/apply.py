@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from reconciler.cutover.decisions import AGAIN
-from reconciler.executor.outcomes import Outcome, Stranded
+from reconciler.executor.outcomes import Outcome, Result, Stranded
 from reconciler.exit_codes import ExitCode
 from reconciler.model.revocation import moment
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
 from reconciler.render.json.plan import kept_json, source_json
-from reconciler.render.json.session_types import OldSessionsShape
+from reconciler.render.json.session_types import OldSessionsShape, UnprovedShape
 from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape, SummaryMembers
 from reconciler.render.old_sessions import old_sessions
 
@@ -47,6 +47,8 @@ def outcome_json(applied: Applied | None, exit_code: ExitCode) -> OutcomeShape:
         made["not_begun"] = list(not_begun)
     if applied is not None and (old := old_sessions_json(applied)):
         made["old_sessions"] = old
+    if applied is not None and (unproved := _unproved(applied.result)):
+        made["unproved"] = unproved
     return made
 
 
@@ -76,7 +78,17 @@ def summary_json(
         made["not_begun"] = list(result.not_begun)
     if applied is not None and (old := old_sessions_json(applied)):
         made["old_sessions"] = old
+    if result is not None and (unproved := _unproved(result)):
+        made["unproved"] = unproved
     return made
+
+
+def _unproved(result: Result) -> list[UnprovedShape]:
+    return [
+        {"target": outcome.target, "address": str(outcome.address), "text": text}
+        for outcome in result.outcomes
+        for text in outcome.unproved
+    ]
 
 
 def old_sessions_json(applied: Applied) -> list[OldSessionsShape]:

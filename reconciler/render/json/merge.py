@@ -250,6 +250,8 @@ def _named(outcome: OutcomeShape, target: str | None) -> OutcomeShape:
     }
     if old := outcome.get("old_sessions"):
         made["old_sessions"] = [{**one, "target": one["target"] or target} for one in old]
+    if unproved := outcome.get("unproved"):
+        made["unproved"] = [{**one, "target": one["target"] or target} for one in unproved]
     return made
 
 
@@ -274,6 +276,8 @@ def _outcome(outcomes: Sequence[OutcomeShape]) -> OutcomeShape:
         made["not_begun"] = untouched
     if old := _all(one.get("old_sessions", []) for one in outcomes):
         made["old_sessions"] = old
+    if unproved := _all(one.get("unproved", []) for one in outcomes):
+        made["unproved"] = unproved
     return made
 
 

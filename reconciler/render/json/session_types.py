@@ -1,4 +1,5 @@
-"""The shape of what is told of credentials that processes may go on using after a cut-over."""
+"""The shapes of what is told of a cut-over that has ended: credentials that processes may go on
+using, and what is not known of the roles that its instances are served."""
 
 from __future__ import annotations
 
@@ -18,6 +19,19 @@ class OldSessionsShape(TypedDict):
     command: NotRequired[Annotated[str, Field(description="What denies them everything.")]]
 
 
+@with_config(ConfigDict(extra="forbid"))
+class UnprovedShape(TypedDict):
+    """Evidence that a roll-out went on without."""
+
+    target: str | None
+    address: str
+    text: Annotated[str, Field(description="A sentence, with the reason.")]
+
+
+Unproved = Annotated[
+    list[UnprovedShape],
+    Field(description="What cutover.verify could not find out, if anything."),
+]
 OldSessions = Annotated[
     list[OldSessionsShape],
     Field(description="Credentials that processes may hold after the cut-overs, if any."),

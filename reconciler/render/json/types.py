@@ -20,7 +20,7 @@ from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
 from reconciler.render.json.checkup_types import PreflightMembers
 from reconciler.render.json.impact_types import ImpactShape
-from reconciler.render.json.session_types import OldSessions
+from reconciler.render.json.session_types import OldSessions, Unproved
 
 CLOSED = ConfigDict(extra="forbid")
 Address = Annotated[str, Field(description="KIND/NAME, such as role/web or association/i-0abc.")]
@@ -394,6 +394,7 @@ class OutcomeShape(TypedDict):
     stranded: list[StrandedShape]
     not_begun: NotRequired[NotBegun]
     old_sessions: NotRequired[OldSessions]
+    unproved: NotRequired[Unproved]
     advice: Annotated[list[str], Field(description="What to do next.")]
 
 
@@ -548,6 +549,7 @@ class SummaryMembers(TypedDict):
     stranded: list[StrandedShape]
     not_begun: NotRequired[NotBegun]
     old_sessions: NotRequired[OldSessions]
+    unproved: NotRequired[Unproved]
     advice: Annotated[list[str], Field(description="What to do next.")]
 
 
