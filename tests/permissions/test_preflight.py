@@ -18,8 +18,8 @@ from reconciler.commands.planned import Planned
 from reconciler.commands.preflight import Preflight, preflight
 from reconciler.exit_codes import ExitCode
 from reconciler.permissions.statements import documents
+from reconciler.render.json.event_types import Event
 from reconciler.render.json.plan import now_as_text, plan_json
-from reconciler.render.json.types import Event
 from reconciler.sandbox.faults import refused
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening, refusing

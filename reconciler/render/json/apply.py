@@ -12,9 +12,10 @@ from reconciler.model.revocation import moment
 from reconciler.plan.changes import Guard
 from reconciler.plan.plan import Plan
 from reconciler.render.aws_cli import by_hand
+from reconciler.render.json.event_types import SummaryMembers
 from reconciler.render.json.plan import kept_json, source_json
 from reconciler.render.json.session_types import OldSessionsShape, UnprovedShape
-from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape, SummaryMembers
+from reconciler.render.json.types import FailureShape, OutcomeShape, StrandedShape
 from reconciler.render.old_sessions import old_sessions
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from reconciler.ports import Attempt
-from reconciler.render.json.types import LogShape
+from reconciler.render.json.event_types import LogShape
 
 
 def log_json(attempt: Attempt) -> LogShape:

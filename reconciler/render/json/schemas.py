@@ -8,12 +8,13 @@ from pydantic import TypeAdapter
 
 from reconciler.render.json.can_types import CanShape
 from reconciler.render.json.checkup_types import DoctorShape
+from reconciler.render.json.event_types import Event, LogShape
 from reconciler.render.json.explain_types import ExplainShape
 from reconciler.render.json.graph_types import GraphShape
 from reconciler.render.json.probe_types import ProbeShape
 from reconciler.render.json.record_types import RecordShape
 from reconciler.render.json.rehearsal_types import RehearsalShape
-from reconciler.render.json.types import DiagnosticShape, DriftShape, Event, LogShape, PlanShape
+from reconciler.render.json.types import DiagnosticShape, DriftShape, PlanShape
 from reconciler.render.json.verify_types import VerifyShape
 
 PRINTED: dict[str, Any] = {
