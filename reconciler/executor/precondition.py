@@ -10,14 +10,23 @@ after the first half of a replacement.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.errors import AwsError
-from reconciler.model.address import POLICY, PROFILE, ROLE, Address, profile_address
-from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveState
+from reconciler.model.address import (
+    POLICY,
+    PROFILE,
+    ROLE,
+    Address,
+    name_key,
+    profile_address,
+    same_name,
+)
+from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole, LiveState
 from reconciler.model.ownership import Pending, RoleMark
-from reconciler.model.policy_document import dangling_principals
+from reconciler.model.policy_document import PolicyDocument, dangling_principals
 from reconciler.model.resources import Identity, InstanceProfile, Policy, Role
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
@@ -52,6 +61,8 @@ class PreconditionCheck:
     """Of profiles that go or are emptied, as the plan found them."""
     _seen: set[Address] = field(default_factory=set)
     _unused: set[Address] = field(default_factory=set)
+    _written: dict[tuple[Address, str], PolicyDocument] = field(default_factory=dict)
+    """Inline policies as this run has written them, by the ``name_key`` of their names."""
     _listed: tuple[float, LiveState | None] = (0.0, None)
 
     def check(self, address: Address) -> None:
@@ -66,6 +77,31 @@ class PreconditionCheck:
                 raise AwsError(f"compare:{address}", CHANGED, message)
             self.clock.sleep(COMPARE_AGAIN_SECONDS)
         self._seen.add(address)
+
+    def check_written(self, address: Address, call: ApiCall) -> None:
+        """Before an inline policy is written a second time, maybe hours after the first: what
+        somebody put there meanwhile would be lost. Raises ``AwsError`` with the code
+        ``ChangedSincePlanned``."""
+        if call.operation not in ("PutRolePolicy", "DeleteRolePolicy"):
+            return
+        name, planned = str(call.params["PolicyName"]), self.planned.get(address)
+        expected = self._written.get((address, name_key(name)))
+        if expected is None or planned is None:
+            return
+        before, began = _inline(planned, name), self.clock.now()
+        while (now := _inline(self.reader.entity(address, planned.arn), name)) != expected:
+            patience = OWN_LAG_SECONDS if now == before else LAG_SECONDS
+            if self.clock.now() - began >= patience:
+                what = f"the inline policy {name} was changed outside of this run"
+                message = f"{address}: {what} while it ran, and is left as it is; plan again"
+                raise AwsError(f"compare:{address}", CHANGED, message)
+            self.clock.sleep(COMPARE_AGAIN_SECONDS)
+
+    def note_written(self, address: Address, call: ApiCall) -> None:
+        """What the next write of an inline policy must find."""
+        if call.operation == "PutRolePolicy":
+            key = address, name_key(str(call.params["PolicyName"]))
+            self._written[key] = PolicyDocument.of(json.loads(call.params["PolicyDocument"]))
 
     def check_unused(self, address: Address, call: ApiCall) -> None:
         """Before the first permission or version is removed from a resource that is to be deleted:
@@ -219,6 +255,11 @@ class PreconditionCheck:
         if now.owner != before.owner:
             return _whose(now)
         return None if _same(now.resource, before.resource) else "was changed outside of this run"
+
+
+def _inline(role: LiveEntity | None, name: str) -> PolicyDocument | None:
+    found = role.resource.inline_policies if isinstance(role, LiveRole) else ()
+    return next((document for one, document in found if same_name(one, name)), None)
 
 
 def _whose(now: LiveEntity) -> str:
