@@ -25,7 +25,7 @@ from reconciler.model.address import (
     same_name,
 )
 from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole, LiveState
-from reconciler.model.ownership import Pending, RoleMark
+from reconciler.model.ownership import NO_ROLE, Pending, RoleMark, Waiting
 from reconciler.model.policy_document import PolicyDocument, dangling_principals
 from reconciler.model.resources import Identity, InstanceProfile, Policy, Role
 from reconciler.plan.calls import ApiCall
@@ -220,7 +220,7 @@ class PreconditionCheck:
         if now.owner != before.owner:
             return f"{_whose(now)} since the plan"
         mark = now.mark
-        if mark not in self._marks(cutover, before):
+        if mark not in self._marks(cutover, before) and not _is_emptied(cutover, mark):
             if isinstance(mark, Pending):
                 return f"is in a cut-over that run {mark.run} began since the plan"
             return "was marked by another run since the plan"
@@ -255,6 +255,13 @@ class PreconditionCheck:
         if now.owner != before.owner:
             return _whose(now)
         return None if _same(now.resource, before.resource) else "was changed outside of this run"
+
+
+def _is_emptied(cutover: CutOver, mark: RoleMark | None) -> bool:
+    """The first half of a replacement may end with it, as after a cut-over that died: nobody can
+    take from running consumers what they hold."""
+    is_bare = isinstance(mark, Waiting) and mark.role_id == NO_ROLE
+    return cutover.half == "second" and is_bare
 
 
 def _inline(role: LiveEntity | None, name: str) -> PolicyDocument | None:
