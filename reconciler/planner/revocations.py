@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.kinds.context import iam, step
-from reconciler.model.address import Address, same_name
+from reconciler.model.address import PROFILE, Address, same_name
 from reconciler.model.hours import hour_of
 from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import Partial, Pending, Settled
@@ -117,7 +117,7 @@ def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
     if found.now.until <= context.options.now:
         reason = "no session is left that it could deny: the longest lasts twelve hours"
         return _changed(found, None, reason, ())
-    if found.now.owed is None:
+    if found.now.owed is None or not _are_users_known(context):
         return PlanFragment()
     users = [p for p in context.in_use.profiles_of(role) if p.owner == context.options.owner]
     if not all(_is_served(profile, context) for profile in users):
@@ -126,6 +126,12 @@ def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
     requires = {ready(profile.resource.address) for profile in users}
     since = moment(max(found.now.owed, found.now.since or 0.0))
     return _changed(found, (since, None), reason, requires)
+
+
+def _are_users_known(context: PlanContext) -> bool:
+    """Whether every profile that may hold a role was read. With ``--only`` those that it names are
+    read alone, and the instances of another one may not have been given a session yet."""
+    return not context.options.only and not any(a.kind == PROFILE for a in context.live.unread)
 
 
 def _is_served(profile: LiveProfile, context: PlanContext) -> bool:

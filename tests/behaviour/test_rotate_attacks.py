@@ -130,3 +130,21 @@ def test_a_role_that_ec2_goes_on_serving_is_not_cut_off_unasked(settled: Rig) ->
     assert keys(settled, "revoke", ("role/v1",)) == [("consumers", "--allow consumers=role/v1")]
     settled.clock.sleep(8 * 3600)
     assert keys(settled, "revoke", ("role/v1",)) == []
+
+
+def test_a_part_of_the_set_does_not_cut_off_the_rest(settled: Rig) -> None:
+    """``--only`` reads the profiles that it names, and another one has the role as well."""
+    text = spec().replace("instance_profiles:", "instance_profiles:\n  web2: {role: v1}")
+    settled.write(text)
+    settled.settle()
+    settled.clock.sleep(60)
+    settled.launch(profile="web2")
+    settled.clock.sleep(600)
+    with dying(settled, "AssociateIamInstanceProfile"), pytest.raises(Crash):
+        settled.apply(rotate=("role/v1",), rotation="revoke")
+    for name in ("web", "web2"):
+        settled.apply(only=(f"instance-profile/{name}", "role/v1"))
+        assert not any(one.get("Sid") == "ReconcilerRevokesFortests" for one in policy(settled))
+    settled.settle()
+    assert any(one.get("Sid") == "ReconcilerRevokesFortests" for one in policy(settled))
+    assert not any(revoked(settled, at) for at in issued(settled).values())
