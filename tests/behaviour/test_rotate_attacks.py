@@ -148,3 +148,19 @@ def test_a_part_of_the_set_does_not_cut_off_the_rest(settled: Rig) -> None:
     settled.settle()
     assert any(one.get("Sid") == "ReconcilerRevokesFortests" for one in policy(settled))
     assert not any(revoked(settled, at) for at in issued(settled).values())
+
+
+def test_another_run_may_have_done_the_same(settled: Rig) -> None:
+    done: list[Logged] = []
+
+    def listen(logged: Logged) -> None:
+        if logged.operation == "AssociateIamInstanceProfile" and not done:
+            done.append(logged)
+            (owed,) = policy(settled)
+            time = {"aws:TokenIssueTime": owed["Condition"]["DateLessThan"]["aws:TokenIssueTime"]}
+            sid = owed["Sid"].removesuffix("Owed")
+            put(settled, [{**owed, "Sid": sid, "Condition": {"DateLessThan": time}}])
+
+    with listening(settled.aws.after, listen):
+        settled.settle(rotate=WEB, rotation="revoke")
+    assert done
