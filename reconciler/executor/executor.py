@@ -280,6 +280,7 @@ class Executor:
                 self._resolve_ref(ref)
         ready = ApiCall(call.service, call.operation, filled(call.params, self._known), call.region)
         address = pending.address
+        self._comparison.check_written(address, ready)
 
         told = partial(self.tools.progress.waiting, address)
         instance = address.name if address.is_instance else None
@@ -289,6 +290,7 @@ class Executor:
         answer = self._sender.send(
             ready, is_fresh=is_fresh, was_made=self._was_made, instance=instance, told=told
         )
+        self._comparison.note_written(address, ready)
         self._note(address, pending, answer)
 
     def _was_made(self, address: Address) -> bool:

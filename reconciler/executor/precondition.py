@@ -10,14 +10,23 @@ after the first half of a replacement.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.errors import AwsError
-from reconciler.model.address import POLICY, PROFILE, ROLE, Address, profile_address
-from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveState
-from reconciler.model.ownership import Pending, RoleMark
-from reconciler.model.policy_document import dangling_principals
+from reconciler.model.address import (
+    POLICY,
+    PROFILE,
+    ROLE,
+    Address,
+    name_key,
+    profile_address,
+    same_name,
+)
+from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole, LiveState
+from reconciler.model.ownership import NO_ROLE, Pending, RoleMark, Waiting
+from reconciler.model.policy_document import PolicyDocument, dangling_principals
 from reconciler.model.resources import Identity, InstanceProfile, Policy, Role
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.cut_over import CutOver, Observation
@@ -52,6 +61,8 @@ class PreconditionCheck:
     """Of profiles that go or are emptied, as the plan found them."""
     _seen: set[Address] = field(default_factory=set)
     _unused: set[Address] = field(default_factory=set)
+    _written: dict[tuple[Address, str], PolicyDocument] = field(default_factory=dict)
+    """Inline policies as this run has written them, by the ``name_key`` of their names."""
     _listed: tuple[float, LiveState | None] = (0.0, None)
 
     def check(self, address: Address) -> None:
@@ -66,6 +77,32 @@ class PreconditionCheck:
                 raise AwsError(f"compare:{address}", CHANGED, message)
             self.clock.sleep(COMPARE_AGAIN_SECONDS)
         self._seen.add(address)
+
+    def check_written(self, address: Address, call: ApiCall) -> None:
+        """Before an inline policy is written a second time, maybe hours after the first: what
+        somebody put there meanwhile would be lost. Raises ``AwsError`` with the code
+        ``ChangedSincePlanned``."""
+        if call.operation not in ("PutRolePolicy", "DeleteRolePolicy"):
+            return
+        name, planned = str(call.params["PolicyName"]), self.planned.get(address)
+        expected = self._written.get((address, name_key(name)))
+        if expected is None or planned is None:
+            return
+        before, began = _inline(planned, name), self.clock.now()
+        # Another run may have done the same.
+        fine = [expected, _document(call)]
+        while (now := _inline(self.reader.entity(address, planned.arn), name)) not in fine:
+            patience = OWN_LAG_SECONDS if now == before else LAG_SECONDS
+            if self.clock.now() - began >= patience:
+                what = f"the inline policy {name} was changed outside of this run"
+                message = f"{address}: {what} while it ran, and is left as it is; plan again"
+                raise AwsError(f"compare:{address}", CHANGED, message)
+            self.clock.sleep(COMPARE_AGAIN_SECONDS)
+
+    def note_written(self, address: Address, call: ApiCall) -> None:
+        """What the next write of an inline policy must find."""
+        if (written := _document(call)) is not None:
+            self._written[address, name_key(str(call.params["PolicyName"]))] = written
 
     def check_unused(self, address: Address, call: ApiCall) -> None:
         """Before the first permission or version is removed from a resource that is to be deleted:
@@ -184,7 +221,7 @@ class PreconditionCheck:
         if now.owner != before.owner:
             return f"{_whose(now)} since the plan"
         mark = now.mark
-        if mark not in self._marks(cutover, before):
+        if mark not in self._marks(cutover, before) and not _is_emptied(cutover, mark):
             if isinstance(mark, Pending):
                 return f"is in a cut-over that run {mark.run} began since the plan"
             return "was marked by another run since the plan"
@@ -219,6 +256,24 @@ class PreconditionCheck:
         if now.owner != before.owner:
             return _whose(now)
         return None if _same(now.resource, before.resource) else "was changed outside of this run"
+
+
+def _is_emptied(cutover: CutOver, mark: RoleMark | None) -> bool:
+    """The first half of a replacement may end with it, as after a cut-over that died: nobody can
+    take from running consumers what they hold."""
+    is_bare = isinstance(mark, Waiting) and mark.role_id == NO_ROLE
+    return cutover.half == "second" and is_bare
+
+
+def _document(call: ApiCall) -> PolicyDocument | None:
+    if call.operation != "PutRolePolicy":
+        return None
+    return PolicyDocument.of(json.loads(call.params["PolicyDocument"]))
+
+
+def _inline(role: LiveEntity | None, name: str) -> PolicyDocument | None:
+    found = role.resource.inline_policies if isinstance(role, LiveRole) else ()
+    return next((document for one, document in found if same_name(one, name)), None)
 
 
 def _whose(now: LiveEntity) -> str:

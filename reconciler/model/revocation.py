@@ -73,15 +73,29 @@ def revocation_of(document: PolicyDocument, owner: str) -> Revocation:
     return Revocation(since, owed, tuple(others))
 
 
-def document(owner: str, since: str | None, owed: str | None, others: Iterable[Any] = ()) -> Any:
+def document(
+    owner: str,
+    since: str | None,
+    owed: str | None,
+    others: Iterable[Any] = (),
+    around: Mapping[str, Any] | None = None,
+) -> Any:
     """The policy's document. Times are as ``moment`` writes them, or stand for one that is not
-    known yet."""
+    known yet. ``around`` is what others' document has besides statements: another version would
+    read their statements in another way."""
     ours = []
     if since is not None:
         ours.append(_statement(f"{_SID}{_as_sid(owner)}", {_ISSUED: since}))
     if owed is not None:
         ours.append(_statement(f"{_SID}{_as_sid(owner)}Owed", {_ISSUED: owed, _NOW: _NEVER}))
-    return {"Version": "2012-10-17", "Statement": [*others, *ours]}
+    outside = {"Version": "2012-10-17"} if around is None else around
+    return {**outside, "Statement": [*others, *ours]}
+
+
+def is_in_the_way(others: Iterable[Any], owner: str) -> bool:
+    """Whether a statement that is not as we write it has a ``Sid`` of ours: IAM takes each once."""
+    ours = {f"{_SID}{_as_sid(owner)}{ending}" for ending in ("", "Owed")}
+    return any(isinstance(one, Mapping) and one.get("Sid") in ours for one in others)
 
 
 def moment(at: float) -> str:

@@ -107,6 +107,8 @@ def why(planned: PlannedCutOver, is_same_role: bool, now: float) -> str | None:
         return None
     if isinstance(planned.live.mark, Failed) and planned.live.left_with is None:
         return "a cut-over was rolled back, without a record that every instance has this role"
+    if mark == Settled(ownership.NO_ROLE):
+        return "its consumers are not known to have a fresh session of its role"
     return "the role was changed outside of reconciler"
 
 

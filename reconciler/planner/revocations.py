@@ -8,17 +8,24 @@ denies once every consumer has a fresh session. Others' statements in it stay as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.kinds.context import iam, step
-from reconciler.model.address import Address, same_name
+from reconciler.model.address import PROFILE, Address, same_name
 from reconciler.model.hours import hour_of
-from reconciler.model.live import LiveProfile, LiveRole
+from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import Partial, Pending, Settled
 from reconciler.model.policy_document import minified
-from reconciler.model.revocation import REVOKED, Revocation, document, moment, revocation_of
+from reconciler.model.revocation import (
+    REVOKED,
+    Revocation,
+    document,
+    is_in_the_way,
+    moment,
+    revocation_of,
+)
 from reconciler.plan.calls import BEGAN, Joined
 from reconciler.plan.changes import Change, Difference, Guard, Kept, Update
 from reconciler.plan.graph import Label, ready
@@ -110,7 +117,7 @@ def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
     if found.now.until <= context.options.now:
         reason = "no session is left that it could deny: the longest lasts twelve hours"
         return _changed(found, None, reason, ())
-    if found.now.owed is None:
+    if found.now.owed is None or not _are_users_known(context):
         return PlanFragment()
     users = [p for p in context.in_use.profiles_of(role) if p.owner == context.options.owner]
     if not all(_is_served(profile, context) for profile in users):
@@ -119,6 +126,12 @@ def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
     requires = {ready(profile.resource.address) for profile in users}
     since = moment(max(found.now.owed, found.now.since or 0.0))
     return _changed(found, (since, None), reason, requires)
+
+
+def _are_users_known(context: PlanContext) -> bool:
+    """Whether every profile that may hold a role was read. With ``--only`` those that it names are
+    read alone, and the instances of another one may not have been given a session yet."""
+    return not context.options.only and not any(a.kind == PROFILE for a in context.live.unread)
 
 
 def _is_served(profile: LiveProfile, context: PlanContext) -> bool:
@@ -141,14 +154,10 @@ def _revoked(role: LiveRole, context: PlanContext, *, is_first: bool) -> PlanFra
     before = found.now
     denied = "processes that hold on to one are denied everything until they are restarted"
     reason = f"its sessions issued until now are revoked: {denied}"
-    if is_first or not rotated:
-        return merged(
-            [
-                _changed(found, (str(BEGAN), None), reason, marked, {owed(role.resource.address)}),
-                PlanFragment(guards=guards),
-            ]
-        )
     since, is_noted = _since(found, rotated)
+    if is_first or not rotated:
+        change = _changed(found, (since, None), reason, marked, {owed(role.resource.address)})
+        return merged([change, PlanFragment(guards=guards)])
     kept = None if before.since is None else moment(before.since)
     noted = () if is_noted else (_put(found, (kept, since), marked, {owed(found.address)}),)
     served = {ready(one.live.resource.address) for one in rotated} | {owed(found.address)}
@@ -222,7 +231,10 @@ def _put(
 
 def _document(found: Revoking, times: tuple[str | None, str | None]) -> Any:
     since, to_come = times
-    return document(found.role.owner or "", since, to_come, found.now.others)
+    around = None
+    if found.now.others and isinstance(found.value, Mapping):
+        around = {key: value for key, value in found.value.items() if key != "Statement"}
+    return document(found.role.owner or "", since, to_come, found.now.others, around)
 
 
 def _guards(role: LiveRole, context: PlanContext) -> Iterator[Guard]:
@@ -234,6 +246,9 @@ def _guards(role: LiveRole, context: PlanContext) -> Iterator[Guard]:
     if _is_in_specs(role, context):
         reason = f"{address}: the specs have the inline policy {REVOKED} themselves"
         yield Guard("rotate", reason, "Change the time there, or remove it and apply", (address,))
+    if is_in_the_way(revoking(role, options.owner).now.others, options.owner):
+        reason = f"{address}: somebody changed our statement in the inline policy {REVOKED}"
+        yield Guard("rotate", reason, "Remove it, or give it another Sid", (address,))
     if options.allows("consumers", address):
         return
     for profile in left_alone(role, context):
@@ -242,12 +257,31 @@ def _guards(role: LiveRole, context: PlanContext) -> Iterator[Guard]:
             told = f"{counted(running)} of {profile.resource.address} would be denied everything"
             reason = f"{address}: {told}, for they get no fresh session"
             yield Guard("consumers", reason, f"--allow consumers={address}", (address,))
-    rotated = any(one.live.role_id == role.id for one in _rotated(context))
+    rotated = [one for one in _rotated(context) if one.live.role_id == role.id]
+    if rotated and options.rotation == "revoke-first":
+        # Otherwise the cut-over does not end without them, and what is owed waits for that.
+        for told in _without_fresh(rotated, context):
+            reason = f"{address}: {told}, for they get no fresh session"
+            yield Guard("consumers", reason, f"--allow consumers={address}", (address,))
     if rotated and options.consumer_regions is not None:
         where = ", ".join(options.consumer_regions)
         reason = f"{address}: instances outside of {where} would be denied everything"
         lift = f"--allow consumers={address}"
         yield Guard("consumers", f"{reason}, for they get no fresh session", lift, (address,))
+
+
+def _without_fresh(rotated: Iterable[RotatedProfile], context: PlanContext) -> Iterator[str]:
+    """Consumers that a cut-over cannot touch, or that nobody sees."""
+    for one in rotated:
+        address = one.live.resource.address
+        by_reason: dict[str, list[LiveInstance]] = {}
+        for instance in context.in_use.consumers(one.live):
+            if instance.is_running and (why := instance.untouchable) is not None:
+                by_reason.setdefault(why, []).append(instance)
+        for why, found in sorted(by_reason.items()):
+            yield f"{counted(found)} of {address} would be denied everything ({why})"
+    for region in sorted(context.live.unread_regions):
+        yield f"{region} cannot be read: instances there would be denied everything"
 
 
 def _is_in_specs(role: LiveRole, context: PlanContext) -> bool:

@@ -15,8 +15,14 @@ from reconciler.model.ownership import Failed, Pending, Settled
 from reconciler.model.resources import RollOut
 from reconciler.plan.changes import Conflict, Guard, Kept
 from reconciler.planner.context import PendingWork, PlanContext, PlanFragment
-from reconciler.planner.in_use import counted
-from reconciler.planner.ownership_checks import is_to_refresh, may_take, to_rotate, unowned
+from reconciler.planner.in_use import counted, released_at
+from reconciler.planner.ownership_checks import (
+    is_to_refresh,
+    may_take,
+    to_rotate,
+    unowned,
+    waits_until,
+)
 from reconciler.spec.desired import Place
 
 FIRST_APPLY = "Apply first, so that it ends"
@@ -185,4 +191,13 @@ def left_alone(role: LiveRole, context: PlanContext) -> Iterator[LiveProfile]:
     taken = {one.live.id for one in rotated_profiles(context) if one.obstacle is None}
     for profile in context.in_use.profiles_of(role):
         if profile.id not in taken:
+            yield profile
+    released = released_at(role)
+    if released is None or released + ownership.CREDENTIALS_SECONDS <= context.options.now:
+        return
+    known = {profile.id for profile in context.in_use.profiles_of(role)}
+    for _, profile in sorted(context.live.profiles.items()):
+        # After a swap with strategy ``wait`` EC2 goes on serving the previous role for hours.
+        until = waits_until(profile)
+        if profile.id not in known and until is not None and until > context.options.now:
             yield profile

@@ -9,7 +9,7 @@ import pytest
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.sandbox.state import Logged
-from tests.behaviour.faults import Crash, crashing, listening
+from tests.behaviour.faults import Crash, crashing, dying, listening
 from tests.behaviour.test_ownership import TRUST
 from tests.prepared import prepared
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
@@ -360,3 +360,28 @@ def test_an_interrupt_before_the_first_step(fleet: Fleet) -> None:
     fleet.aws.aws.log.clear()
     assert fleet.aws.apply(stop, **allowed("role")).exit_code == ExitCode.INTERRUPTED
     assert fleet.aws.writes() == []
+
+
+@pytest.mark.parametrize("role", ["v1", "v2"])
+def test_a_role_is_made_again_after_a_cut_over_that_died(aws: Rig, role: str) -> None:
+    """The profile was left empty: its first half ends with another mark then."""
+    text = """
+roles:
+  v1: {trust: ec2}
+  v2: {trust: ec2}
+instance_profiles:
+  web: {role: ROLE, cutover: {strategy: reassociate}}
+"""
+    aws.write(text.replace("ROLE", "v1"))
+    aws.settle()
+    aws.clock.sleep(60)
+    (instance,) = aws.launch(profile="web")
+    aws.write(text.replace("ROLE", role))
+    with dying(aws, "AssociateIamInstanceProfile"), pytest.raises(Crash):
+        aws.apply(refresh=("instance-profile/web",) if role == "v1" else ())
+    again = text.replace(f"{role}: {{trust: ec2}}", f"{role}: {{trust: ec2, path: /x/}}")
+    aws.write(again.replace("ROLE", role))
+    aws.settle(allow=frozenset({("replace", "*"), ("release", "*"), ("consumers", "*")}))
+    assert aws.role_in("web") == role
+    assert aws.served(instance) == role
+    assert aws.plan().plan.is_empty
