@@ -221,7 +221,11 @@ class PreconditionCheck:
         if now.owner != before.owner:
             return f"{_whose(now)} since the plan"
         mark = now.mark
-        if mark not in self._marks(cutover, before) and not _is_emptied(cutover, mark):
+        # The first half of a replacement may end with it, as after a cut-over that died: nobody can
+        # take from running consumers what they hold.
+        is_bare = isinstance(mark, Waiting) and mark.role_id == NO_ROLE
+        is_emptied = cutover.half == "second" and is_bare
+        if mark not in self._marks(cutover, before) and not is_emptied:
             if isinstance(mark, Pending):
                 return f"is in a cut-over that run {mark.run} began since the plan"
             return "was marked by another run since the plan"
@@ -256,13 +260,6 @@ class PreconditionCheck:
         if now.owner != before.owner:
             return _whose(now)
         return None if _same(now.resource, before.resource) else "was changed outside of this run"
-
-
-def _is_emptied(cutover: CutOver, mark: RoleMark | None) -> bool:
-    """The first half of a replacement may end with it, as after a cut-over that died: nobody can
-    take from running consumers what they hold."""
-    is_bare = isinstance(mark, Waiting) and mark.role_id == NO_ROLE
-    return cutover.half == "second" and is_bare
 
 
 def _document(call: ApiCall) -> PolicyDocument | None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.kinds.context import iam, step
 from reconciler.model.address import PROFILE, Address, same_name
 from reconciler.model.hours import hour_of
@@ -117,7 +118,12 @@ def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
     if found.now.until <= context.options.now:
         reason = "no session is left that it could deny: the longest lasts twelve hours"
         return _changed(found, None, reason, ())
-    if found.now.owed is None or not _are_users_known(context):
+    # With ``--only`` those that it names are read alone, and the instances of another profile with
+    # the role may not have been given a session yet.
+    are_all_read = not context.options.only and not any(
+        address.kind == PROFILE for address in context.live.unread
+    )
+    if found.now.owed is None or not are_all_read:
         return PlanFragment()
     users = [p for p in context.in_use.profiles_of(role) if p.owner == context.options.owner]
     if not all(_is_served(profile, context) for profile in users):
@@ -126,12 +132,6 @@ def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
     requires = {ready(profile.resource.address) for profile in users}
     since = moment(max(found.now.owed, found.now.since or 0.0))
     return _changed(found, (since, None), reason, requires)
-
-
-def _are_users_known(context: PlanContext) -> bool:
-    """Whether every profile that may hold a role was read. With ``--only`` those that it names are
-    read alone, and the instances of another one may not have been given a session yet."""
-    return not context.options.only and not any(a.kind == PROFILE for a in context.live.unread)
 
 
 def _is_served(profile: LiveProfile, context: PlanContext) -> bool:
@@ -179,7 +179,8 @@ def _since(found: Revoking, rotated: Iterable[RotatedProfile]) -> tuple[str, boo
     epochs = [mark.epoch for mark in begun if isinstance(mark, Pending)]
     if not epochs:
         return str(BEGAN), False
-    return moment(max(float(min(epochs)), found.now.since or 0.0)), False
+    # By our clock, which may be ahead of AWS's: a fresh session must not be denied.
+    return moment(max(float(min(epochs)) - CLOCKS_APART, found.now.since or 0.0)), False
 
 
 def _changed(
