@@ -6,9 +6,11 @@ from __future__ import annotations
 from dataclasses import fields
 
 from reconciler.cli.arguments import CommonArguments
+from reconciler.cli.commands.schema import Of
 from reconciler.cli.given import OF_REQUEST, request_of
 from reconciler.commands.request import Request
 from reconciler.planner.options import Options, PlanFlags
+from reconciler.render.json.schemas import PRINTED
 from reconciler.render.json.types import RequestShape
 
 OF_A_DRIFT = {"for_drift", "unmanaged"}
@@ -41,3 +43,7 @@ def test_every_planning_flag_reaches_the_planner() -> None:
         "destroy",
         "rotation",
     }
+
+
+def test_each_json_has_a_schema_to_print() -> None:
+    assert {of.value for of in Of} == {"specs", *PRINTED}

@@ -16,11 +16,14 @@ class Of(StrEnum):
     drift = "drift"
     explain = "explain"
     graph = "graph"
+    verify = "verify"
     apply = "apply"
     diagnostics = "diagnostics"
     log = "log"
     doctor = "doctor"
     rehearse = "rehearse"
+    record = "record"
+    can = "can"
     probe = "probe"
 
 
