@@ -92,6 +92,7 @@ def test_an_app_that_is_denied_after_the_canary_is_rolled_back(rollout: Rollout)
     assert canary["instance"] in ticket
 
 
+@pytest.mark.slow  # tests/behaviour has it without a process
 def test_an_alarm_in_the_bake_time_is_rolled_back(rollout: Rollout) -> None:
     rollout.switch("alarm", name="web-errors", state="ALARM", role="v2", composite="true")
     rollout.wants("v2", "bake: 3s, checks: {alarms: [web-errors]}")
@@ -109,6 +110,7 @@ def test_an_alarm_in_the_bake_time_is_rolled_back(rollout: Rollout) -> None:
     assert rollout.is_settled()
 
 
+@pytest.mark.slow  # tests/behaviour has it without a process
 def test_each_batch_is_verified(rollout: Rollout) -> None:
     """Nothing calls AWS on these instances, so that nothing is known of them."""
     rollout.wants("v2", "verify: {source: [cloudtrail], timeout: 1s}")
