@@ -21,11 +21,12 @@ from reconciler.executor.interrupt import BATCH_SECONDS, Interrupt
 from reconciler.exit_codes import ExitCode
 from reconciler.plan.changes import CutOverInstance, Guard
 from reconciler.plan.plan import Plan, summary
+from reconciler.planner.revocations import REVOKES
 from reconciler.ports import BatchCheck
 from reconciler.render.json.apply import summary_json
 from reconciler.render.json.plan import change_json
 from reconciler.render.json.preflight import preflight_json
-from reconciler.render.phrases import lacking
+from reconciler.render.phrases import few, lacking
 from reconciler.render.styled_text import Piece, data, line, plain
 from reconciler.render.text.apply import nothing_told, result_lines, stranded_lines
 from reconciler.render.text.header import account_in_words
@@ -172,14 +173,19 @@ def _warn_of_expiry(planned: Planned, console: Console) -> None:
 _ASKED = {
     "destroy": "destroy these resources",
     "forget": "stop managing these resources",
-    "rotate": "give these instances fresh sessions",
 }
 
 
-def _question(plan: Plan, verb: str) -> str:
+def question(plan: Plan, verb: str) -> str:
     """Where it would happen, and to how many running instances."""
     accounts = " and ".join(account_in_words(t) for t in plan.targets if not t.is_empty)
     what = _ASKED.get(verb, "perform these actions")
+    if verb == "rotate":
+        revoked = [str(one.address) for one in plan.changes if one.intent.get(REVOKES)]
+        parts = [f"deny everything to the older sessions of {few(revoked)}"] if revoked else []
+        if any(isinstance(one, CutOverInstance) for one in plan.changes):
+            parts.insert(0, "give these instances fresh sessions")
+        what = " and ".join(parts) or what
     really = "really " if verb == "destroy" else ""
     running = {i for change in plan.changes for i in change.consumers}
     running |= {c.name for c in plan.changes if isinstance(c, CutOverInstance)}
@@ -197,7 +203,7 @@ def _approved(plan: Plan, console: Console, how: ApplyOptions) -> bool:
     console.out(
         [
             (),
-            line(data(_question(plan, how.verb), "bold")),
+            line(data(question(plan, how.verb), "bold")),
             line("  Only 'yes' will be accepted to approve."),
             (),
         ]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.aws.examiner import AwsExaminer
+from reconciler.cli.apply_flow import question
 from reconciler.commands.apply import Applied
 from reconciler.model.hours import hour_of
 from reconciler.model.revocation import REVOKED
@@ -91,6 +92,23 @@ def test_a_rotation_that_dies_is_finished_and_does_nothing_twice(settled: Rig, b
     assert all(at > began for at in after.values())
     assert {i: after[i] for i in done} == done
     assert settled.plan().plan.is_empty
+
+
+def test_the_question_says_what_is_denied_and_who_is_touched(settled: Rig) -> None:
+    def asked(**flags: Any) -> str:
+        return question(settled.plan(**flags).plan, "rotate")
+
+    profile = ("instance-profile/web",)
+    fresh = asked(rotate=profile)
+    assert "give these instances fresh sessions in account" in fresh
+    assert "deny" not in fresh
+    both = asked(rotate=profile, rotation="revoke")
+    assert "fresh sessions and deny everything to the older sessions of role/v1 in" in both
+    settled.write(spec("v2"))
+    settled.settle()
+    alone = asked(rotate=("role/v1",), rotation="revoke")
+    assert "want to deny everything to the older sessions of role/v1 in account" in alone
+    assert "fresh" not in alone
 
 
 def test_the_strategy_wait_is_refused(settled: Rig) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.apply_flow import _question
+from reconciler.cli.apply_flow import question
 from reconciler.render.styled_text import Piece, plain, wrapped
 from reconciler.render.text.cut_over import batches_in_words
 from reconciler.render.text.look import Look
@@ -47,7 +47,7 @@ def test_the_question_names_account_and_instances(aws: Rig) -> None:
     aws.clock.sleep(60)
     aws.launch(3, profile="web")
     aws.write(spec % "v2")
-    asked = _question(aws.plan().plan, "apply")
+    asked = question(aws.plan().plan, "apply")
     assert asked == (
         f"Do you want to perform these actions in account {ACCOUNT} (acme-prod)? "
         "3 running instances will be affected."
