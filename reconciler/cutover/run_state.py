@@ -41,6 +41,7 @@ def initial_state(cutover: CutOver, observed: Observation, run: str) -> RunState
         run=run,
         began_at=observed.now,
         began_with=mark,
+        changed_at=observed.now,
         resumed=_is_resumed(observed),
         swapped_at=observed.now if is_swapped else None,
         filled_at=observed.now if is_filled else None,

@@ -147,7 +147,7 @@ class CutOverRunner:
 
     def _executed(self) -> Outcome:
         try:
-            return self._loop(self.cutover)
+            return self._loop(self.cutover, self._observer.begin(self.cutover))
         except AwsError as error:
             if error.code == "NoSuchEntity" and not self._has_written:
                 try:
@@ -168,8 +168,7 @@ class CutOverRunner:
     def _went_wrong(self, error: AwsError, wanted: str = "") -> None:
         self._brief, self._advice = f"{error.call}: {error.code}", advice(error, wanted)
 
-    def _loop(self, cutover: CutOver) -> Outcome:
-        observed = self._observer.observe(cutover)
+    def _loop(self, cutover: CutOver, observed: Observation) -> Outcome:
         self._has_checked = True
         run_state = states.initial_state(cutover, observed, self.run)
         for instance in states.noted_as_done(observed):
@@ -224,7 +223,7 @@ class CutOverRunner:
         self._told.add(reason)
         self._brief = ""
         self._recorder.turned_back(cutover)
-        ended = self._loop(cutover)
+        ended = self._loop(cutover, self._observer.observe(cutover))
         if ended.status == "applied":
             self._brief = "rolled back, the profile has the old role again"
             self._advice = (

@@ -18,6 +18,8 @@ from reconciler.plan.cut_over import CutOver, Observation
 from reconciler.ports import Clock, Reader
 
 LOOK_AGAIN_SECONDS = 0.5
+BEGIN_SECONDS = 5.0
+"""How old a listing may be with which a cut-over begins that nothing was done of."""
 PROFILE_SECONDS = 10.0
 """Longest time between two reads of the profile while instances are waited for."""
 OWN_WRITE_LAG_SECONDS = 120.0
@@ -55,22 +57,42 @@ class Observer:
     def __post_init__(self) -> None:
         self.began = self.clock.now()
 
-    def observe(self, cutover: CutOver, run_state: RunState | None = None) -> Observation:
-        """Everything, in every region."""
+    def begin(self, cutover: CutOver) -> Observation:
+        """Everything, before anything is done. A listing of some seconds ago serves: what has come
+        since is found at the end, and EC2 refuses what no longer fits. Not so where another run
+        left off."""
         profile, temporary = self._profiles(cutover)
-        began = self.clock.now()
-        state = self.reader.read_regions(self.identity, cutover.regions)
-        flying = set(profile.in_flight) | (
-            set(run_state.away) | set(run_state.back) if run_state else set()
-        )
+        is_begun = isinstance(profile.mark, Pending) or bool(profile.in_flight)
+        since = None if is_begun or temporary else self.clock.now() - BEGIN_SECONDS
+        return self._listed(cutover, profile, temporary, (), since)
+
+    def observe(self, cutover: CutOver, run_state: RunState | None = None) -> Observation:
+        """Everything, in every region, after what this run has changed."""
+        profile, temporary = self._profiles(cutover)
+        flying = set(run_state.away) | set(run_state.back) if run_state else set()
+        return self._listed(cutover, profile, temporary, flying, None)
+
+    def _listed(
+        self,
+        cutover: CutOver,
+        profile: LiveProfile,
+        temporary: LiveProfile | None,
+        flying: Collection[InstanceKey],
+        since: float | None,
+    ) -> Observation:
+        """What a listing of every region shows that began now, or at ``since`` or later."""
+        now = self.clock.now()
+        state = self.reader.read_regions(self.identity, cutover.regions, since)
+        began = now if state.listed_at is None else state.listed_at
         users = state.consumers(profile.arn) + (state.consumers(temporary.arn) if temporary else ())
         instances = {i.key: i for i in users}
-        instances.update({k: state.instances[k] for k in flying if k in state.instances})
-        unseen = [k for k in flying if k not in instances and k.region not in cutover.regions]
+        wanted = {*profile.in_flight, *flying}
+        instances.update({k: state.instances[k] for k in wanted if k in state.instances})
+        unseen = [k for k in wanted if k not in instances and k.region not in cutover.regions]
         instances.update({i.key: i for i in self.reader.instances(unseen)})
         self._note_states(instances.values(), began)
         return Observation(
-            now=began,
+            now=now,
             profile=profile,
             after_id=self._wanted(cutover, profile),
             instances=instances,

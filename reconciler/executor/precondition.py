@@ -24,7 +24,7 @@ from reconciler.model.address import (
     profile_address,
     same_name,
 )
-from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole, LiveState
+from reconciler.model.live import LiveEntity, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.ownership import NO_ROLE, Pending, RoleMark, Waiting
 from reconciler.model.policy_document import PolicyDocument, dangling_principals
 from reconciler.model.resources import Identity, InstanceProfile, Policy, Role
@@ -63,7 +63,6 @@ class PreconditionCheck:
     _unused: set[Address] = field(default_factory=set)
     _written: dict[tuple[Address, str], PolicyDocument] = field(default_factory=dict)
     """Inline policies as this run has written them, by the ``name_key`` of their names."""
-    _listed: tuple[float, LiveState | None] = (0.0, None)
 
     def check(self, address: Address) -> None:
         """Once for each address. Raises ``AwsError`` with the code ``ChangedSincePlanned``."""
@@ -143,7 +142,9 @@ class PreconditionCheck:
         users, planned = self.users.get(address), self.planned.get(address)
         if users is None or planned is None or self.identity is None or address in self._unused:
             return
-        now = self._fleet(self.identity, users.regions)
+        # One listing serves all profiles that are deleted within seconds.
+        since = self.clock.now() - FLEET_SECONDS
+        now = self.reader.read_regions(self.identity, users.regions, since)
         found = [i for i in now.consumers(planned.arn) if i.is_running]
         reasons = [
             f"{i.key.instance} ({i.key.region}) has come to run with it since the plan"
@@ -160,15 +161,6 @@ class PreconditionCheck:
             message = f"{address} is kept: {'; '.join(reasons[:MOST_NAMED])}{more}; plan again"
             raise AwsError(f"compare:{address}", CHANGED, message)
         self._unused.add(address)
-
-    def _fleet(self, identity: Identity, regions: tuple[str, ...]) -> LiveState:
-        """One listing serves all profiles that are deleted within seconds."""
-        read_at, there = self._listed
-        if there is None or self.clock.now() - read_at > FLEET_SECONDS:
-            # Without a lock: whoever comes meanwhile shares the listing that comes next.
-            there = self.reader.read_regions(identity, regions)
-            self._listed = self.clock.now(), there
-        return there
 
     def check_cut_over(
         self, cutover: CutOver, made_id: str | None, seen: Observation | None = None

@@ -1,14 +1,15 @@
 """A reader for many cut-overs and waits at a time: what they ask of one region is asked together.
 
 One request at a time; who comes meanwhile shares the next. So an answer is never older than its
-question, and the number of calls does not grow with the number of those who wait.
+question, or than the questioner said that it may be, and the number of calls does not grow with the
+number of those who wait.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from reconciler.executor.places import Places
@@ -41,9 +42,13 @@ class _Request(Generic[_K, _A]):
     """What is asked next, and its answer."""
 
     about: set[_K] = field(default_factory=set)
+    began: float = float("-inf")
     is_over: threading.Event = field(default_factory=threading.Event)
     answer: _A | None = None
     error: BaseException | None = None
+
+    def serves(self, about: Collection[_K], since: float) -> bool:
+        return self.began >= since and self.about.issuperset(about)
 
 
 @dataclass
@@ -56,16 +61,21 @@ class Together(Generic[_K, _A]):
     places: Places
     tick: float
     _next: _Request[_K, _A] | None = None
+    _last: _Request[_K, _A] | None = None
+    """The last one that was made, or is being made; not one that failed."""
     _asked_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, about: Iterable[_K]) -> _A:
-        """Raises what ``ask`` raises, to each who shares the request."""
+    def __call__(self, about: Collection[_K], since: float | None = None) -> _A:
+        """Raises what ``ask`` raises, to each who shares the request. One that began at ``since``
+        or later serves as well as a new one."""
         with self._lock:
-            is_first = self._next is None
-            request = self._next = self._next or _Request()
-            request.about.update(about)
+            request, is_first = self._last, False
+            if since is None or request is None or not request.serves(about, since):
+                is_first = self._next is None
+                request = self._next = self._next or _Request()
+                request.about.update(about)
         if is_first:
             self._make(request)
         else:
@@ -83,8 +93,8 @@ class Together(Generic[_K, _A]):
             if (early := self._asked_at + self.tick - self.clock.now()) > 0:
                 self.clock.sleep(early)
             with self._lock:
-                self._next = None
-            self._asked_at = self.clock.now()
+                self._next, self._last = None, request
+                request.began = self._asked_at = self.clock.now()
             request.answer = self.ask(frozenset(request.about))
         except BaseException as error:
             request.error = error
@@ -93,6 +103,8 @@ class Together(Generic[_K, _A]):
             with self._lock:
                 if self._next is request:
                     self._next = None
+                if self._last is request and request.error is not None:
+                    self._last = None
             self._turn.release()
             request.is_over.set()
 
@@ -128,16 +140,19 @@ class SharedReader:
     def users_and_groups(self) -> tuple[LivePrincipal, ...]:
         return self.reader.users_and_groups()
 
-    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+    def read_regions(
+        self, identity: Identity, regions: Collection[str], since: float | None = None
+    ) -> LiveState:
         wanted = frozenset(regions)
 
         def ask(_regions: frozenset[str]) -> LiveState:
-            return self.reader.read_regions(identity, regions)
+            began = self.clock.now()
+            return replace(self.reader.read_regions(identity, regions), listed_at=began)
 
         with self._lock:
             made = Together(ask, self.clock, self.places, LIST_TICK_SECONDS)
             listing = self._listings.setdefault(wanted, made)
-        return listing(wanted)
+        return listing(wanted, since)
 
     def entity(self, address: Address, arn: str) -> LiveEntity | None:
         return self.reader.entity(address, arn)

@@ -310,6 +310,8 @@ class LiveState:
     """ARNs of AWS-managed policies that were asked for and that AWS does not have."""
     tag_index: str | None = None
     """Why tags were read one by one although AWS's index was asked for them."""
+    listed_at: float | None = None
+    """When the regions were asked, in seconds of the epoch, where others may share the answer."""
     not_whole: str | None = None
     """Why only what the specs name was read, so that what left them is not known."""
 

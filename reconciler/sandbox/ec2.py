@@ -343,8 +343,10 @@ class Ec2Layer:
         self, request: EC2BaseResponse, row: Row, state: str | None = None
     ) -> dict[str, Any]:
         instance = request.ec2_backend.get_instance(row.instance)
-        profiles = iam_backends[row.account]["aws"].get_instance_profiles()
-        profile = next((p for p in profiles if p.id == row.profile_id), None)
+        name = row.profile_arn.rpartition("/")[2]
+        profile = iam_backends[row.account]["aws"].instance_profiles.get(name)
+        if profile is not None and profile.id != row.profile_id:
+            profile = None
         found = self._world.state(row, instance.state == "running", profile)
         return {
             "AssociationId": row.id,

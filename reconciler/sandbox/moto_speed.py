@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO, StringIO
 from string import ascii_letters, digits
-from typing import Any
+from typing import Any, cast
 from xml.sax.saxutils import escape, quoteattr
 
 import xmltodict
@@ -18,10 +18,15 @@ from botocore import auth, client, model, useragent
 from botocore import utils as botocore_utils
 from botocore.compat import get_current_datetime
 from botocore.context import get_context
+from moto import backends
 from moto.core import request as moto_request
 from moto.core import responses, serialize
 from moto.core.utils import MISSING
 from moto.core.utils import get_value as by_path
+from moto.ec2.exceptions import InvalidInstanceIdError
+from moto.ec2.models.core import TaggedEC2Resource
+from moto.ec2.models.instances import Instance, InstanceBackend
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 from moto.moto_api._internal.moto_random import MotoRandom
 
 _validated: Callable[[str, str], None] = functools.cache(vars(xmltodict)["_validate_name"])
@@ -35,6 +40,7 @@ _methods = vars(client.ClientCreator)["_create_methods"]
 _signed = auth.SigV4Auth.add_auth
 _user_agent = useragent.UserAgentString.to_string
 _normalized = moto_request.Request.from_primitives
+_modules = tuple(backends.list_of_moto_modules())
 _discovery = vars(model.ServiceModel)["endpoint_discovery_operation"]
 _discoveries: dict[tuple[str, str], Any] = {}
 _made: dict[tuple[str, str, int], dict[str, Any]] = {}
@@ -55,6 +61,10 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield MotoRandom, "get_random_string", _random_string
     yield botocore_utils, "_parse_timestamp_with_tzinfo", _moments
     yield serialize.ResponseSerializer, "_serialize_type_structure", _serialized
+    # moto looks through its own files for every request.
+    yield backends, "list_of_moto_modules", lambda: _modules
+    yield InstanceBackend, "get_instance", _instance
+    yield TaggedEC2Resource, "get_tags", _tags
 
 
 def _unsigned(signer: Any, request: Any) -> None:
@@ -127,6 +137,25 @@ def _handed_over(kind: Any, method: str, url: str, headers: Any, body: Any = Non
         "CONTENT_LENGTH": str(len(sent)),
     }
     return kind(environ)
+
+
+def _instance(backend: Any, instance_id: str) -> Instance:
+    """In place of ``InstanceBackend.get_instance``, which makes a list of all."""
+    for reservation in backend.all_reservations():
+        for instance in reservation.instances:
+            if instance.id == instance_id:
+                return cast("Instance", instance)
+    raise InvalidInstanceIdError(instance_id)
+
+
+def _tags(resource: Any) -> list[dict[str, str]]:
+    """In place of ``TaggedEC2Resource.get_tags``, which looks at the tags of all resources."""
+    kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource.id), "") if resource.id else ""
+    of_it = resource.ec2_backend.tags.get(resource.id, {}) if resource.id else {}
+    return [
+        {"resource_id": resource.id, "key": key, "value": value, "resource_type": kind}
+        for key, value in of_it.items()
+    ]
 
 
 def _random_string(

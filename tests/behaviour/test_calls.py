@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.sandbox.fault_config import Lags
 from reconciler.sandbox.state import Logged
+from tests.behaviour.faults import listening
 from tests.rig import HOME, Rig
 
 SPEC = """
@@ -91,6 +92,54 @@ def test_each_further_instance(aws: Rig) -> None:
     assert found["DescribeInstances"] == 2 + 2
     assert found["DescribeIamInstanceProfileAssociations"] == 2 + 4 + 3 * 2
     assert found["TagInstanceProfile"] == 3 + 3
+
+
+TWO = """
+roles:
+  v1: {{trust: ec2}}
+  v2: {{trust: ec2}}
+instance_profiles:
+  api: {{role: {role}}}
+  web: {{role: {role}}}
+associations:
+  api: {{instance_profile: api, select: {{tags: {{app: api}}}}}}
+  web: {{instance_profile: web, select: {{tags: {{app: web}}}}}}
+"""
+IN_TURN = f"{SETTINGS}max_cutovers: 1\n"
+
+
+def two(aws: Rig) -> None:
+    for app in ("api", "web"):
+        aws.launch(1, tags={"app": app})
+    aws.write(TWO.format(role="v1"), IN_TURN)
+    aws.settle(regions=(HOME,))
+    aws.write(TWO.format(role="v2"), IN_TURN)
+
+
+def test_a_cut_over_begins_with_the_listing_that_ended_the_one_before(aws: Rig) -> None:
+    two(aws)
+    aws.aws.log.clear()
+    aws.settle(regions=(HOME,))
+    # Before the first, after it, and after the second; the plans before and after list too.
+    assert named(aws.aws.log)["DescribeInstances"] == 3 + 2
+
+
+def test_an_instance_that_came_after_that_listing_is_cut_over_too(aws: Rig) -> None:
+    two(aws)
+    late: list[str] = []
+    listed: list[str] = []
+
+    def launch(logged: Logged) -> None:
+        if logged.operation == "DescribeInstances":
+            listed.append(logged.operation)
+        # The third look at all instances, with the plan's, ends the first cut-over.
+        if len(listed) == 3 and not late:
+            late.append("launching")
+            late[:] = [aws.launch(1, profile=name)[0] for name in ("api", "web")]
+
+    with listening(aws.aws.after, launch):
+        aws.settle(regions=(HOME,))
+    assert {aws.served(instance) for instance in late} == {"v2"}
 
 
 @pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart"])

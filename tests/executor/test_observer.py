@@ -8,11 +8,17 @@ from typing import Any, cast
 
 import pytest
 
+from reconciler.cutover.run_state import initial_state
 from reconciler.errors import AwsError
 from reconciler.executor.interrupt import Interrupt
-from reconciler.executor.observer import OWN_WRITE_LAG_SECONDS, PROFILE_SECONDS, Observer
+from reconciler.executor.observer import (
+    BEGIN_SECONDS,
+    OWN_WRITE_LAG_SECONDS,
+    PROFILE_SECONDS,
+    Observer,
+)
 from reconciler.executor.retrying_reader import RetryingReader
-from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile
+from reconciler.model.live import AssociationRow, LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import InstanceKey, temporary_name
 from reconciler.model.resources import Identity, InstanceProfile, RollOut
 from reconciler.plan.cut_over import CutOver, Observation, RoleRef
@@ -89,6 +95,46 @@ def test_the_id_of_the_wanted_role_is_asked_for_once() -> None:
     for _ in range(3):
         assert made.look(CUTOVER, seen(empty), ()).after_id == "AROA"
     assert reader.named == ["web", "role/r", "web", "web"]
+
+
+@dataclass
+class Listed(Flapping):
+    """A region that was listed some seconds ago."""
+
+    since: list[float | None] = field(default_factory=list)
+    listed_at: float = 0.0
+
+    def read_regions(
+        self, identity: Identity, regions: Collection[str], since: float | None = None
+    ) -> LiveState:
+        self.since.append(since)
+        found = {one.key: one for one in self.seen}
+        return LiveState(identity, instances=found, listed_at=self.listed_at)
+
+
+def test_a_cut_over_may_begin_with_a_listing_of_some_seconds_ago_and_lists_again_at_its_end() -> (
+    None
+):
+    clock = JumpingClock()
+    reader = Listed([BEFORE], listed_at=clock.now() - 3.0)
+    observed = observer(reader, clock).begin(CUTOVER)
+    assert reader.since == [clock.now() - BEGIN_SECONDS]
+    assert (observed.now, observed.listed_at) == (clock.now(), clock.now() - 3.0)
+    run_state = initial_state(CUTOVER, observed, "mine")
+    assert run_state.changed_at > observed.listed_at
+
+
+@pytest.mark.parametrize("left", [NOTED, replace(BEFORE, marks={"role-id": "pending/-/AROA/9/o"})])
+def test_what_another_run_left_is_listed_anew(left: LiveProfile) -> None:
+    reader = Listed([left])
+    observer(reader, JumpingClock()).begin(CUTOVER)
+    assert reader.since == [None]
+
+
+def test_after_what_this_run_did_a_listing_begins_anew() -> None:
+    reader = Listed([BEFORE])
+    observer(reader, JumpingClock()).observe(CUTOVER)
+    assert reader.since == [None]
 
 
 def test_a_note_of_ours_is_not_forgotten_by_an_old_read() -> None:

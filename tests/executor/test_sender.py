@@ -112,7 +112,9 @@ class Known:
     def users_and_groups(self) -> tuple[LivePrincipal, ...]:
         return ()
 
-    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+    def read_regions(
+        self, identity: Identity, regions: Collection[str], since: float | None = None
+    ) -> LiveState:
         return LiveState(identity)
 
     def launch_sources(self, queries: Collection[LaunchQuery]) -> LaunchSources:

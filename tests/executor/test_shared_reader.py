@@ -55,9 +55,13 @@ class Slow:
     ) -> Mapping[InstanceKey, tuple[AssociationRow, ...]]:
         return {i.key: (ROW,) for i in self.instances(keys)}
 
-    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+    def read_regions(
+        self, identity: Identity, regions: Collection[str], since: float | None = None
+    ) -> LiveState:
         self.listed += 1
         self.gate.wait(10)
+        if self.error is not None:
+            raise self.error
         return LiveState(identity, regions=tuple(sorted(regions)))
 
 
@@ -145,6 +149,50 @@ def test_listings_of_the_same_regions_are_shared() -> None:
         found = [one.result().regions for one in (first, *same, other)]
     assert found == [("a", "b")] * 5 + [("c",)]
     assert slow.listed == 3
+
+
+def test_a_listing_serves_those_who_say_how_old_it_may_be() -> None:
+    slow, clock = Slow(), JumpingClock()
+    slow.gate.set()
+    reader = SharedReader(cast(Reader, slow), clock, Places(10))
+    began = clock.now()
+    assert reader.read_regions(ME, ("a",)).listed_at == began
+    clock.sleep(5.0)
+    assert reader.read_regions(ME, ("a",), began).listed_at == began
+    assert slow.listed == 1
+    assert reader.read_regions(ME, ("b",), began).listed_at == began + 5.0
+    assert reader.read_regions(ME, ("a",), began + 0.1).listed_at == began + 5.0
+    assert slow.listed == 3
+    clock.sleep(5.0)
+    assert reader.read_regions(ME, ("a",)).listed_at == began + 10.0
+    assert slow.listed == 4
+
+
+def test_a_listing_under_way_serves_those_for_whom_it_began_late_enough() -> None:
+    slow = Slow()
+    reader = shared(slow)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(reader.read_regions, ME, ("a",))
+        until(lambda: slow.listed == 1)
+        began = reader._listings[frozenset("a")]._asked_at
+        second = pool.submit(reader.read_regions, ME, ("a",), began)
+        time.sleep(0.05)
+        slow.gate.set()
+        assert first.result() is second.result()
+    assert slow.listed == 1
+
+
+def test_a_listing_that_failed_serves_nobody() -> None:
+    slow, clock = Slow(), JumpingClock()
+    slow.gate.set()
+    reader = SharedReader(cast(Reader, slow), clock, Places(10))
+    slow.error = AwsError("ec2:DescribeInstances", "RequestLimitExceeded", "told")
+    began = clock.now()
+    with pytest.raises(AwsError):
+        reader.read_regions(ME, ("a",))
+    slow.error = None
+    assert reader.read_regions(ME, ("a",), began).regions == ("a",)
+    assert slow.listed == 2
 
 
 def test_nobody_asks_more_often_than_the_tick() -> None:
