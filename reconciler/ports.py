@@ -134,12 +134,20 @@ class Reader(Protocol):
         """All of the account, sorted; only a copy of an account needs them."""
         ...
 
-    def read_regions(
-        self, identity: Identity, regions: Collection[str], since: float | None = None
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+        """Instances and associations alone; a region that refuses is in ``unread_regions``."""
+        ...
+
+    def consumers(
+        self,
+        identity: Identity,
+        regions: Collection[str],
+        arns: Collection[str],
+        since: float | None = None,
     ) -> LiveState:
-        """Instances and associations alone; a region that refuses is in ``unread_regions``. A
-        listing for somebody else serves as well if it began at ``since``, in seconds of the epoch,
-        or later: its ``listed_at`` says when."""
+        """The same of those instances that have, or that an association gives, one of these
+        profiles; it may have others, too. A listing for somebody else serves as well if it began
+        at ``since``, in seconds of the epoch, or later: its ``listed_at`` says when."""
         ...
 
     def entity(self, address: Address, arn: str) -> LiveEntity | None:

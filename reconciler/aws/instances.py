@@ -7,8 +7,8 @@ hides them. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeI
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from typing import Any
 
 from reconciler.aws import parse
@@ -16,6 +16,7 @@ from reconciler.aws.origins import UNKNOWN_REGION
 from reconciler.aws.paging import ApiReader, whole, why
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
+from reconciler.model.address import resource_key
 from reconciler.model.live import AssociationRow, LiveInstance, LiveState
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
@@ -26,12 +27,19 @@ LIST_AGAIN_SECONDS = (1.0, 2.0, 3.0)
 """Pauses, in seconds, before a missing instance is asked for again: EC2 lists a new launch late.
 Source: docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 """
-_ALIVE = ["pending", "running", "stopping", "stopped"]
+MOST_BY_ID = 500
+"""Of more instances those of a region are listed, a thousand a page, not asked for by id."""
+_IS_ALIVE = {
+    "Name": "instance-state-name",
+    "Values": ["pending", "running", "stopping", "stopped"],
+}
 _DESCRIBE = "ec2:DescribeInstances"
 _ASSOCIATIONS = "ec2:DescribeIamInstanceProfileAssociations"
 
 _Rows = dict[str, list[AssociationRow]]
-Started = Mapping[str, tuple[Future[_Rows], Future[list[LiveInstance]]]]
+_Read = tuple[_Rows, list[LiveInstance]]
+"""Associations, and instances without theirs."""
+Started = Mapping[str, Callable[[], _Read]]
 """Regions that are being read."""
 
 
@@ -45,22 +53,44 @@ class Instances:
         self._sleep = sleep
 
     def start(self, regions: Collection[str], pool: ThreadPoolExecutor) -> Started:
-        alive = [{"Name": "instance-state-name", "Values": _ALIVE}]
+        def both(region: str) -> Callable[[], _Read]:
+            rows = pool.submit(self._rows, region)
+            described = pool.submit(self._described, region, [_IS_ALIVE])
+            return lambda: (result_of(rows), result_of(described))
+
+        return {region: both(region) for region in sorted(set(regions))}
+
+    def start_consumers(
+        self, regions: Collection[str], arns: Collection[str], pool: ThreadPoolExecutor
+    ) -> Started:
+        """Those to which an association gives one of the profiles. Associations, which cannot be
+        asked for by profile, are a tenth of the size of instances."""
+        wanted = {resource_key(arn) for arn in arns}
+
+        def read(region: str) -> _Read:
+            rows = {
+                name: there
+                for name, there in self._rows(region).items()
+                if any(resource_key(row.profile_arn) in wanted for row in there)
+            }
+            keys = [InstanceKey(region, name) for name in rows]
+            if len(keys) > MOST_BY_ID:
+                listed = self._described(region, [_IS_ALIVE])
+                return rows, [i for i in listed if i.key.instance in rows]
+            parts = (self._described(region, [_IS_ALIVE, *by_id]) for _, by_id in _parts(keys))
+            return rows, [instance for part in parts for instance in part]
+
         return {
-            region: (
-                pool.submit(self._rows, region),
-                pool.submit(self._described, region, Filters=alive),
-            )
-            for region in sorted(set(regions))
+            region: partial(result_of, pool.submit(read, region)) for region in sorted(set(regions))
         }
 
     def fleet(self, identity: Identity, started: Started) -> LiveState:
         """Only instances. A region that refuses is distinguished from one without instances."""
         found: dict[str, list[LiveInstance]] = {}
         unread: dict[str, str] = {}
-        for region, (rows, described) in started.items():
+        for region, read in started.items():
             try:
-                found[region] = list(self._joined(region, result_of(rows), result_of(described)))
+                found[region] = list(self._joined(region, *read()))
             except AwsError as error:
                 if error.code == UNKNOWN_REGION:
                     raise
@@ -76,7 +106,7 @@ class Instances:
         found: list[LiveInstance] = []
         for region, filters in _parts(keys):
             rows = self._rows(region, Filters=filters)
-            described = self._described(region, Filters=filters)
+            described = self._described(region, filters)
             found.extend(self._joined(region, rows, described))
         return tuple(sorted(found, key=lambda i: i.key))
 
@@ -131,7 +161,7 @@ class Instances:
                     rows.setdefault(parse.need(answer, "InstanceId"), []).append(row)
         return rows
 
-    def _described(self, region: str, **params: Any) -> list[LiveInstance]:
+    def _described(self, region: str, filters: list[dict[str, Any]]) -> list[LiveInstance]:
         """Without their associations."""
 
         def made(page: dict[str, Any]) -> list[LiveInstance]:
@@ -142,7 +172,7 @@ class Instances:
 
         operation = "describe_instances"
         pages = self._ask.each_page(
-            made, "ec2", operation, region, IncludeManagedResources=True, **params
+            made, "ec2", operation, region, IncludeManagedResources=True, Filters=filters
         )
         return [instance for page in pages for instance in page]
 

@@ -160,12 +160,21 @@ class AwsReader:
                 found += (parse.principal("group", g) for g in page.get("GroupDetailList", ()))
         return tuple(sorted(found, key=lambda one: (one.kind, one.name)))
 
-    def read_regions(
-        self, identity: Identity, regions: Collection[str], since: float | None = None
-    ) -> LiveState:
-        del since  # A listing that begins now serves everybody.
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
         with threads(self._threads) as pool:
             return self._instances.fleet(identity, self._instances.start(regions, pool))
+
+    def consumers(
+        self,
+        identity: Identity,
+        regions: Collection[str],
+        arns: Collection[str],
+        since: float | None = None,
+    ) -> LiveState:
+        del since  # One that begins now serves everybody.
+        with threads(self._threads) as pool:
+            started = self._instances.start_consumers(regions, arns, pool)
+            return self._instances.fleet(identity, started)
 
     def profile(self, name: str) -> LiveProfile | None:
         return self._entities.profile(name)

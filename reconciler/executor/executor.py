@@ -99,7 +99,7 @@ class Executor:
         self._places = Places(tools.parallelism)
         self._clock: Clock = PlacedClock(tools.clock, self._places)
         clock, stop, flights = self._clock, self.stop, self._flights
-        shared = SharedReader(tools.reader, clock, self._places)
+        shared = SharedReader(tools.reader, clock, self._places, self._listed())
         told = partial(tools.progress.waiting, Address("AWS"))
         self._reader: Reader = RetryingReader(shared, clock, stop, flights, told)
         self._sender = Sender(
@@ -255,6 +255,12 @@ class Executor:
             witness=Witness(self._gatherer()),
             batch_check=tools.batch_check,
         ).execute()
+
+    def _listed(self) -> frozenset[str]:
+        """ARNs of the profiles whose consumers the plan asks for."""
+        found = {observed.profile.arn for observed in self.plan.begins.values()}
+        gone = (self.plan.based_on.get(address) for address in self.plan.users)
+        return frozenset(found | {entity.arn for entity in gone if entity is not None})
 
     def _gatherer(self) -> Gatherer | None:
         """It may wait, and lets others have its place meanwhile."""

@@ -82,13 +82,14 @@ class Observer:
     ) -> Observation:
         """What a listing of every region shows that began now, or at ``since`` or later."""
         now = self.clock.now()
-        state = self.reader.read_regions(self.identity, cutover.regions, since)
+        arns = {profile.arn, *({temporary.arn} if temporary else ())}
+        state = self.reader.consumers(self.identity, cutover.regions, arns, since)
         began = now if state.listed_at is None else state.listed_at
         users = state.consumers(profile.arn) + (state.consumers(temporary.arn) if temporary else ())
         instances = {i.key: i for i in users}
         wanted = {*profile.in_flight, *flying}
         instances.update({k: state.instances[k] for k in wanted if k in state.instances})
-        unseen = [k for k in wanted if k not in instances and k.region not in cutover.regions]
+        unseen = [k for k in wanted if k not in instances and k.region not in state.unread_regions]
         instances.update({i.key: i for i in self.reader.instances(unseen)})
         self._note_states(instances.values(), began)
         return Observation(

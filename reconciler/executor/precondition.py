@@ -144,7 +144,7 @@ class PreconditionCheck:
             return
         # One listing serves all profiles that are deleted within seconds.
         since = self.clock.now() - FLEET_SECONDS
-        now = self.reader.read_regions(self.identity, users.regions, since)
+        now = self.reader.consumers(self.identity, users.regions, (planned.arn,), since)
         found = [i for i in now.consumers(planned.arn) if i.is_running]
         reasons = [
             f"{i.key.instance} ({i.key.region}) has come to run with it since the plan"

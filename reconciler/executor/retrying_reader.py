@@ -59,10 +59,17 @@ class RetryingReader:
     def users_and_groups(self) -> tuple[LivePrincipal, ...]:
         return self._with_retries(self.reader.users_and_groups)
 
-    def read_regions(
-        self, identity: Identity, regions: Collection[str], since: float | None = None
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+        return self._with_retries(lambda: self.reader.read_regions(identity, regions))
+
+    def consumers(
+        self,
+        identity: Identity,
+        regions: Collection[str],
+        arns: Collection[str],
+        since: float | None = None,
     ) -> LiveState:
-        return self._with_retries(lambda: self.reader.read_regions(identity, regions, since))
+        return self._with_retries(lambda: self.reader.consumers(identity, regions, arns, since))
 
     def entity(self, address: Address, arn: str) -> LiveEntity | None:
         return self._with_retries(lambda: self.reader.entity(address, arn))

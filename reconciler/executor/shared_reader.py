@@ -116,6 +116,8 @@ class SharedReader:
     reader: Reader
     clock: Clock
     places: Places
+    usual: frozenset[str] = frozenset()
+    """ARNs of profiles whose consumers somebody will ask for."""
     _polls: dict[str, Together[InstanceKey, tuple[LiveInstance, ...]]] = field(default_factory=dict)
     _rows: dict[str, Together[InstanceKey, _Rows]] = field(default_factory=dict)
     _listings: dict[frozenset[str], Together[str, LiveState]] = field(default_factory=dict)
@@ -140,19 +142,28 @@ class SharedReader:
     def users_and_groups(self) -> tuple[LivePrincipal, ...]:
         return self.reader.users_and_groups()
 
-    def read_regions(
-        self, identity: Identity, regions: Collection[str], since: float | None = None
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+        return self.reader.read_regions(identity, regions)
+
+    def consumers(
+        self,
+        identity: Identity,
+        regions: Collection[str],
+        arns: Collection[str],
+        since: float | None = None,
     ) -> LiveState:
+        """Those of ``usual`` are asked for as well, so that one listing serves all."""
         wanted = frozenset(regions)
 
-        def ask(_regions: frozenset[str]) -> LiveState:
+        def ask(about: frozenset[str]) -> LiveState:
             began = self.clock.now()
-            return replace(self.reader.read_regions(identity, regions), listed_at=began)
+            found = self.reader.consumers(identity, wanted, about | self.usual)
+            return replace(found, listed_at=began)
 
         with self._lock:
             made = Together(ask, self.clock, self.places, LIST_TICK_SECONDS)
             listing = self._listings.setdefault(wanted, made)
-        return listing(wanted, since)
+        return listing({*arns} - self.usual, since)
 
     def entity(self, address: Address, arn: str) -> LiveEntity | None:
         return self.reader.entity(address, arn)

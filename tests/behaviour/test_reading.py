@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from reconciler.aws import instances
 from reconciler.commands.apply import Apply
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from tests.behaviour.faults import refusing
 from tests.prepared import prepared
-from tests.rig import Rig
+from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 DENIED = "AccessDenied"
 BULK = "GetAccountAuthorizationDetails"
@@ -43,6 +46,46 @@ def made(aws: Rig) -> Rig:
 def changed(aws: Rig) -> Rig:
     aws.write(SPEC.replace("DESCRIPTION", "another").replace("x: y", "x: z"))
     return aws
+
+
+@pytest.mark.parametrize("most_by_id", [instances.MOST_BY_ID, 1])
+def test_the_consumers_of_a_profile_are_those_in_a_listing_of_all(
+    made: Rig, most_by_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also an instance that EC2 does not show, one that is on its way from another profile, which
+    EC2 still shows, and one that is stopped."""
+    monkeypatch.setattr(instances, "MOST_BY_ID", most_by_id)
+    made.aws.lags = replace(made.aws.lags, associating=60.0, disassociating=60.0)
+    plain, stopped, moving, unseen, leaving = (made.launch(1, profile="web")[0] for _ in range(5))
+    made.launch(1)
+    made.launch(1, profile="web", region=AWAY)
+    ec2 = made.ec2()
+    ec2.stop_instances(InstanceIds=[stopped])
+    rows = {
+        row["InstanceId"]: row["AssociationId"]
+        for row in ec2.describe_iam_instance_profile_associations()[
+            "IamInstanceProfileAssociations"
+        ]
+    }
+    ec2.replace_iam_instance_profile_association(
+        AssociationId=rows[moving], IamInstanceProfile={"Name": "empty"}
+    )
+    ec2.disassociate_iam_instance_profile(AssociationId=rows[leaving])
+    made.aws.unseen.add(unseen)
+    made.plan()
+    (connection,) = made.opened.values()
+    reader = connection.reader
+    identity = reader.identity()
+    whole = reader.read_regions(identity, (HOME, AWAY))
+    arns = [f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}" for name in ("web", "empty")]
+    # A profile that was made again at another path, or in another case, is the same to them.
+    elsewhere = [arns[0].replace("/web", "/p/Web")]
+    for asked in ([arns[0]], [arns[1]], arns, elsewhere):
+        found = reader.consumers(identity, (HOME, AWAY), asked)
+        for arn in asked:
+            assert found.consumers(arn) == whole.consumers(arn)
+            assert found.consumers(arn)
+    assert {key.instance for key in whole.instances} > {moving, unseen, leaving, plain, stopped}
 
 
 def test_only_reads_the_selected_resources(made: Rig) -> None:

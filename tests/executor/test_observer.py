@@ -104,8 +104,12 @@ class Listed(Flapping):
     since: list[float | None] = field(default_factory=list)
     listed_at: float = 0.0
 
-    def read_regions(
-        self, identity: Identity, regions: Collection[str], since: float | None = None
+    def consumers(
+        self,
+        identity: Identity,
+        regions: Collection[str],
+        arns: Collection[str],
+        since: float | None = None,
     ) -> LiveState:
         self.since.append(since)
         found = {one.key: one for one in self.seen}

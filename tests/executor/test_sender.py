@@ -112,8 +112,15 @@ class Known:
     def users_and_groups(self) -> tuple[LivePrincipal, ...]:
         return ()
 
-    def read_regions(
-        self, identity: Identity, regions: Collection[str], since: float | None = None
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+        return LiveState(identity)
+
+    def consumers(
+        self,
+        identity: Identity,
+        regions: Collection[str],
+        arns: Collection[str],
+        since: float | None = None,
     ) -> LiveState:
         return LiveState(identity)
 

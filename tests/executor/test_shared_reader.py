@@ -31,6 +31,7 @@ def key(number: int, region: str = "us-east-1") -> InstanceKey:
     return InstanceKey(region, f"i-{number:08x}")
 
 
+ARN = ("arn",)
 ROW = AssociationRow("a", "arn", "AIPA", "associated")
 
 
@@ -40,6 +41,7 @@ class Slow:
     def __init__(self) -> None:
         self.asked: list[frozenset[InstanceKey]] = []
         self.listed = 0
+        self.of: list[list[str]] = []
         self.gate = threading.Event()
         self.error: AwsError | None = None
 
@@ -55,9 +57,17 @@ class Slow:
     ) -> Mapping[InstanceKey, tuple[AssociationRow, ...]]:
         return {i.key: (ROW,) for i in self.instances(keys)}
 
-    def read_regions(
-        self, identity: Identity, regions: Collection[str], since: float | None = None
+    def read_regions(self, identity: Identity, regions: Collection[str]) -> LiveState:
+        return self.consumers(identity, regions, ("all",))
+
+    def consumers(
+        self,
+        identity: Identity,
+        regions: Collection[str],
+        arns: Collection[str],
+        since: float | None = None,
     ) -> LiveState:
+        self.of.append(sorted(arns))
         self.listed += 1
         self.gate.wait(10)
         if self.error is not None:
@@ -139,10 +149,10 @@ def test_listings_of_the_same_regions_are_shared() -> None:
     slow = Slow()
     reader = shared(slow)
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(reader.read_regions, ME, ("a", "b"))
+        first = pool.submit(reader.consumers, ME, ("a", "b"), ARN)
         until(lambda: slow.listed == 1)
-        same = [pool.submit(reader.read_regions, ME, ("b", "a")) for _ in range(4)]
-        other = pool.submit(reader.read_regions, ME, ("c",))
+        same = [pool.submit(reader.consumers, ME, ("b", "a"), ARN) for _ in range(4)]
+        other = pool.submit(reader.consumers, ME, ("c",), ARN)
         until(lambda: slow.listed == 2)
         time.sleep(0.05)
         slow.gate.set()
@@ -156,15 +166,15 @@ def test_a_listing_serves_those_who_say_how_old_it_may_be() -> None:
     slow.gate.set()
     reader = SharedReader(cast(Reader, slow), clock, Places(10))
     began = clock.now()
-    assert reader.read_regions(ME, ("a",)).listed_at == began
+    assert reader.consumers(ME, ("a",), ARN).listed_at == began
     clock.sleep(5.0)
-    assert reader.read_regions(ME, ("a",), began).listed_at == began
+    assert reader.consumers(ME, ("a",), ARN, began).listed_at == began
     assert slow.listed == 1
-    assert reader.read_regions(ME, ("b",), began).listed_at == began + 5.0
-    assert reader.read_regions(ME, ("a",), began + 0.1).listed_at == began + 5.0
+    assert reader.consumers(ME, ("b",), ARN, began).listed_at == began + 5.0
+    assert reader.consumers(ME, ("a",), ARN, began + 0.1).listed_at == began + 5.0
     assert slow.listed == 3
     clock.sleep(5.0)
-    assert reader.read_regions(ME, ("a",)).listed_at == began + 10.0
+    assert reader.consumers(ME, ("a",), ARN).listed_at == began + 10.0
     assert slow.listed == 4
 
 
@@ -172,14 +182,28 @@ def test_a_listing_under_way_serves_those_for_whom_it_began_late_enough() -> Non
     slow = Slow()
     reader = shared(slow)
     with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(reader.read_regions, ME, ("a",))
+        first = pool.submit(reader.consumers, ME, ("a",), ARN)
         until(lambda: slow.listed == 1)
         began = reader._listings[frozenset("a")]._asked_at
-        second = pool.submit(reader.read_regions, ME, ("a",), began)
+        second = pool.submit(reader.consumers, ME, ("a",), ARN, began)
         time.sleep(0.05)
         slow.gate.set()
         assert first.result() is second.result()
     assert slow.listed == 1
+
+
+def test_one_listing_serves_all_profiles_of_the_plan() -> None:
+    slow, clock = Slow(), JumpingClock()
+    slow.gate.set()
+    reader = SharedReader(cast(Reader, slow), clock, Places(10), frozenset({"a", "b"}))
+    began = clock.now()
+    for arn in ("a", "b"):
+        assert reader.consumers(ME, ("r",), (arn,), began).listed_at == began
+    assert slow.of == [["a", "b"]]
+    # One that nobody knew of before, such as a temporary profile.
+    reader.consumers(ME, ("r",), ("a", "t"), began)
+    reader.consumers(ME, ("r",), ("t",), began)
+    assert slow.of == [["a", "b"], ["a", "b", "t"]]
 
 
 def test_a_listing_that_failed_serves_nobody() -> None:
@@ -189,9 +213,9 @@ def test_a_listing_that_failed_serves_nobody() -> None:
     slow.error = AwsError("ec2:DescribeInstances", "RequestLimitExceeded", "told")
     began = clock.now()
     with pytest.raises(AwsError):
-        reader.read_regions(ME, ("a",))
+        reader.consumers(ME, ("a",), ARN)
     slow.error = None
-    assert reader.read_regions(ME, ("a",), began).regions == ("a",)
+    assert reader.consumers(ME, ("a",), ARN, began).regions == ("a",)
     assert slow.listed == 2
 
 
@@ -259,7 +283,7 @@ def test_who_waits_for_a_listing_keeps_nobody_from_going_on() -> None:
                 places.give()
 
     with ThreadPoolExecutor(3) as pool:
-        other = pool.submit(reader.read_regions, ME, ("a",))
+        other = pool.submit(reader.consumers, ME, ("a",), ARN)
         until(lambda: slow.listed == 1)
         assert places.take()
         first = pool.submit(step)
