@@ -13,6 +13,7 @@ from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
+from typer._click.core import ParameterSource
 from typer.exceptions import TyperException
 
 from reconciler.cli.help import HelpCommand, HelpGroup
@@ -114,6 +115,20 @@ class Command(HelpCommand):
         made = typer.main.get_command(alone)
         self.params, self.callback = made.params, made.callback
         return getattr(self, name)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """For completion the words before are only told apart: typer would check them, for which
+        it imports pydantic."""
+        if not ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        parser = self.make_parser(ctx)
+        given, rest, _ = parser.parse_args(args=args)
+        for name, value in given.items():
+            ctx.set_parameter_source(name, ParameterSource.COMMANDLINE)
+            ctx.params[name] = value
+        ctx.args = rest
+        ctx._opt_prefixes.update(parser._opt_prefixes)
+        return rest
 
 
 class Program(HelpGroup):

@@ -83,8 +83,15 @@ def test_help_of_a_command_imports_its_flags_alone(tmp_path: Path, command: str)
 def test_completion_of_a_flag_imports_the_flags_alone(tmp_path: Path) -> None:
     asked = {**BASH, "COMP_WORDS": "reconciler plan --onl", "COMP_CWORD": "2"}
     text, modules = imported(tmp_path, **asked)
-    # typer reads the flags before it with pydantic.
-    assert (text, modules) == ("--only\n", ["pydantic", "reconciler.cli.commands.plan"])
+    assert (text, modules) == ("--only\n", ["reconciler.cli.commands.plan"])
+
+
+def test_a_flag_that_is_there_is_not_completed_again(tmp_path: Path) -> None:
+    words = "reconciler plan specs --prune --out p.json --only role/x --"
+    text, _ = imported(tmp_path, **{**BASH, "COMP_WORDS": words, "COMP_CWORD": "8"})
+    found = text.split()
+    assert {"--only", "--impact"} <= set(found)
+    assert not {"--prune", "--out"} & set(found)
 
 
 def test_completion_of_a_value_imports_what_reads_specs(tmp_path: Path) -> None:
