@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,14 +66,14 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """``files`` are specs by file name. ``skipped`` counts the resources left out, by reason.
+    """``files`` are specs by file name. ``skipped`` are the names of what was left out, by reason.
     ``missing`` are addresses that were selected and do not exist. ``managers`` are the addresses
     that another tool seems to manage, by its name: imported all the same, but for those that are
     never touched. ``regions`` are those of the imported instances, sorted; ``addresses`` are those
     of the IAM resources that have a spec now."""
 
     files: Mapping[str, dict[str, Any]]
-    skipped: Mapping[str, int]
+    skipped: Mapping[str, tuple[str, ...]]
     missing: tuple[str, ...] = ()
     managers: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
     regions: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ def imported(
     files = making.files()
     return Imported(
         files,
-        dict(sorted(making.skipped.items())),
+        {reason: tuple(sorted(making.skipped[reason])) for reason in sorted(making.skipped)},
         tuple(making.missing()),
         making.managers(),
         tuple(sorted(making.regions)),
@@ -140,7 +140,7 @@ class _Importing:
         self.owner = owner
         self.without = without
         self.known = known
-        self.skipped: Counter[str] = Counter()
+        self.skipped: defaultdict[str, list[str]] = defaultdict(list)
         self.owned: dict[Address, str] = {}
         chosen = {e.resource.address: e for e in live.entities() if selection.takes(e)}
         self.profiles = self._kept(self._profiles(chosen))
@@ -151,16 +151,17 @@ class _Importing:
         return {name: e for name, e in sorted(entities.items()) if self._may(e)}
 
     def _may(self, entity: LiveEntity) -> bool:
+        name = str(entity.resource.address)
         self.seen[entity.resource.address] = entity
         if entity.managed_by is not None:
-            self.skipped[f"managed by {entity.managed_by}"] += 1
+            self.skipped[f"managed by {entity.managed_by}"].append(name)
         elif entity.claimed_by not in (None, self.owner):
-            self.skipped[OWNED] += 1
+            self.skipped[OWNED].append(name)
             self.owned[entity.resource.address] = str(entity.claimed_by)
         elif entity.resource.address in self.known:
-            self.skipped["already in the specs"] += 1
+            self.skipped["already in the specs"].append(name)
         elif entity.resource.address in self.without:
-            self.skipped["not valid in a spec"] += 1
+            self.skipped["not valid in a spec"].append(name)
         else:
             return True
         return False
@@ -184,7 +185,7 @@ class _Importing:
                 continue
             role = self.live.role(profile.resource.role)
             if role and not trusts_ec2(role.resource.trust_policy.value):
-                self.skipped["the role does not trust EC2"] += 1
+                self.skipped["the role does not trust EC2"].append(str(profile.resource.address))
                 continue
             found[name] = profile
         return found
@@ -337,9 +338,9 @@ class _Importing:
             if self.selection.is_exact and instance.key.instance not in self.selection.instances:
                 continue
             if instance.auto_scaling_group is not None:
-                self.skipped["members of an Auto Scaling group"] += 1
+                self.skipped["members of an Auto Scaling group"].append(instance.key.instance)
             elif instance.untouchable is not None:
-                self.skipped[f"instances: {instance.untouchable}"] += 1
+                self.skipped[f"instances: {instance.untouchable}"].append(instance.key.instance)
             elif instance.row is not None and instance.row.profile_id == profile.id:
                 found.append(instance.key)
         self.regions.update(key.region for key in found)

@@ -52,7 +52,7 @@ def test_resources_of_another_owner_are_skipped(program: Program) -> None:
     settings(program, "two", SETTINGS.replace("owner: mine", "owner: somebody"))
     done = program.run("import", "--all", "--out", "two")
     assert done.returncode == 0, done.stderr
-    assert "with another owner" in done.stdout
+    assert "skipped, with another owner:\n    role/of-first is managed" in done.stdout
     assert not (program.folder / "two/of-first.yaml").exists()
 
 

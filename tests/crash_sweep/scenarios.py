@@ -25,6 +25,11 @@ def swapped(role: str, strategy: str = "reassociate") -> str:
     return f"{POLICY}{ROLES}instance_profiles: {{web: {{role: {role}, {cutover}}}}}\n{FLEET}"
 
 
+def two(role: str) -> str:
+    profiles = f"instance_profiles: {{api: {{role: {role}}}, web: {{role: {role}}}}}\n"
+    return f"{POLICY}{ROLES}{profiles}{FLEET}"
+
+
 def moved(profile: str) -> str:
     profiles = "instance_profiles: {web: {role: v1}, other: {role: v2}}\n"
     return (
@@ -74,6 +79,12 @@ def _launched(stage: Stage) -> None:
     stage.launch(AWAY, profile="web")
     stopped = stage.launch(HOME, profile="web")
     stage.ec2(HOME).stop_instances(InstanceIds=[stopped])
+
+
+def _of_two(stage: Stage) -> None:
+    for region in (HOME, AWAY):
+        for profile in ("api", "web"):
+            stage.launch(region, profile=profile)
 
 
 def _unreadable(stage: Stage) -> None:
@@ -229,4 +240,6 @@ SCENARIOS = (
         resumed_by=("apply", "rotate"),
     ),
     Scenario("stale association", swapped("v1"), swapped("v1"), "v1", arrange=_made_again),
+    # One of the cut-overs begins with the listing that the other one asked for.
+    Scenario("role swap of two profiles", two("v1"), two("v2"), "v2", arrange=_of_two),
 )

@@ -30,7 +30,7 @@ def test_members_of_auto_scaling_groups_are_skipped() -> None:
     spot = replace(instance(2, "web"), unstoppable="not an Auto Scaling matter: it is spot")
     made = importing(live(SPEC, [member, spot]))
     assert made.files["web.yaml"]["associations"]["web"]["instances"] == [spot.key.instance]
-    assert made.skipped == {"members of an Auto Scaling group": 1}
+    assert made.skipped == {"members of an Auto Scaling group": (member.key.instance,)}
 
 
 def test_resources_of_other_managers_are_skipped() -> None:
@@ -42,7 +42,10 @@ def test_resources_of_other_managers_are_skipped() -> None:
     roles["stack"] = replace(roles["stack"], aws_tags=stack)
     made = importing(replace(state, roles=roles))
     assert made.files == {}
-    assert made.skipped == {"managed by AWS": 2, "managed by CloudFormation": 1}
+    assert made.skipped == {
+        "managed by AWS": ("role/linked", "role/reserved"),
+        "managed by CloudFormation": ("role/stack",),
+    }
 
 
 SHORT = "roles: {web: {trust: ec2, instance_profile: true, tags: {team: web}}}"
@@ -85,9 +88,10 @@ def test_an_association_names_regions_in_which_the_set_does_not_look() -> None:
 
 
 def test_instances_that_plan_would_not_touch_are_skipped() -> None:
-    made = importing(live(SPEC, [replace(instance(1, "web"), operator="ecs.amazonaws.com")]))
+    theirs = replace(instance(1, "web"), operator="ecs.amazonaws.com")
+    made = importing(live(SPEC, [theirs]))
     assert "associations" not in made.files["web.yaml"]
-    assert made.skipped == {"instances: ecs.amazonaws.com manages it": 1}
+    assert made.skipped == {"instances: ecs.amazonaws.com manages it": (theirs.key.instance,)}
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,9 @@ def run(
         raise RefusedError(f"not found: {', '.join(made.missing)}", ExitCode.ERROR)
     if made.size == 0 and (made.owned or not made.addresses):
         # Files without a resource would be in the way of the next attempt.
-        reasons = [f"{count}: {reason}" for reason, count in made.skipped.items()]
+        reasons = [
+            f"{reason}: {few([*names], most=MOST)}" for reason, names in made.skipped.items()
+        ]
         details = (*_owners(made), *(r for r in reasons if not (made.owned and OWNED in r)))
         notes = [
             f"{why}: {few(list(f))}" for why, f in (of_state.notes if of_state else {}).items()
@@ -98,8 +100,10 @@ def run(
     console.out([line(data(where))])
     for region, reason in source.unread.items():
         console.out([line("  not read ", data(f"{region}: {reason}"))])
-    for reason, count in made.skipped.items():
-        console.out([line("  skipped ", f"{count}: ", data(reason))])
+    for reason, names in made.skipped.items():
+        # Below is told who owns which.
+        which = "" if reason == OWNED and made.owned else few([*names], most=MOST)
+        console.out([line("  skipped, ", data(f"{reason}: {which}".rstrip()))])
     for told in _owners(made):
         console.out([line("    ", data(told))])
     for why, resources in (of_state.notes if of_state else {}).items():
