@@ -27,6 +27,7 @@ from reconciler.explain.parts import (
     roles_around,
 )
 from reconciler.model.address import (
+    ANY_INSTANCE,
     PROFILE,
     ROLE,
     Address,
@@ -216,6 +217,8 @@ def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] =
 
     def is_of_chain(unread: Unread) -> bool:
         """Consumers of a profile may be in any region, and their changes are told for it."""
+        if unread.address == ANY_INSTANCE and unread.region is None:
+            return bool(made.profiles)
         if unread.address in addresses or unread.region is None:
             return unread.address in addresses
         if made.instance is not None:

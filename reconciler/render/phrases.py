@@ -8,9 +8,9 @@ from typing import Any, Literal
 from reconciler.drift.causes import Cause, words_of
 from reconciler.executor.estimate import about_in_words
 from reconciler.explain.stops import Stop
-from reconciler.model.address import EVERYTHING, PROFILE
+from reconciler.model.address import ANY_INSTANCE, EVERYTHING, PROFILE
 from reconciler.model.launch_sources import NAMES
-from reconciler.plan.changes import WHOLE_ACCOUNT
+from reconciler.plan.changes import WHICH_REGIONS, WHOLE_ACCOUNT
 from reconciler.render.escape import shortened
 from reconciler.render.json.types import (
     ActorShape,
@@ -300,6 +300,8 @@ def unread(one: UnreadShape) -> str:
     """What could not be read."""
     if one["address"] == EVERYTHING.kind:
         return WHOLE_ACCOUNT
+    if one["address"] == str(ANY_INSTANCE) and one["region"] is None:
+        return WHICH_REGIONS
     return one["region"] or one["address"]
 
 
