@@ -43,6 +43,7 @@ from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.plan.changes import Change, CutOverInstance, Restore, Unread
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.associations import claim_of, wanted_profile
+from reconciler.planner.blast_radius import apart
 from reconciler.planner.context import PlanContext
 from reconciler.planner.launches import (
     Launch,
@@ -113,6 +114,7 @@ def explain_address(address: Address, known: Known) -> Explanation | None:
         roles=roles,
         policies=policies,
         consumers=grouped(consumers),
+        apart=apart(consumers, context),
         searched=known.searched,
         not_read=known.not_read,
     )

@@ -12,6 +12,7 @@ from reconciler.model.address import Address
 from reconciler.model.consumers import ConsumerGroup
 from reconciler.model.launch_sources import Origin
 from reconciler.model.live import AssociationRow, LiveInstance
+from reconciler.plan.blast_radius import Apart
 from reconciler.plan.changes import Change, Conflict, Difference, Guard, Kept, Unmet, Unread
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.launches import Launch
@@ -181,6 +182,8 @@ class Explanation:
     roles: tuple[RolePart, ...] = ()
     policies: tuple[PolicyPart, ...] = ()
     consumers: tuple[ConsumerGroup, ...] = ()
+    apart: tuple[Apart, ...] = ()
+    """Consumers that a cut-over would not refresh, or not at once."""
     searched: tuple[str, ...] = ()
     """The regions in which consumers were looked for."""
     next: Next = field(default_factory=Next)

@@ -10,6 +10,7 @@ from reconciler.executor.estimate import about_in_words
 from reconciler.explain.stops import Stop
 from reconciler.model.address import ANY_INSTANCE, EVERYTHING, PROFILE
 from reconciler.model.launch_sources import NAMES
+from reconciler.plan.blast_radius import Apart, more_in_words
 from reconciler.plan.changes import WHICH_REGIONS, WHOLE_ACCOUNT
 from reconciler.render.escape import shortened
 from reconciler.render.json.types import (
@@ -220,6 +221,15 @@ def running(change: ChangeShape) -> int:
     """How many running instances it reaches."""
     radius = change.get("blast_radius")
     return len(change["consumers"]) or (radius["instances"] if radius is not None else 0)
+
+
+def apart(change: ChangeShape) -> tuple[str, ...]:
+    """Running consumers that its cut-over leaves out."""
+    radius = change.get("blast_radius")
+    found = radius.get("apart", ()) if radius is not None else ()
+    return more_in_words(
+        Apart(one["kind"], tuple(one["instances"]), one["reason"]) for one in found
+    )
 
 
 def found(finding: FindingShape) -> str:

@@ -23,6 +23,7 @@ from reconciler.model.live import LiveInstance
 from reconciler.planner.served import Served
 from reconciler.render.json import explain_types as types
 from reconciler.render.json.plan import (
+    apart_json,
     change_json,
     conflict_json,
     consumers_json,
@@ -64,6 +65,7 @@ def _answer(one: Explanation) -> types.AnswerShape:
         "roles": [_role(part) for part in one.roles],
         "policies": [_policy(part) for part in one.policies],
         "consumers": [consumers_json(group) for group in one.consumers],
+        "apart": apart_json(one.apart),
         "searched_regions": list(one.searched),
         "next": _next(one),
         "new_instances": [_new(new) for new in one.new_instances],

@@ -13,6 +13,7 @@ from reconciler.planner.served import How, Status
 from reconciler.render.json.types import (
     CLOSED,
     Address,
+    ApartShape,
     Calls,
     ChangeShape,
     ConflictShape,
@@ -215,6 +216,10 @@ class AnswerShape(TargetHeader):
     roles: list[RolePartShape]
     policies: list[PolicyPartShape]
     consumers: list[ConsumersShape]
+    apart: Annotated[
+        list[ApartShape],
+        Field(description="Those of them that a cut-over does not refresh, or not at once."),
+    ]
     searched_regions: list[str]
     next: NextShape
     new_instances: list[NewInstancesShape]

@@ -31,6 +31,7 @@ from reconciler.model.hours import hour_of
 from reconciler.model.launch_sources import NAMES
 from reconciler.model.live import LiveInstance
 from reconciler.model.policy_document import statements_of
+from reconciler.plan.blast_radius import ApartKind
 from reconciler.plan.changes import CutOverInstance
 from reconciler.planner.served import Served
 from reconciler.render.escape import shortened
@@ -134,6 +135,23 @@ def _served(served: Served) -> Iterator[Line]:
         yield line(Piece(words, "dim"))
 
 
+_OF_THEM: dict[ApartKind, tuple[str, str]] = {
+    "untouchable": ("is never changed: {}", "are never changed: {}"),
+    "in-flight": (
+        "has no profile now: a run took it, and must give it back",
+        "have no profile now: a run took it, and must give it back",
+    ),
+    "temporary-profile": (
+        "is on the temporary profile of a cut-over",
+        "are on the temporary profile of a cut-over",
+    ),
+    "other-region": (
+        "is in no cut-over: consumer_regions leaves its region out",
+        "are in no cut-over: consumer_regions leaves their regions out",
+    ),
+}
+
+
 def _users(one: Explanation, look: Look) -> Iterator[Line]:
     if not one.profiles:
         yield line("  no instance profile gives it to instances")
@@ -153,6 +171,9 @@ def _users(one: Explanation, look: Look) -> Iterator[Line]:
                 if len(one.profiles) == 1
                 else "  it is inside none of them now"
             )
+    for apart in one.apart:
+        told = _OF_THEM[apart.kind][apart.count != 1].format(apart.reason)
+        yield line("  ", data(f"{apart.count} of them {told}"))
     yield from consumer_lines([consumers_json(group) for group in one.consumers], "  ", look)
 
 
