@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -113,8 +114,11 @@ class AssociationPart:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What the plan of today has about the chain. ``elsewhere`` is what stops the apply though it
-    is about something else."""
+    """What the plan of today has about the chain.
+
+    ``elsewhere`` is what stops the apply though it is about something else. ``stops`` is everything
+    that does, what is about the chain first; ``flags`` lift it, as far as flags can, and ``then``
+    is what an apply with them changes of the chain. Without ``stops`` that is ``changes``."""
 
     changes: tuple[Change, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
@@ -123,6 +127,11 @@ class Next:
     unread: tuple[Unread, ...] = ()
     unmet: tuple[Unmet, ...] = ()
     elsewhere: tuple[Stop, ...] = ()
+    stops: tuple[Stop, ...] = ()
+    flags: tuple[str, ...] = ()
+    then: tuple[Change, ...] = ()
+    untouched: str | None = None
+    """Why a cut-over of its profile leaves the instance that was asked about as it is."""
 
     @property
     def is_blocked(self) -> bool:
@@ -131,12 +140,13 @@ class Next:
 
     @property
     def is_nothing(self) -> bool:
-        return not (self.changes or self.conflicts or self.unread or self.unmet)
+        told = self.changes or self.then or self.conflicts or self.guards
+        return not (told or self.unread or self.unmet)
 
 
-Relation = Literal["started-it", "names-the-profile", "started-consumers"]
-"""Why a source of new instances is told: it started the instance, it names a profile of the chain,
-or it started consumers of the profile."""
+Relation = Literal["started-it", "by-its-group", "names-the-profile", "started-consumers"]
+"""Why a source of new instances is told: it started the instance, it starts them by the group of
+the instance, it names a profile of the chain, or it started consumers of the profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,3 +214,12 @@ class Explained:
     owner: str
     answers: tuple[Explanation, ...]
     api_calls: Mapping[str, int] = field(default_factory=dict)
+    apply: tuple[str, ...] = ("reconciler", "apply")
+    """How an apply of the same specs is called."""
+
+    def command(self, following: Next) -> str | None:
+        """What to type for an apply that nothing stops; ``None`` where no flag helps, or nothing
+        stops it."""
+        if not following.flags:
+            return None
+        return shlex.join((*self.apply, *following.flags))

@@ -19,7 +19,7 @@ from reconciler.explain.chain import Known, explain_address, explain_instance
 from reconciler.explain.explanation import Explained, Explanation, NotRead
 from reconciler.explain.parts import Documents, aws_policies_named, live_of
 from reconciler.explain.regions import everywhere
-from reconciler.explain.stops import stops_of
+from reconciler.explain.stops import Allowed, allowed, joined, stops_of
 from reconciler.model.address import (
     ASSOCIATION,
     POLICY,
@@ -68,14 +68,29 @@ def explain(asked: str, request: Request, ports: RunPorts) -> Explained:
         reading = _Reading(target, target.context, ports, request.parallelism)
         return reading.explanation(address), reading
 
+    def lifting(target: PlannedTarget) -> Allowed | None:
+        plan, context = target.plan, target.context
+        if context is None or not (plan.conflicts or plan.guards):
+            return None
+        return allowed(plan, context, target.spec.desired)
+
     found = each(answered, planned.targets, ports.target_parallelism)
     plans = [target.plan for target in planned.targets]
+    # One apply is of all targets.
+    others = [lifting(target) for target in planned.targets] if len(plans) > 1 else [None]
     answers: list[Explanation] = []
-    for answer, _ in found:
-        if answer is not None:
-            told: list[Guard | Conflict] = [*answer.next.guards, *answer.next.conflicts]
-            elsewhere = tuple(stops_of(plans, told))
-            answers.append(replace(answer, next=replace(answer.next, elsewhere=elsewhere)))
+    for number, (answer, _) in enumerate(found):
+        if answer is None:
+            continue
+        told: list[Guard | Conflict] = [*answer.next.guards, *answer.next.conflicts]
+        besides = [a for n, a in enumerate(others) if n != number and a is not None]
+        following = replace(
+            answer.next,
+            elsewhere=tuple(stops_of(plans, told)),
+            stops=(*answer.next.stops, *(stop for a in besides for stop in a.stops)),
+            flags=joined((answer.next.flags, *(a.flags for a in besides))),
+        )
+        answers.append(replace(answer, next=following))
     if not answers:
         raise _nothing(asked, address, planned, [r for _, r in found if r is not None])
     calls: dict[str, int] = {}
@@ -218,7 +233,14 @@ class _Reading:
             documents,
             tuple(sorted(self.live.regions)),
             tuple(dict.fromkeys((*told, *self.not_read))),
+            self._allowed(context),
         )
+
+    def _allowed(self, context: PlanContext) -> Allowed | None:
+        plan = self.target.plan
+        if not (plan.conflicts or plan.guards):
+            return None
+        return allowed(plan, context, self.target.spec.desired)
 
     # Instances.
 

@@ -107,12 +107,12 @@ def stops_in_words(conflicts: int, unmet: int, unread: int) -> str:
     return ", ".join(words)
 
 
-def stop_counts(stops: Collection[Stop], also: str = "") -> str:
+def stop_counts(stops: Collection[Stop]) -> str:
     """``2 guards and 1 conflict stop``."""
     conflicts = sum(stop.key is None for stop in stops)
     counted = ((len(stops) - conflicts, "guard"), (conflicts, "conflict"))
     told = " and ".join(f"{n} {noun}" if n == 1 else f"{n} {noun}s" for n, noun in counted if n)
-    return f"{told} {also}{'stops' if len(stops) == 1 else 'stop'}"
+    return f"{told} {'stops' if len(stops) == 1 else 'stop'}"
 
 
 def stop_in_words(stop: Stop) -> str:

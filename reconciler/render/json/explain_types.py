@@ -141,8 +141,10 @@ class StopShape(TypedDict):
     target: str
     key: Annotated[str | None, Field(description="Of the guard; null for a conflict.")]
     reason: str
-    lift: Annotated[str, Field(description="The flag that lifts it.")]
+    lift: Annotated[str, Field(description="The flag that lifts it, or what to do.")]
     addresses: list[Address]
+    brings: Annotated[str, Field(description="What an adoption brings with it.")]
+    later: Annotated[bool, Field(description="Whether it comes once the others are lifted.")]
 
 
 @with_config(CLOSED)
@@ -162,6 +164,19 @@ class NextShape(TypedDict):
     elsewhere: Annotated[
         list[StopShape],
         Field(description="What stops the apply too, and is about something else."),
+    ]
+    stops: Annotated[
+        list[StopShape],
+        Field(description="Everything that stops the apply, what is about the chain first."),
+    ]
+    command: Annotated[str | None, Field(description="The apply that lifts it, where flags can.")]
+    untouched: Annotated[
+        str | None,
+        Field(description="Why a cut-over of its profile leaves this instance as it is."),
+    ]
+    then: Annotated[
+        list[ChangeShape],
+        Field(description="What that apply changes of the chain; without stops as in changes."),
     ]
 
 

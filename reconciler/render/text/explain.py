@@ -13,6 +13,7 @@ from reconciler.explain.explanation import (
     Explanation,
     MarkInWords,
     NewInstances,
+    Next,
     Part,
     PolicyOfRole,
     PolicyPart,
@@ -32,11 +33,11 @@ from reconciler.model.launch_sources import NAMES
 from reconciler.model.live import LiveInstance
 from reconciler.model.policy_document import statements_of
 from reconciler.plan.blast_radius import ApartKind
-from reconciler.plan.changes import CutOverInstance
+from reconciler.plan.changes import Change, CutOverInstance
 from reconciler.planner.served import Served
 from reconciler.render.escape import shortened
 from reconciler.render.json.plan import consumers_json
-from reconciler.render.phrases import FEW_STOPS, few, note, stop_counts, stop_in_words
+from reconciler.render.phrases import FEW_STOPS, few, note, stop_counts
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.consumers import consumer_lines
 from reconciler.render.text.cut_over import folded_instances
@@ -45,8 +46,6 @@ from reconciler.render.text.header import header_lines_of
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import (
     change_lines,
-    conflict_line,
-    guard_line,
     symbol,
     unmet_line,
     unread_line,
@@ -56,6 +55,7 @@ from reconciler.render.text.values import difference_lines, statement_text
 MANY = 12
 """More names, groups or templates are counted."""
 _SHORT_STATEMENTS = 4
+_SHORT_FLAGS = 60
 _LONGEST = 176
 _OURS = "managed by"
 _HELD = {"aws": "  only in AWS", "specs": "  only in the specs", "both": ""}
@@ -66,11 +66,13 @@ def explain_lines(explained: Explained, look: Look) -> list[Line]:
     for number, one in enumerate(explained.answers):
         if number:
             lines.append(())
-        lines.extend(_answer(one, look, several=len(explained.answers) > 1))
+        command = explained.command(one.next)
+        lines.extend(_answer(one, command, look, several=len(explained.answers) > 1))
     return lines
 
 
-def _answer(one: Explanation, look: Look, *, several: bool) -> Iterator[Line]:
+def _answer(one: Explanation, command: str | None, look: Look, *, several: bool) -> Iterator[Line]:
+    """``command`` lifts what stops the next apply."""
     yield from header_lines_of(one.plan, several=several)
     yield ()
     if one.instance is not None and one.served is not None:
@@ -80,7 +82,7 @@ def _answer(one: Explanation, look: Look, *, several: bool) -> Iterator[Line]:
         yield from _users(one, look)
     yield ()
     yield from _titled("How it hangs together", _chain(one, look))
-    yield from _titled("What the next apply does", _next(one, look))
+    yield from _titled("What the next apply does", _next(one, command, look))
     if one.instance is not None or one.profiles:
         yield from _titled("What new instances get", _new_instances(one, look))
     if one.not_read:
@@ -323,41 +325,71 @@ def _policy(part: PolicyPart, look: Look) -> Iterator[Line]:
 # What comes next.
 
 
-def _next(one: Explanation, look: Look) -> Iterator[Line]:
+def _next(one: Explanation, command: str | None, look: Look) -> Iterator[Line]:
+    """What stops all of it stands first: before that is lifted, nothing of the rest happens."""
     following = one.next
     if following.is_nothing:
         yield line("  nothing: ", data(_why_nothing(one)))
+    else:
+        yield from _stops(one, command)
     yield from (_indented(unread_line(unread)) for unread in following.unread)
     yield from (_indented(unmet_line(unmet, look)) for unmet in following.unmet)
-    yield from (_indented(conflict_line(conflict)) for conflict in following.conflicts)
-    instances = [c for c in following.changes if isinstance(c, CutOverInstance)]
-    for change in following.changes:
-        if not isinstance(change, CutOverInstance):
-            yield from change_lines(change, look, one.plan.blast_radius.get(change.address))
-    for block in folded_instances(instances, look, symbol):
-        yield from block
-    yield from (_indented(guard_line(guard)) for guard in following.guards)
-    if following.changes:
-        yield from _elsewhere(one)
+    asked = [c for c in following.then if one.instance is not None and c.address == one.address]
+    if following.untouched is not None:
+        told = _untouched(one, following.untouched)
+        yield line(Piece("    this instance is not touched: ", "bold"), data(told))
+    yield from _changes(asked, one, look)
+    yield from _changes([c for c in following.then if c not in asked], one, look)
     for kept in following.kept:
         yield line(Piece("  ", "dim"), data(note(str(kept.address), kept.reason), "dim"))
 
 
-def _elsewhere(one: Explanation) -> Iterator[Line]:
-    """What stops the whole apply and is about something else, each with its flag."""
+def _changes(changes: Iterable[Change], one: Explanation, look: Look) -> Iterator[Line]:
+    found = [*changes]
+    instances = [c for c in found if isinstance(c, CutOverInstance)]
+    others = [c for c in found if not isinstance(c, CutOverInstance)]
+    for change in others if look.is_full else others[:MANY]:
+        yield from change_lines(change, look, one.plan.blast_radius.get(change.address))
+    if (more := len(others) - MANY) > 0 and not look.is_full:
+        yield line(Piece(f"    and {more} more (-v)", "dim"))
+    for block in folded_instances(instances, look, symbol):
+        yield from block
+
+
+def _untouched(one: Explanation, why: str) -> str:
+    instance = one.instance
+    if instance is None or instance.is_running:
+        return f"{why}, and it goes on with what it holds until it is replaced"
+    row = instance.row
+    profile = profile_address(row.profile_name) if row is not None else None
+    role = next((c.intent.get("after") for c in one.next.then if c.address == profile), None)
+    gets = str(role_address(role)) if role is not None else "no role"
+    return f"{why}, and started after that it gets {gets}"
+
+
+def _stops(one: Explanation, command: str | None) -> Iterator[Line]:
+    """What stops the whole apply, each with what lifts it, and the command that lifts all."""
     following = one.next
-    stops = following.elsewhere
+    stops = following.stops
     if not stops:
         return
-    also = "also " if following.guards or following.conflicts else ""
-    told = f"elsewhere in the plan, {stop_counts(stops, also)} it: apply then changes nothing"
-    yield line(Piece("  ! ", "bold red"), data(told))
+    told = f"nothing yet: {stop_counts(stops)} the whole apply"
+    yield line(Piece("  ! ", "bold red"), data(told, "bold red"))
     for stop in stops[:FEW_STOPS]:
         where = f"{stop.target}: " if stop.target != one.plan.target else ""
-        yield line("      ", data(f"{where}{stop_in_words(stop)}"))
+        later = ", once that is allowed" if stop.is_later else ""
+        yield line("    ", data(f"{where}{stop.reason}{later}"), _place(stop.source))
+        brings = f"{stop.lift} {stop.brings}" if stop.brings else stop.lift
+        yield line("      ", data(brings, "dim" if stop.is_liftable else ""))
     if len(stops) > FEW_STOPS:
-        more = f"      and {len(stops) - FEW_STOPS} more, which a plan lists"
+        more = f"    and {len(stops) - FEW_STOPS} more, which a plan lists"
         yield line(Piece(more, "dim"))
+    if command is not None:
+        by_hand = any(not stop.is_liftable for stop in stops)
+        yield line("  and after that:" if by_hand else "  to allow it:")
+        yield line("    ", data(command, "bold"))
+    if following.then:
+        yield line("  which then does this:")
 
 
 def _indented(one: Line) -> Line:
@@ -379,19 +411,26 @@ def _why_nothing(one: Explanation) -> str:
 
 
 def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
+    """What started the instance first, or the running ones; then what else names the profile."""
     news = one.new_instances
     own = [new for new in news if new.relation != "names-the-profile"]
-    other = [new for new in news if new.relation == "names-the-profile"]
     if one.instance is not None and not own:
-        told = "unknown: no tag of AWS's says what started it, so it was probably launched by hand"
-        if one.origin is not None:
-            by = f"{NAMES[one.origin.kind]} {one.origin.name}"
-            told = f"{by}, which started it, starts no instance any more, or is not listed"
-        yield line("  ", data(told))
+        yield line("  ", data(_of_no_group(one, one.instance)))
     shown = news if look.is_full or len(news) <= MANY else news[:MANY]
-    for new in [*own, *other]:
-        if new in shown:
-            yield from _new(new, one)
+    names = few([str(part.address) for part in one.profiles])
+    heading = f"others that name {names}, and started none of its running instances:"
+    if one.instance is not None:
+        noun = "profile" if len(one.profiles) == 1 else "profiles"
+        heading = f"not its own, but with its {noun} ({names}):"
+        if not own and one.instance.operator is not None:
+            heading = f"with its {noun} ({names}), so perhaps its own:"
+    is_apart = bool(own) or one.instance is not None
+    was_own = True
+    for new in shown:
+        if was_own and new not in own and is_apart:
+            yield line("  ", data(heading))
+        was_own = new in own
+        yield from _new(new, one, "  " if was_own or not is_apart else "    ")
     if len(shown) < len(news):
         yield line(Piece(f"  and {len(news) - len(shown)} more (-v)", "dim"))
     if not news and one.instance is None:
@@ -399,50 +438,75 @@ def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
         yield line("  ", data(f"no launch template, group or fleet names its profile{where}"))
 
 
-_RELATIONS = {
-    "started-it": ", which started it",
-    "started-consumers": "",
-    "names-the-profile": "",
-}
+def _of_no_group(one: Explanation, instance: LiveInstance) -> str:
+    if one.origin is not None:
+        by = f"{NAMES[one.origin.kind]} {one.origin.name}"
+        return f"{by}, which started it, starts no instance any more, or is not listed"
+    if instance.operator is not None:
+        return (
+            f"no tag of AWS's says what started it; {instance.operator}, which manages it, starts "
+            "what replaces it"
+        )
+    return (
+        "it has no group: no tag of AWS's says what started it, so it was probably launched by "
+        "hand, and nothing replaces it"
+    )
 
 
-def _new(new: NewInstances, one: Explanation) -> Iterator[Line]:
+def _title(new: NewInstances, one: Explanation) -> str:
     launch = new.launch
+    by = f": {launch.by}" if launch.by else ""
+    if one.instance is not None:
+        if new.relation == "by-its-group":
+            return f"{launch.title}: by its {launch.by}"
+        return f"{'its ' if new.relation == 'started-it' else ''}{launch.title}{by}"
     count = ""
     if new.relation == "started-consumers":
         noun = "instance" if new.instances == 1 else "instances"
         count = f", which started {new.instances} running {noun}"
-    by = f": {launch.by}" if launch.by else ""
-    where = f" in {launch.region}" if one.instance is None else ""
-    title = f"{launch.title}{where}{_RELATIONS[new.relation]}{count}{by}"
-    yield line("  ", data(title))
+    return f"{launch.title} in {launch.region}{count}{by}"
+
+
+def _new(new: NewInstances, one: Explanation, indent: str) -> Iterator[Line]:
+    launch = new.launch
+    yield line(indent, data(_title(new, one)))
+    indent += "  "
     if launch.unknown is not None:
-        yield line("    gives them: ", Piece("unknown", "bold red"), data(f": {launch.unknown}"))
+        yield line(
+            f"{indent}gives them: ", Piece("unknown", "bold red"), data(f": {launch.unknown}")
+        )
         return
-    blocked = one.next.is_blocked
     if launch.profile is None:
         gives = "no instance profile"
     else:
-        gives = f"{profile_address(launch.profile)}{_role_of(new, is_blocked=blocked)}"
-    yield line("    gives them ", data(gives, "" if not new.differs else "yellow"))
+        gives = f"{profile_address(launch.profile)}{_role_of(new, one)}"
+    yield line(f"{indent}gives them ", data(gives, "" if not new.differs else "yellow"))
     if launch.source is not None and not launch.source.replaces:
-        yield line(Piece("    it replaces no instance that is lost", "dim"))
+        yield line(Piece(f"{indent}it replaces no instance that is lost", "dim"))
     if new.differs:
         wanted = str(profile_address(new.wanted)) if new.wanted else "no instance profile"
         whose = "this instance" if new.relation == "started-it" else "running ones"
         told = f"that is not what {whose} should have by the specs: {wanted}"
-        yield line(Piece("    ! ", "bold yellow"), data(told, "yellow"))
+        yield line(Piece(f"{indent}! ", "bold yellow"), data(told, "yellow"))
         if one.association is not None and one.association.is_selected:
             told = f"association {one.association.named!r} selects new ones with the same tags too"
-            yield line("      ", data(told))
+            yield line(f"{indent}  ", data(told))
 
 
-def _role_of(new: NewInstances, *, is_blocked: bool) -> str:
+def _role_of(new: NewInstances, one: Explanation) -> str:
     if new.is_missing:
         return ", which does not exist: launches fail"
     if same_name(new.role, new.role_after):
         return f", so {role_address(new.role)}" if new.role else ", which holds no role"
     now = str(role_address(new.role)) if new.role else "no role"
     after = str(role_address(new.role_after)) if new.role_after else "no role"
-    when = "once what stops the next apply is allowed" if is_blocked else "after the next apply"
-    return f", so {now}, and {after} {when}"
+    return f", so {now}, and {after} {_when(one.next)}"
+
+
+def _when(following: Next) -> str:
+    if not following.is_blocked:
+        return "after the next apply"
+    if any(not stop.is_liftable for stop in following.stops):
+        return "once nothing stops the apply"
+    flags = " ".join(following.flags)
+    return f"after an apply with {flags}" if len(flags) <= _SHORT_FLAGS else "after the apply above"
