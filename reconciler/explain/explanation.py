@@ -76,6 +76,10 @@ class PolicyOfRole:
     source: Location | None = None
     document: Any = None
     unread: str | None = None
+    differs: bool = False
+    """Whether the document of the specs says something else."""
+    address: Address | None = None
+    """Of one of the account's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,11 @@ class RolePart(Part):
 
 @dataclass(frozen=True, slots=True)
 class PolicyPart(Part):
-    """``roles`` have it attached or as their boundary; ``others`` counts users and groups."""
+    """``roles`` have it attached or as their boundary, those of ``boundary_of`` only as that;
+    ``others`` counts users and groups."""
 
     roles: tuple[Address, ...] = ()
+    boundary_of: tuple[Address, ...] = ()
     others: int = 0
     document: Any = None
 
@@ -201,9 +207,14 @@ class Explanation:
     not_read: tuple[NotRead, ...] = ()
 
     def addresses(self) -> frozenset[Address]:
-        """Of everything in the chain."""
+        """Of everything in the chain. A policy that was asked about is not the others beside
+        it."""
         parts: Iterable[Part] = (*self.profiles, *self.roles, *self.policies)
-        return frozenset({self.address, *(part.address for part in parts)})
+        found = {self.address, *(part.address for part in parts)}
+        if not self.policies:
+            held = (policy.address for role in self.roles for policy in role.policies)
+            found |= {address for address in held if address is not None}
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

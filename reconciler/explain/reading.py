@@ -32,6 +32,7 @@ from reconciler.model.address import (
     name_of,
     profile_address,
     role_address,
+    same_name,
 )
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import (
@@ -139,10 +140,29 @@ def _nothing(
         searched = sorted({region for r in readings for region in r.searched})
         details = [*([f"searched: {', '.join(searched)}"] if searched else []), *details]
     elif is_certain:
-        message = f"{asked} exists neither in the specs nor in {where}{help_}"
+        message = f"{asked} exists neither in the specs nor in {where}{_inline(address, readings)}"
+        message += help_
     else:
         message = f"{asked} is not in the specs, nor in what could be read of {where}{help_}"
     return RefusedError(message, ExitCode.ERROR, details=tuple(dict.fromkeys(details)))
+
+
+def _inline(address: Address, readings: Collection[_Reading]) -> str:
+    """Inline policies have no address of their own."""
+    if address.kind != POLICY:
+        return ""
+    roles = [r.resource for one in readings for r in one.live.roles.values()]
+    roles += [r.resource for one in readings for r in one.planned.desired.roles.values()]
+    found = {
+        role.address
+        for role in roles
+        if any(same_name(name, address.name) for name, _ in role.inline_policies)
+    }
+    if not found:
+        return ""
+    first, *more = sorted(found)
+    also, verb = (f" and {len(more)} more", "have") if more else ("", "has")
+    return f"; {first}{also} {verb} an inline policy of that name: explain the role"
 
 
 @dataclass

@@ -123,12 +123,12 @@ def _stop(one: Conflict | Guard, plan: TargetPlan, after: TargetPlan, *, is_late
         reason, addresses = one.reason, one.addresses
         return Stop(plan.target, one.key, reason, one.lift, addresses, is_later=is_later)
     change = next((c for c in after.changes if c.address == one.address), None)
-    brings = _brings(change, after) if change is not None else ""
+    brings = _brings(change, one.owner, after) if change is not None else ""
     reason = f"{one.address} {one.reason}"
     return Stop(plan.target, None, reason, one.lift, (one.address,), one.source, brings, is_later)
 
 
-def _brings(change: Change, plan: TargetPlan) -> str:
+def _brings(change: Change, owner: str | None, plan: TargetPlan) -> str:
     """What comes of it that a person should know before."""
     if change.address.is_instance and not isinstance(change, Adopt):
         before = (change.before or {}).get("instance_profile")
@@ -140,19 +140,26 @@ def _brings(change: Change, plan: TargetPlan) -> str:
                 f"instance-profile/{before} stays as it is"
             )
         return f"takes over its association, which then belongs to the owner {plan.owner}"
-    told = f"takes over {change.address}: it belongs to the owner {plan.owner} from then on"
+    told = (
+        f"takes over {change.address}: by a tag it belongs to the owner {plan.owner} from then on"
+    )
+    if owner is not None:
+        told += f", and no longer to {owner!r}"
     changed = [d.path for d in change.differences]
     more = f" and {rest} more" if (rest := len(changed) - _FEW) > 0 else ""
-    told += ", by a tag, and is kept as the specs have it"
+    told += ", and is kept as the specs have it"
     if changed:
         told += f", so this changes: {', '.join(changed[:_FEW])}{more}"
     live = plan.based_on.get(change.address)
     if isinstance(live, LiveProfile) and live.resource.role is not None and change.consumers:
         count = len(change.consumers)
-        noun = "instance is" if count == 1 else "instances are"
+        noun, them = ("instance is", "it") if count == 1 else ("instances are", "them")
+        told += f"; its {count} running {noun} "
         told += (
-            f"; its {count} running {noun} taken to have role/{live.resource.role}, which nobody "
-            "has recorded (--refresh-adopted cuts them over)"
+            "cut over"
+            if "strategy" in change.intent
+            else f"taken to have role/{live.resource.role}, which nobody has recorded "
+            f"(--refresh-adopted cuts {them} over)"
         )
     return told
 

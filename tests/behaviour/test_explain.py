@@ -129,7 +129,7 @@ def section(text: str, title: str) -> str:
 
 def test_new_instances_of_its_own_group_come_first(world: World) -> None:
     told = section(plain(explain_lines(world.explain(world.member), Look())), NEW)
-    first, _, others = told.partition("  not its own, but with its profiles (")
+    first, _, others = told.partition("  others that start instances with its profiles (")
     assert first.splitlines()[:2] == [
         "  its Auto Scaling group web-asg: launch template web-lt, version 2",
         "    gives them instance-profile/legacy, so role/legacy",
@@ -147,7 +147,7 @@ def test_an_instance_of_no_group_is_told_that_nothing_replaces_it(world: World) 
         "  it has no group: no tag of AWS's says what started it, so it was probably launched by "
         "hand, and nothing replaces it"
     )
-    assert "  not its own, but with its profile (instance-profile/web):" in told
+    assert "  others that start instances with its profile (instance-profile/web):" in told
     told = section(plain(explain_lines(world.explain(world.managed), Look())), NEW)
     assert told.splitlines()[0] == (
         "  no tag of AWS's says what started it; ecs.amazonaws.com, which manages it, starts what "

@@ -130,12 +130,11 @@ def test_an_adoption_is_told_with_all_that_it_brings(aws: Rig, asked: str) -> No
         stop.addresses[0].name + stop.addresses[0].kind[:4]: stop.brings for stop in one.next.stops
     }
     assert takes["alienrole"] == (
-        "takes over role/alien: it belongs to the owner tests from then on, by a tag, and is kept "
+        "takes over role/alien: by a tag it belongs to the owner tests from then on, and is kept "
         "as the specs have it, so this changes: tags.team"
     )
     profile = takes["alieninst"]
-    assert "so this changes: role; its 1 running instance is taken to have role/alien" in profile
-    assert "--refresh-adopted" in profile
+    assert profile.endswith("so this changes: role; its 1 running instance is cut over")
     assert "> instance-profile/alien" in text or asked == "role/one"
     # Not only what AWS has now: the adoption swaps the role.
     assert not one.new_instances or one.new_instances[0].role_after == "one"
@@ -180,6 +179,17 @@ def test_an_instance_that_is_taken_stops_the_views_of_its_profiles(aws: Rig) -> 
         assert [str(c.address) for c in one.next.then] == [f"association/{member}"]
 
 
+def test_an_adopted_profile_is_taken_to_have_been_taken_up(aws: Rig) -> None:
+    unadopted(aws)
+    aws.write(ALIEN.replace("alien: {role: one}", "alien: {role: alien}"))
+    one, _ = explained(aws, "instance-profile/alien")
+    brings = next(s.brings for s in one.next.stops if s.addresses[0].kind == "instance-profile")
+    assert brings.endswith(
+        "; its 1 running instance is taken to have role/alien, which nobody has recorded "
+        "(--refresh-adopted cuts it over)"
+    )
+
+
 def test_what_another_owner_has(aws: Rig) -> None:
     aws.iam.create_role(
         RoleName="one",
@@ -189,6 +199,7 @@ def test_what_another_owner_has(aws: Rig) -> None:
     aws.write("roles: {one: {trust: ec2}}")
     one, text = explained(aws, "role/one")
     assert one.next.flags == ("--adopt", "--take-over")
+    assert "belongs to the owner tests from then on, and no longer to 'others'" in text
     assert "reconciler apply --adopt --take-over" in text
 
 

@@ -152,6 +152,7 @@ def _policy_of_role(policy: PolicyOfRole) -> types.PolicyOfRoleShape:
         "held": policy.held,
         "document": policy.document,
         "unread": policy.unread,
+        "differs": policy.differs,
         "source": source_json(policy.source),
     }
 
@@ -160,6 +161,7 @@ def _policy(part: PolicyPart) -> types.PolicyPartShape:
     return {
         **_part(part),
         "roles": [str(address) for address in part.roles],
+        "boundary_of": [str(address) for address in part.boundary_of],
         "others": part.others,
         "document": part.document,
     }

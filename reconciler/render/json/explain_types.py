@@ -112,6 +112,7 @@ class PolicyOfRoleShape(TypedDict):
     held: Annotated[Hold, Field(description="Who gives it to the role.")]
     document: Any
     unread: str | None
+    differs: Annotated[bool, Field(description="Whether the specs have another document.")]
     source: SourceShape | None
 
 
@@ -130,6 +131,9 @@ class RolePartShape(PartShape):
 @with_config(CLOSED)
 class PolicyPartShape(PartShape):
     roles: list[Address]
+    boundary_of: Annotated[
+        list[Address], Field(description="Those of them that have it as their boundary alone.")
+    ]
     others: Annotated[int, Field(description="Users and groups that have it.")]
     document: Any
 

@@ -4,6 +4,7 @@ instances get."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from reconciler.diagnostics import Location
@@ -41,7 +42,7 @@ from reconciler.render.phrases import FEW_STOPS, few, note, stop_counts
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.consumers import consumer_lines
 from reconciler.render.text.cut_over import folded_instances
-from reconciler.render.text.direction import HAPPENED
+from reconciler.render.text.direction import COMPARED
 from reconciler.render.text.header import header_lines_of
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import (
@@ -240,7 +241,7 @@ def _head(part: Part, more: str = "") -> Iterator[Line]:
 
 def _differing(part: Part, look: Look) -> Iterator[Line]:
     for difference in part.differences:
-        yield from difference_lines(difference, HAPPENED, 4, is_full=look.is_full)
+        yield from difference_lines(difference, COMPARED, 4, is_full=look.is_full)
 
 
 def _profile(part: ProfilePart, look: Look) -> Iterator[Line]:
@@ -271,12 +272,14 @@ def _role(part: RolePart, one: Explanation, look: Look) -> Iterator[Line]:
 
 def _inside(part: RolePart, one: Explanation) -> str:
     """Where it is in the profiles of the chain."""
-    for profile in one.profiles:
-        if same_name(profile.role, part.address.name):
-            return f", inside {profile.address}"
-        if same_name(profile.wanted_role, part.address.name):
-            return f", wanted inside {profile.address}"
-    return ""
+    name = part.address.name
+    inside = [p for p in one.profiles if same_name(p.role, name)]
+    wanted = [p for p in one.profiles if same_name(p.wanted_role, name) and p not in inside]
+    told = ""
+    for how, profiles in (("inside", inside), ("wanted inside", wanted)):
+        if profiles:
+            told += f", {how} {few([str(p.address) for p in profiles], most=MANY)}"
+    return told
 
 
 _KINDS = {
@@ -291,7 +294,9 @@ def _policy_of_role(policy: PolicyOfRole, look: Look) -> Iterator[Line]:
     yield line(
         "    ",
         data(f"{_KINDS[policy.kind]} {policy.name}"),
-        data(_HELD[policy.held], "yellow"),
+        data(
+            _HELD[policy.held] or ("  differs from the specs" if policy.differs else ""), "yellow"
+        ),
         _place(policy.source),
     )
     if policy.unread is not None:
@@ -316,10 +321,15 @@ def _policy(part: PolicyPart, look: Look) -> Iterator[Line]:
     yield from _differing(part, look)
     yield from _marks(part.marks)
     yield from _statements(part.document, look)
-    having = few([str(address) for address in part.roles], most=MANY) or "no role"
+    attached = [str(address) for address in part.roles if address not in part.boundary_of]
+    having = few(attached, most=MANY) or "no role"
     noun = "user or group" if part.others == 1 else "users or groups"
     others = f" and {part.others} {noun}" if part.others else ""
-    yield line("    is attached to ", data(f"{having}{others}"))
+    if attached or others or not part.boundary_of:
+        yield line("    is attached to ", data(f"{having}{others}"))
+    if part.boundary_of:
+        bounded = few([str(address) for address in part.boundary_of], most=MANY)
+        yield line("    is the permissions boundary of ", data(bounded))
 
 
 # What comes next.
@@ -333,7 +343,9 @@ def _next(one: Explanation, command: str | None, look: Look) -> Iterator[Line]:
     else:
         yield from _stops(one, command)
     yield from (_indented(unread_line(unread)) for unread in following.unread)
-    yield from (_indented(unmet_line(unmet, look)) for unmet in following.unmet)
+    yield from (
+        _indented(unmet_line(unmet, replace(look, is_alone=True))) for unmet in following.unmet
+    )
     asked = [c for c in following.then if one.instance is not None and c.address == one.address]
     if following.untouched is not None:
         told = _untouched(one, following.untouched)
@@ -421,7 +433,7 @@ def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
     heading = f"others that name {names}, and started none of its running instances:"
     if one.instance is not None:
         noun = "profile" if len(one.profiles) == 1 else "profiles"
-        heading = f"not its own, but with its {noun} ({names}):"
+        heading = f"others that start instances with its {noun} ({names}):"
         if not own and one.instance.operator is not None:
             heading = f"with its {noun} ({names}), so perhaps its own:"
     is_apart = bool(own) or one.instance is not None
@@ -481,7 +493,8 @@ def _new(new: NewInstances, one: Explanation, indent: str) -> Iterator[Line]:
     else:
         gives = f"{profile_address(launch.profile)}{_role_of(new, one)}"
     yield line(f"{indent}gives them ", data(gives, "" if not new.differs else "yellow"))
-    if launch.source is not None and not launch.source.replaces:
+    is_own_template = launch.source is None and new.relation == "started-it"
+    if is_own_template or (launch.source is not None and not launch.source.replaces):
         yield line(Piece(f"{indent}it replaces no instance that is lost", "dim"))
     if new.differs:
         wanted = str(profile_address(new.wanted)) if new.wanted else "no instance profile"
