@@ -206,7 +206,7 @@ def _around(
         if isinstance(live := live_of(address, context), LiveProfile) and live.temporary_of:
             found = (profile, profile_part(live.temporary_of, context, "it stands in for this one"))
         names = dict.fromkeys(name for part in found for name in roles_around(part))
-        return tuple(_roles(names, known)), found
+        return (*_roles(names, known), *_held(address, {*map(name_key, names)}, known)), found
     if address.kind == ROLE:
         roles: tuple[RolePart, ...] = (role_part(address.name, context, documents),)
     else:
@@ -215,6 +215,19 @@ def _around(
         )
     holders = sorted({holder for role in roles for holder in role.profiles})
     return roles, tuple(profile_part(holder.name, context) for holder in holders)
+
+
+def _held(address: Address, told: Collection[str], known: Known) -> Iterator[RolePart]:
+    """Other roles that instances of the profile may hold: a cut-over has not reached them all."""
+    context = known.context
+    live = live_of(address, context)
+    if not isinstance(live, LiveProfile):
+        return
+    for role_id in context.in_use.roles_held(live):
+        role = context.live.role_with(role_id)
+        if role is not None and name_key(role.resource.name) not in told:
+            why = "which its instances may still hold"
+            yield role_part(role.resource.name, context, known.documents, why)
 
 
 def _consumers(profiles: Iterable[str], context: PlanContext) -> tuple[LiveInstance, ...]:

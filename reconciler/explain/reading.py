@@ -235,6 +235,11 @@ class _Reading:
         context = self._context()
         is_policy = address is not None and address.kind == POLICY
         roles = set[str]() if is_policy else self._roles_around(profiles)
+        if not is_policy:
+            live = (context.live.profile(name) for name in profiles)
+            ids = {i for p in live if p is not None for i in context.in_use.roles_held(p)}
+            held = (context.live.role_with(role_id) for role_id in ids)
+            roles |= {role.resource.name for role in held if role is not None}
         if address is not None and address.kind == ROLE:
             roles.add(address.name)
         documents = self._documents(roles, policies, context)

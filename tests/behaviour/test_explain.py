@@ -208,6 +208,11 @@ def test_a_role_and_what_is_around_it(world: World) -> None:
     assert [str(change.address) for change in answer.next.changes] == ["instance-profile/web"]
 
 
+def test_a_role_that_is_to_come(world: World) -> None:
+    told = plain(explain_lines(world.explain("role/web-v2"), Look()))
+    assert "  the role is not inside that profile yet" in told
+
+
 def test_a_role_that_no_profile_holds_asks_nothing_of_ec2(world: World) -> None:
     before = len(world.aws.aws.log)
     answer = world.one("role/batch")

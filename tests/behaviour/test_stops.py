@@ -56,7 +56,8 @@ def section(text: str) -> list[str]:
     """What the next apply does."""
     lines = text.splitlines()
     start = lines.index("What the next apply does") + 1
-    return lines[start : lines.index("", start)]
+    end = lines.index("", start) if "" in lines[start:] else len(lines)
+    return lines[start:end]
 
 
 @pytest.mark.parametrize("asked", ["instance-profile/web", "role/one", "role/two", "member"])
@@ -276,3 +277,28 @@ def test_a_picture_of_what_nothing_stops_does_not(aws: Rig) -> None:
     for form in FORMATS.values():
         assert "stop the next apply" not in form(made, NOW)
     assert made.stops == ()
+
+
+TWO = """
+version: 1
+owner: tests
+guards: {protected: [role/prod]}
+targets:
+  dev: {account_id: '222222222222', role_arn: 'arn:aws:iam::222222222222:role/x', specs: [dev.yaml]}
+  prod: {account_id: '111111111111', role_arn: 'arn:aws:iam::111111111111:role/x', specs: [prod.yaml]}
+"""
+
+
+def test_what_stops_another_target_stops_this_one(aws: Rig) -> None:
+    """One apply is of all targets, unless one is chosen."""
+    for name in ("dev", "prod"):
+        (aws.folder / f"{name}.yaml").write_text(f"roles: {{{name}: {{trust: ec2}}}}")
+    (aws.folder / "reconciler.yaml").write_text(TWO)
+    one, text = explained(aws, "role/dev")
+    told = section(text)
+    assert told[1] == "    prod: role/prod is protected by the settings"
+    assert "    reconciler apply --allow protected=role/prod" in told
+    assert [stop.target for stop in one.next.stops] == ["prod"]
+    aws.opened.clear()
+    alone = explain("role/dev", aws.request(regions=(HOME,), targets=("dev",)), aws.commands())
+    assert alone.answers[0].next.stops == ()

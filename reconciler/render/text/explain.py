@@ -169,11 +169,10 @@ def _users(one: Explanation, look: Look) -> Iterator[Line]:
     yield line("  ", data(f"{count or 'no'} running {noun} {on}{where}"))
     for role in one.roles if one.address.kind == ROLE else ():
         if not any(same_name(part.role, role.address.name) for part in one.profiles):
-            yield line(
-                "  it is not inside it now"
-                if len(one.profiles) == 1
-                else "  it is inside none of them now"
-            )
+            which = "that profile" if len(one.profiles) == 1 else "any of them"
+            is_wanted = any(same_name(p.wanted_role, role.address.name) for p in one.profiles)
+            when = "yet" if is_wanted else "any more, but instances may still hold it"
+            yield line(f"  the role is not inside {which} {when}")
     for apart in one.apart:
         told = _OF_THEM[apart.kind][apart.count != 1].format(apart.reason)
         yield line("  ", data(f"{apart.count} of them {told}"))
