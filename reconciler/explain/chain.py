@@ -26,7 +26,7 @@ from reconciler.explain.parts import (
     role_part,
     roles_around,
 )
-from reconciler.explain.stops import Allowed
+from reconciler.explain.stops import Allowed, Stop
 from reconciler.model.address import (
     ANY_INSTANCE,
     PROFILE,
@@ -271,6 +271,11 @@ def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] =
         return made.address.kind == PROFILE
 
     stops = known.allowed.stops if known.allowed is not None else ()
+
+    def nearness(stop: Stop) -> tuple[bool, bool]:
+        about = {*stop.addresses}
+        return made.address not in about, not (addresses | users) & about
+
     return Next(
         changes=tuple(c for c in plan.changes if is_about(c)),
         conflicts=tuple(c for c in plan.conflicts if c.address in addresses | users),
@@ -278,7 +283,7 @@ def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] =
         kept=tuple(k for k in (*plan.kept, *plan.ignored) if k.address in addresses),
         unread=tuple(u for u in plan.unread if is_of_chain(u)),
         unmet=tuple(u for u in plan.unmet if {u.address, u.needed_by} & addresses),
-        stops=tuple(sorted(stops, key=lambda s: not (addresses | users) & set(s.addresses))),
+        stops=tuple(sorted(stops, key=nearness)),
         flags=known.allowed.flags if known.allowed is not None else (),
         then=tuple(c for c in known.coming.changes if is_about(c)),
     )

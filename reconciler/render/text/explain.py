@@ -345,6 +345,8 @@ def _next(one: Explanation, command: str | None, look: Look) -> Iterator[Line]:
     yield from (
         _indented(unmet_line(unmet, replace(look, is_alone=True))) for unmet in following.unmet
     )
+    if following.stops and following.then:
+        yield line("  which then does this:" if command is not None else "  it then does this:")
     asked = [c for c in following.then if one.instance is not None and c.address == one.address]
     if following.untouched is not None:
         told = _untouched(one, following.untouched)
@@ -399,8 +401,6 @@ def _stops(one: Explanation, command: str | None) -> Iterator[Line]:
         by_hand = any(not stop.is_liftable for stop in stops)
         yield line("  and after that:" if by_hand else "  to allow it:")
         yield line("    ", data(command, "bold"))
-    if following.then:
-        yield line("  which then does this:")
 
 
 def _indented(one: Line) -> Line:
