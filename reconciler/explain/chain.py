@@ -174,14 +174,18 @@ def _profiles_of(
         found = live_of(profile_address(row.profile_name), context)
         home = found.temporary_of if isinstance(found, LiveProfile) else None
         if home is not None:
-            names.setdefault(name_key(home), (home, "it moves back there"))
+            names.setdefault(name_key(home), (home, "where it moves back to"))
     if wanted is not None:
-        why = "the specs give it" if row is None or not same_name(row.profile_name, wanted) else ""
+        why = (
+            "which the specs give it"
+            if row is None or not same_name(row.profile_name, wanted)
+            else ""
+        )
         names.setdefault(name_key(wanted), (wanted, why))
     for profile in context.live.profiles.values():
         if instance.key in profile.in_flight:
             name = profile.resource.name
-            names.setdefault(name_key(name), (name, "a run must give it back"))
+            names.setdefault(name_key(name), (name, "which a run must give back"))
     for name, why in names.values():
         yield profile_part(name, context, why)
 
@@ -204,7 +208,10 @@ def _around(
         profile = profile_part(address.name, context)
         found: tuple[ProfilePart, ...] = (profile,)
         if isinstance(live := live_of(address, context), LiveProfile) and live.temporary_of:
-            found = (profile, profile_part(live.temporary_of, context, "it stands in for this one"))
+            found = (
+                profile,
+                profile_part(live.temporary_of, context, "for which the other one stands in"),
+            )
         names = dict.fromkeys(name for part in found for name in roles_around(part))
         return (*_roles(names, known), *_held(address, {*map(name_key, names)}, known)), found
     if address.kind == ROLE:
