@@ -116,9 +116,12 @@ def stop_counts(stops: Collection[Stop]) -> str:
 
 
 def stop_in_words(stop: Stop) -> str:
-    """The reason, and the flag that lifts it."""
+    """The reason, and the flag that lifts it, with what that brings."""
     lift = f"override with {stop.lift}" if stop.lift.startswith("--allow") else stop.lift
-    return f"{stop.reason}; {lift if stop.key is not None else f'use {stop.lift} to manage it'}"
+    if stop.key is None:
+        lift = f"{stop.lift} {stop.brings}" if stop.brings else f"use {stop.lift} to manage it"
+    later = ", once the rest is allowed" if stop.is_later else ""
+    return f"{stop.reason}{later}; {lift}"
 
 
 def assumed_in_words(count: int) -> str:

@@ -271,6 +271,18 @@ def test_every_picture_says_it(aws: Rig, capsys: pytest.CaptureFixture[str]) -> 
     assert "override with --allow protected=instance-profile/db" in told
 
 
+def test_a_picture_tells_what_an_adoption_brings(
+    aws: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unadopted(aws)
+    made = make_graph(aws.request(regions=(HOME,)), aws.commands(), every=False)
+    assert all(stop.brings for stop in made.stops)
+    assert run(["graph", str(aws.folder), "--region", HOME]) == ExitCode.UNDECIDED
+    assert "; --adopt takes over role/alien: by a tag it belongs to the owner tests" in (
+        capsys.readouterr().err
+    )
+
+
 def test_a_picture_of_what_nothing_stops_does_not(aws: Rig) -> None:
     swapped(aws)
     made = make_graph(aws.request(regions=(HOME,)), aws.commands(), every=False)
