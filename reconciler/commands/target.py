@@ -302,9 +302,13 @@ def _read(
         try:
             found = chosen if chosen is not None else reader.enabled_regions(options.regions[0])
         except AwsError as error:
-            if error.code not in UNREADABLE or needed != "planned":
+            if error.code not in UNREADABLE or (needed != "planned" and options.forget):
                 raise
-            found, told = (), (_unlisted(error, account),)
+            found = ()
+            if needed == "planned":
+                told = (_unlisted(error, account),)
+            else:
+                live = replace(live, unlisted=f"{error.call}: {error.code}")
         live = with_regions(live, set(found), reader, progress)
     return contexts.of(live), told
 

@@ -36,7 +36,7 @@ from reconciler.model.evidence import (
 )
 from reconciler.model.live import LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import CREDENTIALS_SECONDS, InstanceKey, Pending
-from reconciler.plan.changes import WHOLE_ACCOUNT
+from reconciler.plan.changes import WHICH_REGIONS, WHOLE_ACCOUNT
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.context import PlanContext, with_temporary_profiles
 from reconciler.planner.expectations import (
@@ -224,7 +224,7 @@ class _TargetReading:
         except AwsError as error:
             if error.code not in UNREADABLE:
                 raise
-            self.not_read.append(UnknownConsumers("which regions are enabled", _why(error)))
+            self.not_read.append(UnknownConsumers(WHICH_REGIONS, _why(error)))
         live = with_regions(context.live, regions, reader, self.ports.progress)
         self._keep(live)
 

@@ -26,7 +26,9 @@ from reconciler.explain.parts import (
     role_part,
     roles_around,
 )
+from reconciler.explain.stops import Allowed, Stop
 from reconciler.model.address import (
+    ANY_INSTANCE,
     PROFILE,
     ROLE,
     Address,
@@ -42,6 +44,7 @@ from reconciler.model.live import LiveInstance, LiveProfile
 from reconciler.plan.changes import Change, CutOverInstance, Restore, Unread
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.associations import claim_of, wanted_profile
+from reconciler.planner.blast_radius import apart
 from reconciler.planner.context import PlanContext
 from reconciler.planner.launches import (
     Launch,
@@ -65,6 +68,13 @@ class Known:
     documents: Documents
     searched: tuple[str, ...] = ()
     not_read: tuple[NotRead, ...] = ()
+    allowed: Allowed | None = None
+    """What an apply does with everything allowed; ``None`` where that is the plan."""
+
+    @property
+    def coming(self) -> TargetPlan:
+        """The plan that counts for what comes after."""
+        return self.allowed.plan if self.allowed is not None else self.plan
 
 
 def explain_instance(instance: LiveInstance, known: Known) -> Explanation:
@@ -88,7 +98,22 @@ def explain_instance(instance: LiveInstance, known: Known) -> Explanation:
         not_read=known.not_read,
     )
     told = _news_of_instance(seen, profiles, known)
-    return replace(made, next=_next(made, known), new_instances=tuple(told))
+    following = _next(made, known)
+    following = replace(following, untouched=_untouched(seen, following))
+    return replace(made, next=following, new_instances=tuple(told))
+
+
+def _untouched(instance: LiveInstance, following: Next) -> str | None:
+    row, own = instance.row, instance_address(instance.key.instance)
+    if row is None or any(change.address == own for change in following.then):
+        return None
+    profile = profile_address(row.profile_name)
+    is_cut_over = any(c.address == profile and "strategy" in c.intent for c in following.then)
+    if not is_cut_over:
+        return None
+    if instance.untouchable is not None:
+        return instance.untouchable
+    return None if instance.is_running else f"it is {instance.state}"
 
 
 def explain_address(address: Address, known: Known) -> Explanation | None:
@@ -112,6 +137,7 @@ def explain_address(address: Address, known: Known) -> Explanation | None:
         roles=roles,
         policies=policies,
         consumers=grouped(consumers),
+        apart=apart(consumers, context),
         searched=known.searched,
         not_read=known.not_read,
     )
@@ -148,14 +174,18 @@ def _profiles_of(
         found = live_of(profile_address(row.profile_name), context)
         home = found.temporary_of if isinstance(found, LiveProfile) else None
         if home is not None:
-            names.setdefault(name_key(home), (home, "it moves back there"))
+            names.setdefault(name_key(home), (home, "where it moves back to"))
     if wanted is not None:
-        why = "the specs give it" if row is None or not same_name(row.profile_name, wanted) else ""
+        why = (
+            "which the specs give it"
+            if row is None or not same_name(row.profile_name, wanted)
+            else ""
+        )
         names.setdefault(name_key(wanted), (wanted, why))
     for profile in context.live.profiles.values():
         if instance.key in profile.in_flight:
             name = profile.resource.name
-            names.setdefault(name_key(name), (name, "a run must give it back"))
+            names.setdefault(name_key(name), (name, "which a run must give back"))
     for name, why in names.values():
         yield profile_part(name, context, why)
 
@@ -178,9 +208,12 @@ def _around(
         profile = profile_part(address.name, context)
         found: tuple[ProfilePart, ...] = (profile,)
         if isinstance(live := live_of(address, context), LiveProfile) and live.temporary_of:
-            found = (profile, profile_part(live.temporary_of, context, "it stands in for this one"))
+            found = (
+                profile,
+                profile_part(live.temporary_of, context, "for which the other one stands in"),
+            )
         names = dict.fromkeys(name for part in found for name in roles_around(part))
-        return tuple(_roles(names, known)), found
+        return (*_roles(names, known), *_held(address, {*map(name_key, names)}, known)), found
     if address.kind == ROLE:
         roles: tuple[RolePart, ...] = (role_part(address.name, context, documents),)
     else:
@@ -189,6 +222,19 @@ def _around(
         )
     holders = sorted({holder for role in roles for holder in role.profiles})
     return roles, tuple(profile_part(holder.name, context) for holder in holders)
+
+
+def _held(address: Address, told: Collection[str], known: Known) -> Iterator[RolePart]:
+    """Other roles that instances of the profile may hold: a cut-over has not reached them all."""
+    context = known.context
+    live = live_of(address, context)
+    if not isinstance(live, LiveProfile):
+        return
+    for role_id in context.in_use.roles_held(live):
+        role = context.live.role_with(role_id)
+        if role is not None and name_key(role.resource.name) not in told:
+            why = "which its instances may still hold"
+            yield role_part(role.resource.name, context, known.documents, why)
 
 
 def _consumers(profiles: Iterable[str], context: PlanContext) -> tuple[LiveInstance, ...]:
@@ -207,28 +253,46 @@ def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] =
     """The plan, as far as it is about the chain."""
     plan, addresses = known.plan, made.addresses()
     users = {instance_address(i.key.instance) for i in consumers}
+    profiles = {name_key(part.address.name) for part in made.profiles}
 
     def is_about(change: Change) -> bool:
+        """Also an instance that comes to the chain, or leaves it. Cut-overs of instances are told
+        with their profile; one by one where it is what was asked about."""
         if change.address in addresses:
             return True
-        is_instance = isinstance(change, CutOverInstance | Restore)
-        return made.address.kind == PROFILE and is_instance and change.address in users
+        if made.instance is not None or not change.address.is_instance:
+            return False
+        if isinstance(change, CutOverInstance | Restore):
+            return made.address.kind == PROFILE and change.address in users
+        comes_to = (change.after or {}).get("instance_profile")
+        return change.address in users or (comes_to is not None and name_key(comes_to) in profiles)
 
     def is_of_chain(unread: Unread) -> bool:
         """Consumers of a profile may be in any region, and their changes are told for it."""
+        if unread.address == ANY_INSTANCE and unread.region is None:
+            return bool(made.profiles)
         if unread.address in addresses or unread.region is None:
             return unread.address in addresses
         if made.instance is not None:
             return unread.region == made.instance.key.region
         return made.address.kind == PROFILE
 
+    stops = known.allowed.stops if known.allowed is not None else ()
+
+    def nearness(stop: Stop) -> tuple[bool, bool]:
+        about = {*stop.addresses}
+        return made.address not in about, not (addresses | users) & about
+
     return Next(
         changes=tuple(c for c in plan.changes if is_about(c)),
-        conflicts=tuple(c for c in plan.conflicts if c.address in addresses),
-        guards=tuple(g for g in plan.guards if addresses & set(g.addresses)),
+        conflicts=tuple(c for c in plan.conflicts if c.address in addresses | users),
+        guards=tuple(g for g in plan.guards if (addresses | users) & set(g.addresses)),
         kept=tuple(k for k in (*plan.kept, *plan.ignored) if k.address in addresses),
         unread=tuple(u for u in plan.unread if is_of_chain(u)),
         unmet=tuple(u for u in plan.unmet if {u.address, u.needed_by} & addresses),
+        stops=tuple(sorted(stops, key=nearness)),
+        flags=known.allowed.flags if known.allowed is not None else (),
+        then=tuple(c for c in known.coming.changes if is_about(c)),
     )
 
 
@@ -238,7 +302,7 @@ def _new(
     members: Collection[LiveInstance],
     known: Known,
 ) -> NewInstances:
-    context, plan = known.context, known.plan
+    context, plan = known.context, known.coming
     wanted = [wanted_profile(instance, context) for instance in members]
     other = [name for name in wanted if not same_name(name, launch.profile)]
     chosen = other[0] if other else wanted[0] if wanted else None
@@ -265,8 +329,14 @@ def _news_of_instance(
     for launch in own:
         yield _new(launch, "started-it", (instance,), known)
     names = [part.address.name for part in profiles]
-    for launch in naming(names, known.launches):
-        if launch not in own and launch.region == instance.key.region:
+    origin, region = origin_of(instance), instance.key.region
+    others = [n for n in naming(names, known.launches) if n not in own and n.region == region]
+    group = origin.name if origin is not None and origin.kind == "auto-scaling-group" else None
+    by_group = [n for n in others if group is not None and n.source and n.source.group == group]
+    for launch in by_group:
+        yield _new(launch, "by-its-group", (), known)
+    for launch in others:
+        if launch not in by_group:
             yield _new(launch, "names-the-profile", (), known)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from reconciler.model.address import Address
 from reconciler.model.consumers import ConsumerGroup
 from reconciler.model.launch_sources import Origin
 from reconciler.model.live import AssociationRow, LiveInstance
+from reconciler.plan.blast_radius import Apart
 from reconciler.plan.changes import Change, Conflict, Difference, Guard, Kept, Unmet, Unread
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.launches import Launch
@@ -74,6 +76,10 @@ class PolicyOfRole:
     source: Location | None = None
     document: Any = None
     unread: str | None = None
+    differs: bool = False
+    """Whether the document of the specs says something else."""
+    address: Address | None = None
+    """Of one of the account's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +95,11 @@ class RolePart(Part):
 
 @dataclass(frozen=True, slots=True)
 class PolicyPart(Part):
-    """``roles`` have it attached or as their boundary; ``others`` counts users and groups."""
+    """``roles`` have it attached or as their boundary, those of ``boundary_of`` only as that;
+    ``others`` counts users and groups."""
 
     roles: tuple[Address, ...] = ()
+    boundary_of: tuple[Address, ...] = ()
     others: int = 0
     document: Any = None
 
@@ -112,8 +120,11 @@ class AssociationPart:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What the plan of today has about the chain. ``elsewhere`` is what stops the apply though it
-    is about something else."""
+    """What the plan of today has about the chain.
+
+    ``elsewhere`` is what stops the apply though it is about something else. ``stops`` is everything
+    that does, what is about the chain first; ``flags`` lift it, as far as flags can, and ``then``
+    is what an apply with them changes of the chain. Without ``stops`` that is ``changes``."""
 
     changes: tuple[Change, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
@@ -122,6 +133,11 @@ class Next:
     unread: tuple[Unread, ...] = ()
     unmet: tuple[Unmet, ...] = ()
     elsewhere: tuple[Stop, ...] = ()
+    stops: tuple[Stop, ...] = ()
+    flags: tuple[str, ...] = ()
+    then: tuple[Change, ...] = ()
+    untouched: str | None = None
+    """Why a cut-over of its profile leaves the instance that was asked about as it is."""
 
     @property
     def is_blocked(self) -> bool:
@@ -130,12 +146,13 @@ class Next:
 
     @property
     def is_nothing(self) -> bool:
-        return not (self.changes or self.conflicts or self.unread or self.unmet)
+        told = self.changes or self.then or self.conflicts or self.guards
+        return not (told or self.unread or self.unmet)
 
 
-Relation = Literal["started-it", "names-the-profile", "started-consumers"]
-"""Why a source of new instances is told: it started the instance, it names a profile of the chain,
-or it started consumers of the profile."""
+Relation = Literal["started-it", "by-its-group", "names-the-profile", "started-consumers"]
+"""Why a source of new instances is told: it started the instance, it starts them by the group of
+the instance, it names a profile of the chain, or it started consumers of the profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +198,8 @@ class Explanation:
     roles: tuple[RolePart, ...] = ()
     policies: tuple[PolicyPart, ...] = ()
     consumers: tuple[ConsumerGroup, ...] = ()
+    apart: tuple[Apart, ...] = ()
+    """Consumers that a cut-over would not refresh, or not at once."""
     searched: tuple[str, ...] = ()
     """The regions in which consumers were looked for."""
     next: Next = field(default_factory=Next)
@@ -188,9 +207,14 @@ class Explanation:
     not_read: tuple[NotRead, ...] = ()
 
     def addresses(self) -> frozenset[Address]:
-        """Of everything in the chain."""
+        """Of everything in the chain. A policy that was asked about is not the others beside
+        it."""
         parts: Iterable[Part] = (*self.profiles, *self.roles, *self.policies)
-        return frozenset({self.address, *(part.address for part in parts)})
+        found = {self.address, *(part.address for part in parts)}
+        if not self.policies:
+            held = (policy.address for role in self.roles for policy in role.policies)
+            found |= {address for address in held if address is not None}
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,3 +225,12 @@ class Explained:
     owner: str
     answers: tuple[Explanation, ...]
     api_calls: Mapping[str, int] = field(default_factory=dict)
+    apply: tuple[str, ...] = ("reconciler", "apply")
+    """How an apply of the same specs is called."""
+
+    def command(self, following: Next) -> str | None:
+        """What to type for an apply that nothing stops; ``None`` where no flag helps, or nothing
+        stops it."""
+        if not following.flags:
+            return None
+        return shlex.join((*self.apply, *following.flags))

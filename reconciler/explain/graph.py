@@ -12,7 +12,7 @@ from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import Request, RunPorts
 from reconciler.explain.explanation import NotRead
 from reconciler.explain.regions import everywhere
-from reconciler.explain.stops import Stop, stops_of
+from reconciler.explain.stops import Stop, allowed
 from reconciler.model.address import PROFILE
 from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.plan.picture import Picture
@@ -31,6 +31,7 @@ class PicturedTarget:
     plan: TargetPlan
     picture: Picture
     not_read: tuple[NotRead, ...] = ()
+    stops: tuple[Stop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Graph:
     @property
     def stops(self) -> tuple[Stop, ...]:
         """What must be allowed before anything of the picture happens."""
-        return tuple(stops_of(target.plan for target in self.targets))
+        return tuple(stop for target in self.targets for stop in target.stops)
 
     @property
     def is_empty(self) -> bool:
@@ -71,6 +72,7 @@ def _pictured(target: PlannedTarget, ports: RunPorts, *, every: bool) -> Picture
     if context is None:
         why = [NotRead(one.what, one.reason) for one in plan.unread]
         return PicturedTarget(plan, Picture((), ()), tuple(why))
+    stops = allowed(plan, context, _desired(target, context)).stops
     drawn = _drawn(plan, context, every=every)
     not_read: list[NotRead] = []
     if any(node.address.kind == PROFILE for node in drawn.nodes):
@@ -84,7 +86,12 @@ def _pictured(target: PlannedTarget, ports: RunPorts, *, every: bool) -> Picture
     ]
     if live.not_whole is not None and every:
         not_read.append(NotRead(WHOLE_ACCOUNT, live.not_whole))
-    return PicturedTarget(plan, drawn, tuple(dict.fromkeys(not_read)))
+    return PicturedTarget(plan, drawn, tuple(dict.fromkeys(not_read)), stops)
+
+
+def _desired(target: PlannedTarget, context: PlanContext) -> DesiredState:
+    is_of_live = context.options.destroy or bool(context.options.forget)
+    return DesiredState() if is_of_live else target.spec.desired
 
 
 def _drawn(plan: TargetPlan, context: PlanContext, *, every: bool) -> Picture:
@@ -110,6 +117,4 @@ def _with_instances(
     ports.progress.reading(f"instances in {', '.join(sorted(missing))}")
     more = connection.reader.read_regions(context.live.identity, missing)
     live = with_temporary_profiles(context.live.with_instances(more))
-    is_of_live = options.destroy or bool(options.forget)
-    desired = DesiredState() if is_of_live else target.spec.desired
-    return plan_context(desired, live, options), told
+    return plan_context(_desired(target, context), live, options), told

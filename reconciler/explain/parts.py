@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.diagnostics import Location
@@ -174,6 +174,7 @@ def _policies(
             _held(key, *(part.keys() for part in found), has_specs=has_specs),
             source=places.get(f"inline_policies.{key}"),
             document=document.value if document is not None else None,
+            differs=all(key in part for part in found) and found[0][key] != found[1][key],
         )
     boundaries = dict.fromkeys(r.permissions_boundary for r in sides if r.permissions_boundary)
     for arn in boundaries:
@@ -181,7 +182,7 @@ def _policies(
         held = _held(arn, *bounds, has_specs=has_specs)
         made = _managed(arn, held, places, context, documents)
         source = places.get("permissions_boundary") or made.source
-        yield PolicyOfRole("boundary", made.name, held, arn, source, made.document, made.unread)
+        yield replace(made, kind="boundary", held=held, source=source)
 
 
 def _inline(role: Role | None) -> dict[str, PolicyDocument]:
@@ -218,7 +219,11 @@ def _managed(
         document = documents.found.get(arn)
     unread = documents.unread.get(arn) or context.live.unread.get(policy_address(name))
     place = entity.place.here if entity is not None else source
-    return PolicyOfRole(kind, name, held, arn, place, document, unread)
+    differs = False
+    if live is not None and entity is not None and live.protected is None:
+        differs = bool(differences(live.resource, desired_state_of(entity, live, context)))
+    address = policy_address(name) if is_local else None
+    return PolicyOfRole(kind, name, held, arn, place, document, unread, differs, address)
 
 
 def policy_part(address: Address, context: PlanContext, documents: Documents) -> PolicyPart | None:
@@ -242,6 +247,7 @@ def policy_part(address: Address, context: PlanContext, documents: Documents) ->
     return PolicyPart(
         **_common(address, context),
         roles=roles,
+        boundary_of=_bounded(arns, context),
         others=others,
         document=shown.document.value if shown is not None else None,
     )
@@ -260,6 +266,7 @@ def _of_aws(name: str, context: PlanContext, documents: Documents) -> PolicyPart
         arn,
         unread=documents.unread.get(arn),
         roles=_having({arn}, context),
+        boundary_of=_bounded({arn}, context),
         document=documents.found.get(arn),
     )
 
@@ -275,6 +282,14 @@ def aws_policies_named(name: str, context: PlanContext) -> Iterator[str]:
 
 def _having(arns: set[str], context: PlanContext) -> tuple[Address, ...]:
     return tuple(sorted({role.address for role in _every_role(context) if arns & role.policies}))
+
+
+def _bounded(arns: set[str], context: PlanContext) -> tuple[Address, ...]:
+    """Those that have it as their boundary, and not attached."""
+    every = _every_role(context)
+    attached = {role.address for role in every if arns & {*role.managed_policies}}
+    found = {role.address for role in every if role.permissions_boundary in arns}
+    return tuple(sorted(found - attached))
 
 
 def _every_role(context: PlanContext) -> list[Role]:

@@ -19,7 +19,7 @@ from reconciler.explain.chain import Known, explain_address, explain_instance
 from reconciler.explain.explanation import Explained, Explanation, NotRead
 from reconciler.explain.parts import Documents, aws_policies_named, live_of
 from reconciler.explain.regions import everywhere
-from reconciler.explain.stops import stops_of
+from reconciler.explain.stops import Allowed, allowed, joined, stops_of
 from reconciler.model.address import (
     ASSOCIATION,
     POLICY,
@@ -32,6 +32,7 @@ from reconciler.model.address import (
     name_of,
     profile_address,
     role_address,
+    same_name,
 )
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import (
@@ -68,14 +69,29 @@ def explain(asked: str, request: Request, ports: RunPorts) -> Explained:
         reading = _Reading(target, target.context, ports, request.parallelism)
         return reading.explanation(address), reading
 
+    def lifting(target: PlannedTarget) -> Allowed | None:
+        plan, context = target.plan, target.context
+        if context is None or not (plan.conflicts or plan.guards):
+            return None
+        return allowed(plan, context, target.spec.desired)
+
     found = each(answered, planned.targets, ports.target_parallelism)
     plans = [target.plan for target in planned.targets]
+    # One apply is of all targets.
+    others = [lifting(target) for target in planned.targets] if len(plans) > 1 else [None]
     answers: list[Explanation] = []
-    for answer, _ in found:
-        if answer is not None:
-            told: list[Guard | Conflict] = [*answer.next.guards, *answer.next.conflicts]
-            elsewhere = tuple(stops_of(plans, told))
-            answers.append(replace(answer, next=replace(answer.next, elsewhere=elsewhere)))
+    for number, (answer, _) in enumerate(found):
+        if answer is None:
+            continue
+        told: list[Guard | Conflict] = [*answer.next.guards, *answer.next.conflicts]
+        besides = [a for n, a in enumerate(others) if n != number and a is not None]
+        following = replace(
+            answer.next,
+            elsewhere=tuple(stops_of(plans, told)),
+            stops=(*answer.next.stops, *(stop for a in besides for stop in a.stops)),
+            flags=joined((answer.next.flags, *(a.flags for a in besides))),
+        )
+        answers.append(replace(answer, next=following))
     if not answers:
         raise _nothing(asked, address, planned, [r for _, r in found if r is not None])
     calls: dict[str, int] = {}
@@ -124,10 +140,29 @@ def _nothing(
         searched = sorted({region for r in readings for region in r.searched})
         details = [*([f"searched: {', '.join(searched)}"] if searched else []), *details]
     elif is_certain:
-        message = f"{asked} exists neither in the specs nor in {where}{help_}"
+        message = f"{asked} exists neither in the specs nor in {where}{_inline(address, readings)}"
+        message += help_
     else:
         message = f"{asked} is not in the specs, nor in what could be read of {where}{help_}"
     return RefusedError(message, ExitCode.ERROR, details=tuple(dict.fromkeys(details)))
+
+
+def _inline(address: Address, readings: Collection[_Reading]) -> str:
+    """Inline policies have no address of their own."""
+    if address.kind != POLICY:
+        return ""
+    roles = [r.resource for one in readings for r in one.live.roles.values()]
+    roles += [r.resource for one in readings for r in one.planned.desired.roles.values()]
+    found = {
+        role.address
+        for role in roles
+        if any(same_name(name, address.name) for name, _ in role.inline_policies)
+    }
+    if not found:
+        return ""
+    first, *more = sorted(found)
+    also, verb = (f" and {len(more)} more", "have") if more else ("", "has")
+    return f"; {first}{also} {verb} an inline policy of that name: explain the role"
 
 
 @dataclass
@@ -200,6 +235,11 @@ class _Reading:
         context = self._context()
         is_policy = address is not None and address.kind == POLICY
         roles = set[str]() if is_policy else self._roles_around(profiles)
+        if not is_policy:
+            live = (context.live.profile(name) for name in profiles)
+            ids = {i for p in live if p is not None for i in context.in_use.roles_held(p)}
+            held = (context.live.role_with(role_id) for role_id in ids)
+            roles |= {role.resource.name for role in held if role is not None}
         if address is not None and address.kind == ROLE:
             roles.add(address.name)
         documents = self._documents(roles, policies, context)
@@ -218,7 +258,14 @@ class _Reading:
             documents,
             tuple(sorted(self.live.regions)),
             tuple(dict.fromkeys((*told, *self.not_read))),
+            self._allowed(context),
         )
+
+    def _allowed(self, context: PlanContext) -> Allowed | None:
+        plan = self.target.plan
+        if not (plan.conflicts or plan.guards):
+            return None
+        return allowed(plan, context, self.target.spec.desired)
 
     # Instances.
 

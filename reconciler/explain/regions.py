@@ -6,6 +6,7 @@ from reconciler.commands.request import Connection
 from reconciler.errors import UNREADABLE, AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.explain.explanation import NotRead
+from reconciler.plan.changes import WHICH_REGIONS
 from reconciler.planner.options import Options
 from reconciler.ports import Reader
 
@@ -30,5 +31,5 @@ def everywhere(
     except AwsError as error:
         if error.code not in UNREADABLE:
             raise
-        why = NotRead("which regions are enabled", f"{error.call}: {error.code}")
+        why = NotRead(WHICH_REGIONS, f"{error.call}: {error.code}")
         return tuple(sorted({asked, *options.own_regions})), why

@@ -304,6 +304,9 @@ class LiveState:
     regions: tuple[str, ...] = ()
     unread_regions: Mapping[str, str] = field(default_factory=dict)
     """Regions that could not be read, each with the reason."""
+    unlisted: str | None = None
+    """Why it is not known which regions are enabled, where all of them matter and were not given:
+    others than those that were read may have consumers."""
     unread: Mapping[Address, str] = field(default_factory=dict)
     """Addresses of roles, policies and profiles that could not be read, each with the reason."""
     absent: frozenset[str] = frozenset()
@@ -384,3 +387,8 @@ class LiveState:
             regions=tuple(sorted({*self.regions, *other.regions})),
             unread_regions={**self.unread_regions, **other.unread_regions},
         )
+
+    @property
+    def has_unread_instances(self) -> bool:
+        """Whether there may be instances, in regions that could not be read or listed."""
+        return bool(self.unread_regions) or self.unlisted is not None

@@ -3,7 +3,9 @@ something else. None of it belongs to what is approved: instances come and go.""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from reconciler.model.address import PROFILE, Address, profile_address
 from reconciler.model.consumers import ConsumerGroup
@@ -49,13 +51,56 @@ def _in_words(profile: str | None, role: str | None) -> str:
     return f"{profile_address(profile)} ({f'role/{role}' if role else 'no role'})"
 
 
+ApartKind = Literal["untouchable", "in-flight", "temporary-profile", "other-region"]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Running consumers of a profile that are not among those that a cut-over of it refreshes.
+    ``reason`` is why they are ``untouchable``, empty for the other kinds."""
+
+    kind: ApartKind
+    instances: tuple[str, ...]
+    reason: str = ""
+
+    @property
+    def count(self) -> int:
+        return len(self.instances)
+
+
+_MORE: dict[ApartKind, tuple[str, str]] = {
+    "untouchable": ("more is not cut over: {}", "more are not cut over: {}"),
+    "in-flight": (
+        "more gets its profile back first: an earlier run took it",
+        "more get their profile back first: an earlier run took it",
+    ),
+    "temporary-profile": (
+        "more moves back first: an earlier run left it on the temporary profile",
+        "more move back first: an earlier run left them on the temporary profile",
+    ),
+    "other-region": (
+        "more is not cut over: consumer_regions leaves its region out",
+        "more are not cut over: consumer_regions leaves their regions out",
+    ),
+}
+
+
+def more_in_words(apart: Iterable[Apart]) -> tuple[str, ...]:
+    """``1 more is not cut over: ecs.amazonaws.com manages it``, for each."""
+    return tuple(
+        f"{one.count} {_MORE[one.kind][one.count != 1].format(one.reason)}" for one in apart
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class BlastRadius:
-    """Of one change: running consumers, and the regions in which they were looked for."""
+    """Of one change: running consumers, and the regions in which they were looked for. ``apart``
+    are those of them that its cut-over does not refresh."""
 
     consumers: tuple[ConsumerGroup, ...]
     regions: tuple[str, ...] = ()
     launches: tuple[OtherLaunch, ...] = ()
+    apart: tuple[Apart, ...] = ()
 
     @property
     def count(self) -> int:

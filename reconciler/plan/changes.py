@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from reconciler.diagnostics import Diagnostic, Location
-from reconciler.model.address import EVERYTHING, Address
+from reconciler.model.address import ANY_INSTANCE, EVERYTHING, Address
 from reconciler.model.policy_widening import Widening
 from reconciler.model.resources import Resource
 
@@ -152,12 +152,14 @@ class Unmet:
 
 
 WHOLE_ACCOUNT = "the account as a whole"
+WHICH_REGIONS = "which regions are enabled"
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
     """Something of which nothing can be said, because it could not be read. ``region`` is set
-    where it is the instances of a region."""
+    where it is the instances of a region; without it, ``ANY_INSTANCE`` is for those in regions that
+    cannot be listed."""
 
     address: Address
     reason: str
@@ -167,6 +169,8 @@ class Unread:
     def what(self) -> str:
         if self.address == EVERYTHING:
             return WHOLE_ACCOUNT
+        if self.address == ANY_INSTANCE and self.region is None:
+            return WHICH_REGIONS
         return self.region or str(self.address)
 
 

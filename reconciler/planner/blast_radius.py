@@ -16,7 +16,7 @@ from reconciler.model.consumers import grouped
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveInstance, LiveState
 from reconciler.model.ownership import InstanceKey
-from reconciler.plan.blast_radius import BlastRadius, OtherLaunch
+from reconciler.plan.blast_radius import Apart, ApartKind, BlastRadius, OtherLaunch
 from reconciler.plan.changes import Change, Create, Delete, Kept, Replace, Update
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.associations import claim_of, wanted_profile
@@ -101,6 +101,26 @@ def reached(concern: Concern, context: PlanContext) -> tuple[LiveInstance, ...]:
     return tuple(running[key] for key in sorted(running))
 
 
+def apart(users: Iterable[LiveInstance], context: PlanContext) -> tuple[Apart, ...]:
+    """Running consumers that no cut-over refreshes, or not before something else is done, by the
+    reason."""
+    found: dict[tuple[ApartKind, str], list[str]] = {}
+    chosen = context.options.consumer_regions
+    for instance in users:
+        key: tuple[ApartKind, str] | None = None
+        if instance.untouchable is not None:
+            key = "untouchable", instance.untouchable
+        elif instance.key in context.live.on_temporary_profile:
+            key = "temporary-profile", ""
+        elif instance.row is None:
+            key = "in-flight", ""
+        elif chosen is not None and instance.key.region not in chosen:
+            key = "other-region", ""
+        if key is not None:
+            found.setdefault(key, []).append(instance.key.instance)
+    return tuple(Apart(kind, tuple(ids), reason) for (kind, reason), ids in sorted(found.items()))
+
+
 def with_blast_radius(
     plan: TargetPlan,
     concerns: Iterable[Concern],
@@ -120,7 +140,9 @@ def with_blast_radius(
         told = () if concern.instance is not None else grouped(users)
         if told or others:
             regions = tuple(sorted(context.live.regions))
-            found[change.address] = BlastRadius(told, regions, others)
+            rest = [i for i in users if i.key.instance not in change.consumers]
+            left = apart(rest, context) if "strategy" in change.intent else ()
+            found[change.address] = BlastRadius(told, regions, others, left)
         for other in others:
             wanted = other.wanted
             named = "no instance profile" if wanted is None else f"instance-profile/{wanted}"

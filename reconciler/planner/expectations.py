@@ -31,7 +31,7 @@ def verifiable(context: PlanContext) -> Matchable:
     addresses = {profile.address for profile in profiles}
     addresses |= {role_address(p.role) for p in profiles if p.role is not None}
     addresses |= {instance_address(i.key.instance) for i in live.instances.values() if i.rows}
-    return Matchable(frozenset(addresses), has_unread_instances=bool(live.unread_regions))
+    return Matchable(frozenset(addresses), has_unread_instances=live.has_unread_instances)
 
 
 def _profiles(context: PlanContext) -> list[InstanceProfile]:

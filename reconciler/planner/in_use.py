@@ -190,6 +190,9 @@ class InUse:
         address = profile.resource.address
         for region, why in sorted(self.live.unread_regions.items()):
             yield Use("unknown", f"{region} cannot be read ({why}): instances may use it", address)
+        if (unlisted := self.live.unlisted) is not None:
+            reason = f"the account's regions cannot be listed ({unlisted}): instances may use it"
+            yield Use("unknown", reason, address)
         if address in self.live.unread:
             why = self.live.unread[address]
             yield Use("unknown", f"{address} cannot be read ({why})", address)
@@ -259,6 +262,9 @@ def _of_lost_profiles(
     known = {profile.id for profile in (*live.profiles.values(), *live.shadows.values())}
     for region, why in sorted(live.unread_regions.items()):
         yield Use("unknown", f"{region} cannot be read ({why}): instances may hold it")
+    if live.unlisted is not None:
+        reason = f"the account's regions cannot be listed ({live.unlisted}): instances may hold it"
+        yield Use("unknown", reason)
     for name, instances in sorted(consumers.items()):
         lost = [i for i in instances if i.is_running and i.row and i.row.profile_id not in known]
         if lost and profile_address(name) not in live.unread:

@@ -157,6 +157,6 @@ def _orphan(entity: LiveEntity, context: PlanContext) -> str | None:
         return None
     if entity.resource.role is None:
         return "orphaned: it holds no role"
-    if context.live.unread_regions or context.live.consumers(entity.arn):
+    if context.live.has_unread_instances or context.live.consumers(entity.arn):
         return None
     return f"orphaned: no instance uses it in {', '.join(context.live.regions)}"

@@ -99,7 +99,7 @@ def matchable(context: PlanContext, desired: DesiredState) -> Matchable:
     # A guard may name a deleted profile that instances still have.
     held = {profile_address(i.row.profile_name) for i in live.instances.values() if i.row}
     known = of_the_specs(desired) | ours | instances | held
-    return Matchable(known, options.chosen, bool(live.unread_regions))
+    return Matchable(known, options.chosen, live.has_unread_instances)
 
 
 def unmatched(asked: Iterable[AddressPattern], targets: Iterable[Matchable]) -> Iterator[str]:
@@ -138,7 +138,7 @@ def idle_rules(context: PlanContext, spec: SpecSet) -> frozenset[Diagnostic]:
     known = of_the_specs(spec.desired)
     known |= {entity.resource.address for entity in live.entities()}
     known |= {instance_address(key.instance) for key in live.instances}
-    instances_known = bool(live.regions) and not live.unread_regions
+    instances_known = bool(live.regions) and not live.has_unread_instances
     given: list[tuple[str, str, tuple[str | int, ...]]] = [
         (rule.match, "the rule for", ("ignore", number, "match"))
         for number, rule in enumerate(settings.ignore)

@@ -73,6 +73,7 @@ from reconciler.planner.topology import links, plan_releases
 from reconciler.planner.widening import with_widenings
 from reconciler.spec.desired import DesiredState, ordered
 
+_FEW_NAMED = 3
 _KIND_ORDER = {"association": 0, "instance-profile": 1, "role": 2, "policy": 3}
 
 
@@ -171,7 +172,7 @@ def plan_target(context: PlanContext) -> TargetPlan:
     unmet = tuple(dict.fromkeys((*context.unmet, *whole.unmet)))
     work, circles = _work((*whole.pending, *releases), _there(context, left_out, unmet), context)
     checked = guards.check(changes, existing, guards.our_own(context.live), options)
-    found = (*whole.guards, *checked, *circles)
+    found = (*whole.guards, *checked, *circles, *_blind(changes, context))
     return TargetPlan(
         target=options.target,
         identity=live.identity,
@@ -242,6 +243,26 @@ def _work(
         return (), (Guard("replace", reason, "Change one path at a time", addresses),)
 
 
+def _blind(changes: Iterable[Change], context: PlanContext) -> Iterator[Guard]:
+    """A guard that no flag lifts: who is to be cut over is looked for in every enabled region, and
+    which those are is not known. What would go is kept by itself, since somebody may use it."""
+    why = context.live.unlisted
+    if why is None or context.options.for_drift:
+        return
+    cut_over = {*profiles_to_cut_over(context)}
+    touched = {change.address for change in changes} & cut_over
+    if addresses := tuple(sorted(touched)):
+        named = ", ".join(str(address) for address in addresses[:_FEW_NAMED])
+        more = f" and {rest} more" if (rest := len(addresses) - _FEW_NAMED) > 0 else ""
+        reason = (
+            f"the account's regions cannot be listed ({why}): instances elsewhere may use "
+            f"{named}{more}"
+        )
+        is_narrowed = reach(context) == "consumers"
+        way_out = ", or set consumer_regions" if is_narrowed else ""
+        yield Guard("regions", reason, f"Allow ec2:DescribeRegions{way_out}", addresses)
+
+
 def _forgetting(context: PlanContext) -> TargetPlan:
     found = plan_forgotten(context)
     changes = _in_order(found.changes)
@@ -288,6 +309,8 @@ def _not_read(context: PlanContext) -> Iterator[Unread]:
     for region, why in sorted(context.live.unread_regions.items()):
         if region in context.options.own_regions:
             yield Unread(ANY_INSTANCE, why, region)
+    if context.live.unlisted is not None:
+        yield Unread(ANY_INSTANCE, context.live.unlisted)
     yield from unknown_consumers(context)
     if context.options.unmanaged and context.live.not_whole is not None:
         yield Unread(EVERYTHING, context.live.not_whole)

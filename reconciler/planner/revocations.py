@@ -283,6 +283,8 @@ def _without_fresh(rotated: Iterable[RotatedProfile], context: PlanContext) -> I
             yield f"{counted(found)} of {address} would be denied everything ({why})"
     for region in sorted(context.live.unread_regions):
         yield f"{region} cannot be read: instances there would be denied everything"
+    if context.live.unlisted is not None:
+        yield "regions cannot be listed: instances elsewhere would be denied everything"
 
 
 def _is_in_specs(role: LiveRole, context: PlanContext) -> bool:

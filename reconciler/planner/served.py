@@ -71,7 +71,7 @@ class Served:
 def served(instance: LiveInstance, context: PlanContext) -> Served:
     """Of an instance of the context's live state."""
     seen = context.live.on_temporary_profile.get(instance.key, instance)
-    if (nothing := _nothing(seen)) is not None:
+    if (nothing := _nothing(seen, context)) is not None:
         return nothing
     row = seen.row
     if row is None:
@@ -92,16 +92,33 @@ def served(instance: LiveInstance, context: PlanContext) -> Served:
     return _by_mark(seen, row, profile, context)
 
 
-def _nothing(instance: LiveInstance) -> Served | None:
+def _nothing(instance: LiveInstance, context: PlanContext) -> Served | None:
     if instance.is_unknown:
         because = "an association names it, and DescribeInstances does not show it"
         return Served("unknown", "not-shown", because)
     if instance.is_gone:
         return Served("none", "not-running", "the instance was terminated")
     if not instance.is_running:
-        because = f"it is {instance.state}; when it starts it gets the role that its profile holds"
+        because = f"it is {instance.state}; {_when_it_starts(instance, context)}"
         return Served("none", "not-running", because)
     return None
+
+
+def _when_it_starts(instance: LiveInstance, context: PlanContext) -> str:
+    """What an instance gets that does not run, as things are now."""
+    row, live = instance.row, context.live
+    if row is None:
+        if any(instance.key in profile.in_flight for profile in live.profiles.values()):
+            return "a run has taken its profile from it, and must give it back"
+        return "it has no profile, so when it starts it gets no role"
+    name = f"instance-profile/{row.profile_name}"
+    there = (*live.profiles.values(), *live.shadows.values())
+    profile = next((one for one in there if one.id == row.profile_id), None)
+    if profile is None:
+        return f"when it starts it gets the role that {name} holds, if that is still there"
+    if profile.resource.role is None:
+        return f"when it starts it gets no role: {name} holds none"
+    return f"when it starts it gets role/{profile.resource.role}, which {name} holds now"
 
 
 def _without_profile(instance: LiveInstance, context: PlanContext) -> Served:

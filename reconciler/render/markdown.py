@@ -121,6 +121,7 @@ def _change_row(change: ChangeShape, target: str | None, repository: Repository)
         said += f" ({words(change['reason'])})"
     if n := phrases.running(change):
         said += f"; {n} running {'instance' if n == 1 else 'instances'}"
+        said += "".join(f"; {words(told)}" for told in phrases.apart(change))
     where = "".join(f" {word}" for word in (change["region"], target) if word)
     resource = f"{code(change['address'])}{words(where)}"
     return _row(f"`{phrases.SYMBOLS[verb]}`", resource, said, _place(change["source"], repository))

@@ -8,9 +8,10 @@ from typing import Any, Literal
 from reconciler.drift.causes import Cause, words_of
 from reconciler.executor.estimate import about_in_words
 from reconciler.explain.stops import Stop
-from reconciler.model.address import EVERYTHING, PROFILE
+from reconciler.model.address import ANY_INSTANCE, EVERYTHING, PROFILE
 from reconciler.model.launch_sources import NAMES
-from reconciler.plan.changes import WHOLE_ACCOUNT
+from reconciler.plan.blast_radius import Apart, more_in_words
+from reconciler.plan.changes import WHICH_REGIONS, WHOLE_ACCOUNT
 from reconciler.render.escape import shortened
 from reconciler.render.json.types import (
     ActorShape,
@@ -106,18 +107,21 @@ def stops_in_words(conflicts: int, unmet: int, unread: int) -> str:
     return ", ".join(words)
 
 
-def stop_counts(stops: Collection[Stop], also: str = "") -> str:
+def stop_counts(stops: Collection[Stop]) -> str:
     """``2 guards and 1 conflict stop``."""
     conflicts = sum(stop.key is None for stop in stops)
     counted = ((len(stops) - conflicts, "guard"), (conflicts, "conflict"))
     told = " and ".join(f"{n} {noun}" if n == 1 else f"{n} {noun}s" for n, noun in counted if n)
-    return f"{told} {also}{'stops' if len(stops) == 1 else 'stop'}"
+    return f"{told} {'stops' if len(stops) == 1 else 'stop'}"
 
 
 def stop_in_words(stop: Stop) -> str:
-    """The reason, and the flag that lifts it."""
+    """The reason, and the flag that lifts it, with what that brings."""
     lift = f"override with {stop.lift}" if stop.lift.startswith("--allow") else stop.lift
-    return f"{stop.reason}; {lift if stop.key is not None else f'use {stop.lift} to manage it'}"
+    if stop.key is None:
+        lift = f"{stop.lift} {stop.brings}" if stop.brings else f"use {stop.lift} to manage it"
+    later = ", once the rest is allowed" if stop.is_later else ""
+    return f"{stop.reason}{later}; {lift}"
 
 
 def assumed_in_words(count: int) -> str:
@@ -222,6 +226,15 @@ def running(change: ChangeShape) -> int:
     return len(change["consumers"]) or (radius["instances"] if radius is not None else 0)
 
 
+def apart(change: ChangeShape) -> tuple[str, ...]:
+    """Running consumers that its cut-over leaves out."""
+    radius = change.get("blast_radius")
+    found = radius.get("apart", ()) if radius is not None else ()
+    return more_in_words(
+        Apart(one["kind"], tuple(one["instances"]), one["reason"]) for one in found
+    )
+
+
 def found(finding: FindingShape) -> str:
     """The finding in a few words: what happened, with values."""
     told = [
@@ -300,6 +313,8 @@ def unread(one: UnreadShape) -> str:
     """What could not be read."""
     if one["address"] == EVERYTHING.kind:
         return WHOLE_ACCOUNT
+    if one["address"] == str(ANY_INSTANCE) and one["region"] is None:
+        return WHICH_REGIONS
     return one["region"] or one["address"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.render.escape import printable
@@ -28,12 +29,14 @@ def data(value: object, style: str = "") -> Piece:
     return Piece(printable(value), style)
 
 
-_BREAK = re.compile(r"(?<=[ /:,])(?=[^ ])")
+_AFTER_SPACE = re.compile(r"(?<= )(?=[^ ])")
+_INSIDE = re.compile(r"(?<=[/:,])(?=[^ ])")
 
 
 def wrapped(one: Line, width: int) -> list[Line]:
-    """The line in parts of at most ``width`` characters, broken after a space or within a path or
-    an ARN; what follows is indented a little more. A single longer word stays whole."""
+    """The line in parts of at most ``width`` characters, broken after a space; within a path or an
+    ARN only where that fits on no line of its own, so that an address stays one word. What follows
+    is indented a little more. A single longer word stays whole."""
     whole = "".join(piece.text for piece in one)
     if len(whole) <= width:
         return [one]
@@ -43,7 +46,7 @@ def wrapped(one: Line, width: int) -> list[Line]:
     used = 0
     for piece in one:
         text = ""
-        for word in _BREAK.split(piece.text):
+        for word in _words(piece.text, width - indent):
             if used + len(word.rstrip(" ")) > width and used > (indent if parts else 0):
                 # A space at the very end would be a line of its own on the terminal.
                 last = Piece(text, piece.style) if text else here.pop()
@@ -55,6 +58,14 @@ def wrapped(one: Line, width: int) -> list[Line]:
         if text:
             here.append(Piece(text, piece.style))
     return [*parts, tuple(here)]
+
+
+def _words(text: str, most: int) -> Iterator[str]:
+    for word in _AFTER_SPACE.split(text):
+        if len(word.rstrip(" ")) > most:
+            yield from _INSIDE.split(word)
+        else:
+            yield word
 
 
 def plain(lines: list[Line]) -> str:

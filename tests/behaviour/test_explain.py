@@ -23,6 +23,8 @@ from tests.behaviour.explaining import World, in_the_middle
 from tests.behaviour.faults import refusing
 from tests.rig import AWAY, HOME, rig
 
+NEW, COMES = "What new instances get", "What the next apply does"
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -69,7 +71,9 @@ def test_a_stranger_answers_all_four_questions(world: World) -> None:
     assert "which role's credentials it holds is unknown: perhaps those of role/legacy" in text
     assert "gives them instance-profile/legacy, so role/legacy" in text
     assert "not what this instance should have by the specs: instance-profile/web" in text
-    assert "is on instance-profile/legacy, which is not managed; use --adopt to manage it" in text
+    assert "is on instance-profile/legacy, which is not managed" in text
+    assert f"--adopt moves {world.member} from instance-profile/legacy to" in text
+    assert "\n    reconciler apply --adopt\n" in text
 
 
 def news(answer: Explanation) -> list[tuple[str, str | None, bool]]:
@@ -86,12 +90,12 @@ def test_where_new_instances_of_a_group_come_from(world: World) -> None:
     pinned = "launch template web-lt, version 2"
     assert found == [
         (f"Auto Scaling group web-asg: {pinned}", "legacy", True),
-        ("ECS capacity provider by-ecs", "web", False),
         (
             f"ECS capacity provider by-group: Auto Scaling group web-asg, {pinned}",
             "legacy",
             False,
         ),
+        ("ECS capacity provider by-ecs", "web", False),
         (
             f"spot fleet {world.aws.instance_tags(world.spot)['aws:ec2spot:fleet-request-id']}",
             "legacy",
@@ -112,7 +116,80 @@ def test_where_consumers_of_a_profile_come_from(world: World) -> None:
         ("web", 1, "web"),
         ("sfr", 1, "legacy"),
     ]
-    assert answer.next.is_nothing
+    # One of its instances is to leave it.
+    assert [str(c.address) for c in answer.next.then] == [f"association/{world.member}"]
+
+
+def section(text: str, title: str) -> str:
+    lines = text.splitlines()
+    start = lines.index(title) + 1
+    end = lines.index("", start) if "" in lines[start:] else len(lines)
+    return "\n".join(lines[start:end])
+
+
+def test_new_instances_of_its_own_group_come_first(world: World) -> None:
+    told = section(plain(explain_lines(world.explain(world.member), Look())), NEW)
+    first, _, others = told.partition("  others that start instances with its profiles (")
+    assert first.splitlines()[:2] == [
+        "  its Auto Scaling group web-asg: launch template web-lt, version 2",
+        "    gives them instance-profile/legacy, so role/legacy",
+    ]
+    # A capacity provider of its group starts instances of that group.
+    assert "ECS capacity provider by-group: by its Auto Scaling group web-asg" in first
+    assert others.startswith("instance-profile/legacy, instance-profile/web):")
+    assert "spot fleet" in others
+    assert "by-group" not in others
+
+
+def test_an_instance_of_no_group_is_told_that_nothing_replaces_it(world: World) -> None:
+    told = section(plain(explain_lines(world.explain(world.solo), Look())), NEW)
+    assert told.splitlines()[0] == (
+        "  it has no group: no tag of AWS's says what started it, so it was probably launched by "
+        "hand, and nothing replaces it"
+    )
+    assert "  others that start instances with its profile (instance-profile/web):" in told
+    told = section(plain(explain_lines(world.explain(world.managed), Look())), NEW)
+    assert told.splitlines()[0] == (
+        "  no tag of AWS's says what started it; ecs.amazonaws.com, which manages it, starts what "
+        "replaces it"
+    )
+    assert "  with its profile (instance-profile/web), so perhaps its own:" in told
+
+
+def test_other_sources_of_a_profile_are_apart(world: World) -> None:
+    told = section(plain(explain_lines(world.explain("instance-profile/legacy"), Look())), NEW)
+    heading = (
+        "  others that name instance-profile/legacy, and started none of its running instances:"
+    )
+    first, _, others = told.partition(heading)
+    assert "Auto Scaling group web-asg in us-east-1, which started 1 running instance" in first
+    assert "ECS capacity provider by-group" in others
+
+
+def test_a_stopped_instance_is_told_what_it_gets_when_it_starts(world: World) -> None:
+    answer = world.one(world.stopped)
+    assert answer.served is not None
+    assert answer.served.because == (
+        "it is stopped; when it starts it gets role/web-v1, which instance-profile/web holds now"
+    )
+    told = section(plain(explain_lines(world.explain(world.stopped), Look())), COMES)
+    assert (
+        "    this instance is not touched: it is stopped, and started after that it gets role/web-v2"
+    ) in told
+
+
+def test_a_managed_instance_is_told_who_changes_it(world: World) -> None:
+    told = section(plain(explain_lines(world.explain(world.managed), Look())), COMES)
+    assert (
+        "    this instance is not touched: ecs.amazonaws.com manages it, and it goes on with what "
+        "it holds until it is replaced"
+    ) in told
+
+
+def test_what_is_done_to_the_instance_itself_comes_first(world: World) -> None:
+    told = section(plain(explain_lines(world.explain(world.solo), Look())), COMES).splitlines()
+    start = told.index("  which then does this:")
+    assert told[start + 1].startswith(f"   ↻ association/{world.solo} (us-east-1)")
 
 
 def test_a_role_and_what_is_around_it(world: World) -> None:
@@ -129,6 +206,11 @@ def test_a_role_and_what_is_around_it(world: World) -> None:
     assert (Path(source.file).name, source.line) == ("spec.yaml", 3)
     assert sum(group.count for group in answer.consumers) == 3
     assert [str(change.address) for change in answer.next.changes] == ["instance-profile/web"]
+
+
+def test_a_role_that_is_to_come(world: World) -> None:
+    told = plain(explain_lines(world.explain("role/web-v2"), Look()))
+    assert "  the role is not inside that profile yet" in told
 
 
 def test_a_role_that_no_profile_holds_asks_nothing_of_ec2(world: World) -> None:

@@ -441,7 +441,7 @@ def test_the_demo(shell: Shell) -> None:
     explained = result.stdout.partition("$ reconciler explain i-")[2]
     assert "holds the credentials of role/web-v2" in explained
     assert "to role/web-v3 failed and was rolled back" in explained
-    assert "Override with --allow retry=instance-profile/web" in explained
+    assert "    reconciler apply --allow retry=instance-profile/web\n" in explained
     assert time.monotonic() - began < 60
 
 

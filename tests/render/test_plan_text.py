@@ -148,6 +148,14 @@ def test_wrapping_breaks_at_words_and_paths() -> None:
     ]
 
 
+def test_an_address_stays_one_word_where_it_fits_on_a_line() -> None:
+    lines = wrapped((Piece(f"  {'x' * 40} gives it instance-profile/web, role/web"),), 60)
+    assert [plain([one]) for one in lines] == [
+        f"  {'x' * 40} gives it",
+        "      instance-profile/web, role/web",
+    ]
+
+
 def test_unchanged_attributes_are_counted_and_listed_in_full(aws: Rig) -> None:
     spec = f"""
 roles:

@@ -138,6 +138,7 @@ def _change(change: ChangeShape, commands: Mapping[str, list[str]], whole: str |
     if (radius := change.get("blast_radius")) is not None:
         told = [phrases.consumers_in_words(group, FEW_INSTANCES) for group in radius["consumers"]]
         notes.extend(f"running: {one}" for one in told)
+        notes.extend(phrases.apart(change))
     if whole is not None:
         notes.append(f"The commands are with {whole}.")
     return _Item(

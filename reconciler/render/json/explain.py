@@ -23,6 +23,7 @@ from reconciler.model.live import LiveInstance
 from reconciler.planner.served import Served
 from reconciler.render.json import explain_types as types
 from reconciler.render.json.plan import (
+    apart_json,
     change_json,
     conflict_json,
     consumers_json,
@@ -45,12 +46,12 @@ def explain_json(explained: Explained, created_at: str) -> types.ExplainShape:
         "created_at": created_at,
         "owner": explained.owner,
         "asked": explained.asked,
-        "answers": [_answer(one) for one in explained.answers],
+        "answers": [_answer(one, explained) for one in explained.answers],
         "api_calls": dict(explained.api_calls),
     }
 
 
-def _answer(one: Explanation) -> types.AnswerShape:
+def _answer(one: Explanation, explained: Explained) -> types.AnswerShape:
     return {
         **target_header(one.plan),
         "address": str(one.address),
@@ -64,8 +65,9 @@ def _answer(one: Explanation) -> types.AnswerShape:
         "roles": [_role(part) for part in one.roles],
         "policies": [_policy(part) for part in one.policies],
         "consumers": [consumers_json(group) for group in one.consumers],
+        "apart": apart_json(one.apart),
         "searched_regions": list(one.searched),
-        "next": _next(one),
+        "next": _next(one, explained.command(one.next)),
         "new_instances": [_new(new) for new in one.new_instances],
         "not_read": [{"what": n.what, "reason": n.reason} for n in one.not_read],
     }
@@ -150,6 +152,7 @@ def _policy_of_role(policy: PolicyOfRole) -> types.PolicyOfRoleShape:
         "held": policy.held,
         "document": policy.document,
         "unread": policy.unread,
+        "differs": policy.differs,
         "source": source_json(policy.source),
     }
 
@@ -158,12 +161,13 @@ def _policy(part: PolicyPart) -> types.PolicyPartShape:
     return {
         **_part(part),
         "roles": [str(address) for address in part.roles],
+        "boundary_of": [str(address) for address in part.boundary_of],
         "others": part.others,
         "document": part.document,
     }
 
 
-def _next(one: Explanation) -> types.NextShape:
+def _next(one: Explanation, command: str | None) -> types.NextShape:
     following = one.next
     return {
         "changes": [
@@ -177,6 +181,10 @@ def _next(one: Explanation) -> types.NextShape:
         "unmet": [unmet_json(unmet) for unmet in following.unmet],
         "blocked": following.is_blocked,
         "elsewhere": stops_json(following.elsewhere),
+        "stops": stops_json(following.stops),
+        "command": command,
+        "untouched": following.untouched,
+        "then": [change_json(change) for change in following.then],
     }
 
 
@@ -188,6 +196,8 @@ def stops_json(stops: Iterable[Stop]) -> list[types.StopShape]:
             "reason": stop.reason,
             "lift": stop.lift,
             "addresses": [str(address) for address in stop.addresses],
+            "brings": stop.brings,
+            "later": stop.is_later,
         }
         for stop in stops
     ]

@@ -13,6 +13,7 @@ from reconciler.planner.served import How, Status
 from reconciler.render.json.types import (
     CLOSED,
     Address,
+    ApartShape,
     Calls,
     ChangeShape,
     ConflictShape,
@@ -111,6 +112,7 @@ class PolicyOfRoleShape(TypedDict):
     held: Annotated[Hold, Field(description="Who gives it to the role.")]
     document: Any
     unread: str | None
+    differs: Annotated[bool, Field(description="Whether the specs have another document.")]
     source: SourceShape | None
 
 
@@ -129,6 +131,9 @@ class RolePartShape(PartShape):
 @with_config(CLOSED)
 class PolicyPartShape(PartShape):
     roles: list[Address]
+    boundary_of: Annotated[
+        list[Address], Field(description="Those of them that have it as their boundary alone.")
+    ]
     others: Annotated[int, Field(description="Users and groups that have it.")]
     document: Any
 
@@ -140,8 +145,10 @@ class StopShape(TypedDict):
     target: str
     key: Annotated[str | None, Field(description="Of the guard; null for a conflict.")]
     reason: str
-    lift: Annotated[str, Field(description="The flag that lifts it.")]
+    lift: Annotated[str, Field(description="The flag that lifts it, or what to do.")]
     addresses: list[Address]
+    brings: Annotated[str, Field(description="What an adoption brings with it.")]
+    later: Annotated[bool, Field(description="Whether it comes once the others are lifted.")]
 
 
 @with_config(CLOSED)
@@ -161,6 +168,19 @@ class NextShape(TypedDict):
     elsewhere: Annotated[
         list[StopShape],
         Field(description="What stops the apply too, and is about something else."),
+    ]
+    stops: Annotated[
+        list[StopShape],
+        Field(description="Everything that stops the apply, what is about the chain first."),
+    ]
+    command: Annotated[str | None, Field(description="The apply that lifts it, where flags can.")]
+    untouched: Annotated[
+        str | None,
+        Field(description="Why a cut-over of its profile leaves this instance as it is."),
+    ]
+    then: Annotated[
+        list[ChangeShape],
+        Field(description="What that apply changes of the chain; without stops as in changes."),
     ]
 
 
@@ -215,6 +235,10 @@ class AnswerShape(TargetHeader):
     roles: list[RolePartShape]
     policies: list[PolicyPartShape]
     consumers: list[ConsumersShape]
+    apart: Annotated[
+        list[ApartShape],
+        Field(description="Those of them that a cut-over does not refresh, or not at once."),
+    ]
     searched_regions: list[str]
     next: NextShape
     new_instances: list[NewInstancesShape]

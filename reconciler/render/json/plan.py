@@ -15,7 +15,7 @@ from reconciler.diagnostics import Diagnostic, Location
 from reconciler.executor.estimate import estimate
 from reconciler.model.consumers import ConsumerGroup
 from reconciler.model.launch_sources import Origin
-from reconciler.plan.blast_radius import BlastRadius
+from reconciler.plan.blast_radius import Apart, BlastRadius
 from reconciler.plan.calls import Wait, printable
 from reconciler.plan.changes import Change, Conflict, Guard, Kept, Unmet, Unread, actions_of
 from reconciler.plan.impact import Impact
@@ -154,8 +154,14 @@ def _impact(impact: Impact) -> ImpactShape:
     }
 
 
+def apart_json(apart: Iterable[Apart]) -> list[types.ApartShape]:
+    return [
+        {"kind": one.kind, "reason": one.reason, "instances": list(one.instances)} for one in apart
+    ]
+
+
 def _radius(radius: BlastRadius) -> types.BlastRadiusShape:
-    return {
+    made: types.BlastRadiusShape = {
         "instances": radius.count,
         "regions": list(radius.regions),
         "consumers": [consumers_json(group) for group in radius.consumers],
@@ -175,6 +181,9 @@ def _radius(radius: BlastRadius) -> types.BlastRadiusShape:
             for other in radius.launches
         ],
     }
+    if radius.apart:
+        made["apart"] = apart_json(radius.apart)
+    return made
 
 
 def consumers_json(group: ConsumerGroup) -> types.ConsumersShape:

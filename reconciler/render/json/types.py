@@ -16,6 +16,7 @@ from reconciler.drift.findings import Status, Transition
 from reconciler.drift.severity import Severity
 from reconciler.model.launch_sources import LaunchKind
 from reconciler.model.policy_widening import Kind
+from reconciler.plan.blast_radius import ApartKind
 from reconciler.plan.calls import Condition
 from reconciler.plan.changes import Action, KeptStatus
 from reconciler.render.json.impact_types import ImpactShape
@@ -99,6 +100,16 @@ class OtherLaunchShape(TypedDict):
 
 
 @with_config(CLOSED)
+class ApartShape(TypedDict):
+    """Running consumers of a profile that a cut-over does not refresh, or not before they have
+    their profile back."""
+
+    kind: ApartKind
+    reason: Annotated[str, Field(description="Why nobody here may touch them; empty otherwise.")]
+    instances: list[str]
+
+
+@with_config(CLOSED)
 class BlastRadiusShape(TypedDict):
     """Whom a change reaches, as far as the regions were read."""
 
@@ -106,6 +117,11 @@ class BlastRadiusShape(TypedDict):
     regions: list[str]
     consumers: list[ConsumersShape]
     new_instances: list[OtherLaunchShape]
+    apart: NotRequired[
+        Annotated[
+            list[ApartShape], Field(description="Running ones that a cut-over does not refresh.")
+        ]
+    ]
 
 
 @with_config(CLOSED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from reconciler.plan.blast_radius import BlastRadius
+from reconciler.plan.blast_radius import BlastRadius, more_in_words
 from reconciler.plan.changes import Change
 from reconciler.plan.impact import Impact
 from reconciler.render.json.plan import consumers_json
@@ -39,7 +39,9 @@ def impact_lines(impacts: Iterable[Impact], look: Look) -> Iterator[Line]:
 
 
 def radius_lines(change: Change, radius: BlastRadius, look: Look) -> Iterator[Line]:
-    """Whom a change reaches, below what changes."""
+    """Whom a change reaches, below what changes; those first that it leaves out."""
+    for told in more_in_words(radius.apart):
+        yield line("      # ", data(told, "dim"))
     if radius.consumers and radius.is_told_with(change.address):
         if not change.consumers:
             noun = "instance" if radius.count == 1 else "instances"

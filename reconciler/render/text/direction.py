@@ -34,3 +34,15 @@ HAPPENED = Direction(
     is_backwards=True,
 )
 """What happened to AWS, as a drift reads."""
+
+
+COMPARED = Direction(
+    ("+", "AWS alone has", "green"),
+    ("-", "the specs alone have", "red"),
+    "AWS has {0}, specs want {1}",
+    "more in AWS:",
+    "less in AWS:",
+    is_backwards=True,
+)
+"""The two sides as they are, whoever made the difference: what is to change was changed by
+nobody."""

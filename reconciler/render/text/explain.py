@@ -4,6 +4,7 @@ instances get."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from reconciler.diagnostics import Location
@@ -13,6 +14,7 @@ from reconciler.explain.explanation import (
     Explanation,
     MarkInWords,
     NewInstances,
+    Next,
     Part,
     PolicyOfRole,
     PolicyPart,
@@ -31,21 +33,20 @@ from reconciler.model.hours import hour_of
 from reconciler.model.launch_sources import NAMES
 from reconciler.model.live import LiveInstance
 from reconciler.model.policy_document import statements_of
-from reconciler.plan.changes import CutOverInstance
+from reconciler.plan.blast_radius import ApartKind
+from reconciler.plan.changes import Change, CutOverInstance
 from reconciler.planner.served import Served
 from reconciler.render.escape import shortened
 from reconciler.render.json.plan import consumers_json
-from reconciler.render.phrases import FEW_STOPS, few, note, stop_counts, stop_in_words
+from reconciler.render.phrases import FEW_STOPS, few, note, stop_counts
 from reconciler.render.styled_text import Line, Piece, data, line
 from reconciler.render.text.consumers import consumer_lines
 from reconciler.render.text.cut_over import folded_instances
-from reconciler.render.text.direction import HAPPENED
+from reconciler.render.text.direction import COMPARED
 from reconciler.render.text.header import header_lines_of
 from reconciler.render.text.look import Look
 from reconciler.render.text.plan import (
     change_lines,
-    conflict_line,
-    guard_line,
     symbol,
     unmet_line,
     unread_line,
@@ -55,6 +56,7 @@ from reconciler.render.text.values import difference_lines, statement_text
 MANY = 12
 """More names, groups or templates are counted."""
 _SHORT_STATEMENTS = 4
+_SHORT_FLAGS = 60
 _LONGEST = 176
 _OURS = "managed by"
 _HELD = {"aws": "  only in AWS", "specs": "  only in the specs", "both": ""}
@@ -65,11 +67,13 @@ def explain_lines(explained: Explained, look: Look) -> list[Line]:
     for number, one in enumerate(explained.answers):
         if number:
             lines.append(())
-        lines.extend(_answer(one, look, several=len(explained.answers) > 1))
+        command = explained.command(one.next)
+        lines.extend(_answer(one, command, look, several=len(explained.answers) > 1))
     return lines
 
 
-def _answer(one: Explanation, look: Look, *, several: bool) -> Iterator[Line]:
+def _answer(one: Explanation, command: str | None, look: Look, *, several: bool) -> Iterator[Line]:
+    """``command`` lifts what stops the next apply."""
     yield from header_lines_of(one.plan, several=several)
     yield ()
     if one.instance is not None and one.served is not None:
@@ -79,7 +83,7 @@ def _answer(one: Explanation, look: Look, *, several: bool) -> Iterator[Line]:
         yield from _users(one, look)
     yield ()
     yield from _titled("How it hangs together", _chain(one, look))
-    yield from _titled("What the next apply does", _next(one, look))
+    yield from _titled("What the next apply does", _next(one, command, look))
     if one.instance is not None or one.profiles:
         yield from _titled("What new instances get", _new_instances(one, look))
     if one.not_read:
@@ -134,6 +138,23 @@ def _served(served: Served) -> Iterator[Line]:
         yield line(Piece(words, "dim"))
 
 
+_OF_THEM: dict[ApartKind, tuple[str, str]] = {
+    "untouchable": ("is never changed: {}", "are never changed: {}"),
+    "in-flight": (
+        "has no profile now: a run took it, and must give it back",
+        "have no profile now: a run took it, and must give it back",
+    ),
+    "temporary-profile": (
+        "is on the temporary profile of a cut-over",
+        "are on the temporary profile of a cut-over",
+    ),
+    "other-region": (
+        "is in no cut-over: consumer_regions leaves its region out",
+        "are in no cut-over: consumer_regions leaves their regions out",
+    ),
+}
+
+
 def _users(one: Explanation, look: Look) -> Iterator[Line]:
     if not one.profiles:
         yield line("  no instance profile gives it to instances")
@@ -148,11 +169,13 @@ def _users(one: Explanation, look: Look) -> Iterator[Line]:
     yield line("  ", data(f"{count or 'no'} running {noun} {on}{where}"))
     for role in one.roles if one.address.kind == ROLE else ():
         if not any(same_name(part.role, role.address.name) for part in one.profiles):
-            yield line(
-                "  it is not inside it now"
-                if len(one.profiles) == 1
-                else "  it is inside none of them now"
-            )
+            which = "that profile" if len(one.profiles) == 1 else "any of them"
+            is_wanted = any(same_name(p.wanted_role, role.address.name) for p in one.profiles)
+            when = "yet" if is_wanted else "any more, but instances may still hold it"
+            yield line(f"  the role is not inside {which} {when}")
+    for apart in one.apart:
+        told = _OF_THEM[apart.kind][apart.count != 1].format(apart.reason)
+        yield line("  ", data(f"{apart.count} of them {told}"))
     yield from consumer_lines([consumers_json(group) for group in one.consumers], "  ", look)
 
 
@@ -217,7 +240,7 @@ def _head(part: Part, more: str = "") -> Iterator[Line]:
 
 def _differing(part: Part, look: Look) -> Iterator[Line]:
     for difference in part.differences:
-        yield from difference_lines(difference, HAPPENED, 4, is_full=look.is_full)
+        yield from difference_lines(difference, COMPARED, 4, is_full=look.is_full)
 
 
 def _profile(part: ProfilePart, look: Look) -> Iterator[Line]:
@@ -248,12 +271,14 @@ def _role(part: RolePart, one: Explanation, look: Look) -> Iterator[Line]:
 
 def _inside(part: RolePart, one: Explanation) -> str:
     """Where it is in the profiles of the chain."""
-    for profile in one.profiles:
-        if same_name(profile.role, part.address.name):
-            return f", inside {profile.address}"
-        if same_name(profile.wanted_role, part.address.name):
-            return f", wanted inside {profile.address}"
-    return ""
+    name = part.address.name
+    inside = [p for p in one.profiles if same_name(p.role, name)]
+    wanted = [p for p in one.profiles if same_name(p.wanted_role, name) and p not in inside]
+    told = ""
+    for how, profiles in (("inside", inside), ("wanted inside", wanted)):
+        if profiles:
+            told += f", {how} {few([str(p.address) for p in profiles], most=MANY)}"
+    return told
 
 
 _KINDS = {
@@ -268,7 +293,9 @@ def _policy_of_role(policy: PolicyOfRole, look: Look) -> Iterator[Line]:
     yield line(
         "    ",
         data(f"{_KINDS[policy.kind]} {policy.name}"),
-        data(_HELD[policy.held], "yellow"),
+        data(
+            _HELD[policy.held] or ("  differs from the specs" if policy.differs else ""), "yellow"
+        ),
         _place(policy.source),
     )
     if policy.unread is not None:
@@ -293,50 +320,87 @@ def _policy(part: PolicyPart, look: Look) -> Iterator[Line]:
     yield from _differing(part, look)
     yield from _marks(part.marks)
     yield from _statements(part.document, look)
-    having = few([str(address) for address in part.roles], most=MANY) or "no role"
+    attached = [str(address) for address in part.roles if address not in part.boundary_of]
+    having = few(attached, most=MANY) or "no role"
     noun = "user or group" if part.others == 1 else "users or groups"
     others = f" and {part.others} {noun}" if part.others else ""
-    yield line("    is attached to ", data(f"{having}{others}"))
+    if attached or others or not part.boundary_of:
+        yield line("    is attached to ", data(f"{having}{others}"))
+    if part.boundary_of:
+        bounded = few([str(address) for address in part.boundary_of], most=MANY)
+        yield line("    is the permissions boundary of ", data(bounded))
 
 
 # What comes next.
 
 
-def _next(one: Explanation, look: Look) -> Iterator[Line]:
+def _next(one: Explanation, command: str | None, look: Look) -> Iterator[Line]:
+    """What stops all of it stands first: before that is lifted, nothing of the rest happens."""
     following = one.next
     if following.is_nothing:
         yield line("  nothing: ", data(_why_nothing(one)))
+    else:
+        yield from _stops(one, command)
     yield from (_indented(unread_line(unread)) for unread in following.unread)
-    yield from (_indented(unmet_line(unmet, look)) for unmet in following.unmet)
-    yield from (_indented(conflict_line(conflict)) for conflict in following.conflicts)
-    instances = [c for c in following.changes if isinstance(c, CutOverInstance)]
-    for change in following.changes:
-        if not isinstance(change, CutOverInstance):
-            yield from change_lines(change, look, one.plan.blast_radius.get(change.address))
-    for block in folded_instances(instances, look, symbol):
-        yield from block
-    yield from (_indented(guard_line(guard)) for guard in following.guards)
-    if following.changes:
-        yield from _elsewhere(one)
+    yield from (
+        _indented(unmet_line(unmet, replace(look, is_alone=True))) for unmet in following.unmet
+    )
+    if following.stops and following.then:
+        yield line("  which then does this:" if command is not None else "  it then does this:")
+    asked = [c for c in following.then if one.instance is not None and c.address == one.address]
+    if following.untouched is not None:
+        told = _untouched(one, following.untouched)
+        yield line(Piece("    this instance is not touched: ", "bold"), data(told))
+    yield from _changes(asked, one, look)
+    yield from _changes([c for c in following.then if c not in asked], one, look)
     for kept in following.kept:
         yield line(Piece("  ", "dim"), data(note(str(kept.address), kept.reason), "dim"))
 
 
-def _elsewhere(one: Explanation) -> Iterator[Line]:
-    """What stops the whole apply and is about something else, each with its flag."""
+def _changes(changes: Iterable[Change], one: Explanation, look: Look) -> Iterator[Line]:
+    found = [*changes]
+    instances = [c for c in found if isinstance(c, CutOverInstance)]
+    others = [c for c in found if not isinstance(c, CutOverInstance)]
+    for change in others if look.is_full else others[:MANY]:
+        yield from change_lines(change, look, one.plan.blast_radius.get(change.address))
+    if (more := len(others) - MANY) > 0 and not look.is_full:
+        yield line(Piece(f"    and {more} more (-v)", "dim"))
+    for block in folded_instances(instances, look, symbol):
+        yield from block
+
+
+def _untouched(one: Explanation, why: str) -> str:
+    instance = one.instance
+    if instance is None or instance.is_running:
+        return f"{why}, and it goes on with what it holds until it is replaced"
+    row = instance.row
+    profile = profile_address(row.profile_name) if row is not None else None
+    role = next((c.intent.get("after") for c in one.next.then if c.address == profile), None)
+    gets = str(role_address(role)) if role is not None else "no role"
+    return f"{why}, and started after that it gets {gets}"
+
+
+def _stops(one: Explanation, command: str | None) -> Iterator[Line]:
+    """What stops the whole apply, each with what lifts it, and the command that lifts all."""
     following = one.next
-    stops = following.elsewhere
+    stops = following.stops
     if not stops:
         return
-    also = "also " if following.guards or following.conflicts else ""
-    told = f"elsewhere in the plan, {stop_counts(stops, also)} it: apply then changes nothing"
-    yield line(Piece("  ! ", "bold red"), data(told))
+    told = f"nothing yet: {stop_counts(stops)} the whole apply"
+    yield line(Piece("  ! ", "bold red"), data(told, "bold red"))
     for stop in stops[:FEW_STOPS]:
         where = f"{stop.target}: " if stop.target != one.plan.target else ""
-        yield line("      ", data(f"{where}{stop_in_words(stop)}"))
+        later = ", once that is allowed" if stop.is_later else ""
+        yield line("    ", data(f"{where}{stop.reason}{later}"), _place(stop.source))
+        brings = f"{stop.lift} {stop.brings}" if stop.brings else stop.lift
+        yield line("      ", data(brings, "dim" if stop.is_liftable else ""))
     if len(stops) > FEW_STOPS:
-        more = f"      and {len(stops) - FEW_STOPS} more, which a plan lists"
+        more = f"    and {len(stops) - FEW_STOPS} more, which a plan lists"
         yield line(Piece(more, "dim"))
+    if command is not None:
+        by_hand = any(not stop.is_liftable for stop in stops)
+        yield line("  and after that:" if by_hand else "  to allow it:")
+        yield line("    ", data(command, "bold"))
 
 
 def _indented(one: Line) -> Line:
@@ -358,19 +422,26 @@ def _why_nothing(one: Explanation) -> str:
 
 
 def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
+    """What started the instance first, or the running ones; then what else names the profile."""
     news = one.new_instances
     own = [new for new in news if new.relation != "names-the-profile"]
-    other = [new for new in news if new.relation == "names-the-profile"]
     if one.instance is not None and not own:
-        told = "unknown: no tag of AWS's says what started it, so it was probably launched by hand"
-        if one.origin is not None:
-            by = f"{NAMES[one.origin.kind]} {one.origin.name}"
-            told = f"{by}, which started it, starts no instance any more, or is not listed"
-        yield line("  ", data(told))
+        yield line("  ", data(_of_no_group(one, one.instance)))
     shown = news if look.is_full or len(news) <= MANY else news[:MANY]
-    for new in [*own, *other]:
-        if new in shown:
-            yield from _new(new, one)
+    names = few([str(part.address) for part in one.profiles])
+    heading = f"others that name {names}, and started none of its running instances:"
+    if one.instance is not None:
+        noun = "profile" if len(one.profiles) == 1 else "profiles"
+        heading = f"others that start instances with its {noun} ({names}):"
+        if not own and one.instance.operator is not None:
+            heading = f"with its {noun} ({names}), so perhaps its own:"
+    is_apart = bool(own) or one.instance is not None
+    was_own = True
+    for new in shown:
+        if was_own and new not in own and is_apart:
+            yield line("  ", data(heading))
+        was_own = new in own
+        yield from _new(new, one, "  " if was_own or not is_apart else "    ")
     if len(shown) < len(news):
         yield line(Piece(f"  and {len(news) - len(shown)} more (-v)", "dim"))
     if not news and one.instance is None:
@@ -378,50 +449,76 @@ def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
         yield line("  ", data(f"no launch template, group or fleet names its profile{where}"))
 
 
-_RELATIONS = {
-    "started-it": ", which started it",
-    "started-consumers": "",
-    "names-the-profile": "",
-}
+def _of_no_group(one: Explanation, instance: LiveInstance) -> str:
+    if one.origin is not None:
+        by = f"{NAMES[one.origin.kind]} {one.origin.name}"
+        return f"{by}, which started it, starts no instance any more, or is not listed"
+    if instance.operator is not None:
+        return (
+            f"no tag of AWS's says what started it; {instance.operator}, which manages it, starts "
+            "what replaces it"
+        )
+    return (
+        "it has no group: no tag of AWS's says what started it, so it was probably launched by "
+        "hand, and nothing replaces it"
+    )
 
 
-def _new(new: NewInstances, one: Explanation) -> Iterator[Line]:
+def _title(new: NewInstances, one: Explanation) -> str:
     launch = new.launch
+    by = f": {launch.by}" if launch.by else ""
+    if one.instance is not None:
+        if new.relation == "by-its-group":
+            return f"{launch.title}: by its {launch.by}"
+        return f"{'its ' if new.relation == 'started-it' else ''}{launch.title}{by}"
     count = ""
     if new.relation == "started-consumers":
         noun = "instance" if new.instances == 1 else "instances"
         count = f", which started {new.instances} running {noun}"
-    by = f": {launch.by}" if launch.by else ""
-    where = f" in {launch.region}" if one.instance is None else ""
-    title = f"{launch.title}{where}{_RELATIONS[new.relation]}{count}{by}"
-    yield line("  ", data(title))
+    return f"{launch.title} in {launch.region}{count}{by}"
+
+
+def _new(new: NewInstances, one: Explanation, indent: str) -> Iterator[Line]:
+    launch = new.launch
+    yield line(indent, data(_title(new, one)))
+    indent += "  "
     if launch.unknown is not None:
-        yield line("    gives them: ", Piece("unknown", "bold red"), data(f": {launch.unknown}"))
+        yield line(
+            f"{indent}gives them: ", Piece("unknown", "bold red"), data(f": {launch.unknown}")
+        )
         return
-    blocked = one.next.is_blocked
     if launch.profile is None:
         gives = "no instance profile"
     else:
-        gives = f"{profile_address(launch.profile)}{_role_of(new, is_blocked=blocked)}"
-    yield line("    gives them ", data(gives, "" if not new.differs else "yellow"))
-    if launch.source is not None and not launch.source.replaces:
-        yield line(Piece("    it replaces no instance that is lost", "dim"))
+        gives = f"{profile_address(launch.profile)}{_role_of(new, one)}"
+    yield line(f"{indent}gives them ", data(gives, "" if not new.differs else "yellow"))
+    is_own_template = launch.source is None and new.relation == "started-it"
+    if is_own_template or (launch.source is not None and not launch.source.replaces):
+        yield line(Piece(f"{indent}it replaces no instance that is lost", "dim"))
     if new.differs:
         wanted = str(profile_address(new.wanted)) if new.wanted else "no instance profile"
         whose = "this instance" if new.relation == "started-it" else "running ones"
         told = f"that is not what {whose} should have by the specs: {wanted}"
-        yield line(Piece("    ! ", "bold yellow"), data(told, "yellow"))
+        yield line(Piece(f"{indent}! ", "bold yellow"), data(told, "yellow"))
         if one.association is not None and one.association.is_selected:
             told = f"association {one.association.named!r} selects new ones with the same tags too"
-            yield line("      ", data(told))
+            yield line(f"{indent}  ", data(told))
 
 
-def _role_of(new: NewInstances, *, is_blocked: bool) -> str:
+def _role_of(new: NewInstances, one: Explanation) -> str:
     if new.is_missing:
         return ", which does not exist: launches fail"
     if same_name(new.role, new.role_after):
         return f", so {role_address(new.role)}" if new.role else ", which holds no role"
     now = str(role_address(new.role)) if new.role else "no role"
     after = str(role_address(new.role_after)) if new.role_after else "no role"
-    when = "once what stops the next apply is allowed" if is_blocked else "after the next apply"
-    return f", so {now}, and {after} {when}"
+    return f", so {now}, and {after} {_when(one.next)}"
+
+
+def _when(following: Next) -> str:
+    if not following.is_blocked:
+        return "after the next apply"
+    if any(not stop.is_liftable for stop in following.stops):
+        return "once nothing stops the apply"
+    flags = " ".join(following.flags)
+    return f"after an apply with {flags}" if len(flags) <= _SHORT_FLAGS else "after the apply above"

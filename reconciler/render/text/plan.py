@@ -10,6 +10,7 @@ from reconciler.executor.estimate import duration, estimate
 from reconciler.model.live import LiveProfile
 from reconciler.plan.blast_radius import BlastRadius
 from reconciler.plan.changes import (
+    WHICH_REGIONS,
     Adopt,
     Change,
     Conflict,
@@ -263,8 +264,10 @@ def guard_line(guard: Guard) -> Line:
 
 
 def unread_line(one: Unread) -> Line:
-    needs = "changes of its instances are" if one.region else "its changes are"
-    text = f"{one.what} cannot be read ({one.reason}): {needs} not known"
+    needs = "changes of its instances" if one.region else "its changes"
+    if one.what == WHICH_REGIONS:
+        needs = "instances in other regions than those of the plan"
+    text = f"{one.what} cannot be read ({one.reason}): {needs} are not known"
     return line(Piece("! ", "bold red"), data(text))
 
 
