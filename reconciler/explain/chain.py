@@ -293,6 +293,7 @@ def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] =
         stops=tuple(sorted(stops, key=nearness)),
         flags=known.allowed.flags if known.allowed is not None else (),
         then=tuple(c for c in known.coming.changes if is_about(c)),
+        reached=known.coming.blast_radius,
     )
 
 

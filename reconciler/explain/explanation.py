@@ -13,7 +13,7 @@ from reconciler.model.address import Address
 from reconciler.model.consumers import ConsumerGroup
 from reconciler.model.launch_sources import Origin
 from reconciler.model.live import AssociationRow, LiveInstance
-from reconciler.plan.blast_radius import Apart
+from reconciler.plan.blast_radius import Apart, BlastRadius
 from reconciler.plan.changes import Change, Conflict, Difference, Guard, Kept, Unmet, Unread
 from reconciler.plan.plan import TargetPlan
 from reconciler.planner.launches import Launch
@@ -136,6 +136,8 @@ class Next:
     stops: tuple[Stop, ...] = ()
     flags: tuple[str, ...] = ()
     then: tuple[Change, ...] = ()
+    reached: Mapping[Address, BlastRadius] = field(default_factory=dict)
+    """Whom each of these changes reaches."""
     untouched: str | None = None
     """Why a cut-over of its profile leaves the instance that was asked about as it is."""
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Location
 from reconciler.model.address import Address
+from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveProfile
+from reconciler.plan.blast_radius import more_in_words
 from reconciler.plan.changes import Adopt, Change, Conflict, Guard
 from reconciler.plan.plan import TargetPlan
+from reconciler.planner.blast_radius import concerned, with_blast_radius
 from reconciler.planner.context import PlanContext
 from reconciler.planner.options import COUNTS, Options, allowance
 from reconciler.planner.planner import plan_context, plan_target
@@ -66,11 +69,21 @@ def allowed(plan: TargetPlan, context: PlanContext, desired: DesiredState) -> Al
         if lifted == options:
             break
         options = lifted
-        found = plan_target(plan_context(desired, context.live, options))
+        later = plan_context(desired, context.live, options)
+        found = _with_consumers(plan_target(later), plan, later)
     stops = tuple(
         _stop(one, plan, found, is_later=key not in first) for key, one in stopping.items()
     )
     return Allowed(found, stops, tuple(_flags(context.options, options)))
+
+
+def _with_consumers(found: TargetPlan, before: TargetPlan, context: PlanContext) -> TargetPlan:
+    """What starts new instances was read for ``before`` alone."""
+    reached = with_blast_radius(
+        found, concerned(found.changes, context), context, LaunchSources(), Location("")
+    ).blast_radius
+    known = {address: before.blast_radius.get(address, new) for address, new in reached.items()}
+    return replace(found, blast_radius=known)
 
 
 def _stopping(plan: TargetPlan) -> list[Conflict | Guard]:
@@ -161,6 +174,8 @@ def _brings(change: Change, owner: str | None, plan: TargetPlan) -> str:
             else f"taken to have role/{live.resource.role}, which nobody has recorded "
             f"(--refresh-adopted cuts {them} over)"
         )
+        radius = plan.blast_radius.get(change.address)
+        told = ", ".join((told, *more_in_words(radius.apart if radius is not None else ())))
     return told
 
 

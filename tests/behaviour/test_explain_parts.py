@@ -11,6 +11,7 @@ from reconciler.render.json.explain import explain_json
 from reconciler.render.styled_text import plain
 from reconciler.render.text.explain import explain_lines
 from reconciler.render.text.look import Look
+from tests.behaviour.test_ownership import TRUST
 from tests.rig import HOME, Rig
 
 SPEC = """
@@ -119,3 +120,21 @@ def test_what_is_left_out_is_told_with_its_reason(aws: Rig) -> None:
     aws.write(SPEC.replace("one: {role: shared}", "one: {role: nobody}"))
     told = text(aws, "instance-profile/one")
     assert "instance-profile/one is left out: role 'nobody' exists neither in the specs" in told
+
+
+def test_an_adoption_tells_which_instances_it_leaves_out(aws: Rig) -> None:
+    aws.iam.create_role(RoleName="hand", AssumeRolePolicyDocument=TRUST)
+    aws.iam.create_instance_profile(InstanceProfileName="hand")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="hand", RoleName="hand")
+    aws.clock.sleep(60)
+    (plain_one,) = aws.launch(1, profile="hand", tags={"Name": "one"})
+    aws.launch(1, profile="hand", operator="ecs.amazonaws.com")
+    aws.write("roles: {next: {trust: ec2}}\ninstance_profiles: {hand: {role: next}}")
+    answer = explained(aws, "instance-profile/hand")
+    told = plain(explain_lines(answer, Look()))
+    left = "1 more is not cut over: ecs.amazonaws.com manages it"
+    assert f"its 1 running instance is cut over, {left}\n" in told
+    assert "      #   us-east-1: 2: one, " in told
+    assert f"      # {left}\n" in told
+    change = next(c for c in answer.answers[0].next.then if c.address.name == "hand")
+    assert change.consumers == (plain_one,)

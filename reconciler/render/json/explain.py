@@ -184,7 +184,9 @@ def _next(one: Explanation, command: str | None) -> types.NextShape:
         "stops": stops_json(following.stops),
         "command": command,
         "untouched": following.untouched,
-        "then": [change_json(change) for change in following.then],
+        "then": [
+            change_json(change, following.reached.get(change.address)) for change in following.then
+        ],
     }
 
 

@@ -362,7 +362,7 @@ def _changes(changes: Iterable[Change], one: Explanation, look: Look) -> Iterato
     instances = [c for c in found if isinstance(c, CutOverInstance)]
     others = [c for c in found if not isinstance(c, CutOverInstance)]
     for change in others if look.is_full else others[:MANY]:
-        yield from change_lines(change, look, one.plan.blast_radius.get(change.address))
+        yield from change_lines(change, look, one.next.reached.get(change.address))
     if (more := len(others) - MANY) > 0 and not look.is_full:
         yield line(Piece(f"    and {more} more (-v)", "dim"))
     for block in folded_instances(instances, look, symbol):
