@@ -108,10 +108,7 @@ def rotating(desired: DesiredState, scope: PermissionScope) -> Iterator[Statemen
     the older ones, of roles that left the specs as well: their sessions may be as old."""
     yield from reading(scope, "apply")
     profiles, kind = tuple(desired.profiles.values()), "instance-profile"
-    on = scope.named("role", [role.resource.name for role in desired.roles.values()])
-    policy = "PutRolePolicy", "DeleteRolePolicy"
-    yield from statement("Roles", _iam(policy, "role"), on)
-    yield from _owned({"role": policy}, scope)
+    yield from _owned({"role": ("PutRolePolicy", "DeleteRolePolicy")}, scope)
     calls = ["TagInstanceProfile", "UntagInstanceProfile"]
     on = scope.named(kind, [p.resource.name for p in profiles])
     yield from statement("InstanceProfiles", _iam(calls, kind), on)
