@@ -18,7 +18,8 @@ from reconciler.model.address import PROFILE, Address, same_name
 from reconciler.model.hours import hour_of
 from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import Partial, Pending, Settled
-from reconciler.model.policy_document import minified
+from reconciler.model.policy_document import PolicyDocument, minified
+from reconciler.model.resources import Role
 from reconciler.model.revocation import (
     REVOKED,
     Revocation,
@@ -41,6 +42,7 @@ from reconciler.planner.rotations import (
     rotated_profiles,
     rotated_roles,
 )
+from reconciler.spec.check.aws_limits import INLINE_POLICIES_SIZE
 
 REVOKES = "revokes"
 """In the intent of a change that is about this policy alone."""
@@ -254,7 +256,9 @@ def _changed(
     pending = _put(found, times, requires, provides)
     if is_gone:
         call = iam("DeleteRolePolicy", RoleName=found.role.resource.name, PolicyName=found.name)
-        pending = step(found.address, call, requires=requires, provides=provides)
+        # What the specs want may have no room beside it.
+        room = {*provides, Label("inline room", found.address)}
+        pending = step(found.address, call, requires=requires, provides=room)
     before = {} if found.value is None else {found.name: found.value}
     change = Update(
         address=found.address,
@@ -307,6 +311,7 @@ def _guards(role: LiveRole, context: PlanContext) -> Iterator[Guard]:
     if is_in_the_way(revoking(role, options.owner).now.others, options.owner):
         reason = f"{address}: somebody changed our statement in the inline policy {REVOKED}"
         yield Guard("rotate", reason, "Remove it, or give it another Sid", (address,))
+    yield from without_room(role.resource, _largest(role, context), address)
     if options.allows("consumers", address):
         return
     for profile in left_alone(role, context):
@@ -328,6 +333,25 @@ def _guards(role: LiveRole, context: PlanContext) -> Iterator[Guard]:
         yield Guard("consumers", f"{reason}, for they get no fresh session", lift, (address,))
 
 
+def _largest(role: LiveRole, context: PlanContext) -> PolicyDocument:
+    """What a rotation may write at most: both statements, until the second takes the place of the
+    first."""
+    found, now = revoking(role, context.options.owner), moment(context.options.now)
+    is_first = context.options.rotation == "revoke-first"
+    since = None if found.now.since is None and not is_first else now
+    return PolicyDocument.of(_document(found, (since, None if is_first else now)))
+
+
+def without_room(role: Role, policy: PolicyDocument, address: Address) -> Iterator[Guard]:
+    """AWS would refuse the policy, after instances have been touched."""
+    others = (one for name, one in role.inline_policies if not same_name(name, REVOKED))
+    size = sum(one.size for one in (*others, policy))
+    if size > INLINE_POLICIES_SIZE:
+        told = f"with {REVOKED}, its inline policies would have {size:,} characters"
+        reason = f"{address}: {told}, more than the {INLINE_POLICIES_SIZE:,} that AWS takes"
+        yield Guard("rotate", reason, "Make one of them smaller, or remove one", (address,))
+
+
 def _without_fresh(rotated: Iterable[RotatedProfile], context: PlanContext) -> Iterator[str]:
     """Consumers that a cut-over cannot touch, or that nobody sees."""
     for one in rotated:
@@ -347,11 +371,17 @@ def _is_in_specs(role: LiveRole, context: PlanContext) -> bool:
     return wanted is not None and is_revoked(wanted.resource)
 
 
-def kept(role: LiveRole, context: PlanContext) -> Iterator[Kept]:
+def goes(role: LiveRole, context: PlanContext) -> bool:
+    """Whether this plan deletes the policy, since no session is left that it could deny."""
     found = revoking(role, context.options.owner)
     is_over = found.now.is_ours and found.now.until <= context.options.now
-    goes = is_over and not context.options.for_drift and not found.now.others
-    if found.value is not None and not goes and not _is_in_specs(role, context):
+    return is_over and not context.options.for_drift and not found.now.others
+
+
+def kept(role: LiveRole, context: PlanContext) -> Iterator[Kept]:
+    found = revoking(role, context.options.owner)
+    is_there = found.value is not None and not goes(role, context)
+    if is_there and not _is_in_specs(role, context):
         yield Kept(role.resource.address, told(role, context), "revoked")
 
 
