@@ -14,7 +14,7 @@ from typing import Any
 
 from reconciler.cutover.fleet import CLOCKS_APART
 from reconciler.kinds.context import iam, step
-from reconciler.model.address import PROFILE, Address, same_name
+from reconciler.model.address import PROFILE, Address, name_key, same_name
 from reconciler.model.hours import hour_of
 from reconciler.model.live import LiveInstance, LiveProfile, LiveRole
 from reconciler.model.ownership import Partial, Pending, Settled
@@ -175,7 +175,9 @@ def _rest(role: LiveRole, context: PlanContext) -> PlanFragment:
     )
     if found.now.owed is None or not are_all_read:
         return PlanFragment()
-    users = context.in_use.profiles_of(role)
+    # A temporary profile goes with the cut-over of the one that it stands in for.
+    temporary = {profile.id for profile in context.live.shadows.values()}
+    users = [p for p in context.in_use.profiles_of(role) if p.id not in temporary]
     if not all(_is_served(profile, context) for profile in users):
         return PlanFragment()
     since = moment(found.now.latest)
@@ -197,7 +199,8 @@ def _is_served(profile: LiveProfile, context: PlanContext) -> bool:
     if profile.resource.address in context.cut_over:
         wanted = context.desired.profile(profile.resource.name)
         return wanted is None or wanted.limits.strategy != "wait"
-    is_settled = isinstance(profile.mark, Settled | Partial)
+    is_hopping = name_key(profile.resource.name) in context.live.shadows
+    is_settled = isinstance(profile.mark, Settled | Partial) and not is_hopping
     return is_settled and not is_under_way(profile) and not profile.flights
 
 

@@ -12,7 +12,7 @@ import pytest
 from reconciler.commands.apply import Applied, Apply
 from reconciler.executor.interrupt import Interrupt
 from reconciler.model.revocation import REVOKED
-from tests.behaviour.faults import Crash, dying
+from tests.behaviour.faults import Crash, crashing, dying, refusing
 from tests.behaviour.test_rotate import (
     WEB,
     errors,
@@ -226,6 +226,26 @@ def test_a_stopped_instance_gets_its_fresh_session_when_it_starts(settled: Rig) 
     settled.served(one)
     assert not any(revoked(settled, at) for at in issued(settled).values())
     assert settled.plan().plan.is_empty
+
+
+@pytest.mark.parametrize("strategy", ["hop", "reassociate"])
+def test_one_apply_ends_what_a_run_that_died_and_one_that_was_refused_left(
+    settled: Rig, strategy: str
+) -> None:
+    """With a hop, instances are on a temporary profile, which is nobody else's."""
+    settled.write(spec(strategy=strategy))
+    before = issued(settled)
+    with pytest.raises(Crash), crashing(settled, 6, after=True):
+        settled.apply(**BOTH)
+    settled.clock.sleep(1200)
+    hop = strategy == "hop"
+    call = "ReplaceIamInstanceProfileAssociation" if hop else "AssociateIamInstanceProfile"
+    with refusing(settled, call, "UnauthorizedOperation", times=1):
+        assert settled.apply().exit_code != 0
+    settled.clock.sleep(1200)
+    settled.settle()
+    assert all(revoked(settled, at) for at in before.values())
+    assert not any(revoked(settled, at) for at in issued(settled).values())
 
 
 def test_the_policy_is_named_as_aws_has_it(settled: Rig) -> None:
