@@ -31,7 +31,7 @@ def test_an_owner_who_takes_all_over_ends_what_is_owed(settled: Rig) -> None:
     assert not any(revoked(settled, at) for at in issued(settled).values())
     assert [one["Sid"] for one in policy(settled)] == ["ReconcilerRevokesFortestsOwed"]
     settled.clock.sleep(13 * 3600)
-    settled.settle(**TAKE)
+    settled.settle()
     assert not policy(settled)
 
 
@@ -60,10 +60,10 @@ def test_who_takes_over_what_has_been_revoked_takes_it_away_in_time(settled: Rig
     assert [one["Sid"] for one in policy(settled)] == ["ReconcilerRevokesFortests"]
     (found,) = [f for f in settled.drift().findings if f.severity == "info"]
     assert "apply removes" in str(found.reason)
-    settled.settle(rotate=WEB, rotation="revoke", **TAKE)
+    settled.settle(rotate=WEB, rotation="revoke")
     assert [one["Sid"] for one in policy(settled)] == ["ReconcilerRevokesFortestsOwed"]
     settled.clock.sleep(13 * 3600)
-    settled.settle(**TAKE)
+    settled.settle()
     assert not policy(settled)
 
 
