@@ -37,6 +37,7 @@ from reconciler.model.live import (
 )
 from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import Identity
+from reconciler.model.revocation import is_revoked
 from reconciler.ports import Facts, LaunchQuery, Scope
 from reconciler.threads import result_of, threads
 
@@ -254,7 +255,8 @@ class AwsReader:
     ) -> LiveState:
         unread: dict[Address, str] = {}
         roles = self._roles(scope, pool, account, unread)
-        owned = {role.id for role in roles if role.owner == scope.owner}
+        # What is owed on a role that is taken over depends on the profiles of the owner before.
+        owned = {r.id for r in roles if r.owner == scope.owner or is_revoked(r.resource)}
         marked = {
             i.row.profile_arn for i in fleet.instances.values() if i.row is not None and i.marks
         }

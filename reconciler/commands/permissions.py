@@ -44,10 +44,12 @@ def wanted_for(
     sources: Collection[Source] = (),
     *,
     access_analyzer: bool = False,
+    revokes: bool = False,
 ) -> tuple[Wanted, ...]:
     """One for each target, and one for who assumes their roles, if they have any. ``sources`` are
     those of evidence, beyond what the purpose needs anyway; with ``access_analyzer`` it may be
-    asked about policies. Raises ``RefusedError`` for invalid specs and unknown targets."""
+    asked about policies, and with ``revokes`` an apply may end a ``rotate --revoke``. Raises
+    ``RefusedError`` for invalid specs and unknown targets."""
     # To forget takes addresses, and the policy is the same for all of them.
     asked = replace(request, destroy=purpose == "destroy", forget=("*",) * (purpose == "forget"))
     parsed = read(request.path)
@@ -57,7 +59,7 @@ def wanted_for(
     for name, target in targets.items():
         scope = scope_of_specs(asked, specs[name], target)
         shown = None if len(targets) == 1 else name
-        statements = tuple(_statements(specs[name], scope, asked, purpose))
+        statements = tuple(_statements(specs[name], scope, asked, purpose, revokes=revokes))
         statements += tuple(analyzing(scope)) if access_analyzer else ()
         statements += tuple(asking_instances(scope)) if "imds" in sources else ()
         made.append(Wanted(shown, scope, statements))
@@ -183,7 +185,7 @@ def _regions(spec: SpecSet, request: Request, own: tuple[str, ...]) -> tuple[str
 
 
 def _statements(
-    spec: SpecSet, scope: PermissionScope, request: Request, purpose: Purpose
+    spec: SpecSet, scope: PermissionScope, request: Request, purpose: Purpose, *, revokes: bool
 ) -> Iterator[Statement]:
     if purpose == "destroy":
         return destroying(scope)
@@ -195,7 +197,8 @@ def _statements(
         return reading(scope, purpose)
     prunes = spec.settings.prune if request.prune is None else request.prune
     # A part of a set prunes nothing.
-    return applying(_chosen(spec), scope, prunes=prunes and spec.chosen is None)
+    prunes = prunes and spec.chosen is None
+    return applying(_chosen(spec), scope, prunes=prunes, revokes=revokes)
 
 
 def _chosen(spec: SpecSet) -> DesiredState:

@@ -33,7 +33,7 @@ from reconciler.planner.launches import queries_for
 from reconciler.planner.patterns import Matchable, idle_rules, matchable, patterns
 from reconciler.planner.planner import names_instances, needs_instances, reach
 from reconciler.planner.reads import aws_policies_to_ask_for, scope_of
-from reconciler.ports import Progress, Reader
+from reconciler.ports import Facts, Progress, Reader
 from reconciler.spec.check.checks import expired
 from reconciler.spec.desired import DesiredState, SpecSet
 from reconciler.spec.settings import TargetSpec
@@ -282,8 +282,10 @@ def _read(
     contexts = _Contexts(desired, options)
     live = reader.read(identity, scope)
     named = aws_policies_to_ask_for(contexts.of(live))
-    if absent := frozenset(arn for arn in named if not _exists(arn, reader)):
-        live = replace(live, absent=absent)
+    asked = {arn: facts for arn in named for facts in _of_aws(arn, reader)}
+    absent = frozenset(arn for arn, facts in asked.items() if facts is None)
+    of_aws = {arn: facts.document for arn, facts in asked.items() if facts is not None}
+    live = replace(live, absent=absent, of_aws=of_aws)
     if desired.associations:
         live = _with_owners(live, profiles_to_look_at(contexts.of(live)), reader)
     live = _with_roles(live, reader)
@@ -383,9 +385,9 @@ def _refuse_what_needs_all(live: LiveState, options: Options) -> None:
     raise RefusedError(message, ExitCode.ERROR)
 
 
-def _exists(arn: str, reader: Reader) -> bool:
-    """True if it cannot be read: then AWS reports a missing policy when it is attached."""
+def _of_aws(arn: str, reader: Reader) -> Iterator[Facts | None]:
+    """Nothing if it cannot be read: then AWS reports a missing policy when it is attached."""
     try:
-        return reader.policy(arn) is not None
+        yield reader.policy(arn)
     except AwsError:
-        return True
+        return

@@ -22,7 +22,7 @@ _NOT_THERE: Mapping[str, Any] = {"Version": "2012-10-17", "Statement": []}
 @dataclass(frozen=True, slots=True)
 class Permissions:
     """What decides what a role may do, at one time. ``documents`` are of its managed policies and
-    its boundary, by ARN, as far as they belong to the account: AWS's own must be fetched. ``arn``
+    its boundary, by ARN, as far as they were read: others of AWS's own must be fetched. ``arn``
     is that of the role in AWS if it has exactly these permissions there."""
 
     role: str
@@ -103,9 +103,9 @@ class _World:
         return Permissions(made.role, made.arn, made.inline, made.managed, made.boundary, known)
 
     def _document(self, arn: str, *, is_after: bool) -> Any:
-        """Of a policy of the account; ``None`` for one that is not its own, or was not read."""
+        """``None`` for one that was not read."""
         if not self.context.arns.has(arn, POLICY):
-            return None
+            return self.context.live.of_aws.get(arn)
         name = name_of(arn)
         change = self.change_of(POLICY, name) if is_after else None
         if isinstance(change, Delete):

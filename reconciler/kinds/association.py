@@ -83,11 +83,21 @@ def forget(live: LiveInstance, context: KindContext) -> Iterator[Step]:
 
 def tagged_anew(live: LiveInstance, after: Association, context: KindContext) -> Iterator[Step]:
     """Renews our tag on an instance whose profile was created again, or is by this plan: it names
-    the deleted one, and would no longer count."""
+    the deleted one, and would no longer count. Also takes the place of another owner's."""
     start = f"{context.owner}/{live.key.instance}/"
     before = live.marks.get(ownership.ASSOCIATION, "")
-    if before.startswith(start) and before != _mark(live, after, context):
+    is_ours = before.startswith(start)
+    if (is_ours or owner_before(live, context)) and before != _mark(live, after, context):
         yield _tag(live, after, context, frozenset({exists(profile_address(after.profile))}))
+
+
+def owner_before(live: LiveInstance, context: KindContext) -> str | None:
+    """The other owner who made the association that the instance has."""
+    mark = ownership.decode_association(live.marks.get(ownership.ASSOCIATION))
+    if mark is None or live.row is None or mark.owner == context.owner:
+        return None
+    is_its = (mark.instance, mark.profile_id) == (live.key.instance, live.row.profile_id)
+    return mark.owner if is_its else None
 
 
 def _mark(live: LiveInstance, after: Association, context: KindContext) -> str | Joined:

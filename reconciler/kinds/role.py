@@ -23,7 +23,7 @@ from reconciler.model.address import (
 from reconciler.model.live import LiveRole
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import Role, no_tags
-from reconciler.model.revocation import REVOKED
+from reconciler.model.revocation import REVOKED, is_revoked
 from reconciler.model.trust import trusts_ec2
 from reconciler.plan.calls import ApiCall
 from reconciler.plan.graph import Label, exists, free, gone, ready
@@ -54,7 +54,7 @@ def desired_state_of(desired: DesiredRole, live: LiveRole, leave: frozenset[str]
 
 def revoking(desired: DesiredRole, live: LiveRole) -> tuple[tuple[str, PolicyDocument], ...]:
     """The policy that revokes sessions, where the role has one that the specs do not name."""
-    if any(same_name(name, REVOKED) for name, _ in desired.resource.inline_policies):
+    if is_revoked(desired.resource):
         return ()
     return tuple(pair for pair in live.resource.inline_policies if same_name(pair[0], REVOKED))
 
@@ -84,10 +84,9 @@ def create(after: Role, context: KindContext) -> Iterator[Step]:
 
 
 def adopt(live: LiveRole, context: KindContext) -> Iterator[Step]:
-    name = live.resource.name
-    yield step(
-        live.resource.address, iam("TagRole", RoleName=name, Tags=context.owned(name, no_tags()))
-    )
+    name, address = live.resource.name, live.resource.address
+    call = iam("TagRole", RoleName=name, Tags=context.owned(name, no_tags()))
+    yield step(address, call, provides={Label("adopted", address)})
 
 
 def forget(live: LiveRole, context: KindContext) -> Iterator[Step]:

@@ -311,6 +311,8 @@ class LiveState:
     """Addresses of roles, policies and profiles that could not be read, each with the reason."""
     absent: frozenset[str] = frozenset()
     """ARNs of AWS-managed policies that were asked for and that AWS does not have."""
+    of_aws: Mapping[str, Any] = field(default_factory=dict)
+    """Documents of AWS-managed policies that were asked for, by ARN."""
     tag_index: str | None = None
     """Why tags were read one by one although AWS's index was asked for them."""
     listed_at: float | None = None

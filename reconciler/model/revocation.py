@@ -1,8 +1,10 @@
 """The inline policy that revokes the sessions of a role: the one place that writes or reads it.
 
 It denies everything to sessions that were issued before a time. The console puts one on a role
-under the same name; ours is a statement of its own in it, known by its ``Sid``, since an inline
-policy has no tags: what others wrote beside it stays as it is.
+under the same name; ours is a statement of its own in it, known by its ``Sid`` and its form, since
+an inline policy has no tags: what others wrote beside it stays as it is. The ``Sid`` names the
+owner who wrote it. A role has one owner at a time, and who takes it over has what was written
+before.
 
 Before a cut-over begins, our statement is put there as *owed*: it denies nothing, because it asks
 for a time that has long been, and tells any later run since when sessions are to be revoked once
@@ -13,12 +15,15 @@ Source: docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.ht
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.model.address import same_name
 from reconciler.model.policy_document import PolicyDocument, as_list
+from reconciler.model.resources import Role
 
 REVOKED = "AWSRevokeOlderSessions"
 """The name that the console gives it. What others put there was put in an emergency, so it is
@@ -33,14 +38,18 @@ docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentia
 
 _ISSUED, _NOW = "aws:TokenIssueTime", "aws:CurrentTime"
 _NEVER = "1970-01-01T00:00:00Z"
-_SID = "ReconcilerRevokesFor"
+_REVOKES, _OWES = "ReconcilerRevokesFor", "ReconcilerOwesFor"
+_REVOKING = re.compile(rf"{_REVOKES}[A-Za-z0-9]+")
+_OWING = re.compile(rf"{_OWES}[A-Za-z0-9]+|{_REVOKES}[A-Za-z0-9]+Owed")
+"""The second form was written before, and is unclear of owners ``x`` and ``xOwed``: it is read, and
+not written any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """What the policy of a role says. ``since`` and ``owed`` are ours, in seconds of the epoch:
-    sessions issued before ``since`` are denied, those before ``owed`` are to be. ``others`` are the
-    statements that are not ours."""
+    """What the policy of a role says. ``since`` and ``owed`` are this program's, in seconds of the
+    epoch: sessions issued before ``since`` are denied, those before ``owed`` are to be. ``others``
+    are all other statements."""
 
     since: float | None = None
     owed: float | None = None
@@ -51,26 +60,35 @@ class Revocation:
         return self.since is not None or self.owed is not None
 
     @property
+    def latest(self) -> float:
+        """Sessions from before it are denied, or will be."""
+        return max(self.since or 0.0, self.owed or 0.0)
+
+    @property
     def until(self) -> float:
         """When none of our statements denies anything any longer."""
-        return max(self.since or 0.0, self.owed or 0.0) + LONGEST_SESSION_SECONDS
+        return self.latest + LONGEST_SESSION_SECONDS
 
 
-def revocation_of(document: PolicyDocument, owner: str) -> Revocation:
+def is_revoked(role: Role) -> bool:
+    """Whether it has the policy, whoever wrote it."""
+    return any(same_name(name, REVOKED) for name, _ in role.inline_policies)
+
+
+def revocation_of(document: PolicyDocument) -> Revocation:
+    """Of whichever owners the role had: the latest of their times holds for all of them."""
     value = document.value
     listed = as_list(value.get("Statement", [])) if isinstance(value, Mapping) else [value]
-    since: float | None = None
-    owed: float | None = None
+    since: list[float] = []
+    owed: list[float] = []
     others = []
     for statement in listed:
-        at = _ours(statement, owner)
+        at = _ours(statement)
         if at is None:
             others.append(statement)
-        elif _is_owed(statement):
-            owed = at
         else:
-            since = at
-    return Revocation(since, owed, tuple(others))
+            (owed if _is_owed(statement) else since).append(at)
+    return Revocation(max(since, default=None), max(owed, default=None), tuple(others))
 
 
 def document(
@@ -85,16 +103,16 @@ def document(
     read their statements in another way."""
     ours = []
     if since is not None:
-        ours.append(_statement(f"{_SID}{_as_sid(owner)}", {_ISSUED: since}))
+        ours.append(_statement(_REVOKES + _as_sid(owner), {_ISSUED: since}))
     if owed is not None:
-        ours.append(_statement(f"{_SID}{_as_sid(owner)}Owed", {_ISSUED: owed, _NOW: _NEVER}))
+        ours.append(_statement(_OWES + _as_sid(owner), {_ISSUED: owed, _NOW: _NEVER}))
     outside = {"Version": "2012-10-17"} if around is None else around
     return {**outside, "Statement": [*others, *ours]}
 
 
 def is_in_the_way(others: Iterable[Any], owner: str) -> bool:
     """Whether a statement that is not as we write it has a ``Sid`` of ours: IAM takes each once."""
-    ours = {f"{_SID}{_as_sid(owner)}{ending}" for ending in ("", "Owed")}
+    ours = {beginning + _as_sid(owner) for beginning in (_REVOKES, _OWES)}
     return any(isinstance(one, Mapping) and one.get("Sid") in ours for one in others)
 
 
@@ -113,15 +131,15 @@ def _statement(sid: str, times: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _ours(statement: Any, owner: str) -> float | None:
-    """Since when sessions are revoked, if the statement is just as we write it."""
+def _ours(statement: Any) -> float | None:
+    """Since when sessions are revoked, if the statement is just as this program writes it."""
     times = _times(statement)
     at = _epoch(times.get(_ISSUED))
-    if at is None:
+    sid = _OWING if _NOW in times else _REVOKING
+    if at is None or not sid.fullmatch(str(statement.get("Sid"))):
         return None
-    since, owed = (moment(at), None) if _NOW not in times else (None, moment(at))
-    (made,) = document(owner, since, owed)["Statement"]
-    return at if statement == made else None
+    told = {_ISSUED: moment(at), **({_NOW: _NEVER} if _NOW in times else {})}
+    return at if statement == _statement(statement["Sid"], told) else None
 
 
 def _is_owed(statement: Any) -> bool:

@@ -17,11 +17,14 @@ from reconciler.spec.desired import Desired, DesiredProfile, DesiredRole, Desire
 HOP, RESTART = "hop", "restart"
 
 
-def applying(desired: DesiredState, scope: PermissionScope, *, prunes: bool) -> Iterator[Statement]:
+def applying(
+    desired: DesiredState, scope: PermissionScope, *, prunes: bool, revokes: bool = False
+) -> Iterator[Statement]:
     """Reads, and every change that the specs can lead to. ``prunes`` adds the deletion of what has
-    the owner's tag and is not in the specs."""
+    the owner's tag and is not in the specs, ``revokes`` what ends the rotation of another run:
+    whoever may write an inline policy of a role may give it any permission."""
     yield from reading(scope, "apply")
-    yield from _roles(tuple(desired.roles.values()), scope)
+    yield from _roles(tuple(desired.roles.values()), scope, revokes=revokes)
     yield from _policies(desired, scope)
     profiles = tuple(desired.profiles.values())
     yield from _profiles(profiles, scope)
@@ -29,8 +32,10 @@ def applying(desired: DesiredState, scope: PermissionScope, *, prunes: bool) -> 
     yield from _passing(desired, scope)
     yield from _instances(desired, scope, prunes=prunes)
     # What has the owner's tag and is not in the specs: nobody knows its name. That instances let go
-    # of a role is noted on it in any case.
-    yield from _owned(_DELETES if prunes else {"role": ("TagRole",)}, scope)
+    # of a role is noted on it in any case, and what revoked its sessions is taken away in time.
+    owned = {**(_DELETES if prunes else {"role": ("TagRole", "DeleteRolePolicy")})}
+    owned["role"] += ("PutRolePolicy",) * revokes
+    yield from _owned(owned, scope)
 
 
 def _gated(profiles: tuple[DesiredProfile, ...], scope: PermissionScope) -> Iterator[Statement]:
@@ -50,12 +55,14 @@ def actions_of(*calls: str, on: str) -> tuple[str, ...]:
     return tuple(n.action for n in needs if n.on == on and n.action != "iam:PassRole")
 
 
-def _roles(roles: tuple[DesiredRole, ...], scope: PermissionScope) -> Iterator[Statement]:
+def _roles(
+    roles: tuple[DesiredRole, ...], scope: PermissionScope, *, revokes: bool
+) -> Iterator[Statement]:
     names = [role.resource.name for role in roles]
     on = scope.named("role", names)
     calls = ["CreateRole", "UpdateRole", "UpdateAssumeRolePolicy", "DetachRolePolicy"]
     calls += ["DeleteRolePolicy", "TagRole", "UntagRole"]
-    if any(role.resource.inline_policies for role in roles):
+    if revokes or any(role.resource.inline_policies for role in roles):
         calls.append("PutRolePolicy")
     # An omitted boundary is left as it is.
     given = [role for role in roles if "permissions_boundary" not in role.leave]
@@ -98,11 +105,10 @@ def _profiles(profiles: tuple[DesiredProfile, ...], scope: PermissionScope) -> I
 
 def rotating(desired: DesiredState, scope: PermissionScope) -> Iterator[Statement]:
     """Reads, fresh sessions for the consumers of the specs' profiles, and the policy that denies
-    the older ones."""
+    the older ones, of roles that left the specs as well: their sessions may be as old."""
     yield from reading(scope, "apply")
     profiles, kind = tuple(desired.profiles.values()), "instance-profile"
-    on = scope.named("role", [role.resource.name for role in desired.roles.values()])
-    yield from statement("Roles", _iam(["PutRolePolicy"], "role"), on)
+    yield from _owned({"role": ("PutRolePolicy", "DeleteRolePolicy")}, scope)
     calls = ["TagInstanceProfile", "UntagInstanceProfile"]
     on = scope.named(kind, [p.resource.name for p in profiles])
     yield from statement("InstanceProfiles", _iam(calls, kind), on)

@@ -459,9 +459,9 @@ def _emptied(claim: Claim, context: PlanContext) -> Iterator[Guard]:
 
 
 def _renamed(claim: Claim, context: PlanContext, *, is_told: bool) -> PlanFragment:
-    """Our tag names a deleted profile of the same name. If the association is also replaced,
-    another change reports it already."""
-    wanted = claim.wanted
+    """Our tag names a deleted profile of the same name, or it is another owner's that is taken
+    over. If the association is also replaced, another change reports it already."""
+    wanted, owner = claim.wanted, kind.owner_before(claim.instance, context)
     pending = tuple(kind.tagged_anew(claim.instance, wanted, context))
     if is_told or not pending:
         return PlanFragment(pending=pending)
@@ -470,7 +470,9 @@ def _renamed(claim: Claim, context: PlanContext, *, is_told: bool) -> PlanFragme
         region=wanted.region,
         before={},
         after={},
-        reason="its tag names a profile that no longer exists",
+        reason=f"taken over from {owner!r}"
+        if owner is not None
+        else "its tag names a profile that no longer exists",
         source=claim.association.place.here,
         places=place_of_instance(claim.association, wanted.instance),
         intent=_intent(claim),

@@ -8,9 +8,11 @@ from dataclasses import replace as with_fields
 from reconciler.diagnostics import Diagnostic
 from reconciler.kinds import instance_profile, role
 from reconciler.kinds.registry import kind_of
+from reconciler.model.address import same_name
 from reconciler.model.live import LiveEntity, LiveInstance, LivePolicy, LiveProfile, LiveRole
 from reconciler.model.policy_document import dangling_principals
 from reconciler.model.resources import InstanceProfile, Policy, Role
+from reconciler.model.revocation import REVOKED
 from reconciler.plan.changes import (
     Adopt,
     Change,
@@ -182,6 +184,10 @@ def _guards(
         taken = ", ".join(sorted(arn.rpartition("/")[2] for arn in lost) + sorted(names))
         reason = f"adopting {address} would remove {taken}"
         yield Guard("strip", reason, f"--allow strip={address}", (address,))
+    kept = next((one for name, one in after.inline_policies if same_name(name, REVOKED)), None)
+    stays = isinstance(live, LiveRole) and not revocations.goes(live, context)
+    if kept is not None and stays and before.inline_policies != after.inline_policies:
+        yield from revocations.without_room(after, kept, address)
     removed = before.permissions_boundary is not None and after.permissions_boundary is None
     if isinstance(live, LiveRole) and role.shuts_out_ec2(before, after):
         yield from _unusable(live, context)

@@ -8,11 +8,13 @@ from reconciler.kinds import association
 from reconciler.kinds.registry import kind_of
 from reconciler.model import ownership
 from reconciler.model.address import instance_address, matches_any
-from reconciler.model.live import LiveEntity, LiveProfile
+from reconciler.model.live import LiveEntity, LiveProfile, LiveRole
 from reconciler.model.ownership import Failed, Settled
-from reconciler.plan.changes import Difference, Guard, Update
+from reconciler.plan.changes import Difference, Guard, Kept, Update
 from reconciler.planner.context import PlanContext, PlanFragment, merged
 from reconciler.planner.removals import is_made
+from reconciler.planner.revocations import left_by_forget
+from reconciler.planner.rotations import is_under_way
 
 REASON = "no longer managed: only the tags of reconciler are removed"
 
@@ -36,16 +38,21 @@ def _entities(context: PlanContext) -> Iterator[PlanFragment]:
             reason=REASON,
         )
         pending = tuple(kind_of(address).forget(entity, context))
-        guards = tuple(_unfinished(entity, context))
-        yield PlanFragment(changes=(change,), pending=pending, guards=guards)
+        told = tuple(_unfinished(entity, context))
+        guards = tuple(one for one in told if isinstance(one, Guard))
+        kept = tuple(one for one in told if isinstance(one, Kept))
+        yield PlanFragment(changes=(change,), pending=pending, guards=guards, kept=kept)
 
 
-def _unfinished(entity: LiveEntity, context: PlanContext) -> Iterator[Guard]:
+def _unfinished(entity: LiveEntity, context: PlanContext) -> Iterator[Guard | Kept]:
     """Without its marks nobody could resume a cut-over."""
+    if isinstance(entity, LiveRole):
+        yield from left_by_forget(entity, context)
     if not isinstance(entity, LiveProfile):
         return
     address = entity.resource.address
     is_whole = entity.mark is None or isinstance(entity.mark, Settled | Failed)
+    is_whole = is_whole and not is_under_way(entity)
     is_hopping = context.live.shadows.keys() & {address.key[1]}
     if not is_whole or entity.flights or is_hopping:
         reason = f"a cut-over of {address} is not finished"

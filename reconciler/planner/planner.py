@@ -221,9 +221,8 @@ def _reconciling(context: PlanContext) -> tuple[PlanFragment, ...]:
     associations = plan_associations(context)
     removals = plan_removals(context, moved(associations))
     entities = plan_entities(context)
-    if not context.options.for_drift:
-        going = {c.address for c in removals.changes if isinstance(c, Delete)}
-        entities = with_revocations(entities, plan_rest(context, {*going, *context.replaced}))
+    going = {c.address for c in removals.changes if isinstance(c, Delete)}
+    entities = with_revocations(entities, plan_rest(context, {*going, *context.replaced}))
     return entities, associations, removals
 
 
@@ -274,6 +273,7 @@ def _forgetting(context: PlanContext) -> TargetPlan:
         regions=context.options.regions,
         changes=changes,
         work=topological_order(found.pending, _there(context, (), ())),
+        kept=_sorted(found.kept),
         guards=found.guards,
         settings={"tag_prefix": context.options.prefix},
         managed=_existing(context),

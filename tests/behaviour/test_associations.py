@@ -470,6 +470,19 @@ class TestOnAProfileThatIsNotOurs:
         aws.settle(adopt=True, take_over=True)
         assert aws.profile_of(theirs) == "one"
 
+    def test_an_association_that_is_taken_over_as_it_is(self, aws: Rig, theirs: str) -> None:
+        """Afterwards it takes no flag any longer, and its owner before has lost it."""
+        aws.settle(adopt=True)
+        before = aws.instance_tags(theirs)["reconciler:association"]
+        plan = aws.settle(owner="others", adopt=True, take_over=True)
+        (change,) = [c for c in plan.changes if c.address.name == theirs]
+        assert change.reason == "taken over from 'tests'"
+        mark = aws.instance_tags(theirs)["reconciler:association"]
+        assert mark == before.replace("tests/", "others/")
+        assert not aws.plan(owner="others").plan.conflicts
+        lifts = {c.lift for c in aws.plan().plan.conflicts}
+        assert lifts == {"--adopt --take-over"}
+
 
 PARTS = {
     "one.yaml": "instance_profiles: {a: {role: r}}\n"

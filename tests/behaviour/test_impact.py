@@ -289,6 +289,15 @@ def test_nothing_is_asked_unless_it_is_wanted(aws: Rig) -> None:
     assert not {"GenerateServiceLastAccessedDetails"} & calls(aws, before).keys()
 
 
+def test_each_policy_of_aws_is_read_once(aws: Rig) -> None:
+    """The one that the specs name now, which no role has yet, and the one that the role has."""
+    begun(aws, CASES["a policy of AWS takes the place of another"])
+    before = len(aws.aws.log)
+    aws.plan(impact=True)
+    found = calls(aws, before)
+    assert (found["GetPolicy"], found["GetPolicyVersion"]) == (2, 2)
+
+
 def test_a_loss_is_told_wherever_a_plan_is(aws: Rig) -> None:
     begun(aws, SWAP)
     planned = aws.plan(impact=True)

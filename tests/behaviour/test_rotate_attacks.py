@@ -158,7 +158,7 @@ def test_another_run_may_have_done_the_same(settled: Rig) -> None:
             done.append(logged)
             (owed,) = policy(settled)
             time = {"aws:TokenIssueTime": owed["Condition"]["DateLessThan"]["aws:TokenIssueTime"]}
-            sid = owed["Sid"].removesuffix("Owed")
+            sid = owed["Sid"].replace("Owes", "Revokes")
             put(settled, [{**owed, "Sid": sid, "Condition": {"DateLessThan": time}}])
 
     with listening(settled.aws.after, listen):

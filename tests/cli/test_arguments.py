@@ -4,7 +4,11 @@ its name."""
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
+from typer.main import get_command
+
+from reconciler.cli.app import app
 from reconciler.cli.arguments import CommonArguments
 from reconciler.cli.commands.schema import Of
 from reconciler.cli.given import OF_REQUEST, request_of
@@ -47,3 +51,14 @@ def test_every_planning_flag_reaches_the_planner() -> None:
 
 def test_each_json_has_a_schema_to_print() -> None:
     assert {of.value for of in Of} == {"specs", *PRINTED}
+
+
+def test_the_flag_of_the_specs_is_declared_once() -> None:
+    commands: Any = get_command(app)
+    found = {
+        option.help
+        for command in commands.commands.values()
+        for option in command.params
+        if "--specs" in option.opts
+    }
+    assert len(found) == 1

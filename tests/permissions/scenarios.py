@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from reconciler.sandbox.state import Alarm, RoleUse, Target
+from tests.behaviour.faults import Crash, dying
 from tests.rig import ACCOUNT, AWAY, HOME, Rig
 
 SETTINGS = f"version: 1\nowner: tests\nregions: [{HOME}, {AWAY}]\naccount_id: '123456789012'\n"
@@ -343,6 +345,38 @@ def rotated(strategy: str) -> Scenario:
     return made
 
 
+def ended(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """An apply takes away what revoked the sessions of a role that left the specs, and revokes what
+    a run that died owes."""
+    swap("reassociate")(aws)
+    text = SWAP.replace("STRATEGY", "reassociate").replace("ROLE", "v1")
+    aws.write(text, NARROW)
+    aws.apply(rotate=("role/v2",), rotation="revoke")
+    aws.clock.sleep(13 * 3600)
+    with dying(aws, "CreateTags"), suppress(Crash):
+        aws.apply(rotate=("instance-profile/web",), rotation="revoke")
+    aws.write(text.replace(", v2: {trust: ec2}", ""), NARROW)
+    return "ending", {}
+
+
+def rotated_and_cleaned(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """A rotation that denies nothing takes away what is over."""
+    ended(aws)
+    aws.settle()
+    aws.clock.sleep(13 * 3600)
+    return "rotate", {"rotate": ("instance-profile/web",)}
+
+
+def left_and_revoked(aws: Rig) -> tuple[str, dict[str, Any]]:
+    """Sessions of a role that left the specs after a swap."""
+    swap("reassociate")(aws)
+    aws.settle()
+    text = SWAP.replace("STRATEGY", "reassociate").replace("ROLE", "v2")
+    aws.write(text.replace("v1: {trust: ec2, path: /app/}, ", ""), NARROW)
+    aws.clock.sleep(60)
+    return "rotate", {"rotate": ("role/v1",), "rotation": "revoke"}
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     create,
     adopt,
@@ -379,6 +413,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     rotated("reassociate"),
     rotated("hop"),
     rotated("restart"),
+    ended,
+    rotated_and_cleaned,
+    left_and_revoked,
     forgotten,
     verified,
 )
@@ -392,6 +429,9 @@ SAMPLE = (
         "destroyed",
         "rotated_reassociate",
         "rotated_hop",
+        "ended",
+        "rotated_and_cleaned",
+        "left_and_revoked",
         "forgotten",
         "drifted_in_part",
     ),

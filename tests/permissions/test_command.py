@@ -151,9 +151,28 @@ def test_the_roles_of_a_pipeline(specs: Path, capsys: pytest.CaptureFixture[str]
     assert "ReconcilerApplyPolicy" in resources
 
 
+def test_an_apply_may_revoke_only_if_it_is_asked_for(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who may write inline policies may give a role any permission."""
+
+    def may(*arguments: str) -> list[bool]:
+        found = statements(json.loads(printed(capsys, str(specs), "--for", "apply", *arguments)))
+        return ["iam:PutRolePolicy" in found[sid]["Action"] for sid in ("Roles", "OwnedRoles")]
+
+    assert may() == [False, False]
+    assert may("--revoke") == [True, True]
+    for arguments, expected in (((), 0), (("--revoke",), 2)):
+        found = json.loads(printed(capsys, str(specs), "--github", "acme/iam", *arguments))["roles"]
+        read, write = (found[f"reconciler-{name}"]["policies"] for name in ("plan", "apply"))
+        assert "iam:PutRolePolicy" not in str(read)
+        assert str(write).count("iam:PutRolePolicy'") == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
+        (["--for", "plan", "--revoke"], ExitCode.USAGE, "--revoke is for --for apply"),
         ([], ExitCode.USAGE, "--for is missing"),
         (["--for", "plan", "--github", "a/b"], ExitCode.USAGE, "--for does not go with"),
         (["--github", "a"], ExitCode.USAGE, "--github: 'a' is not a repository"),

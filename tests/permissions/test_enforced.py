@@ -31,6 +31,7 @@ from tests.permissions.scenarios import (
     SAMPLE,
     SCENARIOS,
     Scenario,
+    ended,
     prune_associations,
     swap,
     verified,
@@ -38,10 +39,16 @@ from tests.permissions.scenarios import (
 from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.sampling import sampled
 
+APPLIES = ("apply", "ending", "destroy", "rotate", "forget")
+PURPOSES = {"refused": "plan", "ending": "apply"}
+"""``ending`` is the apply of a caller who may end what a ``rotate --revoke`` owes."""
 
-def statements(aws: Rig, purpose: Purpose, **flags: Any) -> list[dict[str, Any]]:
+
+def statements(
+    aws: Rig, purpose: Purpose, *, revokes: bool = False, **flags: Any
+) -> list[dict[str, Any]]:
     sources = SOURCES if purpose == "verify" else ()
-    (wanted,) = wanted_for(aws.request(**flags), purpose, sources)
+    (wanted,) = wanted_for(aws.request(**flags), purpose, sources, revokes=revokes)
     return [one for document in documents(wanted.statements) for one in document["Statement"]]
 
 
@@ -67,7 +74,7 @@ def enforced(
 
 def run(aws: Rig, what: str, flags: dict[str, Any]) -> int | None:
     """The exit code of an apply."""
-    if what in ("apply", "destroy", "rotate", "forget"):
+    if what in APPLIES:
         return aws.apply(**flags).exit_code
     if what == "plan":
         assert not aws.plan(**flags).plan.unread
@@ -93,11 +100,9 @@ def enforced_in(folder: Path, scenario: Scenario) -> tuple[Purpose, set[str], En
     statements that were printed, and what was met."""
     with rig(folder) as aws:
         what, flags = scenario(aws)
-        purpose: Any = "plan" if what == "refused" else what
-        allowed = statements(aws, purpose, **flags)
-        exact = (
-            of_plan(aws, **flags) if what in ("apply", "destroy", "rotate", "forget") else allowed
-        )
+        purpose: Any = PURPOSES.get(what, what)
+        allowed = statements(aws, purpose, revokes=what == "ending", **flags)
+        exact = of_plan(aws, **flags) if what in APPLIES else allowed
         aws.aws.log.clear()
         with enforced(aws, allowed) as specs, enforced(aws, exact) as plan:
             ended = run(aws, what, flags)
@@ -143,6 +148,19 @@ def test_without_a_statement_it_is_denied(sid: str, tmp_path: Path) -> None:
         with enforced(aws, allowed) as enforcer, suppress(AwsError):
             aws.apply(**flags)
         assert enforcer.denied
+
+
+def test_without_its_flag_an_apply_may_not_revoke(tmp_path: Path) -> None:
+    """It says so, and all else is done."""
+    with rig(tmp_path) as aws:
+        _, flags = ended(aws)
+        with enforced(aws, statements(aws, "apply", **flags)) as enforcer:
+            applied = aws.apply(**flags)
+        assert {one.action for one in enforcer.denied} == {"iam:PutRolePolicy"}
+        (failed,) = [o for o in applied.result.outcomes if o.status == "failed"]
+        assert "iam:PutRolePolicy" in failed.what
+        with enforced(aws, statements(aws, "apply", revokes=True, **flags)):
+            aws.settle(**flags)
 
 
 @pytest.mark.parametrize("sid", ["ReadAccount", "FollowCommands", "AskInstances", "ReadInstances"])

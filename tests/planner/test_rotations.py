@@ -11,15 +11,18 @@ import pytest
 from reconciler.model.live import LiveState
 from reconciler.model.ownership import (
     NO_ROLE,
+    OWNER,
     Failed,
     Partial,
     Pending,
     RoleMark,
     Settled,
     Waiting,
+    encode_owner,
 )
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.revocation import REVOKED, document, moment, revocation_of
+from reconciler.plan.changes import actions_of
 from reconciler.plan.plan import TargetPlan
 from tests.planner.cases import READ
 from tests.planner.test_cutovers import account, specs
@@ -111,7 +114,17 @@ POLICIES = {
     "over": (ours(since=NOW - 12 * HOURS), Settled(A), "DeleteRolePolicy"),
     "owed and done": (ours(owed=NOW - HOURS), Settled(A), PUT),
     "owed and over": (ours(owed=NOW - 13 * HOURS), Settled(A), "DeleteRolePolicy"),
-    "somebody else's": (document("others", moment(NOW - 99 * HOURS), None), Settled(A), None),
+    "that of an owner before": (
+        document("others", moment(NOW - 99 * HOURS), None),
+        Settled(A),
+        "DeleteRolePolicy",
+    ),
+    "owed by an owner before": (document("others", None, moment(NOW - HOURS)), Settled(A), PUT),
+    "somebody else's": (
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*"}]},
+        Settled(A),
+        None,
+    ),
     "ours beside somebody else's": (
         document(TEAM, moment(NOW - 13 * HOURS), None, [{"Effect": "Deny", "Action": "s3:*"}]),
         Settled(A),
@@ -184,19 +197,139 @@ def test_instances_outside_of_consumer_regions_are_a_guard() -> None:
     assert not rotate(there, rotation="revoke", allow=lifted, **narrow).guards
 
 
-@pytest.mark.parametrize("owner", ["platform", "a.b_c-d", "Z9", "x" * 64])
-def test_our_statement_is_known_by_its_owner(owner: str) -> None:
+OWNERS = ["platform", "a.b_c-d", "Z9", "Z5F9", "_9", "x", "xOwed", "xZ", "x" * 64]
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_our_statement_is_known_by_its_form(owner: str) -> None:
     made = PolicyDocument.of(document(owner, moment(NOW), moment(NOW + 1)))
-    found = revocation_of(made, owner)
+    found = revocation_of(made)
     assert (found.since, found.owed, found.others) == (NOW, NOW + 1, ())
-    assert len(revocation_of(made, owner + "x").others) == 2
-    (sid, _) = [statement["Sid"] for statement in made.value["Statement"]]
-    assert sid.isalnum()
+
+
+def sids(owner: str) -> list[str]:
+    made: Any = document(owner, moment(NOW), moment(NOW + 1))
+    return [statement["Sid"] for statement in made["Statement"]]
+
+
+def test_no_two_statements_have_one_sid() -> None:
+    """IAM takes each once in a policy, and letters and digits alone."""
+    made = [sid for owner in OWNERS for sid in sids(owner)]
+    assert len({*made}) == len(made)
+    assert all(sid.isascii() and sid.isalnum() for sid in made)
+
+
+def test_a_statement_of_the_earlier_form_is_known_and_not_in_the_way() -> None:
+    """The ending of its ``Sid`` could have been that of an owner's name."""
+    made: Any = document("x", None, moment(NOW))
+    made["Statement"][0]["Sid"] = "ReconcilerRevokesForxOwed"
+    assert revocation_of(PolicyDocument.of(made)).owed == NOW
+    there = with_policy(account("a", Settled(NO_ROLE)), ours(owed=NOW - HOURS))
+    value = there.roles["a"].resource.inline_policies[0][1].value
+    earlier = {**value["Statement"][0], "Sid": f"ReconcilerRevokesFor{TEAM}Owed"}
+    planned = plan(specs("a"), with_policy(there, {**value, "Statement": [earlier]}))
+    (change,) = [c for c in planned.changes if c.kind == "role"]
+    assert change.after == {"inline_policies": {REVOKED: ours(since=NOW - HOURS)}}
 
 
 def test_a_statement_that_somebody_changed_is_theirs() -> None:
     made = ours(since=NOW)
     made["Statement"][0]["Resource"] = "arn:aws:s3:::*"
-    found = revocation_of(PolicyDocument.of(made), TEAM)
+    found = revocation_of(PolicyDocument.of(made))
     assert not found.is_ours
     assert len(found.others) == 1
+
+
+def owned_by(there: LiveState, owner: str, role: str = "a", profile: str = "web") -> LiveState:
+    """The role, or the profile, or both, of another owner."""
+    roles, profiles = dict(there.roles), dict(there.profiles)
+    for known, name in ((roles, role), (profiles, profile)):
+        if name:
+            live: Any = known[name]
+            mark = encode_owner(owner, live.resource.name)
+            known[name] = replace(live, marks={**live.marks, OWNER: mark})
+    return replace(there, roles=roles, profiles=profiles)
+
+
+TAKING: dict[str, Any] = {"adopt": True, "take_over": True}
+
+
+def test_what_is_owed_comes_with_the_role_that_is_taken_over() -> None:
+    """In one plan: afterwards, nothing is left to do."""
+    there = with_policy(account("a", Settled(A)), document("others", None, moment(NOW - HOURS)))
+    planned = plan(specs("a"), owned_by(there, "others"), **TAKING)
+    (change,) = [c for c in planned.changes if c.kind == "role"]
+    assert actions_of(change) == ("adopt", "update")
+    assert change.after == {"inline_policies": {REVOKED: ours(since=NOW - HOURS)}}
+    assert str(change.reason).startswith("taken over from 'others'; every consumer has a fresh")
+    told = [line for line in steps(planned) if " role/a " in line]
+    assert [line.split()[2] for line in told] == ["TagRole", PUT]
+    assert not plan(specs("a"), owned_by(there, "others")).work
+
+
+def test_what_is_owed_waits_for_a_profile_of_the_owner_before() -> None:
+    """Its consumers have no fresh sessions yet, and that owner's apply gives them theirs."""
+    there = with_policy(account("a", Settled(NO_ROLE)), document("others", None, moment(NOW)))
+    roles = specs("a").partition("instance_profiles")[0]
+    assert PUT not in operations(plan(roles, owned_by(there, "others"), **TAKING))
+    # The role of one owner, the profile of another.
+    split = owned_by(there, "others", role="")
+    assert PUT not in operations(plan(roles, split))
+    assert PUT in operations(plan(roles, owned_by(account_with(Settled(A)), "others", role="")))
+
+
+def account_with(mark: RoleMark) -> LiveState:
+    return with_policy(account("a", mark), ours(owed=NOW - HOURS))
+
+
+def test_what_a_forgotten_role_leaves_behind_is_told() -> None:
+    def forget(policy: Any, what: str = "role/a") -> TargetPlan:
+        return plan(specs("a"), with_policy(account("a", Settled(A)), policy), forget=(what,))
+
+    (guard,) = forget(ours(owed=NOW - HOURS)).guards
+    assert guard.key == "unfinished"
+    assert "are still to be revoked" in guard.reason
+    assert guard.lift.startswith("Apply first")
+    assert not forget(ours(owed=NOW - HOURS), "policy/*").guards
+    done = forget(ours(since=NOW - HOURS))
+    assert not done.guards
+    assert operations(done) == ["UntagRole"]
+    (kept,) = done.kept
+    assert kept.reason.endswith("and stays until somebody deletes it")
+    assert "denies its sessions from before" in kept.reason
+    (kept,) = forget(ours(owed=NOW - 13 * HOURS)).kept
+    assert "denies nobody any longer" in kept.reason
+
+
+def test_a_profile_that_waits_for_fresh_sessions_is_not_forgotten() -> None:
+    there = account("a", Settled(NO_ROLE))
+    (guard,) = plan(specs("a"), there, forget=(WEB,)).guards
+    assert guard.key == "unfinished"
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        (Settled(A), "every consumer has a fresh session: "),
+        (Settled(NO_ROLE), "once all consumers have fresh sessions, "),
+    ],
+)
+def test_the_reason_says_whether_the_cut_over_is_to_come(mark: RoleMark, words: str) -> None:
+    (change,) = [c for c in plan(specs("a"), account_with(mark)).changes if c.kind == "role"]
+    assert change.reason == f"{words}those issued before {moment(NOW - HOURS)} are revoked"
+
+
+@pytest.mark.parametrize("rotation", ["revoke", "revoke-first"])
+def test_the_reason_of_a_rotation_that_goes_on_has_its_time(rotation: str) -> None:
+    planned = rotate(account_with(Pending(NO_ROLE, A, int(NOW) - 3600, "dead")), rotation=rotation)
+    (change,) = [c for c in planned.changes if c.kind == "role"]
+    assert f"issued before {moment(NOW - HOURS)} are revoked" in str(change.reason)
+
+
+@pytest.mark.parametrize("for_drift", [True, False])
+def test_what_a_role_that_left_the_specs_denies_is_told(for_drift: bool) -> None:
+    there = with_policy(account("a", Settled(A)), ours(since=NOW - HOURS))
+    text = "roles: {b: {trust: ec2}}\n"
+    (told,) = [k for k in plan(text, there, for_drift=for_drift).kept if k.status == "revoked"]
+    assert str(told.address) == "role/a"
+    assert "are revoked; apply removes" in told.reason

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from reconciler.errors import RefusedError, StoppedError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.exit_codes import ExitCode
+from reconciler.plan.authorization import ON_INSTANCES, READS, WRITES
 from reconciler.plan.calls import ApiCall
 from reconciler.ports import Writer
 from reconciler.probe.calibration import calibrated, read
@@ -38,6 +39,8 @@ from reconciler.render.json.probe_types import ProbeShape
 from reconciler.render.styled_text import plain, wrapped
 from reconciler.sandbox.fault_config import Chaos, Lags
 from reconciler.spec.settings import Settings
+from tests.behaviour.faults import listening
+from tests.permissions.enforcing import Enforcer
 from tests.rig import ACCOUNT, HOME, Rig, rig
 
 TAGS = [{"Key": PROBE_TAG, "Value": "yes"}]
@@ -134,6 +137,37 @@ def probed(ground: Ground, *only: str) -> dict[str, ProbeResult]:
     found = {one.experiment: one for one in results(lab, chosen((), only), lambda _: None)}
     lab.restore()
     return found
+
+
+def documented() -> dict[str, Any]:
+    """The policy of the page, filled in."""
+    page = Path("docs/probe.md").read_text("utf-8")
+    text = page.partition("```json\n")[2].partition("```")[0]
+    names = {"ACCOUNT": ACCOUNT, "ROLE-A": A, "ROLE-B": B, "HELD": A}
+    for name, value in names.items():
+        text = text.replace(name, value)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_the_policy_of_the_page_is_enough(ground: Ground) -> None:
+    free = probed(ground, *(one.name for one in EXPERIMENTS))
+    enforcer = Enforcer.of(ground.rig.aws, documented()["Statement"])
+    with listening(ground.rig.aws.before, enforcer):
+        held = probed(ground, *(one.name for one in EXPERIMENTS))
+    assert enforcer.denied == []
+    assert enforcer.seen >= {"iam:CreateInstanceProfile", "ec2:AssociateIamInstanceProfile"}
+    assert held.keys() == free.keys()
+    ground.is_as_before()
+
+
+def test_the_policy_of_the_page_has_every_call() -> None:
+    needs = {need.action for call in CALLS & WRITES.keys() for need in WRITES[call]}
+    needs |= {need.action for call in CALLS & READS.keys() for need in READS[call].needs}
+    needs |= CALLS - WRITES.keys() - READS.keys()
+    needs |= {*ON_INSTANCES, "cloudtrail:LookupEvents"} - {"sts:GetCallerIdentity"}
+    listed = (one["Action"] for one in documented()["Statement"])
+    assert {a for one in listed for a in ([one] if isinstance(one, str) else one)} == needs
 
 
 def test_all_experiments_are_made_and_leave_everything_as_it_was(ground: Ground) -> None:

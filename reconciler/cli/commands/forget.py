@@ -8,7 +8,6 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli import completion
-from reconciler.cli.panels import SCOPE
 
 Addresses = Annotated[
     list[str],
@@ -18,22 +17,12 @@ Addresses = Annotated[
         autocompletion=completion.addresses,
     ),
 ]
-SpecsFlag = Annotated[
-    str,
-    typer.Option(
-        "--specs",
-        metavar="SPECS",
-        help="File or folder of specs, which names the owner.",
-        envvar="RECONCILER_SPECS",
-        rich_help_panel=SCOPE,
-    ),
-]
 
 
 @o.with_flags
 def forget(
     addresses: Addresses,
-    specs: SpecsFlag = "specs",
+    specs: o.SpecsFlag = "specs",
     auto_approve: o.AutoApprove = False,
     no_input: o.NoInput = False,
     as_json: o.Json = False,

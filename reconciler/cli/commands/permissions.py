@@ -114,6 +114,15 @@ AccessAnalyzer = Annotated[
         rich_help_panel=SCOPE,
     ),
 ]
+Revoke = Annotated[
+    bool,
+    typer.Option(
+        "--revoke",
+        help="With --for apply, or the roles of a pipeline: also what ends a rotate --revoke whose "
+        "run died. Who may write inline policies may give a role any permission.",
+        rich_help_panel=SCOPE,
+    ),
+]
 GitHub = Annotated[
     str | None,
     typer.Option(
@@ -164,6 +173,7 @@ def permissions(
     owner: Owner = None,
     prune: Prune = None,
     access_analyzer: AccessAnalyzer = False,
+    revoke: Revoke = False,
     github: GitHub = None,
     gitlab: GitLab = None,
     gitlab_host: Host = "gitlab.com",
@@ -186,6 +196,7 @@ def permissions(
         owner=owner,
         prune=prune,
         access_analyzer=access_analyzer,
+        revoke=revoke,
         github=github,
         gitlab=gitlab,
         gitlab_host=gitlab_host,

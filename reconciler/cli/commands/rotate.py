@@ -9,7 +9,7 @@ import typer
 
 from reconciler.cli import arguments as o
 from reconciler.cli import completion
-from reconciler.cli.panels import OUTPUT, RUN, SCOPE
+from reconciler.cli.panels import OUTPUT, RUN
 
 Addresses = Annotated[
     list[str],
@@ -18,16 +18,6 @@ Addresses = Annotated[
         help="Whose consumers get fresh sessions: instance-profile/web, or role/web for each "
         "profile of yours that has it.",
         autocompletion=completion.addresses,
-    ),
-]
-SpecsFlag = Annotated[
-    str,
-    typer.Option(
-        "--specs",
-        metavar="SPECS",
-        help="File or folder of specs, which names the owner and how profiles are cut over.",
-        envvar="RECONCILER_SPECS",
-        rich_help_panel=SCOPE,
     ),
 ]
 Revoke = Annotated[
@@ -63,7 +53,7 @@ def rotate(
     addresses: Addresses,
     revoke: Revoke = False,
     revoke_first: RevokeFirst = False,
-    specs: SpecsFlag = "specs",
+    specs: o.SpecsFlag = "specs",
     out: Out = None,
     asks_first: o.PreflightFlag = False,
     auto_approve: o.AutoApprove = False,

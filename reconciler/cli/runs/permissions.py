@@ -40,6 +40,7 @@ def run(
     owner: str | None,
     prune: bool | None,
     access_analyzer: bool,
+    revoke: bool,
     github: str | None,
     gitlab: str | None,
     gitlab_host: str,
@@ -66,24 +67,27 @@ def run(
         if pipeline is not None:
             if purpose is not None:
                 raise typer.BadParameter("--for does not go with the roles of a pipeline")
-            made = _roles(request, pipeline, access_analyzer=access_analyzer)
+            made = _roles(request, pipeline, access_analyzer=access_analyzer, revokes=revoke)
         elif purpose is None:
             raise typer.BadParameter(f"--for is missing: {', '.join(PermittedCommand)}")
         elif access_analyzer and purpose is not PermittedCommand.plan:
             raise typer.BadParameter("--access-analyzer is for --for plan")
+        elif revoke and purpose is not PermittedCommand.apply:
+            raise typer.BadParameter("--revoke is for --for apply")
         else:
             wanted = wanted_for(
                 request,
                 _purpose(purpose),
                 sources_of(source),
                 access_analyzer=access_analyzer,
+                revokes=revoke,
             )
             made = _policies(wanted, purpose.value)
     _warn(made, console)
     console.out_text(FORMATS[output.value](made))
 
 
-_OF_SPECS = ("target", "region", "var", "owner", "prune", "access_analyzer")
+_OF_SPECS = ("target", "region", "var", "owner", "prune", "access_analyzer", "revoke")
 
 
 def _of_plan(
@@ -160,13 +164,21 @@ def _named(name: str, wanted: Wanted) -> dict[str, Any]:
     return {f"{name}-{n}": document for n, document in enumerate(found, 1)}
 
 
-def _roles(request: Request, pipeline: Pipeline, *, access_analyzer: bool) -> PolicySet:
+def _roles(
+    request: Request, pipeline: Pipeline, *, access_analyzer: bool, revokes: bool
+) -> PolicySet:
     """A role to plan and to look for drift, and one to apply, for each target."""
     policies: dict[str, Any] = {}
     roles = []
     for purpose, name in (("drift", "plan"), ("apply", "apply")):
         asks = access_analyzer and name == "plan"
-        for one in wanted_for(request, _purpose(PermittedCommand(purpose)), access_analyzer=asks):
+        found = wanted_for(
+            request,
+            _purpose(PermittedCommand(purpose)),
+            access_analyzer=asks,
+            revokes=revokes and name == "apply",
+        )
+        for one in found:
             if one.is_caller:
                 continue
             account = one.scope.account_id
