@@ -1,7 +1,7 @@
 """Beside a bare script of boto3, a shell script of ``aws`` commands, Ansible and Terraform: calls,
 seconds, processor time and memory of the same work on the same server, one after the other, in one
 run: ``python -W ignore -m tests.bench_against [--operations] [--only TOOL,TOOL] [--ms MS,MS]
-[--propagation 60s] [N ...]``.
+[--propagation 60s] [--max-cutovers 10] [N ...]``.
 
 The server is the sandbox, in this process; each client is a process of its own. The sandbox takes
 milliseconds of the processor for each call, so on two cores all are slower than on AWS. What does
@@ -75,7 +75,8 @@ class Account:
     url: str
     folder: Path
     wanted: dict[str, Any]
-    propagation: str
+    settings: str
+    """Lines of our ``reconciler.yaml``."""
 
     def run(self, command: list[str]) -> Measured:
         since, began = len(self.world.log), time.perf_counter()
@@ -111,14 +112,14 @@ class Account:
         ]
         settings = (
             "version: 1\nowner: bench\nregions: [us-east-1]\nconsumer_regions: [us-east-1]\n"
-            f"propagation: {self.propagation}\nguards: {{max_change: 100%}}\n"
+            f"{self.settings}guards: {{max_change: 100%}}\n"
         )
         (self.folder / "reconciler.yaml").write_text(settings, "utf-8")
         (self.folder / "specs.yaml").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 @contextmanager
-def account(count: int, latency: float, propagation: str) -> Iterator[Account]:
+def account(count: int, latency: float, settings: str) -> Iterator[Account]:
     """Another one for each tool, with so many instances without a profile: what one has made is
     not there for the next."""
     world = World(account=f"{next(_NUMBERS):012d}")
@@ -137,7 +138,7 @@ def account(count: int, latency: float, propagation: str) -> Iterator[Account]:
             ],
         }
         world.lags = Lags(associating=0.1, disassociating=0.1, latency=latency)
-        yield Account(world, url, Path(folder), wanted, propagation)
+        yield Account(world, url, Path(folder), wanted, settings)
 
 
 def drift(account: Account) -> None:
@@ -199,10 +200,8 @@ class Tool:
         is_small = count <= self.most and (latency > 0 or self.most == sys.maxsize)
         return is_small and self.is_installed()
 
-    def measured(
-        self, count: int, latency: float, propagation: str
-    ) -> Iterator[tuple[str, Measured]]:
-        with account(count, latency, propagation) as made:
+    def measured(self, count: int, latency: float, settings: str) -> Iterator[tuple[str, Measured]]:
+        with account(count, latency, settings) as made:
             for scenario in SCENARIOS:
                 if scenario == "drift":
                     drift(made)
@@ -228,16 +227,17 @@ def main(given: argparse.Namespace) -> None:
             out.write(f"{tool.name} is not installed\n")
     amounts = f"{'calls':>6} {'wall s':>7} {'cpu s':>6} {'MB':>5}"
     out.write(f"{'N':>5} {'ms':>3} {'tool':12} {'':6} {amounts} ratio\n")
+    settings = f"propagation: {given.propagation}\nmax_cutovers: {given.max_cutovers}\n"
     latencies = [float(one) / 1000 for one in given.ms.split(",")]
     for count, latency in itertools.product(given.counts, latencies):
-        least = dict(BARE.measured(count, latency, given.propagation))
+        least = dict(BARE.measured(count, latency, settings))
         there = [tool for tool in tools if tool.takes(count, latency)]
         rows = itertools.chain(
             ((BARE.name, *row) for row in least.items()),
             (
                 (tool.name, *row)
                 for tool in there
-                for row in tool.measured(count, latency, given.propagation)
+                for row in tool.measured(count, latency, settings)
             ),
         )
         for name, scenario, found in rows:
@@ -261,6 +261,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="names of tools, with commas between them")
     parser.add_argument("--ms", default="0,40", help="milliseconds that a call takes")
     parser.add_argument("--propagation", default="0s", help="that of our specs")
+    parser.add_argument("--max-cutovers", type=int, default=10, help="that of our specs")
     return parser.parse_args()
 
 
