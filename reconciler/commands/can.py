@@ -26,7 +26,6 @@ from reconciler.diagnostics import Location, meant
 from reconciler.errors import RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.impact.allowed import Answer, Held, Outcome, TitledPolicy, answer, candidates
-from reconciler.kinds.references import aws_policy_arn
 from reconciler.model.address import ROLE, name_of
 from reconciler.model.policy_decision import Context
 from reconciler.model.policy_document import as_list
@@ -242,7 +241,7 @@ def _fetched(
         if _policy(reference, spec, {}) is not None:
             continue
         is_arn = reference.startswith("arn:")
-        arn = reference if is_arn else aws_policy_arn(reference, identity)
+        arn = reference if is_arn else aws_managed_policies.arn_of(reference, identity.arns)
         facts = connection.reader.policy(arn)
         if facts is None:
             raise RefusedError(f"AWS has no policy {reference}", ExitCode.ERROR)

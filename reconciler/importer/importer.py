@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.importer.managers import manager_of
-from reconciler.kinds.references import aws_policy_arn
 from reconciler.model.address import (
     Address,
     name_key,
@@ -27,6 +26,7 @@ from reconciler.model.ownership import InstanceKey
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
 from reconciler.model.trust import trusts_ec2
 from reconciler.spec.build.variables import escaped
+from reconciler.spec.check import aws_managed_policies
 from reconciler.spec.format.dump import document_as_spec, duration_as_spec, trust_as_spec
 from reconciler.spec.settings import SETTINGS_FILE
 
@@ -328,7 +328,7 @@ class _Importing:
         mine = self.policies.get(name_key(name))
         if mine is not None:
             return mine.resource.name if mine.arn == arn else arn
-        return name if aws_policy_arn(name, self.live.identity) == arn else arn
+        return name if aws_managed_policies.arn_of(name, self.live.identity.arns) == arn else arn
 
     def _instances(self, profile: LiveProfile) -> list[InstanceKey]:
         """The instances that have this profile. Members of Auto Scaling groups are left out, since

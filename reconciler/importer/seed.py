@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from reconciler.kinds.references import aws_policy_arn
 from reconciler.model.address import name_key
 from reconciler.model.live import (
     LiveInstance,
@@ -19,6 +18,7 @@ from reconciler.model.live import (
 from reconciler.model.ownership import with_prefix
 from reconciler.model.policy_document import PolicyDocument
 from reconciler.model.resources import DEFAULT_SESSION_SECONDS
+from reconciler.spec.check import aws_managed_policies
 from reconciler.spec.format.dump import rendered
 
 _Entity = TypeVar("_Entity", LivePolicy, LiveRole, LiveProfile)
@@ -123,7 +123,7 @@ class _Seed:
         name = arn.rpartition("/")[2]
         if arn in self.own:
             return self.own[arn]
-        is_plain = arn == aws_policy_arn(name, self.live.identity)
+        is_plain = arn == aws_managed_policies.arn_of(name, self.live.identity.arns)
         return name if is_plain and name_key(name) not in self.names else arn
 
     def _profile(self, profile: LiveProfile) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from reconciler.kinds.context import KindContext
 from reconciler.model.address import POLICY, ROLE, Address, name_of, same_resource
 from reconciler.model.live import LiveState
 from reconciler.model.policy_document import principals
-from reconciler.model.resources import Identity
 from reconciler.spec.check import aws_managed_policies
 from reconciler.spec.desired import DesiredState
 
@@ -22,7 +21,7 @@ def policy_arn(reference: str, desired: DesiredState, live: LiveState) -> str:
         return _spelled(reference, desired, live)
     wanted = desired.policy(reference)
     if wanted is None:
-        return aws_policy_arn(reference, live.identity)
+        return aws_managed_policies.arn_of(reference, live.identity.arns)
     found = live.policy(reference)
     if found is not None and (
         "path" in wanted.leave or found.resource.path == wanted.resource.path
@@ -41,11 +40,6 @@ def _spelled(arn: str, desired: DesiredState, live: LiveState) -> str:
         if wanted is not None:
             return policy_arn(wanted.resource.name, desired, live)
     return arn
-
-
-def aws_policy_arn(name: str, identity: Identity) -> str:
-    """ARNs of AWS-managed policies follow from their names but for those at odd paths."""
-    return identity.arns.aws_managed(aws_managed_policies.paths().get(name, "/"), name)
 
 
 def trusted_roles(document: object, context: KindContext) -> Iterator[Address]:

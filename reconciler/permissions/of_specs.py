@@ -12,7 +12,8 @@ from reconciler.permissions.reading import reading, verifying, watching
 from reconciler.permissions.scope import PermissionScope
 from reconciler.permissions.statements import Conditions, Statement, statement
 from reconciler.plan.authorization import BOUNDARY, NEW_PROFILE, OLD_PROFILE, POLICY_ARN, WRITES
-from reconciler.spec.desired import Desired, DesiredProfile, DesiredRole, DesiredState
+from reconciler.spec.check import aws_managed_policies
+from reconciler.spec.desired import Desired, DesiredProfile, DesiredState
 
 HOP, RESTART = "hop", "restart"
 
@@ -24,7 +25,7 @@ def applying(
     the owner's tag and is not in the specs, ``revokes`` what ends the rotation of another run:
     whoever may write an inline policy of a role may give it any permission."""
     yield from reading(scope, "apply")
-    yield from _roles(tuple(desired.roles.values()), scope, revokes=revokes)
+    yield from _roles(desired, scope, revokes=revokes)
     yield from _policies(desired, scope)
     profiles = tuple(desired.profiles.values())
     yield from _profiles(profiles, scope)
@@ -55,9 +56,8 @@ def actions_of(*calls: str, on: str) -> tuple[str, ...]:
     return tuple(n.action for n in needs if n.on == on and n.action != "iam:PassRole")
 
 
-def _roles(
-    roles: tuple[DesiredRole, ...], scope: PermissionScope, *, revokes: bool
-) -> Iterator[Statement]:
+def _roles(desired: DesiredState, scope: PermissionScope, *, revokes: bool) -> Iterator[Statement]:
+    roles = tuple(desired.roles.values())
     names = [role.resource.name for role in roles]
     on = scope.named("role", names)
     calls = ["CreateRole", "UpdateRole", "UpdateAssumeRolePolicy", "DetachRolePolicy"]
@@ -72,15 +72,27 @@ def _roles(
     yield from _replaced("ReplaceRoles", "DeleteRole", "role", roles, scope)
     if attached := {arn for role in roles for arn in role.resource.managed_policies}:
         having = [r.resource.name for r in roles if r.resource.managed_policies]
-        arns = {POLICY_ARN: scope.policies(attached)}
+        arns = {POLICY_ARN: _arns_of(attached, desired, scope)}
         on = scope.named("role", having)
         yield from statement("AttachPolicies", ["iam:AttachRolePolicy"], on, {"ArnLike": arns})
     boundaries = {r.resource.name: r.resource.permissions_boundary for r in roles}
     if bounded := {name: arn for name, arn in boundaries.items() if arn}:
-        arns = {BOUNDARY: scope.policies(bounded.values())}
+        arns = {BOUNDARY: _arns_of(bounded.values(), desired, scope)}
         on = scope.named("role", bounded)
         action = "iam:PutRolePermissionsBoundary"
         yield from statement("SetBoundaries", [action], on, {"ArnLike": arns})
+
+
+def _arns_of(
+    references: Iterable[str], desired: DesiredState, scope: PermissionScope
+) -> tuple[str, ...]:
+    """A name that is no policy of the set is one of AWS's."""
+    return scope.policies(
+        name
+        if name.startswith("arn:") or desired.policy(name) is not None
+        else aws_managed_policies.arn_of(name, scope.arns)
+        for name in references
+    )
 
 
 def _policies(desired: DesiredState, scope: PermissionScope) -> Iterator[Statement]:

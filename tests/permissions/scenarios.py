@@ -81,11 +81,19 @@ def watched(aws: Rig) -> tuple[str, dict[str, Any]]:
     return made
 
 
-def proving(aws: Rig) -> tuple[str, dict[str, Any]]:
-    """A roll-out that looks for evidence of each batch."""
-    made = swap("reassociate")(aws)
-    more = "strategy: reassociate, verify: {source: [imds, cloudtrail], timeout: 1m}"
-    aws.write(SWAP.replace("strategy: STRATEGY", more).replace("ROLE", "v2"), NARROW)
+def proving(policy: str = "") -> Scenario:
+    """A roll-out that looks for evidence of each batch: with one policy the agent of Systems
+    Manager answers, without it CloudTrail is asked."""
+
+    def made(aws: Rig) -> tuple[str, dict[str, Any]]:
+        planned = swap("reassociate")(aws)
+        more = "strategy: reassociate, verify: {source: [imds, cloudtrail], timeout: 1m}"
+        text = SWAP.replace("strategy: STRATEGY", more).replace("ROLE", "v2")
+        held = f"v2: {{trust: ec2, managed_policies: [{policy}]}}"
+        aws.write(text.replace("v2: {trust: ec2}", held), NARROW)
+        return planned
+
+    made.__name__ = f"proving_{policy}"
     return made
 
 
@@ -360,9 +368,14 @@ def ended(aws: Rig) -> tuple[str, dict[str, Any]]:
 
 
 def rotated_and_cleaned(aws: Rig) -> tuple[str, dict[str, Any]]:
-    """A rotation that denies nothing takes away what is over."""
+    """A rotation that denies nothing takes away what is over. The specs name a policy of AWS that
+    the role does not have yet."""
     ended(aws)
     aws.settle()
+    text = SWAP.replace("STRATEGY", "reassociate").replace("ROLE", "v1")
+    held = "v1: {trust: ec2, path: /app/, managed_policies: [ReadOnlyAccess]}"
+    text = text.replace("v1: {trust: ec2, path: /app/}", held)
+    aws.write(text.replace(", v2: {trust: ec2}", ""), NARROW)
     aws.clock.sleep(13 * 3600)
     return "rotate", {"rotate": ("instance-profile/web",)}
 
@@ -386,7 +399,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     swap("restart"),
     swap("wait"),
     watched,
-    proving,
+    proving(),
+    proving("AmazonSSMManagedInstanceCore"),
     taken(WARNED, "apply"),
     taken(NARROW, "plan", impact=True),
     associate,
@@ -425,7 +439,8 @@ SAMPLE = (
         "verified",
         "swap_hop",
         "watched",
-        "proving",
+        "proving_",
+        "proving_AmazonSSMManagedInstanceCore",
         "destroyed",
         "rotated_reassociate",
         "rotated_hop",

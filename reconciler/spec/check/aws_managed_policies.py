@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
+from reconciler.model.address import Arns
+
 
 @cache
 def paths() -> Mapping[str, str]:
@@ -23,6 +25,11 @@ def paths() -> Mapping[str, str]:
         else:
             found[line] = path
     return found
+
+
+def arn_of(name: str, arns: Arns) -> str:
+    """ARNs of AWS-managed policies follow from their names but for those at odd paths."""
+    return arns.aws_managed(paths().get(name, "/"), name)
 
 
 @cache
