@@ -210,3 +210,20 @@ def test_the_target_that_answers_is_named(aws: Rig) -> None:
     aws.write(spec("v1"), SETTINGS + targets)
     _, told = asked(aws, web, regions=())
     assert told.startswith("Target prod: account 123456789012")
+
+
+def test_a_role_that_was_still_served_is_let_go_once_more(aws: Rig) -> None:
+    """Instances had it up to the second swap: sessions of it last for hours from then on."""
+    (web,) = aws.launch(1, tags={"app": "web"})
+    three = spec("{role}", "wait").replace("{v1:", "{v3: {trust: ec2}, v1:")
+    aws.write(three.replace("{role}", "v1"))
+    aws.settle(regions=(HOME,))
+    aws.write(three.replace("{role}", "v2"))
+    aws.settle(regions=(HOME,))
+    first = int(aws.role_tags("v1")["reconciler:released"])
+    aws.clock.sleep(5 * 3600)
+    assert aws.served(web) == "v1"
+    aws.write(three.replace("{role}", "v3").replace("strategy: wait", "strategy: reassociate"))
+    aws.settle(regions=(HOME,))
+    assert aws.served(web) == "v3"
+    assert int(aws.role_tags("v1")["reconciler:released"]) >= first + 5 * 3600
