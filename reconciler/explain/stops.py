@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Location
-from reconciler.model.address import Address
+from reconciler.model.address import PROFILE, Address
 from reconciler.model.live import LiveProfile
 from reconciler.plan.changes import Adopt, Change, Conflict, Guard
 from reconciler.plan.plan import TargetPlan
@@ -71,6 +71,12 @@ def allowed(plan: TargetPlan, context: PlanContext, desired: DesiredState) -> Al
         _stop(one, plan, found, is_later=key not in first) for key, one in stopping.items()
     )
     return Allowed(found, stops, tuple(_flags(context.options, options)))
+
+
+def reaches_more(plan: TargetPlan) -> bool:
+    """Whether ``allowed`` needs the instances of all regions: a plan looks there for consumers of
+    our profiles, and not for those of one that it would have to adopt first."""
+    return any(conflict.address.kind == PROFILE for conflict in plan.conflicts)
 
 
 def _stopping(plan: TargetPlan) -> list[Conflict | Guard]:

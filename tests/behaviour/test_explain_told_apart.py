@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from reconciler.explain.explanation import Explanation
+from reconciler.explain.graph import make_graph
 from reconciler.explain.reading import explain
 from reconciler.render.phrases import assumed_in_words
 from reconciler.render.styled_text import plain
@@ -227,3 +228,29 @@ def test_a_role_that_was_still_served_is_let_go_once_more(aws: Rig) -> None:
     aws.settle(regions=(HOME,))
     assert aws.served(web) == "v3"
     assert int(aws.role_tags("v1")["reconciler:released"]) >= first + 5 * 3600
+
+
+@pytest.mark.parametrize("address", ["instance", "instance-profile/web"])
+def test_what_an_adoption_reaches_in_other_regions(aws: Rig, address: str) -> None:
+    """Its plan looks for consumers everywhere, as that of today need not."""
+    aws.iam.create_role(RoleName="v1", AssumeRolePolicyDocument=TRUST)
+    aws.iam.create_instance_profile(InstanceProfileName="web")
+    aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v1")
+    aws.clock.sleep(60)
+    (web,) = aws.launch(1, profile="web", tags={"app": "web"})
+    aws.launch(1, profile="web", region=AWAY)
+    aws.write(spec("v2"))
+    told = text(aws, web if address == "instance" else address)
+    assert "its 2 running instances are cut over" in told
+    assert "2 running instances, strategy reassociate" in told
+    aws.opened.clear()
+    drawn = make_graph(aws.request(regions=(HOME,)), aws.commands(), every=False)
+    assert "its 2 running instances are cut over" in " ".join(one.brings for one in drawn.stops)
+    aws.opened.clear()
+    (target,) = aws.plan(regions=(HOME,), adopt=True).plan.targets
+    (change,) = (c for c in target.changes if c.address.kind == "instance-profile")
+    assert len(change.consumers) == 2
+    # Without those of a region that the settings leave out.
+    aws.write(spec("v2"), SETTINGS + f"consumer_regions: [{HOME}]\n")
+    told = text(aws, web if address == "instance" else address)
+    assert "1 running instance, strategy reassociate" in told
