@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.explain import marks
 from reconciler.explain.explanation import (
+    DONE,
     AssociationPart,
     Explanation,
     NewInstances,
@@ -41,9 +42,9 @@ from reconciler.model.address import (
 from reconciler.model.consumers import grouped
 from reconciler.model.launch_sources import LaunchSources, origin_of
 from reconciler.model.live import LiveInstance, LiveProfile
-from reconciler.plan.changes import Change, CutOverInstance, Restore, Unread
+from reconciler.plan.changes import Change, CutOverInstance, Kept, Restore, Unread
 from reconciler.plan.plan import TargetPlan
-from reconciler.planner.associations import claim_of, wanted_profile
+from reconciler.planner.associations import claim_of, elsewhere, wanted_profile
 from reconciler.planner.blast_radius import apart
 from reconciler.planner.context import PlanContext
 from reconciler.planner.launches import (
@@ -54,7 +55,7 @@ from reconciler.planner.launches import (
     role_after,
     role_in,
 )
-from reconciler.planner.served import served
+from reconciler.planner.served import Served, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,11 @@ def explain_instance(instance: LiveInstance, known: Known) -> Explanation:
     )
     told = _news_of_instance(seen, profiles, known)
     following = _next(made, known)
-    following = replace(following, untouched=_untouched(seen, following))
+    following = replace(following, untouched=_untouched(seen, whose, following, known))
     return replace(made, next=following, new_instances=tuple(told))
 
 
-def _untouched(instance: LiveInstance, following: Next) -> str | None:
+def _untouched(instance: LiveInstance, whose: Served, following: Next, known: Known) -> str | None:
     row, own = instance.row, instance_address(instance.key.instance)
     if row is None or any(change.address == own for change in following.then):
         return None
@@ -113,7 +114,12 @@ def _untouched(instance: LiveInstance, following: Next) -> str | None:
         return None
     if instance.untouchable is not None:
         return instance.untouchable
-    return None if instance.is_running else f"it is {instance.state}"
+    if not instance.is_running:
+        return f"it is {instance.state}"
+    kinds = {one.kind for one in apart((instance,), known.context)}
+    if "other-region" in kinds:
+        return "consumer_regions leaves its region out"
+    return DONE if whose.how == "progress-tag" else None
 
 
 def explain_address(address: Address, known: Known) -> Explanation | None:
@@ -149,7 +155,8 @@ def _association(instance: LiveInstance, context: PlanContext) -> AssociationPar
     claim = claim_of(instance.key, context)
     found = marks.of_instance(instance, context)
     if claim is None:
-        return AssociationPart(instance.row, marks=found)
+        others = tuple(elsewhere(instance, context))
+        return AssociationPart(instance.row, marks=found, elsewhere=others)
     wanted = claim.association
     return AssociationPart(
         instance.row,
@@ -177,7 +184,7 @@ def _profiles_of(
             names.setdefault(name_key(home), (home, "where it moves back to"))
     if wanted is not None:
         why = (
-            "which the specs give it"
+            "wanted for this instance"
             if row is None or not same_name(row.profile_name, wanted)
             else ""
         )
@@ -287,14 +294,19 @@ def _next(made: Explanation, known: Known, consumers: Collection[LiveInstance] =
         changes=tuple(c for c in plan.changes if is_about(c)),
         conflicts=tuple(c for c in plan.conflicts if c.address in addresses | users),
         guards=tuple(g for g in plan.guards if (addresses | users) & set(g.addresses)),
-        kept=tuple(k for k in (*plan.kept, *plan.ignored) if k.address in addresses),
+        kept=_kept(plan, addresses),
         unread=tuple(u for u in plan.unread if is_of_chain(u)),
         unmet=tuple(u for u in plan.unmet if {u.address, u.needed_by} & addresses),
         stops=tuple(sorted(stops, key=nearness)),
         flags=known.allowed.flags if known.allowed is not None else (),
         then=tuple(c for c in known.coming.changes if is_about(c)),
         reached=known.coming.blast_radius,
+        then_kept=_kept(known.coming, addresses),
     )
+
+
+def _kept(plan: TargetPlan, addresses: Collection[Address]) -> tuple[Kept, ...]:
+    return tuple(k for k in (*plan.kept, *plan.ignored) if k.address in addresses)
 
 
 def _new(

@@ -16,10 +16,14 @@ from reconciler.model.live import AssociationRow, LiveInstance
 from reconciler.plan.blast_radius import Apart, BlastRadius
 from reconciler.plan.changes import Change, Conflict, Difference, Guard, Kept, Unmet, Unread
 from reconciler.plan.plan import TargetPlan
+from reconciler.planner.associations import Elsewhere
 from reconciler.planner.launches import Launch
 from reconciler.planner.served import Served
 
 Presence = Literal["there", "missing", "unknown"]
+
+DONE = "an earlier run has cut it over already"
+"""Why a cut-over leaves an instance as it is, which is as it is to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class AssociationPart:
     is_selected: bool = False
     rival: str | None = None
     marks: tuple[MarkInWords, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Those that would mean it in another region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,8 @@ class Next:
     then: tuple[Change, ...] = ()
     reached: Mapping[Address, BlastRadius] = field(default_factory=dict)
     """Whom each of these changes reaches."""
+    then_kept: tuple[Kept, ...] = ()
+    """What that apply leaves alone."""
     untouched: str | None = None
     """Why a cut-over of its profile leaves the instance that was asked about as it is."""
 

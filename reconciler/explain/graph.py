@@ -12,7 +12,7 @@ from reconciler.commands.planned import Planned, PlannedTarget
 from reconciler.commands.request import Request, RunPorts
 from reconciler.explain.explanation import NotRead
 from reconciler.explain.regions import everywhere
-from reconciler.explain.stops import Stop, allowed
+from reconciler.explain.stops import Stop, allowed, reaches_more
 from reconciler.model.address import PROFILE
 from reconciler.plan.changes import WHOLE_ACCOUNT
 from reconciler.plan.picture import Picture
@@ -72,9 +72,11 @@ def _pictured(target: PlannedTarget, ports: RunPorts, *, every: bool) -> Picture
     if context is None:
         why = [NotRead(one.what, one.reason) for one in plan.unread]
         return PicturedTarget(plan, Picture((), ()), tuple(why))
+    not_read: list[NotRead] = []
+    if reaches_more(plan):
+        context, not_read = _with_instances(target, context, ports)
     stops = allowed(plan, context, _desired(target, context)).stops
     drawn = _drawn(plan, context, every=every)
-    not_read: list[NotRead] = []
     if any(node.address.kind == PROFILE for node in drawn.nodes):
         context, not_read = _with_instances(target, context, ports)
         drawn = _drawn(plan, context, every=every)

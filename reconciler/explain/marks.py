@@ -76,9 +76,9 @@ def _of_role(live: LiveRole, context: PlanContext) -> dict[str, str]:
     if at is None:
         return {}
     until = at + CREDENTIALS_SECONDS
-    says = f"a running instance last let go of it at {hour_of(at)}"
+    says = f"it was last taken from running instances, or from their profile, at {hour_of(at)}"
     if until > context.options.now:
-        says += f"; processes may hold its credentials until {hour_of(until)}"
+        says += f"; its credentials may be in use until {hour_of(until)}"
     return {ownership.RELEASED: says}
 
 
@@ -101,8 +101,15 @@ def _of_profile(live: LiveProfile, context: PlanContext) -> dict[str, str]:
     for name in in_flight_names(live.marks):
         named = set(live.marks[name].split())
         here = [flight for flight in flights if str(flight) in named]
-        what = [f"{f.key} must be {'started' if f.is_stop else 'given it back'}" for f in here]
-        found[name] = f"in flight: {', '.join(what)}"
+        taken = ", ".join(str(f.key) for f in here if not f.is_stop)
+        stopped = ", ".join(str(f.key) for f in here if f.is_stop)
+        told = [f"a run has taken it from {taken}, and must give it back"] if taken else []
+        told += (
+            [f"a run has stopped {stopped}, and must start again what it stopped"]
+            if stopped
+            else []
+        )
+        found[name] = "; ".join(told)
     return found
 
 

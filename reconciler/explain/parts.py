@@ -85,7 +85,7 @@ def _common(address: Address, context: PlanContext) -> dict[str, Any]:
         "address": named,
         "in_aws": presence,
         "source": entity.place.here if entity is not None else None,
-        "ownership": _ownership(live, entity, context),
+        "ownership": _ownership(address, live, entity, context),
         "arn": live.arn if live is not None else None,
         "places": places_of(entity) if entity is not None else {},
         "unread": context.live.unread.get(address),
@@ -98,20 +98,42 @@ def _common(address: Address, context: PlanContext) -> dict[str, Any]:
     return found
 
 
-def _ownership(live: LiveEntity | None, entity: Desired | None, context: PlanContext) -> str:
+def _ownership(
+    address: Address, live: LiveEntity | None, entity: Desired | None, context: PlanContext
+) -> str:
     owner = context.options.owner
+    where = "only named in the specs" if _is_named(address, context) else "in no spec"
     if live is None:
-        return "defined in the specs" if entity is not None else "in no spec"
+        return "defined in the specs" if entity is not None else where
     if live.protected is not None:
         return live.protected
     if live.owner == owner:
-        return f"managed by the owner {owner}" + ("" if entity is not None else ", in no spec")
+        return f"managed by the owner {owner}" + ("" if entity is not None else f", {where}")
     if live.claimed_by not in (None, owner):
         return f"managed by the owner {live.claimed_by!r}"
     if not live.tags_known:
-        return "in no spec; its tags were not read"
+        return f"{where}; its tags were not read"
     said = unowned(live, context.options)
-    return said if entity is not None else f"{said}, in no spec"
+    return said if entity is not None else f"{said}, {where}"
+
+
+def _is_named(address: Address, context: PlanContext) -> bool:
+    """Whether the specs use it without defining it: the role of a profile of theirs, the policy of
+    a role, the profile of an association."""
+    desired = context.desired
+    match address.kind:
+        case "role":
+            names = {profile.resource.role for profile in desired.profiles.values()}
+        case "policy":
+            policies = (
+                policy for role in desired.roles.values() for policy in role.resource.policies
+            )
+            names = {arn.rpartition("/")[2] for arn in policies}
+        case "instance-profile":
+            names = {association.profile for association in desired.associations}
+        case _:
+            return False
+    return any(same_name(name, address.name) for name in names)
 
 
 def profile_part(name: str, context: PlanContext, why: str = "") -> ProfilePart:

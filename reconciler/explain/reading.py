@@ -19,7 +19,7 @@ from reconciler.explain.chain import Known, explain_address, explain_instance
 from reconciler.explain.explanation import Explained, Explanation, NotRead
 from reconciler.explain.parts import Documents, aws_policies_named, live_of
 from reconciler.explain.regions import everywhere
-from reconciler.explain.stops import Allowed, allowed, joined, stops_of
+from reconciler.explain.stops import Allowed, allowed, joined, reaches_more, stops_of
 from reconciler.model.address import (
     ASSOCIATION,
     POLICY,
@@ -69,16 +69,10 @@ def explain(asked: str, request: Request, ports: RunPorts) -> Explained:
         reading = _Reading(target, target.context, ports, request.parallelism)
         return reading.explanation(address), reading
 
-    def lifting(target: PlannedTarget) -> Allowed | None:
-        plan, context = target.plan, target.context
-        if context is None or not (plan.conflicts or plan.guards):
-            return None
-        return allowed(plan, context, target.spec.desired)
-
     found = each(answered, planned.targets, ports.target_parallelism)
     plans = [target.plan for target in planned.targets]
     # One apply is of all targets.
-    others = [lifting(target) for target in planned.targets] if len(plans) > 1 else [None]
+    others = [r.allowed() if r is not None and len(plans) > 1 else None for _, r in found]
     answers: list[Explanation] = []
     for number, (answer, _) in enumerate(found):
         if answer is None:
@@ -232,6 +226,7 @@ class _Reading:
         address: Address | None = None,
         policies: Collection[Address] = (),
     ) -> Known:
+        self._read_what_adoption_reaches()
         context = self._context()
         is_policy = address is not None and address.kind == POLICY
         roles = set[str]() if is_policy else self._roles_around(profiles)
@@ -258,14 +253,22 @@ class _Reading:
             documents,
             tuple(sorted(self.live.regions)),
             tuple(dict.fromkeys((*told, *self.not_read))),
-            self._allowed(context),
+            self.allowed(),
         )
 
-    def _allowed(self, context: PlanContext) -> Allowed | None:
+    def allowed(self) -> Allowed | None:
+        """What an apply does with everything allowed; ``None`` where nothing stops one."""
         plan = self.target.plan
         if not (plan.conflicts or plan.guards):
             return None
-        return allowed(plan, context, self.target.spec.desired)
+        self._read_what_adoption_reaches()
+        return allowed(plan, self._context(), self.target.spec.desired)
+
+    def _read_what_adoption_reaches(self) -> None:
+        """Where no region is set, none was asked, and the plan needs none."""
+        has_region = self.planned.options.regions or self.target.connection.default_region
+        if has_region and reaches_more(self.target.plan):
+            self._read_everywhere()
 
     # Instances.
 

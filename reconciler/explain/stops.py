@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.diagnostics import Location
-from reconciler.model.address import Address
+from reconciler.model.address import PROFILE, Address
 from reconciler.model.launch_sources import LaunchSources
 from reconciler.model.live import LiveProfile
 from reconciler.plan.blast_radius import more_in_words
@@ -84,6 +84,12 @@ def _with_consumers(found: TargetPlan, before: TargetPlan, context: PlanContext)
     ).blast_radius
     known = {address: before.blast_radius.get(address, new) for address, new in reached.items()}
     return replace(found, blast_radius=known)
+
+
+def reaches_more(plan: TargetPlan) -> bool:
+    """Whether ``allowed`` needs the instances of all regions: a plan looks there for consumers of
+    our profiles, and not for those of one that it would have to adopt first."""
+    return any(conflict.address.kind == PROFILE for conflict in plan.conflicts)
 
 
 def _stopping(plan: TargetPlan) -> list[Conflict | Guard]:

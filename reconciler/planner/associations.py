@@ -85,6 +85,32 @@ def claim_of(key: InstanceKey, context: PlanContext) -> Claim | None:
     return next((claim for claim in context.once(_meant) if claim.instance.key == key), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An association of the specs that means an instance by its tags or by its id, and is for
+    other regions than that of the instance."""
+
+    association: str
+    is_selected: bool
+    regions: tuple[str, ...]
+
+
+def elsewhere(instance: LiveInstance, context: PlanContext) -> Iterator[Elsewhere]:
+    """Why the specs say nothing of an instance of which they could be thought to say something."""
+    region = instance.key.region
+    for association in context.desired.associations:
+        regions = association.regions or context.options.regions
+        if region in regions or not association.is_chosen:
+            continue
+        here = association.in_region(region)
+        if here.select is None:
+            is_meant = instance.key.instance in here.instances
+        else:
+            is_meant = all(instance.tags.get(key) in values for key, values in here.select.items())
+        if is_meant:
+            yield Elsewhere(here.name, here.select is not None, tuple(sorted(regions)))
+
+
 def wanted_profile(instance: LiveInstance, context: PlanContext) -> str | None:
     """The profile that the specs give it, or that it has where they say nothing."""
     claim = claim_of(instance.key, context)

@@ -81,7 +81,7 @@ class InUse:
         )
         times = ((role.id, released_at(role)) for role in live.roles.values())
         released = tuple((role_id, at) for role_id, at in times if at is not None)
-        profiles = _grouped(_holders(live, consumers, released))
+        profiles = _grouped(_holders(live, consumers, released, now))
         roles = [role for _, role in sorted(live.roles.items())]
         policies = _grouped((arn, role) for role in roles for arn in role.resource.policies)
         left, lost = _grouped(_left_profiles(live)), tuple(_of_lost_profiles(live, consumers))
@@ -140,7 +140,7 @@ class InUse:
         named = (
             profile.role_id,
             *ids_in(profile),
-            *_ids_before(profile, users, self._released),
+            *_ids_before(profile, users, self._released, self.now),
         )
         return tuple(dict.fromkeys(i for i in named if i and i != ownership.NO_ROLE))
 
@@ -285,13 +285,21 @@ def _left_profiles(live: LiveState) -> Iterator[tuple[str, LiveInstance]]:
 
 
 def _ids_before(
-    profile: LiveProfile, users: Iterable[LiveInstance], released: Iterable[tuple[str, int]]
+    profile: LiveProfile,
+    users: Iterable[LiveInstance],
+    released: Iterable[tuple[str, int]],
+    now: float,
 ) -> Iterator[str]:
     """Ids of roles that were released after the launch of a consumer that no cut-over has certainly
     refreshed: a mark names the last two roles, and there may have been more. After a roll-back it
-    names only the one that was given up, which instances have that could not be refreshed."""
-    running, given_up = [i for i in users if i.is_running], None
+    names only the one that was given up, which instances have that could not be refreshed. With
+    strategy ``wait`` it names only the role that EC2 is to serve in the end: the one before was let
+    go by that swap."""
+    running, given_up, since = [i for i in users if i.is_running], None, 0.0
     match profile.mark:
+        case Waiting(_, epoch) if now < epoch + CREDENTIALS_SECONDS:
+            behind = [i for i in running if i.launched_at <= epoch + CLOCKS_APART]
+            since = epoch - CLOCKS_APART
         case Pending():
             behind = running
         case Partial(_, regions):
@@ -305,7 +313,7 @@ def _ids_before(
         return
     launched = min(i.launched_at for i in behind)
     for role_id, epoch in released:
-        if role_id != given_up and launched <= epoch + CLOCKS_APART:
+        if role_id != given_up and max(launched - CLOCKS_APART, since) <= epoch:
             yield role_id
 
 
@@ -313,11 +321,12 @@ def _holders(
     live: LiveState,
     consumers: Mapping[str, tuple[LiveInstance, ...]],
     released: Iterable[tuple[str, int]],
+    now: float,
 ) -> Iterator[tuple[str, LiveProfile]]:
     """Profiles, each with the id of every role that its consumers may hold."""
     profiles = (*live.profiles.values(), *live.shadows.values())
     for profile in sorted(profiles, key=lambda p: p.resource.address):
         users = consumers.get(name_key(profile.resource.name), ())
-        before = _ids_before(profile, users, released)
+        before = _ids_before(profile, users, released, now)
         for role_id in {profile.role_id or "", *ids_in(profile), *before}:
             yield role_id, profile

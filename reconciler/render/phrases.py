@@ -129,7 +129,7 @@ def assumed_in_words(count: int) -> str:
     noun = "instance is" if count == 1 else "instances are"
     return (
         f"{count} running {noun} taken to have the role that is in the adopted profile: nobody has "
-        "recorded it. --refresh-adopted cuts them over, to make sure"
+        f"recorded it. --refresh-adopted cuts {'it' if count == 1 else 'them'} over, to make sure"
     )
 
 

@@ -182,7 +182,7 @@ def test_a_managed_instance_is_told_who_changes_it(world: World) -> None:
     told = section(plain(explain_lines(world.explain(world.managed), Look())), COMES)
     assert (
         "    this instance is not touched: ecs.amazonaws.com manages it, and it goes on with what "
-        "it holds until it is replaced"
+        "it holds, for hours or until it is replaced"
     ) in told
 
 

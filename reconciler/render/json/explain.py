@@ -114,6 +114,14 @@ def _association(part: AssociationPart) -> types.AssociationPartShape:
         "named": part.named,
         "selected": part.is_selected,
         "rival": part.rival,
+        "elsewhere": [
+            {
+                "named": one.association,
+                "selected": one.is_selected,
+                "regions": list(one.regions),
+            }
+            for one in part.elsewhere
+        ],
         "marks": _marks(part.marks),
         "source": source_json(part.source),
     }

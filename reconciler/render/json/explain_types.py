@@ -65,6 +65,15 @@ class MarkShape(TypedDict):
 
 
 @with_config(CLOSED)
+class ElsewhereShape(TypedDict):
+    """An association of the specs that would be about the instance in another region."""
+
+    named: str
+    selected: Annotated[bool, Field(description="By tags, not by its id.")]
+    regions: list[str]
+
+
+@with_config(CLOSED)
 class AssociationPartShape(TypedDict):
     """``id``, ``state`` and ``instance_profile`` are what AWS has; ``wanted`` and ``named`` what an
     association of the specs gives the instance."""
@@ -76,6 +85,7 @@ class AssociationPartShape(TypedDict):
     named: str | None
     selected: Annotated[bool, Field(description="By tags, not by its id.")]
     rival: Annotated[str | None, Field(description="Another association that claims it too.")]
+    elsewhere: list[ElsewhereShape]
     marks: list[MarkShape]
     source: SourceShape | None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.diagnostics import Location
 from reconciler.explain.explanation import (
+    DONE,
     AssociationPart,
     Explained,
     Explanation,
@@ -214,6 +215,10 @@ def _association(part: AssociationPart, instance: LiveInstance) -> Iterator[Line
             yield line("    ", data(gives))
     else:
         yield line("    no association of the specs is about it")
+        for one in part.elsewhere:
+            how = "would select it by its tags" if one.is_selected else "would name it"
+            told = f"association {one.association!r} {how}, but not in {instance.key.region}"
+            yield line("    ", data(f"{told}: it is for {', '.join(one.regions)}"))
     if part.rival is not None:
         told = f"association {part.rival!r} of the specs claims it too: neither is planned"
         yield line(Piece("    ! ", "bold red"), data(told))
@@ -353,7 +358,7 @@ def _next(one: Explanation, command: str | None, look: Look) -> Iterator[Line]:
         yield line(Piece("    this instance is not touched: ", "bold"), data(told))
     yield from _changes(asked, one, look)
     yield from _changes([c for c in following.then if c not in asked], one, look)
-    for kept in following.kept:
+    for kept in following.then_kept:
         yield line(Piece("  ", "dim"), data(note(str(kept.address), kept.reason), "dim"))
 
 
@@ -371,8 +376,10 @@ def _changes(changes: Iterable[Change], one: Explanation, look: Look) -> Iterato
 
 def _untouched(one: Explanation, why: str) -> str:
     instance = one.instance
+    if why == DONE:
+        return why
     if instance is None or instance.is_running:
-        return f"{why}, and it goes on with what it holds until it is replaced"
+        return f"{why}, and it goes on with what it holds, for hours or until it is replaced"
     row = instance.row
     profile = profile_address(row.profile_name) if row is not None else None
     role = next((c.intent.get("after") for c in one.next.then if c.address == profile), None)
@@ -433,7 +440,9 @@ def _new_instances(one: Explanation, look: Look) -> Iterator[Line]:
     if one.instance is not None:
         noun = "profile" if len(one.profiles) == 1 else "profiles"
         heading = f"others that start instances with its {noun} ({names}):"
-        if not own and one.instance.operator is not None:
+        if one.instance.row is None and len(one.profiles) == 1:
+            heading = f"others that start instances with the profile that it is to have ({names}):"
+        elif not own and one.instance.operator is not None:
             heading = f"with its {noun} ({names}), so perhaps its own:"
     is_apart = bool(own) or one.instance is not None
     was_own = True
@@ -507,7 +516,10 @@ def _new(new: NewInstances, one: Explanation, indent: str) -> Iterator[Line]:
 
 def _role_of(new: NewInstances, one: Explanation) -> str:
     if new.is_missing:
-        return ", which does not exist: launches fail"
+        gone = ", which does not exist: launches fail"
+        if new.role_after is None:
+            return gone
+        return f"{gone}; {_when(one.next)} they get {role_address(new.role_after)}"
     if same_name(new.role, new.role_after):
         return f", so {role_address(new.role)}" if new.role else ", which holds no role"
     now = str(role_address(new.role)) if new.role else "no role"

@@ -13,8 +13,10 @@ def header_lines(plan: Plan) -> list[Line]:
 
 
 def header_lines_of(target: TargetPlan, *, several: bool) -> list[Line]:
-    """Those of one target; with its name where there are ``several``."""
-    named = f"Target {target.target}: account " if several else "Account "
+    """Those of one target; with its name where there are ``several``, or the settings name it:
+    one of them may be all that is told."""
+    is_named = several or target.target != "default"
+    named = f"Target {target.target}: account " if is_named else "Account "
     caller = data(f", as {target.identity.arn}" if target.identity.arn else "", "dim")
     where = f"regions {', '.join(target.regions)}" if target.regions else "no region"
     return [

@@ -44,7 +44,7 @@ _PLURAL = {"policy": "policies", "instance-profile": "instance profiles"}
 def plan_lines(plan: Plan, look: Look) -> list[Line]:
     lines = header_lines(plan)
     for target in plan.targets:
-        if len(plan.targets) > 1 or target.target != "default":
+        if len(plan.targets) > 1:
             lines.append(line("Target ", data(target.target, "bold")))
         lines.extend(_target(target, look))
     lines.extend(_headline(plan))
