@@ -108,8 +108,9 @@ class _Steps:
             for back in () if self._goes(step) else _BACK.get(call, ()):
                 for need in WRITES[back]:
                     yield from self._needed(need, step, is_own=False)
-            if call in _ROLE_IN_PROFILE and "RoleName" in step["params"]:
-                # When it lost its instances is noted on a role.
+            if call in _ROLE_IN_PROFILE and "RoleName" in step["params"] and _is_of_itself(step):
+                # When it lost its instances is noted on a role; those of a temporary profile are
+                # counted for the other one.
                 on = self._scope.named("role", [step["params"]["RoleName"]])
                 yield from statement(_SIDS["role"], ["iam:TagRole"], on)
 
@@ -178,3 +179,9 @@ class _Steps:
 def _name(arn: str) -> str:
     """Of an ARN that is known, or that AWS gives during the apply."""
     return name_of(_REF.sub(r"\1", arn))
+
+
+def _is_of_itself(step: Mapping[str, Any]) -> bool:
+    """Whether it is about the profile that it changes, not about the one that stands in for it."""
+    name: str = step["params"]["InstanceProfileName"]
+    return bool(step["address"] == f"{_PROFILE}/{name}")

@@ -85,7 +85,7 @@ def statuses(found: Found) -> dict[str, list[str]]:
 def test_where_everything_is_right(shell: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     shell.iam.create_role(RoleName="caller", Path="/ci/", AssumeRolePolicyDocument=TRUST)
     shell.write(SPEC, CALLED)
-    allow(shell, [*of_specs(shell, regions=()), ASK])
+    allow(shell, [*of_specs(shell, "apply", regions=()), ASK])
     found = examined(shell, capsys)
     assert statuses(found) == {
         "ok": [*OF_MACHINE, *(name for name in OF_ACCOUNT if name != "ssm")],
@@ -103,7 +103,10 @@ def test_where_everything_is_right(shell: Rig, capsys: pytest.CaptureFixture[str
 def test_a_change_that_is_not_allowed(shell: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     shell.iam.create_role(RoleName="caller", Path="/ci/", AssumeRolePolicyDocument=TRUST)
     shell.write(SPEC, CALLED)
-    allow(shell, [*(s for s in of_specs(shell, regions=()) if s["Sid"] != "PassRolesToEc2"), ASK])
+    allow(
+        shell,
+        [*(s for s in of_specs(shell, "apply", regions=()) if s["Sid"] != "PassRolesToEc2"), ASK],
+    )
     found = examined(shell, capsys, code=ExitCode.ERROR)
     denied = {"action": "iam:PassRole", "resource": f"arn:aws:iam::{ACCOUNT}:role/app/web"}
     assert found["changes"]["data"]["denied"] == [{**denied, "why": "no policy allows it"}]

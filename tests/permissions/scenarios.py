@@ -29,6 +29,8 @@ instance_profiles: {{web: {{role: web, tags: {{a: b}}}}}}
 """
 
 
+PURPOSES = {"refused": "plan", "ending": "apply"}
+"""``ending`` is the apply of a caller who may end what a ``rotate --revoke`` owes."""
 Scenario = Callable[[Rig], tuple[str, dict[str, Any]]]
 """Brings AWS into the state before, writes the specs, and says what is run with which flags."""
 

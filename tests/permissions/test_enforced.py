@@ -28,6 +28,7 @@ from tests.behaviour.test_organizations import SETTINGS as IN_ORGANIZATION
 from tests.behaviour.test_organizations import Organization
 from tests.permissions.enforcing import Enforcer, document
 from tests.permissions.scenarios import (
+    PURPOSES,
     SAMPLE,
     SCENARIOS,
     Scenario,
@@ -40,8 +41,6 @@ from tests.rig import ACCOUNT, AWAY, HOME, Rig, rig
 from tests.sampling import sampled
 
 APPLIES = ("apply", "ending", "destroy", "rotate", "forget")
-PURPOSES = {"refused": "plan", "ending": "apply"}
-"""``ending`` is the apply of a caller who may end what a ``rotate --revoke`` owes."""
 
 
 def statements(

@@ -24,7 +24,7 @@ from reconciler.sandbox.faults import refused
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import listening, refusing
 from tests.permissions.enforcing import Enforcer
-from tests.permissions.scenarios import MOVE, SCENARIOS, WIDE, Scenario
+from tests.permissions.scenarios import MOVE, PURPOSES, SCENARIOS, WIDE, Scenario
 from tests.rig import ACCOUNT, HOME, Rig
 from tests.sampling import sampled
 
@@ -80,8 +80,9 @@ def of_plan(aws: Rig, planned: Planned, **flags: Any) -> list[dict[str, Any]]:
     return [one for document in documents(wanted.statements) for one in document["Statement"]]
 
 
-def of_specs(aws: Rig, **flags: Any) -> list[dict[str, Any]]:
-    wanted, *_ = wanted_for(aws.request(**flags), "apply")
+def of_specs(aws: Rig, what: str, **flags: Any) -> list[dict[str, Any]]:
+    purpose: Any = PURPOSES.get(what, what)
+    wanted, *_ = wanted_for(aws.request(**flags), purpose, revokes=what == "ending")
     return [one for document in documents(wanted.statements) for one in document["Statement"]]
 
 
@@ -107,9 +108,9 @@ SAMPLE = [s for s in APPLYING if s.__name__ in ("create", "swap_hop", "prune")]
 
 @pytest.mark.parametrize("scenario", sampled(SAMPLE, [s for s in APPLYING if s not in SAMPLE]))
 def test_what_is_printed_passes(scenario: Scenario, aws: Rig) -> None:
-    _, flags = scenario(aws)
+    what, flags = scenario(aws)
     planned = aws.plan(**flags)
-    for allowed in (of_specs(aws, **flags), of_plan(aws, planned, **flags)):
+    for allowed in (of_specs(aws, what, **flags), of_plan(aws, planned, **flags)):
         allow(aws, [*allowed, ASK])
         with quiet(aws):
             found = asked(aws, planned)
@@ -119,6 +120,8 @@ def test_what_is_printed_passes(scenario: Scenario, aws: Rig) -> None:
         assert not [w for w in found.asked.not_asked if "dry run" not in w]
 
 
+NOT_NEEDED = ("Read", "AskImpact", "AskInstances")
+"""What has been read already, and what the run goes on without."""
 MOVES = [s for s in APPLYING if s.__name__ == "move"]
 
 
@@ -134,7 +137,7 @@ def test_without_any_part_of_it_a_plan_is_refused(scenario: Scenario, aws: Rig) 
             continue
         allow(aws, [*(other for other in allowed if other != one), ASK])
         denied = asked(aws, planned).denied
-        assert denied or one["Sid"].startswith(("Read", "AskImpact")), one["Sid"]
+        assert denied or one["Sid"].startswith(NOT_NEEDED), one["Sid"]
         assert {verdict.action for verdict in denied} <= set(one["Action"])
 
 
@@ -386,7 +389,7 @@ def apply(aws: Rig, *flags: str) -> int:
 def test_apply_is_refused_before_anything_is_written(
     shell: Rig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lacking = [one for one in of_specs(shell) if one["Sid"] != "Roles"]
+    lacking = [one for one in of_specs(shell, "apply") if one["Sid"] != "Roles"]
     allow(shell, [*lacking, ASK])
     with quiet(shell):
         assert apply(shell) == ExitCode.ERROR
@@ -411,7 +414,7 @@ def test_apply_is_refused_before_anything_is_written(
 def test_apply_goes_on_where_all_is_allowed_or_nothing_can_be_asked(
     shell: Rig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    allow(shell, [*of_specs(shell), ASK])
+    allow(shell, [*of_specs(shell, "apply"), ASK])
     assert apply(shell) == ExitCode.OK
     told = capsys.readouterr().err
     assert f"Preflight of account {ACCOUNT}: " in told
@@ -427,7 +430,7 @@ def test_apply_goes_on_where_all_is_allowed_or_nothing_can_be_asked(
 def test_nothing_is_asked_where_nothing_changes(
     shell: Rig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    allow(shell, [*of_specs(shell), ASK])
+    allow(shell, [*of_specs(shell, "apply"), ASK])
     assert apply(shell) == ExitCode.OK
     capsys.readouterr()
     assert apply(shell) == ExitCode.OK
