@@ -108,10 +108,12 @@ class _Steps:
             for back in () if self._goes(step) else _BACK.get(call, ()):
                 for need in WRITES[back]:
                     yield from self._needed(need, step, is_own=False)
-            if call in _ROLE_IN_PROFILE and "RoleName" in step["params"] and _is_of_itself(step):
+            params = step["params"]
+            is_home = step["address"] == f"{_PROFILE}/{params.get('InstanceProfileName')}"
+            if call in _ROLE_IN_PROFILE and "RoleName" in params and is_home:
                 # When it lost its instances is noted on a role; those of a temporary profile are
                 # counted for the other one.
-                on = self._scope.named("role", [step["params"]["RoleName"]])
+                on = self._scope.named("role", [params["RoleName"]])
                 yield from statement(_SIDS["role"], ["iam:TagRole"], on)
 
     def _goes(self, step: Mapping[str, Any]) -> bool:
@@ -179,9 +181,3 @@ class _Steps:
 def _name(arn: str) -> str:
     """Of an ARN that is known, or that AWS gives during the apply."""
     return name_of(_REF.sub(r"\1", arn))
-
-
-def _is_of_itself(step: Mapping[str, Any]) -> bool:
-    """Whether it is about the profile that it changes, not about the one that stands in for it."""
-    name: str = step["params"]["InstanceProfileName"]
-    return bool(step["address"] == f"{_PROFILE}/{name}")
