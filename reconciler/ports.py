@@ -33,7 +33,7 @@ from reconciler.model.policy_document import PolicyUse
 from reconciler.model.resources import Identity
 from reconciler.plan.authorization import Question, Simulated, Verdict
 from reconciler.plan.calls import ApiCall
-from reconciler.plan.gates import AlarmState, DeniedCall, TargetState
+from reconciler.plan.gates import AlarmState, DeniedCalls, TargetState, WatchedSession
 from reconciler.plan.impact import Usage
 
 
@@ -215,9 +215,8 @@ class Gates(Protocol):
         """The targets of a target group, which is given by its ARN."""
         ...
 
-    def denied(self, region: str, key: InstanceKey, since: float) -> tuple[DeniedCall, ...]:
-        """Calls that AWS refused, in that region, to sessions that EC2 made for the instance;
-        ``since`` is in seconds of the epoch."""
+    def denied(self, region: str, session: WatchedSession) -> DeniedCalls:
+        """Calls that AWS refused, in that region, to sessions that EC2 made for the instance."""
         ...
 
 

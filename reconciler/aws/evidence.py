@@ -3,15 +3,19 @@ and from what IAM notes of a role's use. Reads only."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.cloudtrail import (
+    AwsTrail,
+    delivered_to,
+    detail_of,
+    identity_of,
+    issued_at,
+    within,
+)
 from reconciler.aws.errors import translated
-from reconciler.aws.parse import epoch_of
 from reconciler.aws.run_command import RunCommand
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
@@ -23,7 +27,6 @@ from reconciler.threads import interruptible
 ASSOCIATING = ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 MOST_PAGES = 40
 """Of the calls of a region that made associations: two thousand."""
-_ROLE_ID = re.compile(r"AROA[A-Z0-9]{12,124}")
 _NO_SUCH_ROLE = "NoSuchEntity"
 
 
@@ -97,36 +100,19 @@ class AwsEvidence:
 _PAGE = 50
 
 
-def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    try:
-        found = json.loads(event.get("CloudTrailEvent") or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _session(event: Mapping[str, Any], instance: str) -> RoleSession | None:
-    """``None`` for what was not called with credentials of the instance's profile. A session may be
-    named after an instance by anybody who may assume a role, and the identity that EC2 gives an
-    instance beside its profile (``aws:ec2-instance``) is named after it too."""
-    detail = _detail(event)
-    identity = detail.get("userIdentity") or {}
-    context = identity.get("sessionContext") or {}
-    issuer = context.get("sessionIssuer") or {}
-    role_id = str(issuer.get("principalId") or "")
-    if not context.get("ec2RoleDelivery") or not _ROLE_ID.fullmatch(role_id):
-        return None
-    if identity.get("principalId") != f"{role_id}:{instance}":
-        return None
-    issued_at = epoch_of((context.get("attributes") or {}).get("creationDate"))
-    if issued_at is None:
+    """``None`` for what was not called with credentials of the instance's profile."""
+    detail = detail_of(event)
+    role_id, issued = delivered_to(detail, instance), issued_at(detail)
+    issuer = within(within(identity_of(detail), "sessionContext"), "sessionIssuer")
+    if role_id is None or issued is None or issuer.get("principalId") != role_id:
         return None
     service = str(detail.get("eventSource") or "").partition(".")[0]
     name = issuer.get("userName") or str(issuer.get("arn") or "").rpartition("/")[2]
     return RoleSession(
         role_id,
         str(name),
-        issued_at,
+        issued,
         event["EventTime"].timestamp(),
         f"{service}:{event.get('EventName') or detail.get('eventName')}",
         str(detail["errorCode"]) if detail.get("errorCode") else None,
@@ -135,7 +121,7 @@ def _session(event: Mapping[str, Any], instance: str) -> RoleSession | None:
 
 def _associated(event: Mapping[str, Any]) -> tuple[str, Associated] | None:
     """The instance, and what gave it its profile; ``None`` for a call that was refused."""
-    detail = _detail(event)
+    detail = detail_of(event)
     if detail.get("errorCode"):
         return None
     answered, asked = detail.get("responseElements"), detail.get("requestParameters")
