@@ -250,6 +250,10 @@ class Associations:
     since: float
 
 
+TOO_MANY_EVENTS = "TooManyEvents"
+"""Not one of AWS's codes: there are more events than are looked through."""
+
+
 class EvidenceReader(Protocol):
     """Asks AWS which role an instance is served. Nothing it can do changes anything, and nothing
     it reads is secret. Times are in seconds of the epoch. Every method raises ``AwsError``."""
@@ -269,7 +273,8 @@ class EvidenceReader(Protocol):
         ...
 
     def association(self, region: str, instance: str, since: float) -> Associated | None:
-        """The newest one of that instance, ``None`` for none since."""
+        """The newest one of that instance, ``None`` for none since. The code of the error is
+        ``TOO_MANY_EVENTS`` where that could not be found out."""
         ...
 
     def metadata(

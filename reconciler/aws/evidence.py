@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from reconciler.aws.cloudtrail import (
@@ -21,12 +22,14 @@ from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
 from reconciler.model.evidence import Associated, LastUsed, Metadata, RoleSession, Silence
 from reconciler.model.partitions import IAM_REGIONS, partition_of
-from reconciler.ports import Associations, Clock
+from reconciler.ports import TOO_MANY_EVENTS, Associations, Clock
 from reconciler.threads import interruptible
 
 ASSOCIATING = ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 MOST_PAGES = 40
 """Of the calls of a region that made associations: two thousand."""
+MOST_OF_INSTANCE = 20
+"""The same of events that name one instance: whoever may tag it can make as many as he likes."""
 _NO_SUCH_ROLE = "NoSuchEntity"
 
 
@@ -62,18 +65,27 @@ class AwsEvidence:
         made: dict[str, Associated] = {}
         read_since = since
         for name in ASSOCIATING:
-            number, at = 0, since
-            for event in self._trail.lookup(region, "EventName", name, since, MOST_PAGES):
-                number, at = number + 1, event["EventTime"].timestamp()
+            cut: list[str] = []
+            told, at = partial(cut.append, name), since
+            for event in self._trail.lookup(
+                region, "EventName", name, since, MOST_PAGES, cut_short=told
+            ):
+                at = event["EventTime"].timestamp()
                 found = _associated(event)
                 if found is not None and found[1].at >= made.get(found[0], found[1]).at:
                     made[found[0]] = found[1]
-            if number >= MOST_PAGES * _PAGE:
-                read_since = max(read_since, at)
+            if cut:
+                # CloudTrail tells times to the second, and others of that one may be missing.
+                read_since = max(read_since, at + 1)
         return Associations(made, read_since)
 
     def association(self, region: str, instance: str, since: float) -> Associated | None:
-        events = self._trail.lookup(region, "ResourceName", instance, since)
+        def too_many() -> None:
+            raise AwsError("cloudtrail:LookupEvents", TOO_MANY_EVENTS, _TOO_MANY)
+
+        events = self._trail.lookup(
+            region, "ResourceName", instance, since, MOST_OF_INSTANCE, cut_short=too_many
+        )
         found = (_associated(event) for event in events if event.get("EventName") in ASSOCIATING)
         return next((one[1] for one in found if one is not None and one[0] == instance), None)
 
@@ -97,7 +109,7 @@ class AwsEvidence:
         return LastUsed(at.timestamp(), used.get("Region"))
 
 
-_PAGE = 50
+_TOO_MANY = "there are more events of it than can be looked through"
 
 
 def _session(event: Mapping[str, Any], instance: str) -> RoleSession | None:
