@@ -48,7 +48,7 @@ class Trail:
     def lookup_events(self, **asked: Any) -> dict[str, Any]:
         (by,) = asked["LookupAttributes"]
         key, value = by["AttributeKey"], by["AttributeValue"]
-        of: dict[str, Callable[[Any], bool]] = {
+        of: Callable[[Any], Any] = {
             "EventName": lambda e: e["EventName"] == value,
             "ResourceName": lambda e: any(r["ResourceName"] == value for r in e["Resources"]),
             "Username": lambda e: e.get("Username") == value,
