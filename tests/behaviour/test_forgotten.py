@@ -44,9 +44,9 @@ def launching(
 def test_an_instance_that_comes_after_a_swap_by_hand(aws: Rig, strategy: str, there: int) -> None:
     aws.write(SPEC.format(role="v1", strategy=strategy), SETTINGS)
     aws.settle(regions=(HOME,))
+    aws.clock.sleep(400.0)
     if there:
         aws.launch(1, profile="web")
-    aws.clock.sleep(400.0)
     aws.iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="v1")
     aws.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="v2")
     aws.write(SPEC.format(role="v2", strategy=strategy), SETTINGS)
@@ -62,9 +62,9 @@ def test_an_instance_that_comes_after_a_swap_by_hand(aws: Rig, strategy: str, th
 def test_an_instance_that_comes_after_a_run_died(aws: Rig, strategy: str, there: int) -> None:
     aws.write(SPEC.format(role="v1", strategy=strategy), SETTINGS)
     aws.settle(regions=(HOME,))
+    aws.clock.sleep(400.0)
     if there:
         aws.launch(1, profile="web")
-    aws.clock.sleep(400.0)
     aws.write(SPEC.format(role="v2", strategy=strategy), SETTINGS)
 
     def die(logged: Logged) -> None:
