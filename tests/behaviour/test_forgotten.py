@@ -3,9 +3,11 @@ than that of its profile when the cut-over says that all have it."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
+from moto.ec2.exceptions import EC2ClientError
 
 from reconciler.sandbox.state import Logged
 from tests.behaviour.faults import Crash, listening
@@ -20,7 +22,7 @@ instance_profiles:
     role: {role}
     cutover: {{strategy: {strategy}}}
 """
-SETTINGS = f"version: 1\nowner: tests\nconsumer_regions: [{HOME}]\n"
+SETTINGS = f"version: 1\nowner: tests\nregions: [{HOME}]\nconsumer_regions: [{HOME}]\n"
 
 
 def launching(
@@ -80,6 +82,64 @@ def test_an_instance_that_comes_after_a_run_died(aws: Rig, strategy: str, there:
         aws.settle(regions=(HOME,))
     assert late
     assert aws.served(late[0]) == "v2"
+
+
+ROWS = "DescribeIamInstanceProfileAssociations"
+
+
+@contextmanager
+def not_answering(aws: Rig, code: str, after: int, seconds: float) -> Iterator[None]:
+    """Associations cannot be listed for some seconds, from the listing of that number on."""
+    asked: list[float] = []
+
+    def refuse(logged: Logged) -> None:
+        if logged.operation == ROWS:
+            asked.append(aws.clock.now())
+            if len(asked) > after and aws.clock.now() < asked[after] + seconds:
+                raise EC2ClientError(code, "not now")
+
+    with listening(aws.aws.before, refuse):
+        yield
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart"])
+@pytest.mark.parametrize(
+    ("code", "seconds"), [("UnauthorizedOperation", 1.0), ("InternalError", 600.0)]
+)
+def test_a_region_that_cannot_be_read_when_it_begins(
+    aws: Rig, strategy: str, code: str, seconds: float
+) -> None:
+    """It could be when it was planned: who is not known to use the profile is asked about by
+    nobody, neither whether it can be put right nor whether all is well."""
+    aws.write(SPEC.format(role="v1", strategy=strategy), SETTINGS)
+    aws.settle(regions=(HOME,))
+    aws.clock.sleep(400.0)
+    ids = aws.launch(2, profile="web")
+    aws.write(SPEC.format(role="v2", strategy=strategy), SETTINGS)
+    before = len(aws.writes())
+    with not_answering(aws, code, 1, seconds):
+        applied = aws.apply(regions=(HOME,))
+    assert applied.exit_code == 3
+    (failed,) = [o for o in applied.result.outcomes if o.status == "failed"]
+    assert f"us-east-1 cannot be read (ec2:{ROWS}: {code})" in failed.reason
+    assert "nothing was changed" in failed.reason
+    assert "apply again when us-east-1 can be read" in failed.advice
+    assert [one.name for one in aws.writes()[before:]] == []
+    aws.clock.sleep(600.0)
+    aws.settle(regions=(HOME,))
+    assert {aws.served(instance) for instance in ids} == {"v2"}
+
+
+@pytest.mark.parametrize("strategy", ["reassociate", "hop", "restart"])
+def test_a_region_that_does_not_answer_for_a_moment(aws: Rig, strategy: str) -> None:
+    aws.write(SPEC.format(role="v1", strategy=strategy), SETTINGS)
+    aws.settle(regions=(HOME,))
+    aws.clock.sleep(400.0)
+    ids = aws.launch(2, profile="web")
+    aws.write(SPEC.format(role="v2", strategy=strategy), SETTINGS)
+    with not_answering(aws, "ServiceUnavailable", 1, 20.0):
+        aws.settle(regions=(HOME,))
+    assert {aws.served(instance) for instance in ids} == {"v2"}
 
 
 def test_an_instance_that_comes_before_a_profile_is_emptied(aws: Rig) -> None:
