@@ -33,7 +33,7 @@ from reconciler.model.policy_document import PolicyUse
 from reconciler.model.resources import Identity
 from reconciler.plan.authorization import Question, Simulated, Verdict
 from reconciler.plan.calls import ApiCall
-from reconciler.plan.gates import AlarmState, DeniedCall, TargetState
+from reconciler.plan.gates import AlarmState, DeniedCalls, TargetState, WatchedSession
 from reconciler.plan.impact import Usage
 
 
@@ -215,9 +215,8 @@ class Gates(Protocol):
         """The targets of a target group, which is given by its ARN."""
         ...
 
-    def denied(self, region: str, key: InstanceKey, since: float) -> tuple[DeniedCall, ...]:
-        """Calls that AWS refused, in that region, to sessions that EC2 made for the instance;
-        ``since`` is in seconds of the epoch."""
+    def denied(self, region: str, session: WatchedSession) -> DeniedCalls:
+        """Calls that AWS refused, in that region, to sessions that EC2 made for the instance."""
         ...
 
 
@@ -251,6 +250,10 @@ class Associations:
     since: float
 
 
+TOO_MANY_EVENTS = "TooManyEvents"
+"""Not one of AWS's codes: there are more events than are looked through."""
+
+
 class EvidenceReader(Protocol):
     """Asks AWS which role an instance is served. Nothing it can do changes anything, and nothing
     it reads is secret. Times are in seconds of the epoch. Every method raises ``AwsError``."""
@@ -270,7 +273,8 @@ class EvidenceReader(Protocol):
         ...
 
     def association(self, region: str, instance: str, since: float) -> Associated | None:
-        """The newest one of that instance, ``None`` for none since."""
+        """The newest one of that instance, ``None`` for none since. The code of the error is
+        ``TOO_MANY_EVENTS`` where that could not be found out."""
         ...
 
     def metadata(

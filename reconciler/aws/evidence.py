@@ -3,27 +3,33 @@ and from what IAM notes of a role's use. Reads only."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.cloudtrail import (
+    AwsTrail,
+    delivered_to,
+    detail_of,
+    identity_of,
+    issued_at,
+    within,
+)
 from reconciler.aws.errors import translated
-from reconciler.aws.parse import epoch_of
 from reconciler.aws.run_command import RunCommand
 from reconciler.aws.session import Clients
 from reconciler.errors import AwsError
 from reconciler.model.evidence import Associated, LastUsed, Metadata, RoleSession, Silence
 from reconciler.model.partitions import IAM_REGIONS, partition_of
-from reconciler.ports import Associations, Clock
+from reconciler.ports import TOO_MANY_EVENTS, Associations, Clock
 from reconciler.threads import interruptible
 
 ASSOCIATING = ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 MOST_PAGES = 40
 """Of the calls of a region that made associations: two thousand."""
-_ROLE_ID = re.compile(r"AROA[A-Z0-9]{12,124}")
+MOST_OF_INSTANCE = 20
+"""The same of events that name one instance: whoever may tag it can make as many as he likes."""
 _NO_SUCH_ROLE = "NoSuchEntity"
 
 
@@ -59,18 +65,27 @@ class AwsEvidence:
         made: dict[str, Associated] = {}
         read_since = since
         for name in ASSOCIATING:
-            number, at = 0, since
-            for event in self._trail.lookup(region, "EventName", name, since, MOST_PAGES):
-                number, at = number + 1, event["EventTime"].timestamp()
+            cut: list[str] = []
+            told, at = partial(cut.append, name), since
+            for event in self._trail.lookup(
+                region, "EventName", name, since, MOST_PAGES, cut_short=told
+            ):
+                at = event["EventTime"].timestamp()
                 found = _associated(event)
                 if found is not None and found[1].at >= made.get(found[0], found[1]).at:
                     made[found[0]] = found[1]
-            if number >= MOST_PAGES * _PAGE:
-                read_since = max(read_since, at)
+            if cut:
+                # CloudTrail tells times to the second, and others of that one may be missing.
+                read_since = max(read_since, at + 1)
         return Associations(made, read_since)
 
     def association(self, region: str, instance: str, since: float) -> Associated | None:
-        events = self._trail.lookup(region, "ResourceName", instance, since)
+        def too_many() -> None:
+            raise AwsError("cloudtrail:LookupEvents", TOO_MANY_EVENTS, _TOO_MANY)
+
+        events = self._trail.lookup(
+            region, "ResourceName", instance, since, MOST_OF_INSTANCE, cut_short=too_many
+        )
         found = (_associated(event) for event in events if event.get("EventName") in ASSOCIATING)
         return next((one[1] for one in found if one is not None and one[0] == instance), None)
 
@@ -94,39 +109,22 @@ class AwsEvidence:
         return LastUsed(at.timestamp(), used.get("Region"))
 
 
-_PAGE = 50
-
-
-def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    try:
-        found = json.loads(event.get("CloudTrailEvent") or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+_TOO_MANY = "there are more events of it than can be looked through"
 
 
 def _session(event: Mapping[str, Any], instance: str) -> RoleSession | None:
-    """``None`` for what was not called with credentials of the instance's profile. A session may be
-    named after an instance by anybody who may assume a role, and the identity that EC2 gives an
-    instance beside its profile (``aws:ec2-instance``) is named after it too."""
-    detail = _detail(event)
-    identity = detail.get("userIdentity") or {}
-    context = identity.get("sessionContext") or {}
-    issuer = context.get("sessionIssuer") or {}
-    role_id = str(issuer.get("principalId") or "")
-    if not context.get("ec2RoleDelivery") or not _ROLE_ID.fullmatch(role_id):
-        return None
-    if identity.get("principalId") != f"{role_id}:{instance}":
-        return None
-    issued_at = epoch_of((context.get("attributes") or {}).get("creationDate"))
-    if issued_at is None:
+    """``None`` for what was not called with credentials of the instance's profile."""
+    detail = detail_of(event)
+    role_id, issued = delivered_to(detail, instance), issued_at(detail)
+    issuer = within(within(identity_of(detail), "sessionContext"), "sessionIssuer")
+    if role_id is None or issued is None or issuer.get("principalId") != role_id:
         return None
     service = str(detail.get("eventSource") or "").partition(".")[0]
     name = issuer.get("userName") or str(issuer.get("arn") or "").rpartition("/")[2]
     return RoleSession(
         role_id,
         str(name),
-        issued_at,
+        issued,
         event["EventTime"].timestamp(),
         f"{service}:{event.get('EventName') or detail.get('eventName')}",
         str(detail["errorCode"]) if detail.get("errorCode") else None,
@@ -135,7 +133,7 @@ def _session(event: Mapping[str, Any], instance: str) -> RoleSession | None:
 
 def _associated(event: Mapping[str, Any]) -> tuple[str, Associated] | None:
     """The instance, and what gave it its profile; ``None`` for a call that was refused."""
-    detail = _detail(event)
+    detail = detail_of(event)
     if detail.get("errorCode"):
         return None
     answered, asked = detail.get("responseElements"), detail.get("requestParameters")

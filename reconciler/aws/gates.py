@@ -3,18 +3,18 @@ that CloudTrail recorded as denied."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from math import ceil, floor
 from typing import Any
 
-from reconciler.aws.cloudtrail import AwsTrail
+from reconciler.aws.cloudtrail import MOST_PAGES, AwsTrail, delivered_to, detail_of, issued_at
 from reconciler.aws.errors import translated
-from reconciler.aws.parse import epoch_of
 from reconciler.aws.session import Clients
 from reconciler.errors import Denied
 from reconciler.model.ownership import InstanceKey
-from reconciler.plan.gates import AlarmState, DeniedCall, TargetState
+from reconciler.plan.gates import AlarmState, DeniedCall, DeniedCalls, TargetState, WatchedSession
 from reconciler.ports import Clock
 from reconciler.threads import interruptible
 
@@ -23,6 +23,8 @@ NAMES_OF_A_CALL = 100
 KINDS = ["MetricAlarm", "CompositeAlarm"]
 """Composite ones are answered only where they are asked for."""
 MOST_TEXT = 200
+MOST_OF_BUSY = 20
+"""Pages of a busy instance's calls, before it got the role and after that: ten seconds each."""
 _REFUSED = re.compile(r"AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError")
 
 
@@ -67,10 +69,29 @@ class AwsGates:
         rows = answer.get("TargetHealthDescriptions", ())
         return tuple(_target(group, region, row) for row in rows)
 
-    def denied(self, region: str, key: InstanceKey, since: float) -> tuple[DeniedCall, ...]:
-        """Of sessions that EC2 made, which it names after the instance. Raises ``AwsError``."""
-        pages = self._trail.lookup(region, "Username", key.instance, since)
-        return tuple(_denied(key, pages))
+    def denied(self, region: str, session: WatchedSession) -> DeniedCalls:
+        """Of sessions that EC2 made, which it names after the instance. Raises ``AwsError``.
+
+        A busy instance hides them among its other calls: then what was before is looked through
+        by itself, without which nobody could tell what is new."""
+        cut: list[str] = []
+
+        def found(since: float, until: float, pages: int, part: str) -> tuple[DeniedCall, ...]:
+            name, told = session.key.instance, partial(cut.append, part)
+            listed = self._trail.lookup(region, "Username", name, since, pages, until, told)
+            return tuple(_denied(session.key, listed))
+
+        calls = found(session.before, ceil(session.until), MOST_PAGES, "all")
+        # CloudTrail tells times to the second, and both ends belong to what is asked for.
+        since = floor(session.began_at)
+        if not cut or session.before > since - 1:
+            return DeniedCalls(calls, is_whole=not cut)
+        cut.clear()
+        before = found(session.before, since - 1, MOST_OF_BUSY, "before")
+        if cut:
+            return DeniedCalls((), is_whole=False)
+        after = found(since, ceil(session.until), MOST_OF_BUSY, "after")
+        return DeniedCalls((*before, *after), is_whole=not cut)
 
 
 def _target(group: str, region: str, row: dict[str, Any]) -> TargetState:
@@ -87,14 +108,9 @@ def _target(group: str, region: str, row: dict[str, Any]) -> TargetState:
 
 def _denied(key: InstanceKey, events: Iterator[dict[str, Any]]) -> Iterator[DeniedCall]:
     for event in events:
-        try:
-            detail = json.loads(event.get("CloudTrailEvent") or "{}")
-        except ValueError:
-            continue
-        role_id, _, session = str(
-            (detail.get("userIdentity") or {}).get("principalId", "")
-        ).partition(":")
-        if session == key.instance and _REFUSED.search(str(detail.get("errorCode") or "")):
+        detail = detail_of(event)
+        role_id = delivered_to(detail, key.instance)
+        if role_id and _REFUSED.search(str(detail.get("errorCode") or "")):
             action, resource = _what(detail)
             yield DeniedCall(
                 key=key,
@@ -102,19 +118,16 @@ def _denied(key: InstanceKey, events: Iterator[dict[str, Any]]) -> Iterator[Deni
                 action=_short(action),
                 resource=_short(resource),
                 role_id=role_id,
-                issued_at=_issued_at(detail),
+                issued_at=issued_at(detail),
             )
 
 
-def _issued_at(detail: dict[str, Any]) -> float | None:
-    context = (detail.get("userIdentity") or {}).get("sessionContext") or {}
-    return epoch_of((context.get("attributes") or {}).get("creationDate"))
-
-
-def _what(detail: dict[str, Any]) -> tuple[str, str]:
+def _what(detail: Mapping[str, Any]) -> tuple[str, str]:
     """Action and resource. Some operations have another name than the action that they need, and
     the message has that of the action."""
-    resources = [str(r.get("ARN")) for r in detail.get("resources") or () if r.get("ARN")]
+    listed = detail.get("resources")
+    named = [r for r in listed if isinstance(r, dict)] if isinstance(listed, list) else []
+    resources = [str(r["ARN"]) for r in named if r.get("ARN")]
     if said := Denied.read(str(detail.get("errorMessage") or "")):
         return said.action, said.resource or next(iter(resources), "*")
     service = str(detail.get("eventSource") or "").partition(".")[0]

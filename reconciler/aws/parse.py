@@ -231,11 +231,6 @@ def instance(answer: Answer, region: str, prefix: str) -> LiveInstance:
     """Without its associations. Raises ``IncompleteAnswerError``."""
     split = split_tags(tags_of(answer.get("Tags")), prefix)
     launched = answer.get("LaunchTime")
-    # The service that manages the instance is told by ``Managed``, its principal's name, or both.
-    # Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html
-    operator = answer.get("Operator", {})
-    principal = operator.get("Principal")
-    is_managed = operator.get("Managed", principal is not None)
     return LiveInstance(
         key=InstanceKey(region, need(answer, "InstanceId")),
         state=answer.get("State", {}).get("Name", UNKNOWN),
@@ -244,8 +239,17 @@ def instance(answer: Answer, region: str, prefix: str) -> LiveInstance:
         marks=split.marks,
         unstoppable=_unstoppable(answer, split.aws),
         malformed_marks=split.malformed_marks,
-        operator=str(principal or "an AWS service") if is_managed else None,
+        operator=operator_of(answer),
     )
+
+
+def operator_of(answer: Answer) -> str | None:
+    """The service that manages the instance, which is told by ``Managed``, its principal's name, or
+    both. Source: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html"""
+    operator = answer.get("Operator") or {}
+    principal = operator.get("Principal")
+    is_managed = operator.get("Managed", principal is not None)
+    return str(principal or "an AWS service") if is_managed else None
 
 
 def with_rows(live: LiveInstance, rows: Iterable[AssociationRow]) -> LiveInstance:

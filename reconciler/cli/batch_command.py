@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -27,8 +28,11 @@ CHECK_SECONDS = 600.0
 STOP_SECONDS = 5.0
 """From the signal that asks it to end to the one that ends it."""
 LOOK_SECONDS = 0.2
+END_SECONDS = 0.05
 MOST_BYTES = 4096
 MOST_TEXT = 400
+MOST_LISTED = 100_000
+"""Bytes of the list of instances: Linux takes 128 KiB a variable."""
 
 
 def command_check(command: str | None) -> CommandCheck | None:
@@ -55,8 +59,15 @@ def variables_of(batch: Batch) -> dict[str, str]:
         "RECONCILER_BATCH_INSTANCE_PROFILE": batch.profile,
         "RECONCILER_BATCH_ROLE": batch.role,
         "RECONCILER_BATCH_ROLE_BEFORE": batch.before or "",
-        "RECONCILER_BATCH_INSTANCES": " ".join(str(key) for key in batch.instances),
+        "RECONCILER_BATCH_COUNT": str(len(batch.instances)),
+        "RECONCILER_BATCH_INSTANCES": _listed(batch),
     }
+
+
+def _listed(batch: Batch) -> str:
+    """Whole names, as many as fit."""
+    text = " ".join(str(key) for key in batch.instances)
+    return text if len(text) <= MOST_LISTED else text[:MOST_LISTED].rpartition(" ")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +107,19 @@ class CommandCheck:
     def _ended(self, process: subprocess.Popen[bytes], is_over: Callable[[], bool]) -> int | None:
         """Its exit code; ``_LATE`` if its time was over, ``None`` if the run is."""
         until = time.monotonic() + self.seconds
-        while True:
-            try:
-                return process.wait(LOOK_SECONDS)
-            except subprocess.TimeoutExpired:
-                is_late = time.monotonic() > until
-                if is_late or is_over():
-                    _end(process)
-                    return _LATE if is_late else None
+        ended: int | None = None
+        try:
+            while ended is None:
+                try:
+                    ended = process.wait(LOOK_SECONDS)
+                except subprocess.TimeoutExpired:
+                    is_late = time.monotonic() > until
+                    if is_late or is_over():
+                        return _LATE if is_late else None
+            return ended
+        finally:
+            if ended is None:
+                _end(process)
 
 
 _LATE = 1 << 16
@@ -111,17 +127,17 @@ _LATE = 1 << 16
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """It and what it has started."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
+    """It and what it has started, which may live longer than it. Whom we may not end, since it runs
+    as somebody else, is left."""
+    with suppress(OSError):
+        for sign in (signal.SIGTERM, signal.SIGKILL):
             os.killpg(process.pid, sign)
-            process.wait(STOP_SECONDS)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        else:
-            return
+            until = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < until:
+                # Once it has ended and nothing of its group is left, there is no such group.
+                process.poll()
+                os.killpg(process.pid, 0)
+                time.sleep(END_SECONDS)
 
 
 class _Tail:
@@ -129,6 +145,7 @@ class _Tail:
 
     def __init__(self, stream: IO[bytes] | None) -> None:
         self._kept: deque[int] = deque(maxlen=MOST_BYTES)
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self._thread.start()
 
@@ -137,10 +154,13 @@ class _Tail:
             return
         with stream:
             while piece := os.read(stream.fileno(), MOST_BYTES):
-                self._kept.extend(piece)
+                with self._lock:
+                    self._kept.extend(piece)
 
     def text(self) -> str:
         """In one line. Something that the command left running may still hold the stream."""
         self._thread.join(1.0)
-        words = " ".join(bytes(self._kept).decode("utf-8", "replace").split())
+        with self._lock:
+            kept = bytes(self._kept)
+        words = " ".join(kept.decode("utf-8", "replace").split())
         return words if len(words) <= MOST_TEXT else f"...{words[-MOST_TEXT:]}"

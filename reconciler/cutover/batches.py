@@ -14,6 +14,7 @@ from reconciler.cutover.decisions import (
     GiveUp,
     GiveUpInstance,
     Pause,
+    when_read,
 )
 from reconciler.cutover.fleet import Fleet
 from reconciler.model.live import LiveInstance
@@ -86,8 +87,12 @@ def _told(failed: Mapping[InstanceKey, str]) -> str:
 
 
 def look_first(fleet: Fleet) -> Decision | None:
-    """Before anything is changed: look at everything that is watched, if instances are to be
-    refreshed at all."""
+    """Before anything is changed: every region was read that could be when it was planned, and
+    everything that is watched is looked at, if instances are to be refreshed at all."""
+    observed = fleet.observed
+    if _is_filled(fleet) and (lost := sorted(observed.unread.keys() - fleet.cutover.not_read)):
+        told = f"{lost[0]} cannot be read ({observed.unread[lost[0]]}), and could be when this was"
+        return GiveUp(f"{told} planned; nothing was changed", advice=when_read(observed))
     is_first = fleet.cutover.half == "first"
     batch = () if is_first or not _is_filled(fleet) else _first_batch(fleet)
     return gates.before(fleet, batch) if batch else None

@@ -283,7 +283,7 @@ def _wait_until_visible(
 
 
 def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Decision:
-    if observed.listed_at < run_state.changed_at:
+    if observed.listed_at < _last_change(cutover, observed, run_state):
         return List()
     if observed.unread:
         region, reason = sorted(observed.unread.items())[0]
@@ -313,6 +313,14 @@ def _finish(cutover: CutOver, observed: Observation, run_state: RunState) -> Dec
             calls.forget_holds(held), "remove the progress marks from the instances", is_hint=True
         )
     return Done()
+
+
+def _last_change(cutover: CutOver, observed: Observation, run_state: RunState) -> float:
+    """Since when nothing has changed what instances are served: what was launched while EC2 saw the
+    previous role has that one, also where another run, or a person, swapped the role."""
+    if not is_unsettled(cutover, observed) or cutover.after is None:
+        return run_state.changed_at
+    return max(run_state.changed_at, role_visible_at(cutover, observed, run_state))
 
 
 def _lets_go(cutover: CutOver, observed: Observation) -> bool:

@@ -111,14 +111,15 @@ def watched(fleet: Fleet, since: float, *, is_over: bool = False) -> Decision | 
     if decision := _asked(fleet, since):
         return decision
     gates = _answers(fleet)
-    if found := unreadable(fleet.cutover, gates):
-        reason, advice = found
-        return GiveUp(f"{reason}; no further batch begins", advice=advice)
     refreshed = frozenset(fleet.refreshed())
     is_settling = fleet.cutover.limits.strategy == "restart" and not is_over
     troubles = unwell(gates, frozenset() if is_settling else refreshed)
     found = _first(troubles) or _first(_denied(fleet, gates))
     if found is None:
+        # Only now: what speaks against the batch does so whatever else cannot be read.
+        if unread := unreadable(fleet.cutover, gates):
+            reason, advice = unread
+            return GiveUp(f"{reason}; no further batch begins", advice=advice)
         return None
     reason, advice = found
     if fleet.run_state.batches == 0:

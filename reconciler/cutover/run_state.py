@@ -157,7 +157,7 @@ def after_own_call(
                 swaps=run_state.swaps + 1,
             )
         case "RemoveRoleFromInstanceProfile" if not is_temporary(call, observed):
-            return _snapshot(run_state, observed)
+            return replace(_snapshot(run_state, observed), changed_at=ended_at)
         case "TagInstanceProfile":
             return _marked(run_state, call, observed)
         case "TagRole":

@@ -22,7 +22,7 @@ from reconciler.model.evidence import (
     judge,
 )
 from reconciler.model.ownership import InstanceKey
-from reconciler.ports import Clock, EvidenceReader, Progress
+from reconciler.ports import TOO_MANY_EVENTS, Clock, EvidenceReader, Progress
 from reconciler.threads import each
 
 AT_A_TIME = 50
@@ -149,22 +149,22 @@ class Gatherer:
         try:
             made = self._made(region, since)
         except AwsError as error:
-            silence = silence_of("cloudtrail", error)
-            rest = {
-                key: [s for s in found[key].seen if not isinstance(s, RoleSession)]
-                for key in issued
-            }
             return {
-                key: Evidence(tuple(seen), (*found[key].silences, silence))
-                for key, seen in rest.items()
+                key: _without_calls(found[key], silence_of("cloudtrail", error)) for key in issued
             }
-        return {key: replace(found[key], associated=made.get(key)) for key in issued}
+        return {
+            key: _without_calls(found[key], there)
+            if isinstance(there := made.get(key), Silence)
+            else replace(found[key], associated=there)
+            for key in issued
+        }
 
     def _made(
         self, region: str, since: Mapping[InstanceKey, float]
-    ) -> dict[InstanceKey, Associated]:
-        """The newest call for each that gave it a profile since then. Raises ``AwsError``."""
-        now, made = self.clock.now(), dict[InstanceKey, Associated]()
+    ) -> dict[InstanceKey, Associated | Silence]:
+        """The newest call for each that gave it a profile since then, or why that is not known.
+        Raises ``AwsError``."""
+        now, made = self.clock.now(), dict[InstanceKey, Associated | Silence]()
         recent = {k: at for k, at in since.items() if at > now - RECENT_SECONDS}
         read_since = float("inf")
         if recent:
@@ -175,10 +175,21 @@ class Gatherer:
                     made[key] = one
         for key, at in since.items():
             if key not in made and at < read_since:
-                one = self.reader.association(region, key.instance, at)
-                if one is not None:
-                    made[key] = one
+                try:
+                    one = self.reader.association(region, key.instance, at)
+                except AwsError as error:
+                    if error.code != TOO_MANY_EVENTS:
+                        raise
+                    made[key] = Silence("cloudtrail", "unreadable", f"CloudTrail: {error.message}")
+                else:
+                    made |= {key: one} if one is not None else {}
         return made
+
+
+def _without_calls(found: Evidence, silence: Silence) -> Evidence:
+    """What a call says depends on when the association began: without that it says nothing."""
+    seen = tuple(one for one in found.seen if not isinstance(one, RoleSession))
+    return Evidence(seen, (*found.silences, silence))
 
 
 def _counted(expected: Collection[Expectation]) -> str:

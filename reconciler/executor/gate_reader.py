@@ -19,6 +19,7 @@ from reconciler.plan.cut_over import CutOver
 from reconciler.plan.gates import (
     AlarmState,
     DeniedCall,
+    DeniedCalls,
     GateAnswers,
     TargetState,
     UnreadGate,
@@ -27,6 +28,8 @@ from reconciler.plan.gates import (
 from reconciler.ports import Clock, Gates, repeating
 
 _T = TypeVar("_T")
+TOO_MANY = "it makes more calls than can be looked through"
+SHORTER = "shorten the window of cutover.checks.denied, or leave denied out, then apply again"
 _UNKNOWN = frozenset({"TargetGroupNotFound", "TargetGroupNotFoundException", "ValidationError"})
 
 
@@ -91,7 +94,9 @@ class GateReader:
                 if calls is None:
                     # What one of them is refused, all are.
                     return found
-                found += calls
+                found += calls.calls
+                if not calls.is_whole:
+                    self._unread.append(UnreadGate(told, TOO_MANY, SHORTER))
         return found
 
     def _read(self, what: str, region: str, read: Callable[[Gates], _T]) -> _T | None:
@@ -123,8 +128,8 @@ def _targets(region: str, group: str, gates: Gates) -> tuple[TargetState, ...]:
     return gates.targets(region, group)
 
 
-def _denied(region: str, session: WatchedSession, gates: Gates) -> tuple[DeniedCall, ...]:
-    return gates.denied(region, session.key, session.before)
+def _denied(region: str, session: WatchedSession, gates: Gates) -> DeniedCalls:
+    return gates.denied(region, session)
 
 
 def _listed(noun: str, names: Sequence[str]) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from reconciler.cutover.run_state import RunState
-from reconciler.errors import AwsError
+from reconciler.errors import DENIED, AwsError
 from reconciler.executor.interrupt import Interrupt
 from reconciler.executor.retry_rules import STOPPING_SECONDS
 from reconciler.model.address import Address, role_address, same_name
-from reconciler.model.live import LiveInstance, LiveProfile
+from reconciler.model.live import LiveInstance, LiveProfile, LiveState
 from reconciler.model.ownership import NO_ROLE, InstanceKey, Pending, temporary_name
 from reconciler.model.resources import Identity
 from reconciler.plan.calls import POLL_SECONDS
@@ -20,6 +20,8 @@ from reconciler.ports import Clock, Reader
 LOOK_AGAIN_SECONDS = 0.5
 BEGIN_SECONDS = 5.0
 """How old a listing may be with which a cut-over begins that nothing was done of."""
+UNREAD_SECONDS = 60.0
+"""For which a region is asked again that does not answer, and is not denied."""
 PROFILE_SECONDS = 10.0
 """Longest time between two reads of the profile while instances are waited for."""
 OWN_WRITE_LAG_SECONDS = 120.0
@@ -83,7 +85,7 @@ class Observer:
         """What a listing of every region shows that began now, or at ``since`` or later."""
         now = self.clock.now()
         arns = {profile.arn, *({temporary.arn} if temporary else ())}
-        state = self.reader.consumers(self.identity, cutover.regions, arns, since)
+        state = self._consumers(cutover, arns, since)
         began = now if state.listed_at is None else state.listed_at
         users = state.consumers(profile.arn) + (state.consumers(temporary.arn) if temporary else ())
         instances = {i.key: i for i in users}
@@ -101,6 +103,19 @@ class Observer:
             unread=state.unread_regions,
             temporary=temporary,
         )
+
+    def _consumers(self, cutover: CutOver, arns: Collection[str], since: float | None) -> LiveState:
+        """Asked again for a while if a region refuses that could be read when it was planned: one
+        that is throttled, or not there for a moment, must not end the cut-over."""
+        until = self.clock.now() + UNREAD_SECONDS
+        while True:
+            state = self.reader.consumers(self.identity, cutover.regions, arns, since)
+            lost = state.unread_regions.keys() - cutover.not_read
+            may_come = any(not _is_denied(state.unread_regions[one]) for one in lost)
+            if not may_come or self.clock.now() >= until or self.stop.is_set():
+                return state
+            since = None
+            self.stop.rest(self.clock, POLL_SECONDS)
 
     def look(
         self, cutover: CutOver, observed: Observation, keys: Collection[InstanceKey]
@@ -266,6 +281,11 @@ class Observer:
                 return None
             self.stop.rest(self.clock, POLL_SECONDS)
         return found.id
+
+
+def _is_denied(reason: str) -> bool:
+    """Of a region that was not read: the call and AWS's code."""
+    return reason.rpartition(": ")[2] in DENIED
 
 
 def _look(profile: LiveProfile, temporary: LiveProfile | None) -> _Look:

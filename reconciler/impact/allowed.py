@@ -113,10 +113,63 @@ def candidates(held: Held, action: str) -> tuple[str, ...]:
 
 
 def _answer(held: Held, action: str, resource: str, context: Context) -> Answer:
+    found = _judged(held, action, resource, context)
+    if found.outcome != "partly":
+        return found
+    # What is allowed in part may be just what is denied, or what the boundary does not allow.
+    judged = [_judged(held, *part, context) for part in _parts(held, (action, resource))]
+    best = min(judged, key=lambda one: _RANK.index(one.outcome), default=found)
+    if best.outcome in ("allowed", "partly"):
+        return found
+    if best.outcome == "denied" and held.unread:
+        best = replace(best, outcome="unknown", why=_may_allow(held), by=())
+    return replace(best, action=action, resource=resource)
+
+
+_Part = tuple[str, str]
+"""Action and resource, both with wildcards perhaps."""
+
+
+def _parts(held: Held, asked: _Part) -> list[_Part]:
+    """Together they have everything that may be allowed: what is asked, as far as statements that
+    allow something are about it, of the boundary too."""
+    parts = [asked]
+    for limits in (held.policies, (held.boundary,) if held.boundary else ()):
+        if limits:
+            narrowed = (_narrowed(policy, part) for part in parts for policy in limits)
+            # If there is none, to ask about what there was says why.
+            parts = list(dict.fromkeys(part for some in narrowed for part in some)) or parts
+    return parts
+
+
+def _narrowed(policy: TitledPolicy, asked: _Part) -> Iterator[_Part]:
+    for value in statements_of(policy.document):
+        if value.get("Effect") == "Allow":
+            for action in _within(value, "Action", asked[0], str.casefold):
+                for on in _within(value, "Resource", asked[1], str):
+                    yield action, on
+
+
+def _within(
+    value: Mapping[str, Any], element: str, asked: str, spelled: Callable[[str], str]
+) -> Iterator[str]:
+    """Of each pattern of the element that meets what is asked, the narrower of the two; of one that
+    names what it leaves out, all that is asked."""
+    if f"Not{element}" in value:
+        yield asked
+        return
+    for pattern in (_VARIABLE.sub("*", str(one)) for one in as_list(value.get(element, []))):
+        if overlap(spelled(pattern), spelled(asked)):
+            parts = map(re.escape, spelled(asked))
+            covers = "".join({"\\*": ".*", "\\?": "."}.get(part, part) for part in parts)
+            yield pattern if re.fullmatch(covers, spelled(pattern), re.DOTALL) else asked
+
+
+def _judged(held: Held, action: str, resource: str, context: Context) -> Answer:
     asked = _Question(action, resource, context)
     own = _decided(held.policies, asked, "policy")
     if own.outcome == "denied" and not own.is_explicit and held.unread:
-        own = _Side("unknown", f"{_named(held.unread)} may allow it, and was not read")
+        own = _Side("unknown", _may_allow(held))
     elif own.outcome in ("allowed", "partly") and held.denying:
         own = _Side("unknown", f"{_named(held.denying)} may deny it, and was not read", own.by)
     limit = _limit(held, asked)
@@ -135,6 +188,10 @@ def _limit(held: Held, asked: _Question) -> _Side | None:
     if held.boundary is None:
         return None
     return _decided((held.boundary,), asked, "permissions boundary")
+
+
+def _may_allow(held: Held) -> str:
+    return f"{_named(held.unread)} may allow it, and was not read"
 
 
 def _named(names: Sequence[str]) -> str:

@@ -63,6 +63,8 @@ class CutOver:
     """The same for a roll-back."""
     is_narrow: bool = False
     """Whether ``regions`` were chosen, so that others may have consumers as well."""
+    not_read: frozenset[str] = frozenset()
+    """Of the regions, those that could not be read when it was planned: that was told."""
     untouched: frozenset[AssociationSeen] | None = None
     """Of a roll-back: instances that are still so never took up the role that goes."""
     half: Literal["first", "second"] | None = None

@@ -61,6 +61,14 @@ class DeniedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class DeniedCalls:
+    """``is_whole`` says whether all calls were looked through."""
+
+    calls: tuple[DeniedCall, ...]
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadGate:
     """Something that could not be asked: what, why, and what to do about it."""
 

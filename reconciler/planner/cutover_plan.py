@@ -308,6 +308,7 @@ def _cutover(
         regions=regions if regions is not None else known,
         prefix=context.options.prefix,
         is_narrow=regions is not None,
+        not_read=frozenset(context.live.unread_regions),
         home_regions=context.options.regions if wanted.limits.checks.alarms else (),
     )
 

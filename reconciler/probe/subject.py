@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.aws.paging import has_no_answer
+from reconciler.aws.parse import operator_of
 from reconciler.errors import AwsError, RefusedError
 from reconciler.exit_codes import ExitCode
 from reconciler.model.address import same_name
 from reconciler.model.ownership import DEFAULT_PREFIX, split_tags
 from reconciler.plan.calls import ApiCall
-from reconciler.probe.guard import ORIGINAL_TAG, PROBE_TAG
+from reconciler.probe.guard import ORIGINAL_TAG, PROBE_TAG, START
 
 Send = Callable[[ApiCall], Mapping[str, Any]]
 TAGGED = f"{PROBE_TAG}=yes"
@@ -100,8 +101,23 @@ def _of_instance(found: Mapping[str, Any]) -> Iterable[str]:
     yield from _untagged(name, tags)
     if _GROUP in tags:
         yield f"{name} belongs to the Auto Scaling group {tags[_GROUP]}"
-    if (found.get("Operator") or {}).get("Managed"):
-        yield f"{name} is managed by {found['Operator'].get('Principal', 'an AWS service')}"
+    if (by := operator_of(found)) is not None:
+        yield f"{name} is managed by {by}"
+    yield from _misnoted(name, tags, _held(found))
+
+
+def _misnoted(name: str, tags: Mapping[str, str], held: str | None) -> Iterable[str]:
+    """A probe that was killed leaves an instance with what it had, with a profile of its own, or
+    with none. Otherwise the note is not of a probe, or somebody has put it right since: who may tag
+    instances may not thereby choose their profiles."""
+    noted = tags.get(ORIGINAL_TAG)
+    if noted is None or held is None or held.casefold().startswith(START):
+        return
+    if not same_name(original_tag(held), noted):
+        yield (
+            f"{name} has the instance profile {held}, and its tag {ORIGINAL_TAG}={noted} says that "
+            "it had another before it was probed; remove the tag if the profile is right"
+        )
 
 
 def _untagged(name: str, tags: Mapping[str, str]) -> Iterable[str]:
@@ -121,8 +137,13 @@ def _original(found: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[str | 
     noted = tags.get(ORIGINAL_TAG)
     if noted is not None:
         return (None if noted == NOBODY else noted.replace(":", ",")), True
+    return _held(found), False
+
+
+def _held(found: Mapping[str, Any]) -> str | None:
+    """The profile that the instance has."""
     arn = (found.get("IamInstanceProfile") or {}).get("Arn")
-    return (None if arn is None else str(arn).rpartition("/")[2]), False
+    return None if arn is None else str(arn).rpartition("/")[2]
 
 
 def _of_profile(send: Send, name: str) -> Iterable[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.aws import cloudtrail as trail
 from reconciler.executor.interrupt import Interrupt
 from reconciler.plan.calls import Wait
 from reconciler.plan.changes import CutOverInstance
@@ -511,3 +512,45 @@ def test_in_a_rotation_what_a_fresh_session_alone_is_denied_stops_it(aws: Rig) -
     ]
     assert "is denied sqs:SendMessage" in failed.reason
     assert given(aws, began) == {fleet.ids[0]}
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five events each, so that a busy instance is one with a call every ten seconds."""
+    monkeypatch.setattr(trail, "PAGE", 5)
+
+
+def test_what_a_busy_instance_was_denied_before_is_no_reason(aws: Rig, pages: None) -> None:
+    """CloudTrail answers some calls at a time, the newest first: what was denied before is behind
+    those that are allowed."""
+    fleet = with_apps(aws, 1)
+    now = aws.clock.now()
+    aws.aws.apps[:] = [App("sqs:ListQueues", "*", now - 600, 150.0)]
+    aws.aws.apps.append(App("secretsmanager:GetSecretValue", SECRET, now - 600, 10.0))
+    policy = ROLES[ROLES.index("    inline") : ROLES.index("  v2")]
+    both = ROLES.replace("v2: {{trust: ec2}}\n", f"v2:\n    trust: ec2\n{policy}")
+    aws.write(both.format(role="v2", more=DENIED))
+    aws.settle()
+    assert fleet.with_role("v2") == 1
+
+
+def test_a_storm_of_denied_calls_rolls_back_however_many_they_are(aws: Rig, pages: None) -> None:
+    fleet = with_apps(aws, 2)
+    aws.aws.apps[:] = [App("secretsmanager:GetSecretValue", SECRET, aws.clock.now() + 100, 2.0)]
+    aws.write(ROLES.format(role="v2", more=DENIED))
+    (failed,) = [o for o in aws.apply().result.outcomes if o.status == "failed"]
+    assert "is denied secretsmanager:GetSecretValue" in failed.reason
+    assert "rolled back" in failed.reason
+    assert fleet.with_role("v1") == 2
+
+
+def test_a_busy_instance_that_cannot_be_looked_through_stops_and_rolls_nothing_back(
+    aws: Rig, pages: None
+) -> None:
+    fleet = with_apps(aws, 2)
+    aws.aws.apps[:] = [App("sqs:ListQueues", "*", aws.clock.now(), 0.5)]
+    aws.write(ROLES.format(role="v2", more=DENIED))
+    (failed,) = [o for o in aws.apply().result.outcomes if o.status == "failed"]
+    assert "makes more calls than can be looked through; no further batch begins" in failed.reason
+    assert "shorten the window of cutover.checks.denied" in failed.advice
+    assert fleet.with_role("v2") == 1

@@ -56,6 +56,12 @@ def test_it_says_nothing_else_than_the_documents(row: Any) -> None:
         ([allow(GET, f"{BUCKET}/*"), deny(GET, f"{BUCKET}/a*")], GET, None, "allowed"),
         ([allow("s3:Get*", f"{BUCKET}/*")], "s3:*", None, "partly"),
         ([allow(PUT)], GET, None, "denied"),
+        # What is allowed in part is denied by another statement in just that part.
+        ([allow(GET), deny("s3:Get*")], "s3:*", KEY, "denied"),
+        ([allow("*", f"{BUCKET}/a/*"), deny("*", f"{BUCKET}/a*")], GET, f"{BUCKET}/*", "denied"),
+        ([allow(GET), allow(PUT), deny("s3:Get*")], "s3:*", KEY, "partly"),
+        ([allow("s3:*t"), deny("s3:Get*")], "s3:*", KEY, "partly"),
+        ([{**allow("x"), "NotAction": PUT}, deny("s3:Get*")], "s3:*", KEY, "partly"),
     ],
 )
 def test_a_question_with_wildcards(
@@ -118,6 +124,29 @@ def test_a_boundary_limits(boundary: list[Any], outcome: Outcome) -> None:
 
 def test_a_boundary_allows_nothing_by_itself() -> None:
     assert asked(Held("web", (), policy(allow("*"))), GET, KEY).outcome == "denied"
+
+
+A = f"{BUCKET}/a/*"
+BUT_A: Any = {"Effect": "Allow", "Action": "*", "NotResource": A}
+
+
+@pytest.mark.parametrize(
+    ("own", "boundary", "action", "resource", "outcome"),
+    [
+        (allow(GET), allow(PUT), "s3:*", KEY, "denied"),
+        (allow(GET), allow("s3:*t"), "s3:*", KEY, "partly"),
+        (allow("*"), allow(PUT), "s3:*", KEY, "partly"),
+        (allow(GET, A), BUT_A, GET, None, "denied"),
+        (allow(GET, A), BUT_A, GET, "*", "denied"),
+        (allow(GET, f"{BUCKET}/*"), BUT_A, GET, None, "allowed"),
+        (BUT_A, allow(GET, A), GET, "*", "denied"),
+    ],
+)
+def test_a_part_that_the_boundary_does_not_allow_is_none(
+    own: Any, boundary: Any, action: str, resource: str | None, outcome: Outcome
+) -> None:
+    held = Held("web", (policy(own),), policy(boundary))
+    assert asked(held, action, resource).outcome == outcome
 
 
 def test_what_was_not_read_may_allow_or_deny() -> None:

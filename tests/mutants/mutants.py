@@ -239,13 +239,21 @@ CUTOVER = (
     ),
     Mutant(
         "reconciler/cutover/decide.py",
-        "    if observed.listed_at < run_state.changed_at:\n        return List()\n"
+        "    if observed.listed_at < _last_change(cutover, observed, run_state):\n"
+        "        return List()\n"
         "    if observed.unread:\n        region, reason = sorted(observed.unread.items())[0]\n"
         '        return GiveUp(\n            f"{region} cannot be read ({reason}); its instances may still',
         "    if observed.unread:\n        region, reason = sorted(observed.unread.items())[0]\n"
         '        return GiveUp(\n            f"{region} cannot be read ({reason}); its instances may still',
         (DECIDE,),
         "who was launched meanwhile is forgotten",
+    ),
+    Mutant(
+        "reconciler/cutover/decide.py",
+        "    return max(run_state.changed_at, role_visible_at(cutover, observed, run_state))\n",
+        "    return run_state.changed_at\n",
+        ("behaviour/test_forgotten.py",),
+        "who was launched before EC2 saw the role that another swapped is forgotten",
     ),
     Mutant(
         "reconciler/cutover/decide.py",
@@ -773,8 +781,8 @@ EXECUTOR = (
     ),
     Mutant(
         "reconciler/executor/shared_reader.py",
-        "            with self._lock:\n                self._next = None\n            self._asked_at",
-        "            self._asked_at",
+        "                self._next, self._last = None, request\n",
+        "                self._last = request\n",
         ("executor/test_shared_reader.py",),
         "who asks after a request has begun gets its answer",
     ),
@@ -1066,9 +1074,9 @@ EVIDENCE = (
         "what came first counts, not what was issued last",
     ),
     Mutant(
-        "reconciler/aws/evidence.py",
-        '    if not context.get("ec2RoleDelivery") or not _ROLE_ID.fullmatch(role_id):\n',
-        "    if not role_id:\n",
+        "reconciler/aws/cloudtrail.py",
+        "role_id if is_delivered and session == instance and _ROLE_ID.fullmatch(role_id) else None",
+        "role_id if session == instance and _ROLE_ID.fullmatch(role_id) else None",
         (f"{SEEN}::test_a_session_that_somebody_named_after_an_instance_is_no_evidence",),
         "anybody may forge evidence by the name of a session",
     ),

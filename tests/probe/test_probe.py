@@ -17,6 +17,7 @@ from reconciler.exit_codes import ExitCode
 from reconciler.plan.authorization import ON_INSTANCES, READS, WRITES
 from reconciler.plan.calls import ApiCall
 from reconciler.ports import Writer
+from reconciler.probe import subject
 from reconciler.probe.calibration import calibrated, read
 from reconciler.probe.findings import Mask, ProbeObservation, ProbeResult, verdict
 from reconciler.probe.guard import (
@@ -324,6 +325,32 @@ def test_who_must_not_be_probed(ground: Ground) -> None:
     ec2.create_tags(Resources=[ground.instance], Tags=TAGS)
     ec2.stop_instances(InstanceIds=[ground.instance])
     assert "it must be running" in refused(ground)
+
+
+@pytest.mark.parametrize("noted", ["admin", "-"])
+def test_a_note_that_no_probe_can_have_left_gives_the_instance_nothing(
+    ground: Ground, noted: str
+) -> None:
+    """Who may tag instances may not thereby choose their profiles: a probe that was killed leaves
+    an instance with what it had, with a profile of its own, or with none."""
+    ground.rig.iam.create_instance_profile(InstanceProfileName="admin")
+    tags = [{"Key": ORIGINAL_TAG, "Value": noted}]
+    ground.rig.ec2().create_tags(Resources=[ground.instance], Tags=tags)
+    said = refused(ground)
+    assert f"{ground.instance} has the instance profile mine" in said
+    assert f"{ORIGINAL_TAG}={noted}" in said
+    assert ground.rig.profile_of(ground.instance) == "mine"
+
+
+@pytest.mark.parametrize(
+    "operator", [{"Managed": True}, {"Principal": "eks"}, {"Managed": True, "Principal": "eks"}]
+)
+def test_an_instance_of_another_service_is_refused_however_that_is_told(
+    operator: dict[str, Any],
+) -> None:
+    found = {"InstanceId": MINE, "State": {"Name": "running"}, "Tags": TAGS, "Operator": operator}
+    by = operator.get("Principal", "an AWS service")
+    assert list(subject._of_instance(found)) == [f"{MINE} is managed by {by}"]
 
 
 @dataclass
