@@ -85,11 +85,11 @@ class Observer:
         """What a listing of every region shows that began now, or at ``since`` or later."""
         now = self.clock.now()
         arns = {profile.arn, *({temporary.arn} if temporary else ())}
-        state = self._consumers(cutover, arns, since)
+        wanted = {*profile.in_flight, *flying}
+        state = self._consumers(cutover, arns, since, may_wait=not wanted)
         began = now if state.listed_at is None else state.listed_at
         users = state.consumers(profile.arn) + (state.consumers(temporary.arn) if temporary else ())
         instances = {i.key: i for i in users}
-        wanted = {*profile.in_flight, *flying}
         instances.update({k: state.instances[k] for k in wanted if k in state.instances})
         unseen = [k for k in wanted if k not in instances and k.region not in state.unread_regions]
         instances.update({i.key: i for i in self.reader.instances(unseen)})
@@ -104,15 +104,18 @@ class Observer:
             temporary=temporary,
         )
 
-    def _consumers(self, cutover: CutOver, arns: Collection[str], since: float | None) -> LiveState:
+    def _consumers(
+        self, cutover: CutOver, arns: Collection[str], since: float | None, *, may_wait: bool
+    ) -> LiveState:
         """Asked again for a while if a region refuses that could be read when it was planned: one
-        that is throttled, or not there for a moment, must not end the cut-over."""
+        that is throttled, or not there for a moment, must not end the cut-over. Not while an
+        instance elsewhere waits for its profile."""
         until = self.clock.now() + UNREAD_SECONDS
         while True:
             state = self.reader.consumers(self.identity, cutover.regions, arns, since)
             lost = state.unread_regions.keys() - cutover.not_read
             may_come = any(not _is_denied(state.unread_regions[one]) for one in lost)
-            if not may_come or self.clock.now() >= until or self.stop.is_set():
+            if not (may_come and may_wait) or self.clock.now() >= until or self.stop.is_set():
                 return state
             since = None
             self.stop.rest(self.clock, POLL_SECONDS)

@@ -15,6 +15,7 @@ from reconciler.executor.observer import (
     BEGIN_SECONDS,
     OWN_WRITE_LAG_SECONDS,
     PROFILE_SECONDS,
+    UNREAD_SECONDS,
     Observer,
 )
 from reconciler.executor.retrying_reader import RetryingReader
@@ -103,6 +104,7 @@ class Listed(Flapping):
 
     since: list[float | None] = field(default_factory=list)
     listed_at: float = 0.0
+    refused: str = ""
 
     def consumers(
         self,
@@ -113,7 +115,8 @@ class Listed(Flapping):
     ) -> LiveState:
         self.since.append(since)
         found = {one.key: one for one in self.seen}
-        return LiveState(identity, instances=found, listed_at=self.listed_at)
+        unread = dict.fromkeys(regions, self.refused) if self.refused else {}
+        return LiveState(identity, instances=found, listed_at=self.listed_at, unread_regions=unread)
 
 
 def test_a_cut_over_may_begin_with_a_listing_of_some_seconds_ago_and_lists_again_at_its_end() -> (
@@ -133,6 +136,19 @@ def test_what_another_run_left_is_listed_anew(left: LiveProfile) -> None:
     reader = Listed([left])
     observer(reader, JumpingClock()).begin(CUTOVER)
     assert reader.since == [None]
+
+
+@pytest.mark.parametrize("is_flying", [False, True])
+def test_a_region_that_does_not_answer_is_not_waited_for_while_an_instance_is_in_flight(
+    *, is_flying: bool
+) -> None:
+    clock = JumpingClock()
+    reader = Listed([NOTED if is_flying else BEFORE], refused="ec2:X: RequestLimitExceeded")
+    began = clock.now()
+    observed = observer(reader, clock).begin(CUTOVER)
+    assert observed.unread == {"us-east-1": "ec2:X: RequestLimitExceeded"}
+    waited = clock.now() - began
+    assert waited == 0.0 if is_flying else waited >= UNREAD_SECONDS
 
 
 def test_after_what_this_run_did_a_listing_begins_anew() -> None:
