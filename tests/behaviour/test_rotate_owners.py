@@ -53,6 +53,7 @@ def test_an_owner_who_takes_the_role_alone_waits_for_the_other(settled: Rig) -> 
     assert not any(revoked(settled, at) for at in issued(settled).values())
 
 
+@pytest.mark.slow
 def test_who_takes_over_what_has_been_revoked_takes_it_away_in_time(settled: Rig) -> None:
     settled.settle(rotate=WEB, rotation="revoke")
     settled.write(spec(), OTHERS)

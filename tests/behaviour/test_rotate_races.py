@@ -146,6 +146,7 @@ def owing(aws: Rig) -> None:
 LIFTED = frozenset({("delete", "9"), ("change", "9"), ("consumers", "*"), ("release", "*")})
 
 
+@pytest.mark.slow
 def test_destroy_ends_a_rotation(settled: Rig) -> None:
     """The first one ends it, as any cut-over that is not finished."""
     owing(settled)
@@ -181,6 +182,7 @@ def test_a_profile_that_leaves_the_specs_in_a_rotation(settled: Rig, mark: bool)
     assert not any(revoked(settled, at) for at in issued(settled).values())
 
 
+@pytest.mark.slow
 def test_a_role_that_is_spelled_in_another_case(settled: Rig) -> None:
     before = issued(settled)
     owing(settled)
@@ -194,6 +196,7 @@ def test_a_role_that_is_spelled_in_another_case(settled: Rig) -> None:
     assert len(policy(settled)) == 1
 
 
+@pytest.mark.slow
 def test_a_role_in_several_profiles_of_which_one_is_of_others(settled: Rig) -> None:
     text = spec().replace("instance_profiles:", "instance_profiles:\n  web2: {role: v1}")
     settled.write(text)
